@@ -1,0 +1,30 @@
+# Sourced by demo.sh and test.sh: makes .venv with this project in it, once per change of pyproject.toml.
+# The caller sets `extras` (such as "[test]") and has changed into the project's folder.
+
+make_environment() {
+    local stamp=".venv/.installed${extras//[^a-z]/-}"
+    if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ]; then
+        return
+    fi
+    local python=""
+    for candidate in python3 python3.13 python3.12 python3.11 python; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            python=$candidate
+            break
+        fi
+    done
+    if command -v uv >/dev/null 2>&1; then
+        echo "Setting up .venv with uv ..." >&2
+        [ -x .venv/bin/python ] || uv venv --quiet --python "${python:->=3.11}" .venv
+        uv pip install --quiet --python .venv/bin/python -e ".$extras"
+    elif [ -n "$python" ]; then
+        echo "Setting up .venv with pip (a minute or two) ..." >&2
+        [ -x .venv/bin/python ] || "$python" -m venv .venv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extras"
+    else
+        echo "Python 3.11 or newer is needed and was not found: install it, then run this again." >&2
+        exit 1
+    fi
+    touch "$stamp"
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs every check: format, lint, types, import contract, tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+debian_packages=(dicom3tools dcmtk)
+missing=()
+for tool in dciodvfy dsrdump; do
+    command -v "$tool" >/dev/null 2>&1 || missing+=("$tool")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing ${debian_packages[*]} ..." >&2
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${debian_packages[@]}"; } >/dev/null
+    else
+        echo "Some conformance tests will be skipped; to run them: sudo apt-get install ${debian_packages[*]}" >&2
+    fi
+fi
+
+extras="[test]"
+# shellcheck source=scripts/_environment.sh
+source scripts/_environment.sh
+make_environment
+
+export PYTHONWARNINGS=default
+.venv/bin/ruff format --check src tests scripts
+.venv/bin/ruff check src tests scripts
+.venv/bin/mypy
+.venv/bin/lint-imports
+.venv/bin/python -m pytest -n 2 "$@"

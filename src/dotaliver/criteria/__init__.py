@@ -1,0 +1,1 @@
+"""The answers: eligibility, Krenning grade and RECIST."""

@@ -1,0 +1,1 @@
+"""DICOM in: which series a folder holds, their voxels, how they were acquired, and masks."""

@@ -1,0 +1,1 @@
+"""The record for people and other programs: tables, report and DICOM objects."""

@@ -1,0 +1,1 @@
+"""Numbers from masks: uptake, burden and diameters."""

@@ -1,0 +1,1 @@
+"""A phantom abdomen with known truth: anatomy, physics, DICOM writer and presets."""

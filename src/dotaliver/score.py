@@ -1,0 +1,144 @@
+"""The record of one study: everything that was measured, answered and doubted, and from what.
+
+`StudyScore` is what ``score.json`` holds. Its ``record_id`` names inputs, settings, masks, edits and results,
+and leaves out times, versions and paths, so the same work gives the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from dotaliver.config import ExecutionConfig, ScoringConfig
+from dotaliver.flags import Flag
+from dotaliver.frozen import FrozenModel
+from dotaliver.geometry import Vector
+from dotaliver.protocol import CriterionId
+from dotaliver.records import (
+    Acquisition,
+    Burden,
+    DrawnOn,
+    Lesion,
+    Mismatch,
+    ReaderEdits,
+    Reference,
+    StudyIdentity,
+    Verdict,
+)
+from dotaliver.suv import SuvArithmetic
+
+__all__ = ["LiverRecord", "MaskRecord", "Provenance", "SegmentationRecord", "StudyScore", "record_id_of"]
+
+
+class MaskRecord(FrozenModel):
+    """One mask that the score rests on; its voxels stand in the DICOM SEG beside the record."""
+
+    name: Literal["liver", "lesions"]
+    origin: str
+    drawn_on: DrawnOn
+    border_uncertainty_mm: float
+    labels: tuple[int, ...]
+    shape: tuple[int, int, int]
+    origin_lps_mm: Vector
+    spacing_mm: Vector
+    sha256: str
+
+
+class SegmentationRecord(FrozenModel):
+    """How the masks came about."""
+
+    segmenter: str
+    masks: tuple[MaskRecord, ...]
+    mismatch: Mismatch | None
+    reasons: dict[str, str]
+    flags: tuple[Flag, ...]
+
+
+class LiverRecord(FrozenModel):
+    """The whole liver, its tumours included."""
+
+    volume_ml: float | None
+    drawn_on: DrawnOn | None
+    reason: str | None = None
+
+
+class Provenance(FrozenModel):
+    """Where the record comes from."""
+
+    dotaliver_version: str
+    python_version: str
+    platform: str
+    dependencies: dict[str, str]
+    scored_at: datetime
+    execution: ExecutionConfig
+    config_sha256: str
+    revises: str | None = Field(default=None, description="record_id of the record that this one revises")
+
+
+class StudyScore(FrozenModel):
+    """One study, scored."""
+
+    schema_version: Literal["1"] = "1"
+    record_id: str = ""
+    study: StudyIdentity
+    acquisition: Acquisition
+    uptake_unit: str = Field(description="UCUM unit of every uptake in this record")
+    suv: SuvArithmetic | None
+    references: dict[str, Reference]
+    liver: LiverRecord
+    burden: Burden
+    lesions: tuple[Lesion, ...]
+    criteria: dict[CriterionId, Verdict]
+    flags: tuple[Flag, ...]
+    segmentation: SegmentationRecord
+    edits: ReaderEdits
+    config: ScoringConfig
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        """The record as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def with_record_id(self) -> StudyScore:
+        """The same record under its own name."""
+        return self.model_copy(update={"record_id": record_id_of(self)})
+
+
+_NAMED_BY_ID = (
+    "schema_version",
+    "study",
+    "acquisition",
+    "uptake_unit",
+    "suv",
+    "references",
+    "liver",
+    "burden",
+    "lesions",
+    "criteria",
+    "flags",
+    "segmentation",
+    "edits",
+    "config",
+)
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_times(v) for k, v in value.items() if k not in {"made_at", "scored_at"}}
+    if isinstance(value, list):
+        return [_without_times(v) for v in value]
+    return value
+
+
+def record_id_of(score: StudyScore) -> str:
+    """SHA-256 over inputs, settings, masks, edits and results, without times, versions and paths.
+
+    The fields are those of ``_NAMED_BY_ID``, as canonical JSON (sorted keys, shortest round-trip numbers).
+    """
+    data = score.model_dump(mode="json", include=set(_NAMED_BY_ID))
+    text = json.dumps(_without_times(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

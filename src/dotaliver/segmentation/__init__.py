@@ -1,0 +1,1 @@
+"""Outlining the liver, its lesions, its neighbours and the reference regions."""

@@ -1,0 +1,135 @@
+"""Images: voxel values on a grid, with the physical quantity that they measure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import GeometryError, QuantityError
+from dotaliver.geometry import Box, Geometry
+
+__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Quantity(StrEnum):
+    """What a voxel value measures, and in which unit (UCUM where one exists)."""
+
+    HU = "[hnsf'U]"
+    BQML = "Bq/ml"
+    COUNTS = "{counts}"
+    SUVBW = "g/ml{SUVbw}"
+    SUVLBM = "g/ml{SUVlbm}"
+    SUVBSA = "cm2/ml{SUVbsa}"
+    SUVIBW = "g/ml{SUVibw}"
+    RELATIVE = "1"
+    PROBABILITY = "{probability}"
+
+
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """SHA-256 of an array's values in C order, little endian, with its shape and type in front."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
+    digest.update(little.data)
+    return digest.hexdigest()
+
+
+def _frozen(array: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
+    if array.shape != geometry.shape:
+        msg = f"an array of shape {array.shape} does not fit a grid of shape {geometry.shape}"
+        raise GeometryError(msg)
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxel values ``[slice, row, column]`` on a grid, read-only, with their physical quantity."""
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+    quantity: Quantity
+
+    def __post_init__(self) -> None:
+        """Hold the array to the grid's shape and make it read-only."""
+        object.__setattr__(self, "array", _frozen(self.array, self.geometry))
+
+    def require(self, *quantities: Quantity) -> Volume:
+        """Return this volume if it measures one of `quantities`, else raise `QuantityError`."""
+        if self.quantity not in quantities:
+            wanted = " or ".join(q.name for q in quantities)
+            msg = f"a volume in {wanted} is needed here, not one in {self.quantity.name}"
+            raise QuantityError(msg)
+        return self
+
+    def with_array(self, array: npt.NDArray[Any], quantity: Quantity | None = None) -> Volume:
+        """A sibling image on the same grid."""
+        return replace(self, array=array, quantity=quantity or self.quantity)
+
+    def crop(self, box: Box) -> Volume:
+        """The part of the image in a box of indices (a view, not a copy)."""
+        return Volume(self.array[box], self.geometry.crop(box), self.quantity)
+
+    def sha256(self) -> str:
+        """Hash of the voxel values."""
+        return array_sha256(self.array)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Labels ``[slice, row, column]`` on a grid, read-only; 0 is background, each label one object."""
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        """Hold the array to the grid's shape, to whole numbers, and make it read-only."""
+        array = self.array.astype(np.uint8) if self.array.dtype == np.bool_ else self.array
+        if array.dtype.kind != "u":
+            msg = f"labels must be unsigned whole numbers, not {array.dtype}"
+            raise QuantityError(msg)
+        object.__setattr__(self, "array", _frozen(array, self.geometry))
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The labels that occur, ascending, without the background."""
+        counts = np.bincount(self.array.ravel())
+        return tuple(int(n) for n in np.flatnonzero(counts) if n)
+
+    @property
+    def mask(self) -> BoolArray:
+        """Where any label is."""
+        return np.asarray(self.array != 0)
+
+    def where(self, label: int) -> BoolArray:
+        """Where one label is."""
+        return np.asarray(self.array == label)
+
+    def with_array(self, array: npt.NDArray[Any]) -> LabelMap:
+        """Other labels on the same grid."""
+        return replace(self, array=array)
+
+    def volume_ml(self, label: int | None = None) -> float:
+        """Volume of one label, or of all, in millilitres, by counting voxels."""
+        count = np.count_nonzero(self.array if label is None else self.array == label)
+        return float(count) * self.geometry.voxel_volume_ml
+
+    def boxes(self) -> Iterator[tuple[int, Box]]:
+        """Each label with the smallest box that holds it."""
+        from scipy.ndimage import find_objects
+
+        for number, box in enumerate(find_objects(self.array.astype(np.int32)), start=1):
+            if box is not None:
+                yield number, box
+
+    def sha256(self) -> str:
+        """Hash of the labels; equal labels hash equally whatever their integer type."""
+        return array_sha256(self.array.astype(np.uint16))
