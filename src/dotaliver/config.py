@@ -122,6 +122,38 @@ class LiverConfig(FrozenModel):
     """The liver outline."""
 
     coarse_mm: float = Field(default=4.0, ge=4.0, description="The fixed grid of whole-image steps")
+    warm_ratios: tuple[float, ...] = Field(
+        default=(2.5, 2.0, 1.6, 1.3),
+        description="Uptake over the soft tissue's median at which warm organs are looked for, tried in this order "
+        "(DOTATATE liver is 5 to 10 times muscle; FDG liver 2 to 3 times)",
+    )
+    core_radius_mm: float = Field(
+        default=24.0, description="The liver holds a ball of this radius; muscles and bowel do not"
+    )
+    core_depth_mm: float = Field(default=10.0, description="How far inside warm tissue liver uptake is read")
+    low_mode_share: float = Field(default=0.012, description="Share of the core in a 10 % wide bin that makes a peak")
+    uptake_limit_ratio: float = Field(
+        default=12.0, description="Normal liver over the soft tissue's median at most (12.4 against about 1)"
+    )
+    warm_share: float = Field(default=0.5, description="Share of liver uptake that halves a step to cold tissue")
+    cold_share: float = Field(default=0.4, description="Share of liver uptake below which tissue is not liver")
+    seed_depth_mm: float = Field(default=8.0, description="Depth in the liver's warm parts that makes a seed")
+    neighbour_depth_mm: float = Field(default=6.0, description="Depth in other warm parts that makes their seed")
+    fat_hu: float = Field(default=-50.0, description="Below is fat: halfway from fat (-100) to water")
+    bone_hu: float = Field(default=320.0, description="Above is bone or dense contrast agent")
+    lesion_hu_below: float = Field(default=60.0, description="A lesion may be this much less dense than liver")
+    lesion_hu_above: float = Field(default=30.0, description="A lesion may be this much denser (arterial phase)")
+    reach_mm: float = Field(default=24.0, description="How far beyond its warm parts the liver may extend")
+    hu_scale: float = Field(default=25.0, description="Step of density that hinders the walk, about 3 SD at 4 mm")
+    uptake_log_scale: float = Field(default=0.5, description="Step of log uptake that hinders the walk")
+    prior_weight: float = Field(default=0.05, description="Weight of a voxel's own look against one neighbour")
+    prior_log_scale: float = Field(default=0.25, description="Log uptake over the half level that is one logit")
+    outline_presmooth_mm: float = Field(default=1.0, description="Gaussian that calms CT noise before the outline")
+    outline_window_mm: float = Field(default=14.0, description="Window in which the liver's density is measured")
+    outline_smooth_mm: float = Field(default=1.2, description="Gaussian over the log odds: the outline's smoothness")
+    outline_fat_hu: float = Field(default=-25.0, description="Below is fat, at the outline")
+    minimum_ml: float = Field(default=300.0, description="A smaller liver was not found but mistaken")
+    maximum_ml: float = Field(default=8000.0, description="A larger liver was not found but leaked")
     border_uncertainty_ct_mm: float = Field(
         default=1.5, ge=0, description="One-sided uncertainty of an outline drawn on CT"
     )

@@ -1,0 +1,121 @@
+"""The fixed coarse grid on which whole-image reasoning is done, whatever the scanner.
+
+The grid has 4 mm voxels and canonical axes (slices towards the head, rows towards the back, columns towards the
+left), so anatomical words have fixed array directions and nothing depends on how a series was stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.geometry import Geometry, Vector
+from dotaliver.itkimage import resample
+from dotaliver.volume import BoolArray, Volume
+
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "distance_inside_mm", "largest_component"]
+
+Float32Array = npt.NDArray[np.float32]
+
+_CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+_AIR_HU = -1000.0
+
+
+@dataclass(frozen=True)
+class CoarseImages:
+    """CT and PET on the coarse grid, with the PET in its own position.
+
+    ``hu`` is None without a CT; ``uptake`` is in the PET's unit.
+    """
+
+    geometry: Geometry
+    hu: Float32Array | None
+    uptake: Float32Array
+    pet: Volume
+
+    @property
+    def spacing_mm(self) -> float:
+        """Edge of a voxel in mm (all three are equal)."""
+        return self.geometry.spacing_mm[0]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in ml."""
+        return self.geometry.voxel_volume_ml
+
+    def uptake_moved(self, shift_lps_mm: Vector) -> Float32Array:
+        """Uptake at the PET's place of each voxel, when the PET lies `shift_lps_mm` away from the CT."""
+        moved = resample(self.pet, self.geometry.moved(shift_lps_mm)).array
+        return np.asarray(moved, dtype=np.float32)
+
+
+def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
+    """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation."""
+    grid = _coarse_grid(pet, ct, spacing_mm)
+    hu = None
+    if ct is not None:
+        hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
+    uptake = resample(_block_mean(pet, spacing_mm), grid).array
+    return CoarseImages(grid, hu, uptake, pet)
+
+
+def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
+    corners = (ct or pet).geometry.corners_lps_mm()
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    if ct is not None:
+        # Only where both were taken, along the body's axis; across it the CT's field is the wider one.
+        heights = pet.geometry.corners_lps_mm()[:, 2]
+        low[2], high[2] = max(low[2], heights.min()), min(high[2], heights.max())
+    counts = np.maximum(np.floor((high - low) / spacing_mm + 1e-6).astype(int), 1)
+    origin = low + spacing_mm / 2.0
+    return Geometry(
+        (int(counts[2]), int(counts[1]), int(counts[0])),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        (spacing_mm, spacing_mm, spacing_mm),
+        _CANONICAL,
+        (ct or pet).geometry.frame_of_reference_uid,
+    )
+
+
+def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
+    """Means over whole blocks of voxels, as large as fit into the target spacing: what anti-aliasing needs."""
+    factors = [max(1, int(spacing_mm / s + 1e-6)) for s in volume.geometry.spacing_mm]
+    if factors == [1, 1, 1]:
+        return volume
+    counts = [n // f for n, f in zip(volume.geometry.shape, factors, strict=True)]
+    kept = volume.array[tuple(slice(0, n * f) for n, f in zip(counts, factors, strict=True))]
+    shape = [part for n, f in zip(counts, factors, strict=True) for part in (n, f)]
+    means = kept.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
+    affine = volume.geometry.affine.copy()
+    affine[:3, 3] = volume.geometry.index_to_lps([(f - 1) / 2 for f in factors])
+    affine[:3, :3] *= factors
+    grid = Geometry.from_affine(means.shape, affine, volume.geometry.frame_of_reference_uid)
+    return Volume(means, grid, volume.quantity)
+
+
+def box_mean(array: npt.NDArray[np.floating], size: int = 3) -> Float32Array:
+    """Mean over a cube of `size` voxels, edges repeated."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(array, size, mode="nearest"), dtype=np.float32)
+
+
+def distance_inside_mm(mask: BoolArray, spacing_mm: tuple[float, float, float]) -> Float32Array:
+    """Distance in mm from each voxel of a mask to the nearest voxel outside it; the image's edge is not outside."""
+    import edt
+
+    return np.asarray(edt.edt(np.ascontiguousarray(mask), anisotropy=spacing_mm, black_border=False), dtype=np.float32)
+
+
+def largest_component(mask: BoolArray) -> BoolArray:
+    """The largest face-connected part of a mask."""
+    import cc3d
+
+    if not mask.any():
+        return mask
+    parts = cc3d.connected_components(mask, connectivity=6)
+    counts = np.bincount(parts.ravel())
+    counts[0] = 0
+    return np.asarray(parts == counts.argmax())

@@ -1,0 +1,201 @@
+"""Where the liver is: the broadest warm organ, grown on CT and PET together against its neighbours.
+
+On the coarse grid the deepest point of warm soft tissue on the right lies in the liver whatever its shape; the uptake
+and density around it are those of this patient's liver. Seeds for the liver and for everything else then compete
+by a random walk over both images, so that a leak meets an owner instead of a threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dotaliver.config import LiverConfig
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, distance_inside_mm
+from dotaliver.segmentation.neighbours import Surroundings, WarmParts, find_kidneys, warm_parts
+from dotaliver.segmentation.randomwalk import Feature, random_walk
+from dotaliver.volume import BoolArray
+
+__all__ = ["LiverCore", "find_core", "liver_probability"]
+
+
+@dataclass(frozen=True)
+class LiverCore:
+    """The deepest part of the liver, and what liver looks like in this patient.
+
+    ``uptake`` is the low mode of the uptake in the core, that of normal parenchyma where any is left; ``hu`` the
+    median density there, ``hu_sd`` its SD on the coarse grid.
+    """
+
+    seed: tuple[int, int, int]
+    uptake: float
+    hu: float | None
+    hu_sd: float | None
+    warm_uptake: float
+
+
+def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -> LiverCore | None:
+    """Find the liver's core; None where no warm organ on the right is broad enough."""
+    import cc3d
+
+    background = float(np.median(images.uptake[around.soft])) if around.soft.any() else 0.0
+    if background <= 0:
+        return None
+    smooth = box_mean(images.uptake)
+    spacing = (images.spacing_mm,) * 3
+    for ratio in config.warm_ratios:
+        warm = around.soft & (smooth > ratio * background)
+        depth = distance_inside_mm(warm, spacing)
+        on_right = np.where(around.right, depth, 0.0)
+        seed = tuple(int(n) for n in np.unravel_index(int(on_right.argmax()), depth.shape))
+        if on_right[seed] >= config.core_radius_mm:
+            break
+    else:
+        return None
+    parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
+    core = parts == parts[seed]
+    # Where tumour has replaced the parenchyma, the lowest mode is the tumour's: bound it by what livers take up.
+    uptake = min(low_mode(images.uptake[core], config.low_mode_share), config.uptake_limit_ratio * background)
+    hu = hu_sd = None
+    if images.hu is not None:
+        alike = core & (np.abs(smooth - uptake) < 0.35 * uptake)
+        sample = images.hu[alike] if alike.sum() > 50 else images.hu[core]
+        hu = float(np.median(sample))
+        # 1.4826 x MAD is the SD of a normal distribution, and vessels or calcifications do not move it.
+        hu_sd = float(1.4826 * np.median(np.abs(sample - hu)))
+    return LiverCore((seed[0], seed[1], seed[2]), uptake, hu, hu_sd, ratio * background)
+
+
+def low_mode(values: np.ndarray, share: float) -> float:  # type: ignore[type-arg]
+    """Lowest peak of a distribution of uptake that holds at least `share` of it within a bin (10 % wide)."""
+    logs = np.log(np.maximum(values, 1e-6))
+    edges = np.arange(logs.min() - 0.3, logs.max() + 0.4, 0.1)
+    counts = np.convolve(np.histogram(logs, edges)[0], [0.25, 0.5, 0.25], "same")
+    for bin_ in range(2, len(counts) - 2):
+        if counts[bin_] == counts[bin_ - 2 : bin_ + 3].max() and counts[bin_] > share * counts.sum():
+            return float(np.exp(edges[bin_] + 0.05))
+    return float(np.median(values))
+
+
+def liver_probability(
+    images: CoarseImages, around: Surroundings, core: LiverCore, uptake: Float32Array, config: LiverConfig
+) -> tuple[Float32Array, BoolArray]:
+    """Probability of liver on the coarse grid, and the kidneys.
+
+    Parameters
+    ----------
+    images, around, core
+        From the steps before.
+    uptake : ndarray
+        Uptake brought to the CT's position.
+    config : LiverConfig
+        Seeds, scales and weights.
+    """
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    smooth = box_mean(uptake)
+    liver_hu = 0.0 if core.hu is None else core.hu
+    kidneys = find_kidneys(images, around, uptake, liver_hu, core.uptake)
+    warm = around.soft & (smooth > config.warm_share * core.uptake) & ~binary_dilation(kidneys)
+    parts = warm_parts(warm, images.spacing_mm)
+    chosen = _liver_parts(images, around, core, parts, smooth)
+    in_chosen = np.isin(parts.labels, sorted(chosen))
+    inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys
+    inside &= _looks_like_liver(images, core, config)
+    others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
+    step = max(1, round(8.0 / images.spacing_mm))
+    cold = around.body & (smooth < config.cold_share * core.uptake)
+    cold &= ~binary_dilation(smooth > config.warm_share * core.uptake, iterations=step)
+    never = ~around.body | around.lungs
+    if images.hu is not None:
+        never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
+    lukewarm = _lukewarm(around, core, smooth)
+    background = (never | cold | others | lukewarm | binary_erosion(kidneys)) & ~inside
+    reach = max(1, round(config.reach_mm / images.spacing_mm))
+    region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
+    features = [Feature(np.log(np.maximum(uptake, 0.1 * core.uptake)), config.uptake_log_scale)]
+    if images.hu is not None:
+        features.append(Feature(images.hu, config.hu_scale))
+    prior = _prior(images, core, uptake, smooth, config)
+    probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
+    return probability, kidneys
+
+
+def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
+    if images.hu is None or core.hu is None:
+        return np.ones(images.geometry.shape, dtype=bool)
+    mean = box_mean(images.hu)
+    return np.asarray((mean > core.hu - config.lesion_hu_below) & (mean < core.hu + config.lesion_hu_above))
+
+
+def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
+    """Soft tissue whose uptake is flat and clearly below the liver's: stomach, bowel, blood, not a blurred border."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < 0.3 * core.uptake
+    return np.asarray(around.soft & flat & (smooth < 0.7 * core.uptake))
+
+
+def _liver_parts(
+    images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
+) -> set[int]:
+    """The part that holds the core, and parts that touch it broadly and look the same.
+
+    A left lobe is often cut off from the right one at the porta. Broadly: over 8 cm²; the same: within 12 HU and
+    between 0.75 and 1.35 of normal liver uptake, not further left than 60 mm.
+    """
+    from scipy.ndimage import binary_dilation
+
+    on_right = np.where(around.right, parts.depth_mm, 0.0)
+    first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
+    chosen, grown = {first}, True
+    deep = parts.depth_mm > 8.0
+    face_cm2 = images.spacing_mm**2 / 100.0
+    while grown:
+        grown = False
+        current = np.isin(parts.labels, sorted(chosen))
+        ring = binary_dilation(current) & ~current
+        contact_cm2 = np.bincount(parts.labels[ring]) * face_cm2
+        for part in np.flatnonzero(contact_cm2 > 8.0):
+            inside = (parts.labels == part) & deep
+            if part == 0 or part in chosen or not inside.any():
+                continue
+            alike_ct = images.hu is None or abs(float(np.median(images.hu[inside])) - (core.hu or 0.0)) < 12.0
+            ratio = float(np.median(smooth[inside])) / core.uptake
+            lateral = float(around.lateral_mm[np.nonzero(inside)[2]].mean())
+            if alike_ct and 0.75 < ratio < 1.35 and lateral < 60.0:
+                chosen.add(int(part))
+                grown = True
+    return chosen
+
+
+def _prior(
+    images: CoarseImages, core: LiverCore, uptake: Float32Array, smooth: Float32Array, config: LiverConfig
+) -> Float32Array:
+    """Probability of liver by a voxel's own look: uptake at least half the step to its surroundings, density alike.
+
+    The border of a blurred step lies at half its height. Next to a hot lesion that half lies far above normal
+    liver, so the level follows the highest and lowest uptake within 8 mm wherever one of them is clearly cold.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    normal = core.uptake
+    size = 2 * max(1, round(8.0 / images.spacing_mm)) + 1
+    highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
+    level = np.where(lowest < config.cold_share * normal, 0.5 * (np.maximum(highest, normal) + lowest), 0.55 * normal)
+    # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
+    trust = np.where(highest > 1.5 * normal, 0.5, 1.0)
+    logit = np.clip(trust * np.log(np.maximum(uptake, 0.004 * normal) / level) / config.prior_log_scale, -4.0, 4.0)
+    if images.hu is not None and core.hu is not None:
+        logit = np.where(uptake > 1.3 * normal, np.minimum(logit, 2.0), logit)
+        mean = box_mean(images.hu)
+        below, above = np.clip(core.hu - mean, 0.0, None), np.clip(mean - core.hu, 0.0, None)
+        # Lesions may be darker or brighter than liver; what takes up like normal liver must also look like it.
+        lesion_like = smooth > 1.4 * normal
+        tight = max(2.5 * (core.hu_sd or 8.0), 15.0)
+        scale_below = np.where(lesion_like, 40.0, tight)
+        scale_above = np.where(lesion_like, 30.0, tight)
+        density = 1.0 - (below / scale_below) ** 2 - (above / scale_above) ** 2
+        logit = logit + 1.5 * np.clip(density, -4.0, 1.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float32)

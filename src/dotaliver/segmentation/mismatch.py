@@ -1,0 +1,85 @@
+"""Where the liver lies on the PET, from its place on CT.
+
+A PET is taken over minutes of free breathing, a CT in seconds: the dome of the liver lies at another height. Under
+the right lung both images show the same border, lung above liver, so its two heights are compared column by column.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dotaliver.records import Mismatch
+from dotaliver.segmentation.coarse import CoarseImages
+from dotaliver.segmentation.neighbours import Surroundings
+
+__all__ = ["estimate_mismatch"]
+
+_LUNG_BORDER_HU = -400.0
+_MINIMUM_COLUMNS = 20
+_REACH_MM = 24.0
+
+
+def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: float) -> Mismatch | None:
+    """Estimate the displacement along the body's axis; None where too little of the dome is seen.
+
+    In each column under the right lung, the CT's border is where density passes -400 HU, and the PET's where uptake
+    passes half of what lies 8 to 28 mm below; both heights are interpolated between voxels. The answer is the
+    median of their differences.
+
+    Parameters
+    ----------
+    images : CoarseImages
+        Both images on the coarse grid.
+    around : Surroundings
+        Lungs, soft tissue and midline.
+    warm_uptake : float
+        Uptake that liver at least has, to leave out columns over other organs.
+    """
+    if images.hu is None:
+        return None
+    reach = round(_REACH_MM / images.spacing_mm)
+    gaps_mm = []
+    rows, columns = np.nonzero((around.lungs & around.right).any(axis=0))
+    for row, column in zip(rows, columns, strict=True):
+        lung = np.flatnonzero(around.lungs[:, row, column])
+        bottom = int(lung[0])
+        if bottom < reach or not around.soft[bottom - 3, row, column]:
+            continue
+        ct_height = _crossing(images.hu[:, row, column], bottom, _LUNG_BORDER_HU)
+        pet_height = _half_level(images.uptake[:, row, column], bottom, reach, warm_uptake)
+        if ct_height is not None and pet_height is not None:
+            gaps_mm.append((pet_height - ct_height) * images.spacing_mm)
+    if len(gaps_mm) < _MINIMUM_COLUMNS:
+        return None
+    return Mismatch(
+        shift_lps_mm=(0.0, 0.0, float(np.median(gaps_mm))),
+        method=f"height of the dome in {len(gaps_mm)} columns under the right lung",
+    )
+
+
+def _crossing(profile: np.ndarray, start: int, level: float) -> float | None:  # type: ignore[type-arg]
+    """Height, going down from `start`, at which a profile first rises above a level, interpolated."""
+    height = start
+    while height > 0 and profile[height - 1] < level:
+        height -= 1
+    if height == 0 or profile[height] >= level:
+        return None
+    below, above = float(profile[height - 1]), float(profile[height])
+    return height - 1 + (below - level) / (below - above)
+
+
+def _half_level(profile: np.ndarray, bottom: int, reach: int, warm_uptake: float) -> float | None:  # type: ignore[type-arg]
+    """Height, going down from `reach` above the lung's bottom, at which uptake first exceeds half the liver's."""
+    inside = profile[max(bottom - reach - 1, 0) : max(bottom - 2, 1)]
+    plateau = float(np.median(inside))
+    if plateau < warm_uptake:
+        return None
+    half, height = plateau / 2.0, min(bottom + reach, len(profile) - 2)
+    if profile[height] >= half:
+        return None
+    while height > 0 and profile[height] < half:
+        height -= 1
+    if height == 0:
+        return None
+    below, above = float(profile[height]), float(profile[height + 1])
+    return height + (below - half) / (below - above)

@@ -1,0 +1,199 @@
+"""What surrounds the liver: body, lungs, spine, kidneys, and organs that share its warmth.
+
+Everything here is found on the coarse grid, by reasons that can be written down: air and fat by their density,
+the midline by the spine, the kidneys by their place beside the spine and by how contrast agent changes their
+density against the liver's. None of it needs to be complete: it gives leaks an owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dotaliver.segmentation.coarse import (
+    CoarseImages,
+    Float32Array,
+    box_mean,
+    distance_inside_mm,
+    largest_component,
+)
+from dotaliver.volume import BoolArray
+
+__all__ = ["Surroundings", "WarmParts", "find_kidneys", "survey", "warm_parts"]
+
+# Densities in HU, each halfway between the tissues that it parts (fat -100, water 0, lung -800, bone over 250).
+_BODY_HU = -300.0
+_LUNG_HU = -400.0
+_SOFT_MEAN_HU = (-30.0, 300.0)
+_SOFT_VOXEL_HU = (-40.0, 400.0)
+_BONE_HU = 200.0
+_VERTEBRA_HU = 180.0
+# Aorta: 35 to 50 HU without contrast agent, over 100 in every phase with it.
+_ENHANCED_AORTA_HU = 85.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The body on the coarse grid.
+
+    ``lateral_mm`` (per column, positive to the patient's left) and ``posterior_mm`` (per row, positive to the
+    back) count from the middle of the spine.
+    """
+
+    body: BoolArray
+    soft: BoolArray
+    lungs: BoolArray
+    lateral_mm: Float32Array
+    posterior_mm: Float32Array
+    enhanced: bool | None
+
+    @property
+    def right(self) -> BoolArray:
+        """Columns on the patient's right, 12 mm and more off the midline; broadcasts over the grid."""
+        return np.asarray(self.lateral_mm < -12.0)[None, None, :]
+
+
+def survey(images: CoarseImages) -> Surroundings:
+    """Find body, soft tissue, lungs and spine."""
+    if images.hu is None:
+        return _survey_without_ct(images)
+    hu = images.hu
+    body = _body(hu > _BODY_HU)
+    mean = box_mean(hu)
+    soft = body & (mean > _SOFT_MEAN_HU[0]) & (mean < _SOFT_MEAN_HU[1])
+    soft &= (hu > _SOFT_VOXEL_HU[0]) & (hu < _SOFT_VOXEL_HU[1])
+    row, column = _spine(hu, body)
+    spacing = images.spacing_mm
+    return Surroundings(
+        body=body,
+        soft=soft,
+        lungs=_lungs(hu, body, images.voxel_ml),
+        lateral_mm=((np.arange(hu.shape[2]) - column) * spacing).astype(np.float32),
+        posterior_mm=((np.arange(hu.shape[1]) - row) * spacing).astype(np.float32),
+        enhanced=_is_enhanced(hu, row, column),
+    )
+
+
+def _survey_without_ct(images: CoarseImages) -> Surroundings:
+    """The body by its faint uptake; the spine's place by the body's proportions."""
+    smooth = box_mean(images.uptake, 5)
+    # Muscle and fat hold a few percent of what organs do; air outside the body holds reconstruction noise.
+    level = 0.02 * float(np.percentile(smooth, 99.5))
+    body = _body(smooth > level)
+    _, rows, columns = np.nonzero(body)
+    if not rows.size:
+        rows = columns = np.array([0])
+    column = float(columns.mean())
+    row = float(rows.mean() + 0.15 * (np.percentile(rows, 98) - np.percentile(rows, 2)))
+    spacing = images.spacing_mm
+    return Surroundings(
+        body=body,
+        soft=body,
+        lungs=np.zeros_like(body),
+        lateral_mm=((np.arange(body.shape[2]) - column) * spacing).astype(np.float32),
+        posterior_mm=((np.arange(body.shape[1]) - row) * spacing).astype(np.float32),
+        enhanced=None,
+    )
+
+
+def _body(mask: BoolArray) -> BoolArray:
+    from scipy.ndimage import binary_fill_holes, binary_opening
+
+    body = largest_component(binary_opening(mask))
+    return np.stack([binary_fill_holes(part) for part in body])
+
+
+def _lungs(hu: Float32Array, body: BoolArray, voxel_ml: float) -> BoolArray:
+    import cc3d
+
+    parts = cc3d.connected_components(body & (hu < _LUNG_HU), connectivity=6)
+    volumes_ml = np.bincount(parts.ravel()) * voxel_ml
+    # Bowel gas is smaller; a lung base that is cut by the top of the field may be small too, but reaches the top.
+    at_top = np.unique(parts[-1])
+    keep = [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > 150 or (volumes_ml[n] > 40 and n in at_top)]
+    return np.isin(parts, keep)
+
+
+def _spine(hu: Float32Array, body: BoolArray) -> tuple[float, float]:
+    """Mean row and column of bone near the midline in the back half of the body."""
+    _, rows, columns = np.nonzero(body)
+    if not rows.size:
+        return hu.shape[1] / 2.0, hu.shape[2] / 2.0
+    row, column = rows.mean(), columns.mean()
+    first_row, first, last = round(row), max(round(column) - 10, 0), round(column) + 11
+    _, bone_rows, bone_columns = np.nonzero((hu > _BONE_HU)[:, first_row:, first:last])
+    if bone_rows.size < 20:
+        return float(row), float(column)
+    return float(bone_rows.mean() + first_row), float(bone_columns.mean() + first)
+
+
+def _is_enhanced(hu: Float32Array, row: float, column: float) -> bool:
+    """Whether contrast agent was given: aorta and cava, the brightest fifth of what lies before the vertebrae."""
+    from scipy.ndimage import uniform_filter
+
+    means = uniform_filter(hu, (1, 3, 3), mode="nearest")
+    middle, brightest = round(column), []
+    for level, smooth in zip(hu, means, strict=True):
+        bone = np.flatnonzero((level[:, max(middle - 3, 0) : middle + 4] > _VERTEBRA_HU).sum(axis=1) >= 3)
+        bone = bone[np.abs(bone - row) < 16]
+        if bone.size < 4:
+            continue
+        front = int(bone.min())
+        spot = smooth[max(front - 8, 0) : max(front - 2, 0), max(middle - 4, 0) : middle + 9]
+        spot = spot[(spot > 0) & (spot < 400)]
+        if spot.size:
+            brightest.append(float(np.percentile(spot, 80)))
+    return bool(brightest) and float(np.median(brightest)) > _ENHANCED_AORTA_HU
+
+
+def find_kidneys(
+    images: CoarseImages, around: Surroundings, uptake: Float32Array, liver_hu: float, liver_uptake: float
+) -> BoolArray:
+    """Parts beside the spine that look like kidney and not like liver.
+
+    With contrast agent a kidney is denser than the liver in every phase; without, it is less dense (25 to 40 HU
+    against 50 to 65). Its uptake is never far below the liver's, for receptor ligands (DOTATATE: 2 to 3 times the
+    liver) as for FDG.
+    """
+    import cc3d
+    from scipy.ndimage import binary_opening
+
+    if images.hu is None:
+        return np.zeros_like(around.body)
+    mean_hu, mean_uptake = box_mean(images.hu), box_mean(uptake)
+    if around.enhanced:
+        look = (mean_hu > liver_hu + 25.0) & (mean_uptake > 0.7 * liver_uptake)
+        minimum_ml = 25.0
+    else:
+        look = (mean_hu > 5.0) & (mean_hu < min(45.0, liver_hu - 10.0)) & (mean_uptake > 0.5 * liver_uptake)
+        minimum_ml = 50.0
+    lateral = np.abs(around.lateral_mm)[None, None, :]
+    posterior = around.posterior_mm[None, :, None]
+    place = (lateral > 16.0) & (lateral < 105.0) & (posterior > -75.0) & (posterior < 45.0)
+    parts = cc3d.connected_components(binary_opening(around.soft & look & place), connectivity=6)
+    volumes_ml = np.bincount(parts.ravel()) * images.voxel_ml
+    return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
+
+
+@dataclass(frozen=True)
+class WarmParts:
+    """Warm soft tissue, cut at its necks into compact parts.
+
+    ``labels`` numbers the parts, ``depth_mm`` is the distance to the nearest voxel that is not warm soft tissue.
+    """
+
+    labels: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+    depth_mm: Float32Array
+
+
+def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = 3.0) -> WarmParts:
+    """Cut a mask where it is at least `neck_mm` thinner than the parts on both sides (watershed of its depth)."""
+    from scipy.ndimage import label
+    from skimage.morphology import h_maxima
+    from skimage.segmentation import watershed
+
+    depth = distance_inside_mm(warm, (spacing_mm, spacing_mm, spacing_mm))
+    peaks, _ = label(h_maxima(np.round(depth, 1), neck_mm), np.ones((3, 3, 3)))
+    labels = watershed(-depth, peaks, mask=warm)
+    return WarmParts(np.asarray(labels, dtype=np.int32), depth)

@@ -1,0 +1,121 @@
+"""The liver's outline on the CT's own grid, from its probability on the coarse grid.
+
+Inside the liver's box each voxel weighs what the coarse step says of its place against how its density compares
+with the liver's and with what lies outside nearby. All kernels are finite, so the answer would be the same
+block by block.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config import LiverConfig
+from dotaliver.geometry import Box, Geometry
+from dotaliver.itkimage import resample
+from dotaliver.segmentation.coarse import Float32Array, largest_component
+from dotaliver.volume import BoolArray, Quantity, Volume
+
+__all__ = ["box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
+
+_MARGIN_MM = 16.0
+_GAUSSIAN_REACH = 2.5
+
+
+def box_around(mask: BoolArray, geometry: Geometry, margin_mm: float) -> Box:
+    """The smallest box that holds a mask and a margin, within the grid."""
+    box = []
+    for axis, spacing in enumerate(geometry.spacing_mm):
+        along = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = int(np.ceil(margin_mm / spacing))
+        box.append(slice(max(int(along[0]) - margin, 0), min(int(along[-1]) + margin + 1, mask.shape[axis])))
+    return (box[0], box[1], box[2])
+
+
+def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometry) -> Float32Array:
+    """Gaussian mean with a finite kernel (cut at 2.5 sigma)."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = [sigma_mm / s for s in geometry.spacing_mm]
+    return np.asarray(gaussian_filter(array, sigma, mode="nearest", truncate=_GAUSSIAN_REACH), dtype=np.float32)
+
+
+def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
+    """Where the probability, interpolated onto a grid, is at least one half; the largest part."""
+    return largest_component(resample(probability, onto).array >= 0.5)
+
+
+def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: LiverConfig) -> BoolArray:
+    """Refine the outline on the CT's grid.
+
+    The log odds of a voxel are those of the coarse step plus those of its density, the latter between a normal
+    distribution of the liver and one of what lies outside, both measured within `outline_window_mm` of the voxel
+    and cut at 4; they are averaged over `outline_smooth_mm`. Fat is never liver.
+
+    Parameters
+    ----------
+    ct : Volume
+        In HU.
+    probability : Volume
+        Of liver, on the coarse grid in the CT's position.
+    liver_hu : float
+        Median density of the liver's core.
+    config : LiverConfig
+        Windows and scales.
+
+    Returns
+    -------
+    ndarray of bool
+        On the CT's grid: one part, without holes in any slice.
+    """
+    from scipy.ndimage import binary_fill_holes, binary_opening
+
+    ct.require(Quantity.HU)
+    everywhere = resample(probability, ct.geometry).array
+    result = np.zeros(ct.array.shape, dtype=bool)
+    if not (everywhere > 0.1).any():
+        return result
+    box = box_around(everywhere > 0.1, ct.geometry, _MARGIN_MM)
+    grid, place = ct.geometry.crop(box), everywhere[box]
+    del everywhere
+    density = gaussian(np.clip(ct.array[box], -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+    odds = _density_log_odds(density, place, liver_hu, grid, config)
+    odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
+    odds[density < config.outline_fat_hu] = -6.0
+    mask = (gaussian(odds, config.outline_smooth_mm, grid) > 0) & (place > 0.02)
+    mask = largest_component(binary_opening(mask))
+    result[box] = np.stack([binary_fill_holes(part) for part in mask])
+    return result
+
+
+def _density_log_odds(
+    density: Float32Array, place: Float32Array, liver_hu: float, grid: Geometry, config: LiverConfig
+) -> Float32Array:
+    reach = config.lesion_hu_below + 20.0
+    inside = (place > 0.8) & (np.abs(density - liver_hu) < reach)
+    mean_in, variance_in = _local_moments(density, inside, grid, config.outline_window_mm)
+    mean_out, variance_out = _local_moments(density, place < 0.2, grid, config.outline_window_mm)
+    mean_in = np.where(np.isnan(mean_in), liver_hu, mean_in)
+    variance_in = np.clip(np.where(np.isnan(variance_in), 150.0, variance_in), 60.0, 600.0)
+    mean_out = np.where(np.isnan(mean_out), 0.0, mean_out)
+    variance_out = np.clip(np.where(np.isnan(variance_out), 400.0, variance_out), 100.0, 40000.0)
+    log_in = -((density - mean_in) ** 2) / (2 * variance_in) - 0.5 * np.log(variance_in)
+    log_out = -((density - mean_out) ** 2) / (2 * variance_out) - 0.5 * np.log(variance_out)
+    return np.asarray(np.clip(log_in - log_out, -4.0, 4.0), dtype=np.float32)
+
+
+def _local_moments(
+    values: Float32Array, where: BoolArray, grid: Geometry, window_mm: float
+) -> tuple[Float32Array, Float32Array]:
+    """Mean and variance of the values inside a mask, within a window around each voxel; NaN where it is empty."""
+    from scipy.ndimage import uniform_filter
+
+    size = [max(1, round(window_mm / s)) | 1 for s in grid.spacing_mm]
+    weight = where.astype(np.float32)
+    count = uniform_filter(weight, size, mode="constant")
+    first = uniform_filter(weight * values, size, mode="constant")
+    second = uniform_filter(weight * values * values, size, mode="constant")
+    empty = count < 1e-3
+    count[empty] = np.nan
+    mean = first / count
+    return mean, second / count - mean * mean
