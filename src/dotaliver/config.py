@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -152,6 +152,8 @@ class LiverConfig(FrozenModel):
     outline_window_mm: float = Field(default=14.0, description="Window in which the liver's density is measured")
     outline_smooth_mm: float = Field(default=1.2, description="Gaussian over the log odds: the outline's smoothness")
     outline_fat_hu: float = Field(default=-25.0, description="Below is fat, at the outline")
+    mismatch_limit_mm: float = Field(default=10.0, description="A larger shift of the dome is flagged")
+    cut_area_cm2: float = Field(default=5.0, description="Liver in the first or last slice over this area is cut")
     minimum_ml: float = Field(default=300.0, description="A smaller liver was not found but mistaken")
     maximum_ml: float = Field(default=8000.0, description="A larger liver was not found but leaked")
     border_uncertainty_ct_mm: float = Field(
@@ -174,10 +176,25 @@ class LiverConfig(FrozenModel):
 class LesionConfig(FrozenModel):
     """The lesions in the liver."""
 
-    method: str = Field(
-        default="edge",
-        description="edge, fixed_suv10, percent41, percent50, liver_2sd or percist: how far a lesion reaches",
+    method: Literal["edge", "fixed_suv10", "percent41", "percent50", "liver_2sd", "percist"] = Field(
+        default="edge", description="How far a lesion reaches; all but 'edge' are textbook rules for comparison"
     )
+    smooth_fwhm_mm: float = Field(default=4.0, description="Gaussian before lesions are looked for")
+    halo_mm: float = Field(default=25.0, description="How far around the liver basins are followed")
+    parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is read")
+    detect_sd: float = Field(default=4.0, description="SDs above parenchyma at which a focus begins")
+    detect_share: float = Field(default=0.3, description="And share of parenchyma that it must at least exceed")
+    saddle_share: float = Field(
+        default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
+    )
+    candidate_share: float = Field(
+        default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
+    )
+    capsule_mm: float = Field(
+        default=6.0, description="How near the liver's border the other side of a lesion's edge is cold, one FWHM"
+    )
+    basin_in_liver_share: float = Field(default=0.3, description="Share of a basin that lies in the liver at least")
+    voxel_in_liver_share: float = Field(default=0.2, description="Share of a voxel in the liver to be lesion")
     minimum_ml: float = Field(default=0.15, ge=0, description="Smaller foci are noise on any PET (a sphere of 6.6 mm)")
     border_uncertainty_mm: float = Field(
         default=1.5,

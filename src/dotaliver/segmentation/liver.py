@@ -67,7 +67,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
     return LiverCore((seed[0], seed[1], seed[2]), uptake, hu, hu_sd, ratio * background)
 
 
-def low_mode(values: np.ndarray, share: float) -> float:  # type: ignore[type-arg]
+def low_mode(values: np.ndarray, share: float) -> float:
     """Lowest peak of a distribution of uptake that holds at least `share` of it within a bin (10 % wide)."""
     logs = np.log(np.maximum(values, 1e-6))
     edges = np.arange(logs.min() - 0.3, logs.max() + 0.4, 0.1)
@@ -140,34 +140,53 @@ def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> Bo
 def _liver_parts(
     images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
 ) -> set[int]:
-    """The part that holds the core, and parts that touch it broadly and look the same.
-
-    A left lobe is often cut off from the right one at the porta. Broadly: over 8 cm²; the same: within 12 HU and
-    between 0.75 and 1.35 of normal liver uptake, not further left than 60 mm.
-    """
+    """The part that holds the core, and parts that touch it broadly (over 8 cm²) and belong to it."""
     from scipy.ndimage import binary_dilation
 
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
     chosen, grown = {first}, True
-    deep = parts.depth_mm > 8.0
     face_cm2 = images.spacing_mm**2 / 100.0
     while grown:
-        grown = False
         current = np.isin(parts.labels, sorted(chosen))
         ring = binary_dilation(current) & ~current
         contact_cm2 = np.bincount(parts.labels[ring]) * face_cm2
-        for part in np.flatnonzero(contact_cm2 > 8.0):
-            inside = (parts.labels == part) & deep
-            if part == 0 or part in chosen or not inside.any():
-                continue
-            alike_ct = images.hu is None or abs(float(np.median(images.hu[inside])) - (core.hu or 0.0)) < 12.0
-            ratio = float(np.median(smooth[inside])) / core.uptake
-            lateral = float(around.lateral_mm[np.nonzero(inside)[2]].mean())
-            if alike_ct and 0.75 < ratio < 1.35 and lateral < 60.0:
-                chosen.add(int(part))
-                grown = True
+        new = {
+            int(part)
+            for part in np.flatnonzero(contact_cm2 > 8.0)
+            if part and part not in chosen
+            if _belongs(images, around, core, parts.labels == part, smooth, float(contact_cm2[part]))
+        }
+        chosen |= new
+        grown = bool(new)
     return chosen
+
+
+def _belongs(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    part: BoolArray,
+    smooth: Float32Array,
+    contact_cm2: float,
+) -> bool:
+    """Whether a warm part that touches the liver is liver.
+
+    A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
+    normal uptake, not further left than 60 mm. A large hot lesion that bulges out of the liver lies on the right,
+    shares at least a quarter of its surface with the liver and has the density of liver or lesion.
+    """
+    from scipy.ndimage import binary_erosion
+
+    ratio = float(np.median(smooth[part])) / core.uptake
+    lateral = float(around.lateral_mm[np.nonzero(part)[2]].mean())
+    difference = 0.0
+    if images.hu is not None and core.hu is not None:
+        difference = float(np.median(images.hu[part])) - core.hu
+    if 0.75 < ratio < 1.35:
+        return abs(difference) < 12.0 and lateral < 60.0
+    surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    return ratio >= 1.35 and lateral < 20.0 and -60.0 < difference < 30.0 and contact_cm2 > 0.25 * surface_cm2
 
 
 def _prior(

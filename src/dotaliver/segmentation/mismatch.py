@@ -57,7 +57,7 @@ def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: f
     )
 
 
-def _crossing(profile: np.ndarray, start: int, level: float) -> float | None:  # type: ignore[type-arg]
+def _crossing(profile: np.ndarray, start: int, level: float) -> float | None:
     """Height, going down from `start`, at which a profile first rises above a level, interpolated."""
     height = start
     while height > 0 and profile[height - 1] < level:
@@ -68,7 +68,7 @@ def _crossing(profile: np.ndarray, start: int, level: float) -> float | None:  #
     return height - 1 + (below - level) / (below - above)
 
 
-def _half_level(profile: np.ndarray, bottom: int, reach: int, warm_uptake: float) -> float | None:  # type: ignore[type-arg]
+def _half_level(profile: np.ndarray, bottom: int, reach: int, warm_uptake: float) -> float | None:
     """Height, going down from `reach` above the lung's bottom, at which uptake first exceeds half the liver's."""
     inside = profile[max(bottom - reach - 1, 0) : max(bottom - 2, 1)]
     plateau = float(np.median(inside))

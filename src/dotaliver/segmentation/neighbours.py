@@ -160,7 +160,7 @@ def find_kidneys(
     from scipy.ndimage import binary_opening
 
     if images.hu is None:
-        return np.zeros_like(around.body)
+        return _kidneys_by_uptake(images, around, uptake, liver_uptake)
     mean_hu, mean_uptake = box_mean(images.hu), box_mean(uptake)
     if around.enhanced:
         look = (mean_hu > liver_hu + 25.0) & (mean_uptake > 0.7 * liver_uptake)
@@ -174,6 +174,23 @@ def find_kidneys(
     parts = cc3d.connected_components(binary_opening(around.soft & look & place), connectivity=6)
     volumes_ml = np.bincount(parts.ravel()) * images.voxel_ml
     return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
+
+
+def _kidneys_by_uptake(
+    images: CoarseImages, around: Surroundings, uptake: Float32Array, liver_uptake: float
+) -> BoolArray:
+    """Without a CT: hot parts of a kidney's size (40 to 500 ml) beside and not in front of the spine."""
+    parts = warm_parts(around.body & (box_mean(uptake) > 1.6 * liver_uptake), images.spacing_mm)
+    kidneys = np.zeros_like(around.body)
+    for part in range(1, int(parts.labels.max(initial=0)) + 1):
+        mask = parts.labels == part
+        if not 40.0 < mask.sum() * images.voxel_ml < 500.0:
+            continue
+        _, rows, columns = np.nonzero(mask)
+        lateral = abs(float(around.lateral_mm[columns].mean()))
+        if 25.0 < lateral < 110.0 and float(around.posterior_mm[rows].mean()) > -50.0:
+            kidneys |= mask
+    return kidneys
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,278 @@
+"""Lesions in the liver, on the PET's own grid: where uptake rises from normal parenchyma, and how far it reaches.
+
+A focus is a basin of the lightly smoothed uptake above what noise does in this liver; basins whose saddle is high
+belong to one lesion. A lesion reaches to half the step between its own plateau and the parenchyma around it, which is
+where a blurred edge has its true place (the level is thus each lesion's own, not one percentage for all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config import LesionConfig
+from dotaliver.geometry import Geometry
+from dotaliver.segmentation.coarse import Float32Array, distance_inside_mm
+from dotaliver.segmentation.outline import box_around, gaussian
+from dotaliver.volume import BoolArray, Volume
+
+__all__ = ["Parenchyma", "find_foci", "find_lesions", "measure_parenchyma"]
+
+LabelArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Parenchyma:
+    """Lesion-free liver on the lightly smoothed PET: its most frequent uptake and the SD around it."""
+
+    uptake: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class _Basins:
+    """Numbered basins of uptake with each one's peak; index 0 is background."""
+
+    labels: LabelArray
+    peaks: npt.NDArray[np.float64]
+
+
+def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake: float) -> Parenchyma:
+    """Most frequent uptake near the expected one, and its SD from the side below, which lesions do not reach."""
+    values = smooth[inside]
+    if values.size < 50:
+        return Parenchyma(expected_uptake, 0.1 * expected_uptake)
+    edges = np.arange(np.log(0.2 * expected_uptake), np.log(8.0 * expected_uptake), 0.04)
+    counts = np.convolve(np.histogram(np.log(np.maximum(values, 1e-6)), edges)[0], np.ones(5) / 5, "same")
+    centres = np.exp(edges[:-1] + 0.02)
+    near = (centres > 0.55 * expected_uptake) & (centres < 1.6 * expected_uptake)
+    uptake = float(centres[near][counts[near].argmax()])
+    below = values[(values < uptake) & (values > 0.4 * uptake)]
+    sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > 50 else 0.1 * uptake
+    # Cold lesions and vessels widen the lower side: no liver is noisier than this on the smoothed image.
+    return Parenchyma(uptake, min(sd, 0.15 * uptake))
+
+
+def find_lesions(
+    pet: Volume, occupancy: Float32Array, expected_uptake: float, config: LesionConfig
+) -> tuple[npt.NDArray[np.uint16], Parenchyma]:
+    """Outline the lesions of a liver.
+
+    Parameters
+    ----------
+    pet : Volume
+        Uptake.
+    occupancy : ndarray
+        Share of each PET voxel inside the liver, at the PET's position.
+    expected_uptake : float
+        Roughly that of normal liver, from the liver's core.
+    config : LesionConfig
+        Thresholds.
+
+    Returns
+    -------
+    labels : ndarray of uint16
+        On the PET's grid, 1 for the largest lesion, then by falling volume.
+    parenchyma : Parenchyma
+        What normal liver looks like here.
+    """
+    labels = np.zeros(pet.array.shape, dtype=np.uint16)
+    if not (occupancy >= 0.5).any():
+        return labels, Parenchyma(expected_uptake, 0.1 * expected_uptake)
+    box = box_around(occupancy >= 0.5, pet.geometry, config.halo_mm)
+    grid, share = pet.geometry.crop(box), occupancy[box]
+    uptake = pet.array[box].astype(np.float32)
+    smooth = gaussian(uptake, config.smooth_fwhm_mm / 2.3548, grid)
+    inside = share >= 0.5
+    deep = distance_inside_mm(inside, grid.spacing_mm) > config.parenchyma_depth_mm
+    parenchyma = measure_parenchyma(smooth, deep, expected_uptake)
+    threshold = parenchyma.uptake + max(config.detect_sd * parenchyma.sd, config.detect_share * parenchyma.uptake)
+    basins = _basins(smooth, smooth > threshold)
+    basins = _merged(basins, smooth, parenchyma.uptake, inside, config.saddle_share)
+    masks = _liver_foci(basins, smooth, share, parenchyma, config, grid)
+    labels[box] = _numbered(masks, uptake.shape)
+    return labels, parenchyma
+
+
+def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np.uint16]:
+    """Hot foci anywhere, where no liver bounds them: candidates for a reader, organs among them.
+
+    A focus rises above `level`; it reaches to half its peak.
+    """
+    smooth = gaussian(pet.array, config.smooth_fwhm_mm / 2.3548, pet.geometry)
+    basins = _basins(smooth, smooth > level)
+    everywhere = np.ones(smooth.shape, dtype=bool)
+    basins = _merged(basins, smooth, 0.0, everywhere, config.saddle_share)
+    voxel_ml = pet.geometry.voxel_volume_ml
+    masks = []
+    for label, part in _parts(basins.labels):
+        mask = (basins.labels[part] == label) & (smooth[part] > max(0.5 * basins.peaks[label], level))
+        if mask.sum() * voxel_ml >= config.minimum_ml:
+            masks.append((part, mask))
+    return _numbered(masks, smooth.shape)
+
+
+def _basins(smooth: Float32Array, hot: BoolArray) -> _Basins:
+    """One basin per local maximum, by watershed of the uptake."""
+    from scipy.ndimage import label, maximum_filter
+    from scipy.ndimage import maximum as maximum_of
+    from skimage.segmentation import watershed
+
+    tops, count = label((smooth == maximum_filter(smooth, 3)) & hot, np.ones((3, 3, 3)))
+    labels = np.asarray(watershed(-smooth, tops, mask=hot), dtype=np.int32)
+    peaks = np.zeros(count + 1)
+    if count:
+        peaks[1:] = maximum_of(smooth, labels, np.arange(1, count + 1))
+    return _Basins(labels, peaks)
+
+
+def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int, int]]:
+    """The highest pass between each two touching basins, from high to low."""
+    pairs, heights = [], []
+    for axis in range(3):
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        one, two = labels[here], labels[there]
+        touch = (one != two) & (one > 0) & (two > 0)
+        pairs.append(np.sort(np.stack([one[touch], two[touch]], axis=1), axis=1))
+        heights.append(np.minimum(smooth[here][touch], smooth[there][touch]))
+    pair, height = np.concatenate(pairs), np.concatenate(heights)
+    order = np.lexsort((pair[:, 1], pair[:, 0], -height))
+    passes, seen = [], set()
+    for n in order:
+        key = (int(pair[n, 0]), int(pair[n, 1]))
+        if key not in seen:
+            seen.add(key)
+            passes.append((float(height[n]), *key))
+    return passes
+
+
+def _merged(basins: _Basins, smooth: Float32Array, base: float, inside: BoolArray, saddle_share: float) -> _Basins:
+    """Join basins whose saddle exceeds a share of the lower peak, both counted from the base.
+
+    A basin that peaks inside the liver never joins one that peaks outside: that is a kidney, not a lesion.
+    """
+    from scipy.ndimage import maximum_position
+
+    count = len(basins.peaks) - 1
+    if count == 0:
+        return basins
+    places = maximum_position(smooth, basins.labels, np.arange(1, count + 1))
+    peaks_inside = np.array([False, *(bool(inside[place]) for place in places)])
+    root = list(range(count + 1))
+
+    def find(label: int) -> int:
+        while root[label] != label:
+            root[label] = root[root[label]]
+            label = root[label]
+        return label
+
+    for height, one, two in _saddles(basins.labels, smooth):
+        first, second = find(one), find(two)
+        if first == second or peaks_inside[first] != peaks_inside[second]:
+            continue
+        if basins.peaks[first] < basins.peaks[second]:
+            first, second = second, first
+        if height - base > saddle_share * (basins.peaks[second] - base):
+            root[second] = first
+    joined = np.array([find(label) for label in range(count + 1)], dtype=np.int32)
+    return _Basins(joined[basins.labels], basins.peaks)
+
+
+def _parts(labels: LabelArray):  # type: ignore[no-untyped-def]  # scipy has no stubs
+    from scipy.ndimage import find_objects
+
+    for label, part in enumerate(find_objects(labels), start=1):
+        if part is not None:
+            yield label, part
+
+
+Placed = tuple[tuple[slice, slice, slice], BoolArray]
+
+
+def _liver_foci(
+    basins: _Basins,
+    smooth: Float32Array,
+    share: Float32Array,
+    parenchyma: Parenchyma,
+    config: LesionConfig,
+    grid: Geometry,
+) -> list[Placed]:
+    """The extent of each basin that peaks in the liver and lies there for its greater part."""
+    from scipy.ndimage import binary_fill_holes
+
+    at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
+    found: list[Placed] = []
+    for label, part in _parts(basins.labels):
+        own = basins.labels[part] == label
+        values, inside = smooth[part], share[part]
+        top = np.unravel_index(int(np.where(own, values, -np.inf).argmax()), own.shape)
+        if inside[top] < 0.5 or float(inside[own].mean()) < config.basin_in_liver_share:
+            continue
+        level, level_at_capsule = _levels(values, own, parenchyma, config.method, grid)
+        mask = own & (values > np.where(at_capsule[part], level_at_capsule, level))
+        mask &= inside > config.voxel_in_liver_share
+        # A core without uptake, enclosed by an avid rim, is tumour.
+        mask = np.asarray(binary_fill_holes(mask)) & (own | (inside >= 0.5))
+        if mask.sum() * grid.voxel_volume_ml >= config.minimum_ml:
+            found.append((part, mask))
+    return found
+
+
+def _numbered(masks: list[Placed], shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+    """Labels by falling volume; where two masks meet, the larger lesion keeps the voxel."""
+    labels = np.zeros(shape, dtype=np.uint16)
+    order = sorted(range(len(masks)), key=lambda n: (-int(masks[n][1].sum()), n))
+    for number, n in enumerate(order, start=1):
+        part, mask = masks[n]
+        view = labels[part]
+        view[mask & (view == 0)] = number
+    return labels
+
+
+Values = npt.NDArray[np.float32]
+
+
+def _levels(values: Values, own: BoolArray, parenchyma: Parenchyma, method: str, grid: Geometry) -> tuple[float, float]:
+    """The level to which a lesion reaches, inside the liver and at its capsule, where the other side is cold."""
+    if method == "edge":
+        plateau = _plateau(values, own, parenchyma, grid)
+        level = parenchyma.uptake + 0.5 * (plateau - parenchyma.uptake)
+        return level, min(level, max(0.5 * plateau, 1.2 * parenchyma.uptake))
+    level = _TEXTBOOK[method](float(values[own].max()), parenchyma)
+    return level, level
+
+
+def _plateau(values: Values, own: BoolArray, parenchyma: Parenchyma, grid: Geometry) -> float:
+    """Uptake that the lesion has where its border does not blur it.
+
+    In four rounds from the peak: the median of what lies over 5 mm inside the half-step level, where that is at least
+    1 ml; in smaller lesions the mean of the upper half of what lies above the level (a single maximum would be noise,
+    and the lesion's mean is blurred by its border).
+    """
+    base, plateau = parenchyma.uptake, float(values[own].max())
+    for _ in range(4):
+        above = own & (values > base + 0.5 * (plateau - base))
+        if not above.any():
+            break
+        deep = distance_inside_mm(above, grid.spacing_mm) > 5.0
+        if deep.sum() * grid.voxel_volume_ml >= 1.0:
+            plateau = float(np.median(values[deep]))
+        else:
+            ordered = np.sort(values[above])
+            plateau = float(ordered[ordered.size // 2 :].mean())
+    return plateau
+
+
+# The textbook rules, for comparison (sources in the documentation): fixed SUV 10 for 68Ga-DOTATOC, percent of the
+# maximum, liver mean + 2 SD, and PERCIST's 1.5 x mean + 2 SD.
+_TEXTBOOK: dict[str, Callable[[float, Parenchyma], float]] = {
+    "fixed_suv10": lambda _peak, _parenchyma: 10.0,
+    "percent41": lambda peak, _parenchyma: 0.41 * peak,
+    "percent50": lambda peak, _parenchyma: 0.50 * peak,
+    "liver_2sd": lambda _peak, parenchyma: parenchyma.uptake + 2.0 * parenchyma.sd,
+    "percist": lambda _peak, parenchyma: 1.5 * parenchyma.uptake + 2.0 * parenchyma.sd,
+}

@@ -1,0 +1,80 @@
+"""The project's own segmenter: the liver from CT and PET together, or from the PET alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dotaliver.config import ScoringConfig
+from dotaliver.flags import Flag, raise_flag
+from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.segmentation.coarse import coarse_images
+from dotaliver.segmentation.liver import find_core, liver_probability
+from dotaliver.segmentation.mismatch import estimate_mismatch
+from dotaliver.segmentation.neighbours import survey
+from dotaliver.segmentation.outline import outline_on_ct, outline_on_grid
+from dotaliver.volume import LabelMap, Quantity, Volume
+
+__all__ = ["segment"]
+
+_NAME = "petct"
+
+
+def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
+    """Outline the liver; lesions and reference regions are left to the steps that follow every segmenter.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        PET in uptake, CT in HU or None.
+    config : ScoringConfig
+        ``config.liver`` is used.
+
+    Returns
+    -------
+    Segmentations
+        With ``liver`` on the CT's grid (on the PET's without a CT), or None and the reason.
+    """
+    pet, ct = volumes.pet, volumes.ct
+    images = coarse_images(pet, ct, config.liver.coarse_mm)
+    around = survey(images)
+    core = find_core(images, around, config.liver)
+    if core is None:
+        return _not_found("no broad warm organ lies on the right of the body")
+    mismatch = estimate_mismatch(images, around, config.liver.warm_share * core.uptake)
+    uptake = images.uptake if mismatch is None else images.uptake_moved(mismatch.shift_lps_mm)
+    probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
+    likely = Volume(probability, images.geometry, Quantity.PROBABILITY)
+    if ct is not None and core.hu is not None:
+        grid = ct.geometry
+        mask = outline_on_ct(ct, likely, core.hu, config.liver)
+    else:
+        grid = pet.geometry
+        mask = outline_on_grid(likely, grid)
+    volume_ml = float(mask.sum()) * grid.voxel_volume_ml
+    if not config.liver.minimum_ml <= volume_ml <= config.liver.maximum_ml:
+        return _not_found(f"what was found measures {volume_ml:.0f} ml, which no liver does")
+    liver = MaskLayer(
+        LabelMap(mask, grid),
+        "pet" if ct is None else "ct",
+        _NAME,
+        config.liver.border_uncertainty_pet_mm if ct is None else config.liver.border_uncertainty_ct_mm,
+    )
+    neighbours = {}
+    if kidneys.any():
+        position = "pet" if ct is None else "ct"
+        layer = LabelMap(kidneys.astype(np.uint8), images.geometry)
+        neighbours["kidneys"] = MaskLayer(layer, position, _NAME, images.spacing_mm)  # type: ignore[arg-type]
+    flags: list[Flag] = [] if ct is not None else [raise_flag("LIVER_FROM_PET_ALONE")]
+    return Segmentations(
+        segmenter=_NAME, liver=liver, lesions=None, neighbours=neighbours, mismatch=mismatch, flags=tuple(flags)
+    )
+
+
+def _not_found(reason: str) -> Segmentations:
+    return Segmentations(
+        segmenter=_NAME,
+        liver=None,
+        lesions=None,
+        reasons={"liver": reason},
+        flags=(raise_flag("LIVER_NOT_FOUND", reason=reason),),
+    )
