@@ -20,6 +20,7 @@ Start DateTime (0018,1078), Time     date and time, or a time on the scan's refu
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from dotaliver.config import AcquisitionConfig, AssumedValues
@@ -41,6 +42,7 @@ _GRAMS_ABOVE_KG = 1000.0
 # No imaging dose lies below 0.1 MBq, so a smaller number is not in Bq.
 _SMALLEST_DOSE_BQ = 1e5
 _HALF_LIFE_SHARE = 0.01
+_CALLED_UNCORRECTED = re.compile(r"\bNAC\b|\bNON?[ _-]?(AC|ATTN?)\b|\bUNCORR", re.IGNORECASE)
 _NO_CORRECTION = ("none", "no ", "not ")
 
 
@@ -55,8 +57,11 @@ def _same_in_all(series: SeriesHeaders, keyword: str) -> None:
 def attenuation_corrected(series: SeriesHeaders) -> bool | None:
     """Whether the PET is corrected for attenuation; None where the header does not tell.
 
-    Corrected Image (0028,0051) lists ATTN; Attenuation Correction Method (0054,1101) may deny it.
+    Corrected Image (0028,0051) lists ATTN; Attenuation Correction Method (0054,1101) may deny it, and so may a
+    description as "NAC": GE scanners list ATTN for uncorrected images too.
     """
+    if _CALLED_UNCORRECTED.search(series.description or ""):
+        return False
     return _corrected(series, "ATTN", "AttenuationCorrectionMethod")
 
 

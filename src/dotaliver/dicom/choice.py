@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -32,7 +31,6 @@ _NOT_YET = {
 _FEWEST_SLICES = 4
 _NOT_VOLUMES = {"MIP", "LOCALIZER", "SCOUT", "TOPOGRAM", "PROJECTION IMAGE", "MAX_IP", "SCREEN SAVE"}
 _TIME_SERIES = {"DYNAMIC", "GATED"}
-_CALLED_UNCORRECTED = re.compile(r"\bNAC\b|\bNON?[ _-]?(AC|ATTN?)\b|\bUNCORR", re.IGNORECASE)
 _CONVERTIBLE = {"CNTS", "GML", "CM2ML"}
 # A CT that shows less of the PET than this is no partner of it; one that shows less than the second is flagged.
 _LEAST_COVERAGE = 0.05
@@ -84,8 +82,7 @@ def _unfit(series: SeriesHeaders, classic: str) -> str | None:
 def _pet_rank(series: SeriesHeaders) -> tuple[int, str]:
     """How well a PET's values suit SUV (0 is best), in words."""
     units = text(series.first, "Units")
-    called = _CALLED_UNCORRECTED.search(series.description or "")
-    corrected = attenuation_corrected(series) is not False and called is None
+    corrected = attenuation_corrected(series) is not False
     if units == "BQML" and corrected:
         return 0, "in Bq/ml"
     if units in _CONVERTIBLE and corrected:
