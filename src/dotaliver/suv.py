@@ -246,12 +246,22 @@ def _none_arithmetic(inputs: SuvInputs) -> SuvArithmetic:
     return _result(inputs, None, None, slopes, steps)
 
 
+_MOST_HALF_LIVES = 10.0
+"""Nobody images an activity that has fallen to a thousandth: a longer wait is a wrong date, not a late scan."""
+
+
 def _elapsed(inputs: SuvInputs, instant: datetime) -> float:
     elapsed_s = (instant - inputs.injection).total_seconds()
     if elapsed_s < 0:
         msg = (
             f"the scan ({_clock(instant)}) lies before the injection ({_clock(inputs.injection)}): "
             "check the dates and times in the headers"
+        )
+        raise SuvError(msg)
+    if elapsed_s > _MOST_HALF_LIVES * inputs.half_life_s:
+        msg = (
+            f"the scan ({_clock(instant)}) lies {elapsed_s / inputs.half_life_s:.0f} half-lives after the injection "
+            f"({_clock(inputs.injection)}): check the dates and times in the headers"
         )
         raise SuvError(msg)
     return elapsed_s

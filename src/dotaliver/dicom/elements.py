@@ -1,0 +1,183 @@
+"""Reading single DICOM elements: text, numbers, dates and times, with errors that name the element.
+
+Values are converted only when they are asked for, so a damaged element fails where it is needed and nowhere else.
+pydicom's warnings on odd values are silenced here, around the reading, and nowhere globally.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.tag import Tag
+
+from dotaliver.errors import AcquisitionError
+
+__all__ = [
+    "element_name",
+    "first_item",
+    "joined",
+    "number",
+    "numbers",
+    "parse_date",
+    "parse_datetime",
+    "parse_time",
+    "quiet",
+    "text",
+    "texts",
+    "whole",
+]
+
+_DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
+_TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?")
+_DATETIME = re.compile(r"(\d{8})(\d{4,6}(?:\.\d+)?)(?:[+-]\d{4})?")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pydicom's warnings on values that the standard does not allow but scanners write."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def element_name(element: str | int) -> str:
+    """Name and tag of an element, as in "Patient's Weight (0010,1030)"; a private one by its tag alone."""
+    number_ = tag_for_keyword(element) if isinstance(element, str) else element
+    if number_ is None:
+        return str(element)
+    tag = Tag(number_)
+    place = f"({tag.group:04X},{tag.element:04X})"
+    return place if tag.is_private else f"{dictionary_description(tag)} {place}"
+
+
+def _raw(dataset: Any, element: str | int) -> Any:
+    key = tag_for_keyword(element) if isinstance(element, str) else element
+    with quiet():
+        try:
+            found = dataset.get(key)
+            value = None if found is None else found.value
+        except Exception as error:
+            # pydicom raises many types for values that cannot be what their VR says
+            msg = f"{element_name(element)} cannot be read; correct it in the files"
+            raise AcquisitionError(msg) from error
+    return value
+
+
+def texts(dataset: Any, element: str | int) -> tuple[str, ...]:
+    """All values of an element as text, stripped, without empty ones."""
+    value = _raw(dataset, element)
+    if value is None:
+        return ()
+    if isinstance(value, bytes):
+        value = value.decode("latin-1").rstrip("\0").split("\\")
+    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    stripped = (str(v).strip().strip("\0").strip() for v in values if v is not None)
+    return tuple(v for v in stripped if v)
+
+
+def text(dataset: Any, element: str | int) -> str | None:
+    """The first value of an element as text; None where it is absent or blank."""
+    return next(iter(texts(dataset, element)), None)
+
+
+def joined(dataset: Any, element: str | int) -> str | None:
+    """All values of an element as one text: a description that holds a backslash was split by mistake."""
+    return " ".join(texts(dataset, element)) or None
+
+
+def numbers(dataset: Any, element: str | int) -> tuple[float, ...] | None:
+    """All values of an element as numbers; None where it is absent or blank.
+
+    Raises
+    ------
+    AcquisitionError
+        Where a value is no finite number; the text names the element.
+    """
+    values = texts(dataset, element)
+    if not values:
+        return None
+    try:
+        result = tuple(float(v) for v in values)
+    except ValueError:
+        result = (math.nan,)
+    if not all(math.isfinite(v) for v in result):
+        msg = f"{element_name(element)} holds {values[0][:20]!r}, which is no number; correct it in the files"
+        raise AcquisitionError(msg)
+    return result
+
+
+def number(dataset: Any, element: str | int) -> float | None:
+    """The first value of an element as a number; None where it is absent or blank."""
+    values = numbers(dataset, element)
+    return None if values is None else values[0]
+
+
+def whole(dataset: Any, element: str | int) -> int | None:
+    """The first value of an element as a whole number; None where it is absent or blank."""
+    value = number(dataset, element)
+    return None if value is None else round(value)
+
+
+def first_item(dataset: Any, element: str | int) -> Any | None:
+    """The first item of a sequence; None where the sequence is absent or empty."""
+    value = _raw(dataset, element)
+    if not value or isinstance(value, str | bytes):
+        return None
+    item = value[0]
+    return item if hasattr(item, "get") else None
+
+
+def parse_date(value: str | None) -> date | None:
+    """A DICOM DA value (``YYYYMMDD``, the old ``YYYY.MM.DD`` too); None where it is none."""
+    match = _DATE.match(value or "")
+    if match is None:
+        return None
+    try:
+        return date(*(int(part) for part in match.groups()))
+    except ValueError:
+        return None
+
+
+def parse_time(value: str | None) -> time | None:
+    """A DICOM TM value with hours and minutes at least; None where it is none."""
+    match = _TIME.match(value or "")
+    if match is None:
+        return None
+    hours, minutes, seconds, fraction = match.groups()
+    try:
+        # A leap second (60) counts as the second before it.
+        whole_seconds = min(int(seconds or 0), 59)
+        return time(int(hours), int(minutes), whole_seconds, int((fraction or "0").ljust(6, "0")))
+    except ValueError:
+        return None
+
+
+def parse_datetime(value: str | None) -> datetime | None:
+    """A DICOM DT value that holds a date and a time, in local time; None where it holds less.
+
+    An offset from UTC is dropped: it says where the local time holds, and all other times of the file are local.
+    """
+    match = _DATETIME.match(value or "")
+    if match is None:
+        return None
+    day, clock = parse_date(match.group(1)), parse_time(match.group(2))
+    return None if day is None or clock is None else datetime.combine(day, clock)
+
+
+def combine(day: date | None, clock: time | None) -> datetime | None:
+    """One instant from a date and a time; None where either is missing."""
+    return None if day is None or clock is None else datetime.combine(day, clock)
+
+
+def days_apart(one: datetime, other: datetime, tolerance_s: float = 1.0) -> int | None:
+    """Whole days from `one` to `other` where both show the same clock time within a tolerance, else None."""
+    gap = other - one
+    days = round(gap / timedelta(days=1))
+    return days if abs((gap - timedelta(days=days)).total_seconds()) <= tolerance_s else None

@@ -1,0 +1,209 @@
+"""Which DICOM files a folder holds: headers alone, grouped into series."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from dotaliver.dicom.elements import joined, quiet, text, texts, whole
+from dotaliver.errors import FileFormatError, StudyError
+
+__all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
+
+_KEYWORDS = (
+    # who and what
+    "ImageType SOPClassUID SOPInstanceUID StudyDate SeriesDate AcquisitionDate AcquisitionDateTime StudyTime "
+    "SeriesTime AcquisitionTime Modality Manufacturer StudyDescription SeriesDescription ManufacturerModelName "
+    "PatientID PatientSex PatientSize PatientWeight StudyInstanceUID SeriesInstanceUID SeriesNumber "
+    "InstanceNumber FrameOfReferenceUID "
+    # the grid
+    "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices PatientPosition "
+    "NumberOfFrames NumberOfSlices NumberOfTimeSlices "
+    # the pixels
+    "SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation "
+    "RescaleIntercept RescaleSlope RescaleType "
+    # how they came about
+    "CorrectedImage SeriesType Units SUVType DecayCorrection AttenuationCorrectionMethod ScatterCorrectionMethod "
+    "ReconstructionMethod ActualFrameDuration FrameReferenceTime RadiopharmaceuticalInformationSequence "
+    "ContrastBolusAgent KVP "
+    # what SEG and RTSTRUCT say of themselves
+    "SegmentationType StructureSetLabel"
+)
+# GE (creator GEMS_PETD_01): scan, tracer, measurement and administration; Siemens (SIEMENS MED PT): scan.
+_PRIVATE_TAGS = (0x00090010, 0x0009100D, 0x00091036, 0x0009103B, 0x0009103E, 0x00710010, 0x00711022)
+HEADER_TAGS: list[Any] = [*_KEYWORDS.split(), *_PRIVATE_TAGS]
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+# A data set without preamble starts with a group of 0002 or 0008, little endian.
+_BARE_STARTS = (b"\x02\x00", b"\x08\x00")
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """One DICOM file: where it lies, and the elements of its header that are of use here."""
+
+    path: Path
+    name: str
+    dataset: Any
+
+    @property
+    def transfer_syntax(self) -> str | None:
+        """UID of the transfer syntax; None where the file does not tell."""
+        meta = getattr(self.dataset, "file_meta", None)
+        return None if meta is None else text(meta, "TransferSyntaxUID")
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesHeaders:
+    """All files of one series, in the order of their names until `stack_of` has ordered them."""
+
+    uid: str
+    modality: str
+    slices: tuple[SliceHeader, ...]
+
+    @property
+    def first(self) -> Any:
+        """The header of the first file."""
+        return self.slices[0].dataset
+
+    @property
+    def number(self) -> int | None:
+        """Series Number (0020,0011)."""
+        return whole(self.first, "SeriesNumber")
+
+    @property
+    def description(self) -> str | None:
+        """Series Description (0008,103E)."""
+        return joined(self.first, "SeriesDescription")
+
+    @property
+    def study_uid(self) -> str | None:
+        """Study Instance UID (0020,000D)."""
+        return text(self.first, "StudyInstanceUID")
+
+    @property
+    def sop_class_uid(self) -> str | None:
+        """SOP Class UID (0008,0016)."""
+        return text(self.first, "SOPClassUID")
+
+    @property
+    def frame_of_reference_uid(self) -> str | None:
+        """Frame of Reference UID (0020,0052)."""
+        return text(self.first, "FrameOfReferenceUID")
+
+    @property
+    def name(self) -> str:
+        """What to call the series in a sentence: modality, number, and where there is no number its UID."""
+        number = self.number
+        return f"{self.modality} series {self.uid if number is None else number}"
+
+    def distinct(self, keyword: str) -> set[tuple[str, ...]]:
+        """The different values of an element among the slices."""
+        return {texts(part.dataset, keyword) for part in self.slices}
+
+
+@dataclass(frozen=True, eq=False)
+class StudyIndex:
+    """What a folder holds: its series, ordered by number and UID, and the files that are no DICOM objects."""
+
+    folder: Path
+    series: tuple[SeriesHeaders, ...]
+    other_files: tuple[str, ...]
+
+    def of_modality(self, modality: str) -> tuple[SeriesHeaders, ...]:
+        """The series of one modality."""
+        return tuple(s for s in self.series if s.modality == modality)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent) / name
+            if path.is_file():
+                yield path
+
+
+def _read_header(path: Path, name: str) -> Any | None:
+    """Header of one file, or None where the file is no DICOM object."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        msg = f"{name}: the file cannot be read ({error.strerror}); make it readable or take it out of the folder"
+        raise FileFormatError(msg) from error
+    has_preamble = start[128:132] == b"DICM"
+    if not has_preamble and start[:2] not in _BARE_STARTS:
+        return None
+    try:
+        with quiet():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+            found = text(header, "SeriesInstanceUID")
+    except (
+        InvalidDicomError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        LookupError,
+    ) as error:
+        if not has_preamble:
+            return None
+        msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
+        raise FileFormatError(msg) from error
+    if found:
+        return header
+    if not has_preamble or text(header.file_meta, "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
+        return None
+    msg = (
+        f"{name}: the DICOM file has no Series Instance UID (0020,000E), so it is damaged or cut short; "
+        "copy it again or take it out of the folder"
+    )
+    raise FileFormatError(msg)
+
+
+def index_folder(folder: Path) -> StudyIndex:
+    """Read the headers of every DICOM file under a folder, in any order and nesting.
+
+    Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out.
+
+    Raises
+    ------
+    StudyError
+        Where there is no such folder, or no DICOM file in it.
+    FileFormatError
+        Where a file that says it is DICOM cannot be read.
+    """
+    if not folder.is_dir():
+        msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
+        raise StudyError(msg)
+    groups: dict[tuple[str, str], list[SliceHeader]] = {}
+    others: list[str] = []
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        header = _read_header(path, name)
+        if header is None:
+            others.append(name)
+            continue
+        uid = text(header, "SeriesInstanceUID") or ""
+        modality = text(header, "Modality") or "unknown"
+        groups.setdefault((uid, modality), []).append(SliceHeader(path, name, header))
+    if not groups:
+        what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
+        msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"
+        raise StudyError(msg)
+    series = [SeriesHeaders(uid, modality, tuple(parts)) for (uid, modality), parts in groups.items()]
+    series.sort(key=lambda s: (_sortable(s), s.uid))
+    return StudyIndex(folder, tuple(series), tuple(others))
+
+
+def _sortable(series: SeriesHeaders) -> float:
+    number = series.number
+    return float("inf") if number is None else float(number)

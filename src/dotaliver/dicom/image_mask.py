@@ -1,0 +1,139 @@
+"""Masks as NIfTI, NRRD or MetaImage files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.dicom.mask_grid import MaskKind, NamedMask, aligned, image_grids, share_inside
+from dotaliver.errors import GeometryError, MaskError
+from dotaliver.geometry import Geometry
+from dotaliver.records import DrawnOn, StudyVolumes
+from dotaliver.volume import LabelMap
+
+__all__ = ["IMAGE_ENDINGS", "read_image_mask"]
+
+_NIFTI = (".nii.gz", ".nii")
+_ORIGINS = {
+    ".nii.gz": "NIfTI",
+    ".nii": "NIfTI",
+    ".nrrd": "NRRD",
+    ".nhdr": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+}
+IMAGE_ENDINGS = tuple(_ORIGINS)
+# NIfTI readers look for other files of the same stem beside the one that they are asked for.
+_NIFTI_SIBLINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
+_LARGEST_LABEL = np.iinfo(np.uint16).max
+_SAME_SPACING_SHARE = 0.01
+
+
+def _ending(path: Path) -> str:
+    return next(e for e in IMAGE_ENDINGS if path.name.lower().endswith(e))
+
+
+def _read_itk(path: Path) -> Any:
+    import SimpleITK as sitk  # noqa: N813
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        msg = (
+            f"{path.name}: a mask has three dimensions and one value per voxel, not {reader.GetDimension()} and "
+            f"{reader.GetNumberOfComponents()}"
+        )
+        raise MaskError(msg)
+    return reader.Execute()
+
+
+def _read(path: Path) -> Any:
+    """The file's own voxels: asked for ``q.nii.gz`` with ``q.nii`` beside it, ITK returns the other's."""
+    ending = _ending(path)
+    stem = path.name[: -len(ending)]
+    siblings = [path.with_name(stem + e) for e in _NIFTI_SIBLINGS if stem + e != path.name]
+    try:
+        if ending not in _NIFTI or not any(s.exists() for s in siblings):
+            return _read_itk(path)
+        with tempfile.TemporaryDirectory() as folder:
+            alone = Path(folder) / f"mask{ending}"
+            shutil.copyfile(path, alone)
+            return _read_itk(alone)
+    except (RuntimeError, OSError) as error:
+        msg = f"{path.name}: the mask cannot be read as {_ORIGINS[ending]}; write it again"
+        raise MaskError(msg) from error
+
+
+def _whole_labels(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
+        msg = f"{name}: the mask holds fractions, not labels; give one whose voxels are whole numbers"
+        raise MaskError(msg)
+    if values.min() < 0 or values.max() > _LARGEST_LABEL:
+        msg = f"{name}: labels must lie between 0 and {_LARGEST_LABEL}, not {values.min():g} to {values.max():g}"
+        raise MaskError(msg)
+    return np.asarray(values.astype(np.uint16))
+
+
+def _on_image(
+    labels: npt.NDArray[np.uint16], grid: Geometry, volumes: StudyVolumes, kind: MaskKind
+) -> tuple[LabelMap, DrawnOn]:
+    """The labels on the grid of the image that they fit, else on their own grid.
+
+    Where the CT and the PET have one grid, livers count as drawn on the CT and lesions on the PET.
+    """
+    grids = image_grids(volumes)
+    preferred: tuple[DrawnOn, ...] = ("ct", "pet") if kind == "liver" else ("pet", "ct")
+    for image in preferred:
+        if image in grids:
+            turned = aligned(labels, grid, grids[image])
+            if turned is not None:
+                return LabelMap(turned, grids[image]), image
+    own = LabelMap(labels, grid)
+    return own, _closest(own, grids)
+
+
+def _closest(own: LabelMap, grids: dict[DrawnOn, Geometry]) -> DrawnOn:
+    """The image that a mask on a grid of its own was most likely drawn on: the CT if it has the CT's spacing."""
+    ct = grids.get("ct")
+    if ct is None:
+        return "pet"
+    mine, theirs = np.sort(own.geometry.spacing_mm), np.sort(ct.spacing_mm)
+    same_spacing = bool((np.abs(mine / theirs - 1) <= _SAME_SPACING_SHARE).all())
+    return "ct" if same_spacing and share_inside(own, ct) > 0 else "pet"
+
+
+def read_image_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+    """Read a mask file; world coordinates are LPS millimetres whatever the format (ITK turns NIfTI's RAS).
+
+    Raises
+    ------
+    MaskError
+        Where the voxels are no labels, or a liver mask holds several.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    from dotaliver.itkimage import geometry_from_itk
+
+    image = _read(path)
+    labels = _whole_labels(path.name, sitk.GetArrayFromImage(image))
+    try:
+        grid = geometry_from_itk(image)
+    except GeometryError as error:
+        msg = f"{path.name}: {error}"
+        raise MaskError(msg) from error
+    present = [int(n) for n in np.flatnonzero(np.bincount(labels.ravel())) if n]
+    if kind == "liver" and len(present) > 1:
+        listed = ", ".join(str(n) for n in present[:20])
+        msg = f"{path.name}: which label is the liver cannot be told (there are: {listed}); give a mask of one label"
+        raise MaskError(msg)
+    if kind == "liver":
+        labels = (labels != 0).astype(np.uint16)
+    placed, drawn_on = _on_image(labels, grid, volumes, kind)
+    names = {1: "Liver"} if kind == "liver" else {n: f"Lesion {n}" for n in present}
+    return NamedMask(placed, drawn_on, _ORIGINS[_ending(path)], names)

@@ -1,0 +1,127 @@
+"""Masks that others drew: DICOM SEG, RTSTRUCT, NIfTI and NRRD, laid on the study's images.
+
+A mask stays on the grid of the image that it was drawn on. `read_mask` looks at what the file is, not at what it is
+called, apart from the endings of NIfTI, NRRD and MetaImage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from dotaliver.dicom.elements import quiet, text
+from dotaliver.dicom.image_mask import IMAGE_ENDINGS, read_image_mask
+from dotaliver.dicom.mask_grid import MaskKind, NamedMask, share_inside
+from dotaliver.dicom.rtstruct import read_rtstruct
+from dotaliver.dicom.seg import read_seg
+from dotaliver.errors import MaskError
+from dotaliver.records import DrawnOn, StudyVolumes
+from dotaliver.volume import LabelMap
+
+__all__ = ["ImportedMask", "read_mask"]
+
+_SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+_LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
+_RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
+# A mask with less than this share of its voxels inside the image was drawn on another one.
+_LEAST_INSIDE = 0.5
+
+
+@dataclass(frozen=True)
+class ImportedMask:
+    """Labels that were read from a file, where they were drawn, and what the file calls them."""
+
+    labels: LabelMap
+    drawn_on: DrawnOn
+    origin: str
+    names: dict[int, str]
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(IMAGE_ENDINGS)
+
+
+def _dicom_class(path: Path) -> str | None:
+    """SOP class of a DICOM file; None where it is none."""
+    try:
+        with quiet():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+    return text(header, "SOPClassUID")
+
+
+def _only_mask(folder: Path) -> Path:
+    """The one mask file in a folder."""
+    files = sorted(p for p in folder.iterdir() if p.is_file())
+    found = [p for p in files if _is_image(p) or _dicom_class(p) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}]
+    if len(found) != 1:
+        msg = f"{folder.name}: the folder holds {len(found)} mask files; name the one that is meant"
+        raise MaskError(msg)
+    return found[0]
+
+
+def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+    sop_class = _dicom_class(path)
+    readers = {_SEG: read_seg, _RTSTRUCT: read_rtstruct}
+    if sop_class not in readers:
+        what = "a label map SEG, which is not read yet" if sop_class == _LABELMAP_SEG else "no mask"
+        msg = f"{path.name}: the file is {what}; give a DICOM SEG (binary), RTSTRUCT, NIfTI or NRRD"
+        raise MaskError(msg)
+    try:
+        with quiet():
+            dataset: Any = pydicom.dcmread(path)
+            return readers[sop_class](path.name, dataset, volumes, kind)
+    except MaskError:
+        raise
+    except Exception as error:
+        # A damaged object fails in as many ways as there are elements in it
+        msg = f"{path.name}: the mask is damaged and cannot be read ({type(error).__name__}); export it again"
+        raise MaskError(msg) from error
+
+
+def read_mask(path: Path, volumes: StudyVolumes, kind: Literal["liver", "lesions"]) -> ImportedMask:
+    """Read a liver or lesion mask that belongs to a study.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder that holds one mask file.
+    volumes : StudyVolumes
+        The study; a mask of another study, or outside its images, is refused.
+    kind : str
+        "liver" takes the segment called or coded liver, else the only one, as label 1. "lesions" takes every segment
+        that is neither the liver nor a reference region, and keeps their numbers as labels where they have them.
+
+    Raises
+    ------
+    MaskError
+        Where the file is no mask, is empty, belongs to another study or lies outside the images, or where it holds
+        several outlines and only the user can say which is meant.
+    """
+    if path.is_dir():
+        path = _only_mask(path)
+    if not path.is_file():
+        msg = f"{path.name}: there is no such mask file"
+        raise MaskError(msg)
+    reader = read_image_mask if _is_image(path) else _read_dicom
+    found = reader(path, volumes, kind)
+    labels = found.labels
+    if not labels.array.any():
+        msg = f"{path.name}: the mask is empty; give one that outlines something"
+        raise MaskError(msg)
+    image = volumes.ct if found.drawn_on == "ct" and volumes.ct is not None else volumes.pet
+    inside = share_inside(labels, image.geometry)
+    if inside < _LEAST_INSIDE:
+        msg = (
+            f"{path.name}: {100 * (1 - inside):.0f} % of the mask lies outside the {found.drawn_on.upper()}; "
+            "give a mask that was drawn on this study"
+        )
+        raise MaskError(msg)
+    return ImportedMask(
+        labels, found.drawn_on, found.origin, {n: found.names[n] for n in labels.labels if n in found.names}
+    )

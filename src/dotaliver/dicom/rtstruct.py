@@ -1,0 +1,187 @@
+"""RTSTRUCT: closed planar contours, filled slice by slice on the grid of the image that they were drawn on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.dicom.elements import joined, text, whole
+from dotaliver.dicom.mask_grid import (
+    MaskKind,
+    NamedMask,
+    check_study,
+    grid_of,
+    image_grids,
+    is_liver_name,
+    is_reference_name,
+    pick_outlines,
+)
+from dotaliver.errors import MaskError
+from dotaliver.geometry import FloatArray, Geometry
+from dotaliver.records import DrawnOn, StudyVolumes
+from dotaliver.volume import LabelMap
+
+__all__ = ["fill_polygons", "read_rtstruct"]
+
+# A contour's points may lie this share of a slice spacing off one plane.
+_PLANE_TOLERANCE = 0.1
+# Planes nearer than this share of a slice spacing are one plane.
+_SAME_PLANE = 0.01
+Planes = dict[float, list[FloatArray]]
+
+
+def fill_polygons(polygons: list[FloatArray], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Pixels whose centres lie inside an odd number of polygons (even-odd rule, so inner contours are holes).
+
+    Parameters
+    ----------
+    polygons : list of array, shape (points, 2)
+        Corners as (row, column) indices; closed by their first point. Centres that lie on an edge count as inside
+        on a polygon's upper and left side, so that neighbouring polygons share no pixel.
+    shape : tuple of int
+        Rows and columns.
+    """
+    rows, columns = shape
+    toggles = np.zeros((rows, columns + 1), dtype=bool)
+    for polygon in polygons:
+        for (r0, c0), (r1, c1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            if r0 == r1:
+                continue
+            low, high = (r0, r1) if r0 < r1 else (r1, r0)
+            crossed = np.arange(max(int(np.ceil(low)), 0), min(int(np.ceil(high)), rows))
+            at = c0 + (crossed - r0) * (c1 - c0) / (r1 - r0)
+            first = np.clip(np.ceil(at), 0, columns).astype(int)
+            toggles[crossed, first] ^= True
+    filled: npt.NDArray[np.bool_] = np.logical_xor.accumulate(toggles, axis=1)[:, :columns]
+    return filled
+
+
+def _contours(item: Any) -> list[FloatArray]:
+    """Closed planar contours of one ROI, each of shape (points, 3), in mm."""
+    found = []
+    for contour in item.get("ContourSequence") or ():
+        # CLOSEDPLANAR_XOR says in words what the even-odd rule does anyway.
+        if text(contour, "ContourGeometricType") not in {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}:
+            continue
+        points = np.array([float(v) for v in contour.ContourData], dtype=np.float64).reshape(-1, 3)
+        if len(points) >= 3:
+            found.append(points)
+    return found
+
+
+def _planes(name: str, contours: list[FloatArray], grid: Geometry) -> Planes:
+    """Contours in (row, column) indices, by the fractional slice index that they lie on."""
+    planes: Planes = defaultdict(list)
+    for points in contours:
+        index = grid.lps_to_index(points)
+        if np.ptp(index[:, 0]) > _PLANE_TOLERANCE:
+            msg = f"{name}: its contours do not lie in the slices of the image; draw them on this study's images"
+            raise MaskError(msg)
+        k = float(index[:, 0].mean())
+        key = next((p for p in planes if abs(p - k) <= _SAME_PLANE), k)
+        planes[key].append(index[:, 1:])
+    return planes
+
+
+def _fill(planes: Planes, grid: Geometry) -> npt.NDArray[np.bool_]:
+    """Voxels inside the contours: each slice takes the nearest plane within half the contours' own spacing.
+
+    With contours on every slice that is the slice's own; contours finer than the slices are not added up, and
+    contours on every second slice leave no gaps.
+    """
+    mask = np.zeros(grid.shape, dtype=bool)
+    levels = np.array(sorted(planes))
+    reach = max(float(np.median(np.diff(levels))) if len(levels) > 1 else 1.0, 1.0) / 2
+    for k in range(grid.shape[0]):
+        gaps = levels - k
+        nearest = int(np.abs(gaps).argmin())
+        # Half open, so that a plane midway between two slices fills one of them
+        if -reach + 1e-6 < gaps[nearest] <= reach + 1e-6:
+            mask[k] = fill_polygons(planes[float(levels[nearest])], (grid.shape[1], grid.shape[2]))
+    return mask
+
+
+def _references(dataset: Any) -> tuple[set[str], set[str], set[str]]:
+    """UIDs of frames of reference, series and slices that the object refers to."""
+    frames, series, instances = set(), set(), set()
+    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or ():
+        frames.add(text(frame, "FrameOfReferenceUID") or "")
+        for study in frame.get("RTReferencedStudySequence") or ():
+            for part in study.get("RTReferencedSeriesSequence") or ():
+                series.add(text(part, "SeriesInstanceUID") or "")
+                images = part.get("ContourImageSequence") or ()
+                instances |= {text(image, "ReferencedSOPInstanceUID") or "" for image in images}
+    for roi in dataset.get("StructureSetROISequence") or ():
+        frames.add(text(roi, "ReferencedFrameOfReferenceUID") or "")
+    return frames - {""}, series - {""}, instances - {""}
+
+
+def _fitting_image(contours: list[FloatArray], volumes: StudyVolumes) -> DrawnOn:
+    """The image whose slices the contours lie on best, where the object refers to none; the PET where equal."""
+
+    def off_slice(grid: Geometry) -> float:
+        k = np.array([grid.lps_to_index(points)[:, 0].mean() for points in contours])
+        return float(np.abs(k - np.round(k)).mean() * grid.spacing_mm[0])
+
+    grids = image_grids(volumes)
+    return min(grids, key=lambda image: (round(off_slice(grids[image]), 2), image != "pet"))
+
+
+def _outlines(dataset: Any) -> tuple[dict[int, str], dict[int, list[FloatArray]], set[int]]:
+    """Names and contours of the ROIs that have any, by ROI Number, and those that are the body's surface."""
+    names = {}
+    for roi in dataset.get("StructureSetROISequence") or ():
+        number = whole(roi, "ROINumber") or 0
+        names[number] = joined(roi, "ROIName") or f"ROI {number}"
+    contours: dict[int, list[FloatArray]] = {}
+    for item in dataset.get("ROIContourSequence") or ():
+        found = _contours(item)
+        number = whole(item, "ReferencedROINumber") or 0
+        if found and number in names:
+            contours[number] = found
+    external = {
+        whole(o, "ReferencedROINumber") or 0
+        for o in dataset.get("RTROIObservationsSequence") or ()
+        if text(o, "RTROIInterpretedType") == "EXTERNAL"
+    }
+    return {n: names[n] for n in sorted(contours)}, contours, external
+
+
+def read_rtstruct(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+    """Fill the contours of the ROIs that are meant; lesions are labelled 1, 2, … in the order of ROI Number.
+
+    Where two lesions overlap, the voxels stay with the first.
+    """
+    names, contours, external = _outlines(dataset)
+    if not names:
+        msg = f"{name}: the structure set holds no closed planar contours; export it with its contours"
+        raise MaskError(msg)
+    frames, series, instances = _references(dataset)
+    drawn_on = grid_of(volumes, series, instances)
+    check_study(name, volumes, text(dataset, "StudyInstanceUID"), frames, drawn_on)
+    livers = {n for n, called in names.items() if is_liver_name(called)}
+    others = {n for n, called in names.items() if is_reference_name(called)} | external
+    picked = pick_outlines(name, kind, names, livers, others)
+    if drawn_on is None:
+        drawn_on = _fitting_image([c for n in picked for c in contours[n]], volumes)
+    grid = image_grids(volumes)[drawn_on]
+    labels = np.zeros(grid.shape, dtype=np.uint16)
+    called: dict[int, str] = {}
+    for order, number in enumerate(picked, start=1):
+        label = 1 if kind == "liver" else order
+        mask = _fill(_planes(name, contours[number], grid), grid)
+        if kind == "lesions" and not mask.any():
+            msg = (
+                f"{name}: the outline {names[number]!r} encloses no voxel of the {drawn_on.upper()}: it lies outside "
+                "the image or between its voxels; give a mask that was drawn on this study"
+            )
+            raise MaskError(msg)
+        labels[mask & (labels == 0)] = label
+        called.setdefault(label, names[number])
+    if not labels.any():
+        msg = f"{name}: the contours lie outside the image; give a mask that was drawn on this study"
+        raise MaskError(msg)
+    return NamedMask(LabelMap(labels, grid), drawn_on, "RTSTRUCT", called)

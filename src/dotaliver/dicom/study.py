@@ -1,0 +1,154 @@
+"""One folder of DICOM files in; one study, ready to be segmented and measured, out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dotaliver.config import ScoringConfig
+from dotaliver.dicom.acquisition import grid_flags, read_acquisition, suv_inputs
+from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
+from dotaliver.dicom.elements import joined, number, parse_date, text
+from dotaliver.dicom.headers import StudyIndex, index_folder
+from dotaliver.dicom.series import ct_volume, read_stored, rescale_of, scaled
+from dotaliver.dicom.stack import Stack, stack_of
+from dotaliver.errors import SuvError
+from dotaliver.flags import Flag, raise_flag
+from dotaliver.records import SeriesIdentity, StudyIdentity, StudyVolumes
+from dotaliver.suv import SuvArithmetic, suvbw_arithmetic
+from dotaliver.volume import Quantity, Volume
+
+__all__ = [
+    "SeriesChoice",
+    "SeriesReport",
+    "StudyIndex",
+    "choose_series",
+    "index_folder",
+    "load_chosen",
+    "load_study",
+    "report_series",
+    "suv_of",
+]
+
+_log = logging.getLogger(__name__)
+Progress = Callable[[str], None]
+
+
+def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Flag, ...]]:
+    """How activity becomes SUV in one PET, and the doubts about it.
+
+    Raises
+    ------
+    SuvError
+        Where it cannot; the text names the series, the element and what would mend it.
+    """
+    inputs, flags = suv_inputs(stack.series, config.assume)
+    try:
+        arithmetic = suvbw_arithmetic(inputs)
+    except SuvError as error:
+        msg = f"{stack.series.name}: {error}"
+        raise SuvError(msg) from error
+    return arithmetic, (*flags, *_reference_flags(arithmetic, config))
+
+
+def _reference_flags(arithmetic: SuvArithmetic, config: ScoringConfig) -> list[Flag]:
+    percent = arithmetic.alternative_percent
+    if percent is None or abs(percent) <= config.acquisition.reference_time_tolerance_percent:
+        return []
+    steps = {kind: [s for s in arithmetic.steps if s.quantity == kind] for kind in ("Decay reference", "Cross-check")}
+    first = next(iter(steps["Decay reference"]))
+    second = next((s for s in steps["Cross-check"] if f"{percent:+.2f} %" in s.value), first)
+    return [
+        raise_flag(
+            "REFERENCE_TIMES_DIFFER",
+            percent=abs(percent),
+            first=f"{first.source}: {first.value}",
+            second=f"{second.source}: {second.value}",
+        )
+    ]
+
+
+def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
+    series, grid = stack.series, stack.geometry
+    return SeriesIdentity(
+        modality="PT" if series.modality == "PT" else "CT",
+        series_instance_uid=series.uid,
+        series_number=series.number,
+        description=series.description,
+        sop_class_uid=series.sop_class_uid,
+        frame_of_reference_uid=grid.frame_of_reference_uid,
+        shape=grid.shape,
+        spacing_mm=grid.spacing_mm,
+        slice_thickness_mm=number(series.first, "SliceThickness"),
+        sop_instance_uids=tuple(text(part.dataset, "SOPInstanceUID") or "" for part in stack.slices),
+        pixel_sha256=volume.sha256(),
+        chosen_because=reason,
+    )
+
+
+def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progress | None = None) -> StudyVolumes:
+    """Read the chosen series: PET in SUV on its own grid, CT in HU on its own.
+
+    The arithmetic is done before any pixel is read, so a study without SUV is refused at once.
+    """
+    say = progress or (lambda _: None)
+    pet = stack_of(choice.pet)
+    ct = None if choice.ct is None else stack_of(choice.ct)
+    arithmetic, suv_flags = suv_of(pet, config)
+    acquisition, flags = read_acquisition(pet.series, None if ct is None else ct.series, config.protocol, config.assume)
+    say(f"reading {pet.series.name}: {len(pet.slices)} slices")
+    slopes, _ = rescale_of(pet)
+    stored = read_stored(pet, progress)
+    activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.BQML)
+    pet_identity = _identity(pet, activity, choice.reason(choice.pet))
+    per_bqml = arithmetic.slopes_per_bqml or arithmetic.slope_per_bqml
+    suv = activity.with_array(scaled(stored, slopes * np.asarray(per_bqml, dtype=np.float64)), Quantity.SUVBW)
+    ct_image = ct_identity = None
+    if ct is not None and choice.ct is not None:
+        say(f"reading {ct.series.name}: {len(ct.slices)} slices")
+        ct_image = ct_volume(ct, progress)
+        ct_identity = _identity(ct, ct_image, choice.reason(choice.ct))
+    date = parse_date(text(pet.series.first, "StudyDate"))
+    identity = StudyIdentity(
+        study_instance_uid=pet.series.study_uid or "",
+        study_date=None if date is None else date.isoformat(),
+        study_description=joined(pet.series.first, "StudyDescription"),
+        pet=pet_identity,
+        ct=ct_identity,
+    )
+    grids = grid_flags(pet.geometry, None if ct is None else ct.geometry, config.acquisition)
+    return StudyVolumes(suv, ct_image, identity, acquisition, arithmetic, (*choice.flags, *flags, *grids, *suv_flags))
+
+
+def load_study(
+    folder: Path,
+    config: ScoringConfig,
+    *,
+    pet: str | None = None,
+    ct: str | None = None,
+    progress: Progress | None = None,
+) -> StudyVolumes:
+    """Read a study from a folder of DICOM files in any order and nesting.
+
+    Parameters
+    ----------
+    pet, ct : str, optional
+        Series Instance UID or Series Number to use instead of the one that would be chosen.
+    progress : callable, optional
+        Is told in words what is being read.
+
+    Raises
+    ------
+    StudyError, SeriesError, FileFormatError, AcquisitionError, SuvError
+        Where the folder holds no study that can be scored; the text names the file or series, what is wrong, and
+        what would mend it.
+    """
+    say = progress or (lambda _: None)
+    say("reading headers")
+    index = index_folder(folder)
+    _log.info("found %d series in %d files", len(index.series), sum(len(s.slices) for s in index.series))
+    choice = choose_series(index, pet=pet, ct=ct)
+    return load_chosen(choice, config, progress=progress)
