@@ -243,11 +243,11 @@ def _moved_sentence(scene: pictures.Scene) -> str | None:
         return None
     x, y, z = scene.mismatch.shift_lps_mm
     parts = [
-        f"{abs(value):.0f} mm to the {senses[0] if value > 0 else senses[1]}"
+        f"{abs(value):.0f} mm towards the {senses[0] if value > 0 else senses[1]}"
         for value, senses in ((z, ("head", "feet")), (y, ("back", "front")), (x, ("left", "right")))
         if abs(value) >= 0.5
     ]
-    where = ", ".join(parts) or f"{scene.moved_mm:.1f} mm away"
+    where = ", ".join(parts) or f"{scene.moved_mm:.1f} mm"
     return (
         f"On the PET the liver lies {where} from its place on CT. Pictures on CT show PET and outlines moved back "
         "by this; pictures on PET show the CT's outlines moved along."

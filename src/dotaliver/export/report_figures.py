@@ -53,12 +53,12 @@ def grey(values: npt.NDArray[Any], low: float, high: float, *, inverted: bool = 
 
 
 def fused_rgb(ct_hu: npt.NDArray[Any], uptake: npt.NDArray[Any], upper: float) -> Rgb:
-    """PET in colour over CT in grey; the PET shows through from a tenth of the upper bound on."""
+    """PET in colour over CT in grey; the PET is faint where normal liver lies (a third of the upper bound)."""
     from matplotlib import colormaps
 
     share = np.clip(uptake / upper, 0.0, 1.0)
     colour = colormaps[_PET_COLOURS](share)[..., :3]
-    opacity = 0.75 * np.clip((share - 0.1) / 0.4, 0.0, 1.0)[..., None]
+    opacity = 0.75 * np.clip((share - 0.15) / 0.6, 0.0, 1.0)[..., None]
     return np.asarray(grey(ct_hu, *CT_WINDOW_HU) * (1.0 - opacity) + colour * opacity, dtype=np.float32)
 
 
@@ -98,12 +98,15 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     axes.imshow(rgb, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     if drawing.liver is not None:
-        axes.contour(drawing.liver, levels=[0.5], colors=LIVER_COLOUR, linewidths=1.4, linestyles="--")
+        axes.contour(drawing.liver, levels=[0.5], colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
     for label, inside in drawing.lesions.items():
+        # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}
-        colour = "white" if drawing.emphasised == label else LESION_COLOUR
-        lines = axes.contour(inside, levels=[0.5], colors=colour, linewidths=1.8 if main else 1.0)
-        lines.set_path_effects(_halo(3.2 if main else 2.2))
+        colour = LESION_COLOUR if drawing.emphasised is None else "white"
+        lines = axes.contour(
+            inside, levels=[0.5], colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":"
+        )
+        lines.set_path_effects(_halo(3.2 if main else 2.4))
         if drawing.emphasised is None:
             _number_beside(axes, label, inside)
     text = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": _halo(), "va": "center"}

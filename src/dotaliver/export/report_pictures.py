@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.export.report_figures import (
+    CT_WINDOW_HU,
     Drawing,
     Picture,
     Rgb,
@@ -171,7 +172,7 @@ def _picture(
     uptake = sample(scene.pet, plane, offset_mm("pet", base, scene.mismatch), outside=0.0)
     if base == "ct":
         hu = sample(volume, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
-        plain, fused = grey(hu, -160.0, 240.0), fused_rgb(hu, uptake, scene.upper)
+        plain, fused = grey(hu, *CT_WINDOW_HU), fused_rgb(hu, uptake, scene.upper)
     else:
         plain = fused = grey(uptake, 0.0, scene.upper, inverted=True)
     lesions, liver = {}, None
@@ -186,18 +187,23 @@ def _picture(
 
 
 def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, float]]:
-    """Middle, height and width of the body on a slice, in mm."""
+    """Middle, height and width of the body on a slice, in mm: the largest piece of tissue, without the table."""
+    from scipy.ndimage import find_objects
+    from scipy.ndimage import label as pieces_of
+
     base, volume = scene.base()
-    values = volume.array[slice_index]
-    body = values > (_BODY_HU if base == "ct" else 0.05 * scene.upper)
-    # A row or column belongs to the body where a twelfth of it is tissue: a table top is thinner.
-    spans = []
-    for axis in (1, 0):
-        full = np.flatnonzero(body.mean(axis=axis) > 1.0 / 12.0)
-        spans.append((full[0], full[-1]) if full.size else (0, body.shape[1 - axis] - 1))
-    middle = volume.geometry.index_to_lps((slice_index, sum(spans[0]) / 2, sum(spans[1]) / 2))
-    size = [(high - low + 1) * volume.geometry.spacing_mm[n + 1] + 16.0 for n, (low, high) in enumerate(spans)]
-    return (float(middle[0]), float(middle[1]), float(middle[2])), (size[0], size[1])
+    spacing = np.asarray(volume.geometry.spacing_mm[1:])
+    step = np.maximum(np.round(3.0 / spacing), 1).astype(int)
+    values = volume.array[slice_index, :: step[0], :: step[1]]
+    pieces, _ = pieces_of(values > (_BODY_HU if base == "ct" else 0.05 * scene.upper))
+    sizes = np.bincount(pieces.ravel())[1:]
+    box = find_objects(pieces)[int(sizes.argmax())] if sizes.size else (slice(0, values.shape[0]), slice(0, None))
+    low = np.array([part.start for part in box]) * step
+    high = np.array([part.indices(n)[1] for part, n in zip(box, values.shape, strict=True)]) * step
+    row, column = (low + high - 1) / 2.0
+    x, y, z = volume.geometry.index_to_lps((slice_index, row, column))
+    height, width = (high - low) * spacing + 16.0
+    return (float(x), float(y), float(z)), (float(height), float(width))
 
 
 def _level_slices(scene: Scene) -> list[int]:

@@ -28,7 +28,7 @@ _ANSWERS: dict[str, dict[VerdictWord, str]] = {
     },
 }
 
-EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry", "undecided": "leaves entry open"}
+EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry", "undecided": "open"}
 
 MARK_WORDS = {
     "treated": "treated before",
