@@ -94,6 +94,8 @@ def _context(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         "provenance": provenance_rows(score),
         "has_ct": scene.ct is not None,
         "moved": _moved_sentence(scene),
+        "moved_mm": scene.moved_mm,
+        "liver_drawn": scene.liver_on_pet is not None and bool(scene.liver_on_pet.any()),
         "liver_reason": score.liver.reason or score.segmentation.reasons.get("liver") or "no liver outline was given",
         "lesions_looked_for": segmentations.lesions is not None,
         "lesion_reason": score.segmentation.reasons.get("lesions", "lesions could not be looked for"),
@@ -153,11 +155,9 @@ def _liver_finding(verdict: Verdict, protocol: TrialProtocol) -> str | None:
 
 
 def _tiles(score: StudyScore) -> list[dict[str, str]]:
-    name, _ = uptake_name(score.uptake_unit)
-    name = name.strip().replace("uptake", "Uptake ")
+    name = uptake_name(score.uptake_unit)[0]
     reference = score.references.get("liver")
     burden = score.burden
-    inside = sum(1 for lesion in score.lesions if lesion.in_liver)
     interval = ""
     if burden.low is not None and burden.high is not None:
         interval = f"{100 * burden.low:.1f} to {100 * burden.high:.1f} %"
@@ -169,7 +169,7 @@ def _tiles(score: StudyScore) -> list[dict[str, str]]:
             "%",
             f"interval {interval}" if interval else burden.reason or "",
         ),
-        _tile("Lesions", str(len(score.lesions)), "", f"{inside} in the liver, {number(burden.tumour_ml, 0)} ml"),
+        _tile("Lesions", str(len(score.lesions)), "", _where_lesions_lie(score)),
     ]
     hottest = max(score.lesions, key=lambda n: n.suv_max or n.max_ratio_to_liver or 0.0, default=None)
     if hottest is not None and hottest.suv_max is None and hottest.max_ratio_to_liver is not None:
@@ -184,6 +184,17 @@ def _tiles(score: StudyScore) -> list[dict[str, str]]:
         detail = reference.reason or f"± {number(reference.suv_sd, 2)}, {method}"
     tiles.append(_tile(f"Normal liver {name}mean", number(reference.suv_mean if reference else None, 2), "", detail))
     return tiles
+
+
+def _where_lesions_lie(score: StudyScore) -> str:
+    inside = sum(1 for lesion in score.lesions if lesion.in_liver)
+    unknown = sum(1 for lesion in score.lesions if lesion.in_liver is None)
+    if not score.lesions:
+        return ""
+    if unknown == len(score.lesions):
+        return "whether in the liver is unknown"
+    tumour = "" if score.burden.tumour_ml is None else f", {score.burden.tumour_ml:.0f} ml"
+    return f"{inside} in the liver{tumour}" + (f"; {unknown} unknown" if unknown else "")
 
 
 def _tile(label: str, value: str, unit: str, detail: str) -> dict[str, str]:
@@ -249,6 +260,6 @@ def _moved_sentence(scene: pictures.Scene) -> str | None:
     ]
     where = ", ".join(parts) or f"{scene.moved_mm:.1f} mm"
     return (
-        f"On the PET the liver lies {where} from its place on CT. Pictures on CT show PET and outlines moved back "
-        "by this; pictures on PET show the CT's outlines moved along."
+        f"On the PET the liver lies {where} from its place on CT. Outlines drawn on CT are moved by this "
+        "here; below, PET and its outlines are moved back onto the CT."
     )

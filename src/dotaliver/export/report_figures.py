@@ -172,7 +172,7 @@ def _grey_bar(axes: Any, upper: float, unit: str) -> None:
     axes.imshow(np.linspace(0, 1, 128)[:, None], cmap="gray", aspect="auto", extent=(0, 1, 0, upper))
     axes.set_xticks([])
     axes.yaxis.tick_right()
-    axes.set_title(unit, fontsize=9, loc="left")
+    axes.set_title(unit.replace(" units", ""), fontsize=9, loc="center")
     axes.tick_params(labelsize=9)
 
 

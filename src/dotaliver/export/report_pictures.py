@@ -71,6 +71,13 @@ def _turned(layer: MaskLayer | None) -> MaskLayer | None:
     return None if layer is None else replace(layer, labels=anatomical(layer.labels))
 
 
+def _whole(layer: MaskLayer | None) -> MaskLayer | None:
+    """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
+    if layer is None:
+        return None
+    return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
+
+
 def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -> LabelMap | None:
     """Labels on the PET's grid, in the PET's position, with anatomical axes."""
     if layer is None:
@@ -88,7 +95,7 @@ def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
         upper = 3.0 * mean
     else:
         thin = pet.array[:: max(pet.array.shape[0] // 64, 1), ::2, ::2]
-        upper = float(np.percentile(thin, 99.5))
+        upper = float(np.percentile(thin, 99.9))
     if upper <= 0:
         return 1.0
     step = 10.0 ** np.floor(np.log10(upper)) / 10.0
@@ -106,7 +113,7 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
     return Scene(
         pet=pet,
         ct=None if volumes.ct is None else anatomical(volumes.ct),
-        liver=_turned(segmentations.liver),
+        liver=_whole(_turned(segmentations.liver)),
         lesions=_turned(segmentations.lesions),
         liver_on_pet=liver_mask,
         lesions_on_pet=lesions,
@@ -179,10 +186,8 @@ def _picture(
     if scene.lesions is not None:
         lesions = outlines_on(scene.lesions.labels, plane, offset_mm(scene.lesions.drawn_on, base, scene.mismatch))
     if scene.liver is not None:
-        labels = scene.liver.labels
-        whole = LabelMap(labels.mask.astype(np.uint8), labels.geometry) if len(labels.labels) > 1 else labels
-        found = outlines_on(whole, plane, offset_mm(scene.liver.drawn_on, base, scene.mismatch))
-        liver = next(iter(found.values()), None)
+        offset = offset_mm(scene.liver.drawn_on, base, scene.mismatch)
+        liver = outlines_on(scene.liver.labels, plane, offset).get(1)
     return plain, fused, Drawing(lesions, liver, plane.pixel_mm, 50.0)
 
 

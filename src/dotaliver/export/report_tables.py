@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 Row = tuple[str, str]
-_SOURCES = {"ct": "on CT", "pet": "on PET", "reader": "by the reader", None: ""}
+_SOURCES = {"ct": "(CT)", "pet": "(PET)", "reader": "(reader)", None: ""}
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -33,7 +33,7 @@ def number(value: float | None, digits: int = 1) -> str:
 def _size(lesion: Lesion) -> str:
     if lesion.longest_diameter_mm is None:
         extent = number(lesion.pet_extent_mm, 0)
-        return "–" if extent == "–" else f"{extent} mm extent on PET"
+        return "–" if extent == "–" else f"{extent} mm (PET extent)"
     short = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
     return f"{lesion.longest_diameter_mm:.0f}{short} mm {_SOURCES[lesion.diameter_source]}".strip()
 

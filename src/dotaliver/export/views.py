@@ -114,9 +114,9 @@ def axial_plane(grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm
     centre_lps_mm : tuple of float
         Middle of the picture; only its place within the slice counts.
     size_mm : tuple of float
-        Height and width of the picture; its longer side gets 360 pixels.
+        Height and width of the picture; its longer side gets 320 pixels.
     """
-    pixel_mm = max(size_mm) / 360.0
+    pixel_mm = max(size_mm) / 320.0
     rows, columns = (max(round(s / pixel_mm), 8) for s in size_mm)
     middle = grid.lps_to_index(centre_lps_mm)
     down = middle[1] + (np.arange(rows) - (rows - 1) / 2) * pixel_mm / grid.spacing_mm[1]
@@ -126,8 +126,10 @@ def axial_plane(grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm
 
 
 def _box_around(index: FloatArray, shape: tuple[int, int, int]) -> Box | None:
-    low = np.clip(np.floor(index.min(axis=(0, 1))) - 1, 0, shape).astype(int)
-    high = np.clip(np.ceil(index.max(axis=(0, 1))) + 2, 0, shape).astype(int)
+    # A plane maps to a parallelogram of indices, so its corners bound it.
+    corners = index[:: index.shape[0] - 1, :: index.shape[1] - 1].reshape(-1, 3)
+    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, shape).astype(int)
     if (high <= low).any():
         return None
     return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
@@ -165,7 +167,7 @@ def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt
     part = labels.array[box]
     local = index - np.array([b.start for b in box])
     found = {}
-    for label in np.unique(part):
+    for label in np.flatnonzero(np.bincount(part.ravel())):
         if label:
             inside = _interpolated((part == label).astype(np.float32), local, 0.0, 1)
             if (inside > 0.5).any():
