@@ -1,0 +1,308 @@
+"""From a study to the report's pictures: which slices, which crop, what lies over what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.export.report_figures import (
+    CT_WINDOW_HU,
+    Drawing,
+    Picture,
+    Rgb,
+    Shadow,
+    UptakeSamples,
+    axial_picture,
+    fused_rgb,
+    grey,
+    histogram_picture,
+    mip_picture,
+)
+from dotaliver.export.tables import uptake_name
+from dotaliver.export.views import View, anatomical, axial_plane, offset_mm, outlines_on, project, sample
+from dotaliver.geometry import Geometry, Vector
+from dotaliver.itkimage import resample_labels
+from dotaliver.records import DrawnOn, MaskLayer, Mismatch, Segmentations, StudyVolumes
+from dotaliver.score import StudyScore
+from dotaliver.volume import BoolArray, LabelMap, Volume
+
+__all__ = ["Scene", "histogram", "lesion_picture", "level_pictures", "mip", "most_telling", "scene_of"]
+
+_LESION_FIELD_MM = 120.0
+_LESION_MARGIN_MM = 30.0
+_LEVELS = 6
+_BODY_HU = -300.0
+_AIR_HU = -1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A study with anatomical axes, ready to be drawn.
+
+    ``liver_on_pet`` and ``lesions_on_pet`` lie on the PET's grid in the PET's position; ``upper`` is the uptake
+    that is drawn darkest (or brightest).
+    """
+
+    pet: Volume
+    ct: Volume | None
+    liver: MaskLayer | None
+    lesions: MaskLayer | None
+    liver_on_pet: BoolArray | None
+    lesions_on_pet: LabelMap | None
+    mismatch: Mismatch | None
+    upper: float
+    unit: str
+    volumes: StudyVolumes
+
+    @property
+    def moved_mm(self) -> float:
+        """How far masks or PET are moved when they are drawn over the other image."""
+        shift = self.mismatch.shift_lps_mm if self.mismatch is not None and self.ct is not None else (0.0, 0.0, 0.0)
+        return float(np.linalg.norm(shift))
+
+    def base(self) -> tuple[DrawnOn, Volume]:
+        """The image that outlines are drawn over: CT where there is one."""
+        return ("pet", self.pet) if self.ct is None else ("ct", self.ct)
+
+
+def _turned(layer: MaskLayer | None) -> MaskLayer | None:
+    return None if layer is None else replace(layer, labels=anatomical(layer.labels))
+
+
+def _whole(layer: MaskLayer | None) -> MaskLayer | None:
+    """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
+    if layer is None:
+        return None
+    return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
+
+
+def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -> LabelMap | None:
+    """Labels on the PET's grid, in the PET's position, with anatomical axes."""
+    if layer is None:
+        return None
+    shift = offset_mm("pet", layer.drawn_on, mismatch)
+    there = LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    return anatomical(resample_labels(there, pet))
+
+
+def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
+    """Three times normal liver: lesions stand out, spleen and kidneys saturate; else what few voxels exceed."""
+    if mean is None and liver is not None and liver.any():
+        mean = float(np.median(pet.array[liver]))
+    if mean is not None and mean > 0:
+        upper = 3.0 * mean
+    else:
+        thin = pet.array[:: max(pet.array.shape[0] // 64, 1), ::2, ::2]
+        upper = float(np.percentile(thin, 99.9))
+    if upper <= 0:
+        return 1.0
+    step = 10.0 ** np.floor(np.log10(upper)) / 10.0
+    return float(np.round(np.ceil(upper / step) * step, 10))
+
+
+def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> Scene:
+    """Turn a study's images and masks the way they are looked at."""
+    pet = anatomical(volumes.pet)
+    liver = _on_pet(segmentations.liver, volumes.pet.geometry, segmentations.mismatch)
+    lesions = _on_pet(segmentations.lesions, volumes.pet.geometry, segmentations.mismatch)
+    reference = score.references.get("liver")
+    liver_mask = None if liver is None else liver.mask
+    name, unit = uptake_name(score.uptake_unit)
+    return Scene(
+        pet=pet,
+        ct=None if volumes.ct is None else anatomical(volumes.ct),
+        liver=_whole(_turned(segmentations.liver)),
+        lesions=_turned(segmentations.lesions),
+        liver_on_pet=liver_mask,
+        lesions_on_pet=lesions,
+        mismatch=segmentations.mismatch,
+        upper=_upper(pet, liver_mask, reference.suv_mean if reference else None),
+        unit=unit if unit == "relative units" else name,
+        volumes=volumes,
+    )
+
+
+def _shadow(scene: Scene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
+    grid = scene.pet.geometry
+    whole = project(scene.pet.array, grid, view)
+    hot = np.flatnonzero((whole.array > 0.04 * scene.upper).any(axis=0))
+    margin = int(np.ceil(15.0 / whole.column_mm))
+    low, high = (hot[0], hot[-1] + 1) if hot.size else (0, whole.array.shape[1])
+    columns = slice(max(low - margin, 0), high + margin)
+    cut = replace(whole, array=whole.array[:, columns])
+    liver = scene.liver_on_pet
+    shadows = {}
+    if scene.lesions_on_pet is not None:
+        for label, box in scene.lesions_on_pet.boxes():
+            mask = np.zeros(grid.shape, dtype=bool)
+            mask[box] = scene.lesions_on_pet.array[box] == label
+            shadows[label] = project(mask, grid, view).array[:, columns].astype(np.float32)
+    return Shadow(
+        title=title,
+        array=cut.array,
+        extent_mm=cut.extent_mm,
+        liver=None
+        if liver is None or not liver.any()
+        else project(liver, grid, view).array[:, columns].astype(np.float32),
+        lesions=shadows,
+        sides=sides,
+    )
+
+
+def mip(scene: Scene) -> Picture:
+    """Coronal and sagittal maximum-intensity projections of the whole PET, with the outlines' shadows."""
+    shadows = [
+        _shadow(scene, "coronal", "From the front", ("R", "L")),
+        _shadow(scene, "sagittal", "From the left", ("Front", "Back")),
+    ]
+    alt = "Maximum-intensity projections of the PET from the front and from the left, with liver and lesions outlined"
+    return mip_picture(shadows, scene.upper, scene.unit, alt, "")
+
+
+def _slice_name(scene: Scene, base: DrawnOn, point_lps_mm: Vector) -> str:
+    volume = scene.volumes.ct if base == "ct" and scene.volumes.ct is not None else scene.volumes.pet
+    grid = volume.geometry
+    name = base.upper()
+    if grid.axis_towards((0.0, 0.0, 1.0))[0] != 0:
+        return f"{name}, axial cut at {point_lps_mm[2]:.0f} mm"
+    return f"{name} slice {round(float(grid.lps_to_index(point_lps_mm)[0])) + 1} of {grid.shape[0]}"
+
+
+def _picture(
+    scene: Scene, base: DrawnOn, slice_index: int, centre: Vector, size_mm: tuple[float, float]
+) -> tuple[Rgb, Rgb, Drawing]:
+    """The plain and the fused picture of a slice, with the outlines that cross it."""
+    volume = scene.ct if base == "ct" and scene.ct is not None else scene.pet
+    plane = axial_plane(volume.geometry, slice_index, centre, size_mm)
+    uptake = sample(scene.pet, plane, offset_mm("pet", base, scene.mismatch), outside=0.0)
+    if base == "ct":
+        hu = sample(volume, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
+        plain, fused = grey(hu, *CT_WINDOW_HU), fused_rgb(hu, uptake, scene.upper)
+    else:
+        plain = fused = grey(uptake, 0.0, scene.upper, inverted=True)
+    lesions, liver = {}, None
+    if scene.lesions is not None:
+        lesions = outlines_on(scene.lesions.labels, plane, offset_mm(scene.lesions.drawn_on, base, scene.mismatch))
+    if scene.liver is not None:
+        offset = offset_mm(scene.liver.drawn_on, base, scene.mismatch)
+        liver = outlines_on(scene.liver.labels, plane, offset).get(1)
+    return plain, fused, Drawing(lesions, liver, plane.pixel_mm, 50.0)
+
+
+def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, float]]:
+    """Middle, height and width of the body on a slice, in mm: the largest piece of tissue, without the table."""
+    from scipy.ndimage import find_objects
+    from scipy.ndimage import label as pieces_of
+
+    base, volume = scene.base()
+    spacing = np.asarray(volume.geometry.spacing_mm[1:])
+    step = np.maximum(np.round(3.0 / spacing), 1).astype(int)
+    values = volume.array[slice_index, :: step[0], :: step[1]]
+    pieces, _ = pieces_of(values > (_BODY_HU if base == "ct" else 0.05 * scene.upper))
+    sizes = np.bincount(pieces.ravel())[1:]
+    box = find_objects(pieces)[int(sizes.argmax())] if sizes.size else (slice(0, values.shape[0]), slice(0, None))
+    low = np.array([part.start for part in box]) * step
+    high = np.array([part.indices(n)[1] for part, n in zip(box, values.shape, strict=True)]) * step
+    row, column = (low + high - 1) / 2.0
+    x, y, z = volume.geometry.index_to_lps((slice_index, row, column))
+    height, width = (high - low) * spacing + 16.0
+    return (float(x), float(y), float(z)), (float(height), float(width))
+
+
+def _level_slices(scene: Scene) -> list[int]:
+    """Slices of the base image spread evenly over the liver, the highest first."""
+    assert scene.liver is not None
+    base, volume = scene.base()
+    labels = scene.liver.labels
+    heights = np.flatnonzero(labels.array.any(axis=(1, 2)))
+    if not heights.size:
+        return []
+    middle = (np.asarray(labels.geometry.shape) - 1) / 2.0
+    ends = []
+    for height in (heights[0], heights[-1]):
+        point = labels.geometry.index_to_lps((height, middle[1], middle[2]))
+        point = point + np.asarray(offset_mm(base, scene.liver.drawn_on, scene.mismatch))
+        ends.append(float(volume.geometry.lps_to_index(point)[0]))
+    places = ends[0] + (np.arange(_LEVELS) + 0.5) / _LEVELS * (ends[1] - ends[0])
+    found = {int(n) for n in np.clip(np.round(places), 0, volume.geometry.shape[0] - 1)}
+    return sorted(found, reverse=True)
+
+
+def level_pictures(scene: Scene) -> list[Picture]:
+    """The liver's outline and the lesions' on slices spread over the liver; none without a liver."""
+    if scene.liver is None:
+        return []
+    base, volume = scene.base()
+    slices = _level_slices(scene)
+    if not slices:
+        return []
+    centre, size = _body_box(scene, slices[len(slices) // 2])
+    pictures = []
+    for index in slices:
+        plain, _, drawing = _picture(scene, base, index, centre, size)
+        point = volume.geometry.index_to_lps((index, *volume.geometry.lps_to_index(centre)[1:]))
+        name = _slice_name(scene, base, (float(point[0]), float(point[1]), float(point[2])))
+        alt = f"{name} with the outlines of the liver and of {len(drawing.lesions)} lesion(s)"
+        pictures.append(axial_picture(plain, drawing, alt, name))
+    return pictures
+
+
+def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
+    """Middle of a lesion's largest axial section, and the section's longer side in mm."""
+    where = labels.where(label)
+    areas = where.sum(axis=(1, 2))
+    height = int(areas.argmax())
+    rows, columns = np.nonzero(where[height])
+    low, high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()])
+    size = float(((high - low + 1) * np.asarray(labels.geometry.spacing_mm[1:])).max())
+    middle = labels.geometry.index_to_lps((height, *((low + high) / 2.0)))
+    return (float(middle[0]), float(middle[1]), float(middle[2])), size
+
+
+def lesion_picture(scene: Scene, label: int) -> Picture | None:
+    """A lesion's largest axial section, PET over CT, about 12 cm wide; None where it has no voxels.
+
+    Where the CT does not reach the lesion, or is missing, the PET alone is shown.
+    """
+    if scene.lesions is None or not scene.lesions.labels.where(label).any():
+        return None
+    place, size = _largest_section(scene.lesions.labels, label)
+    base, volume = scene.base()
+    point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+    if not volume.geometry.contains(point):
+        base, volume = "pet", scene.pet
+        point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+    centre: Vector = (float(point[0]), float(point[1]), float(point[2]))
+    index = int(np.clip(round(float(volume.geometry.lps_to_index(point)[0])), 0, volume.geometry.shape[0] - 1))
+    field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)
+    _, fused, drawing = _picture(scene, base, index, centre, (field, field))
+    name = _slice_name(scene, base, centre)
+    kind = "PET over CT" if base == "ct" else "PET"
+    drawing = replace(drawing, scale_mm=20.0, emphasised=label)
+    return axial_picture(fused, drawing, f"Lesion {label} on {kind}, {name}", name)
+
+
+def histogram(scene: Scene, score: StudyScore) -> Picture | None:
+    """How uptake is distributed in liver and lesions; None without either."""
+    nothing: BoolArray = np.zeros(scene.pet.array.shape, dtype=bool)
+    tumour = nothing if scene.lesions_on_pet is None else scene.lesions_on_pet.mask
+    liver = nothing if scene.liver_on_pet is None else scene.liver_on_pet & ~tumour
+    if not tumour.any() and not liver.any():
+        return None
+    reference = score.references.get("liver")
+    samples = UptakeSamples(
+        liver=scene.pet.array[liver],
+        lesions=scene.pet.array[tumour],
+        mean=reference.suv_mean if reference else None,
+        limit=reference.peak_limit if reference else None,
+        unit=scene.unit,
+    )
+    return histogram_picture(samples, "Distribution of uptake in the lesion-free liver and in the lesions", "")
+
+
+def most_telling(score: StudyScore, count: int) -> Sequence[int]:
+    """Labels of the lesions to be shown: those with most uptake in all (hot and large), in order of label."""
+    ranked = sorted(score.lesions, key=lambda n: (-(n.total_uptake or 0.0), -n.volume_ml, n.label))
+    return sorted(n.label for n in ranked[:count])

@@ -1,0 +1,277 @@
+"""Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
+
+``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
+liver. A mask stands in the file of the image whose grid it has, so nothing is resampled. Every name in the
+files (UIDs too) follows from the record, so that scoring twice gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dotaliver.errors import MaskError
+from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
+from dotaliver.geometry import Geometry
+from dotaliver.itkimage import resample_labels
+from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.score import StudyScore
+from dotaliver.volume import BoolArray, LabelMap
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["SegSources", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
+
+_FILE_NAMES: dict[DrawnOn, str] = {"pet": "segmentation.dcm", "ct": "segmentation_ct.dcm"}
+_SERIES_NUMBERS: dict[DrawnOn, int] = {"pet": 9001, "ct": 9002}
+_ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
+# CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
+_COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """One mask to be stored."""
+
+    label: str
+    tracking_id: str
+    kind: str
+    organ: str
+    mask: BoolArray
+    origin: str
+    by_hand: bool = False
+
+
+def tracking_id(kind: str, name: str | int) -> str:
+    """The identifier that a mask keeps through editing, storing and reading back: ``dotaliver:lesion:3``."""
+    return f"dotaliver:{kind}:{name}"
+
+
+def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> BoolArray:
+    """Voxels of a grid whose centre lies inside a sphere; bool, of the grid's shape.
+
+    Raises
+    ------
+    MaskError
+        Where no voxel centre lies inside.
+    """
+    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.floor(middle + reach) + 1, low, grid.shape).astype(int)
+    mask = np.zeros(grid.shape, dtype=bool)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
+    k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
+    mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
+    if not mask.any():
+        msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
+        raise MaskError(msg)
+    return mask
+
+
+def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
+    """In which file a mask belongs: that of the image whose grid it has."""
+    grids: dict[DrawnOn, Geometry] = {"pet": volumes.pet.geometry}
+    if volumes.ct is not None:
+        grids["ct"] = volumes.ct.geometry
+    fitting: list[DrawnOn] = [name for name, grid in grids.items() if labels.geometry.is_close(grid)]
+    if not fitting:
+        msg = f"the {what} mask lies neither on the grid of the PET nor on that of the CT; resample it onto one of them"
+        raise MaskError(msg)
+    return drawn_on if drawn_on in fitting else fitting[0]
+
+
+def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
+    present = set(layer.labels.labels)
+    for lesion in score.lesions:
+        if lesion.label not in present:
+            msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
+            raise MaskError(msg)
+    for label in sorted(present):
+        mask = layer.labels.where(label)
+        yield _Segment(f"Lesion {label}", tracking_id("lesion", label), "lesion", "", mask, layer.origin)
+
+
+def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Segment | None:
+    name = _ORGAN_NAMES[region.organ]
+    if region.region is not None:
+        mask = resample_labels(region.region, grid).mask
+    elif region.centre_lps_mm is not None and region.diameter_mm is not None:
+        mask = sphere_mask(grid, region.centre_lps_mm, region.diameter_mm)
+    else:
+        return None
+    if not mask.any():
+        msg = f"the reference region of the {name} has no voxels on the PET; place it inside the image"
+        raise MaskError(msg)
+    identity = tracking_id("reference", region.organ)
+    return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, region.method == "reader")
+
+
+def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[DrawnOn, list[_Segment]]:
+    files: dict[DrawnOn, list[_Segment]] = {"pet": [], "ct": []}
+    if (lesions := segmentations.lesions) is not None:
+        target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
+        files[target] += _lesion_segments(score, lesions)
+    for region in segmentations.references:
+        if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
+            files["pet"].append(segment)
+    if (liver := segmentations.liver) is not None:
+        target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
+        mask = liver.labels.mask
+        if not mask.any():
+            msg = "the liver mask has no voxels; draw the liver or leave the mask out"
+            raise MaskError(msg)
+        files[target].append(_Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", mask, liver.origin))
+    return files
+
+
+def segmentation_files(
+    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations, sources: SegSources
+) -> dict[str, bytes]:
+    """The masks as DICOM files, by file name; a file that would hold nothing is left out.
+
+    Parameters
+    ----------
+    score : StudyScore
+        The record; its ``record_id`` names the objects.
+    volumes : StudyVolumes
+        The images, for their grids.
+    segmentations : Segmentations
+        The masks; each must have the grid of the PET or of the CT.
+    sources : SegSources
+        Headers of the images' slices, for patient, study and references.
+
+    Returns
+    -------
+    dict of str to bytes
+        ``segmentation.dcm`` and ``segmentation_ct.dcm``, or fewer.
+
+    Raises
+    ------
+    MaskError
+        Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
+    """
+    result = {}
+    for image, segments in _segments(score, volumes, segmentations).items():
+        if not segments:
+            continue
+        volume = volumes.ct if image == "ct" and volumes.ct is not None else volumes.pet
+        headers = usable_headers(sources, image, volume.geometry)
+        result[_FILE_NAMES[image]] = _encoded(_dataset(score, volume.geometry, segments, headers, image))
+    return result
+
+
+def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
+    """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
+    labels = np.zeros(grid.shape, dtype=np.uint16)
+    for number, segment in enumerate(segments, start=1):
+        if (labels[segment.mask] != 0).any():
+            return np.stack([s.mask for s in segments], axis=-1)
+        labels[segment.mask] = number
+    return labels
+
+
+def _dataset(
+    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], image: DrawnOn
+) -> Any:
+    import highdicom
+    from highdicom.seg import Segmentation
+
+    pixels = _pixels(segments, grid)
+    channels = {"SegmentNumber": list(range(1, len(segments) + 1))} if pixels.ndim == 4 else None
+    first = headers[0]
+    volume = highdicom.Volume(
+        pixels,
+        np.array(grid.affine),
+        "PATIENT",
+        frame_of_reference_uid=first.FrameOfReferenceUID,
+        channels=channels,
+    )
+    with warnings.catch_warnings():
+        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
+        warnings.simplefilter("ignore")
+        dataset = Segmentation(
+            source_images=headers,
+            pixel_array=volume,
+            segmentation_type="BINARY",
+            segment_descriptions=[_description(n, s, score) for n, s in enumerate(segments, start=1)],
+            series_instance_uid=uid_from(score.record_id, image, "series"),
+            series_number=_SERIES_NUMBERS[image],
+            sop_instance_uid=uid_from(score.record_id, image, "instance"),
+            instance_number=1,
+            manufacturer="dotaliver",
+            manufacturer_model_name="dotaliver",
+            software_versions=score.provenance.dotaliver_version,
+            device_serial_number="1",
+            content_label="DOTALIVER",
+            content_description="Masks that a liver score rests on",
+            series_description=f"dotaliver masks on {'PET' if image == 'pet' else 'CT'}",
+        )
+    _make_repeatable(dataset, first, score.record_id, image)
+    return dataset
+
+
+def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentDescription
+    from pydicom.sr.codedict import codes
+
+    organs = {"liver": codes.SCT.Liver, "spleen": codes.SCT.Spleen, "blood_pool": codes.SCT.Blood}
+    if segment.kind == "lesion":
+        category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
+    elif segment.organ == "blood_pool":
+        category, kind = codes.SCT.BodySubstance, codes.SCT.Blood
+    else:
+        category, kind = codes.SCT.AnatomicalStructure, organs[segment.organ]
+    algorithm = None
+    if not segment.by_hand:
+        algorithm = AlgorithmIdentificationSequence(
+            name=f"dotaliver: {segment.origin}"[:64],
+            family=codes.DCM.MorphologicalOperations,
+            version=score.provenance.dotaliver_version,
+        )
+    automatic = segment.origin == score.segmentation.segmenter
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type="MANUAL" if segment.by_hand else "AUTOMATIC" if automatic else "SEMIAUTOMATIC",
+        algorithm_identification=algorithm,
+        # Of the study, not of the record: a revised record speaks of the same lesion.
+        tracking_uid=uid_from(score.study.study_instance_uid, segment.tracking_id),
+        tracking_id=segment.tracking_id,
+        display_color=CIELabColor(*_COLOURS[segment.kind]),
+    )
+
+
+def _make_repeatable(dataset: Any, source: Dataset, record_id: str, image: DrawnOn) -> None:
+    """Put what highdicom draws at random or takes from the clock onto the record and the study."""
+    organisation = uid_from(record_id, image, "dimensions")
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organisation
+    for item in dataset.get("ContributingEquipmentSequence", ()):
+        if "ContributionDateTime" in item:
+            del item.ContributionDateTime
+    date = source.get("StudyDate") or "19000101"
+    time = source.get("StudyTime") or "000000"
+    for keyword in ("InstanceCreationDate", "ContentDate", "SeriesDate"):
+        setattr(dataset, keyword, date)
+    for keyword in ("InstanceCreationTime", "ContentTime", "SeriesTime"):
+        setattr(dataset, keyword, time)
+
+
+def _encoded(dataset: Any) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()

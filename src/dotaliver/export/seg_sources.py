@@ -1,0 +1,102 @@
+"""The source slices' headers, brought to what a DICOM segmentation needs of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dotaliver.errors import MaskError
+from dotaliver.geometry import Geometry
+from dotaliver.records import DrawnOn
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["SegSources", "uid_from", "usable_headers"]
+
+_DATE = re.compile(r"\d{8}")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_SEXES = {"M", "F", "O"}
+# Type 2 elements of the patient and study modules (PS3.3 C.7.1.1, C.7.2.1): present, empty where unknown.
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SegSources:
+    """Headers of the PET's and the CT's slices, each in stack order; pixel data are not needed."""
+
+    pet_headers: Sequence[Dataset]
+    ct_headers: Sequence[Dataset] | None = None
+
+
+def uid_from(*parts: str) -> str:
+    """A DICOM UID that follows from texts: the first 128 bits of their SHA-256 below 2.25 (PS3.5 B.2)."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def usable_headers(sources: SegSources, image: DrawnOn, grid: Geometry) -> list[Dataset]:
+    """Copies of one image's headers that a segmentation can be made from.
+
+    Elements that must be there are added empty, unreadable dates and times emptied, and the place of each
+    slice is that of the grid, since headers of one series may differ in the last digit.
+
+    Raises
+    ------
+    MaskError
+        Where there are not as many headers as slices.
+    """
+    headers = sources.pet_headers if image == "pet" else sources.ct_headers
+    found = 0 if headers is None else len(headers)
+    if headers is None or found != grid.shape[0]:
+        msg = (
+            f"{found} {image.upper()} headers were given for {grid.shape[0]} slices, so the masks cannot be stored "
+            "as DICOM; give one header per slice, in stack order"
+        )
+        raise MaskError(msg)
+    return [_usable(header, grid, index) for index, header in enumerate(headers)]
+
+
+def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:
+    from pydicom.dataset import Dataset
+    from pydicom.valuerep import format_number_as_ds
+
+    copy = Dataset()
+    for element in header:
+        if element.tag.group not in {0x0002, 0x7FE0}:
+            copy.add(element)
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in copy or copy.get(keyword) is None:
+            setattr(copy, keyword, "")
+    for keyword in ("PatientBirthDate", "StudyDate"):
+        if not _DATE.fullmatch(str(copy.get(keyword))):
+            setattr(copy, keyword, "")
+    if not _TIME.fullmatch(str(copy.StudyTime)):
+        copy.StudyTime = ""
+    if copy.PatientSex not in _SEXES:
+        copy.PatientSex = ""
+    if not copy.get("FrameOfReferenceUID"):
+        copy.FrameOfReferenceUID = grid.frame_of_reference_uid or uid_from(copy.SeriesInstanceUID, "frame")
+    _, rows, columns = grid.shape
+    copy.Rows, copy.Columns = rows, columns
+    _, along_rows, along_columns = grid.directions
+    cosines = (*along_columns, *along_rows)
+    copy.ImageOrientationPatient = [format_number_as_ds(float(c)) for c in cosines]
+    copy.ImagePositionPatient = [format_number_as_ds(float(c)) for c in grid.index_to_lps((index, 0, 0))]
+    copy.PixelSpacing = [format_number_as_ds(float(s)) for s in grid.spacing_mm[1:]]
+    if not copy.get("SliceThickness"):
+        copy.SliceThickness = format_number_as_ds(float(grid.spacing_mm[0]))
+    return copy

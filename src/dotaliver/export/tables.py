@@ -1,0 +1,92 @@
+"""The lesions as a table for spreadsheets and statistics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+
+from dotaliver.records import Lesion
+from dotaliver.score import StudyScore
+
+__all__ = ["lesions_csv", "uptake_name"]
+
+Cell = str | int | float | None
+
+_SUV_NAMES = {
+    "g/ml{SUVbw}": "SUV",
+    "g/ml{SUVlbm}": "SUL",
+    "cm2/ml{SUVbsa}": "SUVbsa",
+    "g/ml{SUVibw}": "SUVibw",
+}
+_SUV_UNITS = {"SUV": "g/ml", "SUL": "g/ml", "SUVbsa": "cm2/ml", "SUVibw": "g/ml"}
+# What a spreadsheet may take for a formula (OWASP, CSV injection).
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+
+
+def uptake_name(uptake_unit: str) -> tuple[str, str]:
+    """What uptake is called in a record with this UCUM unit, and the unit for people: ``("SUV", "g/ml")``."""
+    name = _SUV_NAMES.get(uptake_unit)
+    return (name, _SUV_UNITS[name]) if name else ("uptake ", "relative units")
+
+
+def _yes_no(value: bool | None) -> str:
+    return {True: "yes", False: "no", None: "unknown"}[value]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100.0 * share
+
+
+def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]:
+    return [
+        ("Lesion", lambda n: n.label),
+        ("In liver", lambda n: _yes_no(n.in_liver)),
+        ("Part in liver (%)", lambda n: _percent(n.liver_share)),
+        (f"{name}max ({unit})", lambda n: n.suv_max),
+        (f"{name}mean ({unit})", lambda n: n.suv_mean),
+        (f"{name}peak of 1 ml ({unit})", lambda n: n.suv_peak),
+        ("Volume (ml)", lambda n: n.volume_ml),
+        (f"Total uptake ({name.strip()} x ml)", lambda n: n.total_uptake),
+        (f"{name}peak / normal liver mean", lambda n: n.ratio_to_liver),
+        (f"{name}max / normal liver mean", lambda n: n.max_ratio_to_liver),
+        (f"{name}mean / normal liver mean", lambda n: n.mean_ratio_to_liver),
+        ("Krenning grade (modified)", lambda n: n.krenning and n.krenning.replace("≥3", "3 or higher")),
+        ("Longest diameter (mm)", lambda n: n.longest_diameter_mm),
+        ("Short axis (mm)", lambda n: n.short_axis_mm),
+        ("Diameter from", lambda n: n.diameter_source and n.diameter_source.replace("ct", "CT").replace("pet", "PET")),
+        ("Extent on PET (mm)", lambda n: n.pet_extent_mm),
+        ("Centre towards left (mm)", lambda n: n.centroid_lps_mm[0]),
+        ("Centre towards back (mm)", lambda n: n.centroid_lps_mm[1]),
+        ("Centre towards head (mm)", lambda n: n.centroid_lps_mm[2]),
+        ("Reader's marks", lambda n: "; ".join(mark.replace("_", " ") for mark in n.marks)),
+        ("Flags", lambda n: "; ".join(flag.code for flag in n.flags)),
+    ]
+
+
+def _cell(value: Cell) -> str | int:
+    """A value as it is to stand in the file: numbers short and plain, text never a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str) and _FORMULA.match(value):
+        return "'" + value
+    return value
+
+
+def lesions_csv(score: StudyScore) -> str:
+    """One row per lesion under headings with units, after RFC 4180 (commas, CRLF, quotes doubled).
+
+    A value that is not known is an empty cell. A text that a spreadsheet would take for a formula gets an
+    apostrophe in front. The last two columns name the study and the record, so that tables can be joined.
+    """
+    columns = _columns(*uptake_name(score.uptake_unit))
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow([*(heading for heading, _ in columns), "Study Instance UID", "Record"])
+    for lesion in score.lesions:
+        cells = [read(lesion) for _, read in columns]
+        writer.writerow([_cell(c) for c in (*cells, score.study.study_instance_uid, score.record_id)])
+    return stream.getvalue()

@@ -1,0 +1,175 @@
+"""How a physician looks at an image: head up, patient's right on the left, front on top or on the left.
+
+Pictures only: sampling here interpolates, and nothing is measured on what it gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.geometry import Box, FloatArray, Geometry, Vector
+from dotaliver.records import DrawnOn, Mismatch
+from dotaliver.volume import LabelMap, Volume
+
+__all__ = [
+    "Plane",
+    "Projection",
+    "anatomical",
+    "axial_plane",
+    "offset_mm",
+    "outlines_on",
+    "project",
+    "sample",
+]
+
+AnyImage = TypeVar("AnyImage", Volume, LabelMap)
+View = Literal["coronal", "sagittal"]
+
+# Towards the head, the back and the left (LPS): the senses in which slices, rows and columns of a picture run.
+_SENSES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+def anatomical(image: AnyImage) -> AnyImage:
+    """The same voxels with axes turned: slices towards the head, rows to the back, columns to the left.
+
+    Axes are swapped and flipped, never interpolated, so an oblique grid stays oblique; each axis takes the
+    sense that the three together fit best. The voxels are a view of the given ones.
+    """
+    cosines = np.asarray(image.geometry.directions) @ _SENSES.T
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))
+    flipped = [cosines[order[n], n] < 0 for n in range(3)]
+    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
+    affine = np.array(image.geometry.affine)
+    first = np.array([image.geometry.shape[order[n]] - 1 if flipped[n] else 0 for n in range(3)])
+    start = np.zeros(3)
+    start[list(order)] = first
+    affine[:3, 3] = image.geometry.index_to_lps(start)
+    affine[:3, :3] = affine[:3, list(order)] * np.where(flipped, -1.0, 1.0)
+    grid = Geometry.from_affine(array.shape, affine, image.geometry.frame_of_reference_uid)
+    if isinstance(image, Volume):
+        return Volume(array, grid, image.quantity)
+    return LabelMap(array, grid)
+
+
+def offset_mm(drawn_on: DrawnOn, shown_on: DrawnOn, mismatch: Mismatch | None) -> Vector:
+    """What to add to a place on one image to find the same anatomy in the position of another, in mm.
+
+    A place on CT plus the mismatch's shift is the place on PET.
+    """
+    if drawn_on == shown_on or mismatch is None:
+        return (0.0, 0.0, 0.0)
+    x, y, z = mismatch.shift_lps_mm
+    return (x, y, z) if drawn_on == "pet" else (-x, -y, -z)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A two-dimensional picture with the head up; ``array[row, column]``, pixel sizes in mm."""
+
+    array: npt.NDArray[Any]
+    row_mm: float
+    column_mm: float
+
+    @property
+    def extent_mm(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge for drawing, origin in the upper left corner."""
+        rows, columns = self.array.shape
+        return (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
+
+
+def project(array: npt.NDArray[Any], grid: Geometry, view: View) -> Projection:
+    """The highest value along rows (coronal) or columns (sagittal) of an image with anatomical axes.
+
+    Coronal: seen from the front, the patient's right on the left. Sagittal: seen from the patient's left, the
+    front on the left.
+    """
+    axis = 1 if view == "coronal" else 2
+    across = 2 if view == "coronal" else 1
+    flat = array.max(axis=axis)
+    return Projection(flat[::-1], grid.spacing_mm[0], grid.spacing_mm[across])
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Points of a picture in patient coordinates, shape (rows, columns, 3), and its pixel size in mm."""
+
+    points_lps_mm: FloatArray
+    pixel_mm: float
+
+
+def axial_plane(grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm: tuple[float, float]) -> Plane:
+    """A picture on one slice of a grid with anatomical axes, around the point of the slice nearest a centre.
+
+    Parameters
+    ----------
+    grid : Geometry
+        With anatomical axes.
+    slice_index : int
+        Which slice.
+    centre_lps_mm : tuple of float
+        Middle of the picture; only its place within the slice counts.
+    size_mm : tuple of float
+        Height and width of the picture; its longer side gets 320 pixels.
+    """
+    pixel_mm = max(size_mm) / 320.0
+    rows, columns = (max(round(s / pixel_mm), 8) for s in size_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    down = middle[1] + (np.arange(rows) - (rows - 1) / 2) * pixel_mm / grid.spacing_mm[1]
+    across = middle[2] + (np.arange(columns) - (columns - 1) / 2) * pixel_mm / grid.spacing_mm[2]
+    index = np.stack(np.broadcast_arrays(float(slice_index), down[:, None], across[None, :]), axis=-1)
+    return Plane(grid.index_to_lps(index), pixel_mm)
+
+
+def _box_around(index: FloatArray, shape: tuple[int, int, int]) -> Box | None:
+    # A plane maps to a parallelogram of indices, so its corners bound it.
+    corners = index[:: index.shape[0] - 1, :: index.shape[1] - 1].reshape(-1, 3)
+    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, shape).astype(int)
+    if (high <= low).any():
+        return None
+    return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+
+
+def _interpolated(values: npt.NDArray[Any], index: FloatArray, outside: float, order: int) -> npt.NDArray[Any]:
+    from scipy.ndimage import map_coordinates
+
+    result = map_coordinates(values, np.moveaxis(index, -1, 0), order=order, mode="constant", cval=outside)
+    return np.asarray(result)
+
+
+def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> npt.NDArray[np.float32]:
+    """Values at a plane's points (moved by an offset in mm), linearly interpolated; shape (rows, columns)."""
+    grid = volume.geometry
+    index = grid.lps_to_index(plane.points_lps_mm + np.asarray(offset))
+    box = _box_around(index, grid.shape)
+    if box is None:
+        return np.full(index.shape[:2], outside, dtype=np.float32)
+    start = np.array([part.start for part in box])
+    part = volume.array[box].astype(np.float32)
+    # A one-slice image has no neighbours to interpolate with: within half a voxel it is that slice.
+    nearest = np.clip(index, 0, np.asarray(grid.shape) - 1)
+    result = _interpolated(part, nearest - start, outside, 1)
+    inside = ((index >= -0.5) & (index <= np.asarray(grid.shape) - 0.5)).all(axis=-1)
+    return np.asarray(np.where(inside, result, np.float32(outside)), dtype=np.float32)
+
+
+def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt.NDArray[np.float32]]:
+    """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
+    index = labels.geometry.lps_to_index(plane.points_lps_mm + np.asarray(offset))
+    box = _box_around(index, labels.geometry.shape)
+    if box is None:
+        return {}
+    part = labels.array[box]
+    local = index - np.array([b.start for b in box])
+    found = {}
+    for label in np.flatnonzero(np.bincount(part.ravel())):
+        if label:
+            inside = _interpolated((part == label).astype(np.float32), local, 0.0, 1)
+            if (inside > 0.5).any():
+                found[int(label)] = np.asarray(inside, dtype=np.float32)
+    return found

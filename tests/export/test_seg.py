@@ -1,0 +1,212 @@
+"""Masks stored as DICOM SEG come back voxel for voxel, on any grid, under the names that they had."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pydicom
+import pytest
+from export_factory import FRAME, STUDY_UID, Case, axial, on_grid, score_for, small_case
+from pydicom.dataset import Dataset
+
+from dotaliver.errors import MaskError
+from dotaliver.export.seg import SegSources, segmentation_files, sphere_mask
+from dotaliver.geometry import Geometry
+from dotaliver.records import MaskLayer
+from dotaliver.volume import LabelMap
+
+highdicom = pytest.importorskip("highdicom")
+
+CT_CLASS, PET_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"
+
+
+def headers(grid: Geometry, modality: str) -> list[Dataset]:
+    result = []
+    for index in range(grid.shape[0]):
+        ds = Dataset()
+        ds.SOPClassUID = CT_CLASS if modality == "CT" else PET_CLASS
+        ds.SOPInstanceUID = f"1.2.3.{30 if modality == 'CT' else 40}.{index}"
+        ds.Modality = modality
+        ds.PatientName, ds.PatientID = "Secret^Name", "P1"
+        ds.PatientBirthDate, ds.PatientSex = "19600101", "F"
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY_UID, f"1.2.3.{10 if modality == 'CT' else 20}"
+        ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20240301", "091500", "1", ""
+        ds.FrameOfReferenceUID = FRAME
+        ds.Rows, ds.Columns = grid.shape[1:]
+        ds.ImagePositionPatient = [f"{c:.6g}" for c in grid.index_to_lps((index, 0, 0))]
+        ds.ImageOrientationPatient = [f"{c:.9g}" for c in (*grid.directions[2], *grid.directions[1])]
+        ds.PixelSpacing = [f"{s:.6g}" for s in grid.spacing_mm[1:]]
+        ds.SliceThickness = f"{grid.spacing_mm[0]:.6g}"
+        ds.PatientWeight = 70.0
+        result.append(ds)
+    return result
+
+
+def sources(case: Case) -> SegSources:
+    ct = case.volumes.ct
+    return SegSources(headers(case.volumes.pet.geometry, "PT"), None if ct is None else headers(ct.geometry, "CT"))
+
+
+def files(case: Case) -> dict[str, bytes]:
+    return segmentation_files(case.score, case.volumes, case.segmentations, sources(case))
+
+
+def read_back(data: bytes, label: str, grid: Geometry) -> np.ndarray:
+    """One segment's voxels on a grid, by the positions that the file states and nothing else."""
+    seg = highdicom.seg.segread(BytesIO(data))
+    number = next(d.SegmentNumber for d in seg.SegmentSequence if d.SegmentLabel == label)
+    volume = seg.get_volume(segment_numbers=[number], combine_segments=True)
+    index = np.argwhere(volume.array)
+    places = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    found = grid.lps_to_index(places)
+    assert np.abs(found - found.round()).max() < 1e-2
+    mask = np.zeros(grid.shape, bool)
+    mask[tuple(found.round().astype(int).T)] = True
+    return mask
+
+
+def turned(shape: tuple[int, int, int]) -> Geometry:
+    a, b = np.deg2rad(20), np.deg2rad(-12)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_z = np.array([[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]])
+    axes = (about_x @ about_z)[:, ::-1].T
+    return Geometry(shape, (12.5, -80.25, 33.0), (3.3, 2.1, 2.1), tuple(map(tuple, axes)), FRAME)
+
+
+SHAPE = (24, 32, 32)
+GRIDS = {
+    "axial": axial(SHAPE, (4.0, 4.0, 4.0)),
+    "oblique": turned(SHAPE),
+    "feet first": Geometry(SHAPE, (0, 0, 90), (3, 4, 4), ((0, 0, -1), (0, 1, 0), (1, 0, 0)), FRAME),
+    "flipped in plane": Geometry(SHAPE, (60, 60, 0), (3, 4, 4), ((0, 0, 1), (0, -1, 0), (-1, 0, 0)), FRAME),
+    "coronal": Geometry(SHAPE, (0, 0, 0), (3, 4, 4), ((0, 1, 0), (0, 0, -1), (1, 0, 0)), FRAME),
+    "anisotropic": axial(SHAPE, (6.5, 1.2, 2.7)),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_lesions_and_spheres_come_back_voxel_for_voxel(name: str) -> None:
+    grid = GRIDS[name]
+    case = on_grid(small_case(), grid)
+    data = files(case)["segmentation.dcm"]
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    for label in (2, 5):
+        assert np.array_equal(read_back(data, f"Lesion {label}", grid), lesions.labels.where(label))
+    sphere = case.segmentations.references[0]
+    assert sphere.centre_lps_mm is not None and sphere.diameter_mm is not None
+    expected = sphere_mask(grid, sphere.centre_lps_mm, sphere.diameter_mm)
+    assert np.array_equal(read_back(data, "Reference liver", grid), expected)
+
+
+def test_the_liver_stands_in_the_file_of_the_ct() -> None:
+    case = small_case()
+    result = files(case)
+    assert set(result) == {"segmentation.dcm", "segmentation_ct.dcm"}
+    liver, ct = case.segmentations.liver, case.volumes.ct
+    assert liver is not None and ct is not None
+    assert np.array_equal(read_back(result["segmentation_ct.dcm"], "Liver", ct.geometry), liver.labels.mask)
+
+
+def test_without_ct_everything_is_in_one_file_even_where_masks_overlap() -> None:
+    case = small_case(ct=False)
+    result = files(case)
+    assert set(result) == {"segmentation.dcm"}
+    grid = case.volumes.pet.geometry
+    liver, lesions = case.segmentations.liver, case.segmentations.lesions
+    assert liver is not None and lesions is not None
+    assert (liver.labels.mask & lesions.labels.mask).any()
+    assert np.array_equal(read_back(result["segmentation.dcm"], "Liver", grid), liver.labels.mask)
+    assert np.array_equal(read_back(result["segmentation.dcm"], "Lesion 2", grid), lesions.labels.where(2))
+
+
+def test_names_codes_and_patient() -> None:
+    case = small_case()
+    ds = pydicom.dcmread(BytesIO(files(case)["segmentation.dcm"]))
+    lesion = ds.SegmentSequence[0]
+    assert (lesion.SegmentLabel, lesion.TrackingID) == ("Lesion 2", "dotaliver:lesion:2")
+    assert lesion.SegmentedPropertyTypeCodeSequence[0].CodeValue == "108369006"
+    assert lesion.SegmentAlgorithmType == "AUTOMATIC"
+    assert ds.SegmentSequence[2].TrackingID == "dotaliver:reference:liver"
+    assert (ds.PatientID, str(ds.PatientName), ds.StudyInstanceUID) == ("P1", "Secret^Name", STUDY_UID)
+    assert ds.FrameOfReferenceUID == FRAME
+    assert {i.ReferencedSOPInstanceUID for s in ds.ReferencedSeriesSequence for i in s.ReferencedInstanceSequence} <= {
+        h.SOPInstanceUID for h in sources(case).pet_headers
+    }
+
+
+def test_repeated_runs_give_equal_bytes_and_another_record_other_objects() -> None:
+    case = small_case()
+    assert files(case) == files(small_case())
+    other = files(replace(case, score=case.score.model_copy(update={"record_id": "f" * 64})))
+    first, second = (pydicom.dcmread(BytesIO(d["segmentation.dcm"])) for d in (files(case), other))
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.SegmentSequence[0].TrackingUID == second.SegmentSequence[0].TrackingUID
+
+
+def test_a_lesion_without_voxels_is_refused() -> None:
+    case = small_case()
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    array = np.where(lesions.labels.array == 5, 0, lesions.labels.array)
+    emptied = replace(case.segmentations, lesions=replace(lesions, labels=lesions.labels.with_array(array)))
+    with pytest.raises(MaskError, match="lesion 5 has no voxels"):
+        files(replace(case, segmentations=emptied))
+
+
+def test_nothing_to_store_gives_no_file() -> None:
+    case = small_case(ct=False, liver=False, lesions=False)
+    bare = replace(case.segmentations, references=())
+    assert files(replace(case, segmentations=bare)) == {}
+
+
+def test_a_mask_on_a_foreign_grid_and_missing_headers_are_refused() -> None:
+    case = small_case()
+    grid = axial((10, 10, 10), (7.0, 7.0, 7.0))
+    foreign = MaskLayer(LabelMap(np.ones(grid.shape, np.uint8), grid), "ct", "imported", 1.5)
+    with pytest.raises(MaskError, match="neither on the grid of the PET nor"):
+        files(replace(case, segmentations=replace(case.segmentations, liver=foreign)))
+    short = replace(sources(case), ct_headers=None)
+    with pytest.raises(MaskError, match="0 CT headers"):
+        segmentation_files(case.score, case.volumes, case.segmentations, short)
+
+
+def test_headers_with_gaps_and_nonsense_still_serve() -> None:
+    case = small_case()
+    given = sources(case)
+    for ds in (*given.pet_headers, *(given.ct_headers or ())):
+        del ds.PatientID, ds.StudyID, ds.StudyTime
+        ds["PatientSex"].value = "X"
+        ds.SliceThickness = None
+    result = segmentation_files(case.score, case.volumes, case.segmentations, given)
+    ds = pydicom.dcmread(BytesIO(result["segmentation.dcm"]))
+    assert (ds.PatientSex, ds.PatientID) == ("", "")
+
+
+def test_a_sphere_holds_the_voxels_whose_centre_is_inside() -> None:
+    grid = axial((11, 11, 11), (2.0, 2.0, 2.0))
+    # Around a voxel centre, radius 2 mm: the voxel and its six neighbours, exactly 2 mm away.
+    assert sphere_mask(grid, (0, 0, 0), 4.0).sum() == 7
+    assert sphere_mask(grid, (0, 0, 0), 3.9).sum() == 1
+    with pytest.raises(MaskError, match="holds no voxel"):
+        sphere_mask(grid, (1, 1, 1), 1.0)
+    with pytest.raises(MaskError, match="holds no voxel"):
+        sphere_mask(grid, (500, 0, 0), 10.0)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian package dicom3tools) is not installed")
+@pytest.mark.parametrize("ct", [True, False])
+def test_dciodvfy_finds_no_errors(ct: bool, tmp_path) -> None:
+    case = small_case(ct=ct)
+    case = replace(case, score=score_for(case.volumes, case.segmentations))
+    for name, data in files(case).items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+        assert errors == []
+        assert done.returncode == 0
