@@ -314,7 +314,7 @@ class Diameter(FrozenModel):
     """Longest in-plane diameter and the longest one across it, with end points in patient coordinates."""
 
     longest_mm: float
-    short_mm: float
+    short_mm: float | None
     source: DiameterSource
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
