@@ -1,13 +1,14 @@
 """Tumour burden of the liver: point estimate and interval.
 
-**Point estimate.** tumour_ml sums, over the liver's lesions, the lesion's volume × its part inside the liver,
-and adds the cold cores that tumour encloses (on the PET, weighted by the part inside the liver). liver_ml is the
+**Point estimate.** tumour_ml sums, over the liver's lesions, the lesion's volume × its share inside the liver,
+and adds the cold cores that tumour encloses (on the PET, voxels that lie at least half in the liver). liver_ml is the
 liver's voxel count on its own grid; it holds the tumours. fraction = tumour_ml / liver_ml.
 
 **Interval.** Each outline may be wrong by its border uncertainty: u_t for lesions, u_l for the liver. The liver's
-box is laid on an isotropic grid of spacing h in the position of the PET; every voxel there is tumour T,
-parenchyma P or outside O. A parenchyma voxel between tumour and outside, where the two come within u_l + h of
-each other, is rim R (there the lesion forms the liver's border); other parenchyma is free, F = P - R.
+box is laid on an isotropic grid of spacing h in the position of the PET (outlines by shape-based interpolation);
+every voxel there is tumour T, parenchyma P or outside O. A parenchyma voxel between tumour and outside, where the
+two come within u_l + h of each other, is rim R (there the lesion forms the liver's border); other parenchyma is
+free, F = P - R.
 
 * low: T shrinks by u_t. What it loses goes to parenchyma where free parenchyma is nearer than rim or outside,
   and otherwise to nobody, since that border of liver and lesion is one and moves once. Outside within u_l of free
@@ -31,12 +32,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.geometry import FloatArray, Geometry
-from dotaliver.itkimage import resample_labels
+from dotaliver.itkimage import resample, resample_labels
 from dotaliver.measurement.cores import cold_cores
 from dotaliver.measurement.placement import Placement, own_labels, shift_of
 from dotaliver.measurement.sphere import sphere_radius_mm
 from dotaliver.records import Burden, Lesion, Segmentations
-from dotaliver.volume import BoolArray, LabelMap, Volume
+from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
 
@@ -118,22 +119,39 @@ def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders:
     )
 
 
-def _isotropic(geometry: Geometry, grid_mm: float, margin_mm: float) -> Geometry:
-    """An isotropic grid around another's middle, along the same axes, with a margin on every side.
+def _around(geometry: Geometry, spacing_mm: FloatArray, margin_mm: float) -> Geometry:
+    """A grid of another spacing around the same middle, along the same axes, with a margin on every side.
 
     It is laid from the middle, not from a corner, so that flipping the axes gives the same points.
     """
-    counts = np.ceil((np.asarray(geometry.size_mm) + 2 * margin_mm) / grid_mm).astype(int)
-    grid = replace(
-        geometry,
-        shape=(int(counts[0]), int(counts[1]), int(counts[2])),
-        spacing_mm=(grid_mm, grid_mm, grid_mm),
-    )
+    size = np.asarray(geometry.size_mm) + 2 * margin_mm
+    # A little less than the quotient, so that rounding does not add a layer.
+    counts = np.maximum(np.ceil(size / spacing_mm - 1e-6), 1).astype(int)
+    k, j, i = (float(s) for s in spacing_mm)
+    grid = replace(geometry, shape=(int(counts[0]), int(counts[1]), int(counts[2])), spacing_mm=(k, j, i))
     return grid.moved(np.asarray(geometry.centre_lps_mm) - np.asarray(grid.centre_lps_mm))
 
 
 def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
-    return resample_labels(labels, onto).mask
+    """A binary map on an isotropic grid, by shape-based interpolation (Raya and Udupa 1990).
+
+    Axes finer than the grid are sampled first, by nearest neighbour. Then the signed distance to the border is
+    interpolated and its sign taken: voxels coarser than the grid leave no steps, which would give the outline a
+    larger surface than it has, and so the interval a larger width.
+    """
+    import edt
+
+    own = labels.geometry
+    sampled = resample_labels(labels, _around(own, np.maximum(own.spacing_mm, onto.spacing_mm), 0.0))
+    mask = np.pad(sampled.mask, 2)
+    grid = sampled.geometry
+    first = grid.index_to_lps((-2, -2, -2))
+    shape = (mask.shape[0], mask.shape[1], mask.shape[2])
+    grid = replace(grid, shape=shape, origin_lps_mm=(float(first[0]), float(first[1]), float(first[2])))
+    inside = edt.edt(mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
+    outside = edt.edt(~mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
+    signed = Volume(inside - outside, grid, Quantity.RELATIVE)
+    return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
 
 
 def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liver_suv: float | None) -> LabelMap:
@@ -158,7 +176,8 @@ def _factors(
         return None
     borders = Borders(segmentations.lesions.border_uncertainty_mm, segmentations.liver.border_uncertainty_mm)
     moved = LabelMap(whole.array, whole.geometry.moved(shift_of(segmentations.liver, segmentations.mismatch)))
-    grid = _isotropic(moved.geometry, grid_mm, borders.lesion_mm + borders.liver_mm + 3 * grid_mm)
+    margin_mm = borders.lesion_mm + borders.liver_mm + 3 * grid_mm
+    grid = _around(moved.geometry, np.full(3, grid_mm), margin_mm)
     layer = segmentations.lesions
     wanted = np.zeros(max(int(layer.labels.array.max(initial=0)), 1) + 1, dtype=np.uint8)
     wanted[list(labels)] = 1
@@ -170,12 +189,12 @@ def _factors(
     return border_factors(tumour, _on_grid(moved, grid), grid_mm, borders)
 
 
-def _grown_tumour_ml(tumour_ml: float, factor: float, lesion_mm: float) -> float:
-    """Tumour at the upper end; a lesion too small for the grid is taken as a sphere."""
-    if math.isfinite(factor):
-        return tumour_ml * factor
-    radius = sphere_radius_mm(tumour_ml)
-    return tumour_ml * (1.0 + lesion_mm / radius) ** 3
+def _scaled(factors: BurdenFactors, tumour_ml: float, lesion_mm: float) -> BurdenFactors:
+    """The factors, where tumour too small for the grid is taken as a sphere whose border moves."""
+    if math.isfinite(factors.tumour_high):
+        return factors
+    step = lesion_mm / sphere_radius_mm(tumour_ml)
+    return replace(factors, tumour_low=max(1.0 - step, 0.0) ** 3, tumour_high=(1.0 + step) ** 3)
 
 
 def measure_burden(
@@ -204,7 +223,7 @@ def measure_burden(
         return Burden(fraction=0.0, low=0.0, high=0.0, tumour_ml=0.0, liver_ml=liver_ml)
     labels = tuple(lesion.label for lesion in chosen)
     cores = _core_labels(pet, placement, labels, liver_suv)
-    core_ml = float(placement.liver.part[cores.mask].sum(dtype=np.float64)) * pet.geometry.voxel_volume_ml
+    core_ml = int(np.count_nonzero(cores.mask & placement.liver.inside)) * pet.geometry.voxel_volume_ml
     tumour_ml = sum(lesion.volume_ml * (lesion.liver_share or 0.0) for lesion in chosen) + core_ml
     tumour_ml = min(tumour_ml, liver_ml)
     factors = _factors(segmentations, labels, cores, grid_mm)
@@ -212,9 +231,9 @@ def measure_burden(
         return _no_burden("There is no liver on the PET.")
     parenchyma_ml = liver_ml - tumour_ml
     fraction = tumour_ml / liver_ml
-    grown_ml = _grown_tumour_ml(tumour_ml, factors.tumour_high, layer.border_uncertainty_mm)
+    factors = _scaled(factors, tumour_ml, layer.border_uncertainty_mm)
     low = _ratio(tumour_ml * factors.tumour_low, parenchyma_ml * factors.parenchyma_low)
-    high = _ratio(grown_ml, parenchyma_ml * factors.parenchyma_high)
+    high = _ratio(tumour_ml * factors.tumour_high, parenchyma_ml * factors.parenchyma_high)
     # The order holds by construction; rounding of the last digit must not break it.
     return Burden(
         fraction=fraction,

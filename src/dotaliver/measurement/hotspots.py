@@ -36,7 +36,7 @@ def _hot_neighbours(spheres: LiverSpheres, liver: Share, limit: float) -> BoolAr
 
     hot = spheres.means > limit
     groups, count = label(hot, structure=np.ones((3, 3, 3)))
-    outside = liver.part < 0.5
+    outside = ~liver.inside
     foreign = [False]
     if count:
         foreign += [bool(outside[place]) for place in maximum_position(spheres.means, groups, range(1, count + 1))]

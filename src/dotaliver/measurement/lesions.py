@@ -35,7 +35,7 @@ class _Scene:
     def liver_depth_mm(self) -> FloatArray | None:
         """Depth of each voxel in the liver, in the liver's box on the PET; None without a liver."""
         liver = self.placement.liver
-        return None if liver is None else depth_mm(liver.part >= 0.5, liver.geometry.spacing_mm)
+        return None if liver is None else depth_mm(liver.inside, liver.geometry.spacing_mm)
 
 
 def largest_extent_mm(lesion: Lesion) -> float:
@@ -54,8 +54,8 @@ def measure_lesions(
     """Measure each labelled lesion, in the order of the labels; none where lesions were not looked for.
 
     Volume (voxel count × voxel volume) and diameters are taken on the grid that the mask was drawn on, uptake on
-    the PET. The part inside the liver is the mean share of the lesion's PET voxels inside the liver; where it is
-    at least ``config.lesions.in_liver_share`` the lesion counts as one of the liver. Grades are left empty.
+    the PET. The share inside the liver is that of the lesion's PET voxels that lie at least half in the liver;
+    where it is at least ``config.lesions.in_liver_share`` the lesion counts as one of the liver. Grades are left empty.
     """
     layer = segmentations.lesions
     if layer is None:

@@ -33,6 +33,11 @@ class Share:
     geometry: Geometry
     part: npt.NDArray[np.float32]
 
+    @property
+    def inside(self) -> BoolArray:
+        """Voxels of which at least half lies in the mask."""
+        return np.asarray(self.part >= 0.5)
+
 
 @dataclass(frozen=True, eq=False)
 class VoxelSet:
@@ -62,12 +67,17 @@ class Placement:
     lesions: dict[int, VoxelSet]
 
     def liver_share_of(self, label: int) -> float | None:
-        """Mean part of a lesion's voxels inside the liver, 0 to 1; None where there is no liver."""
+        """Share of a lesion's voxels that lie in the liver, 0 to 1; None where there is no liver.
+
+        A voxel lies in the liver where at least half of it does. Weighting each voxel by its part inside would
+        count a lesion under the capsule too small: of the voxels that border and lesion cut, it would take part of
+        those in the lesion's mask away without giving the others anything.
+        """
         lesion = self.lesions.get(label)
         if self.liver is None or lesion is None:
             return None
-        inside = self.liver.part[lesion.within(self.liver.box)].sum(dtype=np.float64)
-        return min(float(inside) / int(np.count_nonzero(lesion.mask)), 1.0)
+        inside = np.count_nonzero(lesion.within(self.liver.box) & self.liver.inside)
+        return int(inside) / int(np.count_nonzero(lesion.mask))
 
     def lesion_voxels(self, labels: tuple[int, ...]) -> BoolArray:
         """Voxels of some lesions, in the liver's box."""

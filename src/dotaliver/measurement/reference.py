@@ -149,9 +149,9 @@ def _region_reference(pet: Volume, region: ReferenceRegion, labels: LabelMap) ->
     """Plain mean and (population) SD over the PET voxels at least half inside the region."""
     whole = own_labels(labels)
     share = None if whole is None else share_on(whole, pet.geometry, (0.0, 0.0, 0.0), 0.0)
-    if share is None or not (share.part >= 0.5).any():
+    if share is None or not share.inside.any():
         return Reference(organ=region.organ, method="none", reason="the region holds no voxel of the PET")
-    voxels = share.part >= 0.5
+    voxels = share.inside
     values = pet.array[share.box][voxels].astype(np.float64)
     x, y, z = (float(c) for c in share.geometry.index_to_lps(np.argwhere(voxels).mean(axis=0)))
     return Reference(
@@ -236,7 +236,7 @@ def measure_references(
         voxels = placement.lesion_voxels(tuple(placement.lesions))
         uncertainty = 0.0 if layer is None else layer.border_uncertainty_mm
         spheres = liver_spheres(pet, placement.liver, voxels, uncertainty, config)
-        inside_ml = float(placement.liver.part[voxels].sum(dtype=np.float64)) * pet.geometry.voxel_volume_ml
+        inside_ml = int(np.count_nonzero(voxels & placement.liver.inside)) * pet.geometry.voxel_volume_ml
         lesion_free_ml = max(segmentations.liver.labels.volume_ml() - inside_ml, 0.0)
     liver = values["liver"]
     assumed = False
