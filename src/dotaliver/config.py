@@ -23,7 +23,9 @@ __all__ = [
     "AssumedValues",
     "BurdenConfig",
     "ExecutionConfig",
+    "Inc4Config",
     "Inc7Config",
+    "KrenningConfig",
     "LesionConfig",
     "LiverConfig",
     "PeakConfig",
@@ -109,6 +111,40 @@ class Inc7Config(FrozenModel):
     )
     hot_neighbour_margin_mm: float = Field(
         default=15.0, description="Spill-in reaches about two resolutions from a hot neighbour"
+    )
+    resolution_mm: float = Field(
+        default=6.0,
+        ge=0,
+        description="Width at half height of a point on the PET (5 to 7 mm): parenchyma nearer than this to a lesion "
+        "or to the liver's border is blurred and says nothing of noise",
+    )
+    unknown_liver_ml: float = Field(
+        default=1500.0, gt=0, description="Liver volume taken for U where no liver is outlined (normal 1.0 to 2.2 l)"
+    )
+
+
+class Inc4Config(FrozenModel):
+    """When a diameter is too near to its threshold to be sure."""
+
+    reader_variation: float = Field(
+        default=0.22,
+        ge=0,
+        description="Relative difference between two readers of one diameter (95 % limits -22 to +25 %, Yoon 2016)",
+    )
+
+
+class KrenningConfig(FrozenModel):
+    """Where the modified Krenning grades part, in SUVpeak over the normal-liver mean."""
+
+    none_ratio: float = Field(
+        default=0.3,
+        ge=0,
+        description="Grade 0 up to here where no blood pool is known (blood pool under SUV 2, liver about 5 to 7)",
+    )
+    similar_ratio: float = Field(
+        default=0.73,
+        ge=0,
+        description="Grade 2 from here: 27 % is the repeatability of one lesion's peak (EJNMMI Res 2019, 0569-7)",
     )
 
 
@@ -222,6 +258,8 @@ class ScoringConfig(FrozenModel):
     reference: ReferenceConfig = ReferenceConfig()
     peak: PeakConfig = PeakConfig()
     inc7: Inc7Config = Inc7Config()
+    inc4: Inc4Config = Inc4Config()
+    krenning: KrenningConfig = KrenningConfig()
     burden: BurdenConfig = BurdenConfig()
 
     def sha256(self) -> str:

@@ -314,7 +314,7 @@ class Diameter(FrozenModel):
     """Longest in-plane diameter and the longest one across it, with end points in patient coordinates."""
 
     longest_mm: float
-    short_mm: float
+    short_mm: float | None
     source: DiameterSource
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
@@ -325,7 +325,7 @@ class Lesion(FrozenModel):
 
     label: int
     in_liver: bool | None
-    liver_share: float | None = Field(description="Part of the lesion's volume inside the liver, 0 to 1")
+    liver_share: float | None = Field(description="Share of the lesion inside the liver, 0 to 1")
     suv_max: float | None
     suv_mean: float | None
     suv_peak: float | None

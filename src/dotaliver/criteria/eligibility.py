@@ -1,0 +1,121 @@
+"""From findings to verdicts: who may be judged, each criterion's answer, its effect, and what the reader says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dotaliver.config import ScoringConfig
+from dotaliver.criteria import exc4, inc4, inc7, single_study
+from dotaliver.criteria.findings import Findings, Proposal
+from dotaliver.errors import ConfigError
+from dotaliver.flags import Flag
+from dotaliver.protocol import CRITERIA, Criterion, CriterionId
+from dotaliver.records import Acquisition, Decision, EffectWord, ReaderEdits, Verdict, VerdictEdit, VerdictWord
+
+__all__ = ["effect_of", "judge_all", "reason_not_to_judge", "with_readers_answers"]
+
+_JUDGES: Mapping[CriterionId, Callable[[Findings], Proposal]] = {
+    "INC7": inc7.judge,
+    "EXC4": exc4.judge,
+    "INC4": inc4.judge,
+    "INC6": single_study.judge_progression,
+    "EXC6": single_study.judge_receptor_negative,
+    "DOM": single_study.judge_dominance,
+}
+
+
+def reason_not_to_judge(acquisition: Acquisition, config: ScoringConfig) -> str | None:
+    """Why this PET is no basis for the receptor criteria, or None where it is.
+
+    A name that is known neither as a somatostatin-receptor ligand nor as another tracer does not stand in the
+    way where the nuclide is the protocol's (it is flagged elsewhere); an unknown nuclide does.
+    """
+    wanted = " or ".join(config.protocol.tracer.nuclides)
+    if acquisition.tracer_is_sstr is False:
+        return f"The tracer ({acquisition.tracer}) is not a somatostatin-receptor ligand."
+    if acquisition.nuclide is None:
+        return f"The header does not say which nuclide was given; {wanted} is needed."
+    if acquisition.nuclide not in config.protocol.tracer.nuclides:
+        return f"The nuclide is {acquisition.nuclide}; the criterion is read from a scan with {wanted} before therapy."
+    return None
+
+
+def effect_of(criterion: Criterion, verdict: VerdictWord) -> EffectWord:
+    """What an answer means for entering the trial: an exclusion that is met excludes, all others support."""
+    if verdict not in {"met", "not_met"}:
+        return "undecided"
+    favourable = (verdict == "met") != (criterion.kind == "exclusion")
+    return "supports" if favourable else "excludes"
+
+
+def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, Verdict]:
+    """Every criterion's proposed answer, in the order in which they are shown.
+
+    ``flags`` are those of the whole study; a verdict is weakened by them and by those of its deciding lesion,
+    where a flag names that criterion.
+    """
+    barred = reason_not_to_judge(findings.acquisition, findings.config)
+    insisted = findings.config.assume.judge_other_tracer
+    verdicts: dict[CriterionId, Verdict] = {}
+    for criterion_id in CRITERIA:
+        criterion = findings.config.protocol.criterion(criterion_id)
+        if criterion.needs_pretherapy_sstr_pet and barred is not None and not insisted:
+            proposal = Proposal("not_evaluable", "not_evaluable", barred)
+        else:
+            proposal = _JUDGES[criterion_id](findings)
+        doubts = [f.code for f in (*flags, *proposal.deciding_flags) if criterion_id in f.weakens]
+        verdicts[criterion_id] = Verdict(
+            criterion=criterion_id,
+            verdict=proposal.verdict,
+            effect=effect_of(criterion, proposal.verdict),
+            scope=criterion.scope,
+            liver_finding=proposal.liver_finding,
+            reason=proposal.reason,
+            evidence=proposal.evidence,
+            weakened_by=tuple(dict.fromkeys(doubts)),
+        )
+    return verdicts
+
+
+def with_readers_answers(
+    verdicts: dict[CriterionId, Verdict], edits: ReaderEdits, config: ScoringConfig
+) -> dict[CriterionId, Verdict]:
+    """The verdicts after the reader's answers: confirmed where they agree, overruled where they do not.
+
+    Raises
+    ------
+    ConfigError
+        Where an answer comes without a reader, or overrules without a reason.
+    """
+    answered = dict(verdicts)
+    for edit in edits.verdicts:
+        answered[edit.criterion] = _answered(verdicts[edit.criterion], edit, edits, config)
+    return answered
+
+
+def _answered(verdict: Verdict, edit: VerdictEdit, edits: ReaderEdits, config: ScoringConfig) -> Verdict:
+    if edits.reader is None:
+        msg = f"the edits answer {edit.criterion} without saying who reads; give 'reader' with name and role"
+        raise ConfigError(msg)
+    agrees = edit.verdict == verdict.verdict
+    if not agrees and not (edit.reason or "").strip():
+        msg = (
+            f"the edits overrule {edit.criterion} ({verdict.verdict} becomes {edit.verdict}) without a reason; "
+            "give 'reason'"
+        )
+        raise ConfigError(msg)
+    criterion = config.protocol.criterion(edit.criterion)
+    return verdict.model_copy(
+        update={
+            "verdict": edit.verdict,
+            "effect": effect_of(criterion, edit.verdict),
+            "status": "confirmed" if agrees else "overruled",
+            "decision": Decision(
+                reader=edits.reader.name,
+                role=edits.reader.role,
+                made_at=edits.made_at,
+                reason=edit.reason,
+                proposed=verdict.verdict,
+            ),
+        }
+    )

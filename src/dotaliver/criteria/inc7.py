@@ -1,0 +1,161 @@
+"""Inclusion 7: at least one metastasis with uptake above normal liver.
+
+Like is held against like: a lesion's SUVpeak (a 1 ml mean) against U, which the highest 1 ml mean of a
+lesion-free liver seldom exceeds. The literal readings (maximum, mean and peak against the liver's mean and
+maximum) stand beside it as evidence.
+"""
+
+from __future__ import annotations
+
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
+from dotaliver.measurement.lesions import largest_extent_mm
+from dotaliver.records import Evidence, Lesion, Reference, RestOfBody, VerdictWord
+
+__all__ = ["judge"]
+
+
+def judge(findings: Findings) -> Proposal:
+    """Answer Inclusion 7."""
+    elsewhere = _elsewhere(findings.rest_of_body)
+    liver = findings.references["liver"]
+    best = _best(findings.judged_lesions)
+    if liver.suv_mean is None or liver.peak_limit is None or not findings.liver_found:
+        why = _missing(findings, liver)
+        if elsewhere:
+            return Proposal("met", "not_evaluable", f"The reader states uptake above liver outside the liver. {why}")
+        return Proposal("not_evaluable", "not_evaluable", why)
+    evidence = _evidence(findings, best, liver)
+    finding, why = _liver_finding(findings, liver)
+    if best is not None and _peak(best) > liver.peak_limit:
+        where = "" if best.in_liver else " outside the liver"
+        reason = (
+            f"Lesion {best.label}{where} has {_unit(findings)}peak {_peak(best):.1f}, above {liver.peak_limit:.1f}, "
+            f"which normal liver (mean {liver.suv_mean:.1f}) seldom reaches."
+        )
+        return Proposal("met", finding, reason, evidence, best.flags)
+    verdict = answer_for_body(finding, elsewhere)
+    flags = () if best is None else best.flags
+    return Proposal(verdict, finding, _reason(why, finding, verdict, elsewhere), evidence, flags)
+
+
+def _elsewhere(rest: RestOfBody | None) -> bool | None:
+    if rest is None:
+        return None
+    if rest.uptake_above_liver is not None:
+        return rest.uptake_above_liver
+    return None if rest.lesions else False
+
+
+def _missing(findings: Findings, liver: Reference) -> str:
+    if not findings.liver_found:
+        return "The liver was not found, so lesions cannot be held against it."
+    return f"There is no normal-liver reference ({liver.reason or 'none was found'}); a reader can place it."
+
+
+def _peak(lesion: Lesion) -> float:
+    return -1.0 if lesion.suv_peak is None else lesion.suv_peak
+
+
+def _best(lesions: tuple[Lesion, ...]) -> Lesion | None:
+    measured = [lesion for lesion in lesions if lesion.suv_peak is not None]
+    return max(measured, key=_peak, default=None)
+
+
+def _unit(findings: Findings) -> str:
+    return "SUV" if findings.absolute_suv else "uptake "
+
+
+def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, str]:
+    """What the liver alone shows, and why, in one sentence."""
+    mean, limit = liver.suv_mean or 0.0, liver.peak_limit or 0.0
+    best = _best(findings.liver_lesions)
+    if best is not None and _peak(best) > limit:
+        return "met", f"Lesion {best.label} of the liver exceeds {limit:.1f}."
+    doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
+    if doubt is not None:
+        return "indeterminate", doubt
+    return "not_met", f"No place in the liver exceeds {limit:.1f} over 1 ml (normal liver {mean:.1f})."
+
+
+def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str | None:
+    """Why the known lesions do not allow to deny uptake above liver."""
+    small = findings.config.inc7.small_lesion_mm
+    lesions = findings.liver_lesions
+    if not findings.lesions_looked_for:
+        return "Lesions were not looked for."
+    for lesion in lesions:
+        if lesion.suv_peak is None:
+            return f"The uptake of lesion {lesion.label} could not be read from the PET."
+    best = _best(lesions)
+    if best is not None and _peak(best) > mean:
+        peak = f"{_unit(findings)}peak {_peak(best):.1f}"
+        text = f"The hottest lesion ({best.label}) has {peak}, between the mean of normal liver"
+        return f"{text} ({mean:.1f}) and what its noise can reach ({limit:.1f})."
+    tiny = [x for x in lesions if largest_extent_mm(x) < small]
+    return f"Lesion {tiny[0].label} is under {small:g} mm, too small for PET to deny uptake." if tiny else None
+
+
+def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> str | None:
+    """Why the liver's uptake outside known lesions does not allow to deny uptake above liver."""
+    hottest = findings.hottest
+    if hottest is None:
+        return "No part of the liver could be searched for uptake above normal."
+    if hottest.mean > limit:
+        text = f"A place in the liver reaches {hottest.mean:.1f} over 1 ml, above {limit:.1f}"
+        return f"{text}, without being outlined as a lesion."
+    if liver.method == "low_mode":
+        return "Normal liver is known only from its low mode, which cannot prove the absence of uptake."
+    return None
+
+
+def _reason(why: str, finding: VerdictWord, verdict: VerdictWord, elsewhere: bool | None) -> str:
+    if verdict == "met":
+        return f"The reader states uptake above liver outside the liver. {why}"
+    if verdict == "not_met":
+        return f"{why} The reader states no such uptake elsewhere."
+    if finding == "not_met" and elsewhere is None:
+        return f"{why} Nothing is stated on the rest of the body."
+    return why
+
+
+def _evidence(findings: Findings, best: Lesion | None, liver: Reference) -> dict[str, Evidence]:
+    hottest = findings.hottest
+    evidence: dict[str, Evidence] = {
+        "lesions": len(findings.judged_lesions),
+        "liver_method": liver.method,
+        "lesion_label": None if best is None else best.label,
+        "ratio_to_liver": None if best is None else best.ratio_to_liver,
+        "krenning": None if best is None else best.krenning,
+        "limit_over_liver_mean": _over(liver.peak_limit, liver.suv_mean),
+        "hottest_place_over_liver_mean": None if hottest is None else _over(hottest.mean, liver.suv_mean),
+        "searched_spheres": None if hottest is None else hottest.searched_spheres,
+    }
+    if findings.absolute_suv:
+        evidence |= {
+            "suv_peak": None if best is None else best.suv_peak,
+            "limit_suv": liver.peak_limit,
+            "liver_suv_mean": liver.suv_mean,
+            "liver_suv_max": liver.suv_max,
+            "liver_peak_sd_suv": liver.peak_sd,
+            "hottest_place_suv": None if hottest is None else hottest.mean,
+        }
+    return evidence | _literal_readings(findings.judged_lesions, liver)
+
+
+def _over(value: float | None, mean: float | None) -> float | None:
+    return None if value is None or not mean else value / mean
+
+
+def _literal_readings(lesions: tuple[Lesion, ...], liver: Reference) -> dict[str, Evidence]:
+    """Whether any lesion's maximum, peak or mean exceeds the liver's mean or maximum, as the words might be read."""
+    readings: dict[str, Evidence] = {}
+    values = {
+        "max": [x.suv_max for x in lesions if x.suv_max is not None],
+        "peak": [x.suv_peak for x in lesions if x.suv_peak is not None],
+        "mean": [x.suv_mean for x in lesions if x.suv_mean is not None],
+    }
+    for name, found in values.items():
+        for level, limit in (("mean", liver.suv_mean), ("max", liver.suv_max)):
+            above = None if not found or limit is None else max(found) > limit
+            readings[f"literal_{name}_above_liver_{level}"] = above
+    return readings

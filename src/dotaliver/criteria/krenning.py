@@ -1,0 +1,46 @@
+"""The modified Krenning grade of a lesion on PET.
+
+The scale: 0 no uptake, 1 much lower than liver, 2 slightly less than or equal to liver, 3 greater than liver,
+4 greater than spleen. Readers grade by eye; here SUVpeak stands for a lesion's uptake and the borders between
+grades are numbers from `KrenningConfig`:
+
+* 0: not above the blood pool's mean; where that is unknown, not above ``none_ratio`` × the liver's mean;
+* 1: below ``similar_ratio`` × the liver's mean, that is, lower by more than a repeated scan would differ;
+* 2: up to U, the level that noise alone reaches in normal liver;
+* 3: above U; 4: also above the spleen's mean. Without a spleen, 3 and 4 cannot be told apart: "≥3".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dotaliver.config import KrenningConfig
+from dotaliver.records import Lesion, Reference
+
+__all__ = ["graded", "krenning_grade"]
+
+
+def krenning_grade(suv_peak: float | None, references: Mapping[str, Reference], config: KrenningConfig) -> str | None:
+    """The grade, or None where the lesion has no uptake value or there is no normal liver."""
+    liver = references["liver"]
+    if suv_peak is None or liver.suv_mean is None or liver.peak_limit is None:
+        return None
+    if suv_peak > liver.peak_limit:
+        spleen = references["spleen"].suv_mean
+        if spleen is None:
+            return "≥3"
+        return "4" if suv_peak > spleen else "3"
+    blood = references["blood_pool"].suv_mean
+    if suv_peak <= (config.none_ratio * liver.suv_mean if blood is None else blood):
+        return "0"
+    return "1" if suv_peak < config.similar_ratio * liver.suv_mean else "2"
+
+
+def graded(
+    lesions: tuple[Lesion, ...], references: Mapping[str, Reference], config: KrenningConfig
+) -> tuple[Lesion, ...]:
+    """The same lesions with their grade."""
+    return tuple(
+        lesion.model_copy(update={"krenning": krenning_grade(lesion.suv_peak, references, config)})
+        for lesion in lesions
+    )

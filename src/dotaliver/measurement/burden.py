@@ -1,0 +1,253 @@
+"""Tumour burden of the liver: point estimate and interval.
+
+**Point estimate.** tumour_ml sums, over the liver's lesions, the lesion's volume × its share inside the liver,
+and adds the cold cores that tumour encloses (on the PET, voxels that lie at least half in the liver). liver_ml is the
+liver's voxel count on its own grid; it holds the tumours. fraction = tumour_ml / liver_ml.
+
+**Interval.** Each outline may be wrong by its border uncertainty: u_t for lesions, u_l for the liver. The liver's
+box is laid on an isotropic grid of spacing h in the position of the PET (outlines by shape-based interpolation);
+every voxel there is tumour T, parenchyma P or outside O. A parenchyma voxel between tumour and outside, where the
+two come within u_l + h of each other, is rim R (there the lesion forms the liver's border); other parenchyma is
+free, F = P - R.
+
+* low: T shrinks by u_t. What it loses goes to parenchyma where free parenchyma is nearer than rim or outside,
+  and otherwise to nobody, since that border of liver and lesion is one and moves once. Outside within u_l of free
+  parenchyma becomes parenchyma, where nothing else of the liver is nearer.
+* high: T grows by u_t into parenchyma, and into the outside where it (or its rim) is nearest. Free parenchyma
+  within u_l of the outside is lost.
+
+So low has no more tumour and no less parenchyma than the point estimate, and high no less tumour and no more
+parenchyma: as T / (T + P) grows with T and falls with P, low ≤ fraction ≤ high holds for every mask. The grid
+gives the factors by which T and P change; these are put on the reported volumes.
+
+Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
+clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.geometry import FloatArray, Geometry
+from dotaliver.itkimage import resample, resample_labels
+from dotaliver.measurement.cores import cold_cores
+from dotaliver.measurement.placement import Placement, own_labels, shift_of
+from dotaliver.measurement.sphere import sphere_radius_mm
+from dotaliver.records import Burden, Lesion, Segmentations
+from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
+
+__all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
+
+
+@dataclass(frozen=True)
+class Borders:
+    """One-sided uncertainties of the outlines, in mm."""
+
+    lesion_mm: float
+    liver_mm: float
+
+
+@dataclass(frozen=True)
+class BurdenFactors:
+    """By which factors tumour and parenchyma change at the interval's ends."""
+
+    tumour_low: float
+    parenchyma_low: float
+    tumour_high: float
+    parenchyma_high: float
+
+
+def counts_for_burden(lesion: Lesion) -> bool:
+    """Whether a lesion lies in the liver and no reader called it something else."""
+    return lesion.in_liver is True and "not_a_lesion" not in lesion.marks
+
+
+def _distance_mm(mask: BoolArray, grid_mm: float) -> FloatArray:
+    """From each voxel's centre to the nearest voxel centre in the mask; infinite where the mask is empty."""
+    import edt
+
+    if not mask.any():
+        return np.full(mask.shape, np.inf)
+    return np.asarray(edt.edt(~mask, anisotropy=(grid_mm,) * 3, black_border=False, parallel=1), dtype=np.float64)
+
+
+def _reached(distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
+    """Part of a voxel outside a mask that the mask covers when it grows by a reach."""
+    return np.asarray(np.clip(0.5 + (reach_mm - (distance_mm - grid_mm / 2)) / grid_mm, 0.0, 1.0))
+
+
+def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders: Borders) -> BurdenFactors:
+    """How tumour and parenchyma change when the outlines move by their uncertainty (see the module's text).
+
+    Parameters
+    ----------
+    tumour, liver : ndarray of bool
+        On one isotropic grid, with a margin around the liver of at least both uncertainties; tumour outside the
+        liver is left out.
+    grid_mm : float
+        Spacing of that grid.
+    """
+    tumour = tumour & liver
+    parenchyma, outside = liver & ~tumour, ~liver
+    to_tumour, to_outside = _distance_mm(tumour, grid_mm), _distance_mm(outside, grid_mm)
+    rim = parenchyma & (to_tumour + to_outside - grid_mm <= borders.liver_mm + grid_mm)
+    free = parenchyma & ~rim
+    to_free, to_bound = _distance_mm(free, grid_mm), _distance_mm(tumour | rim, grid_mm)
+    tumours, parenchymas = float(np.count_nonzero(tumour)), float(np.count_nonzero(parenchyma))
+
+    to_rest = _distance_mm(~tumour, grid_mm)
+    lost = np.where(tumour, _reached(to_rest, borders.lesion_mm, grid_mm), 0.0)
+    to_parenchyma = to_free <= _distance_mm(outside | rim, grid_mm)
+    gained = np.where(outside & (to_free <= to_bound), _reached(to_free, borders.liver_mm, grid_mm), 0.0)
+    tumour_low = tumours - float(lost.sum())
+    parenchyma_low = parenchymas + float(lost[to_parenchyma].sum()) + float(gained.sum())
+
+    grown = _reached(to_tumour, borders.lesion_mm, grid_mm)
+    beyond = np.where(outside & (to_bound <= to_free), grown, 0.0)
+    into = np.where(parenchyma, grown, 0.0)
+    retreat = np.where(free, _reached(to_outside, borders.liver_mm, grid_mm), 0.0)
+    left = np.where(parenchyma, np.clip(1.0 - into - retreat, 0.0, 1.0), 0.0)
+    tumour_high = tumours + float(into.sum()) + float(beyond.sum())
+    return BurdenFactors(
+        tumour_low=max(tumour_low, 0.0) / tumours if tumours else 0.0,
+        parenchyma_low=parenchyma_low / parenchymas if parenchymas else 1.0,
+        tumour_high=tumour_high / tumours if tumours else math.inf,
+        parenchyma_high=float(left.sum()) / parenchymas if parenchymas else 1.0,
+    )
+
+
+def _around(geometry: Geometry, spacing_mm: FloatArray, margin_mm: float) -> Geometry:
+    """A grid of another spacing around the same middle, along the same axes, with a margin on every side.
+
+    It is laid from the middle, not from a corner, so that flipping the axes gives the same points.
+    """
+    size = np.asarray(geometry.size_mm) + 2 * margin_mm
+    # A little less than the quotient, so that rounding does not add a layer.
+    counts = np.maximum(np.ceil(size / spacing_mm - 1e-6), 1).astype(int)
+    k, j, i = (float(s) for s in spacing_mm)
+    grid = replace(geometry, shape=(int(counts[0]), int(counts[1]), int(counts[2])), spacing_mm=(k, j, i))
+    return grid.moved(np.asarray(geometry.centre_lps_mm) - np.asarray(grid.centre_lps_mm))
+
+
+def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
+    """A binary map on an isotropic grid, by shape-based interpolation (Raya and Udupa 1990).
+
+    Axes finer than the grid are sampled first, by nearest neighbour. Then the signed distance to the border is
+    interpolated and its sign taken: voxels coarser than the grid leave no steps, which would give the outline a
+    larger surface than it has, and so the interval a larger width.
+    """
+    import edt
+
+    own = labels.geometry
+    sampled = resample_labels(labels, _around(own, np.maximum(own.spacing_mm, onto.spacing_mm), 0.0))
+    mask = np.pad(sampled.mask, 2)
+    grid = sampled.geometry
+    first = grid.index_to_lps((-2, -2, -2))
+    shape = (mask.shape[0], mask.shape[1], mask.shape[2])
+    grid = replace(grid, shape=shape, origin_lps_mm=(float(first[0]), float(first[1]), float(first[2])))
+    inside = edt.edt(mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
+    outside = edt.edt(~mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
+    signed = Volume(inside - outside, grid, Quantity.RELATIVE)
+    return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
+
+
+def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liver_suv: float | None) -> LabelMap:
+    """Cold cores of the liver's tumours, taken together, in the liver's box on the PET."""
+    if placement.liver is None:
+        msg = "cores are looked for in the liver's box"
+        raise ValueError(msg)
+    tumour = placement.lesion_voxels(labels)
+    cores = cold_cores(pet.array[placement.liver.box], tumour, liver_suv)
+    # What another lesion's label holds is that lesion, in the liver or not, and no core of this tumour.
+    cores &= ~placement.lesion_voxels(tuple(placement.lesions))
+    return LabelMap(cores.astype(np.uint8), placement.liver.geometry)
+
+
+def _factors(
+    segmentations: Segmentations, labels: tuple[int, ...], cores: LabelMap, grid_mm: float
+) -> BurdenFactors | None:
+    if segmentations.liver is None or segmentations.lesions is None:
+        return None
+    whole = own_labels(segmentations.liver.labels)
+    if whole is None:
+        return None
+    borders = Borders(segmentations.lesions.border_uncertainty_mm, segmentations.liver.border_uncertainty_mm)
+    moved = LabelMap(whole.array, whole.geometry.moved(shift_of(segmentations.liver, segmentations.mismatch)))
+    margin_mm = borders.lesion_mm + borders.liver_mm + 3 * grid_mm
+    grid = _around(moved.geometry, np.full(3, grid_mm), margin_mm)
+    layer = segmentations.lesions
+    wanted = np.zeros(max(int(layer.labels.array.max(initial=0)), 1) + 1, dtype=np.uint8)
+    wanted[list(labels)] = 1
+    chosen = own_labels(LabelMap(wanted[layer.labels.array], layer.labels.geometry))
+    tumour = _on_grid(cores, grid) if cores.mask.any() else np.zeros(grid.shape, dtype=bool)
+    if chosen is not None:
+        shift = shift_of(layer, segmentations.mismatch)
+        tumour = tumour | _on_grid(LabelMap(chosen.array, chosen.geometry.moved(shift)), grid)
+    return border_factors(tumour, _on_grid(moved, grid), grid_mm, borders)
+
+
+def _scaled(factors: BurdenFactors, tumour_ml: float, lesion_mm: float) -> BurdenFactors:
+    """The factors, where tumour too small for the grid is taken as a sphere whose border moves."""
+    if math.isfinite(factors.tumour_high):
+        return factors
+    step = lesion_mm / sphere_radius_mm(tumour_ml)
+    return replace(factors, tumour_low=max(1.0 - step, 0.0) ** 3, tumour_high=(1.0 + step) ** 3)
+
+
+def measure_burden(
+    pet: Volume,
+    segmentations: Segmentations,
+    placement: Placement,
+    lesions: tuple[Lesion, ...],
+    liver_suv: float | None,
+    grid_mm: float,
+) -> Burden:
+    """Tumour in the liver over the liver, with its interval; without a liver or lesions, why there is none.
+
+    ``fraction`` is ``tumour_ml / liver_ml`` exactly. Lesions that lie outside the liver, that cannot be placed,
+    or that a reader marked as no lesion, are left out.
+    """
+    liver, layer = segmentations.liver, segmentations.lesions
+    if liver is None or placement.liver is None or not placement.liver.part.any():
+        why = segmentations.reasons.get("liver")
+        return _no_burden(f"The liver was not found: {why}." if why else "There is no liver on the PET.")
+    liver_ml = liver.labels.volume_ml()
+    if layer is None:
+        why = segmentations.reasons.get("lesions")
+        return _no_burden(f"Lesions were not looked for: {why}." if why else "Lesions were not looked for.", liver_ml)
+    chosen = tuple(lesion for lesion in lesions if counts_for_burden(lesion))
+    if not chosen:
+        return Burden(fraction=0.0, low=0.0, high=0.0, tumour_ml=0.0, liver_ml=liver_ml)
+    labels = tuple(lesion.label for lesion in chosen)
+    cores = _core_labels(pet, placement, labels, liver_suv)
+    core_ml = int(np.count_nonzero(cores.mask & placement.liver.inside)) * pet.geometry.voxel_volume_ml
+    tumour_ml = sum(lesion.volume_ml * (lesion.liver_share or 0.0) for lesion in chosen) + core_ml
+    tumour_ml = min(tumour_ml, liver_ml)
+    factors = _factors(segmentations, labels, cores, grid_mm)
+    if factors is None:
+        return _no_burden("There is no liver on the PET.")
+    parenchyma_ml = liver_ml - tumour_ml
+    fraction = tumour_ml / liver_ml
+    factors = _scaled(factors, tumour_ml, layer.border_uncertainty_mm)
+    low = _ratio(tumour_ml * factors.tumour_low, parenchyma_ml * factors.parenchyma_low)
+    high = _ratio(tumour_ml * factors.tumour_high, parenchyma_ml * factors.parenchyma_high)
+    # The order holds by construction; rounding of the last digit must not break it.
+    return Burden(
+        fraction=fraction,
+        low=min(low, fraction),
+        high=max(high, fraction),
+        tumour_ml=tumour_ml,
+        liver_ml=liver_ml,
+    )
+
+
+def _ratio(tumour_ml: float, parenchyma_ml: float) -> float:
+    whole = tumour_ml + parenchyma_ml
+    return min(tumour_ml / whole, 1.0) if whole > 0 else 0.0
+
+
+def _no_burden(reason: str, liver_ml: float | None = None) -> Burden:
+    return Burden(fraction=None, low=None, high=None, tumour_ml=None, liver_ml=liver_ml, reason=reason)

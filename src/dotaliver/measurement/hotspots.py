@@ -1,0 +1,72 @@
+"""The hottest 1 ml of the liver, outlined or not, with hot neighbours left aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dotaliver.config import ScoringConfig
+from dotaliver.geometry import FloatArray, Vector
+from dotaliver.measurement.placement import Placement, Share
+from dotaliver.measurement.reference import LiverSpheres, distance_to_mm
+from dotaliver.measurement.sphere import sphere_radius_mm
+from dotaliver.volume import BoolArray
+
+__all__ = ["HottestSphere", "hottest_sphere"]
+
+
+@dataclass(frozen=True)
+class HottestSphere:
+    """The 1 ml sphere of highest mean uptake that lies wholly in the liver."""
+
+    mean: float
+    centre_lps_mm: Vector
+    searched_spheres: int
+
+
+def _hot_neighbours(spheres: LiverSpheres, liver: Share, limit: float) -> BoolArray:
+    """Places outside the liver that are hot on their own account.
+
+    A group of touching sphere means above the limit belongs to a neighbour where its hottest place lies outside
+    the liver. A lesion under the liver's capsule also makes places outside hot, but is hottest inside: it must
+    not hide itself.
+    """
+    from scipy.ndimage import label, maximum_position
+
+    hot = spheres.means > limit
+    groups, count = label(hot, structure=np.ones((3, 3, 3)))
+    outside = ~liver.inside
+    foreign = [False]
+    if count:
+        foreign += [bool(outside[place]) for place in maximum_position(spheres.means, groups, range(1, count + 1))]
+    return np.asarray(np.array(foreign)[groups] & outside)
+
+
+def hottest_sphere(
+    placement: Placement,
+    spheres: LiverSpheres,
+    limit: float,
+    dismissed: tuple[int, ...],
+    lesion_uncertainty_mm: float,
+    config: ScoringConfig,
+) -> HottestSphere | None:
+    """Search every 1 ml sphere that lies wholly in the liver; None where no place is left to search.
+
+    Centres within ``config.inc7.hot_neighbour_margin_mm`` of a hot neighbour (spill-in), and centres whose sphere
+    reaches a focus that a reader marked as no lesion (blurred by one resolution), are left out.
+    """
+    liver = placement.liver
+    if liver is None:
+        return None
+    spacing = liver.geometry.spacing_mm
+    far = distance_to_mm(_hot_neighbours(spheres, liver, limit), spacing) >= config.inc7.hot_neighbour_margin_mm
+    reach = sphere_radius_mm(config.peak.sphere_ml) + lesion_uncertainty_mm + config.inc7.resolution_mm
+    known = distance_to_mm(placement.lesion_voxels(dismissed), spacing) >= reach
+    searched = spheres.inside & far & known
+    if not searched.any():
+        return None
+    means: FloatArray = np.where(searched, spheres.means, -np.inf)
+    place = np.unravel_index(int(means.argmax()), means.shape)
+    x, y, z = (float(c) for c in liver.geometry.index_to_lps(place))
+    return HottestSphere(float(means[place]), (x, y, z), int(np.count_nonzero(searched)))

@@ -1,0 +1,166 @@
+"""Every lesion, measured: uptake on the PET, volume and diameters on the mask's own grid, place in the liver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dotaliver.config import ScoringConfig
+from dotaliver.flags import Flag, raise_flag
+from dotaliver.geometry import FloatArray, Vector
+from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
+from dotaliver.measurement.placement import Placement
+from dotaliver.measurement.reference import depth_mm
+from dotaliver.measurement.uptake import Uptake, lesion_uptake
+from dotaliver.records import Diameter, Lesion, LesionEdit, MaskLayer, ReaderEdits, Reference, Segmentations
+from dotaliver.volume import BoolArray, LabelMap, Volume
+
+__all__ = ["largest_extent_mm", "measure_lesions"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What every lesion is measured against."""
+
+    pet: Volume
+    placement: Placement
+    layer: MaskLayer
+    liver: Reference
+    config: ScoringConfig
+
+    @cached_property
+    def liver_depth_mm(self) -> FloatArray | None:
+        """Depth of each voxel in the liver, in the liver's box on the PET; None without a liver."""
+        liver = self.placement.liver
+        return None if liver is None else depth_mm(liver.inside, liver.geometry.spacing_mm)
+
+
+def largest_extent_mm(lesion: Lesion) -> float:
+    """The larger of a lesion's longest diameter and its extent on the PET, in mm; 0 where neither is known."""
+    return max(lesion.longest_diameter_mm or 0.0, lesion.pet_extent_mm or 0.0)
+
+
+def measure_lesions(
+    pet: Volume,
+    segmentations: Segmentations,
+    edits: ReaderEdits,
+    placement: Placement,
+    liver: Reference,
+    config: ScoringConfig,
+) -> tuple[Lesion, ...]:
+    """Measure each labelled lesion, in the order of the labels; none where lesions were not looked for.
+
+    Volume (voxel count × voxel volume) and diameters are taken on the grid that the mask was drawn on, uptake on
+    the PET. The share inside the liver is that of the lesion's PET voxels that lie at least half in the liver;
+    where it is at least ``config.lesions.in_liver_share`` the lesion counts as one of the liver. Grades are left empty.
+    """
+    layer = segmentations.lesions
+    if layer is None:
+        return ()
+    scene = _Scene(pet, placement, layer, liver, config)
+    lesions = []
+    for label, box in layer.labels.boxes():
+        mask = np.asarray(layer.labels.array[box] == label)
+        own = LabelMap(mask.astype(np.uint8), layer.labels.geometry.crop(box))
+        lesions.append(_measure(scene, own, label, edits.lesion(label)))
+    return tuple(lesions)
+
+
+def _measure(scene: _Scene, own: LabelMap, label: int, edit: LesionEdit) -> Lesion:
+    voxels = scene.placement.lesions.get(label)
+    uptake = None if voxels is None else lesion_uptake(scene.pet, voxels, scene.config.peak)
+    on_pet = scene.layer.drawn_on == "pet"
+    outlined = longest_diameter(own, "pet" if on_pet else "ct")
+    diameter = _chosen_diameter(outlined, edit)
+    share = scene.placement.liver_share_of(label)
+    in_liver = None if share is None else share >= scene.config.lesions.in_liver_share
+    volume_ml = own.volume_ml()
+    lesion = Lesion(
+        label=label,
+        in_liver=in_liver,
+        liver_share=share,
+        volume_ml=volume_ml,
+        **_uptake_fields(uptake, volume_ml, scene.liver),
+        suv_peak_centre_lps_mm=None if uptake is None else uptake.peak_centre_lps_mm,
+        krenning=None,
+        longest_diameter_mm=None if diameter is None else diameter.longest_mm,
+        short_axis_mm=None if diameter is None else diameter.short_mm,
+        diameter_source=None if diameter is None else diameter.source,
+        diameter=diameter,
+        pet_extent_mm=outlined.diameter.longest_mm if on_pet and outlined is not None else None,
+        centroid_lps_mm=_centroid(own),
+        marks=edit.marks,
+    )
+    flags = _flags(scene, lesion, uptake, outlined)
+    return lesion.model_copy(update={"flags": tuple(flags)})
+
+
+def _uptake_fields(uptake: Uptake | None, volume_ml: float, liver: Reference) -> dict[str, Any]:
+    """SUVs, total uptake (mean × volume) and ratios to the normal-liver mean; None where there is no value."""
+    names = {"suv_max": "max_ratio_to_liver", "suv_mean": "mean_ratio_to_liver", "suv_peak": "ratio_to_liver"}
+    if uptake is None:
+        return dict.fromkeys([*names, *names.values(), "total_uptake"])
+    values = {"suv_max": uptake.maximum, "suv_mean": uptake.mean, "suv_peak": uptake.peak}
+    mean = liver.suv_mean
+    comparable = mean is not None and mean > 0
+    ratios = {names[key]: value / mean if mean and comparable else None for key, value in values.items()}
+    return {**values, **ratios, "total_uptake": uptake.mean * volume_ml}
+
+
+def _centroid(own: LabelMap) -> Vector:
+    x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(own.mask).mean(axis=0)))
+    return (x, y, z)
+
+
+def _chosen_diameter(outlined: MeasuredDiameter | None, edit: LesionEdit) -> Diameter | None:
+    if edit.diameter is not None:
+        return reader_diameter(edit.diameter)
+    return None if outlined is None else outlined.diameter
+
+
+def _flags(scene: _Scene, lesion: Lesion, uptake: Uptake | None, outlined: MeasuredDiameter | None) -> list[Flag]:
+    config = scene.config
+    flags: list[Flag] = []
+    if lesion.in_liver is None:
+        flags.append(raise_flag("LESION_MEMBERSHIP_UNKNOWN"))
+    elif not lesion.in_liver:
+        flags.append(raise_flag("LESION_OUTSIDE_LIVER"))
+    elif _at_liver_border(scene, lesion.label):
+        flags.append(raise_flag("LESION_AT_LIVER_BORDER"))
+    if lesion.volume_ml < config.peak.sphere_ml:
+        flags.append(raise_flag("PEAK_SPHERE_EXCEEDS_LESION"))
+    if largest_extent_mm(lesion) < 2 * config.inc7.resolution_mm:
+        flags.append(raise_flag("LESION_SMALLER_THAN_RESOLUTION"))
+    if uptake is None or uptake.at_field_edge:
+        flags.append(raise_flag("LESION_AT_FIELD_EDGE"))
+    drawn_by_us = lesion.diameter_source != "reader"
+    if drawn_by_us and outlined is not None and outlined.leaves_mask:
+        flags.append(raise_flag("DIAMETER_LEAVES_LESION"))
+    core_ml = _core_ml(scene, lesion.label)
+    if core_ml > 0:
+        flags.append(raise_flag("LESION_WITH_COLD_CORE", ml=core_ml))
+    return flags
+
+
+def _at_liver_border(scene: _Scene, label: int) -> bool:
+    """Whether a lesion comes nearer to the liver's border than its own border is sure, plus one voxel."""
+    liver, depth = scene.placement.liver, scene.liver_depth_mm
+    if liver is None or depth is None:
+        return False
+    nearest = depth[scene.placement.lesions[label].within(liver.box)]
+    reach = scene.layer.border_uncertainty_mm + max(liver.geometry.spacing_mm)
+    return bool(nearest.size) and float(nearest.min()) <= reach
+
+
+def _core_ml(scene: _Scene, label: int) -> float:
+    """Volume of the places that a lesion encloses on the PET, with uptake below normal liver, in ml."""
+    from dotaliver.measurement.cores import cold_cores
+
+    voxels = scene.placement.lesions.get(label)
+    if voxels is None:
+        return 0.0
+    cores: BoolArray = cold_cores(scene.pet.array[voxels.box], voxels.mask, scene.liver.suv_mean)
+    return float(np.count_nonzero(cores)) * scene.pet.geometry.voxel_volume_ml
