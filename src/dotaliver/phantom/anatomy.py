@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -18,47 +17,11 @@ from dotaliver.geometry import Box, Geometry
 from dotaliver.phantom.organs import hollow_organs, kidneys, liver, small_glands, spleen
 from dotaliver.phantom.shapes import Field, Space, interpolate, make_space, smooth_max
 from dotaliver.phantom.spec import PhantomSpec
+from dotaliver.phantom.tissues import Tissue
 from dotaliver.phantom.torso import Torso, make_torso
 from dotaliver.phantom.vessels import great_vessels, liver_veins
 
-__all__ = ["Anatomy", "Painting", "Tissue", "field_on", "paint", "shape_anatomy"]
-
-
-class Tissue(IntEnum):
-    """Tissue labels of the phantom; `LIVER` to `LIVER_LESION` together are the liver."""
-
-    AIR = 0
-    LIVER = 1
-    PORTAL_BRANCH = 2
-    HEPATIC_VEIN = 3
-    LIVER_LESION = 4
-    SPLEEN = 5
-    KIDNEY_CORTEX = 6
-    KIDNEY_MEDULLA = 7
-    RENAL_SINUS = 8
-    ADRENAL = 9
-    STOMACH_WALL = 10
-    STOMACH_CONTENT = 11
-    BOWEL_WALL = 12
-    BOWEL_CONTENT = 13
-    HOT_BOWEL = 14
-    GUT_GAS = 15
-    PANCREAS = 16
-    GALLBLADDER = 17
-    AORTA = 18
-    VENA_CAVA = 19
-    PORTAL_VEIN = 20
-    HEART_WALL = 21
-    HEART_BLOOD = 22
-    LUNG = 23
-    FLUID = 24
-    MUSCLE = 25
-    BONE = 26
-    MARROW = 27
-    DISC = 28
-    CARTILAGE = 29
-    CORD = 30
-    FAT = 31
+__all__ = ["Anatomy", "Painting", "field_on", "largest_piece", "paint", "shape_anatomy"]
 
 
 Layer = tuple[Tissue, Field]
@@ -210,7 +173,7 @@ def _ascites(torso: Torso, hepar: Field, milt: Field, layers: list[Layer]) -> Fi
     return pool
 
 
-def _painted_box(space: Space, field: Field, margin_mm: float) -> Box | None:
+def _painted_box(field: Field, margin_mm: float) -> Box | None:
     inside = field < margin_mm
     if not inside.any():
         return None
@@ -239,22 +202,13 @@ def _positions(space: Space, geometry: Geometry, box: Box) -> tuple[Box, list[np
 
 
 def field_on(space: Space, field: Field, geometry: Geometry, box: Box) -> Field:
-    """A field of the working grid, read at the voxels of a box of an axial grid."""
-    whole = (slice(0, space.shape[0]), slice(0, space.shape[1]), slice(0, space.shape[2]))
-    found, places = _positions(space, geometry, whole)
-    if any(f.start > b.start or f.stop < b.stop for f, b in zip(found, box, strict=True)):
-        places = [
-            (
-                geometry.origin_lps_mm[2 - a]
-                + geometry.spacing_mm[a] * np.arange(geometry.shape[a])
-                - space.origin_mm[2 - a]
-            )
-            / space.step_mm
-            for a in range(3)
-        ]
-        found = (slice(0, geometry.shape[0]), slice(0, geometry.shape[1]), slice(0, geometry.shape[2]))
-    cut = [p[b.start - f.start : b.stop - f.start] for p, f, b in zip(places, found, box, strict=True)]
-    return interpolate(field, [np.clip(c, 0, n - 1) for c, n in zip(cut, space.shape, strict=True)])
+    """A field of the working grid, read at the voxels of a box of an axial grid; held constant beyond its ends."""
+    places = []
+    for axis in range(3):
+        number = np.arange(box[axis].start, box[axis].stop, dtype=np.float64)
+        line = geometry.origin_lps_mm[2 - axis] + geometry.spacing_mm[axis] * number
+        places.append(np.clip((line - space.origin_mm[2 - axis]) / space.step_mm, 0, space.shape[axis] - 1))
+    return interpolate(field, places)
 
 
 def _voxels_from_surface(space: Space, field: Field, geometry: Geometry) -> Field:
@@ -272,7 +226,7 @@ def paint(anatomy: Anatomy, geometry: Geometry, hu: Mapping[Tissue, float]) -> P
     tissue = np.zeros(geometry.shape, dtype=np.uint8)
     image = np.full(geometry.shape, hu[Tissue.AIR], dtype=np.float32)
     for kind, field in anatomy.layers:
-        source = _painted_box(anatomy.space, field, max(geometry.spacing_mm))
+        source = _painted_box(field, max(geometry.spacing_mm))
         if source is None:
             continue
         target, places = _positions(anatomy.space, geometry, source)

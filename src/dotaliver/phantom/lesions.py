@@ -12,14 +12,16 @@ from scipy.spatial.transform import Rotation
 
 from dotaliver.errors import ConfigError
 from dotaliver.geometry import Box, Geometry, Vector
-from dotaliver.phantom.anatomy import Anatomy
+from dotaliver.phantom.anatomy import Anatomy, Painting
 from dotaliver.phantom.shapes import Field, stream
 from dotaliver.phantom.spec import LesionSpec, PhantomSpec
+from dotaliver.phantom.tissues import Tissue
 
-__all__ = ["Blob", "LesionMasks", "draw_lesions", "make_blob", "place_lesions"]
+__all__ = ["Blob", "LesionMasks", "draw_lesions", "make_blob", "paint_lesions", "place_lesions"]
 
 _LESION_GAP_MM = 4.0
 _REACH = 2.6
+_CORE_HU = 24.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,3 +206,26 @@ def _spared(spec: PhantomSpec, inside: npt.NDArray[np.bool_], at: tuple[Field, F
     blob = make_blob(LesionSpec(diameter_mm=60, roughness=0.2, elongation=1.5), centre, rng)
     ratio = blob.radius(x, y, z)
     return np.asarray(inside & (ratio < np.quantile(ratio[inside], spec.spared_share)))
+
+
+def paint_lesions(scene: Painting, masks: LesionMasks, liver_hu: float, spec: PhantomSpec) -> None:
+    """Lay the lesions' CT numbers into the painting, with soft borders, and mark their voxels."""
+    rng = stream(spec.seed, "lesion hu")
+    kinds = [blob.spec for blob in masks.blobs]
+    hu = np.array([0.0, *(kind.hu_difference for kind in kinds)], dtype=np.float32) + np.float32(liver_hu)
+    speckle = np.array([0.0, *(kind.speckle_hu for kind in kinds)], dtype=np.float32)
+    inside = masks.labels > 0
+    wide = ndimage.grey_dilation(masks.labels, size=(3, 3, 3))
+    label = np.where(inside, masks.labels, wide)
+    voxel = max(float(np.mean(scene.geometry.spacing_mm)), 1.0)
+    share = np.clip(0.5 - masks.border_mm / np.float32(voxel), 0, 1)
+    tissue, image = scene.tissue[masks.box], scene.hu[masks.box]
+    parenchyma = (tissue >= Tissue.LIVER) & (tissue <= Tissue.HEPATIC_VEIN)
+    share *= parenchyma & (label > 0)
+    value = hu[label]
+    if speckle.any():
+        grain = ndimage.gaussian_filter(rng.standard_normal(value.shape, dtype=np.float32), 1.0)
+        value = value + speckle[label] * np.abs(grain) / grain.std()
+    value = np.where(masks.core, np.float32(min(_CORE_HU, liver_hu - 15)), value)
+    image += share * (value - image)
+    tissue[inside] = Tissue.LIVER_LESION

@@ -160,7 +160,8 @@ def _lobes(space: Space, shape: LiverSpec) -> Field:
     field = smooth_min(field, left, 22)
     field = smooth_min(field, ellipsoid(space, (-14, 4, 36), (18, 17, 28)), 9)
     if shape.riedel_mm > 0:
-        tongue = tube(space, [[-112, 4, -40], [-116, 0, -85], [-114, -4, -85 - shape.riedel_mm]], [34, 27, 14])
+        course = np.array([[-112, 4, -40], [-116, 0, -85], [-114, -4, -85 - shape.riedel_mm]])
+        tongue = tube(space, course, [34, 27, 14])
         field = smooth_min(field, tongue, 20)
     return field
 

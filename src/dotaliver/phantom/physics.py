@@ -9,117 +9,19 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from dotaliver.geometry import Geometry, Vector
-from dotaliver.phantom.anatomy import Tissue
-from dotaliver.phantom.shapes import stream
-from dotaliver.phantom.spec import ContrastPhase, PhantomSpec
+from dotaliver.phantom.shapes import interpolate, stream
+from dotaliver.phantom.spec import PhantomSpec
+from dotaliver.phantom.tissues import Tissue
 from dotaliver.volume import Quantity, Volume
 
-__all__ = ["PetPhysics", "add_ct_noise", "displaced", "draw_hu", "draw_suv", "fwhm_to_sigma", "simulate_pet"]
+_STORED_MAXIMUM = 32767
 
-# CT numbers by contrast phase: native, arterial (35 s), portal venous (70 s), late (180 s). Usual clinical values:
-# liver native 55-65, portal 100-120; spleen 10-20 above liver in the portal phase; aorta 250-350 arterial.
-_PHASES: tuple[ContrastPhase, ...] = ("native", "arterial", "portal", "late")
-_ENHANCED_HU: dict[Tissue, tuple[float, float, float, float]] = {
-    Tissue.LIVER: (58, 68, 106, 90),
-    Tissue.PORTAL_BRANCH: (42, 85, 162, 112),
-    Tissue.HEPATIC_VEIN: (42, 50, 152, 112),
-    Tissue.SPLEEN: (48, 118, 122, 98),
-    Tissue.KIDNEY_CORTEX: (34, 175, 188, 150),
-    Tissue.KIDNEY_MEDULLA: (32, 75, 160, 160),
-    Tissue.ADRENAL: (30, 70, 75, 60),
-    Tissue.STOMACH_WALL: (40, 80, 88, 75),
-    Tissue.BOWEL_WALL: (40, 75, 88, 75),
-    Tissue.HOT_BOWEL: (40, 75, 88, 75),
-    Tissue.PANCREAS: (42, 100, 92, 75),
-    Tissue.AORTA: (42, 290, 158, 115),
-    Tissue.VENA_CAVA: (40, 70, 135, 112),
-    Tissue.PORTAL_VEIN: (42, 90, 168, 115),
-    Tissue.HEART_WALL: (42, 95, 105, 85),
-    Tissue.HEART_BLOOD: (42, 260, 155, 112),
-}
-_PLAIN_HU: dict[Tissue, float] = {
-    Tissue.AIR: -1000,
-    Tissue.RENAL_SINUS: -70,
-    Tissue.STOMACH_CONTENT: 22,
-    Tissue.BOWEL_CONTENT: 26,
-    Tissue.GUT_GAS: -880,
-    Tissue.GALLBLADDER: 9,
-    Tissue.LUNG: -845,
-    Tissue.FLUID: 8,
-    Tissue.MUSCLE: 56,
-    Tissue.BONE: 480,
-    Tissue.MARROW: 190,
-    Tissue.DISC: 85,
-    Tissue.CARTILAGE: 105,
-    Tissue.CORD: 32,
-    Tissue.FAT: -103,
-}
-_ENHANCEMENT_SD = 0.07
-
-_SUV_SOURCES: dict[Tissue, str] = {
-    Tissue.LIVER: "liver",
-    Tissue.PORTAL_BRANCH: "blood",
-    Tissue.HEPATIC_VEIN: "blood",
-    Tissue.SPLEEN: "spleen",
-    Tissue.KIDNEY_CORTEX: "kidney_cortex",
-    Tissue.KIDNEY_MEDULLA: "kidney_medulla",
-    Tissue.RENAL_SINUS: "fluid",
-    Tissue.ADRENAL: "adrenal",
-    Tissue.STOMACH_WALL: "stomach_wall",
-    Tissue.STOMACH_CONTENT: "bowel_content",
-    Tissue.BOWEL_WALL: "bowel_wall",
-    Tissue.BOWEL_CONTENT: "bowel_content",
-    Tissue.HOT_BOWEL: "hot_bowel",
-    Tissue.PANCREAS: "pancreas",
-    Tissue.GALLBLADDER: "gallbladder",
-    Tissue.AORTA: "blood",
-    Tissue.VENA_CAVA: "blood",
-    Tissue.PORTAL_VEIN: "blood",
-    Tissue.HEART_WALL: "heart",
-    Tissue.HEART_BLOOD: "blood",
-    Tissue.LUNG: "lung",
-    Tissue.FLUID: "fluid",
-    Tissue.MUSCLE: "muscle",
-    Tissue.BONE: "bone",
-    Tissue.MARROW: "marrow",
-    Tissue.DISC: "bone",
-    Tissue.CARTILAGE: "bone",
-    Tissue.CORD: "muscle",
-    Tissue.FAT: "fat",
-}
+__all__ = ["PetPhysics", "add_ct_noise", "displaced", "fwhm_to_sigma", "pet_slopes", "simulate_pet"]
 
 
 def fwhm_to_sigma(fwhm: float) -> float:
     """Standard deviation of a Gaussian from its full width at half maximum."""
     return float(fwhm / np.sqrt(8 * np.log(2)))
-
-
-def draw_hu(spec: PhantomSpec) -> dict[Tissue, float]:
-    """CT number of each tissue for the contrast phase, with a patient's own variation."""
-    rng = stream(spec.seed, "hu")
-    phase = _PHASES.index(spec.scanner.contrast_phase)
-    strength = 1 + rng.normal(0, _ENHANCEMENT_SD)
-    hu: dict[Tissue, float] = {}
-    for tissue in Tissue:
-        if tissue in _ENHANCED_HU:
-            native, now = _ENHANCED_HU[tissue][0], _ENHANCED_HU[tissue][phase]
-            hu[tissue] = native + (now - native) * strength + rng.normal(0, 3)
-        else:
-            value = _PLAIN_HU.get(tissue, 40.0)
-            hu[tissue] = value + (rng.normal(0, 3) if abs(value) < 300 else rng.normal(0, 20) if value > -999 else 0.0)
-    hu[Tissue.LIVER] -= spec.liver.fat_hu
-    hu[Tissue.LIVER_LESION] = hu[Tissue.LIVER]
-    return hu
-
-
-def draw_suv(spec: PhantomSpec) -> dict[Tissue, float]:
-    """Uptake of each tissue from its range; tissues of one kind (all blood, say) share one value."""
-    rng = stream(spec.seed, "suv")
-    drawn = {name: float(rng.uniform(*getattr(spec.uptake, name))) for name in type(spec.uptake).model_fields}
-    suv = {tissue: drawn[source] for tissue, source in _SUV_SOURCES.items()}
-    suv[Tissue.AIR] = suv[Tissue.GUT_GAS] = 0.0
-    suv[Tissue.LIVER_LESION] = suv[Tissue.LIVER]
-    return suv
 
 
 # Texture of each tissue: SD of slow variation, in HU
@@ -161,18 +63,19 @@ def add_ct_noise(
             rng, geometry, (220.0, 4.0, max(geometry.spacing_mm[0], 4))
         )
     image += np.where(tissue == Tissue.AIR, np.float32(0.4), np.float32(1)) * grain
-    return np.clip(np.rint(image), -1024, 3071).astype(np.int16)
+    return np.asarray(np.clip(np.rint(image), -1024, 3071), dtype=np.int16)
 
 
 def _coarse_noise(rng: np.random.Generator, geometry: Geometry, scale_mm: Vector) -> npt.NDArray[np.float32]:
     """Smooth noise of unit SD on a grid, of correlation lengths (x, y, z)."""
-    from dotaliver.phantom.shapes import interpolate
-
     steps = [max(scale_mm[2 - a] / 2, geometry.spacing_mm[a]) for a in range(3)]
     counts = [int(np.ceil(geometry.size_mm[a] / steps[a])) + 2 for a in range(3)]
     lattice = ndimage.gaussian_filter(rng.standard_normal(counts, dtype=np.float32), 0.8)
     lattice /= lattice.std()
-    return interpolate(lattice, [np.arange(geometry.shape[a]) * geometry.spacing_mm[a] / steps[a] for a in range(3)])
+    return interpolate(
+        lattice,
+        [np.arange(geometry.shape[a], dtype=np.float64) * (geometry.spacing_mm[a] / steps[a]) for a in range(3)],
+    )
 
 
 # --- PET -------------------------------------------------------------------------------------------------------
@@ -246,7 +149,7 @@ def _reduced(activity: Volume, step_mm: float) -> Volume:
             width = [(0, 0)] * 3
             width[axis] = (0, pad)
             array = np.pad(array, width)
-        shape = array.shape[:axis] + (array.shape[axis] // factor, factor) + array.shape[axis + 1 :]
+        shape = (*array.shape[:axis], array.shape[axis] // factor, factor, *array.shape[axis + 1 :])
         array = array.reshape(shape).mean(axis=axis + 1)
     origin = grid.index_to_lps((np.array(factors) - 1) / 2)
     spacing = tuple(s * f for s, f in zip(grid.spacing_mm, factors, strict=True))
@@ -287,3 +190,12 @@ def _with_count_noise(
     relative = physics.cov * np.sqrt(np.float32(physics.reference_bqml) / local)
     spread = np.sqrt(np.log1p(np.minimum(relative, 1.2) ** 2))
     return np.asarray(image * np.exp(spread * grain - spread * spread / 2), dtype=np.float32)
+
+
+def pet_slopes(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Rescale slope of each slice, as the decimal text of at most 16 characters that DICOM stores.
+
+    Six digits are kept, so that slopes found again from the rounded voxels are the same.
+    """
+    highest = array.max(axis=(1, 2)).astype(np.float64)
+    return np.array([float(f"{h / _STORED_MAXIMUM:.5e}") if h > 0 else 1.0 for h in highest])

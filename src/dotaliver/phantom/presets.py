@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.spec import (
     ContrastPhase,
+    LesionPlace,
     LesionSpec,
     LiverSpec,
     MatrixName,
@@ -25,13 +27,13 @@ _NOMINAL_LIVER_ML = 1500.0
 
 
 def _patient(rng: np.random.Generator) -> PatientSpec:
-    sex = "F" if rng.random() < 0.5 else "M"
+    sex: Literal["M", "F"] = "F" if rng.random() < 0.5 else "M"
     height_m = round(float(rng.normal(1.64 if sex == "F" else 1.77, 0.06)), 2)
     bmi = float(np.clip(rng.normal(25.5, 3.5), 19, 36))
     weight_kg = round(bmi * height_m**2, 1)
     frame = float(np.clip(1 + (height_m - 1.71) * 0.35, 0.92, 1.08))
     return PatientSpec(
-        sex=sex,  # type: ignore[arg-type]
+        sex=sex,
         weight_kg=weight_kg,
         height_m=height_m,
         width_scale=frame * float(rng.uniform(0.97, 1.04)),
@@ -87,12 +89,12 @@ def _neighbours(rng: np.random.Generator) -> NeighbourSpec:
 
 def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
     necrotic = diameter_mm > 28 and rng.random() < 0.4
-    place = "inside" if rng.random() < 0.7 else "capsule"
+    place: LesionPlace = "inside" if rng.random() < 0.7 else "capsule"
     return LesionSpec(
         diameter_mm=diameter_mm,
         contrast=float(np.exp(rng.uniform(np.log(1.6), np.log(7.5)))),
         hu_difference=float(rng.uniform(-32, 10)),
-        place=place,  # type: ignore[arg-type]
+        place=place,
         elongation=float(rng.uniform(1.0, 1.45)),
         roughness=float(rng.uniform(0.05, 0.14)),
         core_fraction=float(rng.uniform(0.4, 0.6)) if necrotic else 0.0,

@@ -6,6 +6,7 @@ grid through a smooth random displacement; so every organ is bent, and neighbour
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from dotaliver.geometry import Box, Vector
 
-__all__ = ["FAR_MM", "Field", "Space", "ellipsoid", "make_space", "smooth_max", "smooth_min", "stream", "tube"]
+__all__ = [
+    "FAR_MM",
+    "Field",
+    "Path",
+    "Space",
+    "ellipsoid",
+    "interpolate",
+    "make_space",
+    "smooth_max",
+    "smooth_min",
+    "stream",
+    "tube",
+]
 
 Field = npt.NDArray[np.float32]
+Path = npt.NDArray[np.float64] | Sequence[Sequence[float]] | Sequence[npt.NDArray[np.float64]]
 
 FAR_MM = 80.0
 _BEND_SCALE_MM = 90.0
@@ -52,7 +65,7 @@ class Space:
 
     def axis_mm(self, axis: int) -> npt.NDArray[np.float64]:
         """Patient coordinates of the voxel centres along an array axis (0: z, 1: y, 2: x)."""
-        return self.origin_mm[2 - axis] + self.step_mm * np.arange(self.shape[axis])
+        return self.origin_mm[2 - axis] + self.step_mm * np.arange(self.shape[axis], dtype=np.float64)
 
     def empty(self) -> Field:
         """A shape that is nowhere."""
@@ -63,23 +76,22 @@ class Space:
         low = (np.asarray(low_mm, dtype=np.float64) - self.origin_mm) / self.step_mm
         high = (np.asarray(high_mm, dtype=np.float64) - self.origin_mm) / self.step_mm
         parts = []
-        for axis in (2, 1, 0):
-            size = self.shape[2 - axis]
-            start = int(np.clip(np.floor(low[axis]), 0, size))
-            parts.append(slice(start, int(np.clip(np.ceil(high[axis]) + 1, start, size))))
+        for axis, size in zip((2, 1, 0), self.shape, strict=True):
+            start = min(max(math.floor(low[axis]), 0), size)
+            parts.append(slice(start, min(max(math.ceil(high[axis]) + 1, start), size)))
         return (parts[0], parts[1], parts[2])
 
     def to_patient(self, atlas_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Patient coordinates at which a point of the atlas is found, (x, y, z) in mm, to about 1 mm."""
-        wanted = np.asarray(atlas_mm, dtype=np.float64)
+        """Patient coordinates at which points of the atlas are found, (..., 3) in mm, to about 1 mm."""
+        wanted = np.atleast_2d(np.asarray(atlas_mm, dtype=np.float64))
+        first, last = np.asarray(self.origin_mm), np.asarray(self.shape)[::-1] - 1
         place = wanted * self.scale
         for _ in range(4):
-            index = np.rint((place - self.origin_mm) / self.step_mm).astype(int)[::-1]
-            k, j, i = np.clip(index, 0, np.asarray(self.shape) - 1)
-            found = np.array([self.x[k, j, i], self.y[k, j, i], self.z[k, j, i]])
-            grid = np.array([self.axis_mm(2)[i], self.axis_mm(1)[j], self.axis_mm(0)[k]])
-            place = grid + (wanted - found) * self.scale
-        return np.asarray(place)
+            index = np.clip(np.rint((place - first) / self.step_mm).astype(int), 0, last)
+            i, j, k = index.T
+            found = np.stack([self.x[k, j, i], self.y[k, j, i], self.z[k, j, i]], axis=1)
+            place = first + self.step_mm * index + (wanted - found) * self.scale
+        return np.asarray(place.reshape(np.shape(atlas_mm)))
 
     def noise(self, name: str, scale_mm: float | Vector) -> Field:
         """Smooth random field of unit SD; `scale_mm` is about its correlation length along x, y and z."""
@@ -115,8 +127,8 @@ def _smooth_noise(space: Space, rng: np.random.Generator, scale_mm: float | Vect
     scales = (scale_mm,) * 3 if isinstance(scale_mm, float | int) else scale_mm
     # A lattice of half the correlation length, fixed in millimetres: the same field whatever the working grid
     steps = [scales[2] / 2, scales[1] / 2, scales[0] / 2]
-    lows = [-260.0, -220.0, -260.0]
-    counts = [int(np.ceil(520 / steps[0])) + 2, int(np.ceil(440 / steps[1])) + 2, int(np.ceil(520 / steps[2])) + 2]
+    lows = [-240.0, -165.0, -210.0]
+    counts = [int(np.ceil(-2 * low / step)) + 2 for low, step in zip(lows, steps, strict=True)]
     lattice = ndimage.gaussian_filter(rng.standard_normal(counts, dtype=np.float32), 1.0, mode="wrap")
     lattice /= lattice.std()
     positions = [(space.axis_mm(axis) - lows[axis]) / steps[axis] for axis in range(3)]
@@ -170,37 +182,52 @@ def ellipsoid(space: Space, centre: Vector, radii: Vector, turn_deg: Vector = (0
     return field
 
 
-def tube(space: Space, points: npt.ArrayLike, radii: npt.ArrayLike, *, spacing_mm: float = 7.0) -> Field:
+def tube(space: Space, points: Path, radii: npt.ArrayLike, *, spacing_mm: float = 7.0) -> Field:
     """A tube along a smooth curve through `points`, shape (n, 3) in atlas coordinates, with a radius at each."""
     nodes = np.asarray(points, dtype=np.float64)
     widths = np.broadcast_to(np.asarray(radii, dtype=np.float64), len(nodes))
+    curve, thickness = _smooth_path(nodes, widths, spacing_mm)
+    places = space.to_patient(curve)
+    field = space.empty()
+    for n in range(len(curve) - 1):
+        pair = slice(n, n + 2)
+        _add_capsule(space, field, (curve[pair], places[pair]), thickness[pair])
+    return field
+
+
+def _smooth_path(
+    nodes: npt.NDArray[np.float64], widths: npt.NDArray[np.float64], spacing_mm: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Points about `spacing_mm` apart on a Catmull-Rom curve through the nodes, with the radius at each."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(nodes, axis=0), axis=1))])
     count = max(int(length[-1] / spacing_mm), 1) + 1
     along = np.linspace(0, length[-1], count)
-    curve = (
-        CubicSpline(length, nodes)(along)
-        if len(nodes) > 2
-        else nodes[0] + np.outer(along / length[-1], np.diff(nodes, axis=0))
-    )
-    thickness = np.interp(along, length, widths)
-    field = space.empty()
-    for first, second, r0, r1 in zip(curve[:-1], curve[1:], thickness[:-1], thickness[1:], strict=True):
-        _add_capsule(space, field, (first, second), (float(r0), float(r1)))
-    return field
+    lower = np.clip(np.searchsorted(length, along, side="right") - 1, 0, len(nodes) - 2)
+    t = ((along - length[lower]) / (length[lower + 1] - length[lower]))[:, None]
+    ends = np.concatenate([2 * nodes[:1] - nodes[1:2], nodes, 2 * nodes[-1:] - nodes[-2:-1]])
+    a, b, c, d = (ends[lower + n] for n in range(4))
+    curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    return curve, np.interp(along, length, widths)
 
 
 def _add_capsule(
     space: Space,
     field: Field,
     ends: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-    radii: tuple[float, float],
+    radii: npt.NDArray[np.float64],
 ) -> None:
-    places = np.stack([space.to_patient(ends[0]), space.to_patient(ends[1])])
-    reach = max(radii) * max(space.scale) + 9.0
+    """Lower a field to the distance from a rod between two points, given in atlas and in patient coordinates."""
+    atlas, places = ends
+    reach = float(radii.max()) * max(space.scale) + 9.0
     box = space.box(places.min(axis=0) - reach, places.max(axis=0) + reach)
-    start, axis = ends[0].astype(np.float32), (ends[1] - ends[0]).astype(np.float32)
+    start, axis = atlas[0].astype(np.float32), (atlas[1] - atlas[0]).astype(np.float32)
     dx, dy, dz = space.x[box] - start[0], space.y[box] - start[1], space.z[box] - start[2]
-    share = np.clip((dx * axis[0] + dy * axis[1] + dz * axis[2]) / np.float32(axis @ axis), 0, 1)
+    share = dx * axis[0]
+    share += dy * axis[1]
+    share += dz * axis[2]
+    share /= np.float32(max(float(axis @ axis), 1e-6))
+    np.maximum(share, 0, out=share)
+    np.minimum(share, 1, out=share)
     gap = np.sqrt((dx - share * axis[0]) ** 2 + (dy - share * axis[1]) ** 2 + (dz - share * axis[2]) ** 2)
     gap -= np.float32(radii[0]) + share * np.float32(radii[1] - radii[0])
     np.minimum(field[box], gap, out=field[box])

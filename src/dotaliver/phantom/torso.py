@@ -31,10 +31,10 @@ def _cavity(space: Space) -> Field:
     half_width = 138 - narrow
     half_depth = 93 - 0.6 * narrow
     u, v = np.abs(space.x) / half_width, np.abs(space.y + 4) / half_depth
-    oval = ((u**2.5 + v**2.5) ** np.float32(0.4) - 1) * 92
+    oval = np.asarray(((u**2.5 + v**2.5) ** 0.4 - 1) * 92, dtype=np.float32)
     back = ellipsoid(space, (0, 104, 0), (66, 54, 400))
-    field = smooth_max(oval.astype(np.float32), -back, 14)
-    return field + 2.0 * space.noise("cavity", 45)
+    field = smooth_max(oval, -back, 14)
+    return np.asarray(field + 2.0 * space.noise("cavity", 45), dtype=np.float32)
 
 
 def _diaphragm(space: Space) -> Field:
@@ -95,7 +95,7 @@ def _ribs(space: Space) -> tuple[Field, Field]:
             np.minimum(bone, tube(space, points, 5.0, spacing_mm=11), out=bone)
             if number < 6:
                 end = points[-1]
-                front = [end, end + [-side * 2, -2, 8], [side * 10, -99, max(end[2] + 38, 80)]]
+                front = [end, end + np.array([-side * 2, -2, 8]), [side * 10, -99, max(end[2] + 38, 80)]]
                 np.minimum(cartilage, tube(space, front, 5.0, spacing_mm=11), out=cartilage)
     return bone, cartilage
 

@@ -31,7 +31,8 @@ def great_vessels(space: Space) -> dict[str, Field]:
     """Aorta with its upper branches, vena cava, and the portal vein outside the liver."""
     rng = stream(space.seed, "great vessels")
     sway = rng.normal(0, 2.5)
-    aorta = tube(space, [[18 + sway, 18, 195], [14 + sway, 18, 90], [8, 16, 0], [6, 14, -130]], [12.5, 12, 10.5, 9])
+    course = np.array([[18 + sway, 18, 195], [14 + sway, 18, 90], [8, 16, 0], [6, 14, -130]])
+    aorta = tube(space, course, [12.5, 12, 10.5, 9])
     legs = [tube(space, [[6, 14, -130], [side * 20, 18, -175], [side * 42, 14, -230]], 6.0) for side in (-1, 1)]
     coeliac = tube(space, [[10, 8, -2], [8, -8, -4], [-16, -14, -4]], [4, 3.5, 3])
     mesenteric = tube(space, [[8, 6, -22], [8, -12, -44], [4, -22, -120]], [4.2, 4, 3])
