@@ -1,0 +1,187 @@
+"""Named phantoms: what `dotaliver sample` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from dotaliver.errors import ConfigError
+from dotaliver.phantom.shapes import stream
+from dotaliver.phantom.spec import (
+    ContrastPhase,
+    LesionPlace,
+    LesionSpec,
+    LiverSpec,
+    MatrixName,
+    NeighbourSpec,
+    PatientSpec,
+    PhantomSpec,
+    ScannerSpec,
+)
+
+__all__ = ["PRESETS", "preset"]
+
+_NOMINAL_LIVER_ML = 1500.0
+
+
+def _patient(rng: np.random.Generator) -> PatientSpec:
+    sex: Literal["M", "F"] = "F" if rng.random() < 0.5 else "M"
+    height_m = round(float(rng.normal(1.64 if sex == "F" else 1.77, 0.06)), 2)
+    bmi = float(np.clip(rng.normal(25.5, 3.5), 19, 36))
+    weight_kg = round(bmi * height_m**2, 1)
+    frame = float(np.clip(1 + (height_m - 1.71) * 0.35, 0.92, 1.08))
+    return PatientSpec(
+        sex=sex,
+        weight_kg=weight_kg,
+        height_m=height_m,
+        width_scale=frame * float(rng.uniform(0.97, 1.04)),
+        depth_scale=frame * float(rng.uniform(0.95, 1.06)),
+        height_scale=frame * float(rng.uniform(0.97, 1.03)),
+        subcutaneous_fat_mm=float(np.clip(6 + (bmi - 19) * 1.9, 6, 38)),
+        muscle_mm=float(rng.uniform(9, 13)),
+    )
+
+
+def _scanner(rng: np.random.Generator, matrix: MatrixName) -> ScannerSpec:
+    phases: tuple[ContrastPhase, ...] = ("native", "arterial", "portal", "portal", "portal", "late")
+    phase = phases[int(rng.integers(len(phases)))]
+    common = {
+        "contrast_phase": phase,
+        "ct_noise_hu": float(rng.uniform(11, 18)),
+        "pet_resolution_mm": float(rng.uniform(5.2, 6.8)),
+        "pet_liver_cov": float(rng.uniform(0.105, 0.145)),
+        "breathing_shift_mm": round(float(rng.uniform(0, 9)), 1),
+    }
+    if matrix == "small":
+        grids = {"ct_matrix": 128, "ct_pixel_mm": 3.5, "ct_slice_mm": 5.0, "ct_resolution_mm": 1.5}
+        grids |= {"pet_matrix": 72, "pet_pixel_mm": 6.0, "pet_slice_mm": 5.0}
+        return ScannerSpec.model_validate(common | grids)
+    pixel = float(np.round(rng.uniform(0.82, 0.977), 3))
+    return ScannerSpec.model_validate(
+        common | {"ct_pixel_mm": pixel, "ct_slice_mm": float(rng.choice([3.0, 4.0, 5.0]))}
+    )
+
+
+def _liver(rng: np.random.Generator) -> LiverSpec:
+    return LiverSpec(
+        right_scale=float(rng.uniform(0.85, 1.15)),
+        left_scale=float(rng.uniform(0.85, 1.15)),
+        left_length=float(rng.uniform(0.8, 1.2)),
+        riedel_mm=float(rng.uniform(0, 40)) if rng.random() < 0.25 else 0.0,
+        surface_noise_mm=float(rng.uniform(2.0, 4.0)),
+        fat_hu=float(rng.uniform(0, 15)) if rng.random() < 0.3 else 0.0,
+        uptake_texture=float(rng.uniform(0.03, 0.06)),
+    )
+
+
+def _neighbours(rng: np.random.Generator) -> NeighbourSpec:
+    return NeighbourSpec(
+        kidney_gap_mm=float(rng.uniform(0, 4)),
+        stomach_gap_mm=float(rng.uniform(0, 3)),
+        colon_gap_mm=float(rng.uniform(0, 3)),
+        gallbladder=bool(rng.random() < 0.85),
+        spleen_scale=float(rng.uniform(0.85, 1.2)),
+        hot_bowel_loops=int(rng.integers(1, 5)),
+    )
+
+
+def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
+    necrotic = diameter_mm > 28 and rng.random() < 0.4
+    place: LesionPlace = "inside" if rng.random() < 0.7 else "capsule"
+    return LesionSpec(
+        diameter_mm=diameter_mm,
+        contrast=float(np.exp(rng.uniform(np.log(1.6), np.log(7.5)))),
+        hu_difference=float(rng.uniform(-32, 10)),
+        place=place,
+        elongation=float(rng.uniform(1.0, 1.45)),
+        roughness=float(rng.uniform(0.05, 0.14)),
+        core_fraction=float(rng.uniform(0.4, 0.6)) if necrotic else 0.0,
+    )
+
+
+def _several(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
+    """Six to forty millimetres, log-uniform, until 6 to 12 % of a usual liver are filled."""
+    wanted_ml = rng.uniform(0.065, 0.12) * _NOMINAL_LIVER_ML
+    lesions, filled_ml = [_avid(rng, float(rng.uniform(6, 8)))], 0.0
+    while filled_ml < wanted_ml:
+        diameter = float(np.exp(rng.uniform(np.log(8), np.log(40))))
+        lesions.append(_avid(rng, diameter))
+        filled_ml += np.pi / 6 * diameter**3 / 1000
+    return tuple(lesions)
+
+
+def _moderate(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    return spec.model_copy(update={"lesions": _several(rng)})
+
+
+def _clean(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:  # noqa: ARG001
+    return spec
+
+
+def _massive(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Confluent disease in an enlarged liver; one part of it is spared."""
+    sizes = np.exp(rng.uniform(np.log(22), np.log(62), int(rng.integers(45, 75))))
+    lesions = [_avid(rng, float(size)).model_copy(update={"place": "anywhere"}) for size in sizes]
+    larger = spec.liver.model_copy(update={"right_scale": 1.25, "left_scale": 1.2})
+    burden = float(rng.uniform(0.83, 0.92))
+    return spec.model_copy(
+        update={"lesions": tuple(lesions), "liver": larger, "burden": burden, "spared_share": (1 - burden) * 0.6}
+    )
+
+
+def _cold(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """One receptor-negative lesion that the CT shows, besides some avid ones."""
+    negative = LesionSpec(
+        diameter_mm=float(rng.uniform(17, 29)),
+        contrast=float(rng.uniform(0.25, 0.6)),
+        hu_difference=float(rng.uniform(-45, -30)),
+        roughness=0.06,
+    )
+    avid = tuple(_avid(rng, float(size)) for size in rng.uniform(8, 28, int(rng.integers(3, 6))))
+    scanner = spec.scanner
+    if scanner.contrast_phase in {"native", "arterial"}:
+        scanner = scanner.model_copy(update={"contrast_phase": "portal"})
+    return spec.model_copy(update={"lesions": (negative, *avid), "scanner": scanner})
+
+
+PRESETS: dict[str, Callable[[PhantomSpec, np.random.Generator], PhantomSpec]] = {
+    "moderate": _moderate,
+    "massive": _massive,
+    "clean": _clean,
+    "cold": _cold,
+}
+
+
+def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec:
+    """The specification of a named phantom.
+
+    Parameters
+    ----------
+    name : str
+        One of `PRESETS`.
+    seed : int
+        Everything that the preset leaves open follows from it.
+    matrix : {"clinical", "small"}
+        CT 512² and PET 200², or coarse grids of the same patient for quick tests.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no preset of that name.
+    """
+    if name not in PRESETS:
+        msg = f"there is no phantom preset {name!r}; choose one of {', '.join(PRESETS)}"
+        raise ConfigError(msg)
+    rng = stream(seed, "patient")
+    spec = PhantomSpec(
+        name=name,
+        seed=seed,
+        matrix=matrix,
+        patient=_patient(rng),
+        liver=_liver(rng),
+        neighbours=_neighbours(rng),
+        scanner=_scanner(stream(seed, "scanner"), matrix),
+    )
+    return PRESETS[name](spec, stream(seed, f"preset {name}"))
