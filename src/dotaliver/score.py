@@ -31,7 +31,15 @@ from dotaliver.records import (
 )
 from dotaliver.suv import SuvArithmetic
 
-__all__ = ["LiverRecord", "MaskRecord", "Provenance", "SegmentationRecord", "StudyScore", "record_id_of"]
+__all__ = [
+    "LiverRecord",
+    "MaskRecord",
+    "Provenance",
+    "ReferenceSource",
+    "SegmentationRecord",
+    "StudyScore",
+    "record_id_of",
+]
 
 
 class MaskRecord(FrozenModel):
@@ -48,12 +56,22 @@ class MaskRecord(FrozenModel):
     sha256: str
 
 
+class ReferenceSource(FrozenModel):
+    """Where the first half of the pipeline placed a reference, whatever a reader did to it later."""
+
+    method: Literal["sphere", "small_sphere", "low_mode", "organ", "reader", "none"]
+    centre_lps_mm: Vector | None = None
+    diameter_mm: float | None = None
+    reason: str | None = None
+
+
 class SegmentationRecord(FrozenModel):
     """How the masks came about."""
 
     segmenter: str
     masks: tuple[MaskRecord, ...]
     mismatch: Mismatch | None
+    references: dict[str, ReferenceSource]
     reasons: dict[str, str]
     flags: tuple[Flag, ...]
 

@@ -35,7 +35,7 @@ from dotaliver.records import (
     StudyVolumes,
     Verdict,
 )
-from dotaliver.score import LiverRecord, MaskRecord, Provenance, SegmentationRecord, StudyScore
+from dotaliver.score import LiverRecord, MaskRecord, Provenance, ReferenceSource, SegmentationRecord, StudyScore
 from dotaliver.volume import Quantity
 
 __all__ = ["score_labels"]
@@ -222,6 +222,15 @@ def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
         segmenter=segmentations.segmenter,
         masks=tuple(_mask_record(name, layer) for name, layer in layers.items() if layer is not None),
         mismatch=segmentations.mismatch,
+        references={
+            region.organ: ReferenceSource(
+                method=region.method,
+                centre_lps_mm=region.centre_lps_mm,
+                diameter_mm=region.diameter_mm,
+                reason=region.reason,
+            )
+            for region in segmentations.references
+        },
         reasons=dict(segmentations.reasons),
         flags=segmentations.flags,
     )

@@ -22,6 +22,10 @@ from dotaliver.volume import BoolArray, LabelMap
 __all__ = ["complete", "liver_on_pet"]
 
 _NAME = "petct"
+# Flags that are raised here; when stored masks are completed again they are not raised twice.
+_OWN_FLAGS = frozenset(
+    {"LIVER_CUT_BY_FIELD_OF_VIEW", "PET_CT_MISMATCH", "PET_CT_MISMATCH_UNKNOWN", "LESIONS_NOT_BOUND_BY_LIVER"}
+)
 
 
 def liver_on_pet(volumes: StudyVolumes, segmentations: Segmentations) -> Float32Array:
@@ -68,8 +72,8 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         lesions = _lesions_on_pet(volumes, found)
         region = find_liver_reference(volumes.pet, occupancy, lesions, parenchyma, config.reference)
         found = replace(found, references=(*found.references, region))
-    flags = [*found.flags, *_liver_flags(volumes, found, config)]
-    return replace(found, flags=tuple(flags))
+    kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
+    return replace(found, flags=(*kept, *_liver_flags(volumes, found, config)))
 
 
 def _lesions_on_pet(volumes: StudyVolumes, found: Segmentations) -> BoolArray:
@@ -126,7 +130,8 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
     level = config.lesions.candidate_share * float(pet.array.max())
     labels = LabelMap(find_foci(pet, level, config.lesions), pet.geometry)
     layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm)
-    flags = (*found.flags, raise_flag("LESIONS_NOT_BOUND_BY_LIVER"))
+    kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
+    flags = (*kept, raise_flag("LESIONS_NOT_BOUND_BY_LIVER"))
     return replace(found, lesions=layer, references=references, flags=flags)
 
 

@@ -1,0 +1,278 @@
+"""The command line.
+
+Results go to standard output, progress to standard error; exit status 0 means done, 2 bad usage, 3 that the study
+cannot be scored (with the reason), 1 a fault of ours. Heavy imports wait until a command runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
+
+if TYPE_CHECKING:
+    from dotaliver.config import ScoringConfig
+    from dotaliver.pipeline import Outcome
+    from dotaliver.records import ReaderEdits
+
+__all__ = ["app", "main"]
+
+_BAD_USAGE, _NOT_SCORED, _OUR_FAULT = 2, 3, 1
+
+app = typer.Typer(
+    name="dotaliver",
+    help="Scores the liver on 68Ga-DOTATATE PET/CT: lesions, tumour burden and trial criteria, from DICOM to verdict. "
+    "Research use; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
+PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
+CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
+LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
+LesionMask = Annotated[Path | None, typer.Option("--lesions", help="Lesion mask, in the same formats.")]
+EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]
+Weight = Annotated[float | None, typer.Option("--weight", help="Body weight in kg, in place of the files' (recorded).")]
+Dose = Annotated[float | None, typer.Option("--dose", help="Injected activity in MBq, likewise.")]
+AnyTracer = Annotated[
+    bool,
+    typer.Option("--judge-any-tracer", help="Answer the receptor criteria for another tracer or nuclide (recorded)."),
+]
+Nifti = Annotated[bool, typer.Option("--nifti", help="Write the masks as NIfTI too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
+
+
+@app.command()
+def score(  # noqa: PLR0913, PLR0917  one parameter per option
+    study: Study,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [dotaliver-out/HASH].")] = None,
+    pet: PetSeries = None,
+    ct: CtSeries = None,
+    liver: LiverMask = None,
+    lesions: LesionMask = None,
+    edits: EditsFile = None,
+    segmenter: Annotated[str | None, typer.Option("--segmenter", help="Who outlines the liver [petct].")] = None,
+    config: ConfigFile = None,
+    weight: Weight = None,
+    dose: Dose = None,
+    any_tracer: AnyTracer = False,
+    nifti: Nifti = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a study: liver, lesions, burden, verdicts, report."""
+    from dotaliver import pipeline
+    from dotaliver.export.files import prepare_output_folder
+
+    settings = _settings(config, weight, dose, any_tracer, segmenter)
+    readers_edits = _edits(edits)
+    if out is not None:
+        prepare_output_folder(out)
+    with _progress(quiet) as progress:
+        source = pipeline.StudyInput(study, pet, ct, liver, lesions)
+        outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
+        folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
+        pipeline.save(outcome, folder, nifti=nifti, progress=progress)
+    _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
+    folder: Annotated[Path, typer.Argument(help="Folder that 'dotaliver score' wrote.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [FOLDER/revised-N].")] = None,
+    study: Annotated[Path | None, typer.Option("--study", help="Where the images lie now.")] = None,
+    liver: LiverMask = None,
+    lesions: LesionMask = None,
+    edits: EditsFile = None,
+    config: ConfigFile = None,
+    nifti: Nifti = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure and judge again with other masks, edits or settings."""
+    from dotaliver import pipeline
+    from dotaliver.config import load_config
+
+    target = out or _next_revision(folder)
+    with _progress(quiet) as progress:
+        outcome = pipeline.rescore(
+            folder,
+            study=pipeline.StudyInput(study or folder, liver=liver, lesions=lesions),
+            edits=_edits(edits),
+            config=None if config is None else load_config(config),
+            progress=progress,
+        )
+        pipeline.save(outcome, target, nifti=nifti, progress=progress)
+    _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
+    study: Study,
+    mask: Annotated[Path | None, typer.Option("--mask", help="Mask inside which SUV statistics are taken.")] = None,
+    pet: PetSeries = None,
+    ct: CtSeries = None,
+    config: ConfigFile = None,
+    weight: Weight = None,
+    dose: Dose = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a folder, which series would be scored and why, and how SUV comes about."""
+    from dotaliver.inspection import inspect_study, inspection_tables
+
+    settings = _settings(config, weight, dose, any_tracer=False, segmenter=None)
+    found = inspect_study(study, mask=mask, pet=pet, ct=ct, config=settings)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _console().print(inspection_tables(found))
+    if found.refused is not None:
+        _stop(found.refused, _NOT_SCORED)
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Folder to write into.", show_default=False)],
+    preset: Annotated[str, typer.Option("--preset", help="moderate, massive, clean or cold.")] = "moderate",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another patient.")] = 1,
+    small: Annotated[
+        bool, typer.Option("--small", help="A coarse matrix, quick to make, for trying things out.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a phantom PET/CT study as DICOM, with its truth."""
+    from dotaliver.phantom.presets import preset as phantom_of
+    from dotaliver.phantom.study import make_phantom
+    from dotaliver.phantom.writer import write_study
+
+    with _progress(quiet) as progress:
+        progress("making the phantom")
+        study = make_phantom(phantom_of(preset, seed, "small" if small else "clinical"))
+        progress("writing DICOM")
+        write_study(study, folder)
+    if not quiet:
+        typer.echo(f"Phantom '{preset}' (seed {seed}): study in {folder / 'study'}, truth in {folder / 'truth.json'}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of score.json."""
+    import json
+
+    from dotaliver.score import StudyScore
+
+    typer.echo(json.dumps(StudyScore.model_json_schema(), indent=2))
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def _settings(
+    path: Path | None, weight: float | None, dose: float | None, any_tracer: bool, segmenter: str | None
+) -> ScoringConfig:
+    from pydantic import ValidationError
+
+    from dotaliver.config import ScoringConfig, load_config
+
+    config = ScoringConfig() if path is None else load_config(path)
+    stated = {"weight_kg": weight, "dose_mbq": dose, "judge_other_tracer": any_tracer or None}
+    assume = config.assume.model_dump() | {name: value for name, value in stated.items() if value is not None}
+    data = config.model_dump() | {"assume": assume} | ({} if segmenter is None else {"segmenter": segmenter})
+    try:
+        return ScoringConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        msg = f"--{str(first['loc'][-1]).split('_')[0]}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def _edits(path: Path | None) -> ReaderEdits | None:
+    from dotaliver.pipeline import load_edits
+
+    return None if path is None else load_edits(path)
+
+
+def _next_revision(folder: Path) -> Path:
+    number = 1
+    while (folder / f"revised-{number}").exists():
+        number += 1
+    return folder / f"revised-{number}"
+
+
+# --- what people see ---------------------------------------------------------------------------------------------
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # Without a terminal there is no width to fit: tables must not be folded to 80 columns in a file.
+    return Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Stages on standard error, in one changing line; silent when asked to be or when nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _stage: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
+
+
+def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(outcome.score.to_json(), nl=False)
+        return
+    if quiet:
+        typer.echo(str(folder))
+        return
+    from dotaliver.export.terminal import score_summary
+
+    console = _console()
+    console.print(score_summary(outcome.score))
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
+
+
+def _stop(sentence: str, status: int) -> NoReturn:
+    typer.echo(f"dotaliver: {sentence}", err=True)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """Run the command line; a study that cannot be scored ends with one sentence and status 3."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    try:
+        app(standalone_mode=True)
+    except (ConfigError, SegmenterError) as error:
+        typer.echo(f"dotaliver: {error}", err=True)
+        sys.exit(_BAD_USAGE)
+    except DotaliverError as error:
+        typer.echo(f"dotaliver: {error}", err=True)
+        sys.exit(_NOT_SCORED)
+    except KeyboardInterrupt:
+        typer.echo("dotaliver: stopped", err=True)
+        sys.exit(130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("fault", exc_info=True)
+        typer.echo(
+            f"dotaliver: a fault of the program, not of your files: {type(error).__name__}: {error}; "
+            "please report it with the command that you ran",
+            err=True,
+        )
+        sys.exit(_OUR_FAULT)

@@ -1,0 +1,117 @@
+"""All files of one score, written together: everything is made first, the record is put in place last."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotaliver.errors import OutputError
+from dotaliver.export.files import prepare_output_folder, write_atomically
+from dotaliver.export.report import report_html
+from dotaliver.export.seg import segmentation_files
+from dotaliver.export.seg_sources import SegSources
+from dotaliver.export.tables import lesions_csv
+from dotaliver.itkimage import resample_labels, to_itk
+from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.score import StudyScore
+from dotaliver.volume import LabelMap
+
+__all__ = ["ScoreFiles", "write_score"]
+
+_RECORD = "score.json"
+# What an earlier score may have left in the folder and this one may not write again.
+_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "liver.nii.gz", "lesions.nii.gz")
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreFiles:
+    """What the files of a score are made of."""
+
+    score: StudyScore
+    volumes: StudyVolumes
+    segmentations: Segmentations
+    sources: SegSources
+
+
+def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool = False) -> None:
+    """Write record, table, report and masks into a folder.
+
+    Everything is made in memory and written to a folder beside the target first; only then the files take their
+    places, the record last, so that a folder with a record is a folder with everything.
+
+    Parameters
+    ----------
+    files : ScoreFiles
+        Record, images, masks and source headers.
+    folder : Path
+        Made if need be; files of an earlier score are replaced.
+    local_json : str
+        The paths that `rescore` may use; stays on this machine.
+    nifti : bool
+        Whether to write the masks as NIfTI on the CT's grid (the PET's without a CT).
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be written or is full; what stood there before stays.
+    """
+    prepare_output_folder(folder)
+    contents: dict[str, bytes | str] = {
+        "lesions.csv": lesions_csv(files.score),
+        "report.html": report_html(files.score, files.volumes, files.segmentations),
+        "local.json": local_json,
+        **segmentation_files(files.score, files.volumes, files.segmentations, files.sources),
+    }
+    if nifti:
+        contents |= _nifti_files(files)
+    contents[_RECORD] = files.score.to_json()
+    staging = _staging_folder(folder)
+    try:
+        for name, content in contents.items():
+            write_atomically(staging / name, content)
+        (folder / _RECORD).unlink(missing_ok=True)
+        for name in _OPTIONAL:
+            if name not in contents:
+                (folder / name).unlink(missing_ok=True)
+        for name in contents:
+            (staging / name).replace(folder / name)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        msg = f"{folder}: cannot be written ({error.strerror or error}); choose another output folder"
+        raise OutputError(msg) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _staging_folder(folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    except OSError as error:
+        msg = f"{folder}: cannot be written ({error.strerror or error}); choose another output folder"
+        raise OutputError(msg) from error
+
+
+def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:
+    """Liver and lesions on one grid for viewing; lesions stay where the PET shows them."""
+    image = files.volumes.ct or files.volumes.pet
+    layers: dict[str, MaskLayer | None] = {
+        "liver.nii.gz": files.segmentations.liver,
+        "lesions.nii.gz": files.segmentations.lesions,
+    }
+    result = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, layer in layers.items():
+            if layer is not None:
+                path = Path(folder) / name
+                _write_nifti(resample_labels(layer.labels, image.geometry), path)
+                result[name] = path.read_bytes()
+    return result
+
+
+def _write_nifti(labels: LabelMap, path: Path) -> None:
+    import SimpleITK as sitk  # noqa: N813
+
+    sitk.WriteImage(to_itk(labels), str(path), useCompression=True)

@@ -1,0 +1,362 @@
+"""The whole story: a folder of DICOM in, a record and its files out.
+
+Two pure halves stand between reading and writing: `segment_study` finds the masks, `score_labels` (in ``scoring``)
+measures and answers. The command line, batch scoring and the viewer call the same two; a reader's correction runs
+only the second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from dotaliver.config import ExecutionConfig, ScoringConfig
+from dotaliver.dicom.choice import choose_series
+from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.sources import slice_headers
+from dotaliver.dicom.study import load_chosen
+from dotaliver.errors import ConfigError, StudyError
+from dotaliver.export.outputs import ScoreFiles, write_score
+from dotaliver.export.seg_sources import SegSources
+from dotaliver.frozen import FrozenModel
+from dotaliver.records import MaskLayer, ReaderEdits, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.score import StudyScore
+from dotaliver.scoring import score_labels
+from dotaliver.segmentation.backends import segmenter
+from dotaliver.segmentation.complete import complete
+
+__all__ = [
+    "LocalPaths",
+    "OpenStudy",
+    "Outcome",
+    "StudyInput",
+    "default_folder",
+    "load_edits",
+    "open_study",
+    "rescore",
+    "save",
+    "score_study",
+    "segment_study",
+]
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+
+def _silent(_stage: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class StudyInput:
+    """Where a study lies, and which of its series and which masks the user names."""
+
+    folder: Path
+    pet: str | None = None
+    ct: str | None = None
+    liver: Path | None = None
+    lesions: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OpenStudy:
+    """A study that was read: its images, and the headers that derived DICOM objects need."""
+
+    volumes: StudyVolumes
+    sources: SegSources
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A scored study, with all that its files are made of."""
+
+    score: StudyScore
+    opened: OpenStudy
+    segmentations: Segmentations
+    folder: Path
+
+
+class LocalPaths(FrozenModel):
+    """What ``local.json`` holds: the only place where paths stand, never exported."""
+
+    study: str = Field(description="Folder that the images were read from")
+    pet: str
+    ct: str | None = None
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _silent) -> OpenStudy:
+    """Read a study's images; the errors are those of `dotaliver.dicom`."""
+    progress("reading headers")
+    choice = choose_series(index_folder(study.folder), pet=study.pet, ct=study.ct)
+    volumes = load_chosen(choice, config, progress=progress)
+    identity = volumes.identity
+    ct_headers = None
+    if choice.ct is not None and identity.ct is not None:
+        ct_headers = slice_headers(choice.ct, identity.ct)
+    return OpenStudy(volumes, SegSources(slice_headers(choice.pet, identity.pet), ct_headers))
+
+
+def load_edits(path: Path) -> ReaderEdits:
+    """Read a reader's edits from JSON; `ConfigError` names the file and the field that is wrong."""
+    try:
+        return ReaderEdits.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
+        raise ConfigError(msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+# --- the first half --------------------------------------------------------------------------------------------------
+
+
+def segment_study(
+    volumes: StudyVolumes, config: ScoringConfig, given: Segmentations | None = None, progress: Progress = _silent
+) -> Segmentations:
+    """Outline liver, lesions and reference regions.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images.
+    config : ScoringConfig
+        ``segmenter`` names who outlines the liver.
+    given : Segmentations, optional
+        Masks that stand already (imported or corrected); only what they lack is found.
+    progress : callable, optional
+        Is told each stage.
+    """
+    found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
+    if found.liver is None:
+        progress("finding the liver")
+        own = segmenter(config.segmenter)(volumes, config)
+        found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
+    progress("finding lesions and normal liver")
+    return complete(volumes, found, config)
+
+
+def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
+    """The masks that the user names, as a start for the first half."""
+    liver = lesions = None
+    if study.liver is not None:
+        mask = read_mask(study.liver, volumes, "liver")
+        liver = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.liver.border_uncertainty_imported_mm)
+    if study.lesions is not None:
+        mask = read_mask(study.lesions, volumes, "lesions")
+        lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.lesions.border_uncertainty_imported_mm)
+    return Segmentations(segmenter="imported", liver=liver, lesions=lesions)
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def score_study(
+    study: StudyInput,
+    config: ScoringConfig | None = None,
+    *,
+    edits: ReaderEdits | None = None,
+    execution: ExecutionConfig | None = None,
+    progress: Progress = _silent,
+) -> Outcome:
+    """Score one study; `save` writes its files.
+
+    Parameters
+    ----------
+    study : StudyInput
+        Folder, and what is named beside it.
+    config : ScoringConfig, optional
+        Everything that changes the answer.
+    edits : ReaderEdits, optional
+        What a reader changed or stated.
+    execution : ExecutionConfig, optional
+        What must not change the answer.
+    progress : callable
+        Is told each stage in words.
+
+    Raises
+    ------
+    DotaliverError
+        Where the study cannot be scored.
+    """
+    config = config or ScoringConfig()
+    opened = open_study(study, config, progress)
+    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress)
+    progress("measuring and judging")
+    score = score_labels(
+        opened.volumes, found, edits or ReaderEdits(), config, execution=execution or ExecutionConfig()
+    )
+    return Outcome(score, opened, found, study.folder)
+
+
+def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress = _silent) -> None:
+    """Write a score's files into a folder: record, table, report, masks.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be written; what stood there before stays.
+    """
+    progress("drawing the report")
+    volumes = outcome.opened.volumes
+    identity = volumes.identity
+    local = LocalPaths(
+        study=str(outcome.folder.resolve()),
+        pet=identity.pet.series_instance_uid,
+        ct=None if identity.ct is None else identity.ct.series_instance_uid,
+    )
+    files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", nifti=nifti)
+    _log.info("wrote record %s", outcome.score.record_id[:12])
+
+
+def default_folder(score: StudyScore) -> str:
+    """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID."""
+    return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
+
+
+# --- again -----------------------------------------------------------------------------------------------------------
+
+
+def rescore(
+    folder: Path,
+    *,
+    study: StudyInput | None = None,
+    edits: ReaderEdits | None = None,
+    config: ScoringConfig | None = None,
+    progress: Progress = _silent,
+) -> Outcome:
+    """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a score: its record, masks and ``local.json``.
+    study : StudyInput, optional
+        Where the images lie now, and masks that replace the stored ones; ``local.json`` where it names no folder.
+    edits : ReaderEdits, optional
+        Replaces the record's edits.
+    config : ScoringConfig, optional
+        Replaces the record's settings.
+
+    Raises
+    ------
+    ConfigError, StudyError
+        Where the record cannot be read, or the images are not those that were scored.
+    """
+    parent = _read_record(folder)
+    config = config or parent.config
+    study = _relocated(folder, study, parent)
+    opened = open_study(study, config, progress)
+    _require_same_pixels(parent, opened.volumes)
+    given = _stored(folder, study, parent, opened.volumes, config)
+    found = segment_study(opened.volumes, config, given, progress)
+    progress("measuring and judging")
+    score = score_labels(
+        opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
+    )
+    return Outcome(score, opened, found, study.folder)
+
+
+def _read_record(folder: Path) -> StudyScore:
+    path = folder / "score.json"
+    try:
+        return StudyScore.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{folder}: there is no readable score.json in it; give the folder that 'dotaliver score' wrote"
+        raise StudyError(msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
+        raise ConfigError(msg) from error
+
+
+def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
+    """The study where it lies now, with the series that were scored."""
+    named = study.folder if study is not None else None
+    if named is None or named == folder:
+        try:
+            named = Path(LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8")).study)
+        except (OSError, ValidationError, json.JSONDecodeError) as error:
+            msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
+            raise StudyError(msg) from error
+    ct = parent.study.ct
+    return StudyInput(
+        named,
+        pet=parent.study.pet.series_instance_uid,
+        ct=None if ct is None else ct.series_instance_uid,
+        liver=None if study is None else study.liver,
+        lesions=None if study is None else study.lesions,
+    )
+
+
+def _require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
+    for before, now in ((parent.study.pet, volumes.identity.pet), (parent.study.ct, volumes.identity.ct)):
+        if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
+            msg = (
+                f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
+                "differ; name the folder of the scored images with --study"
+            )
+            raise StudyError(msg)
+
+
+def _stored(
+    folder: Path, study: StudyInput, parent: StudyScore, volumes: StudyVolumes, config: ScoringConfig
+) -> Segmentations:
+    """The masks of the record, each replaced where the user names another."""
+    given = _imported(study, volumes, config)
+    record = parent.segmentation
+    layers = {"liver": given.liver, "lesions": given.lesions}
+    for mask in record.masks:
+        if layers[mask.name] is not None or not mask.labels:
+            continue
+        path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
+        read = read_mask(path, volumes, mask.name)
+        layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+    if layers["lesions"] is None and any(m.name == "lesions" and not m.labels for m in record.masks):
+        layers["lesions"] = _no_lesions(volumes, parent)
+    return Segmentations(
+        segmenter=record.segmenter,
+        liver=layers["liver"],
+        lesions=layers["lesions"],
+        references=_stored_references(parent),
+        mismatch=record.mismatch,
+        reasons=record.reasons,
+        flags=record.flags,
+    )
+
+
+def _no_lesions(volumes: StudyVolumes, parent: StudyScore) -> MaskLayer:
+    import numpy as np
+
+    from dotaliver.volume import LabelMap
+
+    mask = next(m for m in parent.segmentation.masks if m.name == "lesions")
+    grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
+    empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
+    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+
+
+def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:
+    """The spheres of the record; a low mode is found again, since it follows from the masks."""
+    regions = []
+    for reference in parent.references.values():
+        found_by = parent.segmentation.references.get(reference.organ)
+        if found_by is None or found_by.method not in {"sphere", "small_sphere"}:
+            continue
+        regions.append(ReferenceRegion(reference.organ, found_by.method, found_by.centre_lps_mm, found_by.diameter_mm))
+    return tuple(regions)
