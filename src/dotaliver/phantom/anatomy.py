@@ -66,8 +66,8 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
         (vessels["cava"], 0.5),
         (vessels["portal"], 4.0),
         (vessels["aorta"], 6.0),
-        (torso.parts["muscle"], 1.0),
-        (torso.parts["bone"], 3.0),
+        (torso.parts["muscle"], 0.4),
+        (torso.parts["bone"], 1.0),
     ]
     milt = spleen(space, torso, around)
     if around.spleen:
@@ -103,6 +103,7 @@ def _trunk_layers(space: Space, torso: Torso, spec: PhantomSpec) -> list[Layer]:
         (Tissue.FAT, torso.body),
         (Tissue.MUSCLE, np.minimum(parts["muscle"], sheet)),
         (Tissue.LUNG, parts["lung"]),
+        (Tissue.SMALL_VESSEL, _small_vessels(space, torso)),
         (Tissue.HEART_WALL, parts["heart"]),
         (Tissue.HEART_BLOOD, np.maximum(parts["heart"] + 9, 2 - np.abs(space.x - 26 + 0.6 * (space.y + 34)))),
         (Tissue.CARTILAGE, parts["cartilage"]),
@@ -116,6 +117,14 @@ def _trunk_layers(space: Space, torso: Torso, spec: PhantomSpec) -> list[Layer]:
         pool = np.maximum(np.maximum(parts["lung"], 84 - height_mm - space.y), space.x - 20)
         layers.insert(3, (Tissue.FLUID, pool.astype(np.float32)))
     return layers
+
+
+def _small_vessels(space: Space, torso: Torso) -> Field:
+    """Vessels of mesentery and lungs: winding threads where two smooth random fields vanish together."""
+    first, second = space.noise("threads a", 26), space.noise("threads b", 26)
+    width = 0.14 + 0.05 * space.noise("threads width", 60)
+    threads = (np.sqrt(first * first + second * second) - width) * 13
+    return np.maximum(threads, torso.cavity + 3).astype(np.float32)
 
 
 def _gut_layers(space: Space, gut: Mapping[str, Field], hot_loops: int) -> list[Layer]:

@@ -54,8 +54,8 @@ def spleen(space: Space, torso: Torso, neighbours: NeighbourSpec) -> Field:
     body = ellipsoid(space, centre, (36 * size, 52 * size, 58 * size), (22, 0, -28))
     stomach_bed = ellipsoid(space, (62, -4, 38), (40, 44, 62))
     field = smooth_max(body, -stomach_bed, 10) + 2.2 * space.noise("spleen", 24)
-    field = smooth_max(field, torso.cavity + 3, 4)
-    return smooth_max(field, torso.diaphragm + 4, 4)
+    field = smooth_max(field, torso.cavity + 0.8, 3)
+    return smooth_max(field, torso.diaphragm + 2, 3)
 
 
 def hollow_organs(space: Space, torso: Torso) -> dict[str, Field]:
@@ -148,7 +148,7 @@ def _lobes(space: Space, shape: LiverSpec) -> Field:
     field = space.empty()
     if shape.right_scale > 0:
         grow = np.cbrt(shape.right_scale) * (1 + rng.normal(0, 0.03))
-        right = ellipsoid(space, (-72, 2, 12), (84 * grow, 92 * grow, 104 * grow), (0, -8 + rng.normal(0, 4), 0))
+        right = ellipsoid(space, (-72, 2, 12), (78 * grow, 86 * grow, 100 * grow), (0, -8 + rng.normal(0, 4), 0))
         field = np.minimum(field, right)
     reach = 74 * shape.left_length * (1 + rng.normal(0, 0.06))
     left = ellipsoid(
@@ -190,8 +190,8 @@ def liver(space: Space, torso: Torso, shape: LiverSpec, obstacles: list[tuple[Fi
     field = field + shape.surface_noise_mm * space.noise("liver", 35) + 0.8 * space.noise("liver fine", 13)
     if shape.nodularity_mm > 0:
         field += shape.nodularity_mm * space.noise("nodules", 10)
-    field = smooth_max(field, torso.cavity + 2.5, 4)
-    field = smooth_max(field, torso.diaphragm + 3.5, 4)
+    field = smooth_max(field, torso.cavity + 0.6, 3)
+    field = smooth_max(field, torso.diaphragm + 1.8, 3)
     field = smooth_max(field, -_fissure(space), 4)
     for other, gap_mm in obstacles:
         field = smooth_max(field, np.float32(gap_mm) - other, 2.5)

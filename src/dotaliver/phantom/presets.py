@@ -66,9 +66,9 @@ def _scanner(rng: np.random.Generator, matrix: MatrixName) -> ScannerSpec:
 
 def _liver(rng: np.random.Generator) -> LiverSpec:
     return LiverSpec(
-        right_scale=float(rng.uniform(0.85, 1.15)),
-        left_scale=float(rng.uniform(0.85, 1.15)),
-        left_length=float(rng.uniform(0.8, 1.2)),
+        right_scale=float(rng.uniform(0.8, 1.2)),
+        left_scale=float(rng.uniform(0.8, 1.2)),
+        left_length=float(rng.uniform(0.65, 1.3)),
         riedel_mm=float(rng.uniform(0, 40)) if rng.random() < 0.25 else 0.0,
         surface_noise_mm=float(rng.uniform(2.0, 4.0)),
         fat_hu=float(rng.uniform(0, 15)) if rng.random() < 0.3 else 0.0,
@@ -102,11 +102,11 @@ def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
 
 
 def _several(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
-    """Six to forty millimetres, log-uniform, until 6 to 12 % of a usual liver are filled."""
-    wanted_ml = rng.uniform(0.065, 0.12) * _NOMINAL_LIVER_ML
+    """Six to forty millimetres, until 6 to 12 % of a usual liver are filled."""
+    wanted_ml = rng.uniform(0.07, 0.12) * _NOMINAL_LIVER_ML
     lesions, filled_ml = [_avid(rng, float(rng.uniform(6, 8)))], 0.0
     while filled_ml < wanted_ml:
-        diameter = float(np.exp(rng.uniform(np.log(8), np.log(40))))
+        diameter = float(rng.uniform(8, 39))
         lesions.append(_avid(rng, diameter))
         filled_ml += np.pi / 6 * diameter**3 / 1000
     return tuple(lesions)

@@ -45,6 +45,7 @@ class Tissue(IntEnum):
     CARTILAGE = 29
     CORD = 30
     FAT = 31
+    SMALL_VESSEL = 32
 
 
 LIVER_TISSUES = (Tissue.LIVER, Tissue.PORTAL_BRANCH, Tissue.HEPATIC_VEIN)
@@ -67,6 +68,7 @@ _ENHANCED_HU: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AORTA: (42, 290, 158, 115),
     Tissue.VENA_CAVA: (40, 70, 135, 112),
     Tissue.PORTAL_VEIN: (42, 90, 168, 115),
+    Tissue.SMALL_VESSEL: (40, 130, 120, 95),
     Tissue.HEART_WALL: (42, 95, 105, 85),
     Tissue.HEART_BLOOD: (42, 260, 155, 112),
 }
@@ -108,6 +110,7 @@ _SUV_SOURCES: dict[Tissue, str] = {
     Tissue.AORTA: "blood",
     Tissue.VENA_CAVA: "blood",
     Tissue.PORTAL_VEIN: "blood",
+    Tissue.SMALL_VESSEL: "blood",
     Tissue.HEART_WALL: "heart",
     Tissue.HEART_BLOOD: "blood",
     Tissue.LUNG: "lung",
