@@ -160,7 +160,7 @@ def test_any_burden_can_be_asked_for(burden):
 
 FAMILIES = {
     "riedel": {"liver": LiverSpec(riedel_mm=90)},
-    "hemihepatectomy": {"liver": LiverSpec(right_scale=0.0, left_scale=1.4)},
+    "hemihepatectomy": {"liver": LiverSpec(right_scale=0.0, left_scale=1.7)},
     "long left lobe": {"liver": LiverSpec(left_length=1.8)},
     "cirrhotic": {"liver": LiverSpec(nodularity_mm=2.5, right_scale=0.7)},
     "no spleen": {"neighbours": NeighbourSpec(spleen=False, gallbladder=False)},

@@ -46,6 +46,7 @@ class Tissue(IntEnum):
     CORD = 30
     FAT = 31
     SMALL_VESSEL = 32
+    COUCH = 33
 
 
 LIVER_TISSUES = (Tissue.LIVER, Tissue.PORTAL_BRANCH, Tissue.HEPATIC_VEIN)
@@ -88,6 +89,7 @@ _PLAIN_HU: dict[Tissue, float] = {
     Tissue.CARTILAGE: 105,
     Tissue.CORD: 32,
     Tissue.FAT: -103,
+    Tissue.COUCH: -210,
 }
 _ENHANCEMENT_SD = 0.07
 
@@ -148,6 +150,6 @@ def draw_suv(spec: PhantomSpec) -> dict[Tissue, float]:
     rng = stream(spec.seed, "suv")
     drawn = {name: float(rng.uniform(*getattr(spec.uptake, name))) for name in type(spec.uptake).model_fields}
     suv = {tissue: drawn[source] for tissue, source in _SUV_SOURCES.items()}
-    suv[Tissue.AIR] = suv[Tissue.GUT_GAS] = 0.0
+    suv[Tissue.AIR] = suv[Tissue.GUT_GAS] = suv[Tissue.COUCH] = 0.0
     suv[Tissue.LIVER_LESION] = suv[Tissue.LIVER]
     return suv
