@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from dotaliver.geometry import Box, Geometry
-from dotaliver.phantom.organs import hollow_organs, kidneys, liver, small_glands, spleen
+from dotaliver.phantom.organs import hollow_organs, kidneys, left_tongue, liver, small_glands, spleen
 from dotaliver.phantom.shapes import Field, Space, interpolate, make_space, smooth_max
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.tissues import Tissue
@@ -50,7 +50,10 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
     """Make every shape of one patient on a working grid of `step_mm`."""
     patient, around = spec.patient, spec.neighbours
     scale = (patient.width_scale, patient.depth_scale, patient.height_scale)
-    space = make_space(spec.seed, step_mm, scale, patient.irregularity_mm)
+    # Room for skin and fat, whose thickness varies by place, around the cavity's 138 x 93 mm
+    outside = 31 + patient.muscle_mm + 2.0 * patient.subcutaneous_fat_mm
+    half = (142 * scale[0] + outside, 97 * scale[1] + outside)
+    space = make_space(spec.seed, step_mm, scale, (patient.irregularity_mm, half))
     torso = make_torso(space, spec)
     renal = kidneys(space, around)
     glands = small_glands(space)
@@ -66,10 +69,13 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
         (vessels["cava"], 0.5),
         (vessels["portal"], 4.0),
         (vessels["aorta"], 6.0),
-        (torso.parts["muscle"], 1.0),
-        (torso.parts["bone"], 3.0),
+        (torso.parts["muscle"], 0.4),
+        (torso.parts["bone"], 1.0),
     ]
     milt = spleen(space, torso, around)
+    tongue = left_tongue(space, spec.liver)
+    milt, gut["stomach"] = (smooth_max(field, np.float32(1.5) - tongue, 4) for field in (milt, gut["stomach"]))
+    gut["colon"] = smooth_max(gut["colon"], np.float32(2) - tongue, 4)
     if around.spleen:
         obstacles.append((milt, 1.5))
     if around.gallbladder:
@@ -85,7 +91,6 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
     if not around.gallbladder:
         layers = [layer for layer in layers if layer[0] is not Tissue.GALLBLADDER]
     if around.ascites_mm > 0:
-        layers.insert(0, (Tissue.FAT, torso.body))
         layers.append((Tissue.FLUID, _ascites(torso, hepar, milt, layers)))
     veins = liver_veins(space, hepar)
     layers += [
@@ -100,9 +105,11 @@ def _trunk_layers(space: Space, torso: Torso, spec: PhantomSpec) -> list[Layer]:
     parts = torso.parts
     sheet = np.maximum(np.abs(torso.diaphragm) - 1.5, torso.cavity)
     layers = [
+        (Tissue.COUCH, parts["couch"]),
         (Tissue.FAT, torso.body),
         (Tissue.MUSCLE, np.minimum(parts["muscle"], sheet)),
         (Tissue.LUNG, parts["lung"]),
+        (Tissue.SMALL_VESSEL, _small_vessels(space, torso)),
         (Tissue.HEART_WALL, parts["heart"]),
         (Tissue.HEART_BLOOD, np.maximum(parts["heart"] + 9, 2 - np.abs(space.x - 26 + 0.6 * (space.y + 34)))),
         (Tissue.CARTILAGE, parts["cartilage"]),
@@ -114,8 +121,16 @@ def _trunk_layers(space: Space, torso: Torso, spec: PhantomSpec) -> list[Layer]:
     height_mm = spec.neighbours.effusion_mm
     if height_mm > 0:
         pool = np.maximum(np.maximum(parts["lung"], 84 - height_mm - space.y), space.x - 20)
-        layers.insert(3, (Tissue.FLUID, pool.astype(np.float32)))
+        layers.insert(4, (Tissue.FLUID, pool.astype(np.float32)))
     return layers
+
+
+def _small_vessels(space: Space, torso: Torso) -> Field:
+    """Vessels of mesentery and lungs: winding threads where two smooth random fields vanish together."""
+    first, second = space.noise("threads a", 26), space.noise("threads b", 26)
+    width = 0.14 + 0.05 * space.noise("threads width", 60)
+    threads = (np.sqrt(first * first + second * second) - width) * 13
+    return np.asarray(np.maximum(threads, torso.cavity + 3), dtype=np.float32)
 
 
 def _gut_layers(space: Space, gut: Mapping[str, Field], hot_loops: int) -> list[Layer]:
@@ -168,7 +183,7 @@ def _ascites(torso: Torso, hepar: Field, milt: Field, layers: list[Layer]) -> Fi
     near = np.minimum(np.minimum(hepar, milt) - 25, -torso.cavity - 22)
     pool = smooth_max(smooth_max(near, torso.cavity + 1.5, 3), torso.diaphragm + 3, 3)
     for tissue, field in layers:
-        if tissue not in {Tissue.FAT, Tissue.LUNG, Tissue.FLUID}:
+        if tissue not in {Tissue.COUCH, Tissue.FAT, Tissue.LUNG, Tissue.FLUID}:
             pool = np.maximum(pool, -field)
     return pool
 

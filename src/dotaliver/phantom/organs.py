@@ -20,7 +20,7 @@ _LOOP_STARTS = (
     (70, -30, -180),
 )
 
-__all__ = ["hollow_organs", "kidneys", "liver", "small_glands", "spleen"]
+__all__ = ["hollow_organs", "kidneys", "left_tongue", "liver", "small_glands", "spleen"]
 
 
 def kidneys(space: Space, neighbours: NeighbourSpec) -> dict[str, Field]:
@@ -50,12 +50,12 @@ def spleen(space: Space, torso: Torso, neighbours: NeighbourSpec) -> Field:
     """The spleen under the left dome, behind; its inner side hollowed by stomach and kidney."""
     rng = stream(space.seed, "spleen")
     size = neighbours.spleen_scale * (1 + rng.normal(0, 0.06))
-    centre = (100.0, 34 + rng.normal(0, 4), 26 + rng.normal(0, 6))
+    centre = (102.0, 34 + rng.normal(0, 4), 30 + rng.normal(0, 6))
     body = ellipsoid(space, centre, (36 * size, 52 * size, 58 * size), (22, 0, -28))
     stomach_bed = ellipsoid(space, (62, -4, 38), (40, 44, 62))
     field = smooth_max(body, -stomach_bed, 10) + 2.2 * space.noise("spleen", 24)
-    field = smooth_max(field, torso.cavity + 3, 4)
-    return smooth_max(field, torso.diaphragm + 4, 4)
+    field = smooth_max(field, torso.cavity + 0.8, 3)
+    return smooth_max(field, torso.diaphragm + 2, 3)
 
 
 def hollow_organs(space: Space, torso: Torso) -> dict[str, Field]:
@@ -148,22 +148,33 @@ def _lobes(space: Space, shape: LiverSpec) -> Field:
     field = space.empty()
     if shape.right_scale > 0:
         grow = np.cbrt(shape.right_scale) * (1 + rng.normal(0, 0.03))
-        right = ellipsoid(space, (-72, 2, 12), (84 * grow, 92 * grow, 104 * grow), (0, -8 + rng.normal(0, 4), 0))
+        right = ellipsoid(space, (-74, 0, 15), (76 * grow, 82 * grow, 92 * grow), (0, -8 + rng.normal(0, 4), 0))
         field = np.minimum(field, right)
+    missing = max(1 - shape.right_scale, 0.0)  # what is left grows into the gap on the right
     reach = 74 * shape.left_length * (1 + rng.normal(0, 0.06))
     left = ellipsoid(
         space,
-        (-36 + reach * 0.72, -42, 44 + rng.normal(0, 4)),
+        (-36 + reach * 0.72 - 42 * missing, -42 + 12 * missing, 44 + rng.normal(0, 4)),
         (reach, 42 * shape.left_scale, 40 * shape.left_scale),
         (14 + rng.normal(0, 5), -10 + rng.normal(0, 6), 12 + rng.normal(0, 5)),
     )
     field = smooth_min(field, left, 22)
     field = smooth_min(field, ellipsoid(space, (-14, 4, 36), (18, 17, 28)), 9)
+    field = smooth_min(field, left_tongue(space, shape), 16)
     if shape.riedel_mm > 0:
         course = np.array([[-112, 4, -40], [-116, 0, -85], [-114, -4, -85 - shape.riedel_mm]])
         tongue = tube(space, course, [34, 27, 14])
         field = smooth_min(field, tongue, 20)
     return field
+
+
+def left_tongue(space: Space, shape: LiverSpec) -> Field:
+    """The part of a long left lobe that lies over stomach and spleen, which give way to it; nowhere otherwise."""
+    if shape.left_length <= 1.4:
+        return space.empty()
+    end = 70 + 40 * (shape.left_length - 1.0)
+    course = np.array([[10, -52, 50], [0.6 * end, -52, 56], [end, -26, 54], [end + 12, 6, 46]])
+    return tube(space, course, np.array([26, 24, 20, 11]) * np.cbrt(shape.left_scale))
 
 
 def _fissure(space: Space) -> Field:
@@ -183,15 +194,16 @@ def liver(space: Space, torso: Torso, shape: LiverSpec, obstacles: list[tuple[Fi
         Neighbours, each with the gap in mm that the liver keeps from it.
     """
     field = _lobes(space, shape)
-    bowels = ellipsoid(space, (34, 6, -70), (98, 62, 100), (0, -14, 0))
+    pressed = 1 - 0.25 * max(1 - shape.right_scale, 0.0)
+    bowels = ellipsoid(space, (32, 8, -66), (100 * pressed, 66 * pressed, 100 * pressed), (0, -14, 0))
     renal_bed = ellipsoid(space, (-50, 56, -62), (40, 40, 66))
     field = smooth_max(field, -bowels, 22)
     field = smooth_max(field, -renal_bed, 14)
     field = field + shape.surface_noise_mm * space.noise("liver", 35) + 0.8 * space.noise("liver fine", 13)
     if shape.nodularity_mm > 0:
         field += shape.nodularity_mm * space.noise("nodules", 10)
-    field = smooth_max(field, torso.cavity + 2.5, 4)
-    field = smooth_max(field, torso.diaphragm + 3.5, 4)
+    field = smooth_max(field, torso.cavity + 0.6, 3)
+    field = smooth_max(field, torso.diaphragm + 1.8, 3)
     field = smooth_max(field, -_fissure(space), 4)
     for other, gap_mm in obstacles:
         field = smooth_max(field, np.float32(gap_mm) - other, 2.5)

@@ -58,7 +58,7 @@ def _scanner(rng: np.random.Generator, matrix: MatrixName) -> ScannerSpec:
         grids = {"ct_matrix": 128, "ct_pixel_mm": 3.5, "ct_slice_mm": 5.0, "ct_resolution_mm": 1.5}
         grids |= {"pet_matrix": 72, "pet_pixel_mm": 6.0, "pet_slice_mm": 5.0}
         return ScannerSpec.model_validate(common | grids)
-    pixel = float(np.round(rng.uniform(0.82, 0.977), 3))
+    pixel = float(np.round(rng.uniform(0.86, 0.977), 3))
     return ScannerSpec.model_validate(
         common | {"ct_pixel_mm": pixel, "ct_slice_mm": float(rng.choice([3.0, 4.0, 5.0]))}
     )
@@ -66,9 +66,9 @@ def _scanner(rng: np.random.Generator, matrix: MatrixName) -> ScannerSpec:
 
 def _liver(rng: np.random.Generator) -> LiverSpec:
     return LiverSpec(
-        right_scale=float(rng.uniform(0.85, 1.15)),
-        left_scale=float(rng.uniform(0.85, 1.15)),
-        left_length=float(rng.uniform(0.8, 1.2)),
+        right_scale=float(rng.uniform(0.8, 1.2)),
+        left_scale=float(rng.uniform(0.8, 1.2)),
+        left_length=float(rng.uniform(0.65, 1.3)),
         riedel_mm=float(rng.uniform(0, 40)) if rng.random() < 0.25 else 0.0,
         surface_noise_mm=float(rng.uniform(2.0, 4.0)),
         fat_hu=float(rng.uniform(0, 15)) if rng.random() < 0.3 else 0.0,
@@ -93,7 +93,7 @@ def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
     return LesionSpec(
         diameter_mm=diameter_mm,
         contrast=float(np.exp(rng.uniform(np.log(1.6), np.log(7.5)))),
-        hu_difference=float(rng.uniform(-32, 10)),
+        hu_difference=float(rng.uniform(-45, 8)),
         place=place,
         elongation=float(rng.uniform(1.0, 1.45)),
         roughness=float(rng.uniform(0.05, 0.14)),
@@ -102,11 +102,11 @@ def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
 
 
 def _several(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
-    """Six to forty millimetres, log-uniform, until 6 to 12 % of a usual liver are filled."""
-    wanted_ml = rng.uniform(0.065, 0.12) * _NOMINAL_LIVER_ML
+    """Six to forty millimetres, until 6 to 12 % of a usual liver are filled."""
+    wanted_ml = rng.uniform(0.07, 0.12) * _NOMINAL_LIVER_ML
     lesions, filled_ml = [_avid(rng, float(rng.uniform(6, 8)))], 0.0
     while filled_ml < wanted_ml:
-        diameter = float(np.exp(rng.uniform(np.log(8), np.log(40))))
+        diameter = float(rng.uniform(8, 39))
         lesions.append(_avid(rng, diameter))
         filled_ml += np.pi / 6 * diameter**3 / 1000
     return tuple(lesions)
@@ -124,7 +124,9 @@ def _massive(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
     """Confluent disease in an enlarged liver; one part of it is spared."""
     sizes = np.exp(rng.uniform(np.log(22), np.log(62), int(rng.integers(45, 75))))
     lesions = [_avid(rng, float(size)).model_copy(update={"place": "anywhere"}) for size in sizes]
-    larger = spec.liver.model_copy(update={"right_scale": 1.25, "left_scale": 1.2})
+    larger = spec.liver.model_copy(
+        update={"right_scale": 1.5, "left_scale": 1.25, "riedel_mm": float(rng.uniform(10, 50))}
+    )
     burden = float(rng.uniform(0.83, 0.92))
     return spec.model_copy(
         update={"lesions": tuple(lesions), "liver": larger, "burden": burden, "spared_share": (1 - burden) * 0.6}

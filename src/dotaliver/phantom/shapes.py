@@ -35,7 +35,7 @@ __all__ = [
 Field = npt.NDArray[np.float32]
 Path = npt.NDArray[np.float64] | Sequence[Sequence[float]] | Sequence[npt.NDArray[np.float64]]
 
-FAR_MM = 80.0
+FAR_MM = 200.0
 _BEND_SCALE_MM = 90.0
 _BEND_REACH_MM = 24.0
 
@@ -135,9 +135,18 @@ def _smooth_noise(space: Space, rng: np.random.Generator, scale_mm: float | Vect
     return interpolate(lattice, positions)
 
 
-def make_space(seed: int, step_mm: float, scale: Vector, bend_mm: float) -> Space:
-    """The working grid of one patient: x -205..205, y -160..160, z -235..195 mm, bent by a smooth displacement."""
-    low, high = np.array([-205.0, -160.0, -235.0]), np.array([205.0, 160.0, 195.0])
+def make_space(seed: int, step_mm: float, scale: Vector, bend: tuple[float, tuple[float, float]]) -> Space:
+    """The working grid of one patient, bent by a smooth displacement.
+
+    Parameters
+    ----------
+    seed, step_mm, scale
+        Source of the displacement, distance of the grid's points, and the patient's size over the atlas's.
+    bend : tuple
+        SD of the displacement in mm, and half the grid's extent along x and y; along z it reaches -235 to 195 mm.
+    """
+    bend_mm, (half_x, half_y) = bend
+    low, high = np.array([-half_x, -half_y, -235.0]), np.array([half_x, half_y, 195.0])
     nx, ny, nz = (int(n) for n in np.ceil((high - low) / step_mm) + 1)
     flat = np.zeros((nz, ny, nx), dtype=np.float32)
     start: Vector = (float(low[0]), float(low[1]), float(low[2]))

@@ -73,9 +73,11 @@ def _grids(spec: PhantomSpec) -> tuple[Geometry, slice, Geometry]:
     s = spec.scanner
     uid = phantom_uid(spec, "frame of reference")
     ct_count = max(round((s.ct_top_mm - s.ct_bottom_mm) / s.ct_slice_mm), 1)
-    below = max(int(np.ceil((s.ct_bottom_mm - min(s.pet_bottom_mm - 20, -170)) / s.ct_slice_mm)), 0)
+    tall = spec.patient.height_scale
+    lowest = -(125 + spec.liver.riedel_mm) * tall
+    below = max(int(np.ceil((s.ct_bottom_mm - min(s.pet_bottom_mm - 20, lowest)) / s.ct_slice_mm)), 0)
     reached = s.ct_bottom_mm + ct_count * s.ct_slice_mm
-    above = max(int(np.ceil((max(s.pet_top_mm + 20, 125) - reached) / s.ct_slice_mm)), 0)
+    above = max(int(np.ceil((max(s.pet_top_mm + 20, 125 * tall) - reached) / s.ct_slice_mm)), 0)
     field = (s.ct_bottom_mm - below * s.ct_slice_mm, reached + above * s.ct_slice_mm)
     painted = _axial(s.ct_matrix, s.ct_pixel_mm, s.ct_slice_mm, field, uid)
     pet = _axial(s.pet_matrix, s.pet_pixel_mm, s.pet_slice_mm, (s.pet_bottom_mm, s.pet_top_mm), uid)

@@ -45,6 +45,8 @@ class Tissue(IntEnum):
     CARTILAGE = 29
     CORD = 30
     FAT = 31
+    SMALL_VESSEL = 32
+    COUCH = 33
 
 
 LIVER_TISSUES = (Tissue.LIVER, Tissue.PORTAL_BRANCH, Tissue.HEPATIC_VEIN)
@@ -67,6 +69,7 @@ _ENHANCED_HU: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AORTA: (42, 290, 158, 115),
     Tissue.VENA_CAVA: (40, 70, 135, 112),
     Tissue.PORTAL_VEIN: (42, 90, 168, 115),
+    Tissue.SMALL_VESSEL: (40, 130, 120, 95),
     Tissue.HEART_WALL: (42, 95, 105, 85),
     Tissue.HEART_BLOOD: (42, 260, 155, 112),
 }
@@ -86,6 +89,7 @@ _PLAIN_HU: dict[Tissue, float] = {
     Tissue.CARTILAGE: 105,
     Tissue.CORD: 32,
     Tissue.FAT: -103,
+    Tissue.COUCH: -210,
 }
 _ENHANCEMENT_SD = 0.07
 
@@ -108,6 +112,7 @@ _SUV_SOURCES: dict[Tissue, str] = {
     Tissue.AORTA: "blood",
     Tissue.VENA_CAVA: "blood",
     Tissue.PORTAL_VEIN: "blood",
+    Tissue.SMALL_VESSEL: "blood",
     Tissue.HEART_WALL: "heart",
     Tissue.HEART_BLOOD: "blood",
     Tissue.LUNG: "lung",
@@ -145,6 +150,6 @@ def draw_suv(spec: PhantomSpec) -> dict[Tissue, float]:
     rng = stream(spec.seed, "suv")
     drawn = {name: float(rng.uniform(*getattr(spec.uptake, name))) for name in type(spec.uptake).model_fields}
     suv = {tissue: drawn[source] for tissue, source in _SUV_SOURCES.items()}
-    suv[Tissue.AIR] = suv[Tissue.GUT_GAS] = 0.0
+    suv[Tissue.AIR] = suv[Tissue.GUT_GAS] = suv[Tissue.COUCH] = 0.0
     suv[Tissue.LIVER_LESION] = suv[Tissue.LIVER]
     return suv

@@ -31,7 +31,9 @@ def _cavity(space: Space) -> Field:
     half_width = 138 - narrow
     half_depth = 93 - 0.6 * narrow
     u, v = np.abs(space.x) / half_width, np.abs(space.y + 4) / half_depth
-    oval = np.asarray(((u**2.5 + v**2.5) ** 0.4 - 1) * 92, dtype=np.float32)
+    norm = np.maximum((u**2.5 + v**2.5) ** 0.4, 1e-3)
+    # Distance along the ray from the middle: keeps its millimetres far outside, where thick fat ends
+    oval = np.asarray(np.hypot(space.x, space.y + 4) * (1 - 1 / norm), dtype=np.float32)
     back = ellipsoid(space, (0, 104, 0), (66, 54, 400))
     field = smooth_max(oval, -back, 14)
     return np.asarray(field + 2.0 * space.noise("cavity", 45), dtype=np.float32)
@@ -40,14 +42,15 @@ def _cavity(space: Space) -> Field:
 def _diaphragm(space: Space) -> Field:
     """Height above the diaphragm: two domes, steep towards the ribs, lowest behind."""
     rng = stream(space.seed, "diaphragm")
-    right_peak, left_peak = 92 + rng.normal(0, 4), 80 + rng.normal(0, 5)
+    right_peak, left_peak = 92 + rng.normal(0, 4), 75 + rng.normal(0, 5)
     right = ((space.x + 66) / 76) ** 2 + ((space.y + 12) / 86) ** 2
     left = ((space.x - 68) / 74) ** 2 + ((space.y + 8) / 86) ** 2
     dome_right = right_peak - 62 * right ** np.float32(1.2)
     dome_left = left_peak - 62 * left ** np.float32(1.2)
     height = -smooth_min(-dome_right.astype(np.float32), -dome_left.astype(np.float32), 24)
     height = np.maximum(height, -30 - 0.25 * space.y)
-    return (space.z - height - 2.5 * space.noise("diaphragm", (40, 40, 300))).astype(np.float32)
+    field = space.z - height - 2.5 * space.noise("diaphragm", (40, 40, 300))
+    return np.asarray(field, dtype=np.float32)
 
 
 def _lungs(space: Space, cavity: Field, diaphragm: Field, heart: Field) -> Field:
@@ -122,12 +125,13 @@ def make_torso(space: Space, spec: PhantomSpec) -> Torso:
     rng = stream(space.seed, "heart")
     peak = 96 + rng.normal(0, 3)
     heart = ellipsoid(space, (24 + rng.normal(0, 4), -34, peak + 24), (62, 50, 42), (12, 18, -28))
-    heart = smooth_max(heart + 2.5 * space.noise("heart", 30), 4 - diaphragm, 6)
+    heart = smooth_max(heart + 2.5 * space.noise("heart", 30), 2.5 - diaphragm, 5)
     heart = smooth_max(heart, cavity + 4, 5)
     patient = spec.patient
     # The patient's scale bends the anatomy; skin and muscle keep their own thickness
     girth = (
-        patient.subcutaneous_fat_mm * (1 + 0.25 * np.tanh((space.y - 10) / 50) + 0.18 * space.noise("fat", 70))
+        patient.subcutaneous_fat_mm
+        * (1 + 0.25 * np.tanh((space.y - 10) / 50) + 0.18 * np.clip(space.noise("fat", 70), -2, 2))
         + np.clip(-space.z / 170, 0, 1) * 0.35 * patient.subcutaneous_fat_mm
     )
     muscle = patient.muscle_mm * (1 + 0.15 * space.noise("wall", 50))
@@ -146,8 +150,19 @@ def make_torso(space: Space, spec: PhantomSpec) -> Torso:
         "disc": spine["disc"],
         "cord": spine["cord"],
         "cartilage": cartilage,
+        "couch": _couch(space, body),
     }
     return Torso(body, wall, cavity, diaphragm, parts)
+
+
+def _couch(space: Space, body: Field) -> Field:
+    """The scanner's couch under the back: a trough of light foam."""
+    rows = np.flatnonzero((body < 0).any(axis=(0, 2)))
+    top_mm = space.axis_mm(1)[rows[-1]] if rows.size else 120.0
+    x, y = space.axis_mm(2)[None, None, :], space.axis_mm(1)[None, :, None]
+    depth = y - (top_mm + 10 - 22 * (x / 200) ** 2)
+    plate = np.maximum(np.abs(depth) - 7, np.abs(x) - 190)
+    return np.asarray(np.broadcast_to(plate, space.shape), dtype=np.float32)
 
 
 def _pelvis(space: Space) -> Field:
