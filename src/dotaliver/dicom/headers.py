@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class SliceHeader:
 
     path: Path
     name: str
-    dataset: Any
+    # Never shown: a header holds the patient's name
+    dataset: Any = field(repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -64,7 +65,7 @@ class SeriesHeaders:
 
     uid: str
     modality: str
-    slices: tuple[SliceHeader, ...]
+    slices: tuple[SliceHeader, ...] = field(repr=False)
 
     @property
     def first(self) -> Any:
