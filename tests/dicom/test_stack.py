@@ -42,11 +42,8 @@ def test_grid_agrees_with_simpleitk_and_highdicom(tmp_path, cosines):
     for index in ((0, 0, 0), (5, 0, 0), (0, 4, 0), (2, 3, 1)):
         point = grid.index_to_lps(index)
         # highdicom may count slices from the other end: what counts is that a voxel centre of ours is one of its
-        index = theirs.map_reference_to_indices(point[None])[0]
-        np.testing.assert_allclose(index, np.round(index), atol=1e-4)
-        np.testing.assert_allclose(
-            theirs.map_indices_to_reference(np.round(index).astype(int)[None])[0], point, atol=1e-4
-        )
+        theirs_at = theirs.map_reference_to_indices(point[None])[0]
+        np.testing.assert_allclose(theirs_at, np.round(theirs_at), atol=1e-4)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

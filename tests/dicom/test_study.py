@@ -295,3 +295,12 @@ def test_values_that_break_their_vr_do_not_leak_warnings(tmp_path):
     data = path.read_bytes().replace(b"Maker ", b"Ma\xe9er ")
     path.write_bytes(data)
     assert load_study(tmp_path, CONFIG).pet.array.shape == (6, 5, 4)
+
+
+def test_series_whose_uid_was_blanked_are_told_apart_by_number(tmp_path):
+    blank = {"SeriesInstanceUID": ""}
+    write_study(tmp_path, pet={"elements": blank}, ct={"elements": blank})
+    write_series(tmp_path / "other", number=8, stored=ramp((5, 5, 4)), elements=blank)
+    study = load_study(tmp_path, CONFIG)
+    assert (study.identity.pet.series_number, study.identity.ct.series_number) == (3, 2)
+    assert load_study(tmp_path, CONFIG, pet="8").identity.pet.series_number == 8

@@ -90,7 +90,8 @@ class SeriesHeaders:
     @property
     def sop_class_uid(self) -> str | None:
         """SOP Class UID (0008,0016)."""
-        return text(self.first, "SOPClassUID")
+        meta = getattr(self.first, "file_meta", None)
+        return text(self.first, "SOPClassUID") or (None if meta is None else text(meta, "MediaStorageSOPClassUID"))
 
     @property
     def frame_of_reference_uid(self) -> str | None:
@@ -144,7 +145,7 @@ def _read_header(path: Path, name: str) -> Any | None:
     try:
         with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
-            found = text(header, "SeriesInstanceUID")
+            found = "SeriesInstanceUID" in header
     except (
         InvalidDicomError,
         OSError,
@@ -193,8 +194,9 @@ def index_folder(folder: Path) -> StudyIndex:
         if header is None:
             others.append(name)
             continue
-        uid = text(header, "SeriesInstanceUID") or ""
         modality = text(header, "Modality") or "unknown"
+        # De-identifiers are known to blank the UID: such files are told apart by Series Number
+        uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
         groups.setdefault((uid, modality), []).append(SliceHeader(path, name, header))
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
