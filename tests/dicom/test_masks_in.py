@@ -248,6 +248,15 @@ def test_liver_by_code_and_as_the_only_segment(tmp_path, study):
         read_mask(two, study, "liver")
 
 
+def test_organs_are_no_lesions(tmp_path, study):
+    labels = two_lesions(study.pet.array.shape)
+    organ = segment(2, "Spleen", kind=codes.SCT.Spleen)
+    organ.SegmentedPropertyCategoryCodeSequence[0].CodeValue = "123037004"
+    planes = stacked(labels, (2, 5))
+    path = write_seg(tmp_path / "seg.dcm", tmp_path / "study" / "pet", planes, [segment(1, "met"), organ])
+    np.testing.assert_array_equal(read_mask(path, study, "lesions").labels.array, labels == 2)
+
+
 def changed(path, **elements):
     ds = pydicom.dcmread(path)
     for keyword, value in elements.items():

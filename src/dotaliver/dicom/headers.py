@@ -12,7 +12,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import joined, quiet, text, texts, whole
-from dotaliver.errors import FileFormatError, StudyError
+from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
 
@@ -74,8 +74,17 @@ class SeriesHeaders:
 
     @property
     def number(self) -> int | None:
-        """Series Number (0020,0011)."""
-        return whole(self.first, "SeriesNumber")
+        """Series Number (0020,0011); None where it is absent or no number."""
+        try:
+            return whole(self.first, "SeriesNumber")
+        except AcquisitionError:
+            return None
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What series are sorted by: number, those without one last, then UID."""
+        number = self.number
+        return (float("inf") if number is None else float(number), self.uid)
 
     @property
     def description(self) -> str | None:
@@ -203,10 +212,5 @@ def index_folder(folder: Path) -> StudyIndex:
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
     series = [SeriesHeaders(uid, modality, tuple(parts)) for (uid, modality), parts in groups.items()]
-    series.sort(key=lambda s: (_sortable(s), s.uid))
+    series.sort(key=lambda s: s.order)
     return StudyIndex(folder, tuple(series), tuple(others))
-
-
-def _sortable(series: SeriesHeaders) -> float:
-    number = series.number
-    return float("inf") if number is None else float(number)
