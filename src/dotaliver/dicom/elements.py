@@ -23,6 +23,7 @@ __all__ = [
     "element_name",
     "first_item",
     "joined",
+    "naming",
     "number",
     "numbers",
     "parse_date",
@@ -45,6 +46,18 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def naming(series: str) -> Iterator[None]:
+    """Let an error about an element also name the series that it stands in."""
+    try:
+        yield
+    except AcquisitionError as error:
+        if series in str(error):
+            raise
+        msg = f"{series}: {error}"
+        raise AcquisitionError(msg) from error
 
 
 def element_name(element: str | int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import joined, quiet, text, texts, whole
-from dotaliver.errors import FileFormatError, StudyError
+from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
 
@@ -49,7 +49,8 @@ class SliceHeader:
 
     path: Path
     name: str
-    dataset: Any
+    # Never shown: a header holds the patient's name
+    dataset: Any = field(repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -64,7 +65,7 @@ class SeriesHeaders:
 
     uid: str
     modality: str
-    slices: tuple[SliceHeader, ...]
+    slices: tuple[SliceHeader, ...] = field(repr=False)
 
     @property
     def first(self) -> Any:
@@ -73,8 +74,17 @@ class SeriesHeaders:
 
     @property
     def number(self) -> int | None:
-        """Series Number (0020,0011)."""
-        return whole(self.first, "SeriesNumber")
+        """Series Number (0020,0011); None where it is absent or no number."""
+        try:
+            return whole(self.first, "SeriesNumber")
+        except AcquisitionError:
+            return None
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What series are sorted by: number, those without one last, then UID."""
+        number = self.number
+        return (float("inf") if number is None else float(number), self.uid)
 
     @property
     def description(self) -> str | None:
@@ -89,7 +99,8 @@ class SeriesHeaders:
     @property
     def sop_class_uid(self) -> str | None:
         """SOP Class UID (0008,0016)."""
-        return text(self.first, "SOPClassUID")
+        meta = getattr(self.first, "file_meta", None)
+        return text(self.first, "SOPClassUID") or (None if meta is None else text(meta, "MediaStorageSOPClassUID"))
 
     @property
     def frame_of_reference_uid(self) -> str | None:
@@ -143,7 +154,7 @@ def _read_header(path: Path, name: str) -> Any | None:
     try:
         with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
-            found = text(header, "SeriesInstanceUID")
+            found = "SeriesInstanceUID" in header
     except (
         InvalidDicomError,
         OSError,
@@ -192,18 +203,14 @@ def index_folder(folder: Path) -> StudyIndex:
         if header is None:
             others.append(name)
             continue
-        uid = text(header, "SeriesInstanceUID") or ""
         modality = text(header, "Modality") or "unknown"
+        # De-identifiers are known to blank the UID: such files are told apart by Series Number
+        uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
         groups.setdefault((uid, modality), []).append(SliceHeader(path, name, header))
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
     series = [SeriesHeaders(uid, modality, tuple(parts)) for (uid, modality), parts in groups.items()]
-    series.sort(key=lambda s: (_sortable(s), s.uid))
+    series.sort(key=lambda s: s.order)
     return StudyIndex(folder, tuple(series), tuple(others))
-
-
-def _sortable(series: SeriesHeaders) -> float:
-    number = series.number
-    return float("inf") if number is None else float(number)

@@ -97,10 +97,11 @@ def _fill(planes: Planes, grid: Geometry) -> npt.NDArray[np.bool_]:
     reach = max(float(np.median(np.diff(levels))) if len(levels) > 1 else 1.0, 1.0) / 2
     for k in range(grid.shape[0]):
         gaps = levels - k
-        nearest = int(np.abs(gaps).argmin())
         # Half open, so that a plane midway between two slices fills one of them
-        if -reach + 1e-6 < gaps[nearest] <= reach + 1e-6:
-            mask[k] = fill_polygons(planes[float(levels[nearest])], (grid.shape[1], grid.shape[2]))
+        near = np.flatnonzero((gaps > -reach + 1e-6) & (gaps <= reach + 1e-6))
+        if near.size:
+            nearest = levels[near[int(np.abs(gaps[near]).argmin())]]
+            mask[k] = fill_polygons(planes[float(nearest)], (grid.shape[1], grid.shape[2]))
     return mask
 
 

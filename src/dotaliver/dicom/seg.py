@@ -32,6 +32,8 @@ __all__ = ["read_seg"]
 
 # Liver in SNOMED CT, the older SRT, and FMA.
 _LIVER_CODES = {"10200004", "T-62000", "7197"}
+# Categories of segments that are anatomy, and so no lesions: Anatomical Structure, in SNOMED CT and SRT.
+_ANATOMY = {"123037004", "T-D000A"}
 _OWN_LESION = re.compile(r"dotaliver:lesion:(\d+)")
 _OWN_OTHER = re.compile(r"dotaliver:(?!lesion:)")
 _LESION_NAME = re.compile(r"lesion[\s_-]*(\d+)", re.IGNORECASE)
@@ -111,9 +113,15 @@ def _segments(dataset: Any) -> tuple[dict[int, str], set[int], set[int], dict[in
             others.add(number)
         elif own == "dotaliver:liver" or is_liver_name(names[number]) or (coded_liver and not own):
             livers.add(number)
-        elif _OWN_OTHER.match(own):
+        elif _OWN_OTHER.match(own) or (_is_anatomy(segment) and not own):
             others.add(number)
     return names, livers, others, tracking
+
+
+def _is_anatomy(segment: Any) -> bool:
+    """Whether a segment is coded as an organ or another normal structure."""
+    category = first_item(segment, "SegmentedPropertyCategoryCodeSequence")
+    return category is not None and text(category, "CodeValue") in _ANATOMY
 
 
 def _lesion_labels(picked: list[int], names: dict[int, str], tracking: dict[int, str]) -> dict[int, int]:

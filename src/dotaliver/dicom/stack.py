@@ -13,7 +13,7 @@ import numpy as np
 
 from dotaliver.dicom.elements import element_name, numbers, text, texts, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
-from dotaliver.errors import AcquisitionError, GeometryError, SeriesError
+from dotaliver.errors import AcquisitionError, FileFormatError, GeometryError, SeriesError
 from dotaliver.geometry import FloatArray, Geometry, Vector
 
 __all__ = ["Stack", "stack_of"]
@@ -180,6 +180,10 @@ def _refuse_incomplete(series: SeriesHeaders) -> None:
 
 def _refuse_other_forms(series: SeriesHeaders) -> None:
     for part in series.slices:
+        if text(part.dataset, "Rows") is None:
+            # The pixels' own elements come last: without them the header ends early
+            msg = f"{part.name}: the file is cut short or holds no image; copy it again or take it out of the folder"
+            raise FileFormatError(msg)
         frames = text(part.dataset, "NumberOfFrames")
         if frames not in {None, "1"}:
             msg = (
@@ -202,6 +206,8 @@ def stack_of(series: SeriesHeaders) -> Stack:
     ------
     SeriesError
         Where the slices form no single, complete, evenly spaced volume; the text names files and positions.
+    FileFormatError
+        Where a file's header ends before its image.
     """
     _refuse_other_forms(series)
     if len(series.slices) < _FEWEST:

@@ -11,7 +11,7 @@ import numpy as np
 from dotaliver.config import ScoringConfig
 from dotaliver.dicom.acquisition import grid_flags, read_acquisition, suv_inputs
 from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
-from dotaliver.dicom.elements import joined, number, parse_date, text
+from dotaliver.dicom.elements import joined, naming, number, parse_date, text
 from dotaliver.dicom.headers import StudyIndex, index_folder
 from dotaliver.dicom.series import ct_volume, read_stored, rescale_of, scaled
 from dotaliver.dicom.stack import Stack, stack_of
@@ -45,7 +45,8 @@ def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Fl
     SuvError
         Where it cannot; the text names the series, the element and what would mend it.
     """
-    inputs, flags = suv_inputs(stack.series, config.assume)
+    with naming(stack.series.name):
+        inputs, flags = suv_inputs(stack.series, config.assume)
     try:
         arithmetic = suvbw_arithmetic(inputs)
     except SuvError as error:
@@ -98,7 +99,10 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     pet = stack_of(choice.pet)
     ct = None if choice.ct is None else stack_of(choice.ct)
     arithmetic, suv_flags = suv_of(pet, config)
-    acquisition, flags = read_acquisition(pet.series, None if ct is None else ct.series, config.protocol, config.assume)
+    with naming(pet.series.name):
+        acquisition, flags = read_acquisition(
+            pet.series, None if ct is None else ct.series, config.protocol, config.assume
+        )
     say(f"reading {pet.series.name}: {len(pet.slices)} slices")
     slopes, _ = rescale_of(pet)
     stored = read_stored(pet, progress)
