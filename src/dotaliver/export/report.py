@@ -28,6 +28,8 @@ __all__ = ["report_html"]
 
 _MOST_LESION_PICTURES = 12
 _ICONS = {"supports": "✓", "excludes": "✕", "undecided": "?"}
+# The card says these in its own line.
+_SHOWN_AS_WORDS = {"LESION_OUTSIDE_LIVER", "LESION_MEMBERSHIP_UNKNOWN"}
 _REFERENCE_METHODS = {
     "sphere": "3 cm sphere",
     "small_sphere": "smaller sphere",
@@ -207,7 +209,7 @@ def _lesion_card(score: StudyScore, scene: pictures.Scene, label: int) -> dict[s
         "label": label,
         "picture": pictures.lesion_picture(scene, label),
         "rows": lesion_summary(lesion, score.uptake_unit),
-        "flags": [flag.sentence for flag in lesion.flags],
+        "flags": [flag.sentence for flag in lesion.flags if flag.code not in _SHOWN_AS_WORDS],
         "outside": lesion.in_liver is False,
         "unknown": lesion.in_liver is None,
     }

@@ -98,17 +98,15 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     axes.imshow(rgb, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     if drawing.liver is not None:
-        axes.contour(drawing.liver, levels=[0.5], colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
+        _outline(axes, drawing.liver, colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
     for label, inside in drawing.lesions.items():
         # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}
         colour = LESION_COLOUR if drawing.emphasised is None else "white"
-        lines = axes.contour(
-            inside, levels=[0.5], colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":"
-        )
+        lines = _outline(axes, inside, colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":")
         lines.set_path_effects(_halo(3.2 if main else 2.4))
-        if drawing.emphasised is None:
-            _number_beside(axes, label, inside)
+    if drawing.emphasised is None:
+        _number_beside(axes, drawing.lesions)
     text = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": _halo(), "va": "center"}
     axes.text(0.02, 0.5, "R", transform=axes.transAxes, ha="left", **text)
     axes.text(0.98, 0.5, "L", transform=axes.transAxes, ha="right", **text)
@@ -118,12 +116,31 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     return _encoded(figure, alt, caption)
 
 
-def _number_beside(axes: Any, label: int, inside: Inside) -> None:
-    rows, columns = np.nonzero(inside > 0.5)
-    axes.text(
-        columns.max() + 3, rows.min() - 1, str(label), color=LESION_COLOUR, fontsize=11, fontweight="bold",
-        path_effects=_halo(), ha="left", va="bottom", clip_on=True,
-    )  # fmt: skip
+def _outline(axes: Any, inside: Inside, **style: Any) -> Any:
+    """The line at 0.5, sought only where there is something (contouring a whole picture takes long)."""
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    top, bottom = max(rows[0] - 1, 0), rows[-1] + 2
+    left, right = max(columns[0] - 1, 0), columns[-1] + 2
+    part = inside[top:bottom, left:right]
+    x, y = left + np.arange(part.shape[1]), top + np.arange(part.shape[0])
+    return axes.contour(x, y, part, levels=[0.5], **style)
+
+
+def _number_beside(axes: Any, lesions: Mapping[int, Inside]) -> None:
+    """Each lesion's number to the upper right of it, pushed off other numbers."""
+    corners = []
+    for inside in lesions.values():
+        rows, columns = np.nonzero(inside > 0.5)
+        corners.append((columns.max() + 8.0, rows.min() - 5.0))
+    if not corners:
+        return
+    shape = next(iter(lesions.values())).shape
+    places = spread_apart(np.array(corners), np.empty((0, 2)), 15.0, (float(shape[1]), float(shape[0])))
+    for label, (x, y) in zip(lesions, places, strict=True):
+        axes.text(
+            x, y, str(label), color=LESION_COLOUR, fontsize=11, fontweight="bold", path_effects=_halo(),
+            ha="center", va="center", clip_on=True,
+        )  # fmt: skip
 
 
 def _scale_bar(axes: Any, drawing: Drawing, rows: int, columns: int) -> None:

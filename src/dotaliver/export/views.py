@@ -160,6 +160,8 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
 
 def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt.NDArray[np.float32]]:
     """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
+    from scipy.ndimage import find_objects
+
     index = labels.geometry.lps_to_index(plane.points_lps_mm + np.asarray(offset))
     box = _box_around(index, labels.geometry.shape)
     if box is None:
@@ -167,9 +169,18 @@ def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt
     part = labels.array[box]
     local = index - np.array([b.start for b in box])
     found = {}
-    for label in np.flatnonzero(np.bincount(part.ravel())):
-        if label:
-            inside = _interpolated((part == label).astype(np.float32), local, 0.0, 1)
-            if (inside > 0.5).any():
-                found[int(label)] = np.asarray(inside, dtype=np.float32)
+    for label, extent in enumerate(find_objects(part.astype(np.int32)), start=1):
+        if extent is None:
+            continue
+        # Only the picture's points around the label need to be looked at: it covers little of the picture.
+        low, high = np.array([(e.start - 1, e.stop) for e in extent]).T
+        near = ((local > low) & (local < high)).all(axis=-1)
+        if not near.any():
+            continue
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        inside = np.zeros(index.shape[:2], dtype=np.float32)
+        inside[window] = _interpolated((part == label).astype(np.float32), local[window], 0.0, 1)
+        if (inside > 0.5).any():
+            found[label] = inside
     return found
