@@ -1,0 +1,99 @@
+import pytest
+
+from criteria.making import ct, lesion
+from dotaliver.config import ScoringConfig
+from dotaliver.criteria.inc4 import judge, threshold_mm, with_threshold_flags
+from dotaliver.records import RestOfBody
+
+NODE = ("node",)
+
+
+def answer(findings):
+    proposal = judge(findings)
+    return proposal.verdict, proposal.liver_finding
+
+
+@pytest.mark.parametrize("source", ["ct", "reader"])
+def test_a_diameter_of_10_mm_on_ct_or_by_a_reader_is_measurable(findings, source):
+    assert answer(findings(ct=ct(), lesions=(lesion(size=10.0, source=source),))) == ("met", "met")
+    below = findings(ct=ct(), lesions=(lesion(size=9.99, source=source),))
+    assert answer(below) == ("indeterminate", "not_met")
+
+
+def test_a_pet_extent_is_no_recist_diameter(findings):
+    proposal = judge(findings(ct=ct(), lesions=(lesion(size=60.0),), rest_of_body=RestOfBody(lesions=False)))
+    assert (proposal.verdict, proposal.liver_finding) == ("indeterminate", "indeterminate")
+    assert proposal.evidence["largest_pet_extent_mm"] == 60.0
+
+
+@pytest.mark.parametrize(
+    ("marks", "verdict"),
+    [
+        (("treated",), "indeterminate"),
+        (("treated", "progressed_since_treatment"), "met"),
+        (("cystic",), "indeterminate"),
+        (("blastic_bone",), "indeterminate"),
+        (("not_a_lesion",), "indeterminate"),
+        (("target",), "met"),
+    ],
+)
+def test_what_a_reader_marks_decides_what_may_be_measured(findings, marks, verdict):
+    assert judge(findings(ct=ct(), lesions=(lesion(size=30.0, source="ct", marks=marks),))).verdict == verdict
+
+
+@pytest.mark.parametrize(("short", "verdict"), [(15.0, "met"), (14.9, "indeterminate"), (None, "indeterminate")])
+def test_a_node_is_measured_across(findings, short, verdict):
+    node = lesion(size=40.0, short=short, source="reader", marks=NODE, in_liver=False)
+    assert judge(findings(ct=ct(), lesions=(node,))).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("spacing", "thickness", "marks", "expected"),
+    [
+        (5.0, 5.0, (), 10.0),
+        (5.0, 8.0, (), 16.0),
+        (7.0, 5.0, (), 14.0),
+        (3.0, None, (), 10.0),
+        (6.0, 6.0, NODE, 15.0),
+        (8.0, 8.0, NODE, 16.0),
+    ],
+)
+def test_slices_over_5_mm_raise_the_threshold_to_twice_their_size(spacing, thickness, marks, expected):
+    assert threshold_mm(lesion(marks=marks), ct(spacing, thickness), ScoringConfig()) == expected
+
+
+def test_no_lesion_says_nothing_without_ct_and_not_met_for_the_liver_with_it(findings):
+    assert answer(findings()) == ("indeterminate", "indeterminate")
+    assert answer(findings(ct=ct())) == ("indeterminate", "not_met")
+
+
+@pytest.mark.parametrize(
+    ("rest", "verdict"),
+    [
+        (RestOfBody(lesions=False), "not_met"),
+        (RestOfBody(lesions=True), "indeterminate"),
+        (RestOfBody(lesions=True, measurable=True), "met"),
+        (RestOfBody(lesions=True, measurable=False), "not_met"),
+    ],
+)
+def test_a_statement_on_the_rest_of_the_body_settles_it(findings, rest, verdict):
+    assert answer(findings(ct=ct(), rest_of_body=rest)) == (verdict, "not_met")
+
+
+def test_imported_lesions_elsewhere_without_a_ct_diameter_keep_it_open(findings):
+    outside = lesion(size=30.0, in_liver=False)
+    found = findings(ct=ct(), lesions=(outside,), rest_of_body=RestOfBody(lesions=True, measurable=False))
+    assert answer(found) == ("indeterminate", "not_met")
+
+
+def test_without_liver_or_lesion_outlines_it_stays_open(findings):
+    assert answer(findings(ct=ct(), liver_found=False)) == ("indeterminate", "indeterminate")
+    assert answer(findings(ct=ct(), lesions_looked_for=False)) == ("indeterminate", "indeterminate")
+
+
+@pytest.mark.parametrize(("size", "near"), [(7.7, False), (7.9, True), (12.1, True), (12.3, False)])
+def test_a_diameter_within_reader_variation_of_its_threshold_is_flagged(size, near):
+    (flagged,) = with_threshold_flags((lesion(size=size, source="ct"),), ct(), ScoringConfig())
+    assert ("DIAMETER_NEAR_THRESHOLD" in [f.code for f in flagged.flags]) is near
+    (pet,) = with_threshold_flags((lesion(size=size),), ct(), ScoringConfig())
+    assert pet.flags == ()

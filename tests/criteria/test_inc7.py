@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import pytest
+
+from criteria.making import lesion
+from dotaliver.criteria.inc7 import judge
+from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.records import Reference, RestOfBody
+
+NOTHING_ELSEWHERE = RestOfBody(lesions=False)
+
+
+def answer(findings):
+    proposal = judge(findings)
+    return proposal.verdict, proposal.liver_finding
+
+
+def test_a_lesion_above_the_limit_is_enough(findings):
+    found = findings(lesions=(lesion(1, peak=4.0), lesion(2, peak=6.6)))
+    proposal = judge(found)
+    assert (proposal.verdict, proposal.liver_finding) == ("met", "met")
+    assert proposal.evidence["lesion_label"] == 2
+    assert proposal.evidence["limit_suv"] == 6.5
+    assert "Lesion 2 has SUVpeak 6.6" in proposal.reason
+
+
+def test_a_lesion_outside_the_liver_counts_for_the_body_and_not_for_the_liver(findings):
+    found = findings(lesions=(lesion(3, peak=20.0, in_liver=False),))
+    assert answer(found) == ("met", "not_met")
+
+
+def test_the_liver_alone_never_proves_the_criterion_not_met(findings):
+    assert answer(findings()) == ("indeterminate", "not_met")
+
+
+@pytest.mark.parametrize(
+    ("rest", "verdict"),
+    [
+        (NOTHING_ELSEWHERE, "not_met"),
+        (RestOfBody(lesions=True), "indeterminate"),
+        (RestOfBody(lesions=True, uptake_above_liver=False), "not_met"),
+        (RestOfBody(lesions=True, uptake_above_liver=True), "met"),
+    ],
+)
+def test_a_statement_on_the_rest_of_the_body_settles_a_clean_liver(findings, rest, verdict):
+    assert answer(findings(rest_of_body=rest)) == (verdict, "not_met")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lesions": (lesion(1, peak=5.5),)}, "between the mean of normal liver"),
+        ({"lesions": (lesion(1, peak=3.0, size=11.0),)}, "under 12 mm"),
+        ({"lesions": (lesion(1, peak=None),)}, "could not be read"),
+        ({"lesions_looked_for": False}, "not looked for"),
+        ({"hottest": HottestSphere(6.6, (0.0, 0.0, 0.0), 900)}, "without being outlined"),
+        ({"hottest": None}, "No part of the liver"),
+    ],
+)
+def test_doubt_in_the_liver_stays_doubt_even_with_nothing_elsewhere(findings, changes, words):
+    proposal = judge(findings(rest_of_body=NOTHING_ELSEWHERE, **changes))
+    assert (proposal.verdict, proposal.liver_finding) == ("indeterminate", "indeterminate")
+    assert words in proposal.reason
+
+
+def test_doubt_in_the_liver_gives_way_to_uptake_elsewhere(findings):
+    rest = RestOfBody(lesions=True, uptake_above_liver=True)
+    assert answer(findings(lesions=(lesion(1, peak=5.5),), rest_of_body=rest)) == ("met", "indeterminate")
+
+
+def test_a_large_cold_lesion_does_not_stand_in_the_way_of_not_met(findings):
+    found = findings(lesions=(lesion(1, peak=3.0, size=30.0),), rest_of_body=NOTHING_ELSEWHERE)
+    assert answer(found) == ("not_met", "not_met")
+
+
+def test_the_low_mode_never_proves_the_absence_of_uptake(findings):
+    base = findings()
+    low = {**base.references, "liver": base.references["liver"].model_copy(update={"method": "low_mode"})}
+    assert answer(replace(base, references=low, rest_of_body=NOTHING_ELSEWHERE)) == ("indeterminate", "indeterminate")
+    assert answer(replace(base, references=low, lesions=(lesion(1, peak=9.0),))) == ("met", "met")
+
+
+def test_without_normal_liver_it_is_not_evaluable(findings):
+    base = findings(lesions=(lesion(1, peak=30.0),))
+    nothing = {**base.references, "liver": Reference(organ="liver", method="none", reason="no calm place")}
+    proposal = judge(replace(base, references=nothing))
+    assert proposal.verdict == "not_evaluable"
+    assert "a reader can place it" in proposal.reason
+    stated = RestOfBody(lesions=True, uptake_above_liver=True)
+    assert answer(replace(base, references=nothing, rest_of_body=stated)) == ("met", "not_evaluable")
+    assert answer(findings(liver_found=False)) == ("not_evaluable", "not_evaluable")
+
+
+@pytest.mark.parametrize(
+    "left_out", [lesion(1, peak=30.0, in_liver=None), lesion(1, peak=30.0, marks=("not_a_lesion",))]
+)
+def test_candidates_and_dismissed_foci_enter_no_verdict(findings, left_out):
+    assert answer(findings(lesions=(left_out,))) == ("indeterminate", "not_met")
+
+
+def test_the_literal_readings_stand_beside_the_answer(findings):
+    # Maximum 6.05, peak 5.5, mean 4.4 against the liver's mean 5 and maximum 6.2.
+    evidence = judge(findings(lesions=(lesion(1, peak=5.5),))).evidence
+    assert evidence["literal_max_above_liver_mean"] is True
+    assert evidence["literal_peak_above_liver_mean"] is True
+    assert evidence["literal_mean_above_liver_mean"] is False
+    assert evidence["literal_max_above_liver_max"] is False
+    assert judge(findings()).evidence["literal_max_above_liver_mean"] is None
+
+
+def test_relative_uptake_is_not_called_suv(findings):
+    proposal = judge(findings(lesions=(lesion(1, peak=30.0),), absolute_suv=False))
+    assert proposal.verdict == "met"
+    assert not any("suv" in key for key in proposal.evidence)
+    assert "SUV" not in proposal.reason

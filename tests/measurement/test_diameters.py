@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.distance import pdist
+
+from dotaliver.geometry import Geometry
+from dotaliver.measurement.diameters import longest_diameter, reader_diameter
+from dotaliver.records import DiameterEdit
+from dotaliver.volume import LabelMap
+from scoring_cases import AXIAL, grid
+
+
+def measured(mask, geometry=None):
+    mask = np.atleast_3d(mask) if mask.ndim == 3 else mask[None]
+    return longest_diameter(LabelMap(mask, geometry or grid(mask.shape, (1.0, 1.0, 1.0))), "ct")
+
+
+def ellipse(a, b, angle, centre, n):
+    y, x = np.mgrid[-n : n + 1, -n : n + 1].astype(float)
+    y, x = y - centre[0], x - centre[1]
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    return (u / a) ** 2 + (v / b) ** 2 <= 1
+
+
+@pytest.mark.parametrize("diameter", [8.0, 10.0, 20.0, 45.0, 90.0])
+def test_a_digitised_disc_measures_its_diameter_within_half_a_pixel(diameter):
+    random = np.random.default_rng(int(diameter))
+    for _ in range(25):
+        mask = ellipse(diameter / 2, diameter / 2, 0.0, random.random(2), int(diameter / 2) + 3)
+        found = measured(mask).diameter
+        assert found.longest_mm == pytest.approx(diameter, abs=0.5)
+        assert found.short_mm == pytest.approx(diameter, abs=1.0)
+
+
+@pytest.mark.parametrize("ratio", [0.8, 0.5])
+@pytest.mark.parametrize("length", [10.0, 30.0, 80.0])
+def test_ellipses_are_measured_without_bias_beyond_half_a_pixel(ratio, length):
+    random = np.random.default_rng(7)
+    errors, short_errors = [], []
+    for _ in range(60):
+        angle, n = random.random() * np.pi, int(length / 2) + 3
+        found = measured(ellipse(length / 2, ratio * length / 2, angle, random.random(2), n)).diameter
+        errors.append(found.longest_mm - length)
+        short_errors.append(found.short_mm - ratio * length)
+    assert abs(np.mean(errors)) < 0.5
+    assert abs(np.mean(short_errors)) < 0.6
+
+
+def test_an_ellipsoid_is_measured_in_its_largest_slice_on_anisotropic_pixels():
+    # Semi-axes 9, 14 and 20 mm along slices, rows and columns; pixels of 0.8 x 1.2 mm, slices of 3 mm.
+    geometry = Geometry((9, 40, 40), (0.0, 0.0, 0.0), (3.0, 0.8, 1.2), AXIAL)
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    mask = ((k - 4) * 3 / 9) ** 2 + ((j - 19.6) * 0.8 / 14) ** 2 + ((i - 19.4) * 1.2 / 20) ** 2 <= 1
+    found = measured(mask, geometry).diameter
+    assert found.longest_mm == pytest.approx(40.0, abs=0.6)
+    assert found.short_mm == pytest.approx(28.0, abs=0.6)
+    ends = np.array(found.long_axis_lps_mm)
+    np.testing.assert_allclose(ends[:, 2], 12.0)  # the middle slice
+    assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(found.longest_mm, rel=1e-12)
+    short = np.array(found.short_axis_lps_mm)
+    assert np.linalg.norm(short[1] - short[0]) == pytest.approx(found.short_mm, rel=1e-12)
+    assert (ends[1] - ends[0]) @ (short[1] - short[0]) == pytest.approx(0.0, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7))),
+    st.tuples(*[st.floats(0.4, 5.0)] * 2),
+)
+def test_the_longest_diameter_equals_brute_force_over_all_outline_points(mask, pixel):
+    geometry = Geometry(mask.shape, (5.0, -3.0, 2.0), (2.0, *pixel), AXIAL)
+    found = measured(mask, geometry)
+    if not mask.any():
+        assert found is None
+        return
+    longest = 0.0
+    for part in mask:
+        centres = np.argwhere(part).astype(float)
+        if len(centres):
+            outline = np.concatenate([centres + q for q in ((0.25, 0), (-0.25, 0), (0, 0.25), (0, -0.25))])
+            longest = max(longest, pdist(outline * pixel).max())
+    assert found.diameter.longest_mm == pytest.approx(longest, rel=1e-12)
+    assert found.diameter.short_mm <= found.diameter.longest_mm * (1 + 1e-9)
+
+
+def test_the_short_axis_of_a_rectangle_is_its_longest_chord_across_the_diagonal():
+    # Outline corners lie a quarter pixel out. For the rectangle 30 x 10 the chord across its diagonal, from one
+    # long side to the other, is width / cos(angle of the diagonal): about 10 / (30 / sqrt(1000)) = 10.5.
+    found = measured(np.pad(np.ones((11, 31), dtype=bool), 2)).diameter
+    assert found.longest_mm == pytest.approx(np.hypot(30, 10), abs=0.5)
+    assert found.short_mm == pytest.approx(10 / (30 / np.hypot(30, 10)), abs=0.6)
+
+
+def test_a_diameter_that_leaves_a_concave_lesion_is_flagged_and_a_convex_one_is_not():
+    horseshoe = np.zeros((30, 30), dtype=bool)
+    horseshoe[2:28, 2:8] = horseshoe[2:28, 22:28] = horseshoe[2:8, 2:28] = True
+    assert measured(horseshoe[:, ::-1][::-1]).leaves_mask
+    assert not measured(ellipse(12, 7, 0.4, (0.2, 0.3), 15)).leaves_mask
+
+
+def test_a_hole_does_not_make_a_diameter_leave_the_lesion():
+    ring = ellipse(12, 12, 0, (0, 0), 15) & ~ellipse(6, 6, 0, (0, 0), 15)
+    assert not measured(ring).leaves_mask
+
+
+def test_flipping_rows_or_columns_changes_no_length():
+    random = np.random.default_rng(3)
+    mask = random.random((4, 12, 9)) > 0.6
+    geometry = Geometry(mask.shape, (0, 0, 0), (2.0, 1.1, 0.7), AXIAL)
+    found = measured(mask, geometry).diameter
+    for axes in ((1,), (2,), (0, 1)):
+        again = measured(np.flip(mask, axes), geometry).diameter
+        assert again.longest_mm == pytest.approx(found.longest_mm, rel=1e-12)
+        assert again.short_mm == pytest.approx(found.short_mm, rel=1e-9)
+
+
+def test_a_readers_diameter_is_the_distance_between_its_ends():
+    edit = DiameterEdit(long_axis_lps_mm=((0, 0, 5), (3, 4, 5)), short_axis_lps_mm=((0, 0, 5), (0, 2, 5)))
+    found = reader_diameter(edit)
+    assert (found.longest_mm, found.short_mm, found.source) == (5.0, 2.0, "reader")
+    assert reader_diameter(DiameterEdit(long_axis_lps_mm=((0, 0, 0), (0, 0, 7)))).short_mm is None
