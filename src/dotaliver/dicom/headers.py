@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import joined, quiet, text, texts, whole
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
@@ -155,16 +154,8 @@ def _read_header(path: Path, name: str) -> Any | None:
         with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
             found = "SeriesInstanceUID" in header
-    except (
-        InvalidDicomError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        LookupError,
-    ) as error:
+    except Exception as error:
+        # A damaged header fails in as many ways as there are elements in it
         if not has_preamble:
             return None
         msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"

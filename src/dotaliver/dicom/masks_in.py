@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet, text
 from dotaliver.dicom.image_mask import IMAGE_ENDINGS, read_image_mask
@@ -50,9 +49,10 @@ def _dicom_class(path: Path) -> str | None:
     try:
         with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, AttributeError, KeyError):
+            return text(header, "SOPClassUID")
+    except Exception:
+        # pydicom raises many types on files that are no DICOM or damaged
         return None
-    return text(header, "SOPClassUID")
 
 
 def _only_mask(folder: Path) -> Path:
