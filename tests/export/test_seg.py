@@ -187,6 +187,26 @@ def test_headers_with_gaps_and_nonsense_still_serve() -> None:
     assert (ds.PatientSex, ds.PatientID) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "山田^太郎"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("ISO_IR 100", ""),
+    ],
+)
+def test_names_in_any_script_survive(character_set, name: str) -> None:
+    case = small_case()
+    given = sources(case)
+    for ds in (*given.pet_headers, *(given.ct_headers or ())):
+        ds.SpecificCharacterSet = character_set
+        ds.PatientName = name
+    result = segmentation_files(case.score, case.volumes, case.segmentations, given)
+    assert str(pydicom.dcmread(BytesIO(result["segmentation.dcm"])).PatientName) == name
+    assert given.pet_headers[0].SpecificCharacterSet == character_set
+
+
 def test_a_sphere_holds_the_voxels_whose_centre_is_inside() -> None:
     grid = axial((11, 11, 11), (2.0, 2.0, 2.0))
     # Around a voxel centre, radius 2 mm: the voxel and its six neighbours, exactly 2 mm away.

@@ -91,7 +91,11 @@ def _context(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         "burden": _burden_bar(score),
         "flag_groups": _flag_groups(flags, protocol),
         "acquisition": acquisition_rows(score.acquisition),
-        "evidence": [(protocol.criterion(k).name, evidence_rows(v)) for k, v in score.criteria.items() if v.evidence],
+        "evidence": [
+            (protocol.criterion(key).name, evidence_rows(score.criteria[key]))
+            for key in CRITERIA
+            if key in score.criteria and score.criteria[key].evidence
+        ],
         "edits": edit_rows(score.edits, protocol),
         "provenance": provenance_rows(score),
         "has_ct": scene.ct is not None,

@@ -95,7 +95,7 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     rows, columns = rgb.shape[:2]
     figure = _figure(columns, rows)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(rgb, interpolation="nearest", aspect="auto")
+    axes.imshow(rgb, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
     axes.set_axis_off()
     if drawing.liver is not None:
         _outline(axes, drawing.liver, colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
@@ -111,19 +111,25 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     axes.text(0.02, 0.5, "R", transform=axes.transAxes, ha="left", **text)
     axes.text(0.98, 0.5, "L", transform=axes.transAxes, ha="right", **text)
     _scale_bar(axes, drawing, rows, columns)
-    axes.set_xlim(-0.5, columns - 0.5)
-    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_xlim(0, columns)
+    axes.set_ylim(rows, 0)
     return _encoded(figure, alt, caption)
 
 
-def _outline(axes: Any, inside: Inside, **style: Any) -> Any:
-    """The line at 0.5, sought only where there is something (contouring a whole picture takes long)."""
+def _outline(axes: Any, inside: Inside, pixel: tuple[float, float] = (1.0, 1.0), **style: Any) -> Any:
+    """The line at 0.5 over pixels of a width and height; the first pixel's corner lies at the origin."""
+    from matplotlib.collections import LineCollection
+    from skimage.measure import find_contours
+
+    # Sought only where there is something, and not by matplotlib: contouring whole pictures takes seconds.
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    top, bottom = max(rows[0] - 1, 0), rows[-1] + 2
-    left, right = max(columns[0] - 1, 0), columns[-1] + 2
-    part = inside[top:bottom, left:right]
-    x, y = left + np.arange(part.shape[1]), top + np.arange(part.shape[0])
-    return axes.contour(x, y, part, levels=[0.5], **style)
+    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    part = inside[top : rows[-1] + 2, left : columns[-1] + 2]
+    found = find_contours(part, 0.5) if min(part.shape) >= 2 else []
+    lines = [(line[:, ::-1] + (left + 0.5, top + 0.5)) * pixel for line in found]
+    collection = LineCollection(lines, **style)
+    axes.add_collection(collection, autolim=False)
+    return collection
 
 
 def _number_beside(axes: Any, lesions: Mapping[int, Inside]) -> None:
@@ -201,15 +207,14 @@ def _draw_shadow(axes: Any, shadow: Shadow, upper: float) -> None:
         spine.set_color("#cccccc")
     left, right, bottom, top = shadow.extent_mm
     rows, columns = shadow.array.shape
-    x = left + (np.arange(columns) + 0.5) * (right - left) / columns
-    y = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
+    pixel = ((right - left) / columns, (bottom - top) / rows)
     if shadow.liver is not None:
-        axes.contour(x, y, shadow.liver, levels=[0.5], colors=_LIVER_DARK, linewidths=1.6, linestyles="--")
+        _outline(axes, shadow.liver, pixel, colors=_LIVER_DARK, linewidths=1.6, linestyles="--")
     anchors = {}
     for label, inside in shadow.lesions.items():
-        axes.contour(x, y, inside, levels=[0.5], colors=_LESION_DARK, linewidths=1.4)
-        where = np.argwhere(inside > 0.5)
-        anchors[label] = (float(x[where[:, 1]].mean()), float(y[where[:, 0]].mean()))
+        _outline(axes, inside, pixel, colors=_LESION_DARK, linewidths=1.4)
+        row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
+        anchors[label] = (float(column * pixel[0]), float(row * pixel[1]))
     _number_with_leaders(axes, anchors, right, bottom)
     axes.set_title(shadow.title, fontsize=12, loc="left", pad=6)
     text = {"fontsize": 12, "fontweight": "bold", "color": "#333333", "va": "top", "path_effects": _halo(3, "white")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,23 @@ def usable_headers(sources: SegSources, image: DrawnOn, grid: Geometry) -> list[
             "as DICOM; give one header per slice, in stack order"
         )
         raise MaskError(msg)
-    return [_usable(header, grid, index) for index, header in enumerate(headers)]
+    with warnings.catch_warnings():
+        # Values of the patient's headers are not ours to mend, and warnings would show them.
+        warnings.simplefilter("ignore")
+        # Patient and study are taken from the first header alone; the others are only referred to.
+        ready = [_in_unicode(deepcopy(headers[0])), *headers[1:]]
+        return [_usable(header, grid, index) for index, header in enumerate(ready)]
+
+
+def _in_unicode(header: Dataset) -> Dataset:
+    """A header whose texts are decoded and will be written as UTF-8, whatever they were written in."""
+    # Names are kept as text over the decoding, which would first encode anew those that never were bytes.
+    names = {element.tag: str(element.value) for element in header if element.VR == "PN" and element.VM == 1}
+    header.decode()
+    header.SpecificCharacterSet = "ISO_IR 192"
+    for tag, name in names.items():
+        header[tag].value = name
+    return header
 
 
 def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:

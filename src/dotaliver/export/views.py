@@ -158,6 +158,20 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
     return np.asarray(np.where(inside, result, np.float32(outside)), dtype=np.float32)
 
 
+def _window(plane: Plane, grid: Geometry, extent: Box, box: Box, offset: Vector) -> tuple[slice, slice] | None:
+    """The part of a picture that a box of voxels may reach: it covers little of it, and the rest can be spared."""
+    points = plane.points_lps_mm
+    ends = [(e.start - 1 + b.start, e.stop + b.start) for e, b in zip(extent, box, strict=True)]
+    corners = grid.index_to_lps([(k, j, i) for k in ends[0] for j in ends[1] for i in ends[2]]) - np.asarray(offset)
+    steps = np.stack([points[1, 0] - points[0, 0], points[0, 1] - points[0, 0]]) / plane.pixel_mm**2
+    places = (corners - points[0, 0]) @ steps.T
+    low = np.clip(np.floor(places.min(axis=0)), 0, points.shape[:2]).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, points.shape[:2]).astype(int)
+    if (high <= low).any():
+        return None
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
 def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt.NDArray[np.float32]]:
     """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
     from scipy.ndimage import find_objects
@@ -172,13 +186,9 @@ def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt
     for label, extent in enumerate(find_objects(part.astype(np.int32)), start=1):
         if extent is None:
             continue
-        # Only the picture's points around the label need to be looked at: it covers little of the picture.
-        low, high = np.array([(e.start - 1, e.stop) for e in extent]).T
-        near = ((local > low) & (local < high)).all(axis=-1)
-        if not near.any():
+        window = _window(plane, labels.geometry, extent, box, offset)
+        if window is None:
             continue
-        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         inside = np.zeros(index.shape[:2], dtype=np.float32)
         inside[window] = _interpolated((part == label).astype(np.float32), local[window], 0.0, 1)
         if (inside > 0.5).any():

@@ -1,0 +1,77 @@
+"""What the pictures are made of: greys, colours, outlines and numbers, checked before they are encoded."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dotaliver.export.report_figures import (
+    Drawing,
+    Shadow,
+    axial_picture,
+    colour_stops,
+    fused_rgb,
+    grey,
+    mip_picture,
+    spread_apart,
+)
+
+
+def decoded(data_uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data_uri.split(",")[1]))).convert("RGB")).astype(float)
+
+
+def test_grey_runs_between_the_bounds() -> None:
+    values = np.array([[-500.0, -160.0, 40.0, 240.0, 3000.0]])
+    assert grey(values, -160, 240)[0, :, 0] == pytest.approx([0, 0, 0.5, 1, 1])
+    assert grey(values, -160, 240, inverted=True)[0, :, 2] == pytest.approx([1, 1, 0.5, 0, 0])
+
+
+def test_fused_shows_ct_where_uptake_is_low_and_colour_where_it_is_high() -> None:
+    hu, uptake = np.full((1, 3), 40.0), np.array([[0.0, 5.0, 30.0]])
+    low, liver, hot = fused_rgb(hu, uptake, 15.0)[0]
+    assert low == pytest.approx([0.5, 0.5, 0.5])
+    assert np.ptp(liver) < np.ptp(hot)
+    assert hot[0] > 0.8 > hot[2]
+
+
+def test_colour_stops_are_css_colours_from_dark_to_light() -> None:
+    stops = colour_stops(5)
+    assert len(stops) == 5 and all(s.startswith("#") and len(s) == 7 for s in stops)
+    assert sum(bytes.fromhex(stops[0][1:])) < sum(bytes.fromhex(stops[-1][1:]))
+
+
+def test_an_outline_lies_where_the_mask_is() -> None:
+    """A liver over the picture's left upper quarter: blue appears along its border and nowhere else."""
+    inside = np.zeros((200, 300), np.float32)
+    inside[50:100, 60:120] = 1.0
+    picture = axial_picture(np.zeros((200, 300, 3), np.float32), Drawing({}, inside, 1.0, 20.0), "alt", "caption")
+    pixels = decoded(picture.data_uri)
+    assert pixels.shape == (200, 300, 3)
+    blue = pixels[..., 2] - pixels[..., 0] > 60
+    rows, columns = np.nonzero(blue)
+    assert (rows.min(), rows.max()) == pytest.approx((50, 99), abs=3)
+    assert (columns.min(), columns.max()) == pytest.approx((60, 119), abs=3)
+    assert not blue[58:92, 68:112].any()
+
+
+def test_a_hot_spot_on_the_right_of_the_projection_is_drawn_there() -> None:
+    array = np.zeros((40, 60), np.float32)
+    array[8:12, 45:50] = 10.0
+    shadow = Shadow("From the front", array, (0, 180, 120, 0), None, {}, ("R", "L"))
+    pixels = decoded(mip_picture([shadow], 10.0, "SUV", "alt", "").data_uri)
+    height, width, _ = pixels.shape
+    # The picture of 180 mm takes 180 of 198 mm of the width (a bar of a tenth stands beside it).
+    assert pixels[int(height * 0.27), int(width * (47.5 / 60) * 180 / 198)].max() < 60
+    assert pixels[int(height * 0.27), int(width * (12.5 / 60) * 180 / 198)].min() > 200
+
+
+def test_numbers_are_pushed_apart_within_the_picture() -> None:
+    places = spread_apart(np.array([[50.0, 50.0], [51.0, 50.0], [50.0, 52.0]]), np.empty((0, 2)), 10.0, (100, 100))
+    gaps = [np.linalg.norm(places[a] - places[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert min(gaps) > 9.0
+    assert ((places >= 5) & (places <= 95)).all()
