@@ -167,7 +167,13 @@ class LiverConfig(FrozenModel):
         default=24.0, description="The liver holds a ball of this radius; muscles and bowel do not"
     )
     core_depth_mm: float = Field(default=10.0, description="How far inside warm tissue liver uptake is read")
-    low_mode_share: float = Field(default=0.012, description="Share of the core in a 10 % wide bin that makes a peak")
+    alike_hu_below: float = Field(default=15.0, description="Liver and its tumours are not less dense than this")
+    alike_hu_above: float = Field(default=60.0, description="Nor denser than this, against the region's median")
+    plateau_range: float = Field(default=0.4, description="Range over 12 mm, relative, below which uptake is level")
+    plateau_min_ml: float = Field(default=1.0, description="Level voxels that make a plateau")
+    dominant_share: float = Field(
+        default=0.5, description="Share of level voxels that makes a plateau the dominant one"
+    )
     uptake_limit_ratio: float = Field(
         default=12.0, description="Normal liver over the soft tissue's median at most (12.4 against about 1)"
     )

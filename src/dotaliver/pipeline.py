@@ -262,6 +262,8 @@ def rescore(
     study = _relocated(folder, study, parent)
     opened = open_study(study, config, progress)
     _require_same_pixels(parent, opened.volumes)
+    # The series were chosen then, not now.
+    opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
     given = _stored(folder, study, parent, opened.volumes, config)
     found = segment_study(opened.volumes, config, given, progress)
     progress("measuring and judging")

@@ -12,10 +12,10 @@ from dotaliver.itkimage import occupancy_on, resample_labels
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.coarse import Float32Array, coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
-from dotaliver.segmentation.liver import low_mode
 from dotaliver.segmentation.mismatch import estimate_mismatch
 from dotaliver.segmentation.neighbours import survey
 from dotaliver.segmentation.outline import gaussian
+from dotaliver.segmentation.parenchyma import background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
 from dotaliver.volume import BoolArray, LabelMap
 
@@ -61,7 +61,7 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     if found.mismatch is None and found.liver.drawn_on == "ct":
         found = replace(found, mismatch=_mismatch(volumes, found, config))
     occupancy = liver_on_pet(volumes, found)
-    expected = _expected_uptake(volumes, occupancy, config)
+    expected = _expected_uptake(volumes, found, config)
     if found.lesions is None:
         labels, parenchyma = find_lesions(volumes.pet, occupancy, expected, config.lesions)
         layer = LabelMap(labels, volumes.pet.geometry)
@@ -96,20 +96,19 @@ def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig
     return estimate_mismatch(images, survey(images), config.liver.warm_share * typical)
 
 
-def _expected_uptake(volumes: StudyVolumes, occupancy: Float32Array, config: ScoringConfig) -> float:
-    """Low mode of the uptake deep in the liver, bounded by what normal livers take up against soft tissue."""
-    pet = volumes.pet
-    depth = distance_inside_mm(occupancy >= 0.5, pet.geometry.spacing_mm)
-    inside = depth > config.lesions.parenchyma_depth_mm
-    if not inside.any():
-        inside = occupancy >= 0.5
-    smooth = gaussian(pet.array, config.lesions.smooth_fwhm_mm / 2.3548, pet.geometry)
-    images = coarse_images(pet, volumes.ct, config.liver.coarse_mm)
-    soft = survey(images).soft
-    lowest = low_mode(smooth[inside], config.liver.low_mode_share)
-    if not soft.any():
-        return lowest
-    return min(lowest, config.liver.uptake_limit_ratio * float(np.median(images.uptake[soft])))
+def _expected_uptake(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> float:
+    """What normal liver takes up, read inside the liver mask on the coarse grid."""
+    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
+    around = survey(images)
+    assert found.liver is not None
+    shift = found.mismatch.shift_lps_mm if found.mismatch is not None else (0.0, 0.0, 0.0)
+    uptake = images.uptake_moved(shift) if found.liver.drawn_on == "ct" else images.uptake
+    liver = resample_labels(found.liver.labels, images.geometry).mask
+    inside = distance_inside_mm(liver, images.geometry.spacing_mm) > config.lesions.parenchyma_depth_mm
+    region = inside if inside.any() else liver
+    if not region.any():
+        return background_uptake(images, around.soft)
+    return normal_liver(images, uptake, region, background_uptake(images, around.soft), config.liver).uptake
 
 
 def _parenchyma(volumes: StudyVolumes, occupancy: Float32Array, expected: float, config: ScoringConfig) -> Parenchyma:

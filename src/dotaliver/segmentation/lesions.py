@@ -23,6 +23,9 @@ __all__ = ["Parenchyma", "find_foci", "find_lesions", "measure_parenchyma"]
 
 LabelArray = npt.NDArray[np.int32]
 
+# The coarse grid's reading of normal uptake is right within a fifth.
+_NEAR_EXPECTED_LOG = 0.2
+
 
 @dataclass(frozen=True)
 class Parenchyma:
@@ -48,7 +51,7 @@ def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake:
     edges = np.arange(np.log(0.2 * expected_uptake), np.log(8.0 * expected_uptake), 0.04)
     counts = np.convolve(np.histogram(np.log(np.maximum(values, 1e-6)), edges)[0], np.ones(5) / 5, "same")
     centres = np.exp(edges[:-1] + 0.02)
-    near = (centres > 0.55 * expected_uptake) & (centres < 1.6 * expected_uptake)
+    near = np.abs(np.log(centres / expected_uptake)) < _NEAR_EXPECTED_LOG
     uptake = float(centres[near][counts[near].argmax()])
     below = values[(values < uptake) & (values > 0.4 * uptake)]
     sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > 50 else 0.1 * uptake

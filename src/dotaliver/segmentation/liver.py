@@ -14,6 +14,7 @@ import numpy as np
 from dotaliver.config import LiverConfig
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, distance_inside_mm
 from dotaliver.segmentation.neighbours import Surroundings, WarmParts, find_kidneys, warm_parts
+from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.randomwalk import Feature, random_walk
 from dotaliver.volume import BoolArray
 
@@ -22,24 +23,19 @@ __all__ = ["LiverCore", "find_core", "liver_probability"]
 
 @dataclass(frozen=True)
 class LiverCore:
-    """The deepest part of the liver, and what liver looks like in this patient.
-
-    ``uptake`` is the low mode of the uptake in the core, that of normal parenchyma where any is left; ``hu`` the
-    median density there, ``hu_sd`` its SD on the coarse grid.
-    """
+    """The deepest part of the liver, this patient's normal liver, and the uptake that counts as warm."""
 
     seed: tuple[int, int, int]
-    uptake: float
-    hu: float | None
-    hu_sd: float | None
+    normal: NormalLiver
     warm_uptake: float
 
 
 def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -> LiverCore | None:
     """Find the liver's core; None where no warm organ on the right is broad enough."""
     import cc3d
+    from scipy.ndimage import binary_dilation
 
-    background = float(np.median(images.uptake[around.soft])) if around.soft.any() else 0.0
+    background = background_uptake(images, around.soft)
     if background <= 0:
         return None
     smooth = box_mean(images.uptake)
@@ -53,29 +49,11 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
             break
     else:
         return None
+    # Only what hangs together deep inside: bowel and kidney are joined to the liver by thin bridges at most.
     parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
-    core = parts == parts[seed]
-    # Where tumour has replaced the parenchyma, the lowest mode is the tumour's: bound it by what livers take up.
-    uptake = min(low_mode(images.uptake[core], config.low_mode_share), config.uptake_limit_ratio * background)
-    hu = hu_sd = None
-    if images.hu is not None:
-        alike = core & (np.abs(smooth - uptake) < 0.35 * uptake)
-        sample = images.hu[alike] if alike.sum() > 50 else images.hu[core]
-        hu = float(np.median(sample))
-        # 1.4826 x MAD is the SD of a normal distribution, and vessels or calcifications do not move it.
-        hu_sd = float(1.4826 * np.median(np.abs(sample - hu)))
-    return LiverCore((seed[0], seed[1], seed[2]), uptake, hu, hu_sd, ratio * background)
-
-
-def low_mode(values: np.ndarray, share: float) -> float:
-    """Lowest peak of a distribution of uptake that holds at least `share` of it within a bin (10 % wide)."""
-    logs = np.log(np.maximum(values, 1e-6))
-    edges = np.arange(logs.min() - 0.3, logs.max() + 0.4, 0.1)
-    counts = np.convolve(np.histogram(logs, edges)[0], [0.25, 0.5, 0.25], "same")
-    for bin_ in range(2, len(counts) - 2):
-        if counts[bin_] == counts[bin_ - 2 : bin_ + 3].max() and counts[bin_] > share * counts.sum():
-            return float(np.exp(edges[bin_] + 0.05))
-    return float(np.median(values))
+    region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
+    normal = normal_liver(images, images.uptake, region, background, config)
+    return LiverCore((seed[0], seed[1], seed[2]), normal, ratio * background)
 
 
 def liver_probability(
@@ -95,9 +73,9 @@ def liver_probability(
     from scipy.ndimage import binary_dilation, binary_erosion
 
     smooth = box_mean(uptake)
-    liver_hu = 0.0 if core.hu is None else core.hu
-    kidneys = find_kidneys(images, around, uptake, liver_hu, core.uptake)
-    warm = around.soft & (smooth > config.warm_share * core.uptake) & ~binary_dilation(kidneys)
+    liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
+    kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
+    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys)
     parts = warm_parts(warm, images.spacing_mm)
     chosen = _liver_parts(images, around, core, parts, smooth)
     in_chosen = np.isin(parts.labels, sorted(chosen))
@@ -105,8 +83,8 @@ def liver_probability(
     inside &= _looks_like_liver(images, core, config)
     others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
     step = max(1, round(8.0 / images.spacing_mm))
-    cold = around.body & (smooth < config.cold_share * core.uptake)
-    cold &= ~binary_dilation(smooth > config.warm_share * core.uptake, iterations=step)
+    cold = around.body & (smooth < config.cold_share * core.normal.uptake)
+    cold &= ~binary_dilation(smooth > config.warm_share * core.normal.uptake, iterations=step)
     never = ~around.body | around.lungs
     if images.hu is not None:
         never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
@@ -114,7 +92,7 @@ def liver_probability(
     background = (never | cold | others | lukewarm | binary_erosion(kidneys)) & ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
     region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
-    features = [Feature(np.log(np.maximum(uptake, 0.1 * core.uptake)), config.uptake_log_scale)]
+    features = [Feature(np.log(np.maximum(uptake, 0.1 * core.normal.uptake)), config.uptake_log_scale)]
     if images.hu is not None:
         features.append(Feature(images.hu, config.hu_scale))
     prior = _prior(images, core, uptake, smooth, config)
@@ -123,18 +101,20 @@ def liver_probability(
 
 
 def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
-    if images.hu is None or core.hu is None:
+    if images.hu is None or core.normal.hu is None:
         return np.ones(images.geometry.shape, dtype=bool)
     mean = box_mean(images.hu)
-    return np.asarray((mean > core.hu - config.lesion_hu_below) & (mean < core.hu + config.lesion_hu_above))
+    return np.asarray(
+        (mean > core.normal.hu - config.lesion_hu_below) & (mean < core.normal.hu + config.lesion_hu_above)
+    )
 
 
 def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
     """Soft tissue whose uptake is flat and clearly below the liver's: stomach, bowel, blood, not a blurred border."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < 0.3 * core.uptake
-    return np.asarray(around.soft & flat & (smooth < 0.7 * core.uptake))
+    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < 0.3 * core.normal.uptake
+    return np.asarray(around.soft & flat & (smooth < 0.7 * core.normal.uptake))
 
 
 def _liver_parts(
@@ -178,11 +158,11 @@ def _belongs(
     """
     from scipy.ndimage import binary_erosion
 
-    ratio = float(np.median(smooth[part])) / core.uptake
+    ratio = float(np.median(smooth[part])) / core.normal.uptake
     lateral = float(around.lateral_mm[np.nonzero(part)[2]].mean())
     difference = 0.0
-    if images.hu is not None and core.hu is not None:
-        difference = float(np.median(images.hu[part])) - core.hu
+    if images.hu is not None and core.normal.hu is not None:
+        difference = float(np.median(images.hu[part])) - core.normal.hu
     if 0.75 < ratio < 1.35:
         return abs(difference) < 12.0 and lateral < 60.0
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
@@ -199,20 +179,20 @@ def _prior(
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    normal = core.uptake
+    normal = core.normal.uptake
     size = 2 * max(1, round(8.0 / images.spacing_mm)) + 1
     highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
     level = np.where(lowest < config.cold_share * normal, 0.5 * (np.maximum(highest, normal) + lowest), 0.55 * normal)
     # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
     trust = np.where(highest > 1.5 * normal, 0.5, 1.0)
     logit = np.clip(trust * np.log(np.maximum(uptake, 0.004 * normal) / level) / config.prior_log_scale, -4.0, 4.0)
-    if images.hu is not None and core.hu is not None:
+    if images.hu is not None and core.normal.hu is not None:
         logit = np.where(uptake > 1.3 * normal, np.minimum(logit, 2.0), logit)
         mean = box_mean(images.hu)
-        below, above = np.clip(core.hu - mean, 0.0, None), np.clip(mean - core.hu, 0.0, None)
+        below, above = np.clip(core.normal.hu - mean, 0.0, None), np.clip(mean - core.normal.hu, 0.0, None)
         # Lesions may be darker or brighter than liver; what takes up like normal liver must also look like it.
         lesion_like = smooth > 1.4 * normal
-        tight = max(2.5 * (core.hu_sd or 8.0), 15.0)
+        tight = max(2.5 * (core.normal.hu_sd or 8.0), 15.0)
         scale_below = np.where(lesion_like, 40.0, tight)
         scale_above = np.where(lesion_like, 30.0, tight)
         density = 1.0 - (below / scale_below) ** 2 - (above / scale_above) ** 2

@@ -15,6 +15,8 @@ from dotaliver.segmentation.neighbours import Surroundings
 __all__ = ["estimate_mismatch"]
 
 _LUNG_BORDER_HU = -400.0
+# Between lung and liver lies the diaphragm, 2 to 4 mm thick: soft tissue on CT, cold on the PET.
+_DIAPHRAGM_MM = 2.5
 _MINIMUM_COLUMNS = 20
 _REACH_MM = 24.0
 
@@ -48,7 +50,7 @@ def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: f
         ct_height = _crossing(images.hu[:, row, column], bottom, _LUNG_BORDER_HU)
         pet_height = _half_level(images.uptake[:, row, column], bottom, reach, warm_uptake)
         if ct_height is not None and pet_height is not None:
-            gaps_mm.append((pet_height - ct_height) * images.spacing_mm)
+            gaps_mm.append((pet_height - ct_height) * images.spacing_mm + _DIAPHRAGM_MM)
     if len(gaps_mm) < _MINIMUM_COLUMNS:
         return None
     return Mismatch(

@@ -40,13 +40,13 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     core = find_core(images, around, config.liver)
     if core is None:
         return _not_found("no broad warm organ lies on the right of the body")
-    mismatch = estimate_mismatch(images, around, config.liver.warm_share * core.uptake)
+    mismatch = estimate_mismatch(images, around, config.liver.warm_share * core.normal.uptake)
     uptake = images.uptake if mismatch is None else images.uptake_moved(mismatch.shift_lps_mm)
     probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
     likely = Volume(probability, images.geometry, Quantity.PROBABILITY)
-    if ct is not None and core.hu is not None:
+    if ct is not None and core.normal.hu is not None:
         grid = ct.geometry
-        mask = outline_on_ct(ct, likely, core.hu, config.liver)
+        mask = outline_on_ct(ct, likely, core.normal.hu, config.liver)
     else:
         grid = pet.geometry
         mask = outline_on_grid(likely, grid)
