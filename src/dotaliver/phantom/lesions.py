@@ -20,8 +20,9 @@ from dotaliver.phantom.tissues import Tissue
 __all__ = ["Blob", "LesionMasks", "draw_lesions", "make_blob", "paint_lesions", "place_lesions"]
 
 _LESION_GAP_MM = 4.0
-_REACH = 2.6
+_REACH_RADII = 2.2  # elongation and roughness carry a border at most this far
 _CORE_HU = 24.0
+_NOWHERE = np.float32(1e6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,22 +156,20 @@ def draw_lesions(
     if not blobs or not found:
         return None
     box: Box = found[0]
-    x, y, z = _coordinates(geometry, box)
-    nearest = np.full(liver[box].shape, np.inf, dtype=np.float32)
-    owner = np.full(nearest.shape, -1, dtype=np.int32)
-    everywhere = spec.burden is not None
-    for number, blob in enumerate(blobs):
-        part = (slice(None),) * 3 if everywhere and len(blobs) < 8 else _reach_box(blob, geometry, box, everywhere)
-        ratio = blob.radius(x[:, :, part[2]], y[:, part[1]], z[part[0]])
-        closer = ratio < nearest[part]
-        nearest[part][closer] = ratio[closer]
-        owner[part][closer] = number
     inside = liver[box]
-    scale = 1.0
+    at = _coordinates(geometry, box)
+    scale, reach = 1.0, _REACH_RADII
+    nearest, owner = _nearest(blobs, geometry, box, reach)
     if spec.burden is not None:
-        spared = _spared(spec, inside, (x, y, z))
-        nearest[spared] = np.inf
-        scale = float(np.quantile(nearest[inside], spec.burden))
+        spared = _spared(spec, inside, at)
+        while True:
+            nearest[spared] = _NOWHERE
+            scale = float(np.quantile(nearest[inside], spec.burden))
+            # A lesion grown beyond the box that it was evaluated in would be cut off: look further out
+            if 1.8 * scale < reach or reach > 1e3:
+                break
+            reach *= 4
+            nearest, owner = _nearest(blobs, geometry, box, reach)
     radii = np.array([blob.spec.diameter_mm / 2 for blob in blobs], dtype=np.float32)
     cores = np.array([blob.spec.core_fraction for blob in blobs], dtype=np.float32)
     tumour = inside & (nearest < scale)
@@ -178,13 +177,30 @@ def draw_lesions(
     names = np.zeros(len(blobs), dtype=np.uint16)
     names[present] = np.arange(1, len(present) + 1)
     labels = np.where(tumour, names[owner], 0).astype(np.uint16)
-    border = np.where(np.isfinite(nearest), (nearest - scale) * radii[owner], 1e3).astype(np.float32)
+    border = np.where(nearest < _NOWHERE, (nearest - scale) * radii[owner], 1e3).astype(np.float32)
     core = tumour & (nearest < scale * cores[owner])
     return LesionMasks(box, labels, owner, border, core, tuple(blobs[n] for n in present), scale)
 
 
-def _reach_box(blob: Blob, geometry: Geometry, box: Box, everywhere: bool) -> Box:
-    reach = blob.spec.diameter_mm / 2 * (_REACH if everywhere else 1.0) * 2.0 + 4
+def _nearest(
+    blobs: Sequence[Blob], geometry: Geometry, box: Box, reach_radii: float
+) -> tuple[Field, npt.NDArray[np.int32]]:
+    """Distance from the nearest lesion in that lesion's own radius, and which it is, over a box of the grid."""
+    x, y, z = _coordinates(geometry, box)
+    shape = tuple(part.stop - part.start for part in box)
+    nearest = np.full(shape, _NOWHERE, dtype=np.float32)
+    owner = np.full(shape, -1, dtype=np.int32)
+    for number, blob in enumerate(blobs):
+        part = _reach_box(blob, geometry, box, reach_radii)
+        ratio = blob.radius(x[:, :, part[2]], y[:, part[1]], z[part[0]])
+        closer = ratio < nearest[part]
+        nearest[part][closer] = ratio[closer]
+        owner[part][closer] = number
+    return nearest, owner
+
+
+def _reach_box(blob: Blob, geometry: Geometry, box: Box, reach_radii: float) -> Box:
+    reach = blob.spec.diameter_mm / 2 * reach_radii + 4
     parts = []
     for axis in range(3):
         middle = (blob.centre_lps_mm[2 - axis] - geometry.origin_lps_mm[2 - axis]) / geometry.spacing_mm[axis]
