@@ -158,18 +158,20 @@ def draw_lesions(
     box: Box = found[0]
     inside = liver[box]
     at = _coordinates(geometry, box)
-    scale, reach = 1.0, _REACH_RADII
-    nearest, owner = _nearest(blobs, geometry, box, reach)
-    if spec.burden is not None:
+    if spec.burden is None:
+        scale = 1.0
+        nearest, owner = _nearest(blobs, at, _REACH_RADII)
+    else:
         spared = _spared(spec, inside, at)
-        while True:
-            nearest[spared] = _NOWHERE
-            scale = float(np.quantile(nearest[inside], spec.burden))
-            # A lesion grown beyond the box that it was evaluated in would be cut off: look further out
-            if 1.8 * scale < reach or reach > 1e3:
-                break
-            reach *= 4
-            nearest, owner = _nearest(blobs, geometry, box, reach)
+        thin = max(int(3.0 / geometry.spacing_mm[1]), 1)
+        rough = (at[0][..., ::thin], at[1][:, ::thin], at[2])
+        rough_inside = (inside & ~spared)[:, ::thin, ::thin]
+        share = spec.burden * inside.sum() / max((inside & ~spared).sum(), 1)
+        # How far lesions must grow, found on few voxels; a lesion is then evaluated no further than it can reach
+        growth = float(np.quantile(_nearest(blobs, rough, 1e4)[0][rough_inside], min(share, 1.0)))
+        nearest, owner = _nearest(blobs, at, _REACH_RADII * max(1.1 * growth, 0.1))
+        nearest[spared] = _NOWHERE
+        scale = float(np.quantile(nearest[inside], spec.burden))
     radii = np.array([blob.spec.diameter_mm / 2 for blob in blobs], dtype=np.float32)
     cores = np.array([blob.spec.core_fraction for blob in blobs], dtype=np.float32)
     tumour = inside & (nearest < scale)
@@ -183,32 +185,25 @@ def draw_lesions(
 
 
 def _nearest(
-    blobs: Sequence[Blob], geometry: Geometry, box: Box, reach_radii: float
+    blobs: Sequence[Blob], at: tuple[Field, Field, Field], reach_radii: float
 ) -> tuple[Field, npt.NDArray[np.int32]]:
-    """Distance from the nearest lesion in that lesion's own radius, and which it is, over a box of the grid."""
-    x, y, z = _coordinates(geometry, box)
-    shape = tuple(part.stop - part.start for part in box)
+    """Distance from the nearest lesion in that lesion's own radius, and which it is, at points of a grid."""
+    x, y, z = at
+    shape = (z.shape[0], y.shape[1], x.shape[2])
     nearest = np.full(shape, _NOWHERE, dtype=np.float32)
     owner = np.full(shape, -1, dtype=np.int32)
     for number, blob in enumerate(blobs):
-        part = _reach_box(blob, geometry, box, reach_radii)
+        reach = blob.spec.diameter_mm / 2 * reach_radii + 4
+        parts = []
+        for line, middle in zip((z, y, x), reversed(blob.centre_lps_mm), strict=True):
+            near = np.searchsorted(line.ravel(), (middle - reach, middle + reach))
+            parts.append(slice(int(near[0]), int(near[1])))
+        part = (parts[0], parts[1], parts[2])
         ratio = blob.radius(x[:, :, part[2]], y[:, part[1]], z[part[0]])
         closer = ratio < nearest[part]
         nearest[part][closer] = ratio[closer]
         owner[part][closer] = number
     return nearest, owner
-
-
-def _reach_box(blob: Blob, geometry: Geometry, box: Box, reach_radii: float) -> Box:
-    reach = blob.spec.diameter_mm / 2 * reach_radii + 4
-    parts = []
-    for axis in range(3):
-        middle = (blob.centre_lps_mm[2 - axis] - geometry.origin_lps_mm[2 - axis]) / geometry.spacing_mm[axis]
-        half = reach / geometry.spacing_mm[axis]
-        size = box[axis].stop - box[axis].start
-        start = int(np.clip(np.floor(middle - half) - box[axis].start, 0, size))
-        parts.append(slice(start, int(np.clip(np.ceil(middle + half) + 1 - box[axis].start, start, size))))
-    return (parts[0], parts[1], parts[2])
 
 
 def _spared(spec: PhantomSpec, inside: npt.NDArray[np.bool_], at: tuple[Field, Field, Field]) -> npt.NDArray[np.bool_]:
