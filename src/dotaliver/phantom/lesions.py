@@ -20,8 +20,9 @@ from dotaliver.phantom.tissues import Tissue
 __all__ = ["Blob", "LesionMasks", "draw_lesions", "make_blob", "paint_lesions", "place_lesions"]
 
 _LESION_GAP_MM = 4.0
-_REACH = 2.6
+_REACH_RADII = 2.2  # elongation and roughness carry a border at most this far
 _CORE_HU = 24.0
+_NOWHERE = np.float32(1e6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,21 +156,21 @@ def draw_lesions(
     if not blobs or not found:
         return None
     box: Box = found[0]
-    x, y, z = _coordinates(geometry, box)
-    nearest = np.full(liver[box].shape, np.inf, dtype=np.float32)
-    owner = np.full(nearest.shape, -1, dtype=np.int32)
-    everywhere = spec.burden is not None
-    for number, blob in enumerate(blobs):
-        part = (slice(None),) * 3 if everywhere and len(blobs) < 8 else _reach_box(blob, geometry, box, everywhere)
-        ratio = blob.radius(x[:, :, part[2]], y[:, part[1]], z[part[0]])
-        closer = ratio < nearest[part]
-        nearest[part][closer] = ratio[closer]
-        owner[part][closer] = number
     inside = liver[box]
-    scale = 1.0
-    if spec.burden is not None:
-        spared = _spared(spec, inside, (x, y, z))
-        nearest[spared] = np.inf
+    at = _coordinates(geometry, box)
+    if spec.burden is None:
+        scale = 1.0
+        nearest, owner = _nearest(blobs, at, _REACH_RADII)
+    else:
+        spared = _spared(spec, inside, at)
+        thin = max(int(3.0 / geometry.spacing_mm[1]), 1)
+        rough = (at[0][..., ::thin], at[1][:, ::thin], at[2])
+        rough_inside = (inside & ~spared)[:, ::thin, ::thin]
+        share = spec.burden * inside.sum() / max((inside & ~spared).sum(), 1)
+        # How far lesions must grow, found on few voxels; a lesion is then evaluated no further than it can reach
+        growth = float(np.quantile(_nearest(blobs, rough, 1e4)[0][rough_inside], min(share, 1.0)))
+        nearest, owner = _nearest(blobs, at, _REACH_RADII * max(1.1 * growth, 0.1))
+        nearest[spared] = _NOWHERE
         scale = float(np.quantile(nearest[inside], spec.burden))
     radii = np.array([blob.spec.diameter_mm / 2 for blob in blobs], dtype=np.float32)
     cores = np.array([blob.spec.core_fraction for blob in blobs], dtype=np.float32)
@@ -178,21 +179,31 @@ def draw_lesions(
     names = np.zeros(len(blobs), dtype=np.uint16)
     names[present] = np.arange(1, len(present) + 1)
     labels = np.where(tumour, names[owner], 0).astype(np.uint16)
-    border = np.where(np.isfinite(nearest), (nearest - scale) * radii[owner], 1e3).astype(np.float32)
+    border = np.where(nearest < _NOWHERE, (nearest - scale) * radii[owner], 1e3).astype(np.float32)
     core = tumour & (nearest < scale * cores[owner])
     return LesionMasks(box, labels, owner, border, core, tuple(blobs[n] for n in present), scale)
 
 
-def _reach_box(blob: Blob, geometry: Geometry, box: Box, everywhere: bool) -> Box:
-    reach = blob.spec.diameter_mm / 2 * (_REACH if everywhere else 1.0) * 2.0 + 4
-    parts = []
-    for axis in range(3):
-        middle = (blob.centre_lps_mm[2 - axis] - geometry.origin_lps_mm[2 - axis]) / geometry.spacing_mm[axis]
-        half = reach / geometry.spacing_mm[axis]
-        size = box[axis].stop - box[axis].start
-        start = int(np.clip(np.floor(middle - half) - box[axis].start, 0, size))
-        parts.append(slice(start, int(np.clip(np.ceil(middle + half) + 1 - box[axis].start, start, size))))
-    return (parts[0], parts[1], parts[2])
+def _nearest(
+    blobs: Sequence[Blob], at: tuple[Field, Field, Field], reach_radii: float
+) -> tuple[Field, npt.NDArray[np.int32]]:
+    """Distance from the nearest lesion in that lesion's own radius, and which it is, at points of a grid."""
+    x, y, z = at
+    shape = (z.shape[0], y.shape[1], x.shape[2])
+    nearest = np.full(shape, _NOWHERE, dtype=np.float32)
+    owner = np.full(shape, -1, dtype=np.int32)
+    for number, blob in enumerate(blobs):
+        reach = blob.spec.diameter_mm / 2 * reach_radii + 4
+        parts = []
+        for line, middle in zip((z, y, x), reversed(blob.centre_lps_mm), strict=True):
+            near = np.searchsorted(line.ravel(), (middle - reach, middle + reach))
+            parts.append(slice(int(near[0]), int(near[1])))
+        part = (parts[0], parts[1], parts[2])
+        ratio = blob.radius(x[:, :, part[2]], y[:, part[1]], z[part[0]])
+        closer = ratio < nearest[part]
+        nearest[part][closer] = ratio[closer]
+        owner[part][closer] = number
+    return nearest, owner
 
 
 def _spared(spec: PhantomSpec, inside: npt.NDArray[np.bool_], at: tuple[Field, Field, Field]) -> npt.NDArray[np.bool_]:

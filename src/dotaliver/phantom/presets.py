@@ -156,6 +156,14 @@ PRESETS: dict[str, Callable[[PhantomSpec, np.random.Generator], PhantomSpec]] = 
 }
 
 
+def _as_enhanced(spec: PhantomSpec) -> PhantomSpec:
+    """Lesions stand out from parenchyma less where it is hardly enhanced."""
+    if spec.scanner.contrast_phase in {"portal", "late"}:
+        return spec
+    lesions = tuple(n.model_copy(update={"hu_difference": 0.5 * n.hu_difference}) for n in spec.lesions)
+    return spec.model_copy(update={"lesions": lesions})
+
+
 def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec:
     """The specification of a named phantom.
 
@@ -186,4 +194,4 @@ def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec
         neighbours=_neighbours(rng),
         scanner=_scanner(stream(seed, "scanner"), matrix),
     )
-    return PRESETS[name](spec, stream(seed, f"preset {name}"))
+    return _as_enhanced(PRESETS[name](spec, stream(seed, f"preset {name}")))
