@@ -229,6 +229,9 @@ class LesionConfig(FrozenModel):
     saddle_share: float = Field(
         default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
     )
+    blur_reach_mm: float = Field(default=6.0, description="How far blur carries uptake over an edge, one FWHM")
+    plateau_fwhm_mm: float = Field(default=4.0, description="Gaussian that calms noise before a step is measured")
+    gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
     )

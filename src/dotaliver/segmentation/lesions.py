@@ -22,6 +22,7 @@ from dotaliver.volume import BoolArray, Volume
 __all__ = ["Parenchyma", "find_foci", "find_lesions", "measure_parenchyma"]
 
 LabelArray = npt.NDArray[np.int32]
+Placed = tuple[tuple[slice, slice, slice], BoolArray]
 
 # The coarse grid's reading of normal uptake is right within a fifth.
 _NEAR_EXPECTED_LOG = 0.2
@@ -93,10 +94,14 @@ def find_lesions(
     deep = distance_inside_mm(inside, grid.spacing_mm) > config.parenchyma_depth_mm
     parenchyma = measure_parenchyma(smooth, deep, expected_uptake)
     threshold = parenchyma.uptake + max(config.detect_sd * parenchyma.sd, config.detect_share * parenchyma.uptake)
-    basins = _basins(smooth, smooth > threshold)
-    basins = _merged(basins, smooth, parenchyma.uptake, inside, config.saddle_share)
-    masks = _liver_foci(basins, smooth, share, parenchyma, config, grid)
-    labels[box] = _numbered(masks, uptake.shape)
+    basins = _merged(_basins(smooth, smooth > threshold), smooth, parenchyma.uptake, inside, config.saddle_share)
+    in_liver = _liver_basins(basins, smooth, share, config)
+    if config.method == "edge":
+        owners, tumour = _edge_extent(basins, in_liver, smooth, share, parenchyma, config, grid)
+    else:
+        owners, tumour = _textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
+    tumour &= share > config.voxel_in_liver_share
+    labels[box] = _numbered(_filled(np.where(tumour, owners, 0), inside, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
 
 
@@ -193,34 +198,77 @@ def _parts(labels: LabelArray):  # type: ignore[no-untyped-def]  # scipy has no 
             yield label, part
 
 
-Placed = tuple[tuple[slice, slice, slice], BoolArray]
+def _liver_basins(
+    basins: _Basins, smooth: Float32Array, share: Float32Array, config: LesionConfig
+) -> npt.NDArray[np.bool_]:
+    """Per basin, whether it peaks in the liver and a good part of it lies there."""
+    chosen = np.zeros(len(basins.peaks), dtype=bool)
+    for label, part in _parts(basins.labels):
+        own = basins.labels[part] == label
+        top = np.unravel_index(int(np.where(own, smooth[part], -np.inf).argmax()), own.shape)
+        inside = share[part]
+        chosen[label] = inside[top] >= 0.5 and float(inside[own].mean()) >= config.basin_in_liver_share
+    return chosen
 
 
-def _liver_foci(
+def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, settings and the grid
     basins: _Basins,
+    in_liver: npt.NDArray[np.bool_],
     smooth: Float32Array,
     share: Float32Array,
     parenchyma: Parenchyma,
     config: LesionConfig,
     grid: Geometry,
-) -> list[Placed]:
-    """The extent of each basin that peaks in the liver and lies there for its greater part."""
+) -> tuple[LabelArray, BoolArray]:
+    """Each voxel against half the step from parenchyma to the highest uptake within the reach of the blur.
+
+    A blurred edge has its true place at half its height; how high the step is differs along the border of a lesion
+    that consists of parts, so it is taken locally. At the capsule the other side of the edge is cold.
+    """
+    from scipy.ndimage import binary_closing, grey_dilation
+    from skimage.segmentation import watershed
+
+    base = parenchyma.uptake
+    reach = _ball(config.blur_reach_mm, grid)
+    top = grey_dilation(gaussian(smooth, config.plateau_fwhm_mm / 2.3548, grid), footprint=reach)
+    level = base + 0.5 * (top - base)
+    at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
+    level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, 1.2 * base)), level)
+    floor = base + 0.5 * max(config.detect_sd * parenchyma.sd, config.detect_share * base)
+    hot = (smooth > level) & (smooth > floor)
+    # Between a hot and a milder part the local step hides a thin shell of the milder one.
+    hot |= binary_closing(hot, _ball(config.gap_mm, grid)) & (smooth > floor)
+    owners = np.asarray(watershed(-smooth, basins.labels, mask=hot | (basins.labels > 0)), dtype=np.int32)
+    return owners, hot & in_liver[owners]
+
+
+def _textbook_extent(
+    basins: _Basins, in_liver: npt.NDArray[np.bool_], parenchyma: Parenchyma, method: str, smooth: Float32Array
+) -> tuple[LabelArray, BoolArray]:
+    """Each basin against one level of its own."""
+    levels = np.array([_TEXTBOOK[method](float(peak), parenchyma) for peak in basins.peaks])
+    hot = (basins.labels > 0) & in_liver[basins.labels] & (smooth > levels[basins.labels])
+    return basins.labels, hot
+
+
+def _ball(radius_mm: float, grid: Geometry) -> BoolArray:
+    """Voxels whose centre lies within a radius of the middle one."""
+    reach = [int(radius_mm / s) for s in grid.spacing_mm]
+    offsets = np.meshgrid(
+        *[np.arange(-n, n + 1) * s for n, s in zip(reach, grid.spacing_mm, strict=True)], indexing="ij"
+    )
+    return np.asarray(sum(o * o for o in offsets) <= radius_mm**2)
+
+
+def _filled(owners: LabelArray, inside: BoolArray, minimum_ml: float, grid: Geometry) -> list[Placed]:
+    """Each lesion's mask with what it encloses: a core without uptake inside an avid rim is tumour."""
     from scipy.ndimage import binary_fill_holes
 
-    at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
     found: list[Placed] = []
-    for label, part in _parts(basins.labels):
-        own = basins.labels[part] == label
-        values, inside = smooth[part], share[part]
-        top = np.unravel_index(int(np.where(own, values, -np.inf).argmax()), own.shape)
-        if inside[top] < 0.5 or float(inside[own].mean()) < config.basin_in_liver_share:
-            continue
-        level, level_at_capsule = _levels(values, own, parenchyma, config.method, grid)
-        mask = own & (values > np.where(at_capsule[part], level_at_capsule, level))
-        mask &= inside > config.voxel_in_liver_share
-        # A core without uptake, enclosed by an avid rim, is tumour.
-        mask = np.asarray(binary_fill_holes(mask)) & (own | (inside >= 0.5))
-        if mask.sum() * grid.voxel_volume_ml >= config.minimum_ml:
+    for label, part in _parts(owners):
+        mask = owners[part] == label
+        mask = np.asarray(binary_fill_holes(mask)) & inside[part] | mask
+        if mask.sum() * grid.voxel_volume_ml >= minimum_ml:
             found.append((part, mask))
     return found
 
@@ -234,40 +282,6 @@ def _numbered(masks: list[Placed], shape: tuple[int, ...]) -> npt.NDArray[np.uin
         view = labels[part]
         view[mask & (view == 0)] = number
     return labels
-
-
-Values = npt.NDArray[np.float32]
-
-
-def _levels(values: Values, own: BoolArray, parenchyma: Parenchyma, method: str, grid: Geometry) -> tuple[float, float]:
-    """The level to which a lesion reaches, inside the liver and at its capsule, where the other side is cold."""
-    if method == "edge":
-        plateau = _plateau(values, own, parenchyma, grid)
-        level = parenchyma.uptake + 0.5 * (plateau - parenchyma.uptake)
-        return level, min(level, max(0.5 * plateau, 1.2 * parenchyma.uptake))
-    level = _TEXTBOOK[method](float(values[own].max()), parenchyma)
-    return level, level
-
-
-def _plateau(values: Values, own: BoolArray, parenchyma: Parenchyma, grid: Geometry) -> float:
-    """Uptake that the lesion has where its border does not blur it.
-
-    In four rounds from the peak: the median of what lies over 5 mm inside the half-step level, where that is at least
-    1 ml; in smaller lesions the mean of the upper half of what lies above the level (a single maximum would be noise,
-    and the lesion's mean is blurred by its border).
-    """
-    base, plateau = parenchyma.uptake, float(values[own].max())
-    for _ in range(4):
-        above = own & (values > base + 0.5 * (plateau - base))
-        if not above.any():
-            break
-        deep = distance_inside_mm(above, grid.spacing_mm) > 5.0
-        if deep.sum() * grid.voxel_volume_ml >= 1.0:
-            plateau = float(np.median(values[deep]))
-        else:
-            ordered = np.sort(values[above])
-            plateau = float(ordered[ordered.size // 2 :].mean())
-    return plateau
 
 
 # The textbook rules, for comparison (sources in the documentation): fixed SUV 10 for 68Ga-DOTATOC, percent of the
