@@ -120,22 +120,24 @@ def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> Bo
 def _liver_parts(
     images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
 ) -> set[int]:
-    """The part that holds the core, and parts that touch it broadly (over 8 cm²) and belong to it."""
+    """The part that holds the core, and parts that face it broadly (over 8 cm²) and belong to it."""
     from scipy.ndimage import binary_dilation
 
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
     chosen, grown = {first}, True
+    # A fissure parts the lobes by up to 12 mm of fat and vessels: facing across it counts as touching.
+    reach = max(1, round(12.0 / images.spacing_mm))
     face_cm2 = images.spacing_mm**2 / 100.0
     while grown:
         current = np.isin(parts.labels, sorted(chosen))
-        ring = binary_dilation(current) & ~current
-        contact_cm2 = np.bincount(parts.labels[ring]) * face_cm2
+        near = np.bincount(parts.labels[binary_dilation(current, iterations=reach) & ~current])
+        touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
         new = {
             int(part)
-            for part in np.flatnonzero(contact_cm2 > 8.0)
+            for part in np.flatnonzero(near * face_cm2 / reach > 8.0)
             if part and part not in chosen
-            if _belongs(images, around, core, parts.labels == part, smooth, float(contact_cm2[part]))
+            if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
         }
         chosen |= new
         grown = bool(new)
@@ -150,23 +152,33 @@ def _belongs(
     smooth: Float32Array,
     contact_cm2: float,
 ) -> bool:
-    """Whether a warm part that touches the liver is liver.
+    """Whether a warm part that faces the liver is liver.
 
-    A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
-    normal uptake, not further left than 60 mm. A large hot lesion that bulges out of the liver lies on the right,
-    shares at least a quarter of its surface with the liver and has the density of liver or lesion.
+    * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
+      normal uptake, not further left than 80 mm.
+    * Hot parts (tumour) have a density that tumours in this liver may have, and either lie on the right and share a
+      quarter of their surface with the liver, or are larger than any other organ on the right (300 ml; a kidney has
+      250 at most), or lie in front of the spine's level where the left lobe is (the spleen lies behind it).
     """
     from scipy.ndimage import binary_erosion
 
+    places = np.nonzero(part)
     ratio = float(np.median(smooth[part])) / core.normal.uptake
-    lateral = float(around.lateral_mm[np.nonzero(part)[2]].mean())
+    lateral = float(around.lateral_mm[places[2]].mean())
     difference = 0.0
     if images.hu is not None and core.normal.hu is not None:
         difference = float(np.median(images.hu[part])) - core.normal.hu
     if 0.75 < ratio < 1.35:
-        return abs(difference) < 12.0 and lateral < 60.0
+        return abs(difference) < 12.0 and lateral < 80.0
+    if ratio < 1.35 or not -60.0 < difference < 30.0:
+        return False
+    volume_ml = float(part.sum()) * images.voxel_ml
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    return ratio >= 1.35 and lateral < 20.0 and -60.0 < difference < 30.0 and contact_cm2 > 0.25 * surface_cm2
+    if lateral < 20.0:
+        return contact_cm2 > 0.25 * surface_cm2 or volume_ml > 300.0
+    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+    in_front = float(around.posterior_mm[places[1]].mean()) < -60.0
+    return lateral < 60.0 and in_front and height > -30.0 and contact_cm2 > 0.1 * surface_cm2
 
 
 def _prior(

@@ -157,7 +157,7 @@ def find_kidneys(
     liver) as for FDG.
     """
     import cc3d
-    from scipy.ndimage import binary_opening
+    from scipy.ndimage import binary_closing, binary_fill_holes, binary_opening
 
     if images.hu is None:
         return _kidneys_by_uptake(images, around, uptake, liver_uptake)
@@ -173,7 +173,14 @@ def find_kidneys(
     place = (lateral > 16.0) & (lateral < 105.0) & (posterior > -75.0) & (posterior < 45.0)
     parts = cc3d.connected_components(binary_opening(around.soft & look & place), connectivity=6)
     volumes_ml = np.bincount(parts.ravel()) * images.voxel_ml
-    return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
+    kidneys = np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
+    if not around.enhanced:
+        return kidneys
+    # In the arterial phase only the cortex is bright: the medulla within it has the density of liver.
+    step = max(1, round(8.0 / images.spacing_mm))
+    closed = binary_closing(np.pad(kidneys, step), iterations=step)[step:-step, step:-step, step:-step]
+    filled = np.stack([binary_fill_holes(level) for level in closed])
+    return np.asarray(filled & around.soft & place)
 
 
 def _kidneys_by_uptake(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dotaliver.config import LiverConfig
 from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample
-from dotaliver.segmentation.coarse import Float32Array, largest_component
+from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.volume import BoolArray, Quantity, Volume
 
 __all__ = ["box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
@@ -41,8 +41,9 @@ def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometr
 
 
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
-    """Where the probability, interpolated onto a grid, is at least one half; the largest part."""
-    return largest_component(resample(probability, onto).array >= 0.5)
+    """Where the probability, interpolated onto a grid, is at least one half."""
+    place = resample(probability, onto).array
+    return _liver_pieces(place >= 0.5, place, onto)
 
 
 def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: LiverConfig) -> BoolArray:
@@ -66,7 +67,7 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     Returns
     -------
     ndarray of bool
-        On the CT's grid: one part, without holes in any slice.
+        On the CT's grid, without holes in any slice.
     """
     from scipy.ndimage import binary_fill_holes, binary_opening
 
@@ -83,9 +84,22 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
     odds[density < config.outline_fat_hu] = -6.0
     mask = (gaussian(odds, config.outline_smooth_mm, grid) > 0) & (place > 0.02)
-    mask = largest_component(binary_opening(mask))
+    mask = _liver_pieces(binary_opening(mask), place, grid)
     result[box] = np.stack([binary_fill_holes(part) for part in mask])
     return result
+
+
+def _liver_pieces(mask: BoolArray, place: Float32Array, grid: Geometry) -> BoolArray:
+    """The largest part, and others of 20 ml and more that the coarse step was sure of (a lobe behind a fissure)."""
+    import cc3d
+
+    parts = cc3d.connected_components(mask, connectivity=6)
+    counts = np.bincount(parts.ravel())
+    sure = np.bincount(parts[place > 0.9], minlength=len(counts))
+    counts[0] = sure[0] = 0
+    large = (counts * grid.voxel_volume_ml >= 20.0) & (sure > 0.3 * counts)
+    large[counts.argmax()] = counts.any()
+    return np.asarray(large[parts])
 
 
 def _density_log_odds(
