@@ -221,16 +221,26 @@ class LesionConfig(FrozenModel):
     method: Literal["edge", "fixed_suv10", "percent41", "percent50", "liver_2sd", "percist"] = Field(
         default="edge", description="How far a lesion reaches; all but 'edge' are textbook rules for comparison"
     )
-    smooth_fwhm_mm: float = Field(default=4.0, description="Gaussian before lesions are looked for")
+    smooth_fwhm_mm: float = Field(default=5.0, description="Gaussian on which lesions are looked for")
+    edge_fwhm_mm: float = Field(default=4.0, description="Gaussian on which their borders are judged")
     halo_mm: float = Field(default=25.0, description="How far around the liver basins are followed")
     parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is read")
-    detect_sd: float = Field(default=4.0, description="SDs above parenchyma at which a focus begins")
-    detect_share: float = Field(default=0.3, description="And share of parenchyma that it must at least exceed")
+    detect_sd: float = Field(
+        default=4.6, description="SDs above parenchyma at which a focus begins: 10 000 places seldom reach it by noise"
+    )
+    detect_broad_sd: float = Field(default=4.2, description="The same for broad foci: 1000 places")
+    detect_share: float = Field(default=0.25, description="And share of parenchyma that it must at least exceed")
+    broad_fwhm_mm: float = Field(default=8.0, description="Broader Gaussian, on which faint larger foci are found")
+    detect_broad_share: float = Field(default=0.2, description="Share of parenchyma a broad focus exceeds at least")
+    floor_sd: float = Field(default=1.5, description="SDs above parenchyma that every voxel of a lesion exceeds")
     saddle_share: float = Field(
         default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
     )
-    blur_reach_mm: float = Field(default=6.0, description="How far blur carries uptake over an edge, one FWHM")
-    plateau_fwhm_mm: float = Field(default=4.0, description="Gaussian that calms noise before a step is measured")
+    blur_reach_mm: float = Field(default=7.0, description="How far blur carries uptake over an edge, over one FWHM")
+    plateau_fwhm_mm: float = Field(default=3.0, description="Gaussian that calms noise before a step is measured")
+    mild_log_slope_per_mm: float = Field(
+        default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
+    )
     gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"

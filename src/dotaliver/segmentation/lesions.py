@@ -93,16 +93,34 @@ def find_lesions(
     inside = share >= 0.5
     deep = distance_inside_mm(inside, grid.spacing_mm) > config.parenchyma_depth_mm
     parenchyma = measure_parenchyma(smooth, deep, expected_uptake)
-    threshold = parenchyma.uptake + max(config.detect_sd * parenchyma.sd, config.detect_share * parenchyma.uptake)
-    basins = _merged(_basins(smooth, smooth > threshold), smooth, parenchyma.uptake, inside, config.saddle_share)
+    hot = _rises(smooth, parenchyma, config.detect_sd, config.detect_share) | _rises_faintly(
+        uptake, deep, parenchyma, config, grid
+    )
+    own = distance_inside_mm(inside, grid.spacing_mm) > config.capsule_mm
+    basins = _merged(_basins(smooth, hot), smooth, parenchyma.uptake, own, inside, config.saddle_share)
     in_liver = _liver_basins(basins, smooth, share, config)
     if config.method == "edge":
-        owners, tumour = _edge_extent(basins, in_liver, smooth, share, parenchyma, config, grid)
+        sharp = gaussian(uptake, config.edge_fwhm_mm / 2.3548, grid)
+        owners, tumour = _edge_extent(basins, in_liver, sharp, share, parenchyma, config, grid)
     else:
         owners, tumour = _textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
     tumour &= share > config.voxel_in_liver_share
     labels[box] = _numbered(_filled(np.where(tumour, owners, 0), inside, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
+
+
+def _rises(smooth: Float32Array, parenchyma: Parenchyma, sds: float, share: float) -> BoolArray:
+    """Where uptake exceeds parenchyma by more than its noise and by more than a share of it."""
+    return np.asarray(smooth > parenchyma.uptake + max(sds * parenchyma.sd, share * parenchyma.uptake))
+
+
+def _rises_faintly(
+    uptake: Float32Array, deep: BoolArray, parenchyma: Parenchyma, config: LesionConfig, grid: Geometry
+) -> BoolArray:
+    """Faint but broad foci, on a broader mean whose noise is less: what a matched filter finds."""
+    broad = gaussian(uptake, config.broad_fwhm_mm / 2.3548, grid)
+    calm = measure_parenchyma(broad, deep, parenchyma.uptake)
+    return _rises(broad, calm, config.detect_broad_sd, config.detect_broad_share)
 
 
 def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np.uint16]:
@@ -113,7 +131,7 @@ def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np
     smooth = gaussian(pet.array, config.smooth_fwhm_mm / 2.3548, pet.geometry)
     basins = _basins(smooth, smooth > level)
     everywhere = np.ones(smooth.shape, dtype=bool)
-    basins = _merged(basins, smooth, 0.0, everywhere, config.saddle_share)
+    basins = _merged(basins, smooth, 0.0, everywhere, everywhere, config.saddle_share)
     voxel_ml = pet.geometry.voxel_volume_ml
     masks = []
     for label, part in _parts(basins.labels):
@@ -158,10 +176,13 @@ def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int,
     return passes
 
 
-def _merged(basins: _Basins, smooth: Float32Array, base: float, inside: BoolArray, saddle_share: float) -> _Basins:
+def _merged(
+    basins: _Basins, smooth: Float32Array, base: float, deep: BoolArray, inside: BoolArray, saddle_share: float
+) -> _Basins:
     """Join basins whose saddle exceeds a share of the lower peak, both counted from the base.
 
-    A basin that peaks inside the liver never joins one that peaks outside: that is a kidney, not a lesion.
+    A basin that peaks deep in the liver never joins one that peaks outside: that is a kidney, not a lesion. One that
+    peaks just inside the border joins a higher one outside: that is the kidney's blur, not a lesion.
     """
     from scipy.ndimage import maximum_position
 
@@ -170,6 +191,7 @@ def _merged(basins: _Basins, smooth: Float32Array, base: float, inside: BoolArra
         return basins
     places = maximum_position(smooth, basins.labels, np.arange(1, count + 1))
     peaks_inside = np.array([False, *(bool(inside[place]) for place in places)])
+    peaks_deep = np.array([False, *(bool(deep[place]) for place in places)])
     root = list(range(count + 1))
 
     def find(label: int) -> int:
@@ -180,10 +202,11 @@ def _merged(basins: _Basins, smooth: Float32Array, base: float, inside: BoolArra
 
     for height, one, two in _saddles(basins.labels, smooth):
         first, second = find(one), find(two)
-        if first == second or peaks_inside[first] != peaks_inside[second]:
-            continue
         if basins.peaks[first] < basins.peaks[second]:
             first, second = second, first
+        blurred = peaks_inside[second] and not peaks_deep[second] and not peaks_inside[first]
+        if first == second or (peaks_inside[first] != peaks_inside[second] and not blurred):
+            continue
         if height - base > saddle_share * (basins.peaks[second] - base):
             root[second] = first
     joined = np.array([find(label) for label in range(count + 1)], dtype=np.int32)
@@ -234,12 +257,24 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
     level = base + 0.5 * (top - base)
     at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
     level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, 1.2 * base)), level)
-    floor = base + 0.5 * max(config.detect_sd * parenchyma.sd, config.detect_share * base)
+    floor = base + max(config.floor_sd * parenchyma.sd, 0.5 * config.detect_broad_share * base)
     hot = (smooth > level) & (smooth > floor)
-    # Between a hot and a milder part the local step hides a thin shell of the milder one.
+    # Beside a hot part the local step hides a milder one. Blur alone falls off steeply against its own height (at an
+    # edge by 0.8 / sigma, 0.3 per mm, and faster outside): what falls off less is tumour itself.
+    milder = (basins.labels > 0) & (_slope(smooth, grid) < config.mild_log_slope_per_mm * (smooth - base))
+    hot |= milder & (smooth > floor)
     hot |= binary_closing(hot, _ball(config.gap_mm, grid)) & (smooth > floor)
     owners = np.asarray(watershed(-smooth, basins.labels, mask=hot | (basins.labels > 0)), dtype=np.int32)
     return owners, hot & in_liver[owners]
+
+
+def _slope(smooth: Float32Array, grid: Geometry) -> Float32Array:
+    """Gradient magnitude per mm."""
+    squares = np.zeros(smooth.shape, dtype=np.float32)
+    for axis, spacing in enumerate(grid.spacing_mm):
+        if smooth.shape[axis] > 1:
+            squares += np.gradient(smooth, spacing, axis=axis) ** 2
+    return np.sqrt(squares)
 
 
 def _textbook_extent(

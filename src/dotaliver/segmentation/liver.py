@@ -70,7 +70,7 @@ def liver_probability(
     config : LiverConfig
         Seeds, scales and weights.
     """
-    from scipy.ndimage import binary_dilation, binary_erosion
+    from scipy.ndimage import binary_dilation
 
     smooth = box_mean(uptake)
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
@@ -89,7 +89,7 @@ def liver_probability(
     if images.hu is not None:
         never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
     lukewarm = _lukewarm(around, core, smooth)
-    background = (never | cold | others | lukewarm | binary_erosion(kidneys)) & ~inside
+    background = (never | cold | others | lukewarm | kidneys) & ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
     region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
     features = [Feature(np.log(np.maximum(uptake, 0.1 * core.normal.uptake)), config.uptake_log_scale)]
