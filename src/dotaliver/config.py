@@ -242,6 +242,7 @@ class LesionConfig(FrozenModel):
         default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
     )
     gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
+    core_share: float = Field(default=0.85, description="Share of parenchyma below which enclosed tissue is a core")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
     )

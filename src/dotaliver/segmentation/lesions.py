@@ -105,7 +105,8 @@ def find_lesions(
     else:
         owners, tumour = _textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
     tumour &= share > config.voxel_in_liver_share
-    labels[box] = _numbered(_filled(np.where(tumour, owners, 0), inside, config.minimum_ml, grid), uptake.shape)
+    owned = _with_cores(np.where(tumour, owners, 0).astype(np.int32), smooth, inside, parenchyma, config, grid)
+    labels[box] = _numbered(_kept(owned, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
 
 
@@ -295,14 +296,42 @@ def _ball(radius_mm: float, grid: Geometry) -> BoolArray:
     return np.asarray(sum(o * o for o in offsets) <= radius_mm**2)
 
 
-def _filled(owners: LabelArray, inside: BoolArray, minimum_ml: float, grid: Geometry) -> list[Placed]:
-    """Each lesion's mask with what it encloses: a core without uptake inside an avid rim is tumour."""
-    from scipy.ndimage import binary_fill_holes
+def _with_cores(
+    owners: LabelArray,
+    smooth: Float32Array,
+    inside: BoolArray,
+    parenchyma: Parenchyma,
+    config: LesionConfig,
+    grid: Geometry,
+) -> LabelArray:
+    """Add cores without uptake: what tumour encloses in the liver and takes up less than parenchyma is tumour.
 
+    A rim is closed over `gap_mm` first, since blur opens thin ones. Enclosed tissue that takes up like parenchyma is
+    parenchyma. A core belongs to the nearest lesion.
+    """
+    import cc3d
+    from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
+    from scipy.ndimage import mean as mean_of
+
+    tumour = owners > 0
+    # Outside the liver nothing can be a core, but the liver's border closes no rim.
+    rim = tumour | (binary_closing(tumour, _ball(config.gap_mm, grid)) & (smooth < parenchyma.uptake))
+    holes = np.asarray(binary_fill_holes(rim)) & ~tumour & inside
+    parts = cc3d.connected_components(holes, connectivity=6)
+    count = int(parts.max(initial=0))
+    if count == 0:
+        return owners
+    uptake = np.asarray(mean_of(smooth, parts, np.arange(1, count + 1)))
+    core = np.concatenate([[False], uptake < config.core_share * parenchyma.uptake])[parts]
+    nearest = distance_transform_edt(~tumour, sampling=grid.spacing_mm, return_distances=False, return_indices=True)
+    return np.where(core, owners[tuple(nearest)], owners)
+
+
+def _kept(owners: LabelArray, minimum_ml: float, grid: Geometry) -> list[Placed]:
+    """Each lesion's mask, without those that are too small to be more than noise."""
     found: list[Placed] = []
     for label, part in _parts(owners):
         mask = owners[part] == label
-        mask = np.asarray(binary_fill_holes(mask)) & inside[part] | mask
         if mask.sum() * grid.voxel_volume_ml >= minimum_ml:
             found.append((part, mask))
     return found
