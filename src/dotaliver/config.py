@@ -191,7 +191,7 @@ class LiverConfig(FrozenModel):
     prior_weight: float = Field(default=0.05, description="Weight of a voxel's own look against one neighbour")
     prior_log_scale: float = Field(default=0.25, description="Log uptake over the half level that is one logit")
     outline_presmooth_mm: float = Field(default=1.0, description="Gaussian that calms CT noise before the outline")
-    outline_window_mm: float = Field(default=14.0, description="Window in which the liver's density is measured")
+    outline_window_mm: float = Field(default=10.0, description="Window in which the liver's density is measured")
     outline_smooth_mm: float = Field(default=1.2, description="Gaussian over the log odds: the outline's smoothness")
     outline_fat_hu: float = Field(default=-25.0, description="Below is fat, at the outline")
     mismatch_limit_mm: float = Field(default=10.0, description="A larger shift of the dome is flagged")

@@ -265,8 +265,21 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
     milder = (basins.labels > 0) & (_slope(smooth, grid) < config.mild_log_slope_per_mm * (smooth - base))
     hot |= milder & (smooth > floor)
     hot |= binary_closing(hot, _ball(config.gap_mm, grid)) & (smooth > floor)
+    hot |= _unresolved_rim(hot, share >= 0.5) & (smooth > 0.5 * base)
     owners = np.asarray(watershed(-smooth, basins.labels, mask=hot | (basins.labels > 0)), dtype=np.int32)
     return owners, hot & in_liver[owners]
+
+
+def _unresolved_rim(hot: BoolArray, inside: BoolArray) -> BoolArray:
+    """Single voxels of liver between a lesion and the outside: no PET can tell so thin a rim from its lesion."""
+    rim = np.zeros_like(hot)
+    outside = ~inside
+    for axis in range(3):
+        before = tuple(slice(None, -2) if a == axis else slice(None) for a in range(3))
+        here = tuple(slice(1, -1) if a == axis else slice(None) for a in range(3))
+        after = tuple(slice(2, None) if a == axis else slice(None) for a in range(3))
+        rim[here] |= (hot[before] & outside[after]) | (outside[before] & hot[after])
+    return rim & inside
 
 
 def _slope(smooth: Float32Array, grid: Geometry) -> Float32Array:

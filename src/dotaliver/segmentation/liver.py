@@ -20,6 +20,9 @@ from dotaliver.volume import BoolArray
 
 __all__ = ["LiverCore", "find_core", "liver_probability"]
 
+# The highest of some thirty neighbours with 5 to 7 % noise lies about a tenth above their mean.
+_TOP_BIAS = 0.9
+
 
 @dataclass(frozen=True)
 class LiverCore:
@@ -194,7 +197,8 @@ def _prior(
     normal = core.normal.uptake
     size = 2 * max(1, round(8.0 / images.spacing_mm)) + 1
     highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
-    level = np.where(lowest < config.cold_share * normal, 0.5 * (np.maximum(highest, normal) + lowest), 0.55 * normal)
+    half = 0.5 * (np.maximum(_TOP_BIAS * highest, normal) + lowest)
+    level = np.where(lowest < config.cold_share * normal, half, 0.55 * normal)
     # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
     trust = np.where(highest > 1.5 * normal, 0.5, 1.0)
     logit = np.clip(trust * np.log(np.maximum(uptake, 0.004 * normal) / level) / config.prior_log_scale, -4.0, 4.0)
