@@ -15,11 +15,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from conftest import TELLTALES, Run, change, run_cli
 from dicom.factory import write_series
 from dicom.factory import write_study as write_tiny_study
 from dicom.test_masks_in import square, write_rtstruct
 from dotaliver.score import StudyScore
+from flow_cases import TELLTALES, Run, change, run_cli
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -12,7 +12,6 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from conftest import TELLTALES
 from dotaliver.config import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
@@ -29,6 +28,7 @@ from dotaliver.pipeline import (
 from dotaliver.records import ReaderEdits
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
+from flow_cases import TELLTALES
 
 
 def hashes(folder: Path) -> dict[str, str]:

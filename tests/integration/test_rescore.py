@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from conftest import run_cli
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.pipeline import StudyInput, load_edits, rescore
 from dotaliver.records import (
@@ -21,6 +20,7 @@ from dotaliver.records import (
     VerdictEdit,
 )
 from dotaliver.score import StudyScore
+from flow_cases import run_cli
 
 READER = Reader(name="A Reader", role="nuclear-medicine physician")
 

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet
-from dotaliver.dicom.headers import SeriesHeaders
+from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.errors import FileFormatError
 from dotaliver.records import SeriesIdentity
 
@@ -41,12 +41,15 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     except (OSError, InvalidDicomError, ValueError) as error:
         msg = f"{first.name}: the file could be read a moment ago and no longer can; check the disk or the network"
         raise FileFormatError(msg) from error
-    headers = []
-    for part in ordered:
-        header = pydicom.Dataset()
-        header.update(whole)
-        for keyword in _PER_SLICE:
-            if keyword in part.dataset:
-                header[keyword] = part.dataset[keyword]
-        headers.append(header)
-    return headers
+    with quiet():
+        return [_of_slice(part, whole) for part in ordered]
+
+
+def _of_slice(part: SliceHeader, whole: Dataset) -> Dataset:
+    """The header of one slice: its own place and UID, and what the whole series shares."""
+    header = pydicom.Dataset()
+    header.update(whole)
+    for keyword in _PER_SLICE:
+        if keyword in part.dataset:
+            header[keyword] = part.dataset[keyword]
+    return header
