@@ -155,7 +155,7 @@ def score_for(volumes: StudyVolumes, segmentations: Segmentations, **changes: An
         "criteria": verdicts(),
         "flags": (raise_flag("SLICES_THICK", modality="CT", mm=6.0, limit=5.0),
                   raise_flag("WEIGHT_ASSUMED", kg=70.0)),
-        "segmentation": SegmentationRecord(segmenter="petct", masks=masks, mismatch=segmentations.mismatch,
+        "segmentation": SegmentationRecord(segmenter="petct", masks=masks, mismatch=segmentations.mismatch, references={},
                                            reasons=dict(segmentations.reasons), flags=segmentations.flags),
         "edits": ReaderEdits(),
         "config": ScoringConfig(),
