@@ -74,13 +74,12 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
 ) -> None:
     """Score a study: liver, lesions, burden, verdicts, report."""
     from dotaliver import pipeline
-    from dotaliver.export.files import prepare_output_folder
+    from dotaliver.export.files import output_folder
 
     settings = _settings(config, weight, dose, any_tracer, segmenter)
     readers_edits = _edits(edits)
-    if out is not None:
-        prepare_output_folder(out)
-    with _progress(quiet) as progress:
+    # A folder that cannot be written is told before the work, not after it.
+    with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
         source = pipeline.StudyInput(study, pet, ct, liver, lesions)
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
@@ -104,9 +103,10 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     """Measure and judge again with other masks, edits or settings."""
     from dotaliver import pipeline
     from dotaliver.config import load_config
+    from dotaliver.export.files import output_folder
 
     target = out or _next_revision(folder)
-    with _progress(quiet) as progress:
+    with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
         outcome = pipeline.rescore(
             folder,
             study=pipeline.StudyInput(study or folder, liver=liver, lesions=lesions),
@@ -255,8 +255,9 @@ def _stop(sentence: str, status: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line; a study that cannot be scored ends with one sentence and status 3."""
+    # Libraries' warnings would stand between our lines, and some quote headers.
     logging.captureWarnings(True)
-    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         app(standalone_mode=True)
     except (ConfigError, SegmenterError) as error:

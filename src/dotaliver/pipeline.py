@@ -8,7 +8,6 @@ only the second.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -254,7 +253,7 @@ def rescore(
 
     Raises
     ------
-    ConfigError, StudyError
+    StudyError
         Where the record cannot be read, or the images are not those that were scored.
     """
     parent = _read_record(folder)
@@ -284,7 +283,7 @@ def _read_record(folder: Path) -> StudyScore:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
-        raise ConfigError(msg) from error
+        raise StudyError(msg) from error
 
 
 def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
@@ -293,9 +292,12 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
     if named is None or named == folder:
         try:
             named = Path(LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8")).study)
-        except (OSError, ValidationError, json.JSONDecodeError) as error:
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
             msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
             raise StudyError(msg) from error
+        if not named.is_dir():
+            msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
+            raise StudyError(msg)
     ct = parent.study.ct
     return StudyInput(
         named,
@@ -307,6 +309,12 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
 
 
 def _require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
+    if parent.study.ct is None and volumes.ct is not None:
+        msg = (
+            "the folder holds a CT, and the record was made without one; score the study again, or name the folder "
+            "of the PET alone with --study"
+        )
+        raise StudyError(msg)
     for before, now in ((parent.study.pet, volumes.identity.pet), (parent.study.ct, volumes.identity.ct)):
         if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
             msg = (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pydicom
 
@@ -38,6 +38,11 @@ _KEYWORDS = (
 _PRIVATE_TAGS = (0x00090010, 0x0009100D, 0x00091036, 0x0009103B, 0x0009103E, 0x00710010, 0x00711022)
 HEADER_TAGS: list[Any] = [*_KEYWORDS.split(), *_PRIVATE_TAGS]
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+# Classic CT and PET: objects that hold pixels in any case.
+_IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
+# What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
+_OWN_OUTPUT = {"score.json", "local.json"}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -131,12 +136,26 @@ class StudyIndex:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    def unreadable(error: OSError) -> NoReturn:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        msg = f"{name}: the folder cannot be read ({error.strerror}); make it readable or take it out of the study"
+        raise FileFormatError(msg) from error
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
+        if _OWN_OUTPUT.issubset(names):
+            folders.clear()
+            continue
         for name in sorted(names):
             path = Path(parent) / name
             if path.is_file():
                 yield path
+
+
+def _deflated(header: Any) -> bool:
+    """Whether the data set was unpacked in memory, so that the place in the file says nothing."""
+    meta = getattr(header, "file_meta", None)
+    return meta is not None and text(meta, "TransferSyntaxUID") == _DEFLATED
 
 
 def _read_header(path: Path, name: str) -> Any | None:
@@ -151,15 +170,19 @@ def _read_header(path: Path, name: str) -> Any | None:
     if not has_preamble and start[:2] not in _BARE_STARTS:
         return None
     try:
-        with quiet():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+        with quiet(), path.open("rb") as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
             found = "SeriesInstanceUID" in header
+            at_end = file.tell() >= path.stat().st_size
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it
         if not has_preamble:
             return None
         msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
         raise FileFormatError(msg) from error
+    if found and at_end and text(header, "SOPClassUID") in _IMAGES and not _deflated(header):
+        msg = f"{name}: the image is cut short before its pixels; copy it again or take it out of the folder"
+        raise FileFormatError(msg)
     if found:
         return header
     if not has_preamble or text(header.file_meta, "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
@@ -174,7 +197,8 @@ def _read_header(path: Path, name: str) -> Any | None:
 def index_folder(folder: Path) -> StudyIndex:
     """Read the headers of every DICOM file under a folder, in any order and nesting.
 
-    Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out.
+    Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out; a folder that a score
+    was written into is passed over.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet
-from dotaliver.dicom.headers import SeriesHeaders
+from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.errors import FileFormatError
 from dotaliver.records import SeriesIdentity
 
@@ -19,13 +19,26 @@ __all__ = ["slice_headers"]
 
 # What differs between the slices of one series and is of use to a derived object.
 _PER_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "AcquisitionDate", "AcquisitionTime")
+# What a derived object needs of every slice beside: only the first speaks for patient, study and series.
+_REFERENCE = (
+    "SOPClassUID",
+    "Modality",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "Rows",
+    "Columns",
+)
 
 
 def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Dataset]:
     """One header per slice in stack order, without pixels.
 
-    Patient, study and series modules are read whole from one file; the slices' own places and UIDs come from the
-    headers that were read when the folder was indexed, so a long series is not read twice.
+    The first is read whole, for patient, study and series; the others hold what tells them apart and what they are,
+    from the headers that were read when the folder was indexed, so a long series is not read twice.
 
     Raises
     ------
@@ -41,12 +54,18 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     except (OSError, InvalidDicomError, ValueError) as error:
         msg = f"{first.name}: the file could be read a moment ago and no longer can; check the disk or the network"
         raise FileFormatError(msg) from error
-    headers = []
-    for part in ordered:
-        header = pydicom.Dataset()
-        header.update(whole)
-        for keyword in _PER_SLICE:
-            if keyword in part.dataset:
-                header[keyword] = part.dataset[keyword]
-        headers.append(header)
-    return headers
+    with quiet():
+        head = pydicom.Dataset()
+        head.update(whole)
+        return [_of_slice(first, head), *(_of_slice(part, pydicom.Dataset()) for part in ordered[1:])]
+
+
+def _of_slice(part: SliceHeader, header: Dataset) -> Dataset:
+    """A header with what one slice says of itself, where the header does not yet say it of the series."""
+    for keyword in _REFERENCE:
+        if keyword in part.dataset and keyword not in header:
+            header[keyword] = part.dataset[keyword]
+    for keyword in _PER_SLICE:
+        if keyword in part.dataset:
+            header[keyword] = part.dataset[keyword]
+    return header

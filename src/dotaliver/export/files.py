@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from dotaliver.errors import OutputError
 
-__all__ = ["prepare_output_folder", "write_atomically"]
+__all__ = ["output_folder", "prepare_output_folder", "write_atomically"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -29,11 +31,11 @@ def _sentence(path: Path, error: OSError) -> str:
     return f"{path}: cannot be written ({error.strerror or error}); choose another output folder"
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = None) -> None:
     """Write a whole file or none: to a temporary file beside it, onto the disk, then renamed.
 
     A reader, or a run that was cut off, finds the old file or the new one, never a part. Text is stored as
-    UTF-8 with the line ends that it has.
+    UTF-8 with the line ends that it has. An error names the file as `shown_as`, where that is given.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(_sentence(path, error)) from error
+        raise OutputError(_sentence(shown_as or path, error)) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -91,3 +93,26 @@ def prepare_output_folder(path: Path) -> None:
             probe.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(_sentence(path, error)) from error
+
+
+@contextlib.contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Prepare a folder for what is written inside the block; where the block fails, no empty folder is left behind.
+
+    Raises
+    ------
+    OutputError
+        As `prepare_output_folder`.
+    """
+    try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    except OSError as error:
+        raise OutputError(_sentence(path, error)) from error
+    try:
+        prepare_output_folder(path)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty any more, or never made
+            for folder in made:
+                folder.rmdir()
+        raise

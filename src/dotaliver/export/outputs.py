@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotaliver.errors import OutputError
-from dotaliver.export.files import prepare_output_folder, write_atomically
+from dotaliver.export.files import output_folder, write_atomically
 from dotaliver.export.report import report_html
 from dotaliver.export.seg import segmentation_files
 from dotaliver.export.seg_sources import SegSources
@@ -57,7 +57,12 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
     OutputError
         Where the folder cannot be written or is full; what stood there before stays.
     """
-    prepare_output_folder(folder)
+    with output_folder(folder):
+        _put_in_place(folder, _contents(files, local_json, nifti=nifti))
+
+
+def _contents(files: ScoreFiles, local_json: str, *, nifti: bool) -> dict[str, bytes | str]:
+    """What each file holds, by name; the record is the last."""
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),
@@ -67,10 +72,14 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
     if nifti:
         contents |= _nifti_files(files)
     contents[_RECORD] = files.score.to_json()
+    return contents
+
+
+def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
     staging = _staging_folder(folder)
     try:
         for name, content in contents.items():
-            write_atomically(staging / name, content)
+            write_atomically(staging / name, content, shown_as=folder / name)
         (folder / _RECORD).unlink(missing_ok=True)
         for name in _OPTIONAL:
             if name not in contents:

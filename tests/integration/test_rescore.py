@@ -1,0 +1,216 @@
+"""A score, a reader's correction, the revised record: only what was corrected changes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from dotaliver.errors import ConfigError, StudyError
+from dotaliver.pipeline import StudyInput, load_edits, rescore
+from dotaliver.records import (
+    DiameterEdit,
+    LesionEdit,
+    Reader,
+    ReaderEdits,
+    ReferenceEdit,
+    RestOfBody,
+    VerdictEdit,
+)
+from dotaliver.score import StudyScore
+from flow_cases import run_cli
+
+READER = Reader(name="A Reader", role="nuclear-medicine physician")
+
+
+@pytest.fixture(scope="module")
+def record(scored) -> StudyScore:
+    return StudyScore.model_validate_json((scored / "score.json").read_text())
+
+
+def revised(scored, **edits) -> StudyScore:
+    return rescore(scored, edits=ReaderEdits(reader=READER, **edits)).score
+
+
+def diameter(record, label, length_mm) -> DiameterEdit:
+    x, y, z = next(lesion.centroid_lps_mm for lesion in record.lesions if lesion.label == label)
+    half = length_mm / 2
+    return DiameterEdit(long_axis_lps_mm=((x - half, y, z), (x + half, y, z)))
+
+
+def every_lesion(record, **values):
+    return tuple(LesionEdit(label=lesion.label, **values) for lesion in record.lesions)
+
+
+def test_nothing_changed_gives_the_same_record_linked_to_the_first(scored, record):
+    again = rescore(scored).score
+    assert again.record_id == record.record_id
+    assert again.provenance.revises == record.record_id
+    assert again.model_copy(update={"provenance": record.provenance}) == record
+
+
+def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, monkeypatch):
+    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+    folder = Path(shutil.copytree(scored, tmp_path / "score"))
+    edits = ReaderEdits(reader=READER, lesions=(LesionEdit(label=record.lesions[0].label, marks=("treated",)),))
+    (tmp_path / "edits.json").write_text(edits.model_dump_json())
+    assert load_edits(tmp_path / "edits.json") == edits
+    before = (folder / "score.json").read_bytes()
+    first = run_cli("rescore", folder, "--edits", tmp_path / "edits.json", "--json")
+    assert (first.status, first.err) == (0, "")
+    told = json.loads(first.out)
+    assert told["provenance"]["revises"] == record.record_id
+    assert told["record_id"] != record.record_id
+    assert json.loads((folder / "revised-1" / "score.json").read_text()) == told
+    second = run_cli("rescore", folder / "revised-1", "--out", tmp_path / "third", "--json")
+    assert json.loads(second.out)["record_id"] == told["record_id"]
+    assert json.loads(second.out)["provenance"]["revises"] == told["record_id"]
+    assert json.loads(second.out)["edits"] == told["edits"]
+    assert (folder / "score.json").read_bytes() == before
+
+
+def test_moved_reference_sphere(scored, record):
+    x, y, z = record.references["liver"].centre_lps_mm
+    score = revised(scored, references=(ReferenceEdit(centre_lps_mm=(x + 4, y, z), diameter_mm=20),))
+    moved = score.references["liver"]
+    assert moved.centre_lps_mm == pytest.approx((x + 4, y, z))
+    assert moved.volume_ml == pytest.approx(np.pi / 6 * 2.0**3, rel=0.15)
+    assert moved.method == "reader"
+    assert "REFERENCE_BY_READER" in {flag.code for flag in score.flags}
+    for before, after in zip(record.lesions, score.lesions, strict=True):
+        assert after.suv_peak == before.suv_peak
+        assert after.ratio_to_liver == pytest.approx(after.suv_peak / moved.suv_mean)
+
+
+def test_redrawn_diameter_makes_inc4_definite(scored, record):
+    assert record.criteria["INC4"].verdict == "indeterminate"
+    label = record.lesions[0].label
+    score = revised(scored, lesions=(LesionEdit(label=label, diameter=diameter(record, label, 23.0)),))
+    lesion = next(x for x in score.lesions if x.label == label)
+    assert (lesion.diameter_source, lesion.longest_diameter_mm) == ("reader", pytest.approx(23.0))
+    assert score.criteria["INC4"].verdict == "met"
+    assert score.criteria["INC4"].effect == "supports"
+
+
+def test_treated_lesion_is_not_measurable(scored, record):
+    label = record.lesions[0].label
+    drawn = diameter(record, label, 23.0)
+    score = revised(scored, lesions=(LesionEdit(label=label, diameter=drawn, marks=("treated",)),))
+    assert score.criteria["INC4"].verdict == "indeterminate"
+    progressed = ("treated", "progressed_since_treatment")
+    score = revised(scored, lesions=(LesionEdit(label=label, diameter=drawn, marks=progressed),))
+    assert score.criteria["INC4"].verdict == "met"
+
+
+def test_lesion_called_none_leaves_burden_and_verdicts(scored, record):
+    largest = max((x for x in record.lesions if x.in_liver), key=lambda x: x.volume_ml)
+    score = revised(scored, lesions=(LesionEdit(label=largest.label, marks=("not_a_lesion",)),))
+    assert score.burden.tumour_ml < record.burden.tumour_ml
+    assert score.burden.liver_ml == pytest.approx(record.burden.liver_ml)
+    assert score.criteria["INC7"].evidence["lesions"] == record.criteria["INC7"].evidence["lesions"] - 1
+    everything = revised(scored, lesions=every_lesion(record, marks=("not_a_lesion",)))
+    assert everything.burden.fraction == 0
+    assert everything.criteria["INC7"].verdict != "met"
+
+
+def test_statement_on_the_rest_of_the_body_decides_inc4(scored, record):
+    small = tuple(LesionEdit(label=x.label, diameter=diameter(record, x.label, 6.0)) for x in record.lesions)
+    unstated = revised(scored, lesions=small)
+    assert unstated.criteria["INC4"].liver_finding == "not_met"
+    assert unstated.criteria["INC4"].verdict == "indeterminate"
+    none = revised(scored, lesions=small, rest_of_body=RestOfBody(lesions=False))
+    assert (none.criteria["INC4"].verdict, none.criteria["INC4"].effect) == ("not_met", "excludes")
+    some = revised(scored, lesions=small, rest_of_body=RestOfBody(lesions=True, measurable=True))
+    assert some.criteria["INC4"].verdict == "met"
+
+
+def test_statement_on_the_rest_of_the_body_decides_inc7(scored, record):
+    """A sphere in the hottest lesion stands for normal liver, so that nothing in the liver exceeds it."""
+    hottest = max(record.lesions, key=lambda x: x.suv_peak)
+    sphere = ReferenceEdit(centre_lps_mm=hottest.suv_peak_centre_lps_mm, diameter_mm=8)
+    unstated = revised(scored, references=(sphere,), lesions=every_lesion(record, marks=("not_a_lesion",)))
+    assert unstated.criteria["INC7"].liver_finding == "not_met"
+    assert unstated.criteria["INC7"].verdict == "indeterminate"
+    edits = {"references": (sphere,), "lesions": every_lesion(record, marks=("not_a_lesion",))}
+    none = revised(scored, **edits, rest_of_body=RestOfBody(lesions=False))
+    assert (none.criteria["INC7"].verdict, none.criteria["INC7"].effect) == ("not_met", "excludes")
+    some = revised(scored, **edits, rest_of_body=RestOfBody(lesions=True, uptake_above_liver=True))
+    assert some.criteria["INC7"].verdict == "met"
+
+
+def test_verdict_overruled_needs_reader_and_reason(scored, record):
+    edit = VerdictEdit(criterion="EXC4", verdict="met", reason="Diffuse disease that the PET does not resolve")
+    score = revised(scored, verdicts=(edit,))
+    verdict = score.criteria["EXC4"]
+    assert (verdict.verdict, verdict.effect, verdict.status) == ("met", "excludes", "overruled")
+    assert (verdict.decision.reader, verdict.decision.proposed) == ("A Reader", "not_met")
+    assert verdict.reason == record.criteria["EXC4"].reason
+    with pytest.raises(ConfigError, match=r"EXC4.*reason"):
+        revised(scored, verdicts=(edit.model_copy(update={"reason": None}),))
+    with pytest.raises(ConfigError, match="who reads"):
+        rescore(scored, edits=ReaderEdits(verdicts=(edit,)))
+
+
+def test_verdict_confirmed(scored):
+    score = revised(scored, verdicts=(VerdictEdit(criterion="INC7", verdict="met"),))
+    assert score.criteria["INC7"].status == "confirmed"
+
+
+def test_edit_of_a_lesion_that_is_not_there(scored):
+    with pytest.raises(ConfigError, match="lesion 999"):
+        revised(scored, lesions=(LesionEdit(label=999, marks=("treated",)),))
+
+
+def test_other_lesion_mask(scored, phantom, record, tmp_path):
+    path = phantom / "truth_lesions_on_pet.nii.gz"
+    score = rescore(scored, study=StudyInput(scored, lesions=path)).score
+    labels = set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(path))))) - {0}
+    assert {lesion.label for lesion in score.lesions} == labels
+    masks = {m.name: m for m in score.segmentation.masks}
+    before = {m.name: m for m in record.segmentation.masks}
+    assert masks["liver"] == before["liver"]
+    assert masks["lesions"].origin == "NIfTI"
+    truth = json.loads((phantom / "truth.json").read_text())
+    assert score.burden.low < truth["burden"] < score.burden.high
+
+
+def test_other_settings(scored, record):
+    wider = record.config.peak.model_copy(update={"sphere_ml": 2.0})
+    score = rescore(scored, config=record.config.model_copy(update={"peak": wider})).score
+    assert score.provenance.config_sha256 != record.provenance.config_sha256
+    for before, after in zip(record.lesions, score.lesions, strict=True):
+        assert after.suv_peak <= before.suv_peak
+
+
+def test_images_that_moved_are_named_anew(scored, study, record, tmp_path):
+    folder = Path(shutil.copytree(scored, tmp_path / "score"))
+    (folder / "local.json").write_text('{"study": "/nowhere/at/all", "pet": "1"}')
+    with pytest.raises(StudyError, match="--study"):
+        rescore(folder)
+    (folder / "local.json").unlink()
+    with pytest.raises(StudyError, match="--study"):
+        rescore(folder)
+    assert rescore(folder, study=StudyInput(study)).score.record_id == record.record_id
+
+
+def test_folder_without_a_record(tmp_path):
+    for folder in (tmp_path / "gone", tmp_path):
+        done = run_cli("rescore", folder)
+        assert done.status == 3
+        assert "score.json" in done.err
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "score.json").write_text('{"schema_version": "1"}')
+    done = run_cli("rescore", tmp_path)
+    assert done.status == 3
+    assert "score the study again" in done.err
+    assert [p.name for p in tmp_path.iterdir()] == ["score.json"]
+
+
+def test_missing_masks_are_told(scored, tmp_path):
+    folder = Path(shutil.copytree(scored, tmp_path / "score"))
+    (folder / "segmentation_ct.dcm").unlink()
+    done = run_cli("rescore", folder)
+    assert done.status == 3
+    assert "segmentation_ct.dcm" in done.err
