@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
 
-__all__ = ["Box", "FloatArray", "Geometry", "Vector"]
+__all__ = ["Box", "FloatArray", "Geometry", "Vector", "grow_box"]
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -30,6 +30,16 @@ _COSINE_TOLERANCE = 1e-4
 def _vector(values: npt.ArrayLike) -> Vector:
     x, y, z = (float(v) for v in np.asarray(values, dtype=np.float64).ravel())
     return (x, y, z)
+
+
+def grow_box(box: Box, voxels: npt.ArrayLike, shape: tuple[int, int, int]) -> Box:
+    """A box grown by a number of voxels on each side, as far as the grid reaches."""
+    margins = np.asarray(voxels, dtype=int)
+    k, j, i = (
+        slice(max(part.start - int(m), 0), min(part.stop + int(m), n))
+        for part, m, n in zip(box, margins, shape, strict=True)
+    )
+    return (k, j, i)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from dotaliver.flags import Flag, raise_flag
 from dotaliver.measurement.burden import measure_burden
 from dotaliver.measurement.hotspots import HottestSphere, hottest_sphere
 from dotaliver.measurement.lesions import measure_lesions
-from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
+from dotaliver.placement import Placement, place
 from dotaliver.protocol import CriterionId
 from dotaliver.records import (
     Lesion,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from dotaliver.config import ScoringConfig
 from dotaliver.measurement.burden import Borders, border_factors, measure_burden
 from dotaliver.measurement.lesions import measure_lesions
-from dotaliver.measurement.placement import place
+from dotaliver.placement import place
 from dotaliver.records import Mismatch, ReaderEdits, Reference
 from dotaliver.scoring import score_labels
 from scoring_cases import Case, ball, grid, layer

@@ -3,8 +3,8 @@ import pytest
 
 from dotaliver.config import ScoringConfig
 from dotaliver.measurement.hotspots import hottest_sphere
-from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references
+from dotaliver.placement import place
 from dotaliver.records import ReaderEdits
 from scoring_cases import Case, ball, layer
 

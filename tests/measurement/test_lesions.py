@@ -3,7 +3,7 @@ import pytest
 
 from dotaliver.config import ScoringConfig
 from dotaliver.measurement.lesions import measure_lesions
-from dotaliver.measurement.placement import place
+from dotaliver.placement import place
 from dotaliver.records import Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, grid, layer
 

@@ -3,8 +3,8 @@ import pytest
 
 from dotaliver.config import Inc7Config, ScoringConfig
 from dotaliver.errors import GeometryError
-from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references, peak_limit_factor
+from dotaliver.placement import place
 from dotaliver.records import ReaderEdits, ReferenceEdit, ReferenceRegion
 from dotaliver.volume import LabelMap
 from scoring_cases import Case, ball, layer

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from dotaliver.config import PeakConfig
-from dotaliver.measurement.placement import VoxelSet
 from dotaliver.measurement.uptake import lesion_uptake
+from dotaliver.placement import VoxelSet
 from dotaliver.volume import Quantity, Volume
 from scoring_cases import ball, grid
 

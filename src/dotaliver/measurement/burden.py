@@ -34,8 +34,8 @@ import numpy as np
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.measurement.cores import cold_cores
-from dotaliver.measurement.placement import Placement, own_labels, shift_of
 from dotaliver.measurement.sphere import sphere_radius_mm
+from dotaliver.placement import Placement, own_labels, shift_of
 from dotaliver.records import Burden, Lesion, Segmentations
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 

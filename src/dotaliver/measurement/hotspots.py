@@ -8,9 +8,9 @@ import numpy as np
 
 from dotaliver.config import ScoringConfig
 from dotaliver.geometry import FloatArray, Vector
-from dotaliver.measurement.placement import Placement, Share
 from dotaliver.measurement.reference import LiverSpheres, distance_to_mm
 from dotaliver.measurement.sphere import sphere_radius_mm
+from dotaliver.placement import Placement, Share
 from dotaliver.volume import BoolArray
 
 __all__ = ["HottestSphere", "hottest_sphere"]

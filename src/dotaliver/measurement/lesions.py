@@ -12,9 +12,9 @@ from dotaliver.config import ScoringConfig
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import FloatArray, Vector
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
-from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import depth_mm
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
+from dotaliver.placement import Placement
 from dotaliver.records import Diameter, Lesion, LesionEdit, MaskLayer, ReaderEdits, Reference, Segmentations
 from dotaliver.volume import BoolArray, LabelMap, Volume
 

@@ -16,8 +16,8 @@ import numpy as np
 from dotaliver.config import Inc7Config, ScoringConfig
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import FloatArray, Vector
-from dotaliver.measurement.placement import Placement, Share, own_labels, share_on
 from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
+from dotaliver.placement import Placement, Share, own_labels, share_on
 from dotaliver.records import ReaderEdits, Reference, ReferenceRegion, Segmentations
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
-from dotaliver.geometry import Box, FloatArray, Geometry, Vector
+from dotaliver.geometry import Box, FloatArray, Geometry, Vector, grow_box
 
-__all__ = ["WeightedBox", "grow_box", "sphere_kernel", "sphere_means", "sphere_on", "sphere_radius_mm"]
+__all__ = ["WeightedBox", "sphere_kernel", "sphere_means", "sphere_on", "sphere_radius_mm"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +89,6 @@ def sphere_on(
     kept = weights[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]]
     box = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
     return WeightedBox(box, kept)
-
-
-def grow_box(box: Box, voxels: npt.ArrayLike, shape: tuple[int, int, int]) -> Box:
-    """A box grown by a number of voxels on each side, as far as the grid reaches."""
-    margins = np.asarray(voxels, dtype=int)
-    k, j, i = (
-        slice(max(part.start - int(m), 0), min(part.stop + int(m), n))
-        for part, m, n in zip(box, margins, shape, strict=True)
-    )
-    return (k, j, i)
 
 
 def sphere_means(array: npt.NDArray[Any], box: Box, kernel: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:

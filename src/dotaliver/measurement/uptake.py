@@ -8,8 +8,8 @@ import numpy as np
 
 from dotaliver.config import PeakConfig
 from dotaliver.geometry import Vector
-from dotaliver.measurement.placement import VoxelSet
 from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_radius_mm
+from dotaliver.placement import VoxelSet
 from dotaliver.volume import Volume
 
 __all__ = ["Uptake", "lesion_uptake"]

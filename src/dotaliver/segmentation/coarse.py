@@ -85,9 +85,12 @@ def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
     if factors == [1, 1, 1]:
         return volume
     counts = [n // f for n, f in zip(volume.geometry.shape, factors, strict=True)]
-    kept = volume.array[tuple(slice(0, n * f) for n, f in zip(counts, factors, strict=True))]
-    shape = [part for n, f in zip(counts, factors, strict=True) for part in (n, f)]
-    means = kept.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
+    sums = np.zeros(counts, dtype=np.float32)
+    # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
+    for first in np.ndindex(*factors):
+        part = tuple(slice(k, n * f, f) for k, n, f in zip(first, counts, factors, strict=True))
+        sums += volume.array[part]
+    means = sums / np.float32(np.prod(factors))
     affine = volume.geometry.affine.copy()
     affine[:3, 3] = volume.geometry.index_to_lps([(f - 1) / 2 for f in factors])
     affine[:3, :3] *= factors

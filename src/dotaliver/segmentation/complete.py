@@ -8,35 +8,26 @@ import numpy as np
 
 from dotaliver.config import ScoringConfig
 from dotaliver.flags import Flag, raise_flag
-from dotaliver.itkimage import occupancy_on, resample_labels
+from dotaliver.geometry import Box, Geometry
+from dotaliver.itkimage import resample_labels
+from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
-from dotaliver.segmentation.coarse import Float32Array, coarse_images, distance_inside_mm
+from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch
 from dotaliver.segmentation.neighbours import survey
 from dotaliver.segmentation.outline import gaussian
 from dotaliver.segmentation.parenchyma import background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
-from dotaliver.volume import BoolArray, LabelMap
+from dotaliver.volume import BoolArray, LabelMap, Volume
 
-__all__ = ["complete", "liver_on_pet"]
+__all__ = ["complete"]
 
 _NAME = "petct"
 # Flags that are raised here; when stored masks are completed again they are not raised twice.
 _OWN_FLAGS = frozenset(
     {"LIVER_CUT_BY_FIELD_OF_VIEW", "PET_CT_MISMATCH", "PET_CT_MISMATCH_UNKNOWN", "LESIONS_NOT_BOUND_BY_LIVER"}
 )
-
-
-def liver_on_pet(volumes: StudyVolumes, segmentations: Segmentations) -> Float32Array:
-    """Share of each PET voxel inside the liver, at the liver's place on the PET; zeros where there is no liver."""
-    layer = segmentations.liver
-    if layer is None:
-        return np.zeros(volumes.pet.array.shape, dtype=np.float32)
-    labels = layer.labels
-    if layer.drawn_on == "ct" and segmentations.mismatch is not None:
-        labels = LabelMap(labels.array, labels.geometry.moved(segmentations.mismatch.shift_lps_mm))
-    return occupancy_on(labels, volumes.pet.geometry)
 
 
 def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
@@ -60,29 +51,52 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         return _without_liver(volumes, found, config)
     if found.mismatch is None and found.liver.drawn_on == "ct":
         found = replace(found, mismatch=_mismatch(volumes, found, config))
-    occupancy = liver_on_pet(volumes, found)
+    share = _liver_share(volumes.pet, found, config)
+    if share is None:
+        reason = "it lies outside the PET"
+        flag = raise_flag("LIVER_NOT_FOUND", reason=reason)
+        lost = replace(found, liver=None, reasons={**found.reasons, "liver": reason}, flags=(*found.flags, flag))
+        return _without_liver(volumes, lost, config)
+    pet = volumes.pet.crop(share.box)
     expected = _expected_uptake(volumes, found, config)
     if found.lesions is None:
-        labels, parenchyma = find_lesions(volumes.pet, occupancy, expected, config.lesions)
-        layer = LabelMap(labels, volumes.pet.geometry)
+        labels, parenchyma = find_lesions(pet, share.part, expected, config.lesions)
+        layer = _on_whole(LabelMap(labels, pet.geometry), share.box, volumes.pet.geometry)
         found = replace(found, lesions=MaskLayer(layer, "pet", _NAME, config.lesions.border_uncertainty_mm))
     else:
-        parenchyma = _parenchyma(volumes, occupancy, expected, config)
+        parenchyma = _parenchyma(pet, share, expected, config)
     if found.reference("liver") is None:
-        lesions = _lesions_on_pet(volumes, found)
-        region = find_liver_reference(volumes.pet, occupancy, lesions, parenchyma, config.reference)
+        lesions = _lesions_within(found, pet.geometry)
+        region = find_liver_reference(pet, share.part, lesions, parenchyma, config.reference)
+        if region.region is not None:
+            region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     return replace(found, flags=(*kept, *_liver_flags(volumes, found, config)))
 
 
-def _lesions_on_pet(volumes: StudyVolumes, found: Segmentations) -> BoolArray:
+def _liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
+    """The liver's part in each voxel of its box on the PET, with room around it for basins to be followed."""
+    whole = None if found.liver is None else own_labels(found.liver.labels)
+    if whole is None or found.liver is None:
+        return None
+    return share_on(whole, pet.geometry, shift_of(found.liver, found.mismatch), config.lesions.halo_mm)
+
+
+def _on_whole(labels: LabelMap, box: Box, grid: Geometry) -> LabelMap:
+    """Labels of a box, on the whole grid."""
+    array = np.zeros(grid.shape, dtype=labels.array.dtype)
+    array[box] = labels.array
+    return LabelMap(array, grid)
+
+
+def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:
+    """Where lesions lie on a part of the PET's grid."""
     if found.lesions is None:
-        return np.zeros(volumes.pet.array.shape, dtype=bool)
+        return np.zeros(grid.shape, dtype=bool)
     labels = found.lesions.labels
-    if found.lesions.drawn_on == "ct" and found.mismatch is not None:
-        labels = LabelMap(labels.array, labels.geometry.moved(found.mismatch.shift_lps_mm))
-    return resample_labels(labels, volumes.pet.geometry).mask
+    moved = LabelMap(labels.array, labels.geometry.moved(shift_of(found.lesions, found.mismatch)))
+    return resample_labels(moved, grid).mask
 
 
 def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Mismatch | None:
@@ -99,21 +113,19 @@ def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig
 def _expected_uptake(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> float:
     """What normal liver takes up, read inside the liver mask on the coarse grid."""
     images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
-    around = survey(images)
-    assert found.liver is not None
-    shift = found.mismatch.shift_lps_mm if found.mismatch is not None else (0.0, 0.0, 0.0)
-    uptake = images.uptake_moved(shift) if found.liver.drawn_on == "ct" else images.uptake
+    background = background_uptake(images)
+    if found.liver is None:
+        return background
+    shift = shift_of(found.liver, found.mismatch)
+    uptake = images.uptake if shift == (0.0, 0.0, 0.0) else images.uptake_moved(shift)
     liver = resample_labels(found.liver.labels, images.geometry).mask
     inside = distance_inside_mm(liver, images.geometry.spacing_mm) > config.lesions.parenchyma_depth_mm
     region = inside if inside.any() else liver
-    if not region.any():
-        return background_uptake(images, around.soft)
-    return normal_liver(images, uptake, region, background_uptake(images, around.soft), config.liver).uptake
+    return normal_liver(images, uptake, region, background, config.liver).uptake if region.any() else background
 
 
-def _parenchyma(volumes: StudyVolumes, occupancy: Float32Array, expected: float, config: ScoringConfig) -> Parenchyma:
-    pet = volumes.pet
-    depth = distance_inside_mm(occupancy >= 0.5, pet.geometry.spacing_mm)
+def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfig) -> Parenchyma:
+    depth = distance_inside_mm(share.inside, pet.geometry.spacing_mm)
     smooth = gaussian(pet.array, config.lesions.smooth_fwhm_mm / 2.3548, pet.geometry)
     return measure_parenchyma(smooth, depth > config.lesions.parenchyma_depth_mm, expected)
 

@@ -38,7 +38,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
     import cc3d
     from scipy.ndimage import binary_dilation
 
-    background = background_uptake(images, around.soft)
+    background = background_uptake(images)
     if background <= 0:
         return None
     smooth = box_mean(images.uptake)

@@ -218,6 +218,9 @@ def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = 3.0) -> Warm
     from skimage.segmentation import watershed
 
     depth = distance_inside_mm(warm, (spacing_mm, spacing_mm, spacing_mm))
-    peaks, _ = label(h_maxima(np.round(depth, 1), neck_mm), np.ones((3, 3, 3)))
-    labels = watershed(-depth, peaks, mask=warm)
-    return WarmParts(np.asarray(labels, dtype=np.int32), depth)
+    labels = np.zeros(warm.shape, dtype=np.int32)
+    if warm.any():
+        box = used_box(warm)
+        peaks, _ = label(h_maxima(np.round(depth[box], 1), neck_mm), np.ones((3, 3, 3)))
+        labels[box] = watershed(-depth[box], peaks, mask=warm[box])
+    return WarmParts(labels, depth)

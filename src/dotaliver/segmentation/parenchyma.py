@@ -19,6 +19,8 @@ __all__ = ["NormalLiver", "background_uptake", "normal_liver"]
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 _PLATEAU_LOG = 0.15
 _BIN_LOG = 0.05
+# Between fat and enhanced vessels.
+_SOFT_HU = (-20.0, 200.0)
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,15 @@ class NormalLiver:
     hu_sd: float | None
 
 
-def background_uptake(images: CoarseImages, soft: BoolArray) -> float:
-    """Median uptake of the body's soft tissue, most of it muscle; 0 where there is none."""
+def background_uptake(images: CoarseImages) -> float:
+    """Median uptake of soft tissue, most of it muscle: by density, or without a CT by what exceeds the image's noise.
+
+    0 where there is none.
+    """
+    if images.hu is not None:
+        soft = (images.hu > _SOFT_HU[0]) & (images.hu < _SOFT_HU[1])
+    else:
+        soft = images.uptake > 0.02 * float(np.percentile(images.uptake, 99.5))
     return float(np.median(images.uptake[soft])) if soft.any() else 0.0
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
-from dotaliver.geometry import Box, Geometry, Vector
+from dotaliver.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.itkimage import occupancy_on
-from dotaliver.measurement.sphere import grow_box
 from dotaliver.records import MaskLayer, Mismatch, Segmentations
 from dotaliver.volume import BoolArray, LabelMap
 
