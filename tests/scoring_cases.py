@@ -67,7 +67,7 @@ class Case:
     """A liver ball of radius 54 mm (660 ml) with normal uptake 5 and lesion balls in it, on a 3 mm grid."""
 
     centre = np.array([72.0, 72.0, 72.0])
-    reference_centre = (51.0, 72.0, 72.0)
+    reference_centre = (72.0, 44.0, 72.0)
 
     def __init__(self, lesions=((96.0, 12.0, 20.0),), noise=0.0, seed=0, shape=(49, 49, 49)) -> None:
         self.geometry = grid(shape)

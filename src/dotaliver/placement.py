@@ -16,7 +16,7 @@ from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.itkimage import occupancy_on
 from dotaliver.records import MaskLayer, Mismatch, Segmentations
-from dotaliver.volume import BoolArray, LabelMap
+from dotaliver.volume import BoolArray, LabelMap, used_box
 
 __all__ = ["Placement", "Share", "VoxelSet", "own_labels", "place", "share_on", "shift_of"]
 
@@ -98,14 +98,8 @@ def shift_of(layer: MaskLayer, mismatch: Mismatch | None) -> Vector:
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
     """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
     mask = labels.mask if label is None else labels.where(label)
-    if not mask.any():
-        return None
-    spans = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        spans.append(slice(int(used[0]), int(used[-1]) + 1))
-    box = (spans[0], spans[1], spans[2])
-    return LabelMap(mask[box].astype(np.uint8), labels.geometry.crop(box))
+    box = used_box(mask)
+    return None if box is None else LabelMap(mask[box].astype(np.uint8), labels.geometry.crop(box))
 
 
 def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:

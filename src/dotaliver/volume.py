@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dotaliver.errors import GeometryError, QuantityError
 from dotaliver.geometry import Box, Geometry
 
-__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256"]
+__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "used_box"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -39,6 +39,17 @@ def array_sha256(array: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
     digest.update(little.data)
     return digest.hexdigest()
+
+
+def used_box(mask: BoolArray) -> Box | None:
+    """The smallest box that holds a mask; None where it is empty."""
+    spans = []
+    for axis in range(3):
+        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not used.size:
+            return None
+        spans.append(slice(int(used[0]), int(used[-1]) + 1))
+    return (spans[0], spans[1], spans[2])
 
 
 def _frozen(array: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
@@ -101,8 +112,8 @@ class LabelMap:
     @property
     def labels(self) -> tuple[int, ...]:
         """The labels that occur, ascending, without the background."""
-        counts = np.bincount(self.array.ravel())
-        return tuple(int(n) for n in np.flatnonzero(counts) if n)
+        # Most of a label map is background: left out before counting, which works on eight bytes a voxel.
+        return tuple(int(n) for n in np.flatnonzero(np.bincount(self.array[self.array != 0])))
 
     @property
     def mask(self) -> BoolArray:
@@ -126,9 +137,13 @@ class LabelMap:
         """Each label with the smallest box that holds it."""
         from scipy.ndimage import find_objects
 
-        for number, box in enumerate(find_objects(self.array.astype(np.int32)), start=1):
+        whole = used_box(self.mask)
+        if whole is None:
+            return
+        for number, box in enumerate(find_objects(self.array[whole].astype(np.int32)), start=1):
             if box is not None:
-                yield number, box
+                k, j, i = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(whole, box, strict=True))
+                yield number, (k, j, i)
 
     def sha256(self) -> str:
         """Hash of the labels; equal labels hash equally whatever their integer type."""

@@ -121,3 +121,12 @@ def test_a_readers_diameter_is_the_distance_between_its_ends():
     found = reader_diameter(edit)
     assert (found.longest_mm, found.short_mm, found.source) == (5.0, 2.0, "reader")
     assert reader_diameter(DiameterEdit(long_axis_lps_mm=((0, 0, 0), (0, 0, 7)))).short_mm is None
+
+
+def test_the_longest_slice_is_found_among_many_alike():
+    # 40 slices of discs that differ by less than a pixel; the one with a single pixel more is the longest.
+    disc = ellipse(15, 15, 0, (0, 0), 18)
+    stack = np.repeat(disc[None], 40, axis=0)
+    stack[23, 18, 2] = True
+    found = measured(stack)
+    assert found.diameter.long_axis_lps_mm[0][2] == 23.0

@@ -135,3 +135,11 @@ def test_the_liver_mask_may_be_empty():
     case = Case(lesions=())
     empty = layer(np.zeros(case.liver.shape), case.geometry)
     assert references(case, case.segmentations(liver=empty))[1] is None
+
+
+def test_a_region_without_uptake_is_no_reference():
+    case = Case(lesions=())
+    case.suv[:] = 0.0
+    found, _ = references(case)
+    assert found.liver.suv_mean is None
+    assert codes(found) == ["REFERENCE_NOT_FOUND"]

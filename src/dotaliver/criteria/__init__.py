@@ -1,1 +1,1 @@
-"""The answers: eligibility, Krenning grade and RECIST."""
+"""From numbers to verdicts: one module for each criterion, and what holds for all of them."""

@@ -1,1 +1,1 @@
-"""Numbers from masks: uptake, burden and diameters."""
+"""Numbers from masks: placement on the PET, uptake, normal uptake, burden and diameters."""

@@ -177,8 +177,12 @@ def _measure(pet: Volume, region: ReferenceRegion, subsamples: int) -> Reference
     if region.method == "none":
         return Reference(organ=region.organ, method="none", reason=region.reason or "no region was found")
     if region.region is not None:
-        return _region_reference(pet, region, region.region)
-    return _sphere_reference(pet, region, subsamples)
+        found = _region_reference(pet, region, region.region)
+    else:
+        found = _sphere_reference(pet, region, subsamples)
+    if found.suv_mean is not None and found.suv_mean <= 0:
+        return Reference(organ=region.organ, method="none", reason="the region shows no uptake")
+    return found
 
 
 def _noise(mean: float, spheres: LiverSpheres | None, lesion_free_ml: float, config: Inc7Config) -> dict[str, float]:
