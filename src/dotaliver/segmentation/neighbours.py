@@ -18,7 +18,7 @@ from dotaliver.segmentation.coarse import (
     distance_inside_mm,
     largest_component,
 )
-from dotaliver.volume import BoolArray
+from dotaliver.volume import BoolArray, used_box
 
 __all__ = ["Surroundings", "WarmParts", "find_kidneys", "survey", "warm_parts"]
 
