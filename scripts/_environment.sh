@@ -17,7 +17,7 @@ make_environment() {
     if command -v uv >/dev/null 2>&1; then
         echo "Setting up .venv with uv ..." >&2
         [ -x .venv/bin/python ] || uv venv --quiet --python "${python:->=3.11}" .venv
-        uv pip install --quiet --python .venv/bin/python -e ".$extras"
+        uv pip install --quiet --compile-bytecode --python .venv/bin/python -e ".$extras"
     elif [ -n "$python" ]; then
         echo "Setting up .venv with pip (a minute or two) ..." >&2
         [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -27,4 +27,6 @@ export PYTHONWARNINGS=default
 .venv/bin/ruff check src tests scripts
 .venv/bin/mypy
 .venv/bin/lint-imports
+# Two workers on two cores: threads of their own would only stand in each other's way.
+export ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 .venv/bin/python -m pytest -n 2 "$@"

@@ -47,3 +47,9 @@ def scored_run(study, tmp_path_factory) -> tuple[Path, Run]:
 def scored(scored_run) -> Path:
     """Folder of the study's score; not to be changed."""
     return scored_run[0]
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Leave the report empty: it takes longest, and is drawn in other tests."""
+    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")

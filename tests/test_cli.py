@@ -61,12 +61,6 @@ def tiny(tmp_path):
     return write_tiny_study(tmp_path / "tiny")
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Leave the report empty: it takes longest, and is drawn in other tests."""
-    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
-
-
 # --- scored ----------------------------------------------------------------------------------------------------------
 
 
@@ -91,20 +85,16 @@ def test_score_as_a_process_is_quiet_and_tells_the_folder(study, scored, tmp_pat
     assert {p.name for p in tmp_path.iterdir()} == {"here"}
 
 
-def test_default_folder_and_json(scored, tmp_path, monkeypatch, no_pictures):
-    monkeypatch.chdir(tmp_path)
-    local = json.loads((scored / "local.json").read_text())
-    done = run_cli("score", local["study"], "--json")
-    shown = StudyScore.model_validate_json(done.out)
-    name = hashlib.sha256(shown.study.study_instance_uid.encode()).hexdigest()[:12]
-    stored = (tmp_path / "dotaliver-out" / name / "score.json").read_text()
-    assert stored == done.out
-    # Run again from inside the study's folder: what was written there is no part of the study.
-    shutil.copytree(local["study"], tmp_path / "inside")
-    monkeypatch.chdir(tmp_path / "inside")
+def test_default_folder_and_json_from_inside_the_study(copy, scored, monkeypatch, no_pictures):
+    """What was written into the study's own folder is no part of the study when it is scored again."""
+    monkeypatch.chdir(copy)
+    record = json.loads((scored / "score.json").read_text())
     for _ in range(2):
-        again = run_cli("score", ".", "--json")
-        assert json.loads(again.out)["record_id"] == shown.record_id
+        done = run_cli("score", ".", "--json")
+        shown = StudyScore.model_validate_json(done.out)
+        assert shown.record_id == record["record_id"]
+    name = hashlib.sha256(shown.study.study_instance_uid.encode()).hexdigest()[:12]
+    assert (copy / "dotaliver-out" / name / "score.json").read_text() == done.out
 
 
 def test_schema_describes_the_record(scored):

@@ -150,7 +150,7 @@ def test_default_folder_is_a_hash_of_the_study(record):
     assert default_folder(record) == hashlib.sha256(record.study.study_instance_uid.encode()).hexdigest()[:12]
 
 
-def test_saving_again_leaves_one_set_of_files(outcome, tmp_path):
+def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
     save(outcome, tmp_path / "out", nifti=True)
     save(outcome, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
@@ -207,7 +207,7 @@ def test_rescore_refuses_other_images(scored, copy):
         rescore(scored, study=StudyInput(copy))
 
 
-def test_rescore_refuses_a_ct_that_was_not_there(study, tmp_path):
+def test_rescore_refuses_a_ct_that_was_not_there(study, tmp_path, no_pictures):
     pet_only = Path(shutil.copytree(study / "pet", tmp_path / "pet"))
     first = score_study(StudyInput(pet_only))
     assert "NO_CT" in {flag.code for flag in first.score.flags}
@@ -224,7 +224,7 @@ def test_open_study_keeps_headers_in_stack_order(study):
     assert tuple(uids) == opened.volumes.identity.pet.sop_instance_uids
 
 
-def test_outcome_is_the_record_that_is_stored(outcome, tmp_path):
+def test_outcome_is_the_record_that_is_stored(outcome, tmp_path, no_pictures):
     save(replace(outcome, folder=tmp_path), tmp_path / "out")
     stored = StudyScore.model_validate_json((tmp_path / "out" / "score.json").read_text())
     assert stored == outcome.score

@@ -250,3 +250,17 @@ def test_nothing_that_is_exported_has_a_place_for_the_patients_identity() -> Non
     schema = small_case().score.model_json_schema()
     fields = {name for model in (schema, *schema["$defs"].values()) for name in model.get("properties", {})}
     assert not {f for f in fields if re.search(r"patient_?(name|id\b)|birth|accession|referring|institution", f)}
+
+
+@pytest.mark.parametrize(
+    ("tracer", "title"),
+    [
+        ("Ga-68 DOTATATE", "Liver score of Ga-68 DOTATATE PET"),
+        ("68Ga-DOTATATE", "Liver score of 68Ga-DOTATATE PET"),
+        ("Dotatate", "Liver score of 68Ga Dotatate PET"),
+    ],
+)
+def test_title_names_the_nuclide_once(tracer: str, title: str) -> None:
+    case = small_case()
+    acquisition = case.score.acquisition.model_copy(update={"tracer": tracer, "nuclide": "68Ga"})
+    assert title in render(replace(case, score=case.score.model_copy(update={"acquisition": acquisition})))

@@ -51,8 +51,7 @@ def test_nothing_changed_gives_the_same_record_linked_to_the_first(scored, recor
     assert again.model_copy(update={"provenance": record.provenance}) == record
 
 
-def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, monkeypatch):
-    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, no_pictures):
     folder = Path(shutil.copytree(scored, tmp_path / "score"))
     edits = ReaderEdits(reader=READER, lesions=(LesionEdit(label=record.lesions[0].label, marks=("treated",)),))
     (tmp_path / "edits.json").write_text(edits.model_dump_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_letters, digits
 from typing import Any
 
 from dotaliver.export import report_pictures as pictures
@@ -121,8 +122,14 @@ def _distinct(flags: Iterable[Flag]) -> list[Flag]:
 def _title(score: StudyScore) -> str:
     tracer = score.acquisition.tracer or "PET"
     nuclide = score.acquisition.nuclide
-    agent = tracer if nuclide is None or nuclide in tracer else f"{nuclide} {tracer}"
+    agent = tracer if nuclide is None or _names(nuclide, tracer) else f"{nuclide} {tracer}"
     return f"Liver score of {agent} PET{'/CT' if score.study.ct else ''}"
+
+
+def _names(nuclide: str, tracer: str) -> bool:
+    """Whether a tracer's name tells the nuclide (68Ga) already, in whatever order: Ga-68, 68-Ga, [68Ga]."""
+    mass, element = nuclide.rstrip(ascii_letters), nuclide.lstrip(digits)
+    return mass in tracer and element.casefold() in tracer.casefold()
 
 
 def _card(verdict: Verdict, protocol: TrialProtocol) -> dict[str, Any]:

@@ -55,16 +55,17 @@ def _figures(score: StudyScore) -> Text:
     lines = []
     burden, liver = score.burden, score.references.get("liver")
     if score.liver.volume_ml is not None:
-        lines.append(f"Liver {score.liver.volume_ml:.0f} ml")
+        lines.append(f"liver {score.liver.volume_ml:.0f} ml")
     if burden.fraction is not None and burden.low is not None and burden.high is not None:
         lines.append(
-            f"Tumour {burden.tumour_ml:.0f} ml, burden {100 * burden.fraction:.1f} % "
+            f"tumour {burden.tumour_ml:.0f} ml, burden {100 * burden.fraction:.1f} % "
             f"({100 * burden.low:.1f} to {100 * burden.high:.1f} %)"
         )
     if liver is not None and liver.suv_mean is not None:
-        lines.append(f"Normal liver SUVmean {liver.suv_mean:.2f} ({liver.method.replace('_', ' ')})")
-    lines.append(f"{len(score.lesions)} lesion(s)" if score.lesions else "No lesion")
-    return Text("\n" + ", ".join(lines) + "\n")
+        lines.append(f"normal liver SUVmean {liver.suv_mean:.2f} ({liver.method.replace('_', ' ')})")
+    lines.append(f"{len(score.lesions)} lesion(s)" if score.lesions else "no lesion")
+    text = ", ".join(lines)
+    return Text(f"\n{text[:1].upper()}{text[1:]}\n")
 
 
 def _flag_table(score: StudyScore) -> Table:
