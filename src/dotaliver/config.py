@@ -226,9 +226,11 @@ class LesionConfig(FrozenModel):
     halo_mm: float = Field(default=25.0, description="How far around the liver basins are followed")
     parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is read")
     detect_sd: float = Field(
-        default=4.6, description="SDs above parenchyma at which a focus begins: 10 000 places seldom reach it by noise"
+        default=5.1,
+        description="SDs above parenchyma at which a focus begins: a smooth random field over a liver of 1.5 l "
+        "exceeds it in about 3 % (Worsley 1996: resels x 0.117 (z² - 1) exp(-z²/2))",
     )
-    detect_broad_sd: float = Field(default=4.2, description="The same for broad foci: 1000 places")
+    detect_broad_sd: float = Field(default=4.9, description="The same for broad foci, of which there are fewer")
     detect_share: float = Field(default=0.25, description="And share of parenchyma that it must at least exceed")
     broad_fwhm_mm: float = Field(default=8.0, description="Broader Gaussian, on which faint larger foci are found")
     detect_broad_share: float = Field(default=0.2, description="Share of parenchyma a broad focus exceeds at least")
@@ -242,7 +244,7 @@ class LesionConfig(FrozenModel):
         default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
     )
     gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
-    core_share: float = Field(default=0.85, description="Share of parenchyma below which enclosed tissue is a core")
+    core_share: float = Field(default=0.65, description="Share of parenchyma that a core falls below somewhere")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
     )

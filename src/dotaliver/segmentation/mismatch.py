@@ -18,7 +18,9 @@ _LUNG_BORDER_HU = -400.0
 # Between lung and liver lies the diaphragm, 2 to 4 mm thick: soft tissue on CT, cold on the PET.
 _DIAPHRAGM_MM = 2.5
 _MINIMUM_COLUMNS = 20
+# The liver's plateau is read 16 to 40 mm below the CT's border: a shift of 20 mm may lie in between.
 _REACH_MM = 24.0
+_PLATEAU_MM = (16.0, 40.0)
 
 
 def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: float) -> Mismatch | None:
@@ -40,15 +42,16 @@ def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: f
     if images.hu is None:
         return None
     reach = round(_REACH_MM / images.spacing_mm)
+    depths = (round(_PLATEAU_MM[0] / images.spacing_mm), round(_PLATEAU_MM[1] / images.spacing_mm))
     gaps_mm = []
     rows, columns = np.nonzero((around.lungs & around.right).any(axis=0))
     for row, column in zip(rows, columns, strict=True):
         lung = np.flatnonzero(around.lungs[:, row, column])
         bottom = int(lung[0])
-        if bottom < reach or not around.soft[bottom - 3, row, column]:
+        if bottom < depths[1] or not around.soft[bottom - 3, row, column]:
             continue
         ct_height = _crossing(images.hu[:, row, column], bottom, _LUNG_BORDER_HU)
-        pet_height = _half_level(images.uptake[:, row, column], bottom, reach, warm_uptake)
+        pet_height = _half_level(images.uptake[:, row, column], bottom, reach, depths, warm_uptake)
         if ct_height is not None and pet_height is not None:
             gaps_mm.append((pet_height - ct_height) * images.spacing_mm + _DIAPHRAGM_MM)
     if len(gaps_mm) < _MINIMUM_COLUMNS:
@@ -70,10 +73,11 @@ def _crossing(profile: np.ndarray, start: int, level: float) -> float | None:
     return height - 1 + (below - level) / (below - above)
 
 
-def _half_level(profile: np.ndarray, bottom: int, reach: int, warm_uptake: float) -> float | None:
+def _half_level(
+    profile: np.ndarray, bottom: int, reach: int, depths: tuple[int, int], warm_uptake: float
+) -> float | None:
     """Height, going down from `reach` above the lung's bottom, at which uptake first exceeds half the liver's."""
-    inside = profile[max(bottom - reach - 1, 0) : max(bottom - 2, 1)]
-    plateau = float(np.median(inside))
+    plateau = float(np.median(profile[bottom - depths[1] : bottom - depths[0]]))
     if plateau < warm_uptake:
         return None
     half, height = plateau / 2.0, min(bottom + reach, len(profile) - 2)
