@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.tag import Tag
 
-from dotaliver.dicom.elements import joined, quiet, text, texts, whole
+from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -34,9 +35,17 @@ _KEYWORDS = (
     # what SEG and RTSTRUCT say of themselves
     "SegmentationType StructureSetLabel"
 )
-# GE (creator GEMS_PETD_01): scan, tracer, measurement and administration; Siemens (SIEMENS MED PT): scan.
-_PRIVATE_TAGS = (0x00090010, 0x0009100D, 0x00091036, 0x0009103B, 0x0009103E, 0x00710010, 0x00711022)
-HEADER_TAGS: list[Any] = [*_KEYWORDS.split(), *_PRIVATE_TAGS]
+# Private elements by group, in any block: GE (creator GEMS_PETD_01) scan, tracer, administration and nuclide;
+# Siemens (SIEMENS MED PT) scan; Philips (Philips PET Private Group) factors to SUV and to activity.
+_PRIVATE = {0x0009: (0x0D, 0x36, 0x3B, 0x3E), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
+_PRIVATE_TAGS = tuple(
+    (group << 16) | low
+    for group, offsets in _PRIVATE.items()
+    for block in PRIVATE_BLOCKS
+    for low in (block, *((block << 8) | offset for offset in offsets))
+)
+# As tags, for pydicom looks every keyword up anew for every file.
+HEADER_TAGS: list[Any] = [Tag(element) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS)]
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
