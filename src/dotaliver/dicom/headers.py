@@ -11,7 +11,9 @@ from typing import Any
 import pydicom
 from pydicom.tag import Tag
 
+from dotaliver.dicom.archive import Unpacked, unpack
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
+from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -53,12 +55,15 @@ _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
 @dataclass(frozen=True, eq=False)
 class SliceHeader:
-    """One DICOM file: where it lies, and the elements of its header that are of use here."""
+    """One DICOM file, or one frame of it: where it lies, and the elements of its header that are of use here."""
 
     path: Path
     name: str
     # Never shown: a header holds the patient's name
     dataset: Any = field(repr=False)
+    frame: int | None = None
+    # The unpacked archive that the file lies in, kept as long as its slices are
+    keeper: Unpacked | None = field(default=None, repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -180,8 +185,20 @@ def _read_header(path: Path, name: str) -> Any | None:
     raise FileFormatError(msg)
 
 
+def _slices(path: Path, name: str, header: Any, keeper: Unpacked | None) -> list[SliceHeader]:
+    """One file as slices: itself, or its frames."""
+    if text(header, "SOPClassUID") not in MULTIFRAME_CLASSES:
+        return [SliceHeader(path, name, header, None, keeper)]
+    try:
+        frames = frame_headers(path, name, HEADER_TAGS)
+    except FileFormatError:
+        # One damaged object must not keep the other series of a folder from being read; `unfit` names it.
+        return [SliceHeader(path, name, header, None, keeper)]
+    return [SliceHeader(path, f"{name} frame {k + 1}", frame, k, keeper) for k, frame in enumerate(frames)]
+
+
 def index_folder(folder: Path) -> StudyIndex:
-    """Read the headers of every DICOM file under a folder, in any order and nesting.
+    """Read the headers of every DICOM file under a folder or in a zip file, in any order and nesting.
 
     Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out.
 
@@ -190,8 +207,12 @@ def index_folder(folder: Path) -> StudyIndex:
     StudyError
         Where there is no such folder, or no DICOM file in it.
     FileFormatError
-        Where a file that says it is DICOM cannot be read.
+        Where a file that says it is DICOM cannot be read, or an archive cannot be unpacked.
     """
+    keeper = None
+    if folder.is_file():
+        keeper = unpack(folder)
+        folder = keeper.folder
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
@@ -206,7 +227,7 @@ def index_folder(folder: Path) -> StudyIndex:
         modality = text(header, "Modality") or "unknown"
         # De-identifiers are known to blank the UID: such files are told apart by Series Number
         uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
-        groups.setdefault((uid, modality), []).append(SliceHeader(path, name, header))
+        groups.setdefault((uid, modality), []).extend(_slices(path, name, header, keeper))
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"

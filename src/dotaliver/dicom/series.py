@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from dotaliver.volume import Quantity, Volume
 __all__ = ["ct_volume", "pet_volume", "read_series", "read_stored", "rescale_of"]
 
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+# A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
+_LARGEST_RATIO = 1000
 _BIG = "1.2.840.10008.1.2.2"
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _INT16 = np.iinfo(np.int16)
@@ -76,10 +81,35 @@ def _native(part: SliceHeader, dtype: np.dtype[Any], shape: tuple[int, int]) -> 
     return np.frombuffer(data, dtype=dtype, count=shape[0] * shape[1]).reshape(shape)
 
 
+class _Frames:
+    """Frames of multi-frame files; the file that was read last is kept, for its frames follow each other."""
+
+    def __init__(self, dtype: np.dtype[Any], full: bool) -> None:
+        self._dtype, self._full = dtype, full
+        self._path: Path | None = None
+        self._stored: Stored = np.empty(0)
+
+    def read(self, part: SliceHeader, shape: tuple[int, int], count: int) -> Stored:
+        """One frame of a file that holds `count`."""
+        if self._path != part.path:
+            if part.transfer_syntax in _LITTLE and self._full:
+                self._stored = _native(part, self._dtype, (count * shape[0], shape[1]))
+            else:
+                self._stored = _decoded(part)
+            if self._stored.size != count * shape[0] * shape[1]:
+                raise _damaged(part, f"its pixels have the shape {self._stored.shape} and not {(count, *shape)}")
+            self._stored = self._stored.reshape(count, *shape)
+            self._path = part.path
+        return np.asarray(self._stored[part.frame])
+
+
 def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> Callable[[SliceHeader, tuple[int, int]], Stored]:
     full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
+    frames, counts = _Frames(dtype, full), Counter(part.path for part in series.slices)
 
     def read(part: SliceHeader, shape: tuple[int, int]) -> Stored:
+        if part.frame is not None:
+            return frames.read(part, shape, counts[part.path])
         syntax = part.transfer_syntax
         # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
         if syntax in _LITTLE and full:
@@ -93,6 +123,20 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> Callable[[Slic
     return read
 
 
+def _refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
+    """Refuse, before any memory is taken, an image that its files are too small to hold."""
+    sizes = {part.path: part.path.stat().st_size for part in stack.slices}
+    plane_bytes = stack.geometry.shape[1] * stack.geometry.shape[2] * dtype.itemsize
+    raw = {part.path: part.transfer_syntax in {*_LITTLE, _BIG} - {_DEFLATED} for part in stack.slices}
+    for path, count in Counter(part.path for part in stack.slices).items():
+        room = sizes[path] * (1 if raw[path] else _LARGEST_RATIO)
+        if count * plane_bytes > room:
+            part = next(p for p in stack.slices if p.path == path)
+            raise _damaged(
+                part, f"the file is cut short: {sizes[path]} bytes cannot hold {count * plane_bytes} of pixels"
+            )
+
+
 def read_stored(stack: Stack, progress: Progress | None = None) -> Stored:
     """Stored values of a stack, before any rescaling, in one array of the grid's shape.
 
@@ -102,6 +146,7 @@ def read_stored(stack: Stack, progress: Progress | None = None) -> Stored:
         Where a file is cut short or its pixels cannot be decoded; the text names it.
     """
     dtype = _stored_type(stack.series)
+    _refuse_impossible(stack, dtype)
     array = np.empty(stack.geometry.shape, dtype=dtype)
     plane = (stack.geometry.shape[1], stack.geometry.shape[2])
     read = _slice_reader(stack.series, dtype)

@@ -9,8 +9,8 @@ from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet
 from dotaliver.dicom.headers import SeriesHeaders
+from dotaliver.dicom.stack import stack_of
 from dotaliver.errors import FileFormatError
-from dotaliver.records import SeriesIdentity
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -19,9 +19,11 @@ __all__ = ["slice_headers"]
 
 # What differs between the slices of one series and is of use to a derived object.
 _PER_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "AcquisitionDate", "AcquisitionTime")
+# Frames are told as slices of their own, so what describes them as frames of one file would contradict it.
+_OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
-def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Dataset]:
+def slice_headers(series: SeriesHeaders) -> list[Dataset]:
     """One header per slice in stack order, without pixels.
 
     Patient, study and series modules are read whole from one file; the slices' own places and UIDs come from the
@@ -32,8 +34,7 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     FileFormatError
         Where the file can no longer be read.
     """
-    by_uid = {str(part.dataset.get("SOPInstanceUID", "")): part for part in series.slices}
-    ordered = [by_uid[uid] for uid in identity.sop_instance_uids]
+    ordered = stack_of(series).slices
     first = ordered[0]
     try:
         with quiet():
@@ -41,6 +42,8 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     except (OSError, InvalidDicomError, ValueError) as error:
         msg = f"{first.name}: the file could be read a moment ago and no longer can; check the disk or the network"
         raise FileFormatError(msg) from error
+    for keyword in _OF_MULTIFRAME:
+        whole.pop(keyword, None)
     headers = []
     for part in ordered:
         header = pydicom.Dataset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dotaliver.config import AssumedValues
-from dotaliver.dicom.elements import element_name, joined
+from dotaliver.dicom.elements import element_name, joined, parse_datetime, text
 from dotaliver.dicom.headers import SeriesHeaders
 from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.suv_elements import Reading
@@ -200,7 +200,12 @@ def _references(reading: Reading, injection: Injection, half_life_s: float | Non
     reading.sources["injection"] = injection.source
     reading.flags.extend(_injection_flags(reading, injection, half_life_s))
     private = private_reference_of(reading.series, injection.instant)
-    if private is not None and private.instant is None:
+    corrected_to = parse_datetime(text(reading.series.first, "DecayCorrectionDateTime"))
+    if corrected_to is not None:
+        # Enhanced PET states the instant itself (PS3.3 C.8.22.5)
+        reading.sources["private_reference"] = element_name("DecayCorrectionDateTime")
+        values["private_reference"] = corrected_to
+    elif private is not None and private.instant is None:
         reading.flags.append(raise_flag("PRIVATE_TIME_IGNORED", vendor=private.vendor))
     elif private is not None:
         reading.sources["private_reference"] = private.source

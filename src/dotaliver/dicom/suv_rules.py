@@ -111,8 +111,9 @@ RULES = (
         "`--injection`",
     ),
     Rule(
-        "The decay reference of START: GE (0009,xx0D), Siemens (0071,xx22), Series Time (0008,0031), Acquisition Time "
-        "(0008,0032) with Frame Reference Time (0054,1300) and Actual Frame Duration (0018,1242)",
+        "The decay reference of START: Decay Correction DateTime (0018,9701) of enhanced PET, GE (0009,xx0D), Siemens "
+        "(0071,xx22), Series Time (0008,0031), Acquisition Time (0008,0032) with Frame Reference Time (0054,1300) and "
+        "Actual Frame Duration (0018,1242)",
         "in this order; Series Time only where it is not after the first acquisition; the others check the first",
         "private stamps are moved by the whole days between a private and a public stamp of one instant; where nothing "
         "else is left, the earliest Acquisition Time",
