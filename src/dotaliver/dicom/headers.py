@@ -12,6 +12,7 @@ import pydicom
 from pydicom.tag import Tag
 
 from dotaliver.dicom.archive import Unpacked, unpack
+from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
@@ -165,8 +166,8 @@ def _read_header(path: Path, name: str) -> Any | None:
     if not has_preamble and start[:2] not in _BARE_STARTS:
         return None
     try:
-        with quiet():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+        with quiet(), BoundedFile(path) as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
             found = "SeriesInstanceUID" in header
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it

@@ -14,6 +14,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import first_item, number, quiet, text, whole
 from dotaliver.errors import FileFormatError
 
@@ -75,8 +76,8 @@ def frame_headers(path: Path, name: str, tags: list[Any]) -> list[Dataset]:
         Where Number of Frames (0028,0008) and the functional groups contradict each other.
     """
     try:
-        with quiet():
-            top = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*tags, *_OWN_TAGS], force=True)
+        with quiet(), BoundedFile(path) as file:
+            top = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*tags, *_OWN_TAGS], force=True)
             shared = first_item(top, _GROUPS[0]) or Dataset()
             frames = list(top.get(_GROUPS[1]) or [])
     except Exception as error:

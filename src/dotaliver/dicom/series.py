@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import element_name, number, quiet, text, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack, stack_of
@@ -59,8 +60,8 @@ def _damaged(part: SliceHeader, why: str) -> FileFormatError:
 def _decoded(part: SliceHeader) -> Stored:
     """Stored values of one file by pydicom's own decoders."""
     try:
-        with quiet():
-            return np.asarray(pydicom.dcmread(part.path, force=True).pixel_array)
+        with quiet(), BoundedFile(part.path) as file:
+            return np.asarray(pydicom.dcmread(file, force=True).pixel_array)
     except Exception as error:
         # Each decoder has exceptions of its own
         raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
@@ -69,8 +70,8 @@ def _decoded(part: SliceHeader) -> Stored:
 def _native(part: SliceHeader, dtype: np.dtype[Any], shape: tuple[int, int]) -> Stored:
     """Stored values of one uncompressed file, straight from its bytes."""
     try:
-        with quiet():
-            data = pydicom.dcmread(part.path, specific_tags=_PIXEL_TAGS, force=True).get("PixelData")
+        with quiet(), BoundedFile(part.path) as file:
+            data = pydicom.dcmread(file, specific_tags=_PIXEL_TAGS, force=True).get("PixelData")
     except Exception as error:
         # As above: a damaged file fails in many ways
         raise _damaged(part, "the file is cut short or damaged") from error
