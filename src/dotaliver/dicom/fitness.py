@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dotaliver.dicom.acquisition import attenuation_corrected
-from dotaliver.dicom.elements import text, texts, whole
+from dotaliver.dicom.elements import text, texts
 from dotaliver.dicom.headers import SeriesHeaders
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES
 from dotaliver.errors import StudyError
@@ -32,15 +32,13 @@ def unfit(series: SeriesHeaders, classic: str) -> str | None:
 
 
 def _no_volume(series: SeriesHeaders) -> str | None:
+    # Number of Time Slices (0054,0101) is no sign of a dynamic series: GE counts bed positions in it.
     kinds = {v.upper() for v in texts(series.first, "ImageType")[2:]} & _NOT_VOLUMES
     if kinds:
         return f"a {kinds.pop()} image, not a volume"
     types = [v.upper() for v in texts(series.first, "SeriesType")]
     if types and types[0] in _TIME_SERIES:
         return f"a {types[0].lower()} series; give one static volume"
-    times = whole(series.first, "NumberOfTimeSlices")
-    if times is not None and times > 1:
-        return f"a dynamic series of {times} frames in time; give one static volume"
     if "REPROJECTION" in types[1:]:
         return "a projection of a volume"
     few = len(series.slices) < _FEWEST_SLICES and text(series.first, "NumberOfFrames") in {None, "1"}

@@ -8,6 +8,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet
+from dotaliver.dicom.fitness import CT_CLASS, PET_CLASS
 from dotaliver.dicom.headers import SeriesHeaders
 from dotaliver.dicom.stack import stack_of
 from dotaliver.errors import FileFormatError
@@ -21,6 +22,9 @@ __all__ = ["slice_headers"]
 _PER_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "AcquisitionDate", "AcquisitionTime")
 # Frames are told as slices of their own, so what describes them as frames of one file would contradict it.
 _OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# Libraries take several headers of one multi-frame object for several objects; its frames stand as classic slices,
+# and what refers to them is given the true class afterwards (`export.seg`).
+_CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS}
 
 
 def slice_headers(series: SeriesHeaders) -> list[Dataset]:
@@ -48,6 +52,8 @@ def slice_headers(series: SeriesHeaders) -> list[Dataset]:
     for part in ordered:
         header = pydicom.Dataset()
         header.update(whole)
+        if part.frame is not None:
+            header.SOPClassUID = _CLASSIC[series.modality]
         for keyword in _PER_SLICE:
             if keyword in part.dataset:
                 header[keyword] = part.dataset[keyword]
