@@ -45,6 +45,16 @@ EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edit
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]
 Weight = Annotated[float | None, typer.Option("--weight", help="Body weight in kg, in place of the files' (recorded).")]
 Dose = Annotated[float | None, typer.Option("--dose", help="Injected activity in MBq, likewise.")]
+Height = Annotated[float | None, typer.Option("--height", help="Body height in m, likewise.")]
+Injection = Annotated[
+    str | None, typer.Option("--injection", help="Time of injection as YYYY-MM-DDTHH:MM:SS, likewise.")
+]
+ReferenceTime = Annotated[
+    str | None, typer.Option("--reference-time", help="Instant that the PET is decay corrected to, likewise.")
+]
+Relative = Annotated[
+    bool, typer.Option("--relative", help="Score in relative units, without dose, weight or clock; no SUVs.")
+]
 AnyTracer = Annotated[
     bool,
     typer.Option("--judge-any-tracer", help="Answer the receptor criteria for another tracer or nuclide (recorded)."),
@@ -67,6 +77,10 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     config: ConfigFile = None,
     weight: Weight = None,
     dose: Dose = None,
+    height: Height = None,
+    injection: Injection = None,
+    reference_time: ReferenceTime = None,
+    relative: Relative = False,
     any_tracer: AnyTracer = False,
     nifti: Nifti = False,
     quiet: Quiet = False,
@@ -76,7 +90,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver import pipeline
     from dotaliver.export.files import output_folder
 
-    settings = _settings(config, weight, dose, any_tracer, segmenter)
+    stated = _stated(weight, dose, height, injection, reference_time)
+    settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
     # A folder that cannot be written is told before the work, not after it.
     with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
@@ -127,12 +142,17 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
     config: ConfigFile = None,
     weight: Weight = None,
     dose: Dose = None,
+    height: Height = None,
+    injection: Injection = None,
+    reference_time: ReferenceTime = None,
+    relative: Relative = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a folder, which series would be scored and why, and how SUV comes about."""
     from dotaliver.inspection import inspect_study, inspection_tables
 
-    settings = _settings(config, weight, dose, any_tracer=False, segmenter=None)
+    stated = _stated(weight, dose, height, injection, reference_time)
+    settings = _settings(config, stated, relative=relative)
     found = inspect_study(study, mask=mask, pet=pet, ct=ct, config=settings)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
@@ -179,22 +199,43 @@ def schema() -> None:
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
+def _stated(
+    weight: float | None, dose: float | None, height: float | None, injection: str | None, reference_time: str | None
+) -> dict[str, object]:
+    """What the user states in place of the files, by the names of `AssumedValues`."""
+    stated: dict[str, object | None] = {
+        "weight_kg": weight,
+        "dose_mbq": dose,
+        "height_m": height,
+        "injection": injection,
+        "reference_time": reference_time,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
 def _settings(
-    path: Path | None, weight: float | None, dose: float | None, any_tracer: bool, segmenter: str | None
+    path: Path | None,
+    stated: dict[str, object],
+    *,
+    relative: bool = False,
+    any_tracer: bool = False,
+    segmenter: str | None = None,
 ) -> ScoringConfig:
     from pydantic import ValidationError
 
     from dotaliver.config import ScoringConfig, load_config
 
     config = ScoringConfig() if path is None else load_config(path)
-    stated = {"weight_kg": weight, "dose_mbq": dose, "judge_other_tracer": any_tracer or None}
-    assume = config.assume.model_dump() | {name: value for name, value in stated.items() if value is not None}
+    chosen = {"relative": relative, "judge_other_tracer": any_tracer}
+    assume = config.assume.model_dump() | stated | {name: True for name, is_on in chosen.items() if is_on}
     data = config.model_dump() | {"assume": assume} | ({} if segmenter is None else {"segmenter": segmenter})
     try:
         return ScoringConfig.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        msg = f"--{str(first['loc'][-1]).split('_')[0]}: {first['msg']}"
+        field = str(first["loc"][-1])
+        option = "reference-time" if field == "reference_time" else field.split("_", maxsplit=1)[0]
+        msg = f"--{option}: {first['msg']}"
         raise ConfigError(msg) from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
+from dotaliver.normalisation import Normalisation
 from dotaliver.protocol import Range, TrialProtocol, default_protocol
 
 __all__ = [
@@ -39,7 +41,15 @@ class AssumedValues(FrozenModel):
     """What the user states in place of the files, each recorded as an assumption."""
 
     weight_kg: float | None = Field(default=None, gt=0)
+    height_m: float | None = Field(default=None, gt=0.3, lt=2.6)
     dose_mbq: float | None = Field(default=None, gt=0)
+    injection: datetime | None = Field(default=None, description="When the tracer was given, in the scanner's time")
+    reference_time: datetime | None = Field(
+        default=None, description="The instant that a START series is decay corrected to, in the scanner's time"
+    )
+    relative: bool = Field(
+        default=False, description="Score in relative units, without dose, weight or clock; SUVs are left empty"
+    )
     judge_other_tracer: bool = Field(
         default=False,
         description="Answer the receptor criteria although tracer or nuclide is not the protocol's",
@@ -273,6 +283,10 @@ class ScoringConfig(FrozenModel):
 
     protocol: TrialProtocol = Field(default_factory=default_protocol)
     segmenter: str = "petct"
+    normalisation: Normalisation = Field(
+        default=Normalisation.BODY_WEIGHT,
+        description="What SUV is normalised to: bw, lbm_janmahasatian, lbm_james, bsa or ibw",
+    )
     assume: AssumedValues = AssumedValues()
     acquisition: AcquisitionConfig = AcquisitionConfig()
     liver: LiverConfig = LiverConfig()

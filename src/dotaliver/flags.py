@@ -111,6 +111,38 @@ FLAGS: dict[str, FlagKind] = {
         "Two valid ways to the decay reference time differ by {percent:.1f} % of SUV ({first} and {second}).",
         _UPTAKE,
     ),
+    "INJECTION_DATE_CONTRADICTS": FlagKind(
+        "Radiopharmaceutical Start DateTime (0018,1078) lies after the scan; its time was put on {date}, the last "
+        "such time before the scan.",
+        _UPTAKE,
+    ),
+    "INJECTION_DATE_UNSURE": FlagKind(
+        "The injection's date is missing, and {nuclide} lasts long enough to be imaged on a later day; the last such "
+        "time before the scan was taken.",
+        _UPTAKE,
+    ),
+    "INJECTION_TIMES_DIFFER": FlagKind(
+        "Radiopharmaceutical Start DateTime (0018,1078) {used} and Start Time (0018,1072) {other} differ; the first "
+        "was used, the second would change SUV by {percent:.1f} %.",
+        _UPTAKE,
+    ),
+    "INJECTION_ASSUMED": FlagKind("The time of injection {time} was given by the user, not by the files."),
+    "REFERENCE_TIME_GIVEN": FlagKind("The decay reference time {time} was given by the user, not by the files."),
+    "REFERENCE_TIME_ASSUMED": FlagKind(
+        "The decay reference time stands nowhere in the files; the earliest acquisition {time} was taken.", _UPTAKE
+    ),
+    "HEIGHT_ASSUMED": FlagKind("The body height {m:g} m was given by the user, not by the files."),
+    "HEIGHT_READ_AS_CM": FlagKind(
+        "Patient's Size (0010,1020) {value:g} can only be centimetres and was read so.", _UPTAKE
+    ),
+    "SEX_OTHER": FlagKind(
+        "Patient's Sex (0010,0040) is O: the mean of the formulas for men and women was taken.", _UPTAKE
+    ),
+    "PHILIPS_FACTORS_DIFFER": FlagKind(
+        "Philips' factors to SUV (7053,1000) and to activity (7053,1009) lead to SUVs that differ by {percent:.1f} %; "
+        "the first was used.",
+        _UPTAKE,
+    ),
     "RELATIVE_UNITS": FlagKind("Uptake is in relative units: ratios and burden hold, SUVs are left empty.", ()),
     # The masks
     "LIVER_NOT_FOUND": FlagKind("The liver was not found: {reason}.", _PET),

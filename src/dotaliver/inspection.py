@@ -57,7 +57,7 @@ class SeriesLine(FrozenModel):
 
 
 class UptakeStatistics(FrozenModel):
-    """Body-weight SUV over a set of voxels of the PET's own grid."""
+    """Uptake over a set of voxels of the PET's own grid."""
 
     min: float
     median: float
@@ -69,7 +69,8 @@ class UptakeStatistics(FrozenModel):
 class InspectedSuv(FrozenModel):
     """How SUV comes about in the PET that would be scored, and its statistics."""
 
-    arithmetic: SuvArithmetic
+    arithmetic: SuvArithmetic | None = Field(description="None in relative units: then the statistics are no SUV")
+    unit: str = Field(description="UCUM unit of the statistics, with the normalisation")
     image: UptakeStatistics
     within_mask: UptakeStatistics | None = None
     mask: str | None = Field(default=None, description="Where the mask came from and what it outlines")
@@ -147,13 +148,11 @@ def _suv(
 ) -> tuple[InspectedSuv, Acquisition, tuple[Flag, ...]]:
     # The CT's voxels are of use only to lay a mask on them
     volumes = load_chosen(choice if mask is not None else replace(choice, ct=None), config)
-    if volumes.suv is None:  # pragma: no cover - relative units are not loaded yet
-        msg = "the study is in relative units"
-        raise MaskError(msg)
     imported = None if mask is None else _any_mask(mask, volumes)
     told = None if imported is None else f"{imported.origin}: {', '.join(imported.names.values())}"
     inspected = InspectedSuv(
         arithmetic=volumes.suv,
+        unit=str(volumes.pet.quantity),
         image=_statistics(volumes.pet.array),
         within_mask=None if imported is None else _within(imported, volumes),
         mask=told,
@@ -304,12 +303,16 @@ def inspection_tables(inspection: Inspection) -> Any:
         parts.append(_cell(f"Cannot be scored: {inspection.refused}"))
     if inspection.suv is not None:
         suv = inspection.suv
-        steps = [(s.quantity, s.value, s.source) for s in suv.arithmetic.steps]
-        parts.append(_table("How SUV comes about", ("Quantity", "Value", "From"), steps))
+        if suv.arithmetic is not None:
+            steps = [(s.quantity, s.value, s.source) for s in suv.arithmetic.steps]
+            parts.append(_table("How SUV comes about", ("Quantity", "Value", "From"), steps))
+        title = "relative units" if suv.arithmetic is None else f"SUV ({suv.arithmetic.normalisation})"
         rows = [_statistics_row("whole image", suv.image)]
         if suv.within_mask is not None:
             rows.append(_statistics_row(f"within the mask ({suv.mask})", suv.within_mask))
-        parts.append(_table("SUV (body weight)", ("", "Minimum", "Median", "Mean", "Maximum", "Voxels"), rows))
+        parts.append(
+            _table(title[:1].upper() + title[1:], ("", "Minimum", "Median", "Mean", "Maximum", "Voxels"), rows)
+        )
     if inspection.flags:
         parts.append(_table("Flags", ("Flag", "What it means"), [(f.code, f.sentence) for f in inspection.flags]))
     return Group(*parts)

@@ -102,8 +102,8 @@ def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _s
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:
-        ct_headers = slice_headers(choice.ct, identity.ct)
-    return OpenStudy(volumes, SegSources(slice_headers(choice.pet, identity.pet), ct_headers))
+        ct_headers = slice_headers(choice.ct)
+    return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers))
 
 
 def load_edits(path: Path) -> ReaderEdits:

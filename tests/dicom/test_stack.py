@@ -1,5 +1,7 @@
 """Slices to grid: held to SimpleITK and highdicom, and what is no regular grid is refused."""
 
+import tracemalloc
+
 import highdicom
 import numpy as np
 import pydicom
@@ -11,8 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from dicom.factory import AXIAL, ramp, write_series
 from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.series import read_series
 from dotaliver.dicom.stack import stack_of
-from dotaliver.errors import SeriesError
+from dotaliver.errors import FileFormatError, SeriesError
 from dotaliver.itkimage import geometry_from_itk
 
 
@@ -123,3 +126,42 @@ def test_single_slice_is_no_volume(tmp_path):
     write_series(tmp_path, stored=ramp((1, 5, 4)))
     with pytest.raises(SeriesError, match="one slice is no volume"):
         stack_of(series_in(tmp_path))
+
+
+# --- time and beds ---------------------------------------------------------------------------------------------------
+
+
+def test_beds_that_overlap_are_refused_with_what_to_do(tmp_path):
+    # two beds of three slices; the second begins where the first's last slice lies, 1 mm off the grid
+    places = np.array([[0, 0, z] for z in (0.0, 3.0, 6.0, 5.0, 8.0, 11.0)])
+    times = ["100000"] * 3 + ["100300"] * 3
+    write_series(tmp_path, positions=places, per_slice={"AcquisitionTime": times})
+    (series,) = index_folder(tmp_path).series
+    with pytest.raises(SeriesError, match=r"its 2 bed positions overlap by up to 1.0 mm .* give the whole-body series"):
+        stack_of(series)
+
+
+def test_times_at_one_place_are_a_dynamic_series(tmp_path):
+    places = np.array([[0, 0, z] for z in (0.0, 3.0, 6.0, 0.0, 3.0, 6.0)])
+    write_series(tmp_path, positions=places, per_slice={"AcquisitionTime": ["100000"] * 3 + ["100300"] * 3})
+    (series,) = index_folder(tmp_path).series
+    with pytest.raises(SeriesError, match="dynamic or gated"):
+        stack_of(series)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"])
+def test_no_memory_is_taken_for_pixels_that_the_file_cannot_hold(tmp_path, syntax):
+    for path in write_series(tmp_path, elements={"Rows": 65535, "Columns": 65535}):
+        content = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", syntax.encode() + b"\0", 1)
+        path.write_bytes(content)
+    (series,) = index_folder(tmp_path).series
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match="cut short"):
+            read_series(series)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()

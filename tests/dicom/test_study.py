@@ -274,7 +274,7 @@ def test_weight_and_dose_given_by_the_user_are_recorded(tmp_path):
 
 def test_enhanced_pet_is_refused_by_name(tmp_path):
     write_series(tmp_path, elements={"SOPClassUID": "1.2.840.10008.5.1.4.1.1.130"})
-    refuse(tmp_path, StudyError, "enhanced multi-frame PET, which is not read yet")
+    refuse(tmp_path, StudyError, "multi-frame object whose functional groups are damaged or missing")
 
 
 def test_frame_of_reference_stands_in_the_grid(tmp_path):

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dicom.factory import REMOVED, ramp, write_series
 from dotaliver.config import AssumedValues, ScoringConfig
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.series import read_series
 from dotaliver.dicom.study import load_study
+from dotaliver.dicom.suv_inputs import suv_inputs
 from dotaliver.errors import SuvError
 from dotaliver.inspection import inspect_study
 from dotaliver.itkimage import geometry_from_itk
+from dotaliver.suv import suvbw_arithmetic
 
 CONFIG = ScoringConfig()
 
@@ -35,6 +38,8 @@ def test_ge_fdg_takes_the_corrected_pet(data):
     assert "PET NAC" in study.identity.pet.chosen_because
     assert study.pet.array.shape == (135, 128, 128)
     assert study.ct.array.shape == (135, 512, 512)
+    # Its Frame Reference Times are offsets of beds that share one Acquisition Time: no way to the reference time
+    assert "REFERENCE_TIMES_DIFFER" not in codes(study)
     # The study's own Real World Value Mapping
     assert f"{study.suv.slope_per_bqml:.5g}" == "0.00042111"
     assert {"TRACER_NOT_SSTR", "NUCLIDE_NOT_68GA", "UPTAKE_TIME_OUT_OF_RANGE"} <= codes(study)
@@ -82,17 +87,58 @@ def test_hybrid_studies_are_68ga_dotatate(data, name):
     assert lesions.drawn_on == "pet"
 
 
-@pytest.mark.parametrize("name", ["DRO_0_0", "DRO_1_0", "DRO_3_1", "DRO_3_2", "DRO_3_3", "DRO_4_1", "DRO_5_0"])
-def test_reference_objects_in_activity_to_two_decimals(data, name):
+OBJECTS = ["0_0", "1_0", "2_0", "2_1", "2_4", "3_1", "3_2", "3_3", "4_1", "5_0"]
+
+
+@pytest.mark.parametrize("name", [f"DRO_{n}" for n in OBJECTS])
+def test_reference_objects_to_two_decimals(data, name):
     folder = need(data, "suv_reference_objects") / name
     within = inspect_study(folder / "PT", mask=folder / "mask").suv.within_mask
     assert [f"{v:.2f}" for v in (within.min, within.median, within.max)] == ["0.20", "1.00", "4.00"]
 
 
-@pytest.mark.parametrize(("name", "units"), [("DRO_2_0", "GML"), ("DRO_2_1", "GML"), ("DRO_2_4", "CNTS")])
-def test_reference_objects_in_other_units_are_refused_by_name(data, name, units):
-    with pytest.raises(SuvError, match=rf"Units \(0054,1001\) is {units}"):
-        load_study(need(data, "suv_reference_objects") / name / "PT", CONFIG)
+VENDORS = ["SIEMENS", "GE_MEDICAL_AND_BQML", "PHILIPS_CNTS_AND_SUV", "RADIOPHARM_DATETIME_UNDEFINED"]
+
+
+# The header sets hold no pixels, no nuclide and no position: these are put around them.
+@pytest.mark.parametrize(
+    "name", ["SIEMENS", "GE_MEDICAL_AND_BQML", "PHILIPS_CNTS_AND_SUV", "RADIOPHARM_DATETIME_UNDEFINED"]
+)
+def test_vendor_headers_lead_to_the_expected_factor(data, name, tmp_path):
+    folder = need(data, "suv_vendor_headers")
+    slices = json.loads((folder / f"{name}-instances.json").read_text())
+    write_headers(tmp_path, slices)
+    (series,) = index_folder(tmp_path).series
+    inputs, flags = suv_inputs(series, AssumedValues())
+    expected = json.loads((folder / "expected_suvbw_factor.json").read_text())[name]
+    result = suvbw_arithmetic(inputs)
+    assert result.voxel_factors == pytest.approx(expected, rel=1e-6)
+    assert abs(result.alternative_percent or 0.0) < 1
+    assert {flag.code for flag in flags} <= {"NUCLIDE_UNKNOWN"}
+
+
+def write_headers(folder, slices):
+    tracer = {k: str(v) for k, v in slices[0].items() if k.startswith("Radio")}
+    gone = [k for k in ("RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime") if k not in tracer]
+    elements = {(0x70530010, "LO"): "Philips PET Private Group"}
+    for k in ("SUVScaleFactor", "ActivityConcentrationScaleFactor"):
+        value = slices[0]["PhilipsPETPrivateGroup"].get(k)
+        if value is not None:
+            elements[0x70531000 if k == "SUVScaleFactor" else 0x70531009, "DS"] = value
+    per_slice = {
+        k: [str(part[k]) if not isinstance(part[k], list) else part[k] for part in slices]
+        for k in slices[0]
+        if not k.startswith(("Radio", "Philips"))
+    }
+    write_series(
+        folder,
+        stored=ramp((len(slices), 4, 4)),
+        elements=elements,
+        per_slice=per_slice,
+        tracer=tracer
+        | dict.fromkeys(gone, REMOVED)
+        | {"RadionuclideCodeSequence": REMOVED, "Radiopharmaceutical": "FDG"},
+    )
 
 
 def test_phantom_without_units_names_what_is_missing(data):

@@ -20,6 +20,7 @@ from pydicom.tag import Tag
 from dotaliver.errors import AcquisitionError
 
 __all__ = [
+    "PRIVATE_BLOCKS",
     "element_name",
     "first_item",
     "joined",
@@ -29,12 +30,16 @@ __all__ = [
     "parse_date",
     "parse_datetime",
     "parse_time",
+    "private_element",
     "quiet",
     "text",
     "texts",
     "whole",
 ]
 
+# Blocks that a private creator may reserve; files with more than a few creators in one group are not known.
+PRIVATE_BLOCKS = range(0x10, 0x20)
+_FIRST_YEAR = 1800
 _DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?")
 _DATETIME = re.compile(r"(\d{8})(\d{4,6}(?:\.\d+)?)(?:[+-]\d{4})?")
@@ -138,6 +143,18 @@ def whole(dataset: Any, element: str | int) -> int | None:
     return None if value is None else round(value)
 
 
+def private_element(dataset: Any, group: int, creator: str, offset: int) -> int | None:
+    """Tag of a private element, in whichever block its creator reserved (PS3.5 7.8.1); None where it reserved none.
+
+    Where a group names no creator at all (de-identifiers take them out), the first block is taken.
+    """
+    named = {block: text(dataset, (group << 16) | block) for block in PRIVATE_BLOCKS}
+    found = [block for block, name in named.items() if name is not None and name.upper() == creator.upper()]
+    if not found and any(name is not None for name in named.values()):
+        return None
+    return (group << 16) | ((found[0] if found else PRIVATE_BLOCKS[0]) << 8) | offset
+
+
 def first_item(dataset: Any, element: str | int) -> Any | None:
     """The first item of a sequence; None where the sequence is absent or empty."""
     value = _raw(dataset, element)
@@ -153,7 +170,9 @@ def parse_date(value: str | None) -> date | None:
     if match is None:
         return None
     try:
-        return date(*(int(part) for part in match.groups()))
+        found = date(*(int(part) for part in match.groups()))
+        # A lone time such as 101112.13 looks like a date of long ago.
+        return found if found.year >= _FIRST_YEAR else None
     except ValueError:
         return None
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dotaliver.dicom.acquisition import attenuation_corrected
 from dotaliver.dicom.elements import text, texts
 from dotaliver.dicom.headers import SeriesHeaders
+from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES
 from dotaliver.errors import StudyError
 
 __all__ = ["CT_CLASS", "PET_CLASS", "named_series", "pet_rank", "unfit"]
 
 PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
-_NOT_YET = {
-    "1.2.840.10008.5.1.4.1.1.130": "an enhanced multi-frame PET, which is not read yet",
-    "1.2.840.10008.5.1.4.1.1.128.1": "a legacy converted enhanced PET, which is not read yet",
-    "1.2.840.10008.5.1.4.1.1.2.1": "an enhanced multi-frame CT, which is not read yet",
-    "1.2.840.10008.5.1.4.1.1.2.2": "a legacy converted enhanced CT, which is not read yet",
-}
 # A liver of 15 cm in the thickest slices that are read; a scout has one to three.
 _FEWEST_SLICES = 4
 _NOT_VOLUMES = {"MIP", "LOCALIZER", "SCOUT", "TOPOGRAM", "PROJECTION IMAGE", "MAX_IP", "SCREEN SAVE"}
@@ -28,7 +23,16 @@ def unfit(series: SeriesHeaders, classic: str) -> str | None:
     """Why a series is no volume of its modality that could be read, by its header alone; None where it may be."""
     sop_class = series.sop_class_uid
     if sop_class not in {None, classic}:
-        return _NOT_YET.get(str(sop_class), "not a CT or PET image object (a secondary capture or another kind)")
+        modality = "PT" if classic == PET_CLASS else "CT"
+        if MULTIFRAME_CLASSES.get(str(sop_class)) != modality:
+            return "not a CT or PET image object (a secondary capture or another kind)"
+        if any(part.frame is None for part in series.slices):
+            return "a multi-frame object whose functional groups are damaged or missing; export it again"
+    return _no_volume(series)
+
+
+def _no_volume(series: SeriesHeaders) -> str | None:
+    # Number of Time Slices (0054,0101) is no sign of a dynamic series: GE counts bed positions in it.
     kinds = {v.upper() for v in texts(series.first, "ImageType")[2:]} & _NOT_VOLUMES
     if kinds:
         return f"a {kinds.pop()} image, not a volume"

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pydicom
+from pydicom.tag import Tag
 
-from dotaliver.dicom.elements import joined, quiet, text, texts, whole
+from dotaliver.dicom.archive import Unpacked, unpack
+from dotaliver.dicom.bounded import BoundedFile
+from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
+from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -34,9 +38,17 @@ _KEYWORDS = (
     # what SEG and RTSTRUCT say of themselves
     "SegmentationType StructureSetLabel"
 )
-# GE (creator GEMS_PETD_01): scan, tracer, measurement and administration; Siemens (SIEMENS MED PT): scan.
-_PRIVATE_TAGS = (0x00090010, 0x0009100D, 0x00091036, 0x0009103B, 0x0009103E, 0x00710010, 0x00711022)
-HEADER_TAGS: list[Any] = [*_KEYWORDS.split(), *_PRIVATE_TAGS]
+# Private elements by group, in any block: GE (creator GEMS_PETD_01) scan, tracer, administration and nuclide;
+# Siemens (SIEMENS MED PT) scan; Philips (Philips PET Private Group) factors to SUV and to activity.
+_PRIVATE = {0x0009: (0x0D, 0x36, 0x3B, 0x3E), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
+_PRIVATE_TAGS = tuple(
+    (group << 16) | low
+    for group, offsets in _PRIVATE.items()
+    for block in PRIVATE_BLOCKS
+    for low in (block, *((block << 8) | offset for offset in offsets))
+)
+# As tags, for pydicom looks every keyword up anew for every file.
+HEADER_TAGS: list[Any] = [Tag(element) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS)]
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 # Classic CT and PET: objects that hold pixels in any case.
@@ -49,12 +61,15 @@ _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
 @dataclass(frozen=True, eq=False)
 class SliceHeader:
-    """One DICOM file: where it lies, and the elements of its header that are of use here."""
+    """One DICOM file, or one frame of it: where it lies, and the elements of its header that are of use here."""
 
     path: Path
     name: str
     # Never shown: a header holds the patient's name
     dataset: Any = field(repr=False)
+    frame: int | None = None
+    # The unpacked archive that the file lies in, kept as long as its slices are
+    keeper: Unpacked | None = field(default=None, repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -170,7 +185,7 @@ def _read_header(path: Path, name: str) -> Any | None:
     if not has_preamble and start[:2] not in _BARE_STARTS:
         return None
     try:
-        with quiet(), path.open("rb") as file:
+        with quiet(), BoundedFile(path) as file:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
             found = "SeriesInstanceUID" in header
             at_end = file.tell() >= path.stat().st_size
@@ -194,8 +209,20 @@ def _read_header(path: Path, name: str) -> Any | None:
     raise FileFormatError(msg)
 
 
+def _slices(path: Path, name: str, header: Any, keeper: Unpacked | None) -> list[SliceHeader]:
+    """One file as slices: itself, or its frames."""
+    if text(header, "SOPClassUID") not in MULTIFRAME_CLASSES:
+        return [SliceHeader(path, name, header, None, keeper)]
+    try:
+        frames = frame_headers(path, name, HEADER_TAGS)
+    except FileFormatError:
+        # One damaged object must not keep the other series of a folder from being read; `unfit` names it.
+        return [SliceHeader(path, name, header, None, keeper)]
+    return [SliceHeader(path, f"{name} frame {k + 1}", frame, k, keeper) for k, frame in enumerate(frames)]
+
+
 def index_folder(folder: Path) -> StudyIndex:
-    """Read the headers of every DICOM file under a folder, in any order and nesting.
+    """Read the headers of every DICOM file under a folder or in a zip file, in any order and nesting.
 
     Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out; a folder that a score
     was written into is passed over.
@@ -205,8 +232,12 @@ def index_folder(folder: Path) -> StudyIndex:
     StudyError
         Where there is no such folder, or no DICOM file in it.
     FileFormatError
-        Where a file that says it is DICOM cannot be read.
+        Where a file that says it is DICOM cannot be read, or an archive cannot be unpacked.
     """
+    keeper = None
+    if folder.is_file():
+        keeper = unpack(folder)
+        folder = keeper.folder
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
@@ -221,7 +252,7 @@ def index_folder(folder: Path) -> StudyIndex:
         modality = text(header, "Modality") or "unknown"
         # De-identifiers are known to blank the UID: such files are told apart by Series Number
         uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
-        groups.setdefault((uid, modality), []).append(SliceHeader(path, name, header))
+        groups.setdefault((uid, modality), []).extend(_slices(path, name, header, keeper))
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"

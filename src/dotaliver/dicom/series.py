@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import element_name, number, quiet, text, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack, stack_of
@@ -18,6 +21,9 @@ from dotaliver.volume import Quantity, Volume
 __all__ = ["ct_volume", "pet_volume", "read_series", "read_stored", "rescale_of"]
 
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+# A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
+_LARGEST_RATIO = 1000
 _BIG = "1.2.840.10008.1.2.2"
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _INT16 = np.iinfo(np.int16)
@@ -54,8 +60,8 @@ def _damaged(part: SliceHeader, why: str) -> FileFormatError:
 def _decoded(part: SliceHeader) -> Stored:
     """Stored values of one file by pydicom's own decoders."""
     try:
-        with quiet():
-            return np.asarray(pydicom.dcmread(part.path, force=True).pixel_array)
+        with quiet(), BoundedFile(part.path) as file:
+            return np.asarray(pydicom.dcmread(file, force=True).pixel_array)
     except Exception as error:
         # Each decoder has exceptions of its own
         raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
@@ -64,8 +70,8 @@ def _decoded(part: SliceHeader) -> Stored:
 def _native(part: SliceHeader, dtype: np.dtype[Any], shape: tuple[int, int]) -> Stored:
     """Stored values of one uncompressed file, straight from its bytes."""
     try:
-        with quiet():
-            data = pydicom.dcmread(part.path, specific_tags=_PIXEL_TAGS, force=True).get("PixelData")
+        with quiet(), BoundedFile(part.path) as file:
+            data = pydicom.dcmread(file, specific_tags=_PIXEL_TAGS, force=True).get("PixelData")
     except Exception as error:
         # As above: a damaged file fails in many ways
         raise _damaged(part, "the file is cut short or damaged") from error
@@ -76,10 +82,35 @@ def _native(part: SliceHeader, dtype: np.dtype[Any], shape: tuple[int, int]) -> 
     return np.frombuffer(data, dtype=dtype, count=shape[0] * shape[1]).reshape(shape)
 
 
+class _Frames:
+    """Frames of multi-frame files; the file that was read last is kept, for its frames follow each other."""
+
+    def __init__(self, dtype: np.dtype[Any], full: bool) -> None:
+        self._dtype, self._full = dtype, full
+        self._path: Path | None = None
+        self._stored: Stored = np.empty(0)
+
+    def read(self, part: SliceHeader, shape: tuple[int, int], count: int) -> Stored:
+        """One frame of a file that holds `count`."""
+        if self._path != part.path:
+            if part.transfer_syntax in _LITTLE and self._full:
+                self._stored = _native(part, self._dtype, (count * shape[0], shape[1]))
+            else:
+                self._stored = _decoded(part)
+            if self._stored.size != count * shape[0] * shape[1]:
+                raise _damaged(part, f"its pixels have the shape {self._stored.shape} and not {(count, *shape)}")
+            self._stored = self._stored.reshape(count, *shape)
+            self._path = part.path
+        return np.asarray(self._stored[part.frame])
+
+
 def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> Callable[[SliceHeader, tuple[int, int]], Stored]:
     full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
+    frames, counts = _Frames(dtype, full), Counter(part.path for part in series.slices)
 
     def read(part: SliceHeader, shape: tuple[int, int]) -> Stored:
+        if part.frame is not None:
+            return frames.read(part, shape, counts[part.path])
         syntax = part.transfer_syntax
         # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
         if syntax in _LITTLE and full:
@@ -93,6 +124,20 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> Callable[[Slic
     return read
 
 
+def _refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
+    """Refuse, before any memory is taken, an image that its files are too small to hold."""
+    sizes = {part.path: part.path.stat().st_size for part in stack.slices}
+    plane_bytes = stack.geometry.shape[1] * stack.geometry.shape[2] * dtype.itemsize
+    raw = {part.path: part.transfer_syntax in {*_LITTLE, _BIG} - {_DEFLATED} for part in stack.slices}
+    for path, count in Counter(part.path for part in stack.slices).items():
+        room = sizes[path] * (1 if raw[path] else _LARGEST_RATIO)
+        if count * plane_bytes > room:
+            part = next(p for p in stack.slices if p.path == path)
+            raise _damaged(
+                part, f"the file is cut short: {sizes[path]} bytes cannot hold {count * plane_bytes} of pixels"
+            )
+
+
 def read_stored(stack: Stack, progress: Progress | None = None) -> Stored:
     """Stored values of a stack, before any rescaling, in one array of the grid's shape.
 
@@ -102,6 +147,7 @@ def read_stored(stack: Stack, progress: Progress | None = None) -> Stored:
         Where a file is cut short or its pixels cannot be decoded; the text names it.
     """
     dtype = _stored_type(stack.series)
+    _refuse_impossible(stack, dtype)
     array = np.empty(stack.geometry.shape, dtype=dtype)
     plane = (stack.geometry.shape[1], stack.geometry.shape[2])
     read = _slice_reader(stack.series, dtype)

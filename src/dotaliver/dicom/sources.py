@@ -8,9 +8,10 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.elements import quiet
+from dotaliver.dicom.fitness import CT_CLASS, PET_CLASS
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.stack import stack_of
 from dotaliver.errors import FileFormatError
-from dotaliver.records import SeriesIdentity
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -32,9 +33,14 @@ _REFERENCE = (
     "Rows",
     "Columns",
 )
+# Frames are told as slices of their own, so what describes them as frames of one file would contradict it.
+_OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# Libraries take several headers of one multi-frame object for several objects; its frames stand as classic slices,
+# and what refers to them is given the true class afterwards (`export.seg`).
+_CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS}
 
 
-def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Dataset]:
+def slice_headers(series: SeriesHeaders) -> list[Dataset]:
     """One header per slice in stack order, without pixels.
 
     The first is read whole, for patient, study and series; the others hold what tells them apart and what they are,
@@ -45,8 +51,7 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     FileFormatError
         Where the file can no longer be read.
     """
-    by_uid = {str(part.dataset.get("SOPInstanceUID", "")): part for part in series.slices}
-    ordered = [by_uid[uid] for uid in identity.sop_instance_uids]
+    ordered = stack_of(series).slices
     first = ordered[0]
     try:
         with quiet():
@@ -54,10 +59,16 @@ def slice_headers(series: SeriesHeaders, identity: SeriesIdentity) -> list[Datas
     except (OSError, InvalidDicomError, ValueError) as error:
         msg = f"{first.name}: the file could be read a moment ago and no longer can; check the disk or the network"
         raise FileFormatError(msg) from error
+    for keyword in _OF_MULTIFRAME:
+        whole.pop(keyword, None)
     with quiet():
         head = pydicom.Dataset()
         head.update(whole)
-        return [_of_slice(first, head), *(_of_slice(part, pydicom.Dataset()) for part in ordered[1:])]
+        headers = [_of_slice(first, head), *(_of_slice(part, pydicom.Dataset()) for part in ordered[1:])]
+    for part, header in zip(ordered, headers, strict=True):
+        if part.frame is not None:
+            header.SOPClassUID = _CLASSIC[series.modality]
+    return headers
 
 
 def _of_slice(part: SliceHeader, header: Dataset) -> Dataset:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,6 +93,25 @@ def _axes(series: SeriesHeaders) -> tuple[FloatArray, FloatArray, FloatArray]:
     return normal, np.cross(normal, along_columns), along_columns
 
 
+def _refuse_overlapping_beds(series: SeriesHeaders, along_mm: FloatArray) -> None:
+    """Bed positions that overlap and were not joined: each with an Acquisition Time and a range of its own."""
+    beds: dict[tuple[str | None, ...], list[float]] = {}
+    for part, place in zip(series.slices, along_mm.tolist(), strict=True):
+        stamp = tuple(text(part.dataset, k) for k in ("AcquisitionDate", "AcquisitionTime"))
+        beds.setdefault(stamp, []).append(place)
+    ranges = sorted((min(places), max(places)) for places in beds.values())
+    if len(ranges) < 2 or any(len(places) < 2 for places in beds.values()):
+        return
+    steps = [b[0] - a[0] for a, b in pairwise(ranges)]
+    overlaps = [a[1] - b[0] for a, b in pairwise(ranges)]
+    if min(steps) > 0.5 * (ranges[0][1] - ranges[0][0]) / len(along_mm) and max(overlaps) > 0:
+        msg = (
+            f"{series.name}: its {len(ranges)} bed positions overlap by up to {max(overlaps):.1f} mm and were not "
+            "joined into one volume; give the whole-body series that the scanner joined"
+        )
+        raise SeriesError(msg)
+
+
 def _refuse_duplicates(series: SeriesHeaders, along_mm: FloatArray) -> None:
     """`along_mm` ascends; two slices at one place are refused, and many of them are called what they are."""
     gaps = np.diff(along_mm)
@@ -99,6 +119,7 @@ def _refuse_duplicates(series: SeriesHeaders, along_mm: FloatArray) -> None:
     same = np.flatnonzero(gaps < _SAME_PLACE_SHARE * usual)
     if not same.size:
         return
+    _refuse_overlapping_beds(series, along_mm)
     places = Counter(np.round(along_mm, 1).tolist())
     repeats = set(places.values())
     if len(repeats) == 1 and len(places) > 1:
@@ -123,6 +144,7 @@ def _even_spacing(series: SeriesHeaders, along_mm: FloatArray) -> float:
     tolerance = max(_UNEVEN_MM, _UNEVEN_SHARE * usual)
     odd = np.flatnonzero(np.abs(gaps - usual) > tolerance)
     if odd.size:
+        _refuse_overlapping_beds(series, along_mm)
         first = int(odd[0])
         steps = gaps[odd] / usual
         between = f"between {along_mm[first]:.2f} mm and {along_mm[first + 1]:.2f} mm along the slice normal"
@@ -187,8 +209,8 @@ def _refuse_other_forms(series: SeriesHeaders) -> None:
         frames = text(part.dataset, "NumberOfFrames")
         if frames not in {None, "1"}:
             msg = (
-                f"{series.name}, {part.name}: the file holds {frames} frames (enhanced or multi-frame), which is not "
-                "read yet; export the series as single-frame images"
+                f"{series.name}, {part.name}: the file holds {frames} frames without functional groups, so they have "
+                "no places in the patient; export the series as single-frame or enhanced images"
             )
             raise SeriesError(msg)
     frames_of_reference = series.distinct("FrameOfReferenceUID")

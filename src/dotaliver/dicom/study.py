@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from dotaliver.config import ScoringConfig
-from dotaliver.dicom.acquisition import grid_flags, read_acquisition, suv_inputs
+from dotaliver.dicom.acquisition import grid_flags, read_acquisition
 from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
 from dotaliver.dicom.elements import joined, naming, number, parse_date, text
 from dotaliver.dicom.headers import StudyIndex, index_folder
+from dotaliver.dicom.relative import check_relative
 from dotaliver.dicom.series import ct_volume, read_stored, rescale_of, scaled
 from dotaliver.dicom.stack import Stack, stack_of
+from dotaliver.dicom.suv_inputs import suv_inputs
 from dotaliver.errors import SuvError
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.records import SeriesIdentity, StudyIdentity, StudyVolumes
-from dotaliver.suv import SuvArithmetic, suvbw_arithmetic
+from dotaliver.suv import PetUnits, SuvArithmetic, quantity_of, suvbw_arithmetic
 from dotaliver.volume import Quantity, Volume
 
 __all__ = [
@@ -46,7 +48,7 @@ def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Fl
         Where it cannot; the text names the series, the element and what would mend it.
     """
     with naming(stack.series.name):
-        inputs, flags = suv_inputs(stack.series, config.assume)
+        inputs, flags = suv_inputs(stack.series, config.assume, config.normalisation)
     try:
         arithmetic = suvbw_arithmetic(inputs)
     except SuvError as error:
@@ -56,9 +58,13 @@ def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Fl
 
 
 def _reference_flags(arithmetic: SuvArithmetic, config: ScoringConfig) -> list[Flag]:
+    if arithmetic.reference_assumed and arithmetic.reference is not None:
+        return [raise_flag("REFERENCE_TIME_ASSUMED", time=arithmetic.reference.isoformat(sep=" "))]
     percent = arithmetic.alternative_percent
     if percent is None or abs(percent) <= config.acquisition.reference_time_tolerance_percent:
         return []
+    if arithmetic.units is PetUnits.CNTS and arithmetic.suv_per_voxel_unit and arithmetic.reference is None:
+        return [raise_flag("PHILIPS_FACTORS_DIFFER", percent=abs(percent))]
     steps = {kind: [s for s in arithmetic.steps if s.quantity == kind] for kind in ("Decay reference", "Cross-check")}
     first = next(iter(steps["Decay reference"]))
     second = next((s for s in steps["Cross-check"] if f"{percent:+.2f} %" in s.value), first)
@@ -70,6 +76,18 @@ def _reference_flags(arithmetic: SuvArithmetic, config: ScoringConfig) -> list[F
             second=f"{second.source}: {second.value}",
         )
     ]
+
+
+def _conversion(
+    pet: Stack, config: ScoringConfig
+) -> tuple[SuvArithmetic | None, float | tuple[float, ...], Quantity, tuple[Flag, ...]]:
+    """Factor from rescaled voxels to uptake, per series or per slice, and what the product measures."""
+    if config.assume.relative:
+        with naming(pet.series.name):
+            check_relative(pet.series)
+        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"),)
+    arithmetic, flags = suv_of(pet, config)
+    return arithmetic, arithmetic.voxel_factors, quantity_of(config.normalisation), flags
 
 
 def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
@@ -91,14 +109,14 @@ def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
 
 
 def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progress | None = None) -> StudyVolumes:
-    """Read the chosen series: PET in SUV on its own grid, CT in HU on its own.
+    """Read the chosen series: PET in SUV (or relative units) on its own grid, CT in HU on its own.
 
     The arithmetic is done before any pixel is read, so a study without SUV is refused at once.
     """
     say = progress or (lambda _: None)
     pet = stack_of(choice.pet)
     ct = None if choice.ct is None else stack_of(choice.ct)
-    arithmetic, suv_flags = suv_of(pet, config)
+    arithmetic, factors, quantity, suv_flags = _conversion(pet, config)
     with naming(pet.series.name):
         acquisition, flags = read_acquisition(
             pet.series, None if ct is None else ct.series, config.protocol, config.assume
@@ -106,10 +124,9 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     say(f"reading {pet.series.name}: {len(pet.slices)} slices")
     slopes, _ = rescale_of(pet)
     stored = read_stored(pet, progress)
-    activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.BQML)
-    pet_identity = _identity(pet, activity, choice.reason(choice.pet))
-    per_bqml = arithmetic.slopes_per_bqml or arithmetic.slope_per_bqml
-    suv = activity.with_array(scaled(stored, slopes * np.asarray(per_bqml, dtype=np.float64)), Quantity.SUVBW)
+    rescaled = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
+    pet_identity = _identity(pet, rescaled, choice.reason(choice.pet))
+    suv = rescaled.with_array(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), quantity)
     ct_image = ct_identity = None
     if ct is not None and choice.ct is not None:
         say(f"reading {ct.series.name}: {len(ct.slices)} slices")

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from dotaliver.dicom.elements import combine, days_apart, number, parse_date, parse_datetime, parse_time, text
+from dotaliver.decay import FrameTiming
+from dotaliver.dicom.elements import (
+    combine,
+    days_apart,
+    number,
+    parse_date,
+    parse_datetime,
+    parse_time,
+    private_element,
+    text,
+)
 from dotaliver.dicom.headers import SeriesHeaders
 from dotaliver.dicom.tracer import radiopharmaceutical
-from dotaliver.suv import FrameTiming
+from dotaliver.errors import AcquisitionError
 
 __all__ = [
     "Injection",
@@ -24,17 +34,27 @@ __all__ = [
 
 # A vendor's stamp of the scan's start may lie this long after the first Acquisition Time (clocks of two computers).
 _CLOCK_TOLERANCE = timedelta(seconds=60)
-_GE_SCAN, _GE_ADMINISTERED = 0x0009100D, 0x0009103B
-_SIEMENS_SCAN = 0x00711022
+_GE, _GE_SCAN, _GE_ADMINISTERED = "GEMS_PETD_01", 0x0D, 0x3B
+_SIEMENS, _SIEMENS_SCAN = "SIEMENS MED PT", 0x22
+# A day that is only assumed must leave the scan this near to its injection, in half-lives.
+_NEAR_HALF_LIVES = 3.0
+# Above this half-life (64Cu has 12.7 h) a tracer is imaged on later days too, and from two half-lives a day on always.
+_SAME_DAY_S, _DAYS_S = 41_400.0, 86_400.0
 
 
 @dataclass(frozen=True)
 class Injection:
-    """When the tracer was given, which elements say so, and whether its date had to be assumed."""
+    """When the tracer was given, which elements say so, and what makes that doubtful.
+
+    `doubt` is the code of the flag that an assumed date raises; `other_clock` the instant by Start Time where that
+    differs from Start DateTime.
+    """
 
     instant: datetime
     source: str
-    date_assumed: bool
+    doubt: str | None = None
+    other_clock: datetime | None = None
+    stated: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,28 +116,78 @@ def _frame(dataset: Any) -> FrameTiming | None:
     )
 
 
-def injection_of(series: SeriesHeaders) -> Injection | None:
-    """When the tracer was given; None where neither element says so.
+def injection_of(
+    series: SeriesHeaders, half_life_s: float | None = None, stated: datetime | None = None
+) -> Injection | None:
+    """When the tracer was given; None where no element says so.
 
-    Radiopharmaceutical Start DateTime (0018,1078) holds a date and counts first. Start Time (0018,1072) holds none
-    (59 % of series have only this one): on the day of the scan where that lies before it, which is how scans are
-    made; otherwise on the day before, and then the date is an assumption.
+    Radiopharmaceutical Start DateTime (0018,1078) holds a date and counts first; its date alone goes with the time of
+    Start Time (0018,1072). That one holds no date (59 % of series have only this one): on the day of the scan where
+    it lies before it, which is how scans are made; otherwise on the day before, and then the date is an assumption.
+    A Start DateTime after the scan whose clock time lies shortly before the scan on the day before was given the
+    wrong date over midnight, and is an assumption too.
+
+    Parameters
+    ----------
+    half_life_s : float, optional
+        With it, an assumed date must be near the scan.
+    stated : datetime, optional
+        What the user states in place of the files.
+
+    Raises
+    ------
+    AcquisitionError
+        Where only a time is known of a tracer that is imaged days after its injection.
     """
+    if stated is not None:
+        return Injection(stated, "given by the user (--injection)", stated=True)
     item = radiopharmaceutical(series.first)
     if item is None:
         return None
-    full = parse_datetime(text(item, "RadiopharmaceuticalStartDateTime"))
-    if full is not None:
-        return Injection(full, "Radiopharmaceutical Start DateTime (0018,1078)", date_assumed=False)
-    clock = parse_time(text(item, "RadiopharmaceuticalStartTime"))
     scan = scan_start(series)
+    moment = text(item, "RadiopharmaceuticalStartDateTime")
+    clock = parse_time(text(item, "RadiopharmaceuticalStartTime"))
+    day = parse_date(moment)
+    if day is None:
+        clock = clock or parse_time(moment)
+    full = parse_datetime(moment) or combine(day, clock)
+    if full is not None:
+        return _dated(full, clock, scan, half_life_s)
     if clock is None or scan is None:
         return None
+    return _undated(clock, scan, half_life_s)
+
+
+def _dated(full: datetime, clock: time | None, scan: datetime | None, half_life_s: float | None) -> Injection:
+    source = "Radiopharmaceutical Start DateTime (0018,1078)"
+    other = combine(full.date(), clock)
+    if scan is not None and half_life_s is not None and full > scan:
+        before = _last_before(full.time(), scan)
+        if (scan - before).total_seconds() <= _NEAR_HALF_LIVES * half_life_s:
+            return Injection(before, f"{source}, put before the scan", doubt="INJECTION_DATE_CONTRADICTS")
+    return Injection(full, source, other_clock=None if other == full else other)
+
+
+def _undated(clock: time, scan: datetime, half_life_s: float | None) -> Injection:
     source = "Radiopharmaceutical Start Time (0018,1072) on the date of the scan"
+    instant = _last_before(clock, scan)
+    if half_life_s is not None and half_life_s > _DAYS_S:
+        msg = (
+            "Radiopharmaceutical Start Time (0018,1072) has no date, and the tracer is imaged days after its "
+            "injection, so the day is unknown; give --injection"
+        )
+        raise AcquisitionError(msg)
+    if half_life_s is not None and half_life_s > _SAME_DAY_S:
+        return Injection(instant, source, doubt="INJECTION_DATE_UNSURE")
+    if instant.date() == scan.date():
+        return Injection(instant, source)
+    return Injection(instant, f"{source} less one day", doubt="INJECTION_DATE_ASSUMED")
+
+
+def _last_before(clock: time, scan: datetime) -> datetime:
+    """The last instant with this clock time that is not after the scan."""
     instant = datetime.combine(scan.date(), clock)
-    if instant <= scan:
-        return Injection(instant, source, date_assumed=False)
-    return Injection(instant - timedelta(days=1), f"{source} less one day", date_assumed=True)
+    return instant if instant <= scan else instant - timedelta(days=1)
 
 
 def private_reference_of(series: SeriesHeaders, injection: datetime) -> PrivateReference | None:
@@ -129,16 +199,15 @@ def private_reference_of(series: SeriesHeaders, injection: datetime) -> PrivateR
     Where none pairs, a stamp that lies between injection and first acquisition is taken as it stands; any other is
     left out.
     """
-    for element, vendor, owner in (
-        (_GE_SCAN, "GE", "GEMS_PETD_01"),
-        (_SIEMENS_SCAN, "Siemens", "SIEMENS MED PT"),
+    for group, offset, vendor, owner in (
+        (0x0009, _GE_SCAN, "GE", _GE),
+        (0x0071, _SIEMENS_SCAN, "Siemens", _SIEMENS),
     ):
-        stamp = parse_datetime(text(series.first, element))
-        creator = text(series.first, (element & 0xFFFF0000) | 0x10)
-        if stamp is None or creator not in {None, owner}:
+        element = private_element(series.first, group, owner, offset)
+        stamp = None if element is None else parse_datetime(text(series.first, element))
+        if stamp is None or element is None:
             continue
-        group, number_ = element >> 16, element & 0xFFFF
-        source = f"{vendor}'s private scan time ({group:04X},{number_:04X})"
+        source = f"{vendor}'s private scan time ({group:04X},{element & 0xFFFF:04X})"
         shifted = _shifted(series, stamp, injection, vendor)
         if shifted is not None and shifted != stamp:
             source += f" moved by {(shifted - stamp).days:+d} days onto the public dates"
@@ -150,7 +219,8 @@ def _shifted(series: SeriesHeaders, stamp: datetime, injection: datetime, vendor
     scan = scan_start(series)
     pairs = [(stamp, public) for public in (series_time(series.first), scan) if public is not None]
     if vendor == "GE":
-        given = parse_datetime(text(series.first, _GE_ADMINISTERED))
+        element = private_element(series.first, 0x0009, _GE, _GE_ADMINISTERED)
+        given = None if element is None else parse_datetime(text(series.first, element))
         if given is not None:
             pairs.append((given, injection))
     shifts = {days for days in (days_apart(private, public) for private, public in pairs) if days is not None}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dotaliver.dicom.elements import first_item, joined, number, text
+from dotaliver.dicom.elements import first_item, joined, number, private_element, text
 from dotaliver.protocol import Range, Tracer
 
 __all__ = ["NUCLIDES", "Nuclide", "TracerName", "nuclide_of", "radiopharmaceutical", "tracer_of"]
@@ -30,7 +30,7 @@ NUCLIDES: dict[str, Nuclide] = {
         Nuclide("68Ga", 4062.6, Range(low=40, high=400), ("35337001", "C-131A3")),
         Nuclide("18F", 6586.2, Range(low=40, high=1000), ("77004003", "C-111A1")),
         Nuclide("64Cu", 45724.0, Range(low=40, high=1000), ("3932008", "C-127A2")),
-        Nuclide("177Lu", 574300.0, Range(low=1000, high=20000), ("444155006",)),
+        Nuclide("177Lu", 574300.0, Range(low=2000, high=10000), ("444155006",)),
         Nuclide("99mTc", 21624.0, Range(low=40, high=2000), ("72454002",)),
         Nuclide("111In", 242330.0, Range(low=40, high=400), ("27833000",)),
         Nuclide("89Zr", 282280.0, Range(low=10, high=400), ("63360001", "C-168A4")),
@@ -69,7 +69,7 @@ _NAME_FIRST = re.compile(rf"(?<![a-z])({_WORD})[\s^\-\[(]*(\d{{2,3}}m?)(?!\d)", 
 # A header's half-life names the nuclide within 1 %: scanners write 4057 s to 4080 s for 68Ga.
 _HALF_LIFE_SHARE = 0.01
 # GE's private tracer and nuclide names (creator GEMS_PETD_01).
-_GE_TRACER, _GE_NUCLIDE = 0x00091036, 0x0009103E
+_GE, _GE_TRACER, _GE_NUCLIDE = "GEMS_PETD_01", 0x36, 0x3E
 
 
 def radiopharmaceutical(dataset: Any) -> Any | None:
@@ -111,6 +111,11 @@ def _by_half_life(half_life_s: float | None) -> str | None:
     return None
 
 
+def _ge_name(dataset: Any, offset: int) -> str | None:
+    element = private_element(dataset, 0x0009, _GE, offset)
+    return None if element is None else joined(dataset, element)
+
+
 def nuclide_of(dataset: Any) -> tuple[str | None, str]:
     """The nuclide, such as "68Ga", and the element that named it.
 
@@ -128,8 +133,8 @@ def nuclide_of(dataset: Any) -> tuple[str | None, str]:
         named = _spelled(joined(item, "Radiopharmaceutical"))
         if named is not None:
             return named, "Radiopharmaceutical (0018,0031)"
-    for element, name in ((_GE_NUCLIDE, "(0009,103E)"), (_GE_TRACER, "(0009,1036)")):
-        named = _spelled(joined(dataset, element))
+    for offset, name in ((_GE_NUCLIDE, "(0009,103E)"), (_GE_TRACER, "(0009,1036)")):
+        named = _spelled(_ge_name(dataset, offset))
         if named is not None:
             return named, name
     return None, ""
@@ -151,7 +156,7 @@ def _names(dataset: Any) -> list[str]:
         found.append(joined(item, "Radiopharmaceutical"))
         code = first_item(item, "RadiopharmaceuticalCodeSequence")
         found.append(None if code is None else joined(code, "CodeMeaning"))
-    found.append(joined(dataset, _GE_TRACER))
+    found.append(_ge_name(dataset, _GE_TRACER))
     return [name for name in found if name]
 
 

@@ -19,7 +19,7 @@ from dotaliver.errors import MaskError
 from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample_labels
-from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, SeriesIdentity, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.volume import BoolArray, LabelMap
 
@@ -215,7 +215,24 @@ def _dataset(
             series_description=f"dotaliver masks on {'PET' if image == 'pet' else 'CT'}",
         )
     _make_repeatable(dataset, first, score.record_id, image)
+    identity = score.study.pet if image == "pet" else score.study.ct
+    if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
+        _refer_to_multiframe(dataset, identity)
     return dataset
+
+
+def _refer_to_multiframe(dataset: Any, identity: SeriesIdentity) -> None:
+    """Give references their true class where the slices are frames of one object, which is then named once."""
+    uids = set(identity.sop_instance_uids)
+
+    def mend(item: Any, element: Any) -> None:
+        if element.keyword == "ReferencedSOPClassUID" and item.get("ReferencedSOPInstanceUID") in uids:
+            element.value = identity.sop_class_uid
+
+    dataset.walk(mend)
+    for series in dataset.get("ReferencedSeriesSequence", []):
+        once = {item.ReferencedSOPInstanceUID: item for item in series.ReferencedInstanceSequence}
+        series.ReferencedInstanceSequence = list(once.values())
 
 
 def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
