@@ -1,7 +1,7 @@
 """Doubt as data: every named flag, with its sentence and the verdicts that it weakens.
 
 A flag is made by `raise_flag` from its code and the values that its sentence needs; so each wording stands
-here once, and `docs` or a viewer can list them all.
+here once, and a viewer can list them all.
 """
 
 from __future__ import annotations

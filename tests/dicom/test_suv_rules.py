@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_page_is_the_table():
-    page = ROOT / "docs" / "suv.md"
-    assert page.read_text(encoding="utf-8") == rules_page(), "write it anew: rules_page() -> docs/suv.md"
+    page = ROOT / "src" / "dotaliver" / "dicom" / "suv_rules.md"
+    assert page.read_text(encoding="utf-8") == rules_page(), "write it anew: rules_page() -> suv_rules.md"
 
 
 def test_every_flag_named_exists_and_every_option_too():

@@ -258,9 +258,10 @@ def test_nothing_that_is_exported_has_a_place_for_the_patients_identity() -> Non
         ("Ga-68 DOTATATE", "Liver score of Ga-68 DOTATATE PET"),
         ("68Ga-DOTATATE", "Liver score of 68Ga-DOTATATE PET"),
         ("Dotatate", "Liver score of 68Ga Dotatate PET"),
+        (None, "Liver score of 68Ga PET/CT</h1>"),
     ],
 )
-def test_title_names_the_nuclide_once(tracer: str, title: str) -> None:
+def test_title_names_the_nuclide_once(tracer: str | None, title: str) -> None:
     case = small_case()
     acquisition = case.score.acquisition.model_copy(update={"tracer": tracer, "nuclide": "68Ga"})
     assert title in render(replace(case, score=case.score.model_copy(update={"acquisition": acquisition})))

@@ -1,4 +1,4 @@
-"""The rules of SUV, element by element: what is accepted, converted and flagged, refused; `docs/suv.md` prints them.
+"""The rules of SUV, element by element: what is accepted, converted and flagged, refused; `suv_rules.md` beside it prints them.
 
 The code that keeps them stands in `suv_elements`, `suv_inputs`, `timing` and `dotaliver.decay`; a test holds the
 page to this table, and the flags named here to those that exist.
@@ -172,7 +172,7 @@ def _flags_cell(rule: Rule) -> str:
 
 
 def rules_page() -> str:
-    """The rules as a page of Markdown: the text of ``docs/suv.md``."""
+    """The rules as a page of Markdown: the text of ``suv_rules.md``."""
     rows = [
         f"| {r.element} | {r.accepted} | {r.converted} | {r.refused} | {r.mended_by or 'another series'} "
         f"| {_flags_cell(r)} |"

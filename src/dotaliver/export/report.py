@@ -120,10 +120,10 @@ def _distinct(flags: Iterable[Flag]) -> list[Flag]:
 
 
 def _title(score: StudyScore) -> str:
-    tracer = score.acquisition.tracer or "PET"
-    nuclide = score.acquisition.nuclide
-    agent = tracer if nuclide is None or _names(nuclide, tracer) else f"{nuclide} {tracer}"
-    return f"Liver score of {agent} PET{'/CT' if score.study.ct else ''}"
+    tracer, nuclide = score.acquisition.tracer, score.acquisition.nuclide
+    told = nuclide is None or (tracer is not None and _names(nuclide, tracer))
+    agent = [part for part in (None if told else nuclide, tracer) if part]
+    return " ".join(["Liver score of", *agent, "PET/CT" if score.study.ct else "PET"])
 
 
 def _names(nuclide: str, tracer: str) -> bool:
