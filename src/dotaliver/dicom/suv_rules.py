@@ -1,4 +1,4 @@
-"""The rules of SUV, element by element: what is accepted, converted and flagged, refused; `suv_rules.md` beside it prints them.
+"""The rules of SUV, element by element: what is accepted, converted and flagged, refused; `suv_rules.md` prints them.
 
 The code that keeps them stands in `suv_elements`, `suv_inputs`, `timing` and `dotaliver.decay`; a test holds the
 page to this table, and the flags named here to those that exist.
