@@ -198,7 +198,7 @@ class LiverConfig(FrozenModel):
     reach_mm: float = Field(default=24.0, description="How far beyond its warm parts the liver may extend")
     hu_scale: float = Field(default=25.0, description="Step of density that hinders the walk, about 3 SD at 4 mm")
     uptake_log_scale: float = Field(default=0.5, description="Step of log uptake that hinders the walk")
-    prior_weight: float = Field(default=0.05, description="Weight of a voxel's own look against one neighbour")
+    prior_weight: float = Field(default=0.15, description="Weight of a voxel's own look against one neighbour")
     prior_log_scale: float = Field(default=0.25, description="Log uptake over the half level that is one logit")
     outline_presmooth_mm: float = Field(default=1.0, description="Gaussian that calms CT noise before the outline")
     outline_window_mm: float = Field(default=10.0, description="Window in which the liver's density is measured")

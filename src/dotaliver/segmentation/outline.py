@@ -113,9 +113,20 @@ def _density_log_odds(
     variance_in = np.clip(np.where(np.isnan(variance_in), 150.0, variance_in), 60.0, 600.0)
     mean_out = np.where(np.isnan(mean_out), 0.0, mean_out)
     variance_out = np.clip(np.where(np.isnan(variance_out), 400.0, variance_out), 100.0, 40000.0)
-    log_in = -((density - mean_in) ** 2) / (2 * variance_in) - 0.5 * np.log(variance_in)
-    log_out = -((density - mean_out) ** 2) / (2 * variance_out) - 0.5 * np.log(variance_out)
-    return np.asarray(np.clip(log_in - log_out, -4.0, 4.0), dtype=np.float32)
+    unlike = _log_normal(density, mean_in, variance_in) - _log_normal(density, mean_out, variance_out)
+    # Towards what lies outside, a voxel is a mixture, and the border is where half of it is liver: halfway between both
+    # means. How unlike liver it looks would put the border further in, where the first tenth is fat.
+    contrast = mean_in - mean_out
+    spread = np.maximum(variance_in, (contrast / 4.0) ** 2)
+    half = contrast * (density - 0.5 * (mean_in + mean_out)) / spread
+    mixed = (density - mean_in) * contrast < 0
+    return np.clip(np.where(mixed, half, unlike), -4.0, 4.0).astype(np.float32)
+
+
+def _log_normal(
+    values: Float32Array, mean: npt.NDArray[np.floating], variance: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    return np.asarray(-((values - mean) ** 2) / (2 * variance) - 0.5 * np.log(variance))
 
 
 def _local_moments(
