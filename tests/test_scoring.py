@@ -17,7 +17,7 @@ from dotaliver.records import Acquisition, ReaderEdits, ReferenceRegion
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.volume import LabelMap, Quantity
-from scoring_cases import Case, ball, layer, series, study
+from scoring_cases import Case, ball, grid, layer, series, study
 
 TWO = ((96.0, 15.0, 20.0), (56.0, 9.0, 12.0))
 
@@ -339,3 +339,26 @@ def test_activity_is_refused_where_suv_is_needed():
     case = Case(TWO)
     with pytest.raises(QuantityError, match="BQML"):
         scored(case, volumes=case.volumes(quantity=Quantity.BQML))
+
+
+def test_a_liver_that_the_pet_shows_in_part_denies_nothing():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    part = volumes.pet.crop((slice(0, 30), slice(0, 49), slice(0, 49)))
+    edits = {"rest_of_body": {"lesions": False}}
+    assert verdicts(scored(case, edits=edits, volumes=volumes))["INC7"] == "not_met"
+    score = scored(case, edits=edits, volumes=replace(volumes, pet=part))
+    assert "LIVER_PARTLY_OFF_PET" in codes(score)
+    assert verdicts(score)["INC7"] == "indeterminate"
+    assert "outside the PET" in score.criteria["INC7"].reason
+
+
+def test_a_lesion_that_lies_off_the_pet_keeps_uptake_and_size_open():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    wide = grid((80, 49, 49))
+    labels = ball(wide, (72.0, 72.0, 200.0), 20.0)
+    edits = {"rest_of_body": {"lesions": False}}
+    score = scored(case, case.segmentations(lesions=layer(labels, wide, drawn_on="ct")), edits, volumes=volumes)
+    assert score.lesions[0].in_liver is None
+    assert {k: verdicts(score)[k] for k in ("INC7", "INC4")} == {"INC7": "indeterminate", "INC4": "indeterminate"}

@@ -36,6 +36,14 @@ class Findings:
     hottest: HottestSphere | None
     rest_of_body: RestOfBody | None
     config: ScoringConfig
+    liver_seen: float = 1.0
+
+    @property
+    def unplaced_lesions(self) -> tuple[Lesion, ...]:
+        """Lesions that lie off the PET although there is a liver: whether it holds them is not known."""
+        if not self.liver_found:
+            return ()
+        return tuple(x for x in self.lesions if x.in_liver is None and "not_a_lesion" not in x.marks)
 
     @property
     def judged_lesions(self) -> tuple[Lesion, ...]:
