@@ -362,3 +362,10 @@ def test_a_lesion_that_lies_off_the_pet_keeps_uptake_and_size_open():
     score = scored(case, case.segmentations(lesions=layer(labels, wide, drawn_on="ct")), edits, volumes=volumes)
     assert score.lesions[0].in_liver is None
     assert {k: verdicts(score)[k] for k in ("INC7", "INC4")} == {"INC7": "indeterminate", "INC4": "indeterminate"}
+
+
+def test_the_file_format_of_a_mask_does_not_change_the_records_name():
+    case = Case(TWO)
+    made = case.segmentations()
+    other = replace(made, lesions=replace(made.lesions, origin="NRRD"))
+    assert scored(case, made).record_id == scored(case, other).record_id

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from dotaliver.config import ExecutionConfig, ScoringConfig
+from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import read_mask
@@ -254,7 +254,8 @@ def rescore(
     edits : ReaderEdits, optional
         Replaces the record's edits.
     config : ScoringConfig, optional
-        Replaces the record's settings.
+        Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
+        settings state something themselves.
 
     Raises
     ------
@@ -263,6 +264,8 @@ def rescore(
     """
     parent = _read_record(folder)
     config = config or parent.config
+    if config.assume == AssumedValues():
+        config = config.model_copy(update={"assume": parent.config.assume})
     study = _relocated(folder, study, parent)
     opened = open_study(study, config, progress)
     _require_same_pixels(parent, opened.volumes)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.config import LiverConfig, ScoringConfig
+from dotaliver.config import AssumedValues, LiverConfig, ScoringConfig
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.seg import sphere_mask
 from dotaliver.itkimage import to_itk
@@ -249,3 +249,12 @@ def phantom_mask_over(scored, centre, path):
     mask = sphere_mask(grid, centre, 30.0)
     sitk.WriteImage(to_itk(LabelMap(mask, grid)), str(path))
     return path
+
+
+def test_a_weight_that_was_stated_stands_under_other_settings(study, tmp_path, no_pictures):
+    first = score_study(StudyInput(study), ScoringConfig(assume=AssumedValues(weight_kg=120.0)))
+    save(first, tmp_path / "score")
+    again = rescore(tmp_path / "score", config=ScoringConfig(liver=LiverConfig(mismatch_limit_mm=11.0))).score
+    assert again.config.assume.weight_kg == 120.0
+    assert again.references == first.score.references
+    assert "WEIGHT_ASSUMED" in {flag.code for flag in again.flags}
