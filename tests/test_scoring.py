@@ -369,3 +369,13 @@ def test_the_file_format_of_a_mask_does_not_change_the_records_name():
     made = case.segmentations()
     other = replace(made, lesions=replace(made.lesions, origin="NRRD"))
     assert scored(case, made).record_id == scored(case, other).record_id
+
+
+def test_a_search_of_the_pet_alone_does_not_deny_measurable_disease_on_ct():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    edits = {"rest_of_body": {"lesions": False}}
+    inc4 = scored(case, edits=edits, volumes=volumes).criteria["INC4"]
+    assert (inc4.verdict, inc4.liver_finding) == ("indeterminate", "indeterminate")
+    on_ct = case.segmentations(lesions=layer(0 * case.labels, case.geometry, drawn_on="ct"))
+    assert scored(case, on_ct, edits, volumes=volumes).criteria["INC4"].verdict == "not_met"

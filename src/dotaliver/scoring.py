@@ -144,6 +144,7 @@ def score_labels(
         rest_of_body=edits.rest_of_body,
         config=config,
         liver_seen=seen,
+        lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
     )
     answers = _Answers(liver, flags, with_readers_answers(judge_all(findings, flags), edits, config))
     return _record(volumes, segmentations, edits, findings, answers, _provenance(config, execution, revises))

@@ -10,6 +10,7 @@ from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records import (
     Acquisition,
     Burden,
+    DrawnOn,
     Evidence,
     Lesion,
     Reference,
@@ -37,6 +38,7 @@ class Findings:
     rest_of_body: RestOfBody | None
     config: ScoringConfig
     liver_seen: float = 1.0
+    lesions_drawn_on: DrawnOn | None = None
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:
