@@ -17,7 +17,7 @@ from dotaliver.records import Acquisition, ReaderEdits, ReferenceRegion
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.volume import LabelMap, Quantity
-from scoring_cases import Case, ball, layer, series, study
+from scoring_cases import Case, ball, grid, layer, series, study
 
 TWO = ((96.0, 15.0, 20.0), (56.0, 9.0, 12.0))
 
@@ -339,3 +339,43 @@ def test_activity_is_refused_where_suv_is_needed():
     case = Case(TWO)
     with pytest.raises(QuantityError, match="BQML"):
         scored(case, volumes=case.volumes(quantity=Quantity.BQML))
+
+
+def test_a_liver_that_the_pet_shows_in_part_denies_nothing():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    part = volumes.pet.crop((slice(0, 30), slice(0, 49), slice(0, 49)))
+    edits = {"rest_of_body": {"lesions": False}}
+    assert verdicts(scored(case, edits=edits, volumes=volumes))["INC7"] == "not_met"
+    score = scored(case, edits=edits, volumes=replace(volumes, pet=part))
+    assert "LIVER_PARTLY_OFF_PET" in codes(score)
+    assert verdicts(score)["INC7"] == "indeterminate"
+    assert "outside the PET" in score.criteria["INC7"].reason
+
+
+def test_a_lesion_that_lies_off_the_pet_keeps_uptake_and_size_open():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    wide = grid((80, 49, 49))
+    labels = ball(wide, (72.0, 72.0, 200.0), 20.0)
+    edits = {"rest_of_body": {"lesions": False}}
+    score = scored(case, case.segmentations(lesions=layer(labels, wide, drawn_on="ct")), edits, volumes=volumes)
+    assert score.lesions[0].in_liver is None
+    assert {k: verdicts(score)[k] for k in ("INC7", "INC4")} == {"INC7": "indeterminate", "INC4": "indeterminate"}
+
+
+def test_the_file_format_of_a_mask_does_not_change_the_records_name():
+    case = Case(TWO)
+    made = case.segmentations()
+    other = replace(made, lesions=replace(made.lesions, origin="NRRD"))
+    assert scored(case, made).record_id == scored(case, other).record_id
+
+
+def test_a_search_of_the_pet_alone_does_not_deny_measurable_disease_on_ct():
+    case = Case((), noise=0.05)
+    volumes = case.volumes(ct=series("CT", case.geometry))
+    edits = {"rest_of_body": {"lesions": False}}
+    inc4 = scored(case, edits=edits, volumes=volumes).criteria["INC4"]
+    assert (inc4.verdict, inc4.liver_finding) == ("indeterminate", "indeterminate")
+    on_ct = case.segmentations(lesions=layer(0 * case.labels, case.geometry, drawn_on="ct"))
+    assert scored(case, on_ct, edits, volumes=volumes).criteria["INC4"].verdict == "not_met"

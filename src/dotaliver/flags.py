@@ -151,6 +151,7 @@ FLAGS: dict[str, FlagKind] = {
     "LIVER_CUT_BY_FIELD_OF_VIEW": FlagKind(
         "The liver is cut by the {side} end of the field of view over {area_cm2:.0f} cm².", _PET
     ),
+    "LIVER_PARTLY_OFF_PET": FlagKind("{percent:.0f} % of the liver lies outside the PET.", _PET),
     "LIVER_VOLUME_UNUSUAL": FlagKind("The liver measures {ml:.0f} ml, outside {low:.0f} to {high:.0f} ml.", _BURDEN),
     "PET_CT_MISMATCH": FlagKind("On the PET the liver lies {mm:.0f} mm from its place on CT.", ("EXC4", "EXC6")),
     "PET_CT_MISMATCH_UNKNOWN": FlagKind(

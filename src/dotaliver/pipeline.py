@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from dotaliver.config import ExecutionConfig, ScoringConfig
+from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import read_mask
@@ -227,6 +227,11 @@ def default_folder(score: StudyScore) -> str:
     return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
 
 
+# Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew.
+_CANDIDATES = "LESIONS_NOT_BOUND_BY_LIVER"
+# What was said of a liver that another one takes the place of.
+_OF_THE_LIVER = {"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"}
+
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
@@ -249,7 +254,8 @@ def rescore(
     edits : ReaderEdits, optional
         Replaces the record's edits.
     config : ScoringConfig, optional
-        Replaces the record's settings.
+        Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
+        settings state something themselves.
 
     Raises
     ------
@@ -258,6 +264,8 @@ def rescore(
     """
     parent = _read_record(folder)
     config = config or parent.config
+    if config.assume == AssumedValues():
+        config = config.model_copy(update={"assume": parent.config.assume})
     study = _relocated(folder, study, parent)
     opened = open_study(study, config, progress)
     _require_same_pixels(parent, opened.volumes)
@@ -330,23 +338,28 @@ def _stored(
     """The masks of the record, each replaced where the user names another."""
     given = _imported(study, volumes, config)
     record = parent.segmentation
+    codes = {flag.code for flag in record.flags}
     layers = {"liver": given.liver, "lesions": given.lesions}
     for mask in record.masks:
-        if layers[mask.name] is not None or not mask.labels:
+        candidates = mask.name == "lesions" and _CANDIDATES in codes
+        if layers[mask.name] is not None or not mask.labels or candidates:
             continue
         path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
         read = read_mask(path, volumes, mask.name)
         layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
-    if layers["lesions"] is None and any(m.name == "lesions" and not m.labels for m in record.masks):
+    looked_for = any(m.name == "lesions" and not m.labels for m in record.masks) and _CANDIDATES not in codes
+    if layers["lesions"] is None and looked_for:
         layers["lesions"] = _no_lesions(volumes, parent)
+    overtaken = {_CANDIDATES} | (_OF_THE_LIVER if given.liver is not None else set())
     return Segmentations(
         segmenter=record.segmenter,
         liver=layers["liver"],
         lesions=layers["lesions"],
-        references=_stored_references(parent),
+        # A sphere was placed in its liver and away from its lesions: with others it is placed anew.
+        references=() if given.liver is not None or given.lesions is not None else _stored_references(parent),
         mismatch=record.mismatch,
-        reasons=record.reasons,
-        flags=record.flags,
+        reasons={k: v for k, v in record.reasons.items() if k != "liver" or given.liver is None},
+        flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
     )
 
 

@@ -64,6 +64,8 @@ class Placement:
     geometry: Geometry
     liver: Share | None
     lesions: dict[int, VoxelSet]
+    liver_seen: float = 1.0
+    """Share of the liver's volume that lies on the PET, 0 to 1."""
 
     def liver_share_of(self, label: int) -> float | None:
         """Share of a lesion's voxels that lie in the liver, 0 to 1; None where there is no liver.
@@ -134,17 +136,29 @@ def _lesion_voxels(share: Share) -> VoxelSet | None:
     return VoxelSet(share.box, np.asarray(share.part >= min(0.5, highest)))
 
 
+def _seen(whole: LabelMap, share: Share | None, pet: Geometry, shift_lps_mm: Vector) -> float:
+    """Share of a mask's volume that lies on the PET once it is moved, 0 to 1."""
+    if share is None:
+        return 0.0
+    if bool(pet.contains(whole.geometry.moved(shift_lps_mm).corners_lps_mm()).all()):
+        return 1.0
+    placed_ml = float(share.part.sum(dtype=np.float64)) * pet.voxel_volume_ml
+    return min(placed_ml / whole.volume_ml(), 1.0)
+
+
 def place(segmentations: Segmentations, pet: Geometry) -> Placement:
     """Bring liver and lesions to the PET.
 
     A lesion on another grid takes the PET voxels that lie at least half inside it; a lesion too small for any
     takes those that hold the largest share of it. A lesion that lies outside the PET has no voxels there.
     """
-    liver = None
+    liver, seen = None, 1.0
     if segmentations.liver is not None:
         whole = own_labels(segmentations.liver.labels)
         if whole is not None:
-            liver = share_on(whole, pet, shift_of(segmentations.liver, segmentations.mismatch), _LIVER_MARGIN_MM)
+            shift = shift_of(segmentations.liver, segmentations.mismatch)
+            liver = share_on(whole, pet, shift, _LIVER_MARGIN_MM)
+            seen = _seen(whole, liver, pet, shift)
     lesions: dict[int, VoxelSet] = {}
     layer = segmentations.lesions
     if layer is not None:
@@ -159,4 +173,4 @@ def place(segmentations: Segmentations, pet: Geometry) -> Placement:
             voxels = None if share is None else _lesion_voxels(share)
             if voxels is not None:
                 lesions[label] = voxels
-    return Placement(pet, liver, lesions)
+    return Placement(pet, liver, lesions, seen)

@@ -153,10 +153,13 @@ def _without_times(value: Any) -> Any:
 
 
 def record_id_of(score: StudyScore) -> str:
-    """SHA-256 over inputs, settings, masks, edits and results, without times, versions and paths.
+    """SHA-256 over inputs, settings, masks, edits and results, without times, versions, paths and file formats.
 
     The fields are those of ``_NAMED_BY_ID``, as canonical JSON (sorted keys, shortest round-trip numbers).
     """
     data = score.model_dump(mode="json", include=set(_NAMED_BY_ID))
+    for mask in data["segmentation"]["masks"]:
+        # One mask is one input, whether it came as NIfTI or as NRRD.
+        del mask["origin"]
     text = json.dumps(_without_times(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -64,6 +64,9 @@ _DERIVED_FLAGS = frozenset(
     }
 )
 
+# Rounding at a liver's border that touches the PET's is not worth a word.
+_UNSEEN_SHARE = 0.01
+
 
 @dataclass(frozen=True)
 class _Answers:
@@ -124,7 +127,10 @@ def score_labels(
         lesions = graded(lesions, references.values, config.krenning)
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver.suv_mean, config.burden.grid_mm)
     liver = _liver_record(segmentations)
+    seen = placement.liver_seen if placement.liver is not None else 1.0
     flags = _all_flags(volumes, segmentations, references, liver, config)
+    if 1.0 - seen >= _UNSEEN_SHARE:
+        flags = _once((*flags, raise_flag("LIVER_PARTLY_OFF_PET", percent=100 * (1.0 - seen))))
     findings = Findings(
         acquisition=volumes.acquisition,
         ct=volumes.identity.ct,
@@ -137,6 +143,8 @@ def score_labels(
         hottest=_hottest(segmentations, placement, spheres, references.liver, lesions, config),
         rest_of_body=edits.rest_of_body,
         config=config,
+        liver_seen=seen,
+        lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
     )
     answers = _Answers(liver, flags, with_readers_answers(judge_all(findings, flags), edits, config))
     return _record(volumes, segmentations, edits, findings, answers, _provenance(config, execution, revises))

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dotaliver.config import AssumedValues, LiverConfig, ScoringConfig
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.pipeline import StudyInput, load_edits, rescore
+from dotaliver.export.seg import sphere_mask
+from dotaliver.itkimage import to_itk
+from dotaliver.pipeline import StudyInput, load_edits, open_study, rescore, save, score_study
 from dotaliver.records import (
     DiameterEdit,
     LesionEdit,
@@ -20,6 +23,7 @@ from dotaliver.records import (
     VerdictEdit,
 )
 from dotaliver.score import StudyScore
+from dotaliver.volume import LabelMap
 from flow_cases import run_cli
 
 READER = Reader(name="A Reader", role="nuclear-medicine physician")
@@ -213,3 +217,44 @@ def test_missing_masks_are_told(scored, tmp_path):
     done = run_cli("rescore", folder)
     assert done.status == 3
     assert "segmentation_ct.dcm" in done.err
+
+
+def test_candidates_of_a_study_without_liver_are_no_lesions_of_a_liver_given_later(
+    study, phantom, tmp_path, no_pictures
+):
+    hidden = ScoringConfig(liver=LiverConfig(minimum_ml=7999.0))
+    first = score_study(StudyInput(study), hidden)
+    assert {lesion.in_liver for lesion in first.score.lesions} == {None}
+    save(first, tmp_path / "score")
+    given = StudyInput(study, liver=phantom / "truth_liver.nii.gz")
+    again = rescore(tmp_path / "score", study=given).score
+    assert {lesion.in_liver for lesion in again.lesions} == {True}
+    assert not {"LIVER_NOT_FOUND", "LESIONS_NOT_BOUND_BY_LIVER"} & {flag.code for flag in again.flags}
+    # As if the liver had been given at once.
+    assert again.lesions == score_study(given, hidden).score.lesions
+
+
+def test_the_reference_is_placed_anew_where_a_lesion_is_drawn_over_it(scored, record, tmp_path):
+    centre = record.references["liver"].centre_lps_mm
+    path = phantom_mask_over(scored, centre, tmp_path / "drawn.nrrd")
+    score = rescore(scored, study=StudyInput(scored, lesions=path)).score
+    moved = np.linalg.norm(np.subtract(score.references["liver"].centre_lps_mm, centre))
+    assert moved > 15.0 + 15.0
+
+
+def phantom_mask_over(scored, centre, path):
+    """A lesion of 30 mm where the reference was, on the PET's grid."""
+    pet = open_study(StudyInput(Path(json.loads((scored / "local.json").read_text())["study"])), ScoringConfig())
+    grid = pet.volumes.pet.geometry
+    mask = sphere_mask(grid, centre, 30.0)
+    sitk.WriteImage(to_itk(LabelMap(mask, grid)), str(path))
+    return path
+
+
+def test_a_weight_that_was_stated_stands_under_other_settings(study, tmp_path, no_pictures):
+    first = score_study(StudyInput(study), ScoringConfig(assume=AssumedValues(weight_kg=120.0)))
+    save(first, tmp_path / "score")
+    again = rescore(tmp_path / "score", config=ScoringConfig(liver=LiverConfig(mismatch_limit_mm=11.0))).score
+    assert again.config.assume.weight_kg == 120.0
+    assert again.references == first.score.references
+    assert "WEIGHT_ASSUMED" in {flag.code for flag in again.flags}

@@ -171,3 +171,32 @@ def test_a_lesion_called_no_lesion_leaves_the_burden_and_stays_listed():
     score = score_labels(case.volumes(), case.segmentations(), edits, ScoringConfig())
     assert score.burden.fraction == 0.0
     assert score.lesions[0].marks == ("not_a_lesion",)
+
+
+def test_liver_beyond_the_pet_may_be_tumour():
+    case = Case(((72.0, 20.0, 20.0),))
+    whole = burden_of(case.segmentations(), case)
+    pet = case.volumes().pet.crop((slice(0, 25), slice(0, 49), slice(0, 49)))
+    seen = place(case.segmentations(), pet.geometry)
+    # The middle slice is the PET's last: half the ball, and half of that slice, lie on it.
+    unseen = 1 - case.liver[:25].sum() / case.liver.sum()
+    assert 1 - seen.liver_seen == pytest.approx(unseen, abs=1e-4)
+    lesions = measure_lesions(pet, case.segmentations(), ReaderEdits(), seen, NORMAL, ScoringConfig())
+    burden = measure_burden(pet, case.segmentations(), seen, lesions, NORMAL.suv_mean, 2.0)
+    assert burden.high > unseen > 0.45
+    assert burden.high > unseen + whole.low
+    empty = case.segmentations(lesions=layer(0 * case.labels, case.geometry))
+    none = measure_burden(pet, empty, seen, (), NORMAL.suv_mean, 2.0)
+    assert (none.fraction, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(unseen, abs=1e-4)
+
+
+def test_what_a_lesion_that_lies_mostly_elsewhere_has_in_the_liver_enters_the_upper_bound():
+    case = Case(shape=(49, 49, 98))
+    case.labels[:] = ball(case.geometry, case.centre, 52.0)
+    case.labels[:, :, 44:] = 1
+    burden = burden_of(case.segmentations(), case)
+    inside = (case.labels.astype(bool) & case.liver).sum() / case.liver.sum()
+    assert inside > 0.8
+    assert (burden.fraction, burden.low) == (0.0, 0.0)
+    assert burden.high == pytest.approx(inside, rel=1e-3)

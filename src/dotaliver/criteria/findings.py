@@ -10,6 +10,7 @@ from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records import (
     Acquisition,
     Burden,
+    DrawnOn,
     Evidence,
     Lesion,
     Reference,
@@ -36,6 +37,15 @@ class Findings:
     hottest: HottestSphere | None
     rest_of_body: RestOfBody | None
     config: ScoringConfig
+    liver_seen: float = 1.0
+    lesions_drawn_on: DrawnOn | None = None
+
+    @property
+    def unplaced_lesions(self) -> tuple[Lesion, ...]:
+        """Lesions that lie off the PET although there is a liver: whether it holds them is not known."""
+        if not self.liver_found:
+            return ()
+        return tuple(x for x in self.lesions if x.in_liver is None and "not_a_lesion" not in x.marks)
 
     @property
     def judged_lesions(self) -> tuple[Lesion, ...]:

@@ -103,13 +103,13 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
     hit = next((m for m in in_liver if m.measurable), None)
     if hit is not None:
         return "met", _measurable_sentence(hit)
-    if not findings.liver_found or not findings.lesions_looked_for:
-        return "indeterminate", "Without liver and lesion outlines no diameter could be taken on CT."
     if pet_only:
         extents = [x.pet_extent_mm for x in pet_only if x.pet_extent_mm is not None]
         text = f"Only the PET shows the extent of {len(pet_only)} liver lesion(s)"
         largest = f" (up to {max(extents):.0f} mm)" if extents else ""
         return "indeterminate", f"{text}{largest}; a RECIST diameter must be taken on CT or by a reader."
+    if (open_question := _open_question(findings)) is not None:
+        return "indeterminate", open_question
     if findings.ct is None and not in_liver:
         return "indeterminate", "No lesion is outlined in the liver, but there is no CT to deny measurable disease."
     if in_liver:
@@ -119,6 +119,18 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
         )
         return "not_met", f"{text} of {longest.threshold_mm:g} mm)."
     return "not_met", "No lesion that could be measured is outlined in the liver."
+
+
+def _open_question(findings: Findings) -> str | None:
+    """Why the outlines themselves do not allow to deny measurable disease of the liver."""
+    if not findings.liver_found or not findings.lesions_looked_for:
+        return "Without liver and lesion outlines no diameter could be taken on CT."
+    if findings.unplaced_lesions:
+        label = findings.unplaced_lesions[0].label
+        return f"Lesion {label} lies outside the PET, so whether it is one of the liver is not known."
+    if findings.lesions_drawn_on == "pet" and findings.ct is not None:
+        return "Lesions were outlined on the PET alone; the CT was not searched for lesions without uptake."
+    return None
 
 
 def _measurable_sentence(found: _Measured) -> str:

@@ -13,6 +13,9 @@ from dotaliver.records import Evidence, Lesion, Reference, RestOfBody, VerdictWo
 
 __all__ = ["judge"]
 
+# Rounding at a liver's border that touches the PET's.
+_ALL_SEEN = 0.99
+
 
 def judge(findings: Findings) -> Proposal:
     """Answer Inclusion 7."""
@@ -83,7 +86,7 @@ def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str |
     lesions = findings.liver_lesions
     if not findings.lesions_looked_for:
         return "Lesions were not looked for."
-    for lesion in lesions:
+    for lesion in (*lesions, *findings.unplaced_lesions):
         if lesion.suv_peak is None:
             return f"The uptake of lesion {lesion.label} could not be read from the PET."
     best = _best(lesions)
@@ -98,6 +101,8 @@ def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str |
 def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> str | None:
     """Why the liver's uptake outside known lesions does not allow to deny uptake above liver."""
     hottest = findings.hottest
+    if findings.liver_seen < _ALL_SEEN:
+        return f"{100 * (1 - findings.liver_seen):.0f} % of the liver lies outside the PET."
     if hottest is None:
         return "No part of the liver could be searched for uptake above normal."
     if hottest.mean > limit:

@@ -20,6 +20,9 @@ So low has no more tumour and no less parenchyma than the point estimate, and hi
 parenchyma: as T / (T + P) grows with T and falls with P, low ≤ fraction ≤ high holds for every mask. The grid
 gives the factors by which T and P change; these are put on the reported volumes.
 
+Where the PET ends within the liver, nothing is known of the part beyond: it is parenchyma in the point estimate and
+in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it.
+
 Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
 clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
 """
@@ -208,7 +211,7 @@ def measure_burden(
     """Tumour in the liver over the liver, with its interval; without a liver or lesions, why there is none.
 
     ``fraction`` is ``tumour_ml / liver_ml`` exactly. Lesions that lie outside the liver, that cannot be placed,
-    or that a reader marked as no lesion, are left out.
+    or that a reader marked as no lesion, are left out; the part that the first have inside it enters ``high``.
     """
     liver, layer = segmentations.liver, segmentations.lesions
     if liver is None or placement.liver is None or not placement.liver.part.any():
@@ -219,8 +222,10 @@ def measure_burden(
         why = segmentations.reasons.get("lesions")
         return _no_burden(f"Lesions were not looked for: {why}." if why else "Lesions were not looked for.", liver_ml)
     chosen = tuple(lesion for lesion in lesions if counts_for_burden(lesion))
+    unknown_ml = _unknown_ml(lesions, placement, liver_ml)
     if not chosen:
-        return Burden(fraction=0.0, low=0.0, high=0.0, tumour_ml=0.0, liver_ml=liver_ml)
+        high = min(unknown_ml / liver_ml, 1.0)
+        return Burden(fraction=0.0, low=0.0, high=high, tumour_ml=0.0, liver_ml=liver_ml)
     labels = tuple(lesion.label for lesion in chosen)
     cores = _core_labels(pet, placement, labels, liver_suv)
     core_ml = int(np.count_nonzero(cores.mask & placement.liver.inside)) * pet.geometry.voxel_volume_ml
@@ -233,7 +238,8 @@ def measure_burden(
     fraction = tumour_ml / liver_ml
     factors = _scaled(factors, tumour_ml, layer.border_uncertainty_mm)
     low = _ratio(tumour_ml * factors.tumour_low, parenchyma_ml * factors.parenchyma_low)
-    high = _ratio(tumour_ml * factors.tumour_high, parenchyma_ml * factors.parenchyma_high)
+    left_ml = max(parenchyma_ml * factors.parenchyma_high - unknown_ml, 0.0)
+    high = _ratio(tumour_ml * factors.tumour_high + unknown_ml, left_ml)
     # The order holds by construction; rounding of the last digit must not break it.
     return Burden(
         fraction=fraction,
@@ -242,6 +248,13 @@ def measure_burden(
         tumour_ml=tumour_ml,
         liver_ml=liver_ml,
     )
+
+
+def _unknown_ml(lesions: tuple[Lesion, ...], placement: Placement, liver_ml: float) -> float:
+    """Liver that may be tumour and is not counted as such: beyond the PET, or in lesions that lie mostly elsewhere."""
+    unseen_ml = liver_ml * (1.0 - placement.liver_seen)
+    others = (x for x in lesions if x.in_liver is False and "not_a_lesion" not in x.marks)
+    return unseen_ml + sum(x.volume_ml * (x.liver_share or 0.0) for x in others)
 
 
 def _ratio(tumour_ml: float, parenchyma_ml: float) -> float:

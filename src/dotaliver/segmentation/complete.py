@@ -49,7 +49,7 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     """
     if found.liver is None:
         return _without_liver(volumes, found, config)
-    if found.mismatch is None and found.liver.drawn_on == "ct":
+    if found.mismatch is None and _any_on_ct(found):
         found = replace(found, mismatch=_mismatch(volumes, found, config))
     share = _liver_share(volumes.pet, found, config)
     if share is None:
@@ -150,8 +150,14 @@ def _liver_flags(volumes: StudyVolumes, found: Segmentations, config: ScoringCon
     flags: list[Flag] = []
     if found.liver is None:
         return flags
-    flags.extend(_cut_flags(found.liver.labels, config))
-    if found.liver.drawn_on == "ct" and volumes.ct is not None:
+    cuts = _cut_flags(found.liver.labels, config)
+    whole = own_labels(found.liver.labels)
+    share = None if whole is None else share_on(whole, volumes.pet.geometry, shift_of(found.liver, found.mismatch), 0.0)
+    if not cuts and share is not None:
+        on_pet = _on_whole(LabelMap(share.inside, share.geometry), share.box, volumes.pet.geometry)
+        cuts = _cut_flags(on_pet, config)
+    flags.extend(cuts)
+    if _any_on_ct(found) and volumes.ct is not None:
         if found.mismatch is None:
             flags.append(raise_flag("PET_CT_MISMATCH_UNKNOWN"))
         else:
@@ -159,6 +165,11 @@ def _liver_flags(volumes: StudyVolumes, found: Segmentations, config: ScoringCon
             if shift_mm > config.liver.mismatch_limit_mm:
                 flags.append(raise_flag("PET_CT_MISMATCH", mm=shift_mm))
     return flags
+
+
+def _any_on_ct(found: Segmentations) -> bool:
+    """Whether a mask was drawn on CT, so that its place on the PET depends on the mismatch."""
+    return any(layer is not None and layer.drawn_on == "ct" for layer in (found.liver, found.lesions))
 
 
 def _cut_flags(labels: LabelMap, config: ScoringConfig) -> list[Flag]:
