@@ -174,13 +174,16 @@ def prepare_listing(folder: Path) -> Callable[[], object]:
 
 def prepare_loop(folder: Path) -> Callable[[], object]:
     import pydicom
+    from pydicom.tag import Tag
 
     from dotaliver.dicom.headers import HEADER_TAGS
+
+    tags = [Tag(number) for number in HEADER_TAGS]
 
     def run() -> object:
         series: dict[str, list[object]] = {}
         for path in sorted(folder.rglob("*.dcm")):
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
+            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
             series.setdefault(ds.SeriesInstanceUID, []).append(ds)
         return series
 
