@@ -22,10 +22,10 @@ class BoundedFile(io.BufferedReader):
     def __init__(self, path: Path) -> None:
         raw = io.FileIO(path)
         super().__init__(raw)
-        self._size = os.fstat(raw.fileno()).st_size
+        self.size = os.fstat(raw.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read up to `size` bytes."""
         if size is not None and size > _LONG_READ:
-            size = min(size, max(0, self._size - self.tell()))
+            size = min(size, max(0, self.size - self.tell()))
         return super().read(size)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pydicom
 from pydicom.tag import Tag
 
 from dotaliver.dicom.archive import Unpacked, unpack
-from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
+from dotaliver.dicom.part10 import PixelPlace, parsed_header
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -47,10 +46,9 @@ _PRIVATE_TAGS = tuple(
     for block in PRIVATE_BLOCKS
     for low in (block, *((block << 8) | offset for offset in offsets))
 )
-# As tags, for pydicom looks every keyword up anew for every file.
-HEADER_TAGS: list[Any] = [Tag(element) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS)]
+# As plain numbers, for pydicom looks every keyword up anew for every file, and its own tags compare slowly.
+HEADER_TAGS = frozenset(int(Tag(element)) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS))
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
 # Classic CT and PET: objects that hold pixels in any case.
 _IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
 # What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
@@ -70,6 +68,8 @@ class SliceHeader:
     frame: int | None = None
     # The unpacked archive that the file lies in, kept as long as its slices are
     keeper: Unpacked | None = field(default=None, repr=False)
+    # Where the pixels of the file lie; None where that is not known
+    pixels: PixelPlace | None = field(default=None, repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -167,14 +167,8 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _deflated(header: Any) -> bool:
-    """Whether the data set was unpacked in memory, so that the place in the file says nothing."""
-    meta = getattr(header, "file_meta", None)
-    return meta is not None and text(meta, "TransferSyntaxUID") == _DEFLATED
-
-
-def _read_header(path: Path, name: str) -> Any | None:
-    """Header of one file, or None where the file is no DICOM object."""
+def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None] | None:
+    """Header of one file and the place of its pixels, or None where the file is no DICOM object."""
     try:
         with path.open("rb") as file:
             start = file.read(132)
@@ -185,21 +179,19 @@ def _read_header(path: Path, name: str) -> Any | None:
     if not has_preamble and start[:2] not in _BARE_STARTS:
         return None
     try:
-        with quiet(), BoundedFile(path) as file:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
-            found = "SeriesInstanceUID" in header
-            at_end = file.tell() >= path.stat().st_size
+        header, reaches_pixels, place = parsed_header(path, HEADER_TAGS)
+        found = "SeriesInstanceUID" in header
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it
         if not has_preamble:
             return None
         msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
         raise FileFormatError(msg) from error
-    if found and at_end and text(header, "SOPClassUID") in _IMAGES and not _deflated(header):
+    if found and not reaches_pixels and text(header, "SOPClassUID") in _IMAGES:
         msg = f"{name}: the image is cut short before its pixels; copy it again or take it out of the folder"
         raise FileFormatError(msg)
     if found:
-        return header
+        return header, place
     if not has_preamble or text(header.file_meta, "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
         return None
     msg = (
@@ -209,16 +201,35 @@ def _read_header(path: Path, name: str) -> Any | None:
     raise FileFormatError(msg)
 
 
-def _slices(path: Path, name: str, header: Any, keeper: Unpacked | None) -> list[SliceHeader]:
+def _slices(whole_file: SliceHeader) -> list[SliceHeader]:
     """One file as slices: itself, or its frames."""
-    if text(header, "SOPClassUID") not in MULTIFRAME_CLASSES:
-        return [SliceHeader(path, name, header, None, keeper)]
+    if text(whole_file.dataset, "SOPClassUID") not in MULTIFRAME_CLASSES:
+        return [whole_file]
+    path, name = whole_file.path, whole_file.name
     try:
         frames = frame_headers(path, name, HEADER_TAGS)
     except FileFormatError:
         # One damaged object must not keep the other series of a folder from being read; `unfit` names it.
-        return [SliceHeader(path, name, header, None, keeper)]
-    return [SliceHeader(path, f"{name} frame {k + 1}", frame, k, keeper) for k, frame in enumerate(frames)]
+        return [whole_file]
+    return [replace(whole_file, name=f"{name} frame {k + 1}", dataset=frame, frame=k) for k, frame in enumerate(frames)]
+
+
+def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
+    """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
+    groups: dict[tuple[str, str], list[SliceHeader]] = {}
+    others: list[str] = []
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        read = _read_header(path, name)
+        if read is None:
+            others.append(name)
+            continue
+        header, place = read
+        modality = text(header, "Modality") or "unknown"
+        # De-identifiers are known to blank the UID: such files are told apart by Series Number
+        uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
+        groups.setdefault((uid, modality), []).extend(_slices(SliceHeader(path, name, header, None, keeper, place)))
+    return groups, others
 
 
 def index_folder(folder: Path) -> StudyIndex:
@@ -241,18 +252,8 @@ def index_folder(folder: Path) -> StudyIndex:
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
-    groups: dict[tuple[str, str], list[SliceHeader]] = {}
-    others: list[str] = []
-    for path in _files(folder):
-        name = path.relative_to(folder).as_posix()
-        header = _read_header(path, name)
-        if header is None:
-            others.append(name)
-            continue
-        modality = text(header, "Modality") or "unknown"
-        # De-identifiers are known to blank the UID: such files are told apart by Series Number
-        uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
-        groups.setdefault((uid, modality), []).extend(_slices(path, name, header, keeper))
+    with quiet():
+        groups, others = _grouped(folder, keeper)
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"

@@ -6,7 +6,7 @@ Each frame gets a header with the classic elements, so that everything after it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,12 @@ _UNITS = {
 }
 
 
-def frame_headers(path: Path, name: str, tags: list[Any]) -> list[Dataset]:
+def frame_headers(path: Path, name: str, tags: Collection[int]) -> list[Dataset]:
     """One classic header per frame of a multi-frame file.
 
     Parameters
     ----------
-    tags : list
+    tags : collection of int
         Elements to read beside those of the functional groups.
 
     Raises

@@ -1,0 +1,140 @@
+"""Every way to the stored values gives pydicom's, and a file that lies about its pixels is named."""
+
+import zlib
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+
+from dicom.factory import ramp, write_series
+from dotaliver.dicom import jpeg2000, part10, pixels
+from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.series import read_series, read_stored
+from dotaliver.dicom.stack import stack_of
+from dotaliver.errors import FileFormatError
+
+
+def stored_in(folder):
+    (series,) = index_folder(folder).series
+    return read_stored(stack_of(series))
+
+
+def rewritten(path, syntax):
+    ds = pydicom.dcmread(path)
+    if syntax in {RLELossless, JPEG2000Lossless}:
+        ds.compress(syntax)
+        ds.save_as(path)
+        return
+    ds.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(path, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True, force_encoding=True)
+
+
+@pytest.mark.parametrize("syntax", [None, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32])
+def test_stored_values_are_pydicoms(tmp_path, syntax, dtype):
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    stored = rng.integers(limits.min, limits.max, (5, 37, 30), dtype=dtype, endpoint=True)
+    stored[1] = limits.min  # runs over all rows
+    stored[2, :20] = limits.max
+    if syntax == RLELossless and limits.bits == 32:
+        pytest.skip("RLE holds up to 16 bits in grey-scale images (PS3.5 8.2.2)")
+    bits = {"BitsAllocated": limits.bits, "BitsStored": limits.bits, "HighBit": limits.bits - 1}
+    paths = write_series(tmp_path, modality="CT", stored=stored, elements=bits)
+    for path in paths if syntax is not None else []:
+        rewritten(path, syntax)
+    ours = stored_in(tmp_path)
+    np.testing.assert_array_equal(ours, stored)
+    theirs = np.stack([pydicom.dcmread(p).pixel_array for p in paths])
+    np.testing.assert_array_equal(ours, theirs)
+    assert ours.dtype == theirs.dtype
+
+
+def test_run_lengths_that_cross_rows_are_read(tmp_path):
+    # one run of 128 equal bytes after the other, over rows of 20: PS3.5 G.3.1 forbids it and writers do it
+    paths = write_series(tmp_path, modality="CT", stored=np.zeros((4, 16, 20), np.int16))
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        segment = bytes([129, 1]) * 2 + bytes([256 - 63, 1])
+        header = np.array([2, 64, 64 + len(segment), *[0] * 13], "<u4").tobytes()
+        ds.PixelData = pydicom.encaps.encapsulate([header + segment * 2])
+        ds["PixelData"].is_undefined_length = True
+        ds.file_meta.TransferSyntaxUID = RLELossless
+        ds.save_as(path)
+    np.testing.assert_array_equal(stored_in(tmp_path), np.full((4, 16, 20), 257))
+
+
+def test_headers_longer_than_the_first_piece_are_read(tmp_path):
+    stored = ramp((4, 16, 12))
+    long_text = "x" * (part10._FIRST_BYTES - 600)
+    for size, folder in enumerate((tmp_path / "a", tmp_path / "b", tmp_path / "c")):
+        # the piece ends before, within and after the elements that follow the long one
+        elements = {(0x00091010, "UT"): long_text + "y" * (300 * size)}
+        write_series(folder, modality="CT", stored=stored, elements=elements)
+        np.testing.assert_array_equal(stored_in(folder), stored)
+
+
+def test_a_file_that_shrinks_after_its_header_was_read_is_named(tmp_path):
+    paths = write_series(tmp_path, modality="CT", stored=ramp((4, 16, 12)))
+    (series,) = index_folder(tmp_path).series
+    paths[2].write_bytes(paths[2].read_bytes()[:-10])
+    with pytest.raises(FileFormatError, match=r"002.dcm: the file is cut short: it holds 374 of 384 bytes"):
+        read_series(series)
+
+
+def test_a_deflated_bomb_is_refused(tmp_path):
+    path = write_series(tmp_path, modality="CT", stored=ramp((4, 16, 12)))[1]
+    rewritten(path, DeflatedExplicitVRLittleEndian)
+    content = path.read_bytes()
+    start = 144 + int(pydicom.dcmread(path, stop_before_pixels=True).file_meta.FileMetaInformationGroupLength)
+    inflated = zlib.decompress(content[start:], -15)
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    path.write_bytes(content[:start] + deflater.compress(inflated + bytes(64 << 20)) + deflater.flush())
+    with pytest.raises(FileFormatError, match=r"001.dcm: the DICOM file is damaged"):
+        index_folder(tmp_path)
+
+
+@pytest.mark.parametrize("intercept", [-1024.0, 0.0, 31000.0])
+@pytest.mark.parametrize("slope", [1, 2, -1])
+def test_whole_rescaling_is_exact_or_float(tmp_path, slope, intercept):
+    stored = np.array([0, 1, 1000, 4095], np.uint16) * np.ones((4, 3, 1), np.uint16)
+    write_series(tmp_path, modality="CT", stored=stored, slopes=[slope] * 4, intercept=intercept)
+    (series,) = index_folder(tmp_path).series
+    array = read_series(series).array
+    np.testing.assert_array_equal(array, stored.astype(np.int64) * slope + int(intercept))
+    fits = abs(int(stored.max()) * slope + intercept) < 2**15 and abs(intercept) < 2**15
+    assert array.dtype == (np.int16 if fits else np.float32)
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [(np.int16, 16), (np.uint16, 16), (np.uint16, 12), (np.uint8, 8)])
+def test_jpeg2000_by_several_processes_is_pydicoms(tmp_path, monkeypatch, dtype, bits):
+    monkeypatch.setattr(jpeg2000, "_WORTHWHILE_PIXELS", 1)
+    allocated = np.dtype(dtype).itemsize * 8
+    stored = np.random.default_rng(1).integers(0, 2 ** (bits - 1), (7, 40, 36)).astype(dtype)
+    elements = {"BitsAllocated": allocated, "BitsStored": bits, "HighBit": bits - 1}
+    for path in write_series(tmp_path, modality="CT", stored=stored, elements=elements):
+        rewritten(path, JPEG2000Lossless)
+    np.testing.assert_array_equal(stored_in(tmp_path), stored)
+
+
+def test_a_process_that_cannot_be_started_is_done_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(jpeg2000, "_WORTHWHILE_PIXELS", 1)
+    monkeypatch.setattr(jpeg2000.sys, "executable", str(tmp_path / "none"))
+    stored = ramp((4, 40, 36))
+    for path in write_series(tmp_path, modality="CT", stored=stored):
+        rewritten(path, JPEG2000Lossless)
+    np.testing.assert_array_equal(stored_in(tmp_path), stored)
+
+
+def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    paths = write_series(tmp_path, modality="CT", stored=ramp((4, 40, 36)))
+    for path in paths:
+        rewritten(path, JPEG2000Lossless)
+    content = paths[2].read_bytes()
+    size = content.index(b"\xff\x4f\xff\x51") + 8  # Xsiz and Ysiz of the SIZ segment (ISO 15444-1 A.5.1)
+    assert content[size : size + 8] == (36).to_bytes(4, "big") + (40).to_bytes(4, "big")
+    paths[2].write_bytes(content[:size] + (60000).to_bytes(4, "big") * 2 + content[size + 8 :])
+    monkeypatch.setattr(pixels, "_decoded", lambda part: pytest.fail("decoded") if part.path == paths[2] else None)
+    with pytest.raises(FileFormatError, match=r"002.dcm: the size of its compressed image"):
+        pixels._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16), None)
