@@ -119,6 +119,10 @@ class Inc7Config(FrozenModel):
         default=12.0,
         description="Lesions under this are too small for PET to say that they are not above liver",
     )
+    blur_volume_ml: float = Field(
+        default=4.0, description="Smaller foci at the liver's border may be the blur of a hot neighbour"
+    )
+    blur_limit_ratio: float = Field(default=1.3, description="Unless their peak exceeds the limit by this factor")
     hot_neighbour_margin_mm: float = Field(
         default=15.0, description="Spill-in reaches about two resolutions from a hot neighbour"
     )
@@ -162,6 +166,10 @@ class BurdenConfig(FrozenModel):
     """Tumour volume over liver volume, with its interval."""
 
     grid_mm: float = Field(default=2.0, gt=0, description="Spacing of the grid on which borders are moved")
+    largest_usual_liver_ml: float = Field(
+        default=2200.0, gt=0, description="A liver cut by the field of view may be this large (normal 1.0 to 2.2 l)"
+    )
+    least_unseen_share: float = Field(default=0.1, ge=0, description="Share of the seen part that is at least unseen")
 
 
 class LiverConfig(FrozenModel):

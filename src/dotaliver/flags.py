@@ -170,7 +170,7 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "REFERENCE_NOT_FOUND": FlagKind("No normal liver was found: {reason}. A reader can place the reference.", _UPTAKE),
     "REFERENCE_UPTAKE_UNUSUAL": FlagKind(
-        "Normal liver has SUVmean {suv:.1f}, outside {low:.1f} to {high:.1f}.", _UPTAKE
+        "Normal liver has SUVmean {suv:.1f}, outside {low:.1f} to {high:.1f}.", ("INC7", "EXC4", "EXC6")
     ),
     "REFERENCE_BY_READER": FlagKind("The normal-liver reference was placed by the reader."),
     "REFERENCE_NOISE_ASSUMED": FlagKind(
@@ -180,7 +180,7 @@ FLAGS: dict[str, FlagKind] = {
     # One lesion
     "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),
-    "LESION_AT_LIVER_BORDER": FlagKind("The lesion forms part of the liver's border."),
+    "LESION_AT_LIVER_BORDER": FlagKind("The lesion forms part of the liver's border.", ("INC7",)),
     "LESION_OUTSIDE_LIVER": FlagKind("The lesion lies outside the liver."),
     "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is not known."),
     "LESION_WITH_COLD_CORE": FlagKind("A core without uptake, enclosed by the lesion, counts as tumour ({ml:.1f} ml)."),

@@ -28,3 +28,28 @@ def test_without_a_burden_the_reason_is_given(findings):
     nothing = Burden(fraction=None, low=None, high=None, tumour_ml=None, liver_ml=None, reason="No liver.")
     proposal = judge(findings(burden=nothing))
     assert (proposal.verdict, proposal.reason) == ("not_evaluable", "No liver.")
+
+
+@pytest.mark.parametrize(
+    ("liver_ml", "low", "high", "verdict"),
+    [
+        # 800 ml seen, up to 1400 ml not: 10 % could be 67 % of the whole, 50 % could be 82 %
+        (800.0, 0.05, 0.10, "not_met"),
+        (800.0, 0.40, 0.50, "indeterminate"),
+        # 2000 ml seen, 200 ml not: 0.95 stays 0.86 of the whole, 0.85 falls to 0.77
+        (2000.0, 0.95, 0.99, "met"),
+        (2000.0, 0.85, 0.90, "indeterminate"),
+    ],
+)
+def test_what_a_cut_liver_hides_may_not_change_the_answer(findings, liver_ml, low, high, verdict):
+    seen = Burden(fraction=(low + high) / 2, low=low, high=high, tumour_ml=low * liver_ml, liver_ml=liver_ml)
+    assert judge(findings(burden=seen, liver_cut=True)).verdict == verdict
+    assert judge(findings(burden=seen)).verdict != "indeterminate"
+
+
+def test_reference_hotter_than_any_normal_liver_denies_nothing(findings):
+    liver = findings().references["liver"].model_copy(update={"suv_mean": 13.7})
+    hot = findings(references={"liver": liver}, burden=burden(0.01, 0.0, 0.02))
+    assert judge(hot).verdict == "indeterminate"
+    assert "13.7" in judge(hot).reason
+    assert judge(findings(references={"liver": liver}, burden=burden(0.9, 0.85, 0.95))).verdict == "met"

@@ -4,6 +4,7 @@ import pytest
 
 from criteria.making import lesion
 from dotaliver.criteria.inc7 import judge
+from dotaliver.flags import raise_flag
 from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records import Reference, RestOfBody
 
@@ -113,3 +114,16 @@ def test_relative_uptake_is_not_called_suv(findings):
     assert proposal.verdict == "met"
     assert not any("suv" in key for key in proposal.evidence)
     assert "SUV" not in proposal.reason
+
+
+def test_small_faint_focus_at_the_border_may_be_a_neighbours_blur(findings):
+    border = (raise_flag("LESION_AT_LIVER_BORDER"),)
+    blur = lesion(1, peak=8.0, flags=border).model_copy(update={"volume_ml": 2.0})  # U is 6.5, 1.3 U is 8.45
+    assert judge(findings(lesions=(blur,))).verdict == "indeterminate"
+    assert judge(findings(lesions=(blur.model_copy(update={"suv_peak": 9.0}),))).verdict == "met"
+    assert judge(findings(lesions=(blur.model_copy(update={"volume_ml": 6.0}),))).verdict == "met"
+    assert judge(findings(lesions=(blur.model_copy(update={"flags": ()}),))).verdict == "met"
+    inner = lesion(2, peak=7.0)
+    decided = judge(findings(lesions=(blur, inner)))
+    assert decided.verdict == "met"
+    assert "Lesion 2" in decided.reason

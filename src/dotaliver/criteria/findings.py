@@ -39,6 +39,7 @@ class Findings:
     config: ScoringConfig
     liver_seen: float = 1.0
     lesions_drawn_on: DrawnOn | None = None
+    liver_cut: bool = False
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:

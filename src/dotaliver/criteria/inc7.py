@@ -29,13 +29,14 @@ def judge(findings: Findings) -> Proposal:
         return Proposal("not_evaluable", "not_evaluable", why)
     evidence = _evidence(findings, best, liver)
     finding, why = _liver_finding(findings, liver)
-    if best is not None and _peak(best) > liver.peak_limit:
-        where = "" if best.in_liver else " outside the liver"
+    clear = _clear(findings, findings.judged_lesions, liver.peak_limit)
+    if clear is not None:
+        where = "" if clear.in_liver else " outside the liver"
         reason = (
-            f"Lesion {best.label}{where} has {_unit(findings)}peak {_peak(best):.1f}, above {liver.peak_limit:.1f}, "
+            f"Lesion {clear.label}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {liver.peak_limit:.1f}, "
             f"which normal liver (mean {liver.suv_mean:.1f}) seldom reaches."
         )
-        return Proposal("met", finding, reason, evidence, best.flags)
+        return Proposal("met", finding, reason, evidence, clear.flags)
     verdict = answer_for_body(finding, elsewhere)
     flags = () if best is None else best.flags
     return Proposal(verdict, finding, _reason(why, finding, verdict, elsewhere), evidence, flags)
@@ -64,6 +65,20 @@ def _best(lesions: tuple[Lesion, ...]) -> Lesion | None:
     return max(measured, key=_peak, default=None)
 
 
+def _clear(findings: Findings, lesions: tuple[Lesion, ...], limit: float) -> Lesion | None:
+    """The hottest lesion above the limit that is no hot neighbour's blur."""
+    above = tuple(x for x in lesions if _peak(x) > limit and not _may_be_blur(findings, x, limit))
+    return _best(above)
+
+
+def _may_be_blur(findings: Findings, lesion: Lesion, limit: float) -> bool:
+    """Whether a lesion is a small faint one at the liver's border, which a kidney or an adrenal may have lit up."""
+    config = findings.config.inc7
+    at_border = any(flag.code == "LESION_AT_LIVER_BORDER" for flag in lesion.flags)
+    faint = _peak(lesion) < config.blur_limit_ratio * limit
+    return at_border and faint and lesion.volume_ml < config.blur_volume_ml
+
+
 def _unit(findings: Findings) -> str:
     return "SUV" if findings.absolute_suv else "uptake "
 
@@ -71,9 +86,12 @@ def _unit(findings: Findings) -> str:
 def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, str]:
     """What the liver alone shows, and why, in one sentence."""
     mean, limit = liver.suv_mean or 0.0, liver.peak_limit or 0.0
-    best = _best(findings.liver_lesions)
+    clear, best = _clear(findings, findings.liver_lesions, limit), _best(findings.liver_lesions)
+    if clear is not None:
+        return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
     if best is not None and _peak(best) > limit:
-        return "met", f"Lesion {best.label} of the liver exceeds {limit:.1f}."
+        text = f"Lesion {best.label}, small and at the liver's border, hardly exceeds {limit:.1f}"
+        return "indeterminate", f"{text}: it may be the blur of a hot neighbour."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
     if doubt is not None:
         return "indeterminate", doubt
