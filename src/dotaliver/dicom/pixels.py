@@ -1,7 +1,8 @@
 """Stored values of single planes, read by as many threads as there are processors.
 
-Uncompressed values come straight from their place in the file; run lengths (RLE) are unpacked by Pillow, which lets
-other threads work meanwhile; everything else is pydicom's and its plugins'. Every path gives pydicom's values.
+Uncompressed values come straight from their place in the file; run lengths (RLE) are unpacked by Pillow, and long
+series of JPEG 2000 are decoded by several processes; everything else is pydicom's and its plugins'. Every path gives
+pydicom's values.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pydicom
 from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.jpeg2000 import JPEG2000, Decoders, matches
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
 
@@ -156,6 +158,20 @@ def _run_lengths(part: SliceHeader, out: Stored) -> None:
         _checked(part, out, _decoded(part))
 
 
+def _jpeg2000(part: SliceHeader, out: Stored, decoders: Decoders) -> None:
+    """Fill `out` from a JPEG 2000 frame whose own header agrees with the file's."""
+    try:
+        frame = _frame_bytes(part)
+        signed, bits = out.dtype.kind == "i", whole(part.dataset, "BitsStored") or out.itemsize * 8
+        same_size, plain = matches(frame, out.shape, bits, signed)
+    except Exception as error:
+        raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
+    if not same_size:
+        raise _damaged(part, f"the size of its compressed image is not {out.shape}")
+    if not (plain and decoders.decode(frame, out)):
+        _checked(part, out, _decoded(part))
+
+
 def _checked(part: SliceHeader, out: Stored, pixels: Stored) -> None:
     if pixels.shape != out.shape:
         raise _damaged(part, f"its pixels have the shape {pixels.shape} and not {out.shape}")
@@ -182,7 +198,7 @@ class _Frames:
             out[...] = self._stored[part.frame]
 
 
-def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> PlaneReader:
+def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any], decoders: Decoders) -> PlaneReader:
     # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
     full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
     frames = _Frames(Counter(part.path for part in series.slices))
@@ -197,6 +213,8 @@ def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> PlaneReader:
             frames(part, out)
         elif syntax == _RLE and full:
             _run_lengths(part, out)
+        elif syntax in JPEG2000:
+            _jpeg2000(part, out, decoders)
         else:
             if syntax in _LITTLE:
                 # Says how much is missing where the file is cut short
@@ -244,8 +262,9 @@ def each_plane(
         Where a file is cut short or its pixels cannot be decoded; the text names it.
     """
     dtype, plane = stored_type(stack.series), stack.geometry.shape[1:]
-    read, total = _plane_reader(stack.series, dtype), len(stack.slices)
-    local = threading.local()
+    total, local = len(stack.slices), threading.local()
+    decoders = Decoders(total * plane[0] * plane[1])
+    read = _plane_reader(stack.series, dtype, decoders)
 
     def one(k: int) -> None:
         if target is not None:
@@ -258,7 +277,7 @@ def each_plane(
         consume(k, out)
 
     # Warnings are silenced here, for doing it is not safe from several threads at once.
-    with quiet(), ThreadPoolExecutor(min(_processors(), total)) as pool:
+    with quiet(), decoders, ThreadPoolExecutor(min(_processors(), total)) as pool:
         for k, _ in enumerate(pool.map(one, range(total)), start=1):
             if progress is not None and k % _PROGRESS_EVERY == 0:
                 progress(f"{stack.series.name}: {k} of {total} slices")
