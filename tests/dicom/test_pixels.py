@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from dicom.factory import ramp, write_series
+from dicom.factory import ramp, rewritten, write_series
 from dotaliver.dicom import jpeg2000, part10, pixels
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.series import read_series, read_stored
@@ -18,16 +18,6 @@ from dotaliver.errors import FileFormatError
 def stored_in(folder):
     (series,) = index_folder(folder).series
     return read_stored(stack_of(series))
-
-
-def rewritten(path, syntax):
-    ds = pydicom.dcmread(path)
-    if syntax in {RLELossless, JPEG2000Lossless}:
-        ds.compress(syntax)
-        ds.save_as(path)
-        return
-    ds.file_meta.TransferSyntaxUID = syntax
-    pydicom.dcmwrite(path, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True, force_encoding=True)
 
 
 @pytest.mark.parametrize("syntax", [None, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
