@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
@@ -141,6 +142,17 @@ def _save(ds, path):
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds["PixelData"].VR = "OW"
     ds.save_as(path, enforce_file_format=True)
+
+
+def rewritten(path, syntax):
+    """Write one file again in another transfer syntax."""
+    ds = pydicom.dcmread(path)
+    if syntax in {RLELossless, JPEG2000Lossless}:
+        ds.compress(syntax)
+        ds.save_as(path)
+        return
+    ds.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(path, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True, force_encoding=True)
 
 
 def write_study(folder, *, pet=None, ct=None):

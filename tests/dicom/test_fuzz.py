@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from dicom.factory import write_series
+from dicom.factory import ramp, rewritten, write_series
 from dotaliver.config import ScoringConfig
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import DotaliverError
@@ -56,15 +57,18 @@ def outcome(folder):
         return type(error).__name__
 
 
-def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path):
-    paths = write_series(tmp_path)
+@pytest.mark.parametrize("syntax", [None, RLELossless, JPEG2000Lossless, DeflatedExplicitVRLittleEndian])
+def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path, syntax):
+    paths = write_series(tmp_path, stored=ramp((6, 40, 36)))
+    for path in paths if syntax is not None else []:
+        rewritten(path, syntax)
     contents = [path.read_bytes() for path in paths]
     rng = np.random.default_rng(SEED)
     outcome(tmp_path)
     found, slowest = set(), 0.0
     tracemalloc.start()
     try:
-        for _ in range(MUTANTS):
+        for _ in range(MUTANTS if syntax is None else MUTANTS // 3):
             k = int(rng.integers(len(paths)))
             paths[k].write_bytes(mutated(contents[k], rng))
             tracemalloc.reset_peak()
@@ -76,7 +80,7 @@ def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert slowest < LONGEST_S
-    assert len(found) > 2
+    assert len(found) > 1
 
 
 def test_sequences_a_thousand_deep_are_refused_or_read(tmp_path):

@@ -12,9 +12,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.tag import Tag
 
 from dotaliver.errors import AcquisitionError
@@ -40,6 +42,9 @@ __all__ = [
 # Blocks that a private creator may reserve; files with more than a few creators in one group are not known.
 PRIVATE_BLOCKS = range(0x10, 0x20)
 _FIRST_YEAR = 1800
+# Representations whose text does not depend on the character set, nor on other elements.
+_PLAIN = frozenset({"CS", "DA", "DS", "DT", "IS", "TM", "UI", "US"})
+_SHORT = 128
 _DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?")
 _DATETIME = re.compile(r"(\d{8})(\d{4,6}(?:\.\d+)?)(?:[+-]\d{4})?")
@@ -75,22 +80,46 @@ def element_name(element: str | int) -> str:
     return place if tag.is_private else f"{dictionary_description(tag)} {place}"
 
 
-def _raw(dataset: Any, element: str | int) -> Any:
-    key = tag_for_keyword(element) if isinstance(element, str) else element
+@contextmanager
+def _naming_unreadable(element: str | int) -> Iterator[None]:
     with quiet():
         try:
-            found = dataset.get(key)
-            value = None if found is None else found.value
+            yield
         except Exception as error:
             # pydicom raises many types for values that cannot be what their VR says
             msg = f"{element_name(element)} cannot be read; correct it in the files"
             raise AcquisitionError(msg) from error
-    return value
+
+
+def _raw(dataset: Any, element: str | int) -> Any:
+    with _naming_unreadable(element):
+        found = dataset.get(_tag(element))
+        return None if found is None else found.value
 
 
 def texts(dataset: Any, element: str | int) -> tuple[str, ...]:
     """All values of an element as text, stripped, without empty ones."""
-    value = _raw(dataset, element)
+    tag = _tag(element)
+    stored = dataset.get_item(tag) if tag is not None and tag in dataset else None
+    if isinstance(stored, RawDataElement) and stored.VR in _PLAIN and 0 < len(stored.value or b"") <= _SHORT:
+        return _texts_of(tag, stored.VR, stored.value, stored.is_little_endian)
+    return _stripped(_raw(dataset, element))
+
+
+@lru_cache(maxsize=1024)
+def _tag(element: str | int) -> int | None:
+    return tag_for_keyword(element) if isinstance(element, str) else element
+
+
+@lru_cache(maxsize=4096)
+def _texts_of(tag: int, vr: str, value: bytes, little_endian: bool) -> tuple[str, ...]:
+    """Values by their bytes: the slices of a series repeat most of them, and pydicom converts each anew."""
+    raw = RawDataElement(Tag(tag), vr, len(value), value, 0, False, little_endian)
+    with _naming_unreadable(tag):
+        return _stripped(convert_raw_data_element(raw).value)
+
+
+def _stripped(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, bytes):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -219,6 +220,10 @@ def _refuse_other_forms(series: SeriesHeaders) -> None:
         raise SeriesError(msg)
 
 
+# A series is laid out when it is chosen and again when it is read.
+_stacks: WeakKeyDictionary[SeriesHeaders, Stack] = WeakKeyDictionary()
+
+
 def stack_of(series: SeriesHeaders) -> Stack:
     """Order the slices of a series and lay them on one grid.
 
@@ -231,6 +236,13 @@ def stack_of(series: SeriesHeaders) -> Stack:
     FileFormatError
         Where a file's header ends before its image.
     """
+    found = _stacks.get(series)
+    if found is None:
+        found = _stacks[series] = _laid_out(series)
+    return found
+
+
+def _laid_out(series: SeriesHeaders) -> Stack:
     _refuse_other_forms(series)
     if len(series.slices) < _FEWEST:
         msg = f"{series.name}: one slice is no volume; give the whole series"
