@@ -120,11 +120,10 @@ def test_lesion_called_none_leaves_burden_and_verdicts(scored, record):
 
 def test_statement_on_the_rest_of_the_body_decides_inc4(scored, record):
     small = tuple(LesionEdit(label=x.label, diameter=diameter(record, x.label, 6.0)) for x in record.lesions)
-    unstated = revised(scored, lesions=small)
-    assert unstated.criteria["INC4"].liver_finding == "not_met"
-    assert unstated.criteria["INC4"].verdict == "indeterminate"
+    # Lesions were looked for on the PET alone: the CT may show others, so the liver cannot be denied by them.
     none = revised(scored, lesions=small, rest_of_body=RestOfBody(lesions=False))
-    assert (none.criteria["INC4"].verdict, none.criteria["INC4"].effect) == ("not_met", "excludes")
+    assert none.criteria["INC4"].liver_finding == "indeterminate"
+    assert (none.criteria["INC4"].verdict, none.criteria["INC4"].effect) == ("indeterminate", "undecided")
     some = revised(scored, lesions=small, rest_of_body=RestOfBody(lesions=True, measurable=True))
     assert some.criteria["INC4"].verdict == "met"
 
