@@ -6,7 +6,6 @@ Types that carry voxels are frozen dataclasses; everything that is stored is a `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -383,11 +382,3 @@ class Verdict(FrozenModel):
     evidence: dict[str, Evidence] = Field(default_factory=dict)
     weakened_by: tuple[str, ...] = Field(default=(), description="Codes of the flags that weaken it")
     decision: Decision | None = None
-
-
-_UID = re.compile(r"[0-9.]{1,64}")
-
-
-def is_uid(text: str) -> bool:
-    """Whether a text has the form of a DICOM UID."""
-    return _UID.fullmatch(text) is not None

@@ -16,7 +16,7 @@ from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch
 from dotaliver.segmentation.neighbours import survey
-from dotaliver.segmentation.outline import gaussian
+from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.segmentation.parenchyma import background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
 from dotaliver.volume import BoolArray, LabelMap, Volume
@@ -126,7 +126,7 @@ def _expected_uptake(volumes: StudyVolumes, found: Segmentations, config: Scorin
 
 def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfig) -> Parenchyma:
     depth = distance_inside_mm(share.inside, pet.geometry.spacing_mm)
-    smooth = gaussian(pet.array, config.lesions.smooth_fwhm_mm / 2.3548, pet.geometry)
+    smooth = gaussian(pet.array, config.lesions.smooth_fwhm_mm / FWHM_PER_SIGMA, pet.geometry)
     return measure_parenchyma(smooth, depth > config.lesions.parenchyma_depth_mm, expected)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dotaliver.config import LesionConfig
 from dotaliver.geometry import Geometry
 from dotaliver.segmentation.coarse import Float32Array, distance_inside_mm
-from dotaliver.segmentation.outline import box_around, gaussian
+from dotaliver.segmentation.outline import FWHM_PER_SIGMA, box_around, gaussian
 from dotaliver.volume import BoolArray, Volume
 
 __all__ = ["Parenchyma", "find_foci", "find_lesions", "measure_parenchyma"]
@@ -93,7 +93,7 @@ def find_lesions(
     box = box_around(occupancy >= 0.5, pet.geometry, config.halo_mm)
     grid, share = pet.geometry.crop(box), occupancy[box]
     uptake = pet.array[box].astype(np.float32)
-    smooth = gaussian(uptake, config.smooth_fwhm_mm / 2.3548, grid)
+    smooth = gaussian(uptake, config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
     inside = share >= 0.5
     deep = distance_inside_mm(inside, grid.spacing_mm) > config.parenchyma_depth_mm
     parenchyma = measure_parenchyma(smooth, deep, expected_uptake)
@@ -104,7 +104,7 @@ def find_lesions(
     basins = _merged(_basins(smooth, hot), smooth, parenchyma.uptake, own, inside, config.saddle_share)
     in_liver = _liver_basins(basins, smooth, share, config)
     if config.method == "edge":
-        sharp = gaussian(uptake, config.edge_fwhm_mm / 2.3548, grid)
+        sharp = gaussian(uptake, config.edge_fwhm_mm / FWHM_PER_SIGMA, grid)
         owners, tumour = _edge_extent(basins, in_liver, sharp, share, parenchyma, config, grid)
     else:
         owners, tumour = _textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
@@ -123,7 +123,7 @@ def _rises_faintly(
     uptake: Float32Array, deep: BoolArray, parenchyma: Parenchyma, config: LesionConfig, grid: Geometry
 ) -> BoolArray:
     """Faint but broad foci, on a broader mean whose noise is less: what a matched filter finds."""
-    broad = gaussian(uptake, config.broad_fwhm_mm / 2.3548, grid)
+    broad = gaussian(uptake, config.broad_fwhm_mm / FWHM_PER_SIGMA, grid)
     calm = measure_parenchyma(broad, deep, parenchyma.uptake)
     return _rises(broad, calm, config.detect_broad_sd, config.detect_broad_share)
 
@@ -133,7 +133,7 @@ def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np
 
     A focus rises above `level`; it reaches to half its peak.
     """
-    smooth = gaussian(pet.array, config.smooth_fwhm_mm / 2.3548, pet.geometry)
+    smooth = gaussian(pet.array, config.smooth_fwhm_mm / FWHM_PER_SIGMA, pet.geometry)
     basins = _basins(smooth, smooth > level)
     everywhere = np.ones(smooth.shape, dtype=bool)
     basins = _merged(basins, smooth, 0.0, everywhere, everywhere, config.saddle_share)
@@ -258,7 +258,7 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
 
     base = parenchyma.uptake
     reach = _ball(config.blur_reach_mm, grid)
-    top = grey_dilation(gaussian(smooth, config.plateau_fwhm_mm / 2.3548, grid), footprint=reach)
+    top = grey_dilation(gaussian(smooth, config.plateau_fwhm_mm / FWHM_PER_SIGMA, grid), footprint=reach)
     level = base + 0.5 * (top - base)
     at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
     level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, 1.2 * base)), level)

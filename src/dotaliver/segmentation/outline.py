@@ -11,25 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import LiverConfig
-from dotaliver.geometry import Box, Geometry
+from dotaliver.errors import GeometryError
+from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.itkimage import resample
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.volume import BoolArray, Quantity, Volume
+from dotaliver.volume import BoolArray, Quantity, Volume, used_box
 
-__all__ = ["box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
+__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
 
+# Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
+FWHM_PER_SIGMA = 2.3548
 _MARGIN_MM = 16.0
 _GAUSSIAN_REACH = 2.5
 
 
 def box_around(mask: BoolArray, geometry: Geometry, margin_mm: float) -> Box:
-    """The smallest box that holds a mask and a margin, within the grid."""
-    box = []
-    for axis, spacing in enumerate(geometry.spacing_mm):
-        along = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(margin_mm / spacing))
-        box.append(slice(max(int(along[0]) - margin, 0), min(int(along[-1]) + margin + 1, mask.shape[axis])))
-    return (box[0], box[1], box[2])
+    """The smallest box that holds a mask, which must not be empty, and a margin, within the grid."""
+    used = used_box(mask)
+    if used is None:
+        msg = "an empty mask has no box around it"
+        raise GeometryError(msg)
+    return grow_box(used, np.ceil(margin_mm / np.asarray(geometry.spacing_mm)), geometry.shape)
 
 
 def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometry) -> Float32Array:
