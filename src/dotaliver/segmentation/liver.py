@@ -55,8 +55,15 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
     # Only what hangs together deep inside: bowel and kidney are joined to the liver by thin bridges at most.
     parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
     region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
+    region &= _upper_abdomen(images, around, seed)
     normal = normal_liver(images, images.uptake, region, background, config)
     return LiverCore((seed[0], seed[1], seed[2]), normal, ratio * background)
+
+
+def _upper_abdomen(images: CoarseImages, around: Surroundings, seed: tuple[int, ...]) -> BoolArray:
+    """Where bowel and spleen, which may hang together with the liver, are not: for reading what liver takes up."""
+    height = (np.arange(images.geometry.shape[0]) - seed[0])[:, None, None] * images.spacing_mm
+    return np.asarray((height > -60.0) & (around.lateral_mm < 60.0)[None, None, :])
 
 
 def liver_probability(
@@ -159,9 +166,10 @@ def _belongs(
 
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
       normal uptake, not further left than 80 mm.
-    * Hot parts (tumour) have a density that tumours in this liver may have, and either lie on the right and share a
-      quarter of their surface with the liver, or are larger than any other organ on the right (300 ml; a kidney has
-      250 at most), or lie in front of the spine's level where the left lobe is (the spleen lies behind it).
+    * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
+      left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
+      surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver, or
+      are larger than any other organ there (300 ml; a kidney has 250 at most).
     """
     from scipy.ndimage import binary_erosion
 
@@ -177,11 +185,11 @@ def _belongs(
         return False
     volume_ml = float(part.sum()) * images.voxel_ml
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    if lateral < 20.0:
-        return contact_cm2 > 0.25 * surface_cm2 or volume_ml > 300.0
-    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
-    in_front = float(around.posterior_mm[places[1]].mean()) < -60.0
-    return lateral < 60.0 and in_front and height > -30.0 and contact_cm2 > 0.1 * surface_cm2
+    if float(around.posterior_mm[places[1]].mean()) < -60.0:
+        height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+        broad = volume_ml > 100.0 or contact_cm2 > 0.1 * surface_cm2
+        return lateral < 80.0 and height > -60.0 and broad
+    return lateral < 20.0 and (contact_cm2 > 0.25 * surface_cm2 or volume_ml > 300.0)
 
 
 def _prior(
