@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.geometry import grow_box
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.placement import shift_of
 from dotaliver.records import Segmentations
-from dotaliver.volume import LabelMap
+from dotaliver.volume import LabelMap, used_box
 
 from segmentation_bench.cohort import Case
 
 Rgb = npt.NDArray[np.uint8]
 _GREEN, _RED = (60, 220, 60), (255, 70, 70)
 _EDGE = 240
+_MARGIN_MM = 30.0
 
 
 def picture(case: Case, found: Segmentations, caption: str) -> Rgb:
@@ -35,19 +37,21 @@ def picture(case: Case, found: Segmentations, caption: str) -> Rgb:
     if found.lesions is not None and found.liver is not None:
         layer = LabelMap(found.lesions.labels.mask.astype(np.uint8), found.lesions.labels.geometry)
         ours = resample_labels(layer, moved).mask
+    box = grow_box(used_box(truth | liver) or used_box(np.ones_like(truth)), _MARGIN_MM / np.asarray(ct.geometry.spacing_mm), truth.shape)
+    hu, uptake, truth, liver, known, ours = (a[box] for a in (ct.array, uptake, truth, liver, known, ours))
     wrong = (truth ^ liver).sum(axis=(1, 2))
     used = np.flatnonzero(truth.any(axis=(1, 2)) | liver.any(axis=(1, 2)))
     levels = sorted({int(n) for n in np.quantile(used, [0.15, 0.4, 0.62, 0.85])} | {int(wrong.argmax())})
     tiles = []
     top = 4.0 * case.liver_suv
     for k in levels[:5]:
-        gray = np.clip((ct.array[k] + 60.0) / 300.0, 0, 1)
+        gray = np.clip((hu[k] + 60.0) / 300.0, 0, 1)
         tiles.append(_tile(gray, truth[k], liver[k], ct.geometry.spacing_mm[1:]))
         hot = 1 - np.clip(uptake[k] / top, 0, 1)
         tiles.append(_tile(hot, known[k], ours[k], ct.geometry.spacing_mm[1:]))
     row = int(np.flatnonzero(truth.any(axis=(0, 2))).mean())
     for values, one, two in (
-        (np.clip((ct.array[:, row] + 60.0) / 300.0, 0, 1), truth[:, row], liver[:, row]),
+        (np.clip((hu[:, row] + 60.0) / 300.0, 0, 1), truth[:, row], liver[:, row]),
         (1 - np.clip(uptake[:, row] / top, 0, 1), known[:, row], ours[:, row]),
     ):
         turned = (values[::-1], one[::-1], two[::-1])

@@ -163,25 +163,24 @@ def find_kidneys(
     lateral = np.abs(around.lateral_mm)[None, None, :]
     posterior = around.posterior_mm[None, :, None]
     place = around.soft & (lateral > 16.0) & (lateral < 105.0) & (posterior > -75.0) & (posterior < 45.0)
+    dense = place & (mean_hu > liver_hu + _DENSER_HU) & (mean_uptake > 0.7 * liver_uptake)
+    beside = np.asarray(around.lateral_mm > 16.0)[None, None, :]
+    if around.enhanced or _large_parts(dense & beside, images.voxel_ml, _KIDNEY_ML[0]).any():
+        kidneys = _dense_kidneys(images, dense) & place
+        if kidneys.any():
+            return np.asarray(kidneys)
     left = _left_kidney(images, around, mean_uptake, liver_uptake)
-    if left is None:
-        own_hu = liver_hu + (_DENSER_HU if around.enhanced else -_LESS_DENSE_HU)
-    else:
-        own_hu = float(np.median(mean_hu[left]))
-        place &= _on_both_sides(left, around, images.spacing_mm)
-    if own_hu >= liver_hu + 0.8 * _DENSER_HU:
-        return _dense_kidneys(images, place & (mean_hu > liver_hu + _DENSER_HU) & (mean_uptake > 0.7 * liver_uptake))
     if left is None:
         look = (mean_hu > 5.0) & (mean_hu < min(45.0, liver_hu - 10.0)) & (mean_uptake > 0.5 * liver_uptake)
         return _large_parts(place & look, images.voxel_ml, 50.0)
-    own_uptake = float(np.median(mean_uptake[left]))
+    own_hu, own_uptake = float(np.median(mean_hu[left])), float(np.median(mean_uptake[left]))
     look = (np.abs(mean_hu - own_hu) < 15.0) & (mean_uptake > 0.6 * own_uptake) & (mean_uptake < 1.6 * own_uptake)
-    return np.asarray(left | _kidney_like(images, around, place & look & around.right))
+    right = place & look & around.right & _on_both_sides(left, around, images.spacing_mm)
+    return np.asarray(left | _kidney_like(images, around, right))
 
 
-# How much denser than liver an enhanced kidney is at least, and how much less dense one without contrast agent.
+# How much denser than liver an enhanced kidney is at least.
 _DENSER_HU = 25.0
-_LESS_DENSE_HU = 8.0
 _KIDNEY_ML = (40.0, 400.0)
 
 

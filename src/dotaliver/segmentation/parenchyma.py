@@ -19,6 +19,8 @@ __all__ = ["NormalLiver", "background_uptake", "normal_liver"]
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 _PLATEAU_LOG = 0.15
 _BIN_LOG = 0.05
+# Share of a liver full of tumour that its valleys hold at least.
+_VALLEY_PERCENT = 2.0
 # Between fat and enhanced vessels.
 _SOFT_HU = (-20.0, 200.0)
 
@@ -71,10 +73,11 @@ def normal_liver(
         alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
     level = alike & (_relative_range(smooth) < config.plateau_range)
     found = _plateau(smooth[level], images.voxel_ml, background, config)
-    if found is None:
-        sample = smooth[alike] if alike.any() else smooth[region]
-        found = float(np.median(sample))
-    normal = min(found, config.uptake_limit_ratio * background)
+    limit = config.uptake_limit_ratio * background
+    if found is None or found > limit:
+        # No plateau that a normal liver could have: tumour fills the liver, and what is left lies in its valleys.
+        found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
+    normal = min(found, limit)
     if images.hu is None:
         return NormalLiver(normal, None, None)
     near = alike & (np.abs(smooth - normal) < 0.35 * normal)
