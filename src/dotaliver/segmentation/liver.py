@@ -130,7 +130,7 @@ def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> Bo
 def _liver_parts(
     images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
 ) -> set[int]:
-    """The part that holds the core, and parts that face it broadly (over 8 cm²) and belong to it."""
+    """The part that holds the core, and parts that face it over 3 cm² and belong to it."""
     from scipy.ndimage import binary_dilation
 
     on_right = np.where(around.right, parts.depth_mm, 0.0)
@@ -145,7 +145,7 @@ def _liver_parts(
         touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
         new = {
             int(part)
-            for part in np.flatnonzero(near * face_cm2 / reach > 8.0)
+            for part in np.flatnonzero(near * face_cm2 / reach > 3.0)
             if part and part not in chosen
             if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
         }
@@ -165,7 +165,7 @@ def _belongs(
     """Whether a warm part that faces the liver is liver.
 
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
-      normal uptake, not further left than 80 mm.
+      normal uptake; a long one reaches over the spleen (which takes up far more).
     * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
       left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
       surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver, or
@@ -180,7 +180,7 @@ def _belongs(
     if images.hu is not None and core.normal.hu is not None:
         difference = float(np.median(images.hu[part])) - core.normal.hu
     if 0.75 < ratio < 1.35:
-        return abs(difference) < 12.0 and lateral < 80.0
+        return abs(difference) < 12.0 and lateral < 130.0
     if ratio < 1.35 or not -60.0 < difference < 30.0:
         return False
     volume_ml = float(part.sum()) * images.voxel_ml
