@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from segmentation_bench import cohort, metrics, sheets, table  # noqa: E402
+from segmentation_bench import cohort, metrics, sheets, table
 
 QUICK = 24
 SHEETS = {"liver": 8, "burden": 8, "lesions": 8, "verdicts": 8}
@@ -45,13 +45,13 @@ def main() -> None:
     data = Path(os.environ.get("DOTALIVER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     wanted = chosen(options, data if data.is_dir() else None)
     rows_file = options.out / "rows.jsonl"
-    rows = {row["name"]: row for row in map(json.loads, rows_file.read_text().splitlines())} if rows_file.exists() else {}
+    rows = (
+        {row["name"]: row for row in map(json.loads, rows_file.read_text().splitlines())} if rows_file.exists() else {}
+    )
     missing = [entry for entry in wanted if entry.name not in rows]
     print(f"{len(wanted)} studies, {len(missing)} to do", file=sys.stderr)
     with rows_file.open("a", encoding="utf-8") as file, ProcessPoolExecutor(options.workers) as pool:
-        jobs = {
-            pool.submit(one, entry, data, options.cache, not options.no_baselines): entry.name for entry in missing
-        }
+        jobs = {pool.submit(one, entry, data, options.cache, not options.no_baselines): entry.name for entry in missing}
         for done, job in enumerate(as_completed(jobs), start=1):
             row = job.result()
             rows[row["name"]] = row
@@ -139,8 +139,8 @@ def caption(row: metrics.Row) -> str:
     burden = "none" if row["burden"] is None else f"{100 * row['burden']:.1f}"
     return (
         f"{row['name']}: liver Dice {row['liver_dice']:.3f}, volume {100 * row['liver_error']:+.1f} %, burden {burden} "
-        f"(true {100 * row['burden_true']:.1f}), lesion Dice {row['lesion_dice'] or 0:.3f}, false {row['false_lesions']}, "
-        f"EXC4 {row['exc4']} ({row['exc4_true']}), INC7 {row['inc7']} ({row['inc7_true']})"
+        f"(true {100 * row['burden_true']:.1f}), lesion Dice {row['lesion_dice'] or 0:.3f}, "
+        f"false {row['false_lesions']}, EXC4 {row['exc4']} ({row['exc4_true']}), INC7 {row['inc7']} ({row['inc7_true']})"
     )
 
 

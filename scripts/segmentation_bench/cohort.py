@@ -13,7 +13,6 @@ from dotaliver.phantom.families import FAMILIES, HELD_OUT, family_spec
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.records import StudyVolumes
 from dotaliver.volume import LabelMap
-
 from segmentation_bench import real
 
 

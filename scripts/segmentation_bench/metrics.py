@@ -14,13 +14,12 @@ from dotaliver.pipeline import segment_study
 from dotaliver.records import ReaderEdits, Segmentations
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
-
 from segmentation_bench.cohort import Case
 
 Row = dict[str, Any]
 BASELINES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
+# A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour.
 COVERED = 0.25
-"""A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour."""
 
 
 def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float | None:

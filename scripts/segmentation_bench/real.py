@@ -92,7 +92,9 @@ def _hybrid(folder: Path) -> RealCase:
     on_pet = _nifti(folder / "truth_lesions_on_pet.nii.gz", volumes.pet.geometry)
     contrasts = {int(x["id"]): float(x["suv"]) / truth["liver_suv"] for x in truth["lesions"]}
     contrasts |= {n: contrasts.get(n, 3.0) for n in on_pet.labels}
-    return RealCase(volumes, LabelMap(liver.mask, liver.geometry), on_pet, contrasts, truth["liver_suv"], truth["burden"])
+    return RealCase(
+        volumes, LabelMap(liver.mask, liver.geometry), on_pet, contrasts, truth["liver_suv"], truth["burden"]
+    )
 
 
 def _field(grid: Geometry, rng: np.random.Generator) -> sitk.DisplacementFieldTransform:

@@ -12,7 +12,6 @@ from dotaliver.itkimage import resample, resample_labels
 from dotaliver.placement import shift_of
 from dotaliver.records import Segmentations
 from dotaliver.volume import LabelMap, used_box
-
 from segmentation_bench.cohort import Case
 
 Rgb = npt.NDArray[np.uint8]
@@ -37,7 +36,11 @@ def picture(case: Case, found: Segmentations, caption: str) -> Rgb:
     if found.lesions is not None and found.liver is not None:
         layer = LabelMap(found.lesions.labels.mask.astype(np.uint8), found.lesions.labels.geometry)
         ours = resample_labels(layer, moved).mask
-    box = grow_box(used_box(truth | liver) or used_box(np.ones_like(truth)), _MARGIN_MM / np.asarray(ct.geometry.spacing_mm), truth.shape)
+    box = grow_box(
+        used_box(truth | liver) or used_box(np.ones_like(truth)),
+        _MARGIN_MM / np.asarray(ct.geometry.spacing_mm),
+        truth.shape,
+    )
     hu, uptake, truth, liver, known, ours = (a[box] for a in (ct.array, uptake, truth, liver, known, ours))
     wrong = (truth ^ liver).sum(axis=(1, 2))
     used = np.flatnonzero(truth.any(axis=(1, 2)) | liver.any(axis=(1, 2)))
@@ -63,7 +66,10 @@ def picture(case: Case, found: Segmentations, caption: str) -> Rgb:
 
 
 def _tile(
-    gray: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_], ours: npt.NDArray[np.bool_], spacing: tuple[float, float]
+    gray: npt.NDArray[np.floating],
+    truth: npt.NDArray[np.bool_],
+    ours: npt.NDArray[np.bool_],
+    spacing: tuple[float, float],
 ) -> Rgb:
     from PIL import Image
     from scipy.ndimage import binary_erosion

@@ -85,12 +85,11 @@ def _rates(rows: list[Row]) -> list[str]:
         outlines = [x for r in rows for x in r["outlines"] if low <= x["diameter_mm"] < high and x["contrast"] >= 2]
         found, true = sum(x["found"] for x in known), sum(x["true"] for x in outlines)
         name = f"lesions from {low:g} mm" + (f" to {high:g} mm" if high < 1e3 else "") + " at 2 x liver: sens. / PPV"
-        lines.append(
-            f"| {name} | {_share(found, len(known))} / {_share(true, len(outlines))} | {asked} |"
-        )
+        lines.append(f"| {name} | {_share(found, len(known))} / {_share(true, len(outlines))} | {asked} |")
     clean = [r for r in rows if not any(x["contrast"] > 1 for x in r["known"])]
     if clean:
-        lines.append(f"| no false lesion without lesions | {_share(sum(r['false_lesions'] == 0 for r in clean), len(clean))} | >= 0.95 |")
+        free = sum(r["false_lesions"] == 0 for r in clean)
+        lines.append(f"| no false lesion without lesions | {_share(free, len(clean))} | >= 0.95 |")
     lines.append(f"| studies with a false lesion | {_share(sum(r['false_lesions'] > 0 for r in rows), len(rows))} | |")
     held = [r for r in rows if r["burden"] is not None]
     inside = sum(r["low"] - 1e-9 <= r["burden_true"] <= r["high"] + 1e-9 for r in held)
@@ -100,7 +99,9 @@ def _rates(rows: list[Row]) -> list[str]:
         wrong = [r["name"] for r in judged if r[key] != r[f"{key}_true"]]
         bound = upper_bound(len(wrong), len(judged))
         names = ": " + ", ".join(wrong) if wrong else ""
-        lines.append(f"| {key.upper()} definite and wrong | {len(wrong)} of {len(judged)} (bound {bound:.3f}){names} | 0 |")
+        lines.append(
+            f"| {key.upper()} definite and wrong | {len(wrong)} of {len(judged)} (bound {bound:.3f}){names} | 0 |"
+        )
     clear = [r for r in rows if abs(r["burden_true_whole"] - 0.8) > 0.05]
     definite = sum(r["exc4"] in {"met", "not_met"} for r in clear)
     lines.append(f"| EXC4 definite, truth over 5 points from 0.80 | {_share(definite, len(clear))} | >= 0.90 |")
@@ -125,10 +126,7 @@ def _curves(rows: list[Row]) -> list[str]:
         cells = []
         for least, most in CONTRASTS:
             some = [
-                x
-                for r in rows
-                for x in r["known"]
-                if low <= x["diameter_mm"] < high and least < x["contrast"] <= most
+                x for r in rows for x in r["known"] if low <= x["diameter_mm"] < high and least < x["contrast"] <= most
             ]
             cells.append(f"{sum(x['found'] for x in some) / len(some):.2f} ({len(some)})" if some else "")
         lines.append(f"| {low} to {high} | " + " | ".join(cells) + " |")
@@ -139,14 +137,17 @@ def _baselines(rows: list[Row]) -> list[str]:
     some = [r for r in rows if "baselines" in r and r["known"] and r["burden"] is not None]
     if not some:
         return []
-    lines = ["Textbook rules inside the same liver:", "", "| rule | median lesion Dice | mean | median burden error, points | worst |"]
+    lines = [
+        "Textbook rules inside the same liver:",
+        "",
+        "| rule | median lesion Dice | mean | median burden error, points | worst |",
+    ]
     lines.append("| --- | --- | --- | --- | --- |")
 
     def line(name: str, overlap: list[float], errors: list[float]) -> str:
         points = 100 * np.abs(errors)
-        return (
-            f"| {name} | {np.median(overlap):.3f} | {np.mean(overlap):.3f} | {np.median(points):.2f} | {points.max():.1f} |"
-        )
+        middle, mean = np.median(overlap), np.mean(overlap)
+        return f"| {name} | {middle:.3f} | {mean:.3f} | {np.median(points):.2f} | {points.max():.1f} |"
 
     own = [r["lesion_dice"] or 0.0 for r in some]
     lines.append(line("**edge (default)**", own, [r["burden"] - r["burden_true"] for r in some]))
@@ -159,7 +160,7 @@ def _baselines(rows: list[Row]) -> list[str]:
 
 def _families(rows: list[Row]) -> list[str]:
     lines = [
-        "| family | n | liver Dice | volume error | burden error | interval holds | lesion Dice | false | EXC4 | INC7 |",
+        "| family | n | liver Dice | volume error | burden error | held | lesion Dice | false | EXC4 | INC7 |",
         "| --- " * 10 + "|",
     ]
     names = dict.fromkeys((row["kind"], row["family"]) for row in rows)
@@ -184,7 +185,10 @@ def _families(rows: list[Row]) -> list[str]:
 
 def _words(rows: list[Row], key: str) -> str:
     right = sum(r[key] == r[f"{key}_true"] for r in rows)
-    wrong = sum(r[key] in {"met", "not_met"} and r[f"{key}_true"] in {"met", "not_met"} and r[key] != r[f"{key}_true"] for r in rows)
+    wrong = sum(
+        r[key] in {"met", "not_met"} and r[f"{key}_true"] in {"met", "not_met"} and r[key] != r[f"{key}_true"]
+        for r in rows
+    )
     return f"{right} right, {wrong} wrong, {len(rows) - right - wrong} open"
 
 

@@ -146,6 +146,7 @@ def score_labels(
         liver_seen=seen,
         lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
         liver_cut=any(flag.code == "LIVER_CUT_BY_FIELD_OF_VIEW" for flag in flags),
+        normal_unsure=any(flag.code == "NORMAL_LIVER_UNSURE" for flag in flags),
     )
     answers = _Answers(liver, flags, with_readers_answers(judge_all(findings, flags), edits, config))
     return _record(volumes, segmentations, edits, findings, answers, _provenance(config, execution, revises))

@@ -6,12 +6,11 @@ each difference costs. `HELD_OUT` families are for a last look: nothing is to be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from dotaliver.errors import ConfigError
-from dotaliver.frozen import FrozenModel
 from dotaliver.phantom.presets import PRESETS, avid_lesion, base_spec, confluent, match_enhancement, several_lesions
 from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.spec import ContrastPhase, LesionPlace, LesionSpec, MatrixName, PhantomSpec
@@ -21,7 +20,7 @@ __all__ = ["FAMILIES", "HELD_OUT", "family_spec"]
 Draw = Callable[[PhantomSpec, np.random.Generator], PhantomSpec]
 
 
-def _with(spec: PhantomSpec, **parts: FrozenModel | dict[str, object]) -> PhantomSpec:
+def _with(spec: PhantomSpec, **parts: Mapping[str, object]) -> PhantomSpec:
     """The specification with some values of its parts replaced, each validated anew."""
     updated = {}
     for name, values in parts.items():
@@ -92,8 +91,10 @@ def _in_phase(phase: ContrastPhase) -> Draw:
 def _bigger_patient(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
     scale, fat = float(rng.uniform(1.08, 1.15)), float(rng.uniform(30, 45))
     patient = {"width_scale": scale, "depth_scale": scale, "height_scale": float(rng.uniform(1.0, 1.08))}
-    patient |= {"subcutaneous_fat_mm": fat, "weight_kg": float(rng.uniform(105, 135)), "height_m": 1.82, "sex": "M"}
-    return _diseased(_with(spec, patient=patient, scanner={"ct_noise_hu": float(rng.uniform(18, 26))}), rng)
+    patient |= {"subcutaneous_fat_mm": fat, "weight_kg": float(rng.uniform(105, 135)), "height_m": 1.82}
+    return _diseased(
+        _with(spec, patient=patient | {"sex": "M"}, scanner={"ct_noise_hu": float(rng.uniform(18, 26))}), rng
+    )
 
 
 def _smaller_patient(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:

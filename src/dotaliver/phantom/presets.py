@@ -148,7 +148,9 @@ def _borderline(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
 def _faint(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
     """Lesions of 12 to 40 mm that take up 1.2 to 1.5 times as much as liver."""
     lesions = tuple(
-        avid_lesion(rng, float(size)).model_copy(update={"contrast": float(rng.uniform(1.2, 1.5)), "core_fraction": 0.0})
+        avid_lesion(rng, float(size)).model_copy(
+            update={"contrast": float(rng.uniform(1.2, 1.5)), "core_fraction": 0.0}
+        )
         for size in rng.uniform(12, 40, int(rng.integers(3, 7)))
     )
     return spec.model_copy(update={"lesions": lesions})
