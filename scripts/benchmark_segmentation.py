@@ -140,7 +140,8 @@ def caption(row: metrics.Row) -> str:
     return (
         f"{row['name']}: liver Dice {row['liver_dice']:.3f}, volume {100 * row['liver_error']:+.1f} %, burden {burden} "
         f"(true {100 * row['burden_true']:.1f}), lesion Dice {row['lesion_dice'] or 0:.3f}, "
-        f"false {row['false_lesions']}, EXC4 {row['exc4']} ({row['exc4_true']}), INC7 {row['inc7']} ({row['inc7_true']})"
+        f"false {row['false_lesions']}, EXC4 {row['exc4']} ({row['exc4_true']}), "
+        f"INC7 {row['inc7']} ({row['inc7_true']})"
     )
 
 
