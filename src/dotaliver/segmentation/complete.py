@@ -14,7 +14,7 @@ from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
-from dotaliver.segmentation.mismatch import estimate_mismatch
+from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
@@ -116,7 +116,8 @@ def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig
     if not liver.any():
         return None
     typical = float(np.median(images.uptake[liver]))
-    return estimate_mismatch(images, survey(images), config.liver.warm_share * typical)
+    by_dome = estimate_mismatch(images, survey(images), config.liver.warm_share * typical)
+    return by_dome or mismatch_of_outline(images, liver, np.zeros_like(liver), typical)
 
 
 def _normal_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> NormalLiver:

@@ -174,7 +174,10 @@ def find_kidneys(
         look = (mean_hu > 5.0) & (mean_hu < min(45.0, liver_hu - 10.0)) & (mean_uptake > 0.5 * liver_uptake)
         return _large_parts(place & look, images.voxel_ml, 50.0)
     own_hu, own_uptake = float(np.median(mean_hu[left])), float(np.median(mean_uptake[left]))
-    look = (np.abs(mean_hu - own_hu) < 15.0) & (mean_uptake > 0.6 * own_uptake) & (mean_uptake < 1.6 * own_uptake)
+    # Sinus fat and cortex differ; where density parts kidney and liver, the middle between them is the limit.
+    tolerance_hu = float(np.clip(0.5 * abs(liver_hu - own_hu), 12.0, 25.0))
+    look = np.abs(mean_hu - own_hu) < tolerance_hu
+    look &= (mean_uptake > 0.6 * own_uptake) & (mean_uptake < 1.6 * own_uptake)
     right = place & look & around.right & _on_both_sides(left, around, images.spacing_mm)
     return np.asarray(left | _kidney_like(images, around, right))
 
@@ -182,26 +185,27 @@ def find_kidneys(
 # How much denser than liver an enhanced kidney is at least.
 _DENSER_HU = 25.0
 _KIDNEY_ML = (40.0, 400.0)
+# A kidney may be cut in two at its waist.
+_KIDNEY_PART_ML = 15.0
 
 
 def _left_kidney(
     images: CoarseImages, around: Surroundings, mean_uptake: Float32Array, liver_uptake: float
 ) -> BoolArray | None:
-    """The largest warm part beside the spine on the left: medial to the spleen, behind the bowel."""
+    """The warm parts beside the spine on the left: medial to the spleen, behind the bowel."""
     from scipy.ndimage import binary_erosion
 
     left = np.asarray(around.lateral_mm > 12.0)[None, None, :]
     parts = warm_parts(around.soft & left & (mean_uptake > 1.1 * liver_uptake), images.spacing_mm)
-    largest, largest_ml = None, 0.0
+    kidney = np.zeros_like(around.soft)
     for part in range(1, int(parts.labels.max(initial=0)) + 1):
         mask = parts.labels == part
-        volume_ml = float(mask.sum()) * images.voxel_ml
-        if volume_ml > largest_ml and _has_kidneys_place(mask, volume_ml, around):
-            largest, largest_ml = mask, volume_ml
-    if largest is None:
+        if _KIDNEY_PART_ML < float(mask.sum()) * images.voxel_ml < _KIDNEY_ML[1] and _has_kidneys_place(mask, around):
+            kidney |= mask
+    if not _KIDNEY_ML[0] < float(kidney.sum()) * images.voxel_ml < _KIDNEY_ML[1]:
         return None
-    inner = binary_erosion(largest)
-    return np.asarray(inner if inner.any() else largest)
+    inner = binary_erosion(kidney)
+    return np.asarray(inner if inner.any() else kidney)
 
 
 def _on_both_sides(left: BoolArray, around: Surroundings, spacing_mm: float) -> BoolArray:
@@ -217,9 +221,7 @@ def _on_both_sides(left: BoolArray, around: Surroundings, spacing_mm: float) -> 
     return np.asarray(binary_dilation(left | mirrored, iterations=max(1, round(28.0 / spacing_mm))))
 
 
-def _has_kidneys_place(mask: BoolArray, volume_ml: float, around: Surroundings) -> bool:
-    if not _KIDNEY_ML[0] < volume_ml < _KIDNEY_ML[1]:
-        return False
+def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
     _, rows, columns = np.nonzero(mask)
     lateral = abs(float(around.lateral_mm[columns].mean()))
     return 25.0 < lateral < 88.0 and -50.0 < float(around.posterior_mm[rows].mean()) < 50.0
@@ -246,11 +248,14 @@ def _dense_kidneys(images: CoarseImages, mask: BoolArray) -> BoolArray:
 
 def _kidney_like(images: CoarseImages, around: Surroundings, mask: BoolArray) -> BoolArray:
     """Parts of a kidney's size and place."""
-    parts = warm_parts(mask, images.spacing_mm)
+    import cc3d
+    from scipy.ndimage import binary_opening
+
+    parts = cc3d.connected_components(binary_opening(mask), connectivity=6)
     kidneys = np.zeros_like(mask)
-    for part in range(1, int(parts.labels.max(initial=0)) + 1):
-        one = parts.labels == part
-        if _has_kidneys_place(one, float(one.sum()) * images.voxel_ml, around):
+    for part in range(1, int(parts.max(initial=0)) + 1):
+        one = np.asarray(parts == part)
+        if _KIDNEY_PART_ML < float(one.sum()) * images.voxel_ml < _KIDNEY_ML[1] and _has_kidneys_place(one, around):
             kidneys |= one
     return kidneys
 
