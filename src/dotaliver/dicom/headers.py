@@ -13,7 +13,7 @@ from pydicom.tag import Tag
 from dotaliver.dicom.archive import Unpacked, unpack
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
-from dotaliver.dicom.part10 import PixelPlace, parsed_header
+from dotaliver.dicom.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -150,7 +150,9 @@ class StudyIndex:
         return tuple(s for s in self.series if s.modality == modality)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file under a folder, in order, with its name from there; pipes and devices are not opened."""
+
     def unreadable(error: OSError) -> NoReturn:
         name = Path(error.filename).relative_to(folder).as_posix()
         msg = f"{name}: the folder cannot be read ({error.strerror}); make it readable or take it out of the study"
@@ -161,25 +163,27 @@ def _files(folder: Path) -> Iterator[Path]:
         if _OWN_OUTPUT.issubset(names):
             folders.clear()
             continue
+        within = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if within == "." else f"{within}/"
         for name in sorted(names):
-            path = Path(parent) / name
-            if path.is_file():
-                yield path
+            # Paths as text, for there are thousands
+            place = os.path.join(parent, name)  # noqa: PTH118
+            if os.path.isfile(place):  # noqa: PTH113
+                yield Path(place), prefix + name
 
 
 def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None] | None:
     """Header of one file and the place of its pixels, or None where the file is no DICOM object."""
     try:
-        with path.open("rb") as file:
-            start = file.read(132)
+        start = read_start(path)
     except OSError as error:
         msg = f"{name}: the file cannot be read ({error.strerror}); make it readable or take it out of the folder"
         raise FileFormatError(msg) from error
-    has_preamble = start[128:132] == b"DICM"
-    if not has_preamble and start[:2] not in _BARE_STARTS:
+    has_preamble = start.has_preamble
+    if not has_preamble and start.piece[:2] not in _BARE_STARTS:
         return None
     try:
-        header, reaches_pixels, place = parsed_header(path, HEADER_TAGS)
+        header, reaches_pixels, place = parsed_header(path, start, HEADER_TAGS)
         found = "SeriesInstanceUID" in header
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it
@@ -218,8 +222,7 @@ def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str
     """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
     groups: dict[tuple[str, str], list[SliceHeader]] = {}
     others: list[str] = []
-    for path in _files(folder):
-        name = path.relative_to(folder).as_posix()
+    for path, name in _files(folder):
         read = _read_header(path, name)
         if read is None:
             others.append(name)
