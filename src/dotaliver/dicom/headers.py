@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -218,6 +220,19 @@ def _slices(whole_file: SliceHeader) -> list[SliceHeader]:
     return [replace(whole_file, name=f"{name} frame {k + 1}", dataset=frame, frame=k) for k, frame in enumerate(frames)]
 
 
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Hold garbage collection off while headers pile up: it would look through all of them again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
     """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
     groups: dict[tuple[str, str], list[SliceHeader]] = {}
@@ -255,7 +270,7 @@ def index_folder(folder: Path) -> StudyIndex:
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
-    with quiet():
+    with quiet(), _collecting_later():
         groups, others = _grouped(folder, keeper)
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
