@@ -214,7 +214,7 @@ def _slices(whole_file: SliceHeader) -> list[SliceHeader]:
     path, name = whole_file.path, whole_file.name
     try:
         frames = frame_headers(path, name, HEADER_TAGS)
-    except FileFormatError:
+    except (FileFormatError, AcquisitionError):
         # One damaged object must not keep the other series of a folder from being read; `unfit` names it.
         return [whole_file]
     return [replace(whole_file, name=f"{name} frame {k + 1}", dataset=frame, frame=k) for k, frame in enumerate(frames)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
-from pydicom.filereader import data_element_generator, read_dataset, read_file_meta_info, read_partial
+from pydicom.filereader import data_element_generator, read_dataset, read_partial
 
 from dotaliver.dicom.bounded import BoundedFile
 
@@ -32,8 +32,6 @@ _STANDARD, _IMPLICIT, _BIG = b"1.2.840.10008.1.2.", b"1.2.840.10008.1.2", b"1.2.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _PREFIX_END = 132
 _META_GROUP, _META_CLASS, _META_SYNTAX = 0x0002, 0x00020002, 0x00020010
-# Preamble, prefix and the Group Length element itself come before what that element counts (PS3.10 7.1).
-_BEFORE_META = _PREFIX_END + 12
 # Images shrink to a third or so, and blank ones to a hundredth; a small file may hold little.
 _LARGEST_RATIO, _ALWAYS_BYTES = 100, 4 << 20
 _CHUNK_BYTES = 1 << 16
@@ -143,13 +141,16 @@ def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
     return header, at_pixels
 
 
-def _refuse_inflation(path: Path, size: int) -> None:
+def _refuse_inflation(path: Path, start: FileStart) -> None:
     """Refuse a deflated data set that would take far more memory than its file."""
-    limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * size)
-    start = _BEFORE_META + int(read_file_meta_info(path).FileMetaInformationGroupLength)
+    limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * start.size)
+    meta = io.BytesIO(start.piece)
+    meta.seek(_PREFIX_END)
+    for _ in data_element_generator(meta, False, True, _after_meta):
+        pass
     inflater, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
     with path.open("rb") as file:
-        file.seek(start)
+        file.seek(meta.tell())
         while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(_CHUNK_BYTES)):
             inflated += len(inflater.decompress(chunk, _CHUNK_BYTES))
             if inflated > limit:
@@ -184,7 +185,7 @@ def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[
     """
     deflated = _DEFLATED in start.piece[:1024]
     if deflated:
-        _refuse_inflation(path, start.size)
+        _refuse_inflation(path, start)
     else:
         try:
             header, at_pixels = _parsed(io.BytesIO(start.piece), tags)

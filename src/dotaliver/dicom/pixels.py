@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pydicom
 
 from dotaliver.dicom.bounded import BoundedFile
-from dotaliver.dicom.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle
+from dotaliver.dicom.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack
@@ -75,7 +75,9 @@ def _decoded(part: SliceHeader) -> Stored:
     """Stored values of one file by pydicom's own decoders."""
     try:
         with BoundedFile(part.path) as file:
-            return np.asarray(pydicom.dcmread(file, force=True).pixel_array)
+            dataset = pydicom.dcmread(file, force=True)
+            require_size(dataset)
+            return np.asarray(dataset.pixel_array)
     except Exception as error:
         # Each decoder has exceptions of its own
         raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
