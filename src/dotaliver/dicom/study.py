@@ -84,10 +84,15 @@ def _conversion(
     """Factor from rescaled voxels to uptake, per series or per slice, and what the product measures."""
     if config.assume.relative:
         with naming(pet.series.name):
-            check_relative(pet.series)
-        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"),)
+            check_relative(pet.series, config.assume.decay_correction)
+        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"), *_stated_correction(config))
     arithmetic, flags = suv_of(pet, config)
     return arithmetic, arithmetic.voxel_factors, quantity_of(config.normalisation), flags
+
+
+def _stated_correction(config: ScoringConfig) -> list[Flag]:
+    value = config.assume.decay_correction
+    return [] if value is None else [raise_flag("DECAY_CORRECTION_GIVEN", value=value)]
 
 
 def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
