@@ -245,7 +245,8 @@ def _settings(
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][-1])
-        option = "reference-time" if field == "reference_time" else field.split("_", maxsplit=1)[0]
+        # weight_kg is --weight, and reference_time --reference-time
+        option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
         msg = f"--{option}: {first['msg']}"
         raise ConfigError(msg) from error
 

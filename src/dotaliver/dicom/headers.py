@@ -55,6 +55,12 @@ _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
 # What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
 _OWN_OUTPUT = {"score.json", "local.json"}
+# Implicit and little endian -> transfer syntax
+_NATIVE = {
+    (True, True): "1.2.840.10008.1.2",
+    (False, True): "1.2.840.10008.1.2.1",
+    (False, False): "1.2.840.10008.1.2.2",
+}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -75,9 +81,13 @@ class SliceHeader:
 
     @property
     def transfer_syntax(self) -> str | None:
-        """UID of the transfer syntax; None where the file does not tell."""
+        """UID of the transfer syntax: where the file has none, that of the native encoding that its header was read in.
+
+        None where neither is known.
+        """
         meta = getattr(self.dataset, "file_meta", None)
-        return None if meta is None else text(meta, "TransferSyntaxUID")
+        found = None if meta is None else text(meta, "TransferSyntaxUID")
+        return found or _NATIVE.get(self.dataset.original_encoding)
 
 
 @dataclass(frozen=True, eq=False)
