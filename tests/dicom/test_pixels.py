@@ -159,6 +159,39 @@ def test_jpeg2000_of_a_million_tiles_is_refused(tmp_path):
         stored_in(tmp_path)
 
 
+@pytest.mark.parametrize("in_tile", [False, True])
+def test_jpeg2000_of_a_million_precincts_is_refused(tmp_path, in_tile):
+    write_series(tmp_path, modality="CT", stored=np.zeros((4, 40, 36), np.uint16))
+
+    def encode(array):
+        good = imagecodecs.jpeg2k_encode(array, level=0, reversible=True)
+        at = good.index(b"\xff\x52")
+        length, levels = int.from_bytes(good[at + 2 : at + 4], "big"), good[at + 9]
+        # as large as can be, and of one pixel: the same but for that
+        large, tiny = (
+            b"\xff\x52"
+            + (length + levels + 1).to_bytes(2, "big")
+            + bytes([good[at + 4] | 1])
+            + good[at + 5 : at + 2 + length]
+            + each * (levels + 1)
+            for each in (b"\xff", b"\x00")
+        )
+        if not in_tile:
+            return good[:at] + (tiny if array.any() else large) + good[at + 2 + length :]
+        start = good.index(b"\xff\x90")
+        size = int.from_bytes(good[start + 6 : start + 10], "big") + len(large)
+        head = good[start : start + 6] + size.to_bytes(4, "big") + good[start + 10 : start + 12]
+        return good[:start] + head + (tiny if array.any() else large) + good[start + 12 :]
+
+    paths = sorted(tmp_path.glob("*.dcm"))
+    for path in paths:
+        encoded(path, "1.2.840.10008.1.2.4.90", encode)
+    assert not stored_in(tmp_path).any()
+    encoded(paths[1], "1.2.840.10008.1.2.4.90", lambda array: encode(array + 1))
+    with pytest.raises(FileFormatError, match=r"001.dcm: its pixels cannot be decoded"):
+        stored_in(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "marker", "place"), [("JPEG lossless", b"\xff\xc3", 5), ("JPEG-LS", b"\xff\xf7", 5)])
 def test_a_jpeg_that_says_it_is_huge_is_refused_before_it_is_decoded(tmp_path, name, marker, place):
     paths = write_series(tmp_path, modality="CT", stored=ramp((4, 40, 36)).astype(np.uint16))

@@ -21,7 +21,8 @@ _JPEG = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (50, 51, 57, 70, 80,
 _MARKER = 0xFF
 # Start of codestream and SIZ; what follows its length and capabilities: image, tile and their corners, components
 _CODESTREAM, _SIZ = b"\xff\x4f\xff\x51", struct.Struct(">8IH")
-_FEW_TILES, _SMALLEST_TILE = 16, 32 * 32
+_SOT, _SOD, _COD, _COC = b"\xff\x90", b"\xff\x93", b"\xff\x52", b"\xff\x53"
+_FEW_TILES, _SMALLEST_TILE, _SMALLEST_PRECINCT = 16, 32 * 32, 4
 # Start of frame: all that are no tables (C4, CC) nor reserved (C8), and that of JPEG-LS
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 # The header of an RLE frame is 16 numbers of four bytes: the count of segments and their offsets (PS3.5 G.5).
@@ -32,7 +33,6 @@ class _Siz(NamedTuple):
     """What the SIZ marker of a JPEG 2000 codestream says (ITU-T T.800 A.5.1)."""
 
     size: tuple[int, int, int]
-    tiles: int
     bits: int
     signed: bool
 
@@ -49,9 +49,9 @@ def _codestream(frame: bytes) -> bytes:
 
 
 def _siz(codestream: bytes) -> _Siz:
-    """Size, tiles and depth of a JPEG 2000 image; refused where it has so many tiles that they are only there to harm.
+    """Size and depth of a JPEG 2000 image; refused where it is cut into pieces that are only there to harm.
 
-    Decoders take kilobytes for each tile before they look for it.
+    Decoders take kilobytes for each tile before they look for it, and hundreds of bytes for each precinct.
     """
     if codestream[:4] != _CODESTREAM:
         msg = "no JPEG 2000 codestream"
@@ -66,7 +66,31 @@ def _siz(codestream: bytes) -> _Siz:
     if tiles > _FEW_TILES + rows * columns // _SMALLEST_TILE:
         msg = f"a JPEG 2000 image of {tiles} tiles"
         raise ValueError(msg)
-    return _Siz((rows, columns, components), tiles, (depth & 0x7F) + 1, bool(depth >> 7))
+    _refuse_small_precincts(codestream)
+    return _Siz((rows, columns, components), (depth & 0x7F) + 1, bool(depth >> 7))
+
+
+def _refuse_small_precincts(codestream: bytes) -> None:
+    """Refuse precincts of under 16 pixels, in the main header or that of any tile: decoders take memory for each."""
+    at, part_end = 2, 0
+    while at + 12 <= len(codestream):
+        marker = codestream[at : at + 2]
+        if marker == _SOD:
+            if part_end <= at:
+                return
+            at = part_end
+            continue
+        length = int.from_bytes(codestream[at + 2 : at + 4], "big")
+        if marker == _SOT:
+            part_end = at + int.from_bytes(codestream[at + 6 : at + 10], "big")
+        # Where the style and the exponents of the precincts stand in a coding style, and in that of one component
+        style, first = {_COD: (4, 14), _COC: (5, 11)}.get(marker, (0, 0))
+        if first and codestream[at + style] & 1:
+            exponents = codestream[at + first : at + 2 + length]
+            if any(min(both & 15, both >> 4) < _SMALLEST_PRECINCT for both in exponents):
+                msg = "a JPEG 2000 image of tiny precincts"
+                raise ValueError(msg)
+        at += 2 + max(2, length)
 
 
 def _declared(frame: bytes, syntax: str) -> tuple[int, ...]:

@@ -129,9 +129,12 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     say(f"reading {pet.series.name}: {len(pet.slices)} slices")
     slopes, _ = rescale_of(pet)
     stored = read_stored(pet, progress)
-    rescaled = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
-    pet_identity = _identity(pet, rescaled, choice.reason(choice.pet))
-    suv = rescaled.with_array(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), quantity)
+    # The activity is only hashed, and gone before the SUVs are made: one array of floats at a time
+    activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
+    pet_identity = _identity(pet, activity, choice.reason(choice.pet))
+    del activity
+    suv = Volume(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), pet.geometry, quantity)
+    del stored
     ct_image = ct_identity = None
     if ct is not None and choice.ct is not None:
         say(f"reading {ct.series.name}: {len(ct.slices)} slices")
