@@ -148,7 +148,7 @@ class Watch:
     def __init__(self, log):
         # What is being loaded, and where it hangs if it does
         self.log = log
-        self.outcomes, self.slowest, self.widest, self.number = Counter(), 0.0, 0.0, 0
+        self.outcomes, self.slowest, self.widest, self.number = Counter(), 0.0, (0.0, ""), 0
 
     def __call__(self, what, folder, allowed, *, whole):
         traced = self.number % TRACED_EVERY == 0
@@ -175,7 +175,8 @@ class Watch:
         for kind, size in taken.items():
             most = allowed + (ALWAYS_SPACE if kind == "address space" else 0)
             assert size <= most, f"{what}: {size} bytes of {kind} where {most} are justified"
-        self.widest = max(self.widest, *(size / allowed for kind, size in taken.items() if kind != "address space"))
+        taken.pop("address space")
+        self.widest = max(self.widest, *((size / allowed, f"{kind}, {what}") for kind, size in taken.items()))
         self.outcomes[outcome] += 1
 
     def outcome(self, what, folder, whole):
@@ -259,7 +260,7 @@ def main(seed, count, folder, kind, *series):
             fuzz_series(watch, bases, int(count), rng)
         else:
             fuzz_zips(watch, folder, int(count), rng)
-    told = {"slowest_s": watch.slowest, "widest_share": watch.widest}
+    told = {"slowest_s": watch.slowest, "widest": watch.widest}
     print(json.dumps(told | {"outcomes": watch.outcomes, "bases": len(bases)}))
 
 
