@@ -235,6 +235,8 @@ def test_bad_configuration_in_other_ways(tiny, tmp_path):
     score_refused(tiny, tmp_path, "binary.toml", options=("--config", tmp_path / "binary.toml"), status=2)
     score_refused(tiny, tmp_path, "--weight", options=("--weight", "-3"), status=2)
     score_refused(tiny, tmp_path, "--dose", options=("--dose", "0"), status=2)
+    score_refused(tiny, tmp_path, "--height", options=("--height", "172"), status=2)
+    score_refused(tiny, tmp_path, "--decay-correction", options=("--decay-correction", "LATER"), status=2)
     (tmp_path / "edits.json").write_text('{"verdicts": [{"criterion": "INC9", "verdict": "met"}]}')
     options = ("--edits", tmp_path / "edits.json")
     score_refused(tiny, tmp_path, "edits.json", "verdicts.0.criterion", options=options, status=2)

@@ -52,6 +52,9 @@ Injection = Annotated[
 ReferenceTime = Annotated[
     str | None, typer.Option("--reference-time", help="Instant that the PET is decay corrected to, likewise.")
 ]
+Correction = Annotated[
+    str | None, typer.Option("--decay-correction", help="START, ADMIN or NONE, in place of the files' (recorded).")
+]
 Relative = Annotated[
     bool, typer.Option("--relative", help="Score in relative units, without dose, weight or clock; no SUVs.")
 ]
@@ -80,6 +83,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     height: Height = None,
     injection: Injection = None,
     reference_time: ReferenceTime = None,
+    decay_correction: Correction = None,
     relative: Relative = False,
     any_tracer: AnyTracer = False,
     nifti: Nifti = False,
@@ -90,7 +94,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver import pipeline
     from dotaliver.export.files import output_folder
 
-    stated = _stated(weight, dose, height, injection, reference_time)
+    stated = _stated(weight, dose, height, (injection, reference_time), decay_correction)
     settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
     # A folder that cannot be written is told before the work, not after it.
@@ -145,13 +149,14 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
     height: Height = None,
     injection: Injection = None,
     reference_time: ReferenceTime = None,
+    decay_correction: Correction = None,
     relative: Relative = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a folder, which series would be scored and why, and how SUV comes about."""
     from dotaliver.inspection import inspect_study, inspection_tables
 
-    stated = _stated(weight, dose, height, injection, reference_time)
+    stated = _stated(weight, dose, height, (injection, reference_time), decay_correction)
     settings = _settings(config, stated, relative=relative)
     found = inspect_study(study, mask=mask, pet=pet, ct=ct, config=settings)
     if as_json:
@@ -202,15 +207,21 @@ def schema() -> None:
 
 
 def _stated(
-    weight: float | None, dose: float | None, height: float | None, injection: str | None, reference_time: str | None
+    weight: float | None,
+    dose: float | None,
+    height: float | None,
+    times: tuple[str | None, str | None],
+    decay_correction: str | None,
 ) -> dict[str, object]:
     """What the user states in place of the files, by the names of `AssumedValues`."""
+    injection, reference_time = times
     stated: dict[str, object | None] = {
         "weight_kg": weight,
         "dose_mbq": dose,
         "height_m": height,
         "injection": injection,
         "reference_time": reference_time,
+        "decay_correction": decay_correction,
     }
     return {name: value for name, value in stated.items() if value is not None}
 
@@ -236,7 +247,8 @@ def _settings(
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][-1])
-        option = "reference-time" if field == "reference_time" else field.split("_", maxsplit=1)[0]
+        # weight_kg is --weight, and reference_time --reference-time
+        option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
         msg = f"--{option}: {first['msg']}"
         raise ConfigError(msg) from error
 

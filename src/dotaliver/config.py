@@ -47,6 +47,9 @@ class AssumedValues(FrozenModel):
     reference_time: datetime | None = Field(
         default=None, description="The instant that a START series is decay corrected to, in the scanner's time"
     )
+    decay_correction: Literal["START", "ADMIN", "NONE"] | None = Field(
+        default=None, description="What the voxels are decay corrected to, where the files contradict themselves"
+    )
     relative: bool = Field(
         default=False, description="Score in relative units, without dose, weight or clock; SUVs are left empty"
     )

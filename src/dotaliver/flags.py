@@ -127,6 +127,7 @@ FLAGS: dict[str, FlagKind] = {
         _UPTAKE,
     ),
     "INJECTION_ASSUMED": FlagKind("The time of injection {time} was given by the user, not by the files."),
+    "DECAY_CORRECTION_GIVEN": FlagKind("Decay Correction (0054,1102) {value} was given by the user, not by the files."),
     "REFERENCE_TIME_GIVEN": FlagKind("The decay reference time {time} was given by the user, not by the files."),
     "REFERENCE_TIME_ASSUMED": FlagKind(
         "The decay reference time stands nowhere in the files; the earliest acquisition {time} was taken.", _UPTAKE

@@ -2,10 +2,14 @@
 
 import os
 
+import numpy as np
+import pydicom
 import pytest
 
-from dicom.factory import write_series
+from dicom.factory import write_series, write_study
+from dotaliver.config import ScoringConfig
 from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.study import load_study
 from dotaliver.errors import FileFormatError
 
 
@@ -45,3 +49,63 @@ def test_image_cut_short_before_its_pixels_is_named(tmp_path, share):
     path.write_bytes(data[: int(end * share)])
     with pytest.raises(FileFormatError, match=path.name):
         index_folder(tmp_path)
+
+
+# --- headers as they really are ----------------------------------------------------------------------------------
+
+
+def bare(path):
+    """A data set alone: no preamble, no file meta information, as old archives keep them."""
+    ds = pydicom.dcmread(path)
+    bare = pydicom.Dataset(ds)
+    pydicom.dcmwrite(path, bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert path.read_bytes()[128:132] != b"DICM"
+
+
+def with_private_blocks(path):
+    ds = pydicom.dcmread(path)
+    for group, creator in ((0x0009, "ANY MAKER"), (0x0029, "ANOTHER"), (0x7053, "A THIRD")):
+        block = ds.private_block(group, creator, create=True)
+        block.add_new(0x00, "UN", b"\xff\x00\x01")
+        block.add_new(0x0D, "OB", bytes(40))
+    ds.save_as(path)
+
+
+def with_wrong_representations(path):
+    content = path.read_bytes()
+    for tag, vr in ((b"\x08\x00\x70\x00LO", b"UI"), (b"\x08\x00\x3e\x10LO", b"SH"), (b"\x10\x00\x30\x10DS", b"LO")):
+        assert content.count(tag) == 1
+        content = content.replace(tag, tag[:4] + vr)
+    path.write_bytes(content)
+
+
+def with_character_sets(path):
+    ds = pydicom.dcmread(path)
+    ds.SpecificCharacterSet = ["", "ISO 2022 IR 87", "NO SUCH SET"]
+    ds.SeriesDescription = "Leber"
+    ds.save_as(path)
+    content = path.read_bytes().replace(b"Leber ", b"\x1b$B@\xff ")
+    path.write_bytes(content)
+
+
+def with_blank_maker(path):
+    ds = pydicom.dcmread(path)
+    ds.Manufacturer, ds.SeriesDescription = "", None
+    del ds.ImageType
+    ds.save_as(path)
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom's, on what is written here on purpose
+@pytest.mark.parametrize(
+    "change", [bare, with_private_blocks, with_wrong_representations, with_character_sets, with_blank_maker]
+)
+def test_odd_headers_read_as_the_same_study(tmp_path, change):
+    write_study(tmp_path / "plain", pet={"uid": "1.2.3.4"})
+    write_study(tmp_path / "odd", pet={"uid": "1.2.3.4"})
+    for path in (tmp_path / "odd").rglob("*.dcm"):
+        change(path)
+    plain, odd = (load_study(tmp_path / name, ScoringConfig()) for name in ("plain", "odd"))
+    np.testing.assert_array_equal(odd.pet.array, plain.pet.array)
+    np.testing.assert_array_equal(odd.ct.array, plain.ct.array)
+    assert odd.pet.geometry == plain.pet.geometry
+    assert odd.flags == plain.flags

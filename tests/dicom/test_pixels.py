@@ -1,14 +1,17 @@
 """Every way to the stored values gives pydicom's, and a file that lies about its pixels is named."""
 
+import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from dicom.factory import ramp, rewritten, write_series
-from dotaliver.dicom import jpeg2000, part10, pixels
+from dicom.fuzzing import REWRITERS, encoded
+from dotaliver.dicom import part10, pixels
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.series import read_series, read_stored
 from dotaliver.dicom.stack import stack_of
@@ -98,8 +101,7 @@ def test_whole_rescaling_is_exact_or_float(tmp_path, slope, intercept):
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [(np.int16, 16), (np.uint16, 16), (np.uint16, 12), (np.uint8, 8)])
-def test_jpeg2000_by_several_processes_is_pydicoms(tmp_path, monkeypatch, dtype, bits):
-    monkeypatch.setattr(jpeg2000, "_WORTHWHILE_PIXELS", 1)
+def test_jpeg2000_of_any_depth_is_pydicoms(tmp_path, dtype, bits):
     allocated = np.dtype(dtype).itemsize * 8
     stored = np.random.default_rng(1).integers(0, 2 ** (bits - 1), (7, 40, 36)).astype(dtype)
     elements = {"BitsAllocated": allocated, "BitsStored": bits, "HighBit": bits - 1}
@@ -108,13 +110,98 @@ def test_jpeg2000_by_several_processes_is_pydicoms(tmp_path, monkeypatch, dtype,
     np.testing.assert_array_equal(stored_in(tmp_path), stored)
 
 
-def test_a_process_that_cannot_be_started_is_done_without(tmp_path, monkeypatch):
-    monkeypatch.setattr(jpeg2000, "_WORTHWHILE_PIXELS", 1)
-    monkeypatch.setattr(jpeg2000.sys, "executable", str(tmp_path / "none"))
-    stored = ramp((4, 40, 36))
-    for path in write_series(tmp_path, modality="CT", stored=stored):
+def boxed(array):
+    """A JPEG 2000 codestream in the boxes of a JP2 file."""
+    return imagecodecs.jpeg2k_encode(array, level=0, codecformat="jp2", reversible=True)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        ("1.2.840.10008.1.2.4.57", imagecodecs.ljpeg_encode),
+        ("1.2.840.10008.1.2.4.70", imagecodecs.ljpeg_encode),
+        ("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode),
+        ("1.2.840.10008.1.2.4.81", lambda a: imagecodecs.jpegls_encode(a, level=2)),
+        ("1.2.840.10008.1.2.4.90", lambda a: imagecodecs.jpeg2k_encode(a, level=0, reversible=True)),
+        ("1.2.840.10008.1.2.4.90", boxed),
+        ("1.2.840.10008.1.2.4.91", lambda a: imagecodecs.jpeg2k_encode(a, level=80)),
+        ("1.2.840.10008.1.2.4.201", imagecodecs.htj2k_encode),
+        ("1.2.840.10008.1.2.4.202", imagecodecs.htj2k_encode),
+        ("1.2.840.10008.1.2.4.203", imagecodecs.htj2k_encode),
+        ("1.2.840.10008.1.2.4.50", imagecodecs.jpeg8_encode),
+    ],
+)
+def test_every_common_compression_reads_as_pydicom_reads_it(tmp_path, syntax, encode):
+    dtype = np.uint8 if syntax.endswith(".50") else np.uint16
+    y, x = np.mgrid[:40, :36]
+    noise = np.random.default_rng(2).integers(0, 20, (4, 40, 36))
+    stored = ((np.hypot(y - 20, x - 18) < 12) * 150 + noise).astype(dtype)
+    bits = {k: np.dtype(dtype).itemsize * 8 - (k == "HighBit") for k in ("BitsAllocated", "BitsStored", "HighBit")}
+    paths = write_series(tmp_path, modality="CT", stored=stored, elements=bits)
+    for path in paths:
+        encoded(path, syntax, encode)
+    ours = stored_in(tmp_path)
+    np.testing.assert_array_equal(ours, np.stack([pydicom.dcmread(p).pixel_array for p in paths]))
+    if syntax[-3:] in {".50", ".81", ".91"}:
+        assert abs(ours.astype(int) - stored).max() < 60
+    else:
+        np.testing.assert_array_equal(ours, stored)
+
+
+def test_jpeg2000_of_a_million_tiles_is_refused(tmp_path):
+    paths = write_series(tmp_path, modality="CT", stored=ramp((4, 40, 36)))
+    for path in paths:
         rewritten(path, JPEG2000Lossless)
-    np.testing.assert_array_equal(stored_in(tmp_path), stored)
+    content = paths[1].read_bytes()
+    at = content.index(b"\xff\x4f\xff\x51")
+    paths[1].write_bytes(content[: at + 24] + struct.pack(">II", 1, 1) + content[at + 32 :])  # tiles of 1 x 1
+    with pytest.raises(FileFormatError, match=r"001.dcm: its pixels cannot be decoded"):
+        stored_in(tmp_path)
+
+
+@pytest.mark.parametrize("in_tile", [False, True])
+def test_jpeg2000_of_a_million_precincts_is_refused(tmp_path, in_tile):
+    write_series(tmp_path, modality="CT", stored=np.zeros((4, 40, 36), np.uint16))
+
+    def encode(array):
+        good = imagecodecs.jpeg2k_encode(array, level=0, reversible=True)
+        at = good.index(b"\xff\x52")
+        length, levels = int.from_bytes(good[at + 2 : at + 4], "big"), good[at + 9]
+        # as large as can be, and of one pixel: the same but for that
+        large, tiny = (
+            b"\xff\x52"
+            + (length + levels + 1).to_bytes(2, "big")
+            + bytes([good[at + 4] | 1])
+            + good[at + 5 : at + 2 + length]
+            + each * (levels + 1)
+            for each in (b"\xff", b"\x00")
+        )
+        if not in_tile:
+            return good[:at] + (tiny if array.any() else large) + good[at + 2 + length :]
+        start = good.index(b"\xff\x90")
+        size = int.from_bytes(good[start + 6 : start + 10], "big") + len(large)
+        head = good[start : start + 6] + size.to_bytes(4, "big") + good[start + 10 : start + 12]
+        return good[:start] + head + (tiny if array.any() else large) + good[start + 12 :]
+
+    paths = sorted(tmp_path.glob("*.dcm"))
+    for path in paths:
+        encoded(path, "1.2.840.10008.1.2.4.90", encode)
+    assert not stored_in(tmp_path).any()
+    encoded(paths[1], "1.2.840.10008.1.2.4.90", lambda array: encode(array + 1))
+    with pytest.raises(FileFormatError, match=r"001.dcm: its pixels cannot be decoded"):
+        stored_in(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "marker", "place"), [("JPEG lossless", b"\xff\xc3", 5), ("JPEG-LS", b"\xff\xf7", 5)])
+def test_a_jpeg_that_says_it_is_huge_is_refused_before_it_is_decoded(tmp_path, name, marker, place):
+    paths = write_series(tmp_path, modality="CT", stored=ramp((4, 40, 36)).astype(np.uint16))
+    for path in paths:
+        REWRITERS[name](path)
+    content = paths[1].read_bytes()
+    at = content.index(marker, content.index(b"\xe0\x7f\x10\x00")) + place
+    paths[1].write_bytes(content[:at] + b"\xff\xff\xff\xff" + content[at + 4 :])
+    with pytest.raises(FileFormatError, match=r"001.dcm: its pixels cannot be decoded \(ValueError\)"):
+        stored_in(tmp_path)
 
 
 def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
@@ -128,4 +215,4 @@ def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(tmp_
     ds.save_as(paths[2])
     monkeypatch.setattr(pixels, "_decoded", lambda part: pytest.fail("decoded") if part.path == paths[2] else None)
     with pytest.raises(FileFormatError, match=r"002.dcm: the size of its compressed image"):
-        pixels._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16), None)
+        pixels._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16))

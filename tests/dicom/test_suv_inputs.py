@@ -90,7 +90,9 @@ def test_height_in_centimetres_is_converted_and_flagged(tmp_path):
 
 def test_values_of_the_user_that_cannot_enter_are_refused(tmp_path):
     with pytest.raises(SuvError, match="--dose cannot enter"):
-        read(tmp_path, AssumedValues(dose_mbq=150), elements={"Units": "GML"})
+        read(tmp_path / "a", AssumedValues(dose_mbq=150), elements={"Units": "GML"})
+    with pytest.raises(SuvError, match="--decay-correction cannot enter"):
+        read(tmp_path / "b", AssumedValues(decay_correction="START"), elements={"Units": "GML"})
 
 
 # --- Philips ------------------------------------------------------------------------------------------------------
@@ -169,6 +171,13 @@ def test_stated_weight_goes_by_activity_for_the_other_factor_holds_the_old_weigh
 def test_corrected_image_without_decay_contradicts_decay_correction(tmp_path, correction):
     with pytest.raises(SuvError, match=f"is {correction} and Corrected Image .* does not list DECY"):
         read(tmp_path, elements={"DecayCorrection": correction, "CorrectedImage": ["ATTN", "SCAT"]})
+
+
+def test_decay_correction_by_the_user_ends_a_contradiction(tmp_path):
+    elements = {"DecayCorrection": "START", "CorrectedImage": ["ATTN", "SCAT"]}
+    result, flags = read(tmp_path, AssumedValues(decay_correction="ADMIN"), elements=elements)
+    assert result.voxel_factors == pytest.approx(78000 / 150e6, rel=1e-12)
+    assert flags == {"DECAY_CORRECTION_GIVEN"}
 
 
 def test_slices_of_different_decay_correction_are_refused(tmp_path):
@@ -324,6 +333,13 @@ def test_relative_units_need_no_dose_weight_or_clock(tmp_path, units):
     found = inspect_study(tmp_path, config=RELATIVE)
     assert found.refused is None
     assert found.suv.arithmetic is None
+
+
+def test_relative_units_take_the_decay_correction_that_the_user_states(tmp_path):
+    write_study(tmp_path, pet={"elements": {"DecayCorrection": REMOVED}})
+    assume = AssumedValues(relative=True, decay_correction="ADMIN")
+    study = load_study(tmp_path, ScoringConfig(assume=assume))
+    assert {"RELATIVE_UNITS", "DECAY_CORRECTION_GIVEN"} <= {f.code for f in study.flags}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.uid import generate_uid
 
 from dicom.factory import REMOVED, ramp, write_series
 from dotaliver.config import AssumedValues, ScoringConfig
@@ -13,7 +15,7 @@ from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.series import read_series
 from dotaliver.dicom.study import load_study
 from dotaliver.dicom.suv_inputs import suv_inputs
-from dotaliver.errors import SuvError
+from dotaliver.errors import SeriesError, StudyError, SuvError
 from dotaliver.inspection import inspect_study
 from dotaliver.itkimage import geometry_from_itk
 from dotaliver.suv import suvbw_arithmetic
@@ -162,3 +164,55 @@ def test_ct_of_another_scanner_reads_as_simpleitk_does(data):
     image = reader.Execute()
     np.testing.assert_array_equal(volume.array, sitk.GetArrayFromImage(image))
     assert geometry_from_itk(image).is_close(volume.geometry, 0.01)
+
+
+# --- series that are no single volume, made of a real scanner's headers ---------------------------------------------
+
+
+def rearranged(source, target, changes):
+    """Slices of a real PET, each with other elements: one dictionary of them a file."""
+    target.mkdir()
+    slices = sorted((pydicom.dcmread(p) for p in source.iterdir()), key=lambda ds: float(ds.ImagePositionPatient[2]))
+    middle = slices[60:70]
+    for k, (which, elements) in enumerate(changes):
+        ds = pydicom.dcmread(middle[which].filename)
+        ds.NumberOfSlices = len(changes)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        for keyword, value in elements.items():
+            setattr(ds, keyword, value)
+        ds.save_as(target / f"{k}.dcm")
+    return target
+
+
+def places(source):
+    slices = [pydicom.dcmread(p, stop_before_pixels=True) for p in source.iterdir()]
+    return sorted(float(ds.ImagePositionPatient[2]) for ds in slices)[60:70]
+
+
+def test_times_of_a_real_scanner_at_one_place_are_refused(data, tmp_path):
+    source = need(data, "petct_fdg_ge") / "pet_ac"
+    times = [(k, {"AcquisitionTime": f"10{10 * t:02d}00.00"}) for t in range(3) for k in range(10)]
+    folder = rearranged(source, tmp_path / "dynamic", times)
+    with pytest.raises(SeriesError, match=r"each of its 10 positions is there 3 times, so it is a dynamic or gated"):
+        load_study(folder, CONFIG)
+
+
+@pytest.mark.parametrize("kind", ["DYNAMIC", "GATED"])
+def test_series_that_call_themselves_dynamic_or_gated_are_refused(data, tmp_path, kind):
+    source = need(data, "petct_fdg_ge") / "pet_ac"
+    folder = rearranged(source, tmp_path / "gated", [(k, {"SeriesType": [kind, "IMAGE"]}) for k in range(10)])
+    with pytest.raises(StudyError, match=rf"a {kind.lower()} series; give one static volume"):
+        load_study(folder, CONFIG)
+
+
+def test_beds_of_a_real_scanner_that_overlap_are_refused(data, tmp_path):
+    source = need(data, "petct_fdg_ge") / "pet_ac"
+    first = [(k, {"AcquisitionTime": "101000.00"}) for k in range(6)]
+    # The second bed's slices lie between those of the first where the two meet
+    second = []
+    for k, z in enumerate(places(source)[4:10], start=4):
+        where = pydicom.dcmread(next(source.iterdir()), stop_before_pixels=True).ImagePositionPatient
+        second.append((k, {"AcquisitionTime": "101500.00", "ImagePositionPatient": [where[0], where[1], z + 1.5]}))
+    folder = rearranged(source, tmp_path / "beds", first + second)
+    with pytest.raises(SeriesError, match=r"its 2 bed positions overlap by up to .* give the whole-body series"):
+        load_study(folder, CONFIG)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +15,7 @@ from pydicom.tag import Tag
 from dotaliver.dicom.archive import Unpacked, unpack
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
-from dotaliver.dicom.part10 import PixelPlace, parsed_header
+from dotaliver.dicom.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
@@ -53,6 +55,12 @@ _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
 # What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
 _OWN_OUTPUT = {"score.json", "local.json"}
+# Implicit and little endian -> transfer syntax
+_NATIVE = {
+    (True, True): "1.2.840.10008.1.2",
+    (False, True): "1.2.840.10008.1.2.1",
+    (False, False): "1.2.840.10008.1.2.2",
+}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -73,9 +81,13 @@ class SliceHeader:
 
     @property
     def transfer_syntax(self) -> str | None:
-        """UID of the transfer syntax; None where the file does not tell."""
+        """UID of the transfer syntax: where the file has none, that of the native encoding that its header was read in.
+
+        None where neither is known.
+        """
         meta = getattr(self.dataset, "file_meta", None)
-        return None if meta is None else text(meta, "TransferSyntaxUID")
+        found = None if meta is None else text(meta, "TransferSyntaxUID")
+        return found or _NATIVE.get(self.dataset.original_encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +162,9 @@ class StudyIndex:
         return tuple(s for s in self.series if s.modality == modality)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file under a folder, in order, with its name from there; pipes and devices are not opened."""
+
     def unreadable(error: OSError) -> NoReturn:
         name = Path(error.filename).relative_to(folder).as_posix()
         msg = f"{name}: the folder cannot be read ({error.strerror}); make it readable or take it out of the study"
@@ -161,25 +175,27 @@ def _files(folder: Path) -> Iterator[Path]:
         if _OWN_OUTPUT.issubset(names):
             folders.clear()
             continue
+        within = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if within == "." else f"{within}/"
         for name in sorted(names):
-            path = Path(parent) / name
-            if path.is_file():
-                yield path
+            # Paths as text, for there are thousands
+            place = os.path.join(parent, name)  # noqa: PTH118
+            if os.path.isfile(place):  # noqa: PTH113
+                yield Path(place), prefix + name
 
 
 def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None] | None:
     """Header of one file and the place of its pixels, or None where the file is no DICOM object."""
     try:
-        with path.open("rb") as file:
-            start = file.read(132)
+        start = read_start(path)
     except OSError as error:
         msg = f"{name}: the file cannot be read ({error.strerror}); make it readable or take it out of the folder"
         raise FileFormatError(msg) from error
-    has_preamble = start[128:132] == b"DICM"
-    if not has_preamble and start[:2] not in _BARE_STARTS:
+    has_preamble = start.has_preamble
+    if not has_preamble and start.piece[:2] not in _BARE_STARTS:
         return None
     try:
-        header, reaches_pixels, place = parsed_header(path, HEADER_TAGS)
+        header, reaches_pixels, place = parsed_header(path, start, HEADER_TAGS)
         found = "SeriesInstanceUID" in header
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it
@@ -208,18 +224,30 @@ def _slices(whole_file: SliceHeader) -> list[SliceHeader]:
     path, name = whole_file.path, whole_file.name
     try:
         frames = frame_headers(path, name, HEADER_TAGS)
-    except FileFormatError:
+    except (FileFormatError, AcquisitionError):
         # One damaged object must not keep the other series of a folder from being read; `unfit` names it.
         return [whole_file]
     return [replace(whole_file, name=f"{name} frame {k + 1}", dataset=frame, frame=k) for k, frame in enumerate(frames)]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Hold garbage collection off while headers pile up: it would look through all of them again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
     """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
     groups: dict[tuple[str, str], list[SliceHeader]] = {}
     others: list[str] = []
-    for path in _files(folder):
-        name = path.relative_to(folder).as_posix()
+    for path, name in _files(folder):
         read = _read_header(path, name)
         if read is None:
             others.append(name)
@@ -252,7 +280,7 @@ def index_folder(folder: Path) -> StudyIndex:
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
-    with quiet():
+    with quiet(), _collecting_later():
         groups, others = _grouped(folder, keeper)
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"

@@ -73,7 +73,7 @@ def frame_headers(path: Path, name: str, tags: Collection[int]) -> list[Dataset]
     Raises
     ------
     FileFormatError
-        Where Number of Frames (0028,0008) and the functional groups contradict each other.
+        Where Number of Frames (0028,0008) and the functional groups contradict each other, or the file is damaged.
     """
     try:
         with quiet(), BoundedFile(path) as file:
@@ -81,9 +81,7 @@ def frame_headers(path: Path, name: str, tags: Collection[int]) -> list[Dataset]
             shared = first_item(top, _GROUPS[0]) or Dataset()
             frames = list(top.get(_GROUPS[1]) or [])
     except Exception as error:
-        # A damaged header fails in as many ways as there are elements in it
-        msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
-        raise FileFormatError(msg) from error
+        raise _damaged(name) from error
     stated = whole(top, "NumberOfFrames")
     if not frames or stated != len(frames):
         msg = (
@@ -91,6 +89,20 @@ def frame_headers(path: Path, name: str, tags: Collection[int]) -> list[Dataset]
             "export the series again"
         )
         raise FileFormatError(msg)
+    try:
+        return _frame_headers(top, shared, frames)
+    except Exception as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> FileFormatError:
+    """What to say of a damaged header, which fails in as many ways as there are elements in it."""
+    return FileFormatError(
+        f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
+    )
+
+
+def _frame_headers(top: Dataset, shared: Dataset, frames: list[Dataset]) -> list[Dataset]:
     common = Dataset()
     common.file_meta = top.file_meta
     with quiet():

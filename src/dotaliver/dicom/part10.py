@@ -1,32 +1,37 @@
 """One DICOM file (PS3.10): the elements of its header that are asked for, and where its pixels lie.
 
 pydicom parses. What is added makes it quick and safe: the start of a file is read in one piece, for a header is
-thousands of short reads; the place of the pixels is kept, so that the file need not be parsed again for them; and a
-declared length or a deflated data set takes no more memory than the size of the file justifies.
+thousands of short reads; the place of the pixels is kept, so that the file need not be parsed again for them; of the
+file meta information only what is used is kept, once for all files that share it; and a declared length or a deflated
+data set takes no more memory than the size of the file justifies.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.dataset import Dataset
+from pydicom.filereader import data_element_generator, read_dataset, read_partial
 
 from dotaliver.dicom.bounded import BoundedFile
 
-__all__ = ["PixelPlace", "parsed_header"]
+__all__ = ["FileStart", "PixelPlace", "parsed_header", "read_start"]
 
 # Most headers are shorter; a longer one is parsed from the file.
 _FIRST_BYTES = 1 << 15
 _UNDEFINED = 0xFFFFFFFF
 _FLOAT_PIXELS, _PIXELS = 0x7FE00008, 0x7FE00010
+_STANDARD, _IMPLICIT, _BIG = b"1.2.840.10008.1.2.", b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
-# Preamble, prefix and the Group Length element itself come before what that element counts (PS3.10 7.1).
-_BEFORE_META = 128 + 4 + 12
+_PREFIX_END = 132
+_META_GROUP, _META_CLASS, _META_SYNTAX = 0x0002, 0x00020002, 0x00020010
 # Images shrink to a third or so, and blank ones to a hundredth; a small file may hold little.
 _LARGEST_RATIO, _ALWAYS_BYTES = 100, 4 << 20
 _CHUNK_BYTES = 1 << 16
@@ -38,6 +43,36 @@ class PixelPlace:
 
     offset: int
     length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStart:
+    """The first bytes of a file, and the size of the whole of it."""
+
+    piece: bytes
+    size: int
+
+    @property
+    def has_preamble(self) -> bool:
+        """Whether the file says that it is DICOM (PS3.10 7.1)."""
+        return self.piece[_PREFIX_END - 4 : _PREFIX_END] == b"DICM"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the piece is all that there is."""
+        return len(self.piece) >= self.size
+
+
+def read_start(path: Path) -> FileStart:
+    """Read the first piece of a file.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        return FileStart(file.read(_FIRST_BYTES) or b"", os.fstat(file.fileno()).st_size)
 
 
 class _AtPixels:
@@ -60,21 +95,62 @@ class _AtPixels:
         return True
 
 
-def _parsed(file: BinaryIO, tags: Iterable[int]) -> tuple[Any, _AtPixels]:
-    at_pixels = _AtPixels(file)
-    header = read_partial(file, at_pixels, force=True, specific_tags=list(tags))
+def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:
+    return int(tag) >> 16 != _META_GROUP
+
+
+@lru_cache(maxsize=256)
+def _file_meta(sop_class: bytes, syntax: bytes) -> Dataset:
+    """The file meta information that is of use here; shared, and never changed."""
+    meta = Dataset()
+    meta.MediaStorageSOPClassUID = sop_class.rstrip(b"\0 ").decode("latin-1")
+    meta.TransferSyntaxUID = syntax.decode("latin-1")
+    return meta
+
+
+def _ordinary_meta(file: BinaryIO) -> tuple[bytes, bytes] | None:
+    """SOP class and transfer syntax of a file that begins as almost all do, and None for any other.
+
+    Leaves the file at the start of its data set.
+    """
+    file.seek(_PREFIX_END - 4)
+    if file.read(4) != b"DICM":
+        return None
+    found = {int(e.tag): e.value for e in data_element_generator(file, False, True, _after_meta)}
+    sop_class, syntax = found.get(_META_CLASS) or b"", found.get(_META_SYNTAX)
+    if not isinstance(sop_class, bytes) or not isinstance(syntax, bytes):
+        return None
+    syntax = syntax.rstrip(b"\0 ")
+    standard = syntax == _IMPLICIT or syntax.startswith(_STANDARD)
+    return (sop_class, syntax) if standard and syntax != _DEFLATED else None
+
+
+def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
+    at_pixels, wanted = _AtPixels(file), list(tags)
+    meta = _ordinary_meta(file)
+    if meta is not None:
+        syntax = meta[1]
+        header = read_dataset(file, syntax == _IMPLICIT, syntax != _BIG, stop_when=at_pixels, specific_tags=wanted)
+        header.file_meta = _file_meta(*meta)
+        return header, at_pixels
+    # Without preamble or syntax, deflated, or of a private syntax: what it is, pydicom knows how to find out
+    file.seek(0)
+    header = read_partial(file, at_pixels, force=True, specific_tags=wanted)
     # The header must not keep the bytes of the file
     header.buffer = None
     return header, at_pixels
 
 
-def _refuse_inflation(path: Path, size: int) -> None:
+def _refuse_inflation(path: Path, start: FileStart) -> None:
     """Refuse a deflated data set that would take far more memory than its file."""
-    limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * size)
-    start = _BEFORE_META + int(read_file_meta_info(path).FileMetaInformationGroupLength)
+    limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * start.size)
+    meta = io.BytesIO(start.piece)
+    meta.seek(_PREFIX_END)
+    for _ in data_element_generator(meta, False, True, _after_meta):
+        pass
     inflater, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
     with path.open("rb") as file:
-        file.seek(start)
+        file.seek(meta.tell())
         while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(_CHUNK_BYTES)):
             inflated += len(inflater.decompress(chunk, _CHUNK_BYTES))
             if inflated > limit:
@@ -82,18 +158,21 @@ def _refuse_inflation(path: Path, size: int) -> None:
                 raise ValueError(msg)
 
 
-def parsed_header(path: Path, tags: Iterable[int]) -> tuple[Any, bool, PixelPlace | None]:
+def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[Any, bool, PixelPlace | None]:
     """Header of one file, whether it reaches its pixels, and where those are.
 
     Parameters
     ----------
     path : Path
-    tags : iterable of int
+    start : FileStart
+        What `read_start` read of it.
+    tags : collection of int
         The elements to read.
 
     Returns
     -------
-    header : pydicom.dataset.FileDataset
+    header : pydicom.dataset.Dataset
+        With `file_meta`.
     reaches_pixels : bool
         False where the file ends before any pixels.
     place : PixelPlace or None
@@ -104,23 +183,19 @@ def parsed_header(path: Path, tags: Iterable[int]) -> tuple[Any, bool, PixelPlac
     Exception
         Whatever pydicom raises on a damaged file, of many types; OSError where it cannot be read.
     """
-    with BoundedFile(path) as file:
-        start = file.read(_FIRST_BYTES)
-        if _DEFLATED in start[:1024]:
-            _refuse_inflation(path, file.size)
-            file.seek(0)
-            header, at_pixels = _parsed(file, tags)
-            return header, at_pixels.reached, None
-        whole_file = len(start) >= file.size
+    deflated = _DEFLATED in start.piece[:1024]
+    if deflated:
+        _refuse_inflation(path, start)
+    else:
         try:
-            header, at_pixels = _parsed(io.BytesIO(start), tags)
+            header, at_pixels = _parsed(io.BytesIO(start.piece), tags)
         except Exception:
             # Cut where the piece ends, perhaps: the file itself will tell
-            if whole_file:
+            if start.is_whole:
                 raise
         else:
-            if at_pixels.reached or whole_file:
+            if at_pixels.reached or start.is_whole:
                 return header, at_pixels.reached, at_pixels.place
-        file.seek(0)
+    with BoundedFile(path) as file:
         header, at_pixels = _parsed(file, tags)
-        return header, at_pixels.reached, at_pixels.place
+    return header, at_pixels.reached, None if deflated else at_pixels.place

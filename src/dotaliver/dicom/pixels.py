@@ -1,8 +1,7 @@
 """Stored values of single planes, read by as many threads as there are processors.
 
-Uncompressed values come straight from their place in the file; run lengths (RLE) are unpacked by Pillow, and long
-series of JPEG 2000 are decoded by several processes; everything else is pydicom's and its plugins'. Every path gives
-pydicom's values.
+Uncompressed values come straight from their place in the file; RLE and JPEG 2000 are decoded by `compressed`;
+everything else is pydicom's and its plugins'. Every path gives pydicom's values.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ import numpy.typing as npt
 import pydicom
 
 from dotaliver.dicom.bounded import BoundedFile
+from dotaliver.dicom.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
-from dotaliver.dicom.jpeg2000 import JPEG2000, Decoders, matches
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
 
@@ -31,12 +30,9 @@ __all__ = ["Progress", "Stored", "each_plane", "refuse_impossible", "stored_type
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
-_RLE = "1.2.840.10008.1.2.5"
 # A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
 _LARGEST_RATIO = 1000
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
-# The header of an RLE frame is 16 numbers of four bytes: the count of segments and their offsets (PS3.5 G.5).
-_RLE_NUMBERS = 16
 _PROGRESS_EVERY = 100
 Stored = npt.NDArray[Any]
 Progress = Callable[[str], None]
@@ -79,7 +75,9 @@ def _decoded(part: SliceHeader) -> Stored:
     """Stored values of one file by pydicom's own decoders."""
     try:
         with BoundedFile(part.path) as file:
-            return np.asarray(pydicom.dcmread(file, force=True).pixel_array)
+            dataset = pydicom.dcmread(file, force=True)
+            require_size(dataset)
+            return np.asarray(dataset.pixel_array)
     except Exception as error:
         # Each decoder has exceptions of its own
         raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
@@ -135,40 +133,22 @@ def _frame_bytes(part: SliceHeader) -> bytes:
 
 
 def _run_lengths(part: SliceHeader, out: Stored) -> None:
-    """Fill `out` from an RLE frame: one segment a byte of the values, most significant first (PS3.5 G.2).
-
-    Each segment is unpacked as one long row, for not every writer ends its runs with the image's rows. What Pillow
-    refuses is left to pydicom, which refuses it too or knows better.
-    """
-    from PIL import Image
-
     try:
-        frame = _frame_bytes(part)
-        count, *offsets = np.frombuffer(frame, "<u4", _RLE_NUMBERS).tolist()
-        bounds = [*offsets[:count], len(frame)]
-        if count != out.itemsize or bounds != sorted(bounds):
-            msg = f"{count} segments for {out.itemsize} bytes a value"
-            raise ValueError(msg)
-        values = out.view(np.uint8).reshape(out.size, out.itemsize)
-        for k in range(count):
-            segment = frame[bounds[k] : bounds[k + 1]]
-            row = Image.frombytes("L", (out.size, 1), segment, "packbits", "L")
-            values[:, count - 1 - k] = np.frombuffer(row.tobytes(), np.uint8)
+        fill_from_rle(_frame_bytes(part), out)
     except Exception:
+        # Left to pydicom, which refuses it too or knows better
         _checked(part, out, _decoded(part))
 
 
-def _jpeg2000(part: SliceHeader, out: Stored, decoders: Decoders) -> None:
-    """Fill `out` from a JPEG 2000 frame whose own header agrees with the file's."""
+def _jpeg2000(part: SliceHeader, out: Stored) -> None:
+    bits = whole(part.dataset, "BitsStored") or out.itemsize * 8
     try:
-        frame = _frame_bytes(part)
-        signed, bits = out.dtype.kind == "i", whole(part.dataset, "BitsStored") or out.itemsize * 8
-        same_size, plain = matches(frame, out.shape, bits, signed)
+        same_size, filled = fill_from_jpeg2000(_frame_bytes(part), out, bits)
     except Exception as error:
         raise _damaged(part, f"its pixels cannot be decoded ({type(error).__name__})") from error
     if not same_size:
         raise _damaged(part, f"the size of its compressed image is not {out.shape}")
-    if not (plain and decoders.decode(frame, out)):
+    if not filled:
         _checked(part, out, _decoded(part))
 
 
@@ -198,7 +178,7 @@ class _Frames:
             out[...] = self._stored[part.frame]
 
 
-def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any], decoders: Decoders) -> PlaneReader:
+def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> PlaneReader:
     # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
     full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
     frames = _Frames(Counter(part.path for part in series.slices))
@@ -211,10 +191,10 @@ def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any], decoders: Decoder
             _swapped(part, out)
         elif part.frame is not None:
             frames(part, out)
-        elif syntax == _RLE and full:
+        elif syntax == RLE and full:
             _run_lengths(part, out)
         elif syntax in JPEG2000:
-            _jpeg2000(part, out, decoders)
+            _jpeg2000(part, out)
         else:
             if syntax in _LITTLE:
                 # Says how much is missing where the file is cut short
@@ -263,8 +243,7 @@ def each_plane(
     """
     dtype, plane = stored_type(stack.series), stack.geometry.shape[1:]
     total, local = len(stack.slices), threading.local()
-    decoders = Decoders(total * plane[0] * plane[1])
-    read = _plane_reader(stack.series, dtype, decoders)
+    read = _plane_reader(stack.series, dtype)
 
     def one(k: int) -> None:
         if target is not None:
@@ -277,7 +256,7 @@ def each_plane(
         consume(k, out)
 
     # Warnings are silenced here, for doing it is not safe from several threads at once.
-    with quiet(), decoders, ThreadPoolExecutor(min(_processors(), total)) as pool:
+    with quiet(), ThreadPoolExecutor(min(_processors(), total)) as pool:
         for k, _ in enumerate(pool.map(one, range(total)), start=1):
             if progress is not None and k % _PROGRESS_EVERY == 0:
                 progress(f"{stack.series.name}: {k} of {total} slices")

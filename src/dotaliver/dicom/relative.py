@@ -18,8 +18,13 @@ _PROPORTIONAL = {"BQML", "CNTS", "CPS", "PROPCNTS", "PROPCPS", "GML", "CM2ML"}
 _SUV = {"GML", "CM2ML"}
 
 
-def check_relative(pet: SeriesHeaders) -> None:
+def check_relative(pet: SeriesHeaders, stated_correction: str | None = None) -> None:
     """Refuse a PET whose voxels cannot be compared with each other.
+
+    Parameters
+    ----------
+    stated_correction : str, optional
+        Decay Correction (0054,1102) by the user, in place of what the files say.
 
     Raises
     ------
@@ -38,21 +43,22 @@ def check_relative(pet: SeriesHeaders) -> None:
         msg = "the PET is not corrected for attenuation, or does not say so in Corrected Image (0028,0051)"
         raise _refusal(pet, msg)
     if units not in _SUV:
-        _require_one_reference(pet)
+        _require_one_reference(pet, stated_correction)
 
 
 def _refusal(pet: SeriesHeaders, why: str) -> SuvError:
     return SuvError(f"{pet.name}: relative units need voxels that can be compared, and {why}; give another series")
 
 
-def _require_one_reference(pet: SeriesHeaders) -> None:
-    same_in_all(pet, "DecayCorrection")
-    value = text(pet.first, "DecayCorrection")
+def _require_one_reference(pet: SeriesHeaders, stated: str | None) -> None:
+    if stated is None:
+        same_in_all(pet, "DecayCorrection")
+    value = stated or text(pet.first, "DecayCorrection")
     name = element_name("DecayCorrection")
     if value not in DecayCorrection.__members__:
         msg = f"{name} is {value or 'missing'}, so its slices are not known to share one reference time"
         raise _refusal(pet, msg)
-    corrected = corrects_decay(pet)
+    corrected = corrects_decay(pet) if stated is None else None
     if corrected is not None and corrected is (value == "NONE"):
         msg = f"{name} ({value}) and Corrected Image (0028,0051) contradict each other"
         raise _refusal(pet, msg)

@@ -72,9 +72,11 @@ def _refuse_mixed(series: SeriesHeaders, values: FloatArray, what: str, toleranc
     odd = np.flatnonzero(np.abs(values - usual).max(axis=1) > tolerance)
     if odd.size:
         part = series.slices[int(odd[0])]
+        place = texts(part.dataset, "ImagePositionPatient")
+        where = f" at ({', '.join(place)}) mm" if len(place) == 3 else ""
         msg = (
-            f"{series.name}: {odd.size} of {len(values)} slices differ in {what} (such as {part.name}), so they form "
-            "no single volume; export each image series on its own"
+            f"{series.name}: {odd.size} of {len(values)} slices differ in {what} (such as {part.name}{where}), so they "
+            "form no single volume; export each image series on its own"
         )
         raise SeriesError(msg)
 
@@ -148,7 +150,8 @@ def _even_spacing(series: SeriesHeaders, along_mm: FloatArray) -> float:
         _refuse_overlapping_beds(series, along_mm)
         first = int(odd[0])
         steps = gaps[odd] / usual
-        between = f"between {along_mm[first]:.2f} mm and {along_mm[first + 1]:.2f} mm along the slice normal"
+        names = " and ".join(part.name for part in series.slices[first : first + 2])
+        between = f"between {along_mm[first]:.2f} mm and {along_mm[first + 1]:.2f} mm along the slice normal ({names})"
         if (np.abs(steps - np.round(steps)) < 0.05).all():
             lost = int(np.round(steps).sum()) - odd.size
             msg = (
@@ -179,10 +182,12 @@ def _refuse_tilt(series: SeriesHeaders, positions: FloatArray, normal: FloatArra
     if drift.max() <= max(_DRIFT_MM, _DRIFT_PIXELS * pixel_mm):
         return
     worst = int(drift.argmax())
+    first, last = series.slices[0].name, series.slices[worst].name
     degrees = float(np.degrees(np.arctan2(drift[worst], abs(along[worst]))))
     msg = (
-        f"{series.name}: the slices drift sideways by {drift[worst]:.1f} mm over the stack (a gantry tilt of "
-        f"{degrees:.1f} degrees), which is not read yet; give a series reconstructed without tilt"
+        f"{series.name}: the slices drift sideways by {drift[worst]:.1f} mm over {abs(along[worst]):.1f} mm of the "
+        f"stack, from {first} to {last} (a gantry tilt of {degrees:.1f} degrees), so they lie on no rectangular grid; "
+        "give a series reconstructed without tilt"
     )
     raise SeriesError(msg)
 

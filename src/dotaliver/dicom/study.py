@@ -84,10 +84,15 @@ def _conversion(
     """Factor from rescaled voxels to uptake, per series or per slice, and what the product measures."""
     if config.assume.relative:
         with naming(pet.series.name):
-            check_relative(pet.series)
-        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"),)
+            check_relative(pet.series, config.assume.decay_correction)
+        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"), *_stated_correction(config))
     arithmetic, flags = suv_of(pet, config)
     return arithmetic, arithmetic.voxel_factors, quantity_of(config.normalisation), flags
+
+
+def _stated_correction(config: ScoringConfig) -> list[Flag]:
+    value = config.assume.decay_correction
+    return [] if value is None else [raise_flag("DECAY_CORRECTION_GIVEN", value=value)]
 
 
 def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
@@ -124,9 +129,12 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     say(f"reading {pet.series.name}: {len(pet.slices)} slices")
     slopes, _ = rescale_of(pet)
     stored = read_stored(pet, progress)
-    rescaled = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
-    pet_identity = _identity(pet, rescaled, choice.reason(choice.pet))
-    suv = rescaled.with_array(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), quantity)
+    # The activity is only hashed, and gone before the SUVs are made: one array of floats at a time
+    activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
+    pet_identity = _identity(pet, activity, choice.reason(choice.pet))
+    del activity
+    suv = Volume(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), pet.geometry, quantity)
+    del stored
     ct_image = ct_identity = None
     if ct is not None and choice.ct is not None:
         say(f"reading {ct.series.name}: {len(ct.slices)} slices")

@@ -78,6 +78,11 @@ class Reading:
             raise self.refuse(msg)
         return PetUnits(units)
 
+    @property
+    def stores_suv(self) -> bool:
+        """Whether the voxels are SUV already."""
+        return text(self.series.first, "Units") in {PetUnits.GML, PetUnits.CM2ML}
+
     def stored_normalisation(self, units: PetUnits) -> Normalisation:
         """What voxels in g/ml or cm²/ml are normalised to, by SUV Type (0054,1006)."""
         same_in_all(self.series, "SUVType")
@@ -112,6 +117,11 @@ class Reading:
 
     def decay_correction(self, *, needed: bool) -> DecayCorrection | None:
         """Decay Correction (0054,1102), held to Corrected Image (0028,0051)."""
+        stated = self.assume.decay_correction
+        if stated is not None:
+            self.sources["decay_correction"] = "given by the user (--decay-correction)"
+            self.flags.append(raise_flag("DECAY_CORRECTION_GIVEN", value=stated))
+            return DecayCorrection(stated)
         same_in_all(self.series, "DecayCorrection")
         value = text(self.series.first, "DecayCorrection")
         name = element_name("DecayCorrection")
@@ -125,7 +135,10 @@ class Reading:
         corrected = corrects_decay(self.series)
         if corrected is not None and corrected is (value == "NONE"):
             how = "lists DECY" if corrected else "does not list DECY"
-            msg = f"{name} is {value} and Corrected Image (0028,0051) {how}, which contradict each other"
+            msg = (
+                f"{name} is {value} and Corrected Image (0028,0051) {how}, which contradict each other; correct the "
+                "files or give --decay-correction"
+            )
             raise self.refuse(msg)
         self.sources["decay_correction"] = name
         return DecayCorrection(value)

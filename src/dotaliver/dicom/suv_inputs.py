@@ -81,7 +81,8 @@ def _body(reading: Reading, normalisations: set[Normalisation]) -> tuple[dict[st
 
 def _stored_suv(reading: Reading, units: PetUnits, normalisation: Normalisation) -> dict[str, Any]:
     stored = reading.stored_normalisation(units)
-    correction = reading.decay_correction(needed=False)
+    stated = reading.assume.decay_correction is not None
+    correction = None if stated else reading.decay_correction(needed=False)
     values: dict[str, Any] = {"stored_normalisation": stored, "decay_correction": correction}
     _refuse_unused(reading, by_body=stored is not normalisation)
     if stored is not normalisation:
@@ -100,6 +101,7 @@ def _refuse_unused(reading: Reading, *, by_body: bool) -> None:
         "--dose": assume.dose_mbq is not None,
         "--injection": assume.injection is not None,
         "--reference-time": assume.reference_time is not None,
+        "--decay-correction": assume.decay_correction is not None and reading.stores_suv,
     }
     unused = [option for option, is_given in given.items() if is_given]
     if unused:

@@ -52,6 +52,8 @@ RULES = (
         "START, ADMIN, NONE (each frame by its own time and duration); with GML and CM2ML also missing",
         refused="missing, other values, values that differ between slices; START or ADMIN where Corrected Image "
         "(0028,0051) lacks DECY, NONE where it lists it",
+        flags=("DECAY_CORRECTION_GIVEN",),
+        mended_by="`--decay-correction`",
     ),
     Rule(
         "Rescale Slope and Intercept (0028,1053), (0028,1052)",
