@@ -125,7 +125,7 @@ def score_labels(
     lesions = with_threshold_flags(lesions, volumes.identity.ct, config)
     if volumes.acquisition.tracer_is_sstr is not False:
         lesions = graded(lesions, references.values, config.krenning)
-    burden = measure_burden(pet, segmentations, placement, lesions, references.liver.suv_mean, config.burden.grid_mm)
+    burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     liver = _liver_record(segmentations)
     seen = placement.liver_seen if placement.liver is not None else 1.0
     flags = _all_flags(volumes, segmentations, references, liver, config)

@@ -166,9 +166,11 @@ def find_kidneys(
     dense = place & (mean_hu > liver_hu + _DENSER_HU) & (mean_uptake > 0.7 * liver_uptake)
     beside = np.asarray(around.lateral_mm > 16.0)[None, None, :]
     if around.enhanced or _large_parts(dense & beside, images.voxel_ml, _KIDNEY_ML[0]).any():
-        kidneys = _dense_kidneys(images, dense) & place
+        # On the right, tumours full of calcium or embolic agent are as dense: a kidney lies further back.
+        right = _kidney_like(images, around, dense & around.right)
+        kidneys = _filled(_large_parts(dense & ~around.right, images.voxel_ml, 25.0) | right, images.spacing_mm)
         if kidneys.any():
-            return np.asarray(kidneys)
+            return np.asarray(kidneys & place)
     left = _left_kidney(images, around, mean_uptake, liver_uptake)
     if left is None:
         look = (mean_hu > 5.0) & (mean_hu < min(45.0, liver_hu - 10.0)) & (mean_uptake > 0.5 * liver_uptake)
@@ -236,12 +238,11 @@ def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArr
     return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
 
 
-def _dense_kidneys(images: CoarseImages, mask: BoolArray) -> BoolArray:
+def _filled(kidneys: BoolArray, spacing_mm: float) -> BoolArray:
     """In the arterial phase only the cortex is bright: the medulla within it has the density of liver."""
     from scipy.ndimage import binary_closing, binary_fill_holes
 
-    kidneys = _large_parts(mask, images.voxel_ml, 25.0)
-    step = max(1, round(8.0 / images.spacing_mm))
+    step = max(1, round(8.0 / spacing_mm))
     closed = binary_closing(np.pad(kidneys, step), iterations=step)[step:-step, step:-step, step:-step]
     return np.stack([binary_fill_holes(level) for level in closed])
 
