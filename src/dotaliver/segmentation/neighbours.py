@@ -198,7 +198,7 @@ def _left_kidney(
     from scipy.ndimage import binary_erosion
 
     left = np.asarray(around.lateral_mm > 12.0)[None, None, :]
-    parts = warm_parts(around.soft & left & (mean_uptake > 1.1 * liver_uptake), images.spacing_mm)
+    parts = warm_parts(around.soft & left & (mean_uptake > 1.1 * liver_uptake), images.spacing_mm, neck_mm=1.5)
     kidney = np.zeros_like(around.soft)
     for part in range(1, int(parts.labels.max(initial=0)) + 1):
         mask = parts.labels == part
