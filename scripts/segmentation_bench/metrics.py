@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,19 +150,15 @@ def _answers(case: Case, score: StudyScore) -> Row:
 
 
 def _baseline(case: Case, found: Segmentations, method: str) -> Row:
-    """A textbook rule inside the same liver."""
-    from dataclasses import replace
-
+    """A textbook rule inside the same liver: its burden is the volume of its lesions over that of the liver."""
     lesions = LesionConfig().model_copy(update={"method": method})
     config = ScoringConfig().model_copy(update={"lesions": lesions})
-    bare = replace(found, lesions=None, references=(), flags=())
-    other = segment_study(case.volumes, config, bare)
-    score = score_labels(case.volumes, other, ReaderEdits(), config)
+    other = segment_study(case.volumes, config, replace(found, lesions=None, flags=()))
     avid = [x.label for x in case.lesions if x.contrast > 1.0]
-    labels = np.zeros(0) if other.lesions is None else other.lesions.labels.array
-    tumour = np.isin(case.lesions_on_pet.array, avid)
-    fraction = score.burden.fraction
+    assert other.lesions is not None
+    assert other.liver is not None
+    labels = other.lesions.labels
     return {
-        "lesion_dice": dice(labels > 0, tumour) if labels.size else 0.0,
-        "burden_error": None if fraction is None else fraction - case.burden,
+        "lesion_dice": dice(labels.mask, np.isin(case.lesions_on_pet.array, avid)),
+        "burden_error": labels.volume_ml() / other.liver.labels.volume_ml() - case.burden,
     }
