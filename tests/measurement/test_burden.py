@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotaliver.config import ScoringConfig
-from dotaliver.flags import raise_flag
 from dotaliver.measurement.burden import Borders, border_factors, measure_burden
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.placement import place
@@ -175,13 +174,6 @@ def test_a_lesion_that_noise_may_have_made_is_left_out_of_the_lower_bound():
     unclear = burden_of(case.segmentations(), case, normal=NORMAL.model_copy(update={"peak_limit": 21.0}))
     assert clear == burden_of(case.segmentations(), case)
     assert (unclear.low, unclear.fraction, unclear.high) == (0.0, clear.fraction, clear.high)
-
-
-def test_where_the_normal_liver_is_doubted_all_of_it_may_be_tumour():
-    case = Case(lesions=((96.0, 18.0, 20.0),))
-    doubted = burden_of(case.segmentations(flags=(raise_flag("NORMAL_LIVER_UNSURE", percent=9.0),)), case)
-    plain = burden_of(case.segmentations(), case)
-    assert (doubted.low, doubted.fraction, doubted.high) == (plain.low, plain.fraction, 1.0)
 
 
 def test_a_lesion_called_no_lesion_leaves_the_burden_and_stays_listed():

@@ -21,10 +21,9 @@ parenchyma: as T / (T + P) grows with T and falls with P, low ≤ fraction ≤ h
 gives the factors by which T and P change; these are put on the reported volumes.
 
 Where the PET ends within the liver, nothing is known of the part beyond: it is parenchyma in the point estimate and
-in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it; the
-whole liver where its normal uptake is doubted (`NORMAL_LIVER_UNSURE`); and otherwise ``undetected_share`` of the
-liver without lesions, for those that are too small or too faint for a PET. In low, lesions that do not rise above
-what the noise of normal liver may reach are parenchyma.
+in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it, and
+``undetected_share`` of the liver without lesions, for those that are too small or too faint for a PET. In low,
+lesions that do not rise above what the noise of normal liver may reach are parenchyma.
 
 Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
 clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
@@ -227,10 +226,8 @@ def measure_burden(
         return _no_burden(f"Lesions were not looked for: {why}." if why else "Lesions were not looked for.", liver_ml)
     chosen = tuple(lesion for lesion in lesions if counts_for_burden(lesion))
     unknown_ml = _unknown_ml(lesions, placement, liver_ml)
-    doubted = any(flag.code == "NORMAL_LIVER_UNSURE" for flag in segmentations.flags)
-    undetected = 1.0 if doubted else config.undetected_share
     if not chosen:
-        high = min(unknown_ml / liver_ml + undetected, 1.0)
+        high = min(unknown_ml / liver_ml + config.undetected_share, 1.0)
         return Burden(fraction=0.0, low=0.0, high=high, tumour_ml=0.0, liver_ml=liver_ml)
     labels = tuple(lesion.label for lesion in chosen)
     cores = _core_labels(pet, placement, labels, normal.suv_mean)
@@ -249,8 +246,8 @@ def measure_burden(
         tumour_ml * clear * factors.tumour_low, parenchyma_ml * factors.parenchyma_low + tumour_ml * (1.0 - clear)
     )
     left_ml = max(parenchyma_ml * factors.parenchyma_high - unknown_ml, 0.0)
-    tumour_high_ml = tumour_ml * factors.tumour_high + unknown_ml + undetected * left_ml
-    high = _ratio(tumour_high_ml, (1.0 - undetected) * left_ml)
+    undetected_ml = config.undetected_share * left_ml
+    high = _ratio(tumour_ml * factors.tumour_high + unknown_ml + undetected_ml, left_ml - undetected_ml)
     # The order holds by construction; rounding of the last digit must not break it.
     return Burden(
         fraction=fraction,
