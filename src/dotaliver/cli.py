@@ -170,7 +170,9 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to write into.", show_default=False)],
-    preset: Annotated[str, typer.Option("--preset", help="moderate, massive, clean or cold.")] = "moderate",
+    preset: Annotated[
+        str, typer.Option("--preset", help="moderate, massive, clean, cold, borderline, faint, truncated or noisy.")
+    ] = "moderate",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another patient.")] = 1,
     small: Annotated[
         bool, typer.Option("--small", help="A coarse matrix, quick to make, for trying things out.")

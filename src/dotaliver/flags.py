@@ -178,6 +178,11 @@ FLAGS: dict[str, FlagKind] = {
         "Too little lesion-free liver to measure its noise; {percent:.0f} % of its mean was assumed.",
         ("INC7",),
     ),
+    "NORMAL_LIVER_UNSURE": FlagKind(
+        "Liver that takes up clearly less than what was taken for normal measures {percent:.0f} % of it: what was "
+        "taken for normal may be tumour.",
+        ("INC7", "EXC4", "EXC6"),
+    ),
     # One lesion
     "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),

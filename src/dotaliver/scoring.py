@@ -125,7 +125,7 @@ def score_labels(
     lesions = with_threshold_flags(lesions, volumes.identity.ct, config)
     if volumes.acquisition.tracer_is_sstr is not False:
         lesions = graded(lesions, references.values, config.krenning)
-    burden = measure_burden(pet, segmentations, placement, lesions, references.liver.suv_mean, config.burden.grid_mm)
+    burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     liver = _liver_record(segmentations)
     seen = placement.liver_seen if placement.liver is not None else 1.0
     flags = _all_flags(volumes, segmentations, references, liver, config)
@@ -146,6 +146,7 @@ def score_labels(
         liver_seen=seen,
         lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
         liver_cut=any(flag.code == "LIVER_CUT_BY_FIELD_OF_VIEW" for flag in flags),
+        normal_unsure=any(flag.code == "NORMAL_LIVER_UNSURE" for flag in flags),
     )
     answers = _Answers(liver, flags, with_readers_answers(judge_all(findings, flags), edits, config))
     return _record(volumes, segmentations, edits, findings, answers, _provenance(config, execution, revises))

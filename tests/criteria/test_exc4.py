@@ -47,6 +47,29 @@ def test_what_a_cut_liver_hides_may_not_change_the_answer(findings, liver_ml, lo
     assert judge(findings(burden=seen)).verdict != "indeterminate"
 
 
+def test_liver_that_undercuts_its_normal_denies_nothing(findings):
+    few, many = burden(0.6, 0.55, 0.65), burden(0.9, 0.85, 0.95)
+    assert judge(findings(burden=few, normal_unsure=True)).verdict == "indeterminate"
+    assert judge(findings(burden=few)).verdict == "not_met"
+    assert judge(findings(burden=many, normal_unsure=True)).verdict == "met"
+
+
+@pytest.mark.parametrize(("method", "verdict"), [("sphere", "not_met"), ("reader", "not_met")])
+@pytest.mark.parametrize("fraction", [0.4, 0.6])
+def test_a_whole_sphere_of_normal_liver_lets_deny(findings, method, verdict, fraction):
+    liver = findings().references["liver"].model_copy(update={"method": method})
+    found = findings(references={"liver": liver}, burden=burden(fraction, fraction - 0.05, fraction + 0.05))
+    assert judge(found).verdict == verdict
+
+
+@pytest.mark.parametrize(("fraction", "verdict"), [(0.4, "not_met"), (0.6, "indeterminate"), (0.9, "met")])
+@pytest.mark.parametrize("method", ["small_sphere", "low_mode", "none"])
+def test_where_most_is_tumour_a_scrap_of_normal_liver_denies_nothing(findings, method, fraction, verdict):
+    liver = findings().references["liver"].model_copy(update={"method": method})
+    found = findings(references={"liver": liver}, burden=burden(fraction, fraction - 0.05, fraction + 0.05))
+    assert judge(found).verdict == verdict
+
+
 def test_reference_hotter_than_any_normal_liver_denies_nothing(findings):
     liver = findings().references["liver"].model_copy(update={"suv_mean": 13.7})
     hot = findings(references={"liver": liver}, burden=burden(0.01, 0.0, 0.02))

@@ -56,6 +56,7 @@ def test_a_statement_on_the_rest_of_the_body_settles_a_clean_liver(findings, res
         ({"lesions_looked_for": False}, "not looked for"),
         ({"hottest": HottestSphere(6.6, (0.0, 0.0, 0.0), 900)}, "without being outlined"),
         ({"hottest": None}, "No part of the liver"),
+        ({"normal_unsure": True}, "clearly less"),
     ],
 )
 def test_doubt_in_the_liver_stays_doubt_even_with_nothing_elsewhere(findings, changes, words):

@@ -47,11 +47,27 @@ def test_storage_order_changes_nothing(axis):
     np.testing.assert_allclose(other.uptake[inner], plain.uptake[inner], atol=1e-3)
 
 
-def test_only_where_both_were_taken_along_the_body():
+def test_beyond_the_pet_the_ct_is_followed_and_the_last_uptake_repeats():
     part = PET_GRID.crop((slice(5, 10), slice(None), slice(None)))
-    short = Volume(np.zeros(part.shape, np.float32), part, Quantity.SUVBW)
+    short = on(part, ramp, Quantity.SUVBW)
+    whole = coarse_images(on(PET_GRID, ramp, Quantity.SUVBW), on(CT_GRID, ramp, Quantity.HU), 4.0)
     images = coarse_images(short, on(CT_GRID, ramp, Quantity.HU), 4.0)
-    assert images.geometry.shape[0] == 5
+    assert images.geometry.is_close(whole.geometry)
+    height = images.geometry.origin_lps_mm[2] + 4.0 * np.arange(images.geometry.shape[0])
+    low, high = (part.index_to_lps((k, 0, 0))[2] for k in (0, 4))
+    above, below = np.flatnonzero(height > high), np.flatnonzero(height < low)
+    assert above.size
+    assert below.size
+    for beyond, last in ((above, above[0] - 1), (below, below[-1] + 1)):
+        for k in beyond:
+            np.testing.assert_array_equal(images.uptake[k], images.uptake[last])
+
+
+def test_the_ct_is_followed_no_further_than_100_mm():
+    tall = Geometry((80, 20, 20), (0.0, 0.0, 0.0), (5.0, 5.0, 5.0), AXIAL)
+    pet = Geometry((20, 20, 20), (0.0, 0.0, 150.0), (5.0, 5.0, 5.0), AXIAL)
+    images = coarse_images(on(pet, ramp, Quantity.SUVBW), on(tall, ramp, Quantity.HU), 4.0)
+    assert images.geometry.size_mm[0] == pytest.approx(100 + 2 * 100, abs=4)
 
 
 def test_distance_is_to_the_nearest_voxel_outside():

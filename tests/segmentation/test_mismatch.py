@@ -6,14 +6,14 @@ from scipy.ndimage import gaussian_filter
 
 from dotaliver.geometry import Geometry
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.mismatch import estimate_mismatch
+from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import Surroundings
 from dotaliver.volume import Quantity, Volume
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SPACING_MM = 4.0
 GRID = Geometry((50, 40, 60), (0.0, 0.0, 0.0), (SPACING_MM,) * 3, AXIAL)
-DIAPHRAGM_MM = 2.5
+DIAPHRAGM_MM = 3.9
 
 
 def dome(lowered_mm):
@@ -46,6 +46,23 @@ def test_known_shift_is_found(shift_mm):
     found = estimate_mismatch(*images(shift_mm), 2.5)
     assert found.shift_lps_mm[:2] == (0.0, 0.0)
     assert found.shift_lps_mm[2] == pytest.approx(-shift_mm, abs=1.5)
+
+
+@pytest.mark.parametrize("shift_mm", [0.0, 5.0, 11.0])
+def test_an_outline_without_a_dome_tells_the_shift(shift_mm):
+    z, y, x = (n * SPACING_MM for n in np.indices(GRID.shape))
+
+    def ball(lowered_mm):
+        gap = np.sqrt((z - 110 + lowered_mm) ** 2 + (y - 80) ** 2 + (x - 110) ** 2) - 50
+        return np.clip(0.5 - gap / SPACING_MM, 0, 1)
+
+    uptake = gaussian_filter(0.4 + 4.6 * ball(shift_mm), 0.6).astype(np.float32)
+    hu = (-100 + 150 * ball(0.0)).astype(np.float32)
+    seen = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    nowhere = np.zeros(GRID.shape, dtype=bool)
+    found = mismatch_of_outline(seen, ball(0.0) > 0.5, nowhere, 5.0)
+    assert found.shift_lps_mm == (0.0, 0.0, pytest.approx(-shift_mm, abs=1.0))
+    assert mismatch_of_outline(seen, nowhere, nowhere, 5.0) is None
 
 
 def test_cold_organ_under_the_lung_is_not_the_liver():

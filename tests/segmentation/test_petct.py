@@ -123,3 +123,16 @@ def test_mismatch_beyond_the_limit_is_flagged(phantom, segmented, limit_mm):
     raised = {flag.code: flag.sentence for flag in found.flags}
     assert ("PET_CT_MISMATCH" in raised) == (shift_mm > limit_mm)
     assert "PET_CT_MISMATCH_UNKNOWN" not in raised
+
+
+def test_a_liver_that_the_pet_cuts_is_followed_on_the_ct():
+    spec = preset("clean", 4, "small")
+    cut = spec.model_copy(update={"scanner": spec.scanner.model_copy(update={"pet_top_mm": 45.0})})
+    study = make_phantom(cut)
+    found = segment_study(study_volumes(study), CONFIG)
+    assert dice(found.liver.labels.mask, study.liver.mask) > 0.85
+    beyond = study.pet.geometry.corners_lps_mm()[:, 2].max()
+    height = study.ct.geometry.origin_lps_mm[2] + np.arange(study.ct.geometry.shape[0]) * 5.0
+    above = study.liver.mask[height > beyond + 5.0]
+    assert above.sum() > 0.1 * study.liver.mask.sum()
+    assert np.count_nonzero(found.liver.labels.mask[height > beyond + 5.0] & above) > 0.7 * above.sum()

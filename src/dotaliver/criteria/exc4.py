@@ -7,13 +7,16 @@ from dotaliver.records import Evidence, VerdictWord
 
 __all__ = ["judge"]
 
+_MOSTLY = 0.5
+
 
 def judge(findings: Findings) -> Proposal:
     """Met where the whole interval lies above the limit, not met where it lies below, else indeterminate.
 
     Two doubts keep an answer from being definite: a liver that the field of view cuts, where the part that was not
-    seen could carry the interval over the limit, and a reference whose uptake no normal liver has, where tumour
-    that fills the liver evenly may have been taken for normal.
+    seen could carry the interval over the limit; and a normal liver that may be tumour, because no normal liver takes
+    up so much, because part of the liver clearly undercuts it, or because most of the liver is tumour and no 3 cm
+    sphere of it was found.
     """
     burden = findings.burden
     limit = findings.config.protocol.liver_involvement_limit
@@ -58,7 +61,12 @@ def _doubt(findings: Findings, verdict: VerdictWord, low: float, high: float) ->
         bounds = (low * seen_ml / whole_ml, (high * seen_ml + unseen_ml) / whole_ml)
         if _word(*bounds, config.protocol.liver_involvement_limit) != verdict:
             return "But the field of view cuts the liver, and what was not seen could change the answer."
-    uptake = findings.references["liver"].suv_mean
+    liver, mostly_tumour = findings.references["liver"], (findings.burden.fraction or 0.0) > _MOSTLY
+    if verdict == "not_met" and findings.normal_unsure:
+        return "But part of the liver takes up clearly less than what was taken for normal, which may be tumour."
+    if verdict == "not_met" and mostly_tumour and liver.method not in {"sphere", "reader"}:
+        return "But most of the liver is tumour, and too little is left to be sure that it is normal liver."
+    uptake = liver.suv_mean
     highest = config.reference.suv_mean_range.high
     if verdict == "not_met" and findings.absolute_suv and uptake is not None and uptake > highest:
         return (

@@ -40,6 +40,7 @@ class Findings:
     liver_seen: float = 1.0
     lesions_drawn_on: DrawnOn | None = None
     liver_cut: bool = False
+    normal_unsure: bool = False
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:

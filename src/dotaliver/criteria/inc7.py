@@ -126,6 +126,8 @@ def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> s
     if hottest.mean > limit:
         text = f"A place in the liver reaches {hottest.mean:.1f} over 1 ml, above {limit:.1f}"
         return f"{text}, without being outlined as a lesion."
+    if findings.normal_unsure:
+        return "Part of the liver takes up clearly less than what was taken for normal, which may be tumour."
     if liver.method == "low_mode":
         return "Normal liver is known only from its low mode, which cannot prove the absence of uptake."
     return None

@@ -21,7 +21,9 @@ parenchyma: as T / (T + P) grows with T and falls with P, low ≤ fraction ≤ h
 gives the factors by which T and P change; these are put on the reported volumes.
 
 Where the PET ends within the liver, nothing is known of the part beyond: it is parenchyma in the point estimate and
-in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it.
+in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it, and
+``undetected_share`` of the liver without lesions, for those that are too small or too faint for a PET. In low,
+lesions that do not rise above what the noise of normal liver may reach are parenchyma.
 
 Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
 clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
@@ -34,12 +36,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dotaliver.config import BurdenConfig
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.measurement.cores import cold_cores
 from dotaliver.measurement.sphere import sphere_radius_mm
 from dotaliver.placement import Placement, own_labels, shift_of
-from dotaliver.records import Burden, Lesion, Segmentations
+from dotaliver.records import Burden, Lesion, Reference, Segmentations
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
@@ -205,8 +208,8 @@ def measure_burden(
     segmentations: Segmentations,
     placement: Placement,
     lesions: tuple[Lesion, ...],
-    liver_suv: float | None,
-    grid_mm: float,
+    normal: Reference,
+    config: BurdenConfig,
 ) -> Burden:
     """Tumour in the liver over the liver, with its interval; without a liver or lesions, why there is none.
 
@@ -224,22 +227,27 @@ def measure_burden(
     chosen = tuple(lesion for lesion in lesions if counts_for_burden(lesion))
     unknown_ml = _unknown_ml(lesions, placement, liver_ml)
     if not chosen:
-        high = min(unknown_ml / liver_ml, 1.0)
+        high = min(unknown_ml / liver_ml + config.undetected_share, 1.0)
         return Burden(fraction=0.0, low=0.0, high=high, tumour_ml=0.0, liver_ml=liver_ml)
     labels = tuple(lesion.label for lesion in chosen)
-    cores = _core_labels(pet, placement, labels, liver_suv)
+    cores = _core_labels(pet, placement, labels, normal.suv_mean)
     core_ml = int(np.count_nonzero(cores.mask & placement.liver.inside)) * pet.geometry.voxel_volume_ml
     tumour_ml = sum(lesion.volume_ml * (lesion.liver_share or 0.0) for lesion in chosen) + core_ml
     tumour_ml = min(tumour_ml, liver_ml)
-    factors = _factors(segmentations, labels, cores, grid_mm)
+    factors = _factors(segmentations, labels, cores, config.grid_mm)
     if factors is None:
         return _no_burden("There is no liver on the PET.")
     parenchyma_ml = liver_ml - tumour_ml
     fraction = tumour_ml / liver_ml
     factors = _scaled(factors, tumour_ml, layer.border_uncertainty_mm)
-    low = _ratio(tumour_ml * factors.tumour_low, parenchyma_ml * factors.parenchyma_low)
+    unclear_ml = sum(x.volume_ml * (x.liver_share or 0.0) for x in chosen if not _is_clear(x, normal))
+    clear = max(1.0 - unclear_ml / tumour_ml, 0.0) if tumour_ml else 0.0
+    low = _ratio(
+        tumour_ml * clear * factors.tumour_low, parenchyma_ml * factors.parenchyma_low + tumour_ml * (1.0 - clear)
+    )
     left_ml = max(parenchyma_ml * factors.parenchyma_high - unknown_ml, 0.0)
-    high = _ratio(tumour_ml * factors.tumour_high + unknown_ml, left_ml)
+    undetected_ml = config.undetected_share * left_ml
+    high = _ratio(tumour_ml * factors.tumour_high + unknown_ml + undetected_ml, left_ml - undetected_ml)
     # The order holds by construction; rounding of the last digit must not break it.
     return Burden(
         fraction=fraction,
@@ -248,6 +256,11 @@ def measure_burden(
         tumour_ml=tumour_ml,
         liver_ml=liver_ml,
     )
+
+
+def _is_clear(lesion: Lesion, normal: Reference) -> bool:
+    """Whether a lesion rises above what noise may reach; every lesion does where that is not known."""
+    return normal.peak_limit is None or lesion.suv_peak is None or lesion.suv_peak > normal.peak_limit
 
 
 def _unknown_ml(lesions: tuple[Lesion, ...], placement: Placement, liver_ml: float) -> float:

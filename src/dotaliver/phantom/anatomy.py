@@ -64,7 +64,7 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
         (gut["stomach"], around.stomach_gap_mm),
         (gut["colon"], around.colon_gap_mm),
         (gut["duodenum"], 1.0),
-        (glands["adrenal"], 1.0),
+        (glands["adrenal"], around.adrenal_gap_mm),
         (glands["pancreas"], 2.0),
         (vessels["cava"], 0.5),
         (vessels["portal"], 4.0),
@@ -77,9 +77,9 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
     milt, gut["stomach"] = (smooth_max(field, np.float32(1.5) - tongue, 4) for field in (milt, gut["stomach"]))
     gut["colon"] = smooth_max(gut["colon"], np.float32(2) - tongue, 4)
     if around.spleen:
-        obstacles.append((milt, 1.5))
+        obstacles.append((milt, around.spleen_gap_mm))
     if around.gallbladder:
-        obstacles.append((glands["gallbladder"], 0.5))
+        obstacles.append((glands["gallbladder"], around.gallbladder_gap_mm))
     if around.ascites_mm > 0:
         obstacles.append((-torso.cavity, around.ascites_mm))
     hepar = liver(space, torso, spec.liver, obstacles)

@@ -21,7 +21,7 @@ from dotaliver.phantom.spec import (
     ScannerSpec,
 )
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "avid_lesion", "base_spec", "confluent", "match_enhancement", "preset", "several_lesions"]
 
 _NOMINAL_LIVER_ML = 1500.0
 
@@ -59,6 +59,9 @@ def _scanner(rng: np.random.Generator, matrix: MatrixName) -> ScannerSpec:
         grids |= {"pet_matrix": 72, "pet_pixel_mm": 6.0, "pet_slice_mm": 5.0}
         return ScannerSpec.model_validate(common | grids)
     pixel = float(np.round(rng.uniform(0.86, 0.977), 3))
+    if matrix == "medium":
+        common |= {"ct_matrix": 256, "pet_matrix": 100}
+        pixel *= 2
     return ScannerSpec.model_validate(
         common | {"ct_pixel_mm": pixel, "ct_slice_mm": float(rng.choice([3.0, 4.0, 5.0]))}
     )
@@ -87,7 +90,8 @@ def _neighbours(rng: np.random.Generator) -> NeighbourSpec:
     )
 
 
-def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
+def avid_lesion(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
+    """A tumour of a given size: 1.6 to 7.5 times liver, some with a necrotic core, some at the capsule."""
     necrotic = diameter_mm > 28 and rng.random() < 0.4
     place: LesionPlace = "inside" if rng.random() < 0.7 else "capsule"
     return LesionSpec(
@@ -101,36 +105,73 @@ def _avid(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
     )
 
 
-def _several(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
+def several_lesions(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
     """Six to forty millimetres, until 6 to 12 % of a usual liver are filled."""
     wanted_ml = rng.uniform(0.07, 0.12) * _NOMINAL_LIVER_ML
-    lesions, filled_ml = [_avid(rng, float(rng.uniform(6, 8)))], 0.0
+    lesions, filled_ml = [avid_lesion(rng, float(rng.uniform(6, 8)))], 0.0
     while filled_ml < wanted_ml:
         diameter = float(rng.uniform(8, 39))
-        lesions.append(_avid(rng, diameter))
+        lesions.append(avid_lesion(rng, diameter))
         filled_ml += np.pi / 6 * diameter**3 / 1000
     return tuple(lesions)
 
 
 def _moderate(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    return spec.model_copy(update={"lesions": _several(rng)})
+    return spec.model_copy(update={"lesions": several_lesions(rng)})
 
 
 def _clean(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:  # noqa: ARG001
     return spec
 
 
-def _massive(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    """Confluent disease in an enlarged liver; one part of it is spared."""
+def confluent(spec: PhantomSpec, rng: np.random.Generator, burden: float) -> PhantomSpec:
+    """Confluent disease that fills a given share of an enlarged liver; one part of it is spared."""
     sizes = np.exp(rng.uniform(np.log(22), np.log(62), int(rng.integers(45, 75))))
-    lesions = [_avid(rng, float(size)).model_copy(update={"place": "anywhere"}) for size in sizes]
+    lesions = [avid_lesion(rng, float(size)).model_copy(update={"place": "anywhere"}) for size in sizes]
     larger = spec.liver.model_copy(
         update={"right_scale": 1.5, "left_scale": 1.25, "riedel_mm": float(rng.uniform(10, 50))}
     )
-    burden = float(rng.uniform(0.83, 0.92))
     return spec.model_copy(
         update={"lesions": tuple(lesions), "liver": larger, "burden": burden, "spared_share": (1 - burden) * 0.6}
     )
+
+
+def _massive(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    return confluent(spec, rng, float(rng.uniform(0.83, 0.92)))
+
+
+def _borderline(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Within 2 points of the limit: no image can decide."""
+    return confluent(spec, rng, float(rng.uniform(0.78, 0.82)))
+
+
+def _faint(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Lesions of 12 to 40 mm that take up 1.2 to 1.5 times as much as liver."""
+    lesions = tuple(
+        avid_lesion(rng, float(size)).model_copy(
+            update={"contrast": float(rng.uniform(1.2, 1.5)), "core_fraction": 0.0}
+        )
+        for size in rng.uniform(12, 40, int(rng.integers(3, 7)))
+    )
+    return spec.model_copy(update={"lesions": lesions})
+
+
+def _truncated(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """The field of view of CT and PET ends within the liver, at its top or at its bottom."""
+    if rng.random() < 0.5:
+        top = float(rng.uniform(30, 65))
+        ends = {"ct_top_mm": top, "pet_top_mm": top}
+    else:
+        bottom = float(rng.uniform(-60, -25))
+        ends = {"ct_bottom_mm": bottom, "pet_bottom_mm": bottom}
+    scanner = spec.scanner.model_copy(update=ends)
+    return spec.model_copy(update={"lesions": several_lesions(rng), "scanner": scanner})
+
+
+def _noisy(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Few counts: voxels of normal liver vary by 20 %."""
+    scanner = spec.scanner.model_copy(update={"pet_liver_cov": 0.20})
+    return spec.model_copy(update={"lesions": several_lesions(rng), "scanner": scanner})
 
 
 def _cold(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
@@ -141,7 +182,7 @@ def _cold(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
         hu_difference=float(rng.uniform(-45, -30)),
         roughness=0.06,
     )
-    avid = tuple(_avid(rng, float(size)) for size in rng.uniform(8, 28, int(rng.integers(3, 6))))
+    avid = tuple(avid_lesion(rng, float(size)) for size in rng.uniform(8, 28, int(rng.integers(3, 6))))
     scanner = spec.scanner
     if scanner.contrast_phase in {"native", "arterial"}:
         scanner = scanner.model_copy(update={"contrast_phase": "portal"})
@@ -153,10 +194,14 @@ PRESETS: dict[str, Callable[[PhantomSpec, np.random.Generator], PhantomSpec]] = 
     "massive": _massive,
     "clean": _clean,
     "cold": _cold,
+    "borderline": _borderline,
+    "faint": _faint,
+    "truncated": _truncated,
+    "noisy": _noisy,
 }
 
 
-def _as_enhanced(spec: PhantomSpec) -> PhantomSpec:
+def match_enhancement(spec: PhantomSpec) -> PhantomSpec:
     """Lesions stand out from parenchyma less where it is hardly enhanced."""
     if spec.scanner.contrast_phase in {"portal", "late"}:
         return spec
@@ -173,8 +218,8 @@ def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec
         One of `PRESETS`.
     seed : int
         Everything that the preset leaves open follows from it.
-    matrix : {"clinical", "small"}
-        CT 512² and PET 200², or coarse grids of the same patient for quick tests.
+    matrix : {"clinical", "medium", "small"}
+        CT 512² and PET 200², half of that (for benches), or coarse grids of the same patient for quick tests.
 
     Raises
     ------
@@ -184,8 +229,13 @@ def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec
     if name not in PRESETS:
         msg = f"there is no phantom preset {name!r}; choose one of {', '.join(PRESETS)}"
         raise ConfigError(msg)
+    return match_enhancement(PRESETS[name](base_spec(name, seed, matrix), stream(seed, f"preset {name}")))
+
+
+def base_spec(name: str, seed: int, matrix: MatrixName) -> PhantomSpec:
+    """A patient without lesions, drawn from the seed: size, liver, neighbours and scanner."""
     rng = stream(seed, "patient")
-    spec = PhantomSpec(
+    return PhantomSpec(
         name=name,
         seed=seed,
         matrix=matrix,
@@ -194,4 +244,3 @@ def preset(name: str, seed: int, matrix: MatrixName = "clinical") -> PhantomSpec
         neighbours=_neighbours(rng),
         scanner=_scanner(stream(seed, "scanner"), matrix),
     )
-    return _as_enhanced(PRESETS[name](spec, stream(seed, f"preset {name}")))

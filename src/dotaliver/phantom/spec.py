@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Range = tuple[float, float]
-MatrixName = Literal["clinical", "small"]
+MatrixName = Literal["clinical", "medium", "small"]
 ContrastPhase = Literal["native", "arterial", "portal", "late"]
 LesionPlace = Literal["inside", "anywhere", "capsule", "dome", "touching"]
 
@@ -67,6 +67,10 @@ class NeighbourSpec(FrozenModel):
     kidney_gap_mm: float = Field(default=2.0, ge=0)
     stomach_gap_mm: float = Field(default=1.0, ge=0)
     colon_gap_mm: float = Field(default=1.0, ge=0)
+    adrenal_gap_mm: float = Field(default=1.0, ge=0)
+    gallbladder_gap_mm: float = Field(default=0.5, ge=0)
+    spleen_gap_mm: float = Field(default=1.5, ge=0)
+    heart_gap_mm: float = Field(default=4.3, ge=1, le=12, description="Diaphragm and fat between heart and liver")
     gallbladder: bool = True
     spleen: bool = True
     spleen_scale: float = Field(default=1.0, gt=0.4, le=1.8)

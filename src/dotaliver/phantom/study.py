@@ -34,7 +34,7 @@ from dotaliver.volume import LabelMap, Quantity, Volume, array_sha256
 __all__ = ["PhantomStudy", "make_phantom", "study_volumes"]
 
 _CORE_CONTRAST = 0.15
-_WORKING_STEP_MM = {"clinical": 2.5, "small": 5.0}
+_WORKING_STEP_MM = {"clinical": 2.5, "medium": 3.5, "small": 5.0}
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,9 @@ def make_torso(space: Space, spec: PhantomSpec) -> Torso:
     rng = stream(space.seed, "heart")
     peak = 96 + rng.normal(0, 3)
     heart = ellipsoid(space, (24 + rng.normal(0, 4), -34, peak + 24), (62, 50, 42), (12, 18, -28))
-    heart = smooth_max(heart + 2.5 * space.noise("heart", 30), 2.5 - diaphragm, 5)
+    # The liver keeps 1.8 mm below the diaphragm's middle; the heart what is left of the gap above it
+    above = np.float32(spec.neighbours.heart_gap_mm - 1.8)
+    heart = smooth_max(heart + 2.5 * space.noise("heart", 30), above - diaphragm, 5)
     heart = smooth_max(heart, cavity + 4, 5)
     patient = spec.patient
     # The patient's scale bends the anatomy; skin and muscle keep their own thickness

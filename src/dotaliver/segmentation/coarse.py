@@ -21,13 +21,16 @@ Float32Array = npt.NDArray[np.float32]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
+# A liver that the PET cuts is followed on CT this far beyond it.
+_BEYOND_PET_MM = 100.0
 
 
 @dataclass(frozen=True)
 class CoarseImages:
     """CT and PET on the coarse grid, with the PET in its own position.
 
-    ``hu`` is None without a CT; ``uptake`` is in the PET's unit.
+    ``hu`` is None without a CT; ``uptake`` is in the PET's unit. Where the CT reaches beyond the PET along the body,
+    uptake is that of the PET's nearest slice.
     """
 
     geometry: Geometry
@@ -47,8 +50,7 @@ class CoarseImages:
 
     def uptake_moved(self, shift_lps_mm: Vector) -> Float32Array:
         """Uptake at the PET's place of each voxel, when the PET lies `shift_lps_mm` away from the CT."""
-        moved = resample(self.pet, self.geometry.moved(shift_lps_mm)).array
-        return np.asarray(moved, dtype=np.float32)
+        return _uptake_on(self.pet, self.geometry.moved(shift_lps_mm))
 
 
 def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
@@ -57,17 +59,28 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
     hu = None
     if ct is not None:
         hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
-    uptake = resample(_block_mean(pet, spacing_mm), grid).array
-    return CoarseImages(grid, hu, uptake, pet)
+    return CoarseImages(grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid), pet)
+
+
+def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
+    """Uptake on a canonical grid; slices beyond the PET repeat its last one."""
+    uptake = resample(pet, grid).array.astype(np.float32)
+    heights = pet.geometry.index_to_lps([[0, 0, 0], [n - 1 for n in pet.geometry.shape]])[:, 2]
+    height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0]
+    held = np.flatnonzero((height >= heights.min() - 1e-6) & (height <= heights.max() + 1e-6))
+    if held.size:
+        uptake[: held[0]], uptake[held[-1] + 1 :] = uptake[held[0]], uptake[held[-1]]
+    return np.asarray(uptake)
 
 
 def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
     corners = (ct or pet).geometry.corners_lps_mm()
     low, high = corners.min(axis=0), corners.max(axis=0)
     if ct is not None:
-        # Only where both were taken, along the body's axis; across it the CT's field is the wider one.
+        # Where both were taken and a little beyond, along the body's axis; across it the CT's field is the wider one.
         heights = pet.geometry.corners_lps_mm()[:, 2]
-        low[2], high[2] = max(low[2], heights.min()), min(high[2], heights.max())
+        low[2] = max(low[2], heights.min() - _BEYOND_PET_MM)
+        high[2] = min(high[2], heights.max() + _BEYOND_PET_MM)
     counts = np.maximum(np.floor((high - low) / spacing_mm + 1e-6).astype(int), 1)
     origin = low + spacing_mm / 2.0
     return Geometry(

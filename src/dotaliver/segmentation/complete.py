@@ -14,10 +14,10 @@ from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
-from dotaliver.segmentation.mismatch import estimate_mismatch
+from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
-from dotaliver.segmentation.parenchyma import background_uptake, normal_liver
+from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
@@ -26,7 +26,13 @@ __all__ = ["complete"]
 _NAME = "petct"
 # Flags that are raised here; when stored masks are completed again they are not raised twice.
 _OWN_FLAGS = frozenset(
-    {"LIVER_CUT_BY_FIELD_OF_VIEW", "PET_CT_MISMATCH", "PET_CT_MISMATCH_UNKNOWN", "LESIONS_NOT_BOUND_BY_LIVER"}
+    {
+        "LIVER_CUT_BY_FIELD_OF_VIEW",
+        "PET_CT_MISMATCH",
+        "PET_CT_MISMATCH_UNKNOWN",
+        "LESIONS_NOT_BOUND_BY_LIVER",
+        "NORMAL_LIVER_UNSURE",
+    }
 )
 
 
@@ -58,7 +64,8 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         lost = replace(found, liver=None, reasons={**found.reasons, "liver": reason}, flags=(*found.flags, flag))
         return _without_liver(volumes, lost, config)
     pet = volumes.pet.crop(share.box)
-    expected = _expected_uptake(volumes, found, config)
+    normal = _normal_liver(volumes, found, config)
+    expected = normal.uptake
     if found.lesions is None:
         labels, parenchyma = find_lesions(pet, share.part, expected, config.lesions)
         layer = _on_whole(LabelMap(labels, pet.geometry), share.box, volumes.pet.geometry)
@@ -72,7 +79,9 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
             region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
-    return replace(found, flags=(*kept, *_liver_flags(volumes, found, config)))
+    unsure = normal.lower_share > config.liver.lower_share_limit
+    doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
+    return replace(found, flags=(*kept, *_liver_flags(volumes, found, config), *doubts))
 
 
 def _liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
@@ -107,21 +116,23 @@ def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig
     if not liver.any():
         return None
     typical = float(np.median(images.uptake[liver]))
-    return estimate_mismatch(images, survey(images), config.liver.warm_share * typical)
+    by_dome = estimate_mismatch(images, survey(images), config.liver.warm_share * typical)
+    return by_dome or mismatch_of_outline(images, liver, np.zeros_like(liver), typical)
 
 
-def _expected_uptake(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> float:
+def _normal_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> NormalLiver:
     """What normal liver takes up, read inside the liver mask on the coarse grid."""
     images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
     background = background_uptake(images)
+    nowhere = NormalLiver(background, None, None)
     if found.liver is None:
-        return background
+        return nowhere
     shift = shift_of(found.liver, found.mismatch)
     uptake = images.uptake if shift == (0.0, 0.0, 0.0) else images.uptake_moved(shift)
     liver = resample_labels(found.liver.labels, images.geometry).mask
     inside = distance_inside_mm(liver, images.geometry.spacing_mm) > config.lesions.parenchyma_depth_mm
     region = inside if inside.any() else liver
-    return normal_liver(images, uptake, region, background, config.liver).uptake if region.any() else background
+    return normal_liver(images, uptake, region, background, config.liver) if region.any() else nowhere
 
 
 def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfig) -> Parenchyma:

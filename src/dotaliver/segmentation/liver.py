@@ -7,7 +7,7 @@ by a random walk over both images, so that a leak meets an owner instead of a th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,8 +55,15 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
     # Only what hangs together deep inside: bowel and kidney are joined to the liver by thin bridges at most.
     parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
     region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
+    region &= _upper_abdomen(images, around, seed)
     normal = normal_liver(images, images.uptake, region, background, config)
     return LiverCore((seed[0], seed[1], seed[2]), normal, ratio * background)
+
+
+def _upper_abdomen(images: CoarseImages, around: Surroundings, seed: tuple[int, ...]) -> BoolArray:
+    """Where bowel and spleen, which may hang together with the liver, are not: for reading what liver takes up."""
+    height = (np.arange(images.geometry.shape[0]) - seed[0])[:, None, None] * images.spacing_mm
+    return np.asarray((height > -60.0) & (around.lateral_mm < 60.0)[None, None, :])
 
 
 def liver_probability(
@@ -78,6 +85,7 @@ def liver_probability(
     smooth = box_mean(uptake)
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
+    images, around = _without_deposits(images, around, core, smooth)
     warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys)
     parts = warm_parts(warm, images.spacing_mm)
     chosen = _liver_parts(images, around, core, parts, smooth)
@@ -103,6 +111,24 @@ def liver_probability(
     return probability, kidneys
 
 
+# No organ is denser than this with contrast agent in it, but for vessels and the kidneys' cortex.
+_DEPOSIT_HU = 220.0
+
+
+def _without_deposits(
+    images: CoarseImages, around: Surroundings, core: LiverCore, smooth: Float32Array
+) -> tuple[CoarseImages, Surroundings]:
+    """Calcium and embolic agent in the liver's tumours, which take up no less than liver, seen as liver.
+
+    Bone and vessels are as dense but cold.
+    """
+    if images.hu is None or core.normal.hu is None:
+        return images, around
+    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > 0.8 * core.normal.uptake)
+    hu = np.where(deposits, np.float32(core.normal.hu), images.hu)
+    return replace(images, hu=hu), replace(around, soft=around.soft | deposits)
+
+
 def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
     if images.hu is None or core.normal.hu is None:
         return np.ones(images.geometry.shape, dtype=bool)
@@ -123,7 +149,7 @@ def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> Bo
 def _liver_parts(
     images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
 ) -> set[int]:
-    """The part that holds the core, and parts that face it broadly (over 8 cm²) and belong to it."""
+    """The part that holds the core, and parts that face it over 1.5 cm² and belong to it."""
     from scipy.ndimage import binary_dilation
 
     on_right = np.where(around.right, parts.depth_mm, 0.0)
@@ -138,7 +164,7 @@ def _liver_parts(
         touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
         new = {
             int(part)
-            for part in np.flatnonzero(near * face_cm2 / reach > 8.0)
+            for part in np.flatnonzero(near * face_cm2 / reach > 1.5)
             if part and part not in chosen
             if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
         }
@@ -157,11 +183,13 @@ def _belongs(
 ) -> bool:
     """Whether a warm part that faces the liver is liver.
 
+    * What is warm on the right and larger than any other organ there (300 ml; a kidney has 250 at most) is liver,
+      whatever tumour and its cores make of its uptake and density.
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
-      normal uptake, not further left than 80 mm.
-    * Hot parts (tumour) have a density that tumours in this liver may have, and either lie on the right and share a
-      quarter of their surface with the liver, or are larger than any other organ on the right (300 ml; a kidney has
-      250 at most), or lie in front of the spine's level where the left lobe is (the spleen lies behind it).
+      normal uptake; a long one reaches over the spleen (which takes up far more).
+    * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
+      left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
+      surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver.
     """
     from scipy.ndimage import binary_erosion
 
@@ -171,17 +199,19 @@ def _belongs(
     difference = 0.0
     if images.hu is not None and core.normal.hu is not None:
         difference = float(np.median(images.hu[part])) - core.normal.hu
+    volume_ml = float(part.sum()) * images.voxel_ml
+    if ratio > 0.75 and -60.0 < difference < 30.0 and lateral < 20.0 and volume_ml > 300.0:
+        return True
     if 0.75 < ratio < 1.35:
-        return abs(difference) < 12.0 and lateral < 80.0
+        return abs(difference) < 12.0 and lateral < 130.0
     if ratio < 1.35 or not -60.0 < difference < 30.0:
         return False
-    volume_ml = float(part.sum()) * images.voxel_ml
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    if lateral < 20.0:
-        return contact_cm2 > 0.25 * surface_cm2 or volume_ml > 300.0
-    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
-    in_front = float(around.posterior_mm[places[1]].mean()) < -60.0
-    return lateral < 60.0 and in_front and height > -30.0 and contact_cm2 > 0.1 * surface_cm2
+    if float(around.posterior_mm[places[1]].mean()) < -60.0:
+        height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+        broad = volume_ml > 100.0 or contact_cm2 > 0.1 * surface_cm2
+        return lateral < 80.0 and height > -60.0 and broad
+    return lateral < 20.0 and contact_cm2 > 0.25 * surface_cm2
 
 
 def _prior(

@@ -22,6 +22,7 @@ __all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "outline_on_ct", "outline
 # Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.3548
 _MARGIN_MM = 16.0
+_DEPOSIT_HU = 220.0
 _GAUSSIAN_REACH = 2.5
 
 
@@ -53,7 +54,8 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
 
     The log odds of a voxel are those of the coarse step plus those of its density, the latter between a normal
     distribution of the liver and one of what lies outside, both measured within `outline_window_mm` of the voxel
-    and cut at 4; they are averaged over `outline_smooth_mm`. Fat is never liver.
+    and cut at 4; they are averaged over `outline_smooth_mm`. Fat is never liver. Where fat or air parts the liver from
+    its neighbour, the outline is then carried down that step.
 
     Parameters
     ----------
@@ -82,11 +84,14 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     grid, place = ct.geometry.crop(box), everywhere[box]
     del everywhere
     density = gaussian(np.clip(ct.array[box], -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
-    odds = _density_log_odds(density, place, liver_hu, grid, config)
+    odds, own_density = _density_log_odds(density, place, liver_hu, grid, config)
+    # Deposits in tumours are denser than any organ: their density says nothing, the coarse step has judged them.
+    odds[(density > _DEPOSIT_HU) & (place > 0.7)] = 0.0
     odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
     odds[density < config.outline_fat_hu] = -6.0
     mask = (gaussian(odds, config.outline_smooth_mm, grid) > 0) & (place > 0.02)
     mask = _liver_pieces(binary_opening(mask), place, grid)
+    mask = _down_steps(mask, density, own_density, (place > 0.02) & (density > config.outline_fat_hu), grid)
     result[box] = np.stack([binary_fill_holes(part) for part in mask])
     return result
 
@@ -104,9 +109,42 @@ def _liver_pieces(mask: BoolArray, place: Float32Array, grid: Geometry) -> BoolA
     return np.asarray(large[parts])
 
 
+# How far the outline may lie inside a step, and the least step that is taken for one: fat beside any liver makes a
+# larger one, muscle beside an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
+# noisy voxels is too low and drawn outlines are tighter, so only the first tenth is followed (phantoms then come out
+# about 2 % too small, the one real liver that was drawn about 2 % too large).
+_STEP_REACH_MM = 2.5
+_STEP_HU = 40.0
+_STEP_SHARE = 0.1
+
+
+def _down_steps(
+    mask: BoolArray, density: Float32Array, own_density: Float32Array, allowed: BoolArray, grid: Geometry
+) -> BoolArray:
+    """Grow an outline by at most `_STEP_REACH_MM` down the step to something less dense.
+
+    A thin layer of fat blurs into the wall or organ behind it, so the mean of what lies outside puts the border too
+    far in. The lowest density within reach is that layer's, and growth stops in it before it meets what is behind.
+    """
+    from scipy.ndimage import binary_dilation, generate_binary_structure, minimum_filter
+
+    size = [2 * max(1, round(1.5 * _STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
+    lowest = np.maximum(minimum_filter(density, size), -100.0)
+    step = own_density - lowest > _STEP_HU
+    above = allowed & step & (density > own_density - _STEP_SHARE * (own_density - lowest))
+    structure = generate_binary_structure(3, 1)
+    for axis, spacing in enumerate(grid.spacing_mm):
+        if spacing > _STEP_REACH_MM:
+            # A neighbour that is further away than the reach is not next to the outline
+            structure[tuple(slice(None) if a == axis else 1 for a in range(3))] = [False, True, False]
+    steps = max(1, round(_STEP_REACH_MM / min(grid.spacing_mm)))
+    return np.asarray(binary_dilation(mask, structure, iterations=steps, mask=above | mask))
+
+
 def _density_log_odds(
     density: Float32Array, place: Float32Array, liver_hu: float, grid: Geometry, config: LiverConfig
-) -> Float32Array:
+) -> tuple[Float32Array, Float32Array]:
+    """Log odds of liver by density, and the density of the liver around each voxel."""
     reach = config.lesion_hu_below + 20.0
     inside = (place > 0.8) & (np.abs(density - liver_hu) < reach)
     mean_in, variance_in = _local_moments(density, inside, grid, config.outline_window_mm)
@@ -122,7 +160,8 @@ def _density_log_odds(
     spread = np.maximum(variance_in, (contrast / 4.0) ** 2)
     half = contrast * (density - 0.5 * (mean_in + mean_out)) / spread
     mixed = (density - mean_in) * contrast < 0
-    return np.clip(np.where(mixed, half, unlike), -4.0, 4.0).astype(np.float32)
+    odds = np.clip(np.where(mixed, half, unlike), -4.0, 4.0)
+    return odds.astype(np.float32), mean_in.astype(np.float32)
 
 
 def _log_normal(

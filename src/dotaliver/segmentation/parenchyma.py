@@ -19,17 +19,26 @@ __all__ = ["NormalLiver", "background_uptake", "normal_liver"]
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 _PLATEAU_LOG = 0.15
 _BIN_LOG = 0.05
+# Uptake over that of normal liver below which neither noise nor texture takes it.
+_CLEARLY_LOWER = 0.75
+# Share of a liver full of tumour that its valleys hold at least.
+_VALLEY_PERCENT = 2.0
 # Between fat and enhanced vessels.
 _SOFT_HU = (-20.0, 200.0)
 
 
 @dataclass(frozen=True)
 class NormalLiver:
-    """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU."""
+    """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU.
+
+    ``lower_share`` is how much liver takes up clearly less than what was taken for normal, over how much takes up
+    just that: vessels and cores make up to 3 %; more may be the true normal liver, and the plateau tumour.
+    """
 
     uptake: float
     hu: float | None
     hu_sd: float | None
+    lower_share: float = 0.0
 
 
 def background_uptake(images: CoarseImages) -> float:
@@ -71,17 +80,21 @@ def normal_liver(
         alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
     level = alike & (_relative_range(smooth) < config.plateau_range)
     found = _plateau(smooth[level], images.voxel_ml, background, config)
-    if found is None:
-        sample = smooth[alike] if alike.any() else smooth[region]
-        found = float(np.median(sample))
-    normal = min(found, config.uptake_limit_ratio * background)
+    limit = config.uptake_limit_ratio * background
+    if found is None or found > limit:
+        # No plateau that a normal liver could have: tumour fills the liver, and what is left lies in its valleys.
+        found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
+    normal = min(found, limit)
+    relative = smooth[alike] / normal
+    plateau = int(np.count_nonzero(np.abs(relative - 1.0) < _PLATEAU_LOG))
+    lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(plateau, 1)
     if images.hu is None:
-        return NormalLiver(normal, None, None)
+        return NormalLiver(normal, None, None, lower_share)
     near = alike & (np.abs(smooth - normal) < 0.35 * normal)
     sample = images.hu[near] if near.sum() > 50 else images.hu[region]
     hu = float(np.median(sample))
     # 1.4826 x MAD is the SD of a normal distribution, and vessels or calcifications do not move it.
-    return NormalLiver(normal, hu, float(1.4826 * np.median(np.abs(sample - hu))))
+    return NormalLiver(normal, hu, float(1.4826 * np.median(np.abs(sample - hu))), lower_share)
 
 
 def _relative_range(smooth: Float32Array) -> Float32Array:

@@ -9,7 +9,7 @@ from dotaliver.flags import Flag, raise_flag
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
 from dotaliver.segmentation.coarse import coarse_images
 from dotaliver.segmentation.liver import find_core, liver_probability
-from dotaliver.segmentation.mismatch import estimate_mismatch
+from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
 from dotaliver.segmentation.outline import outline_on_ct, outline_on_grid
 from dotaliver.volume import LabelMap, Quantity, Volume
@@ -43,6 +43,8 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     mismatch = estimate_mismatch(images, around, config.liver.warm_share * core.normal.uptake)
     uptake = images.uptake if mismatch is None else images.uptake_moved(mismatch.shift_lps_mm)
     probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
+    if mismatch is None:
+        mismatch = mismatch_of_outline(images, probability > 0.5, kidneys, core.normal.uptake)
     likely = Volume(probability, images.geometry, Quantity.PROBABILITY)
     if ct is not None and core.normal.hu is not None:
         grid = ct.geometry

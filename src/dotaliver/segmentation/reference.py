@@ -29,9 +29,11 @@ def find_liver_reference(
 ) -> ReferenceRegion:
     """Place the normal-liver reference on the PET.
 
-    Spheres of falling diameter are tried; of those that fit, the one with the least coefficient of variation is
-    taken (the first in scan order where several are equal). Where none fits, the region is every voxel of lesion-free
-    liver near the low mode; where that is too little, there is none, and the region says why.
+    Spheres of falling diameter are tried, first those whose mean is the low mode's, then those that come near it; of
+    those that fit, the one with the least coefficient of variation is taken (the first in scan order where several
+    are equal). Uptake varies from place to place within a liver, so the calmest of all spheres may lie where it is
+    not typical. Where none fits, the region is every voxel of lesion-free liver near the low mode; where that is too
+    little, there is none, and the region says why.
 
     Parameters
     ----------
@@ -52,14 +54,15 @@ def find_liver_reference(
     # A voxel of the image's edge has no liver beyond it: the field of view is a border too.
     to_border = np.minimum(to_border, _to_edge_mm(pet.geometry))
     to_lesion = distance_inside_mm(~lesions, spacing) if lesions.any() else np.full_like(to_border, np.inf)
-    for diameter in config.diameters_mm:
-        radius = diameter / 2.0
-        fits = (to_border >= radius + config.border_margin_mm) & (to_lesion >= radius + config.lesion_margin_mm)
-        centre = _calmest(pet, fits, radius, parenchyma, config.low_mode_tolerance)
-        if centre is not None:
-            x, y, z = (float(c) for c in pet.geometry.index_to_lps(centre))
-            largest = diameter == config.diameters_mm[0]
-            return ReferenceRegion("liver", "sphere" if largest else "small_sphere", (x, y, z), diameter)
+    for tolerance in (config.low_mode_tolerance, config.low_mode_loose_tolerance):
+        for diameter in config.diameters_mm:
+            radius = diameter / 2.0
+            fits = (to_border >= radius + config.border_margin_mm) & (to_lesion >= radius + config.lesion_margin_mm)
+            centre = _calmest(pet, fits, radius, parenchyma, tolerance)
+            if centre is not None:
+                x, y, z = (float(c) for c in pet.geometry.index_to_lps(centre))
+                largest = diameter == config.diameters_mm[0]
+                return ReferenceRegion("liver", "sphere" if largest else "small_sphere", (x, y, z), diameter)
     return _low_mode_region(pet, inside, to_border, to_lesion, parenchyma, config)
 
 

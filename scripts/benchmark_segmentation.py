@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""How well liver, lesions, burden and verdicts hold on a seeded cohort with known truth.
+
+    .venv/bin/python scripts/benchmark_segmentation.py --out FOLDER [--quick] [--workers 2]
+
+Every phantom family (`dotaliver.phantom.families`) several times, one of the seeds drawn at run time and printed; and,
+where the real data are (DOTALIVER_DATA or ../shared/data), real CTs with a simulated PET. Each study is one step:
+its row is appended to FOLDER/rows.jsonl as soon as it is done, and a run that was stopped goes on from there.
+Then FOLDER holds table.md, studies.csv and contact sheets of the worst cases (truth green, ours red).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import secrets
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from segmentation_bench import cohort, metrics, sheets, table
+
+QUICK = 24
+SHEETS = {"liver": 8, "burden": 8, "lesions": 8, "verdicts": 8}
+
+
+def main() -> None:
+    """Run what is missing, then write tables and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true", help=f"a subset of {QUICK} studies")
+    parser.add_argument("--per-family", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="families to run")
+    parser.add_argument("--kind", choices=["phantom", "real"])
+    parser.add_argument("--seed", type=int, help="instead of the one drawn at run time")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--no-baselines", action="store_true")
+    parser.add_argument("--cache", type=Path, help="keep the made studies here (about 10 MB each), to run them again")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    data = Path(os.environ.get("DOTALIVER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    wanted = chosen(options, data if data.is_dir() else None)
+    rows_file = options.out / "rows.jsonl"
+    rows = (
+        {row["name"]: row for row in map(json.loads, rows_file.read_text().splitlines())} if rows_file.exists() else {}
+    )
+    missing = [entry for entry in wanted if entry.name not in rows]
+    print(f"{len(wanted)} studies, {len(missing)} to do", file=sys.stderr)
+    with rows_file.open("a", encoding="utf-8") as file, ProcessPoolExecutor(options.workers) as pool:
+        jobs = {pool.submit(one, entry, data, options.cache, not options.no_baselines): entry.name for entry in missing}
+        for done, job in enumerate(as_completed(jobs), start=1):
+            row = job.result()
+            rows[row["name"]] = row
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            print(f"{done}/{len(missing)} {row['name']}: liver {row['liver_dice']:.3f}", file=sys.stderr)
+    mine = [rows[entry.name] for entry in wanted]
+    text = "\n".join(table.summary(mine)) + "\n"
+    (options.out / "table.md").write_text(text, encoding="utf-8")
+    table.write_csv(mine, options.out / "studies.csv")
+    print(text)
+    draw_worst(mine, {entry.name: entry for entry in wanted}, options, data)
+
+
+def chosen(options: argparse.Namespace, data: Path | None) -> list[cohort.Entry]:
+    """The cohort, the quick subset of it, or some families."""
+    seed_file = options.out / "seed.txt"
+    if options.seed is None:
+        # A run that goes on keeps the seed it drew
+        options.seed = int(seed_file.read_text()) if seed_file.exists() else secrets.randbelow(100_000)
+    seed_file.write_text(str(options.seed))
+    print(f"seed drawn at run time: {options.seed}", file=sys.stderr)
+    found = cohort.entries(options.per_family, options.seed, data)
+    if options.only:
+        found = [entry for entry in found if entry.family in options.only]
+    if options.kind:
+        found = [entry for entry in found if entry.kind == options.kind]
+    if options.quick:
+        step = max(len(found) / QUICK, 1.0)
+        found = [found[int(n * step)] for n in range(min(QUICK, len(found)))]
+    return found
+
+
+def made(entry: cohort.Entry, data: Path, cache: Path | None) -> cohort.Case:
+    """A case, from the cache where it lies there."""
+    path = None if cache is None else cache / f"{entry.name}.pickle"
+    if path is not None and path.exists():
+        case: cohort.Case = pickle.loads(path.read_bytes())
+        return case
+    case = entry.make(data)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(pickle.dumps(case, protocol=5))
+        part.rename(path)
+    return case
+
+
+def one(entry: cohort.Entry, data: Path, cache: Path | None, baselines: bool) -> metrics.Row:
+    """One study, in a worker."""
+    import SimpleITK as sitk  # noqa: N813
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    return metrics.run(made(entry, data, cache), baselines=baselines)[0]
+
+
+def draw_worst(
+    rows: list[metrics.Row], entries: dict[str, cohort.Entry], options: argparse.Namespace, data: Path
+) -> None:
+    """Contact sheets of the worst cases by liver, burden, lesions and verdicts."""
+    scored = [row for row in rows if row["burden"] is not None]
+    worst = {
+        "liver": sorted(rows, key=lambda r: r["liver_dice"]),
+        "burden": sorted(scored, key=lambda r: -abs(r["burden"] - r["burden_true"])),
+        "lesions": sorted(scored, key=lambda r: (-r["false_lesions"], r["lesion_dice"] or 1.0)),
+        "verdicts": [r for r in scored if any(is_wrong(r, key) for key in ("exc4", "inc7"))],
+    }
+    for name, some in worst.items():
+        pictures = []
+        for row in some[: SHEETS[name]]:
+            case = made(entries[row["name"]], data, options.cache)
+            found = metrics.run(case, baselines=False)[1]
+            pictures.append(sheets.picture(case, found, caption(row)))
+        sheets.write_sheet(pictures, options.out / f"worst_{name}.png")
+
+
+def is_wrong(row: metrics.Row, key: str) -> bool:
+    """Whether a definite answer contradicts the truth."""
+    words = {"met", "not_met"}
+    return row[key] in words and row[f"{key}_true"] in words and row[key] != row[f"{key}_true"]
+
+
+def caption(row: metrics.Row) -> str:
+    """What went how wrong, in one line."""
+    burden = "none" if row["burden"] is None else f"{100 * row['burden']:.1f}"
+    return (
+        f"{row['name']}: liver Dice {row['liver_dice']:.3f}, volume {100 * row['liver_error']:+.1f} %, burden {burden} "
+        f"(true {100 * row['burden_true']:.1f}), lesion Dice {row['lesion_dice'] or 0:.3f}, "
+        f"false {row['false_lesions']}, EXC4 {row['exc4']} ({row['exc4_true']}), "
+        f"INC7 {row['inc7']} ({row['inc7_true']})"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""What is measured on one study of the bench, and the textbook rules beside it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config import LesionConfig, ScoringConfig
+from dotaliver.itkimage import resample_labels
+from dotaliver.pipeline import segment_study
+from dotaliver.records import ReaderEdits, Segmentations
+from dotaliver.score import StudyScore
+from dotaliver.scoring import score_labels
+from segmentation_bench.cohort import Case
+
+Row = dict[str, Any]
+BASELINES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
+# A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour.
+COVERED = 0.25
+
+
+def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float | None:
+    """Overlap of two masks; None where both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return None if total == 0 else 2.0 * int((a & b).sum()) / total
+
+
+def run(case: Case, *, baselines: bool = True) -> tuple[Row, Segmentations, StudyScore]:
+    """Score one study and hold the answers against the truth."""
+    config = ScoringConfig()
+    start = time.perf_counter()
+    found = segment_study(case.volumes, config)
+    score = score_labels(case.volumes, found, ReaderEdits(), config)
+    seconds = time.perf_counter() - start
+    row: Row = {"name": case.name, "family": case.family, "kind": case.kind, "seconds": seconds}
+    row |= {"flags": sorted({flag.code for flag in score.flags})}
+    row |= _liver(case, found)
+    row |= _lesions(case, found)
+    row |= _answers(case, score)
+    if baselines and found.liver is not None:
+        row["baselines"] = {name: _baseline(case, found, name) for name in BASELINES}
+    return row, found, score
+
+
+def _liver(case: Case, found: Segmentations) -> Row:
+    truth = case.liver
+    if found.liver is None:
+        return {"liver_found": False, "liver_dice": 0.0, "liver_error": -1.0, "liver_ml": truth.volume_ml()}
+    mask = resample_labels(found.liver.labels, truth.geometry).mask
+    true_ml = truth.volume_ml()
+    return {
+        "liver_found": True,
+        "liver_dice": dice(mask, truth.mask),
+        "liver_error": found.liver.labels.volume_ml() / true_ml - 1.0,
+        "liver_ml": true_ml,
+    }
+
+
+def _lesions(case: Case, found: Segmentations) -> Row:
+    truth = case.lesions_on_pet.array.astype(np.int64)
+    if found.liver is None or found.lesions is None:
+        labels = np.zeros(truth.shape, dtype=np.int64)
+    else:
+        labels = found.lesions.labels.array.astype(np.int64)
+    pet = case.volumes.pet
+    voxel_ml = pet.geometry.voxel_volume_ml
+    avid = {x.label for x in case.lesions if x.contrast > 1.0}
+    tumour = np.isin(truth, sorted(avid))
+    known = [_true_lesion(x, truth == x.label, labels > 0) for x in case.lesions if x.label in avid]
+    outlines = []
+    for label in np.unique(labels[labels > 0]):
+        own = labels == label
+        volume_ml = float(own.sum()) * voxel_ml
+        outlines.append(
+            {
+                "diameter_mm": float(np.cbrt(6000 * volume_ml / np.pi)),
+                "contrast": float(pet.array[own].max() / case.liver_suv),
+                "true": bool((own & tumour).sum() >= COVERED * own.sum()),
+            }
+        )
+    return {
+        "lesion_dice": dice(labels > 0, tumour),
+        "known": [x for x in known if x is not None],
+        "outlines": outlines,
+        "volumes": _volume_errors(case, truth * tumour, labels, voxel_ml),
+        "false_lesions": sum(not x["true"] for x in outlines),
+    }
+
+
+def _true_lesion(lesion: Any, own: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> Row | None:
+    if not own.any():  # smaller than a voxel, or outside the PET
+        return None
+    covered = bool((own & found).sum() >= COVERED * own.sum())
+    return {"diameter_mm": lesion.diameter_mm, "contrast": lesion.contrast, "found": covered}
+
+
+def _volume_errors(
+    case: Case, truth: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], voxel_ml: float
+) -> list[Row]:
+    """Relative volume errors of lesions of 15 mm and more; lesions that were outlined as one (or in parts) together."""
+    large = {x.label for x in case.lesions if x.diameter_mm >= 15 and x.contrast >= 1.5}
+    both = (truth > 0) & (labels > 0)
+    pairs = {(int(a), int(b)) for a, b in zip(truth[both], labels[both], strict=True)}
+    # A few voxels of contact join nothing
+    counts = {pair: int(((truth == pair[0]) & (labels == pair[1])).sum()) for pair in pairs}
+    sizes_t, sizes_l = np.bincount(truth.ravel()), np.bincount(labels.ravel())
+    pairs = {p for p in pairs if counts[p] >= 0.2 * min(sizes_t[p[0]], sizes_l[p[1]])}
+    errors, seen = [], set()
+    for first in sorted(large):
+        if first in seen:
+            continue
+        mine, theirs, grown = {first}, set(), True
+        while grown:
+            before = (len(mine), len(theirs))
+            theirs |= {b for a, b in pairs if a in mine}
+            mine |= {a for a, b in pairs if b in theirs}
+            grown = (len(mine), len(theirs)) != before
+        seen |= mine
+        true_ml = float(sum(sizes_t[n] for n in mine)) * voxel_ml
+        found_ml = float(sum(sizes_l[n] for n in theirs)) * voxel_ml
+        if theirs and true_ml > 0:
+            errors.append({"true_ml": true_ml, "error": found_ml / true_ml - 1.0, "lesions": len(mine)})
+    return errors
+
+
+def _answers(case: Case, score: StudyScore) -> Row:
+    liver = score.references["liver"]
+    burden, exc4, inc7 = score.burden, score.criteria["EXC4"], score.criteria["INC7"]
+    error = None if liver.suv_mean is None else liver.suv_mean / case.liver_suv - 1.0
+    best = max(((x.contrast, x.diameter_mm) for x in case.lesions if x.diameter_mm >= 15), default=(0.0, 0.0))
+    return {
+        "reference": liver.method,
+        "reference_error": error,
+        "burden_true": case.burden,
+        "burden_true_whole": case.burden_whole,
+        "burden": burden.fraction,
+        "low": burden.low,
+        "high": burden.high,
+        "exc4": exc4.liver_finding,
+        "exc4_true": "met" if case.burden_whole > 0.8 else "not_met",
+        "inc7": inc7.liver_finding,
+        "inc7_true": case.inc7,
+        "inc7_reason": inc7.reason,
+        "best_contrast": best[0],
+    }
+
+
+def _baseline(case: Case, found: Segmentations, method: str) -> Row:
+    """A textbook rule inside the same liver: its burden is the volume of its lesions over that of the liver."""
+    lesions = LesionConfig().model_copy(update={"method": method})
+    config = ScoringConfig().model_copy(update={"lesions": lesions})
+    other = segment_study(case.volumes, config, replace(found, lesions=None, flags=()))
+    avid = [x.label for x in case.lesions if x.contrast > 1.0]
+    assert other.lesions is not None
+    assert other.liver is not None
+    labels = other.lesions.labels
+    return {
+        "lesion_dice": dice(labels.mask, np.isin(case.lesions_on_pet.array, avid)),
+        "burden_error": labels.volume_ml() / other.liver.labels.volume_ml() - case.burden,
+    }
