@@ -23,6 +23,7 @@ from dotaliver.volume import LabelMap, Volume
 __all__ = [
     "Acquisition",
     "Burden",
+    "CtSearch",
     "Decision",
     "Diameter",
     "DrawnOn",
@@ -160,6 +161,16 @@ class Mismatch(FrozenModel):
 
     shift_lps_mm: Vector = Field(description="Added to a place on CT gives the place on PET, in mm")
     method: str
+
+
+class CtSearch(FrozenModel):
+    """What a search for focal lesions on CT could have seen; None where the liver could not be searched."""
+
+    diameter_mm: float = Field(description="Of the lesion that the contrast is told for")
+    liver_hu: float | None = Field(default=None, description="Median density of the liver")
+    noise_hu: float | None = Field(default=None, description="SD between neighbouring places of 2 mm")
+    visible_contrast_hu: float | None = Field(default=None, description="Below the liver, from which it is found")
+    reason: str | None = Field(default=None, description="Why the liver could not be searched")
 
 
 @dataclass(frozen=True)
