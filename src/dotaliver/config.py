@@ -32,6 +32,7 @@ __all__ = [
     "KrenningConfig",
     "LesionConfig",
     "LiverConfig",
+    "LobeConfig",
     "PeakConfig",
     "ReferenceConfig",
     "ScoringConfig",
@@ -306,7 +307,8 @@ class SpleenConfig(FrozenModel):
     part_min_ml: float = Field(default=25.0, description="A smaller hot part is no spleen (usual: 100 to 300 ml)")
     against_lung_mm: float = Field(default=14.0, description="Diaphragm and blur between spleen and lung, in mm")
     against_lung_share: float = Field(
-        default=0.08, description="Share of a part's surface that lies against the lung: 0 in kidneys, over 0.13 in spleens"
+        default=0.08,
+        description="Share of a part's surface that lies against the lung: 0 in kidneys, over 0.13 in spleens",
     )
     alike_hu: float = Field(default=22.0, description="HU within which density is the spleen's (a kidney's is not)")
     alike_log_uptake: float = Field(default=0.35, description="Log uptake within which it is the spleen's")
@@ -364,9 +366,13 @@ class CtFociConfig(FrozenModel):
     border_share: float = Field(default=0.35, description="Share of a focus at the liver's border: more is a fissure")
     least_diameter_mm: float = Field(default=8.5, description="Of a ball of equal volume, blurred (EXC6: 10 mm)")
     longest_ratio: float = Field(default=2.0, description="Longest over shortest axis; a tube is longer")
-    fill: float = Field(default=0.7, description="Volume over that of the ellipsoid with equal spread; branches fill less")
+    fill: float = Field(
+        default=0.7, description="Volume over that of the ellipsoid with equal spread; branches fill less"
+    )
     water_hu: float = Field(default=20.0, description="Below is fluid: a cyst, gallbladder or fat, no solid lesion")
-    avid_share: float = Field(default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it")
+    avid_share: float = Field(
+        default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"
+    )
     reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
     largest_contrast_hu: float = Field(
         default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"
@@ -375,6 +381,30 @@ class CtFociConfig(FrozenModel):
     mismatch_mm: float = Field(
         default=5.0, ge=0, description="How far, beyond the estimated shift, a focus may lie off on the PET"
     )
+
+
+class LobeConfig(FrozenModel):
+    """The plane between the liver's lobes."""
+
+    gallbladder_hu: tuple[float, float] = Field(
+        default=(-12.0, 17.0), description="Bile, mean over 12 mm, HU; stomach and bowel hold denser fluid"
+    )
+    lateral_mm: tuple[float, float] = Field(
+        default=(-105.0, -20.0), description="Where a gallbladder lies, from the spine's middle, positive to the left"
+    )
+    front_mm: float = Field(default=45.0, description="And how far in front of it at least")
+    reach_mm: float = Field(default=45.0, description="No part of it lies further from the liver")
+    upper_share: float = Field(default=0.65, description="Share of the liver's height above which there is none")
+    volume_ml: tuple[float, float] = Field(default=(3.0, 150.0), description="Its volume on the coarse grid")
+    depth_mm: float = Field(default=6.0, description="It holds a ball of this radius; fluid films and bowel do not")
+    contact_mm: float = Field(default=9.0, description="Two coarse voxels: how near its wall lies to the liver's")
+    contact_share: float = Field(default=0.2, description="Share of its surface that lies against the liver")
+    cava_lateral_mm: float = Field(default=-23.0, description="The vena cava's usual place from the spine's middle")
+    cava_posterior_mm: float = Field(default=-52.0, description="The same, positive to the back")
+    angle_degrees: tuple[float, float] = Field(
+        default=(12.0, 55.0), description="From straight ahead to the right, as seen from the cava: Cantlie's line"
+    )
+    shortest_mm: float = Field(default=25.0, description="How far the gallbladder lies in front of the cava at least")
 
 
 class ScoringConfig(FrozenModel):
@@ -399,6 +429,7 @@ class ScoringConfig(FrozenModel):
     spleen: SpleenConfig = SpleenConfig()
     blood_pool: BloodPoolConfig = BloodPoolConfig()
     ct_foci: CtFociConfig = CtFociConfig()
+    lobes: LobeConfig = LobeConfig()
 
     def sha256(self) -> str:
         """Hash of every setting."""

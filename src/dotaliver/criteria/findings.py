@@ -10,6 +10,8 @@ from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records import (
     Acquisition,
     Burden,
+    CtFocus,
+    CtSearch,
     DrawnOn,
     Evidence,
     Lesion,
@@ -40,6 +42,8 @@ class Findings:
     liver_seen: float = 1.0
     lesions_drawn_on: DrawnOn | None = None
     liver_cut: bool = False
+    ct_foci: tuple[CtFocus, ...] = ()
+    ct_search: CtSearch | None = None
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:

@@ -90,7 +90,9 @@ def find_blood_pool(
     kept = near & calm[:, None, None]
     length_mm = float(kept.any(axis=(1, 2)).sum()) * pet.geometry.spacing_mm[0]
     if length_mm < config.shortest_mm:
-        return _none(f"hot neighbours leave only {length_mm:.0f} mm of the aorta, of the {config.shortest_mm:g} mm needed")
+        return _none(
+            f"hot neighbours leave only {length_mm:.0f} mm of the aorta, of the {config.shortest_mm:g} mm needed"
+        )
     return ReferenceRegion("blood_pool", "organ", region=LabelMap(kept, pet.geometry))
 
 
@@ -119,7 +121,7 @@ def _disc(inner_mm: float, outer_mm: float) -> npt.NDArray[np.float32]:
     line = np.arange(-reach, reach + 1) * _STEP_MM
     squares = line[:, None] ** 2 + line[None, :] ** 2
     kernel = ((squares <= outer_mm**2) & (squares >= inner_mm**2)).astype(np.float32)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def _disc_cost(

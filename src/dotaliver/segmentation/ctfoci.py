@@ -42,9 +42,7 @@ class _Search:
     config: CtFociConfig
 
 
-def find_ct_foci(
-    ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig
-) -> tuple[LabelMap, CtSearch]:
+def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> tuple[LabelMap, CtSearch]:
     """Look for focal lesions on CT.
 
     Parameters
@@ -69,7 +67,9 @@ def find_ct_foci(
     whole = resample_labels(liver, ct.geometry).mask
     labels = np.zeros(ct.array.shape, dtype=np.uint16)
     if not whole.any():
-        return LabelMap(labels, ct.geometry), CtSearch(diameter_mm=config.reference_diameter_mm, reason="no liver on CT")
+        return LabelMap(labels, ct.geometry), CtSearch(
+            diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
+        )
     box = box_around(whole, ct.geometry, 6.0)
     search = _prepare(ct.crop(box), LabelMap(whole[box], ct.geometry.crop(box)), avid, config)
     if search is None:
@@ -93,9 +93,9 @@ def _prepare(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociC
     calm = Volume(
         gaussian(np.clip(ct.array, -150, 350).astype(np.float32), 0.4 * config.grid_mm, own), own, Quantity.HU
     )
-    spacing = tuple(max(s, config.grid_mm) for s in own.spacing_mm)
-    counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, spacing, strict=True)]
-    grid = replace(own, shape=tuple(counts), spacing_mm=spacing)
+    step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
+    counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
+    grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
     hu = resample(calm, grid).array
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
@@ -104,8 +104,9 @@ def _prepare(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociC
         normal &= ~resample_labels(avid, grid).mask
     if float(normal.sum()) * grid.voxel_volume_ml < config.parenchyma_min_ml:
         return None
-    typical = float(np.median(hu[normal]))
-    spread = _SD_PER_MAD * float(np.median(np.abs(hu[normal] - typical)))
+    middle = float(np.median(hu[normal]))
+    typical: npt.NDArray[np.floating] = np.full(hu.shape, middle, dtype=np.float32)
+    spread = _SD_PER_MAD * float(np.median(np.abs(hu[normal] - middle)))
     for _ in range(2):
         alike = normal & (np.abs(hu - typical) < 2.5 * spread)
         weight = gaussian(alike.astype(np.float32), config.window_mm, grid)

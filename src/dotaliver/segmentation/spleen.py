@@ -53,7 +53,9 @@ def find_spleen_reference(
     left = (around.lateral_mm > 0)[None, None, :]
     lung = around.lungs & left
     if float(lung.sum()) * images.voxel_ml < config.lung_min_ml:
-        return _none("the base of the left lung is not in the field of view, so the spleen cannot be told from a kidney")
+        return _none(
+            "the base of the left lung is not in the field of view, so the spleen cannot be told from a kidney"
+        )
     uptake = images.uptake_moved(shift_lps_mm)
     smooth = box_mean(uptake)
     to_lung = distance_inside_mm(~lung, (images.spacing_mm,) * 3)
