@@ -63,6 +63,8 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     search : CtSearch
         What could be seen.
     """
+    from scipy.ndimage import binary_dilation
+
     ct.require(Quantity.HU)
     whole = resample_labels(liver, ct.geometry).mask
     labels = np.zeros(ct.array.shape, dtype=np.uint16)
@@ -79,7 +81,8 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     found = _foci(search, shortfalls)
     if avid is not None:
         hot = resample_labels(avid, search.grid).mask
-        found = [f for f in found if hot[f].mean() < config.avid_share]
+        # With what lies around it: the cold core of an avid lesion is that lesion.
+        found = [f for f in found if hot[binary_dilation(f, iterations=2)].mean() < config.avid_share]
     small = np.zeros(search.grid.shape, dtype=np.uint16)
     for number, focus in enumerate(found):
         small[focus] = config.first_label + number
