@@ -72,7 +72,7 @@ def _liver_finding(findings: Findings) -> tuple[VerdictWord, str, dict[str, Evid
         "liver_hu": search.liver_hu,
         "ct_foci": len(findings.ct_foci),
     }
-    candidates = [x for x in findings.ct_foci if x.candidate]
+    candidates = sorted((x for x in findings.ct_foci if x.candidate), key=lambda x: -x.volume_ml)
     drawn = _drawn_on_ct(findings)
     evidence["candidates"] = len(candidates) + len(drawn)
     if candidates:

@@ -212,7 +212,8 @@ def _looks_like_lesion(
     diameter = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
     if diameter < config.least_diameter_mm or contrast_hu < config.least_contrast_hu:
         return False
-    if float(np.median(hu)) < config.water_hu:
+    # Drawn a little wide, water has a rim of partial volume: its inner part tells.
+    if float(np.percentile(hu, 35.0)) < config.water_hu:
         return False
     places = np.argwhere(own) * np.asarray(grid.spacing_mm)
     # A ball of diameter d has variance d²/20 along each axis; half a voxel's size is in every variance.
