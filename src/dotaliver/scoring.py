@@ -26,6 +26,7 @@ from dotaliver.measurement.ctfoci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.hotspots import HottestSphere, hottest_sphere
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
+from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.placement import Placement, place
 from dotaliver.protocol import CriterionId
@@ -137,6 +138,7 @@ def score_labels(
     references, spheres = measure_references(pet, segmentations, edits, placement, config)
     lesions = measure_lesions(pet, segmentations, edits, placement, references.liver, config)
     lesions = with_capsule_distances(lesions, placement)
+    lesions = with_merging_flags(lesions, pet, placement, config.inc7)
     lesions = with_threshold_flags(lesions, volumes.identity.ct, config)
     if volumes.acquisition.tracer_is_sstr is not False:
         lesions = graded(lesions, references.values, config.krenning)

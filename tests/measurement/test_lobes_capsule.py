@@ -11,6 +11,7 @@ from dotaliver.measurement.capsule import with_capsule_distances
 from dotaliver.measurement.ctfoci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
+from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.placement import place
 from dotaliver.records import Burden, LesionEdit, LobePlane, Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, layer
@@ -140,3 +141,13 @@ def test_candidates_widen_the_interval_upwards_alone_and_accepted_ones_count():
     assert with_ct_foci(whole, (dismissed,), 2.0) == whole
     unknown = Burden(fraction=None, low=None, high=None, tumour_ml=None, liver_ml=None)
     assert with_ct_foci(unknown, (focus,), 2.0) == unknown
+
+
+@pytest.mark.parametrize(("gap_mm", "uptake", "flagged"), [(8.0, 25.0, True), (8.0, 10.0, False), (30.0, 25.0, False)])
+def test_a_hotter_organ_against_a_lesion_is_flagged(gap_mm, uptake, flagged):
+    case = Case(lesions=((112.0, 12.0, 20.0),), shape=(49, 49, 60))
+    centre = (72.0 + 54.0 + gap_mm + 12.0, 72.0, 72.0)
+    case.suv[ball(case.geometry, centre, 12.0)] = uptake
+    placement, lesions, _ = measured(case, case.segmentations())
+    (lesion,) = with_merging_flags(lesions, case.volumes().pet, placement, CONFIG.inc7)
+    assert ("LESION_MERGES_WITH_NEIGHBOUR" in {flag.code for flag in lesion.flags}) is flagged
