@@ -393,6 +393,7 @@ class LobeConfig(FrozenModel):
         default=(-105.0, -20.0), description="Where a gallbladder lies, from the spine's middle, positive to the left"
     )
     front_mm: float = Field(default=45.0, description="And how far in front of it at least")
+    uneven_hu: float = Field(default=22.0, description="SD over 12 mm below which density is even, noise included")
     reach_mm: float = Field(default=45.0, description="No part of it lies further from the liver")
     upper_share: float = Field(default=0.65, description="Share of the liver's height above which there is none")
     volume_ml: tuple[float, float] = Field(default=(3.0, 150.0), description="Its volume on the coarse grid")

@@ -70,11 +70,13 @@ def _gallbladder(
         return None
     low, high = config.gallbladder_hu
     mean = box_mean(images.hu)
+    # Where fat meets soft tissue the mean is that of water too, but no place there is even.
+    uneven = np.sqrt(np.maximum(box_mean(images.hu.astype(np.float64) ** 2) - mean.astype(np.float64) ** 2, 0.0))
     lateral, posterior = around.lateral_mm[None, None, :], around.posterior_mm[None, :, None]
     place = (lateral > config.lateral_mm[0]) & (lateral < config.lateral_mm[1]) & (posterior < -config.front_mm)
     spacing = (images.spacing_mm,) * 3
     near = distance_inside_mm(~liver, spacing) < config.reach_mm
-    water = around.soft & ~liver & (mean > low) & (mean < high) & near & place
+    water = around.soft & ~liver & (mean > low) & (mean < high) & (uneven < config.uneven_hu) & near & place
     heights = np.flatnonzero(liver.any(axis=(1, 2)))
     water[int(heights[0] + config.upper_share * (heights[-1] - heights[0])) :] = False
     parts = cc3d.connected_components(water, connectivity=6)
