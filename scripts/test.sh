@@ -23,8 +23,8 @@ source scripts/_environment.sh
 make_environment
 
 export PYTHONWARNINGS=default
-.venv/bin/ruff format --check src tests scripts
-.venv/bin/ruff check src tests scripts
+.venv/bin/ruff format --check src tests scripts plugins
+.venv/bin/ruff check src tests scripts plugins
 .venv/bin/mypy
 .venv/bin/lint-imports
 # Two workers on two cores: threads of their own would only stand in each other's way.

@@ -23,16 +23,20 @@ from dotaliver.protocol import Range, TrialProtocol, default_protocol
 __all__ = [
     "AcquisitionConfig",
     "AssumedValues",
+    "BloodPoolConfig",
     "BurdenConfig",
+    "CtFociConfig",
     "ExecutionConfig",
     "Inc4Config",
     "Inc7Config",
     "KrenningConfig",
     "LesionConfig",
     "LiverConfig",
+    "LobeConfig",
     "PeakConfig",
     "ReferenceConfig",
     "ScoringConfig",
+    "SpleenConfig",
     "load_config",
 ]
 
@@ -307,6 +311,121 @@ class LesionConfig(FrozenModel):
     )
 
 
+class SpleenConfig(FrozenModel):
+    """The sphere in the spleen."""
+
+    hot_ratio: float = Field(
+        default=1.2, gt=0, description="Uptake over normal liver from which tissue is hot (DOTATATE spleen: 3 to 4)"
+    )
+    lateral_mm: float = Field(default=20.0, description="Left of the spine's middle, in mm: nothing nearer is spleen")
+    front_mm: float = Field(
+        default=75.0, description="In front of the spine's middle, in mm: what lies further forward is no spleen"
+    )
+    lung_min_ml: float = Field(default=30.0, description="Left lung in the field of view, in ml, at least")
+    part_min_ml: float = Field(default=25.0, description="A smaller hot part is no spleen (usual: 100 to 300 ml)")
+    against_lung_mm: float = Field(default=14.0, description="Diaphragm and blur between spleen and lung, in mm")
+    against_lung_share: float = Field(
+        default=0.08,
+        description="Share of a part's surface that lies against the lung: 0 in kidneys, over 0.13 in spleens",
+    )
+    alike_hu: float = Field(default=22.0, description="HU within which density is the spleen's (a kidney's is not)")
+    alike_log_uptake: float = Field(default=0.35, description="Log uptake within which it is the spleen's")
+    diameters_mm: tuple[float, ...] = Field(default=(30.0, 25.0, 20.0, 15.0), description="Tried in this order")
+    border_margin_mm: float = Field(
+        default=5.0, description="From the sphere's surface to the spleen's border, about one resolution"
+    )
+    largest_variation: float = Field(default=0.25, description="SD over mean in the sphere that is still one organ")
+
+
+class BloodPoolConfig(FrozenModel):
+    """The aorta on CT, and where its uptake is read."""
+
+    lateral_mm: tuple[float, float] = Field(
+        default=(-12.0, 46.0), description="Where the aorta may lie, from the spine's middle, positive to the left"
+    )
+    posterior_mm: tuple[float, float] = Field(
+        default=(-82.0, -8.0), description="The same, positive to the back; the spinal cord lies behind it"
+    )
+    usual_lateral_mm: float = Field(default=12.0, description="Where it usually lies; the vena cava lies at -25")
+    lateral_scale_mm: float = Field(default=20.0, description="Distance from there that costs one unit")
+    disc_mm: float = Field(default=7.0, description="Radius in which density is even (an aorta measures 8 to 13 mm)")
+    ring_mm: tuple[float, float] = Field(default=(13.0, 17.0), description="Around the aorta: fat, lung or bone")
+    uneven_hu: float = Field(default=12.0, description="SD in the disc that costs one unit")
+    stray_hu: float = Field(default=80.0, description="Contrast around the disc that earns one unit")
+    change_hu: float = Field(default=8.0, description="Change of density from slice to slice that costs one unit")
+    native_hu: tuple[float, float] = Field(default=(25.0, 65.0), description="Blood without contrast agent, HU")
+    enhanced_hu: tuple[float, float] = Field(default=(85.0, 420.0), description="Blood with contrast agent, HU")
+    largest_cost: float = Field(default=0.8, description="A disc that costs more does not look like the aorta")
+    same_hu: float = Field(default=20.0, description="HU within which all of the aorta lies")
+    length_mm: float = Field(default=60.0, description="Length over which the look must hold")
+    length_share: float = Field(default=0.6, description="And share of the field of view's height")
+    axis_mm: float = Field(default=5.0, description="Around the axis uptake is read: free of the wall's blur")
+    hot_reach_mm: float = Field(default=18.0, description="Around the axis no hot neighbour may lie (two resolutions)")
+    hot_ratio: float = Field(default=3.5, description="Uptake over the blood's from which a neighbour is hot")
+    shortest_mm: float = Field(default=20.0, description="Length that is read at least (PERCIST: 2 cm)")
+
+
+class CtFociConfig(FrozenModel):
+    """Focal lesions on CT, which may be receptor-negative."""
+
+    first_label: int = Field(default=901, ge=1, description="Their numbers begin here, far from those of lesions")
+    grid_mm: float = Field(default=2.0, gt=0, description="Spacing of the search, unless slices are coarser")
+    edge_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border density is blurred")
+    window_mm: float = Field(default=30.0, description="Gaussian over which parenchyma's density is taken as level")
+    parenchyma_min_ml: float = Field(default=100.0, description="Less lesion-free liver is not searched")
+    radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Sizes looked for")
+    detect_sd: float = Field(
+        default=3.5, description="SDs of noise at a size from which a place stands out (thousands of places in a liver)"
+    )
+    least_contrast_hu: float = Field(default=8.0, description="Below parenchyma at least; vessels and fat vary by less")
+    contour_mm: float = Field(default=1.6, description="Gaussian on which the contour at half contrast is drawn")
+    contour_shares: tuple[float, ...] = Field(default=(0.5, 0.65), description="Shares of contrast, tried in turn")
+    closed_within: float = Field(default=2.0, description="Times its size within which the contour closes")
+    border_share: float = Field(default=0.35, description="Share of a focus at the liver's border: more is a fissure")
+    least_diameter_mm: float = Field(default=8.5, description="Of a ball of equal volume, blurred (EXC6: 10 mm)")
+    longest_ratio: float = Field(default=2.0, description="Longest over shortest axis; a tube is longer")
+    fill: float = Field(
+        default=0.7, description="Volume over that of the ellipsoid with equal spread; branches fill less"
+    )
+    water_hu: float = Field(default=20.0, description="Below is fluid: a cyst, gallbladder or fat, no solid lesion")
+    avid_share: float = Field(
+        default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"
+    )
+    reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
+    largest_contrast_hu: float = Field(
+        default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"
+    )
+    border_uncertainty_mm: float = Field(default=2.0, ge=0, description="One-sided uncertainty of a focus's border")
+    mismatch_mm: float = Field(
+        default=5.0, ge=0, description="How far, beyond the estimated shift, a focus may lie off on the PET"
+    )
+
+
+class LobeConfig(FrozenModel):
+    """The plane between the liver's lobes."""
+
+    gallbladder_hu: tuple[float, float] = Field(
+        default=(-12.0, 17.0), description="Bile, mean over 12 mm, HU; stomach and bowel hold denser fluid"
+    )
+    lateral_mm: tuple[float, float] = Field(
+        default=(-105.0, -20.0), description="Where a gallbladder lies, from the spine's middle, positive to the left"
+    )
+    front_mm: float = Field(default=45.0, description="And how far in front of it at least")
+    uneven_hu: float = Field(default=22.0, description="SD over 12 mm below which density is even, noise included")
+    reach_mm: float = Field(default=45.0, description="No part of it lies further from the liver")
+    upper_share: float = Field(default=0.65, description="Share of the liver's height above which there is none")
+    volume_ml: tuple[float, float] = Field(default=(3.0, 150.0), description="Its volume on the coarse grid")
+    depth_mm: float = Field(default=6.0, description="It holds a ball of this radius; fluid films and bowel do not")
+    contact_mm: float = Field(default=9.0, description="Two coarse voxels: how near its wall lies to the liver's")
+    contact_share: float = Field(default=0.2, description="Share of its surface that lies against the liver")
+    cava_lateral_mm: float = Field(default=-23.0, description="The vena cava's usual place from the spine's middle")
+    cava_posterior_mm: float = Field(default=-52.0, description="The same, positive to the back")
+    angle_degrees: tuple[float, float] = Field(
+        default=(12.0, 55.0), description="From straight ahead to the right, as seen from the cava: Cantlie's line"
+    )
+    shortest_mm: float = Field(default=25.0, description="How far the gallbladder lies in front of the cava at least")
+
+
 class ScoringConfig(FrozenModel):
     """Everything that changes the answer."""
 
@@ -326,6 +445,10 @@ class ScoringConfig(FrozenModel):
     inc4: Inc4Config = Inc4Config()
     krenning: KrenningConfig = KrenningConfig()
     burden: BurdenConfig = BurdenConfig()
+    spleen: SpleenConfig = SpleenConfig()
+    blood_pool: BloodPoolConfig = BloodPoolConfig()
+    ct_foci: CtFociConfig = CtFociConfig()
+    lobes: LobeConfig = LobeConfig()
 
     def sha256(self) -> str:
         """Hash of every setting."""

@@ -187,6 +187,10 @@ FLAGS: dict[str, FlagKind] = {
     "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),
     "LESION_AT_LIVER_BORDER": FlagKind("The lesion forms part of the liver's border.", ("INC7",)),
+    "LESION_MERGES_WITH_NEIGHBOUR": FlagKind(
+        "An organ outside the liver, at least as hot, lies against lesion {label}: part of it may be that organ's.",
+        ("INC7", "EXC4"),
+    ),
     "LESION_OUTSIDE_LIVER": FlagKind("The lesion lies outside the liver."),
     "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is not known."),
     "LESION_WITH_COLD_CORE": FlagKind("A core without uptake, enclosed by the lesion, counts as tumour ({ml:.1f} ml)."),

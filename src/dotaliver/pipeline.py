@@ -272,12 +272,25 @@ def rescore(
     # The series were chosen then, not now.
     opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
     given = _stored(folder, study, parent, opened.volumes, config)
+    if given.ct_foci is None and edits is None:
+        _require_no_marked_foci(parent)
     found = segment_study(opened.volumes, config, given, progress)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
     )
     return Outcome(score, opened, found, study.folder)
+
+
+def _require_no_marked_foci(parent: StudyScore) -> None:
+    """With another liver or other lesions the CT is searched anew, and numbers may name other places."""
+    marked = [edit.label for edit in parent.edits.lesions if edit.label in {x.label for x in parent.ct_foci}]
+    if marked:
+        msg = (
+            f"the reader's mark on CT candidate {marked[0]} cannot be carried over: with other masks the CT is "
+            "searched anew; give the edits again with --edits"
+        )
+        raise ConfigError(msg)
 
 
 def _read_record(folder: Path) -> StudyScore:
@@ -339,10 +352,13 @@ def _stored(
     given = _imported(study, volumes, config)
     record = parent.segmentation
     codes = {flag.code for flag in record.flags}
-    layers = {"liver": given.liver, "lesions": given.lesions}
+    replaced = given.liver is not None or given.lesions is not None
+    layers: dict[str, MaskLayer | None] = {"liver": given.liver, "lesions": given.lesions, "ct_foci": None}
     for mask in record.masks:
         candidates = mask.name == "lesions" and _CANDIDATES in codes
         if layers[mask.name] is not None or not mask.labels or candidates:
+            continue
+        if mask.name == "ct_foci" and replaced:
             continue
         path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
         read = read_mask(path, volumes, mask.name)
@@ -356,10 +372,13 @@ def _stored(
         liver=layers["liver"],
         lesions=layers["lesions"],
         # A sphere was placed in its liver and away from its lesions: with others it is placed anew.
-        references=() if given.liver is not None or given.lesions is not None else _stored_references(parent),
+        references=() if replaced else _stored_references(parent),
         mismatch=record.mismatch,
         reasons={k: v for k, v in record.reasons.items() if k != "liver" or given.liver is None},
         flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
+        ct_foci=layers["ct_foci"],
+        ct_search=None if layers["ct_foci"] is None else record.ct_search,
+        lobes=None if given.liver is not None else record.lobes,
     )
 
 

@@ -23,12 +23,17 @@ from dotaliver.volume import LabelMap, Volume
 __all__ = [
     "Acquisition",
     "Burden",
+    "CtFocus",
+    "CtSearch",
     "Decision",
     "Diameter",
     "DrawnOn",
     "Evidence",
     "Lesion",
     "LesionEdit",
+    "Lobe",
+    "LobePlane",
+    "Lobes",
     "MaskLayer",
     "Mismatch",
     "Reader",
@@ -162,6 +167,24 @@ class Mismatch(FrozenModel):
     method: str
 
 
+class LobePlane(FrozenModel):
+    """The plane between right and left lobe of the liver, in the CT's position."""
+
+    point_lps_mm: Vector
+    normal_lps: Vector = Field(description="Unit vector to the patient's left: the left lobe lies on that side")
+    landmark: str = Field(description="What the plane was laid through")
+
+
+class CtSearch(FrozenModel):
+    """What a search for focal lesions on CT could have seen; None where the liver could not be searched."""
+
+    diameter_mm: float = Field(description="Of the lesion that the contrast is told for")
+    liver_hu: float | None = Field(default=None, description="Median density of the liver")
+    noise_hu: float | None = Field(default=None, description="SD between neighbouring places of 2 mm")
+    visible_contrast_hu: float | None = Field(default=None, description="Below the liver, from which it is found")
+    reason: str | None = Field(default=None, description="Why the liver could not be searched")
+
+
 @dataclass(frozen=True)
 class ReferenceRegion:
     """Where a reference organ's normal uptake is read: a sphere, a set of voxels, or nowhere and why."""
@@ -180,7 +203,8 @@ class Segmentations:
 
     ``liver`` is None where it was not found (``reasons["liver"]`` says why); ``lesions`` is None where they
     could not be looked for, and an empty label map where none was found. Lesion labels are the lesions' names:
-    they are kept through editing, storing and reading back.
+    they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
+    does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
     """
 
     segmenter: str
@@ -191,6 +215,9 @@ class Segmentations:
     mismatch: Mismatch | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[Flag, ...] = ()
+    ct_foci: MaskLayer | None = None
+    ct_search: CtSearch | None = None
+    lobes: LobePlane | None = None
 
     def reference(self, organ: str) -> ReferenceRegion | None:
         """The region of one organ, if there is an entry for it."""
@@ -341,8 +368,56 @@ class Lesion(FrozenModel):
     diameter: Diameter | None
     pet_extent_mm: float | None = Field(description="Longest in-plane extent of the mask on the PET")
     centroid_lps_mm: Vector
+    capsule_distance_mm: float | None = Field(
+        default=None, description="From the lesion's border to the liver's; 0 where it reaches it; None outside"
+    )
     marks: tuple[LesionMark, ...] = ()
     flags: tuple[Flag, ...] = ()
+
+
+class CtFocus(FrozenModel):
+    """A focal lesion on CT that the PET does not outline; receptor-negative where its uptake is not above liver."""
+
+    label: int
+    in_liver: bool | None
+    volume_ml: float
+    longest_diameter_mm: float | None
+    short_axis_mm: float | None
+    hu: float | None = Field(description="Median density on CT, HU")
+    below_liver_hu: float | None = Field(description="How far that lies below the liver's, HU")
+    suv_mean: float | None = Field(description="Highest mean over its place on the PET, moved by the remaining doubt")
+    ratio_to_liver: float | None = Field(description="That mean over the normal-liver mean")
+    above_liver: bool | None = Field(description="Whether that mean exceeds what normal liver reaches")
+    centroid_lps_mm: Vector
+    marks: tuple[LesionMark, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a reader called it a receptor-negative lesion."""
+        return "receptor_negative" in self.marks and "not_a_lesion" not in self.marks
+
+    @property
+    def candidate(self) -> bool:
+        """Whether it may be receptor-negative tumour that nobody has judged yet."""
+        judged = {"receptor_negative", "not_a_lesion", "cystic"} & set(self.marks)
+        return self.in_liver is True and self.above_liver is not True and not judged
+
+
+class Lobe(FrozenModel):
+    """One lobe of the liver with its tumour."""
+
+    liver_ml: float
+    tumour_ml: float | None
+    fraction: float | None = Field(description="0 to 1")
+
+
+class Lobes(FrozenModel):
+    """Right and left lobe, or why they cannot be told."""
+
+    right: Lobe | None = None
+    left: Lobe | None = None
+    landmark: str | None = Field(default=None, description="What the plane between them was laid through")
+    reason: str | None = Field(default=None, description="Why there are no lobes")
 
 
 class Burden(FrozenModel):

@@ -21,8 +21,12 @@ from dotaliver.protocol import CriterionId
 from dotaliver.records import (
     Acquisition,
     Burden,
+    CtFocus,
+    CtSearch,
     DrawnOn,
     Lesion,
+    LobePlane,
+    Lobes,
     Mismatch,
     ReaderEdits,
     Reference,
@@ -33,6 +37,7 @@ from dotaliver.suv import SuvArithmetic
 
 __all__ = [
     "LiverRecord",
+    "MaskName",
     "MaskRecord",
     "Provenance",
     "ReferenceSource",
@@ -42,10 +47,13 @@ __all__ = [
 ]
 
 
+MaskName = Literal["liver", "lesions", "ct_foci"]
+
+
 class MaskRecord(FrozenModel):
     """One mask that the score rests on; its voxels stand in the DICOM SEG beside the record."""
 
-    name: Literal["liver", "lesions"]
+    name: MaskName
     origin: str
     drawn_on: DrawnOn
     border_uncertainty_mm: float
@@ -74,6 +82,8 @@ class SegmentationRecord(FrozenModel):
     references: dict[str, ReferenceSource]
     reasons: dict[str, str]
     flags: tuple[Flag, ...]
+    ct_search: CtSearch | None = Field(default=None, description="What a search for focal lesions on CT could see")
+    lobes: LobePlane | None = Field(default=None, description="The plane between right and left lobe")
 
 
 class LiverRecord(FrozenModel):
@@ -109,7 +119,9 @@ class StudyScore(FrozenModel):
     references: dict[str, Reference]
     liver: LiverRecord
     burden: Burden
+    lobes: Lobes = Field(default=Lobes(), description="Right and left lobe, with volume and burden")
     lesions: tuple[Lesion, ...]
+    ct_foci: tuple[CtFocus, ...] = Field(default=(), description="Focal lesions on CT that the PET does not outline")
     criteria: dict[CriterionId, Verdict]
     flags: tuple[Flag, ...]
     segmentation: SegmentationRecord
@@ -135,7 +147,9 @@ _NAMED_BY_ID = (
     "references",
     "liver",
     "burden",
+    "lobes",
     "lesions",
+    "ct_foci",
     "criteria",
     "flags",
     "segmentation",

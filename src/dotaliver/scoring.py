@@ -21,13 +21,19 @@ from dotaliver.criteria.krenning import graded
 from dotaliver.errors import ConfigError
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.measurement.burden import measure_burden
+from dotaliver.measurement.capsule import with_capsule_distances
+from dotaliver.measurement.ctfoci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.hotspots import HottestSphere, hottest_sphere
 from dotaliver.measurement.lesions import measure_lesions
+from dotaliver.measurement.lobes import measure_lobes
+from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.placement import Placement, place
 from dotaliver.protocol import CriterionId
 from dotaliver.records import (
+    CtFocus,
     Lesion,
+    Lobes,
     MaskLayer,
     ReaderEdits,
     Reference,
@@ -35,7 +41,15 @@ from dotaliver.records import (
     StudyVolumes,
     Verdict,
 )
-from dotaliver.score import LiverRecord, MaskRecord, Provenance, ReferenceSource, SegmentationRecord, StudyScore
+from dotaliver.score import (
+    LiverRecord,
+    MaskName,
+    MaskRecord,
+    Provenance,
+    ReferenceSource,
+    SegmentationRecord,
+    StudyScore,
+)
 from dotaliver.volume import Quantity
 
 __all__ = ["score_labels"]
@@ -73,6 +87,7 @@ class _Answers:
     """What was concluded from the findings."""
 
     liver: LiverRecord
+    lobes: Lobes
     flags: tuple[Flag, ...]
     verdicts: dict[CriterionId, Verdict]
 
@@ -122,10 +137,15 @@ def score_labels(
     placement = place(segmentations, pet.geometry)
     references, spheres = measure_references(pet, segmentations, edits, placement, config)
     lesions = measure_lesions(pet, segmentations, edits, placement, references.liver, config)
+    lesions = with_capsule_distances(lesions, placement)
+    lesions = with_merging_flags(lesions, pet, placement, config.inc7)
     lesions = with_threshold_flags(lesions, volumes.identity.ct, config)
     if volumes.acquisition.tracer_is_sstr is not False:
         lesions = graded(lesions, references.values, config.krenning)
+    foci = measure_ct_foci(volumes, segmentations, edits, placement, references.liver, config)
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
+    burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
+    lobes = measure_lobes(segmentations, placement, lesions, burden)
     liver = _liver_record(segmentations)
     seen = placement.liver_seen if placement.liver is not None else 1.0
     flags = _all_flags(volumes, segmentations, references, liver, config)
@@ -147,13 +167,16 @@ def score_labels(
         lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
         liver_cut=any(flag.code == "LIVER_CUT_BY_FIELD_OF_VIEW" for flag in flags),
         normal_unsure=any(flag.code == "NORMAL_LIVER_UNSURE" for flag in flags),
+        ct_foci=foci,
+        ct_search=segmentations.ct_search,
     )
-    answers = _Answers(liver, flags, with_readers_answers(judge_all(findings, flags), edits, config))
+    answers = _Answers(liver, lobes, flags, with_readers_answers(judge_all(findings, flags), edits, config))
     return _record(volumes, segmentations, edits, findings, answers, _provenance(config, execution, revises))
 
 
 def _check_labels(segmentations: Segmentations, edits: ReaderEdits) -> None:
-    known = () if segmentations.lesions is None else segmentations.lesions.labels.labels
+    layers = (segmentations.lesions, segmentations.ct_foci)
+    known = tuple(label for layer in layers if layer is not None for label in layer.labels.labels)
     unknown = [edit.label for edit in edits.lesions if edit.label not in known]
     if unknown:
         there = ", ".join(map(str, known)) or "none"
@@ -211,10 +234,10 @@ def _once(flags: Iterable[Flag]) -> tuple[Flag, ...]:
     return tuple(dict.fromkeys(flags))
 
 
-def _mask_record(name: str, layer: MaskLayer) -> MaskRecord:
+def _mask_record(name: MaskName, layer: MaskLayer) -> MaskRecord:
     grid = layer.labels.geometry
     return MaskRecord(
-        name="liver" if name == "liver" else "lesions",
+        name=name,
         origin=layer.origin,
         drawn_on=layer.drawn_on,
         border_uncertainty_mm=layer.border_uncertainty_mm,
@@ -227,7 +250,11 @@ def _mask_record(name: str, layer: MaskLayer) -> MaskRecord:
 
 
 def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
-    layers = {"liver": segmentations.liver, "lesions": segmentations.lesions}
+    layers: dict[MaskName, MaskLayer | None] = {
+        "liver": segmentations.liver,
+        "lesions": segmentations.lesions,
+        "ct_foci": segmentations.ct_foci,
+    }
     return SegmentationRecord(
         segmenter=segmentations.segmenter,
         masks=tuple(_mask_record(name, layer) for name, layer in layers.items() if layer is not None),
@@ -243,6 +270,8 @@ def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
         },
         reasons=dict(segmentations.reasons),
         flags=segmentations.flags,
+        ct_search=segmentations.ct_search,
+        lobes=segmentations.lobes,
     )
 
 
@@ -270,6 +299,10 @@ def _without_suv(lesion: Lesion) -> Lesion:
     return lesion.model_copy(update=empty)
 
 
+def _focus_without_suv(focus: CtFocus) -> CtFocus:
+    return focus.model_copy(update={"suv_mean": None})
+
+
 def _reference_without_suv(reference: Reference) -> Reference:
     names = ("suv_mean", "suv_sd", "suv_max", "peak_sd", "peak_limit")
     return reference.model_copy(update=dict.fromkeys(names))
@@ -284,9 +317,10 @@ def _record(
     provenance: Provenance,
 ) -> StudyScore:
     """The record; with relative uptake its SUV fields are empty and its ratios stand."""
-    lesions, references = findings.lesions, dict(findings.references)
+    lesions, foci, references = findings.lesions, findings.ct_foci, dict(findings.references)
     if not findings.absolute_suv:
         lesions = tuple(_without_suv(lesion) for lesion in lesions)
+        foci = tuple(_focus_without_suv(focus) for focus in foci)
         references = {organ: _reference_without_suv(value) for organ, value in references.items()}
     return StudyScore(
         study=volumes.identity,
@@ -296,7 +330,9 @@ def _record(
         references=references,
         liver=answers.liver,
         burden=findings.burden,
+        lobes=answers.lobes,
         lesions=lesions,
+        ct_foci=foci,
         criteria=answers.verdicts,
         flags=answers.flags,
         segmentation=_segmentation_record(segmentations),

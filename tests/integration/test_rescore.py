@@ -12,6 +12,10 @@ from dotaliver.config import AssumedValues, LiverConfig, ScoringConfig
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.seg import sphere_mask
 from dotaliver.itkimage import to_itk
+from dotaliver.phantom.presets import preset
+from dotaliver.phantom.spec import LesionSpec
+from dotaliver.phantom.study import make_phantom
+from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import StudyInput, load_edits, open_study, rescore, save, score_study
 from dotaliver.records import (
     DiameterEdit,
@@ -257,3 +261,39 @@ def test_a_weight_that_was_stated_stands_under_other_settings(study, tmp_path, n
     assert again.config.assume.weight_kg == 120.0
     assert again.references == first.score.references
     assert "WEIGHT_ASSUMED" in {flag.code for flag in again.flags}
+
+
+def test_a_stored_ct_candidate_is_read_back_marked_and_counted(tmp_path):
+    """A cold ball on a small phantom: found, stored under its number, kept by rescoring, met by the reader's mark."""
+    spec = preset("clean", 2, "small")
+    scanner = spec.scanner.model_copy(
+        update={
+            "contrast_phase": "portal",
+            "ct_noise_hu": 8.0,
+            "ct_slice_mm": 4.0,
+            "ct_matrix": 160,
+            "ct_pixel_mm": 2.8,
+        }
+    )
+    cold = LesionSpec(diameter_mm=34.0, contrast=0.3, hu_difference=-40.0, elongation=1.0, roughness=0.0)
+    write_study(make_phantom(spec.model_copy(update={"scanner": scanner, "lesions": (cold,)})), tmp_path / "made")
+    outcome = score_study(StudyInput(tmp_path / "made" / "study"))
+    first = outcome.score
+    assert first.criteria["EXC6"].verdict == "indeterminate"
+    assert [focus.label for focus in first.ct_foci] == [901]
+    assert first.burden.fraction == 0.0
+    assert first.burden.high >= first.ct_foci[0].volume_ml / first.liver.volume_ml
+    save(outcome, tmp_path / "score")
+    page = (tmp_path / "score" / "report.html").read_text()
+    assert "CT candidate 901 on CT" in page
+    again = rescore(tmp_path / "score").score
+    assert again.record_id == first.record_id
+    edits = ReaderEdits(reader=READER, lesions=(LesionEdit(label=901, marks=("receptor_negative",)),))
+    accepted = rescore(tmp_path / "score", edits=edits)
+    assert accepted.score.criteria["EXC6"].verdict == "met"
+    assert accepted.score.criteria["EXC6"].liver_finding == "met"
+    assert accepted.score.burden.tumour_ml == pytest.approx(first.ct_foci[0].volume_ml)
+    save(accepted, tmp_path / "revised")
+    liver = StudyInput(tmp_path / "revised", liver=tmp_path / "made" / "truth_liver.nii.gz")
+    with pytest.raises(ConfigError, match="candidate 901 cannot be carried over"):
+        rescore(tmp_path / "revised", study=liver)

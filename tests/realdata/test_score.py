@@ -44,6 +44,11 @@ def test_hybrid_studies(data, name, exc4, least):
     assert score.burden.low < truth["burden"] < score.burden.high
     assert liver.drawn_on == "ct"
     assert dice(liver.labels, folder / "truth_liver.nii.gz") >= least
+    # No lesion without uptake is known: none may be called one, and in massive disease the CT cannot exclude one.
+    assert not any(focus.candidate for focus in score.ct_foci)
+    assert score.criteria["EXC6"].liver_finding == ("not_met" if exc4 == "not_met" else "not_evaluable")
+    assert score.references["spleen"].suv_mean > 2 * score.references["liver"].suv_mean
+    assert score.references["blood_pool"].suv_mean < 2
 
 
 def test_ge_fdg_is_measured_and_not_judged(data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dotaliver.config import ScoringConfig
-from dotaliver.criteria import exc4, inc4, inc7, single_study
+from dotaliver.criteria import dom, exc4, exc6, inc4, inc7, single_study
 from dotaliver.criteria.findings import Findings, Proposal
 from dotaliver.errors import ConfigError
 from dotaliver.flags import Flag
@@ -19,8 +19,8 @@ _JUDGES: Mapping[CriterionId, Callable[[Findings], Proposal]] = {
     "EXC4": exc4.judge,
     "INC4": inc4.judge,
     "INC6": single_study.judge_progression,
-    "EXC6": single_study.judge_receptor_negative,
-    "DOM": single_study.judge_dominance,
+    "EXC6": exc6.judge,
+    "DOM": dom.judge,
 }
 
 

@@ -10,6 +10,8 @@ from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records import (
     Acquisition,
     Burden,
+    CtFocus,
+    CtSearch,
     DrawnOn,
     Evidence,
     Lesion,
@@ -41,6 +43,8 @@ class Findings:
     lesions_drawn_on: DrawnOn | None = None
     liver_cut: bool = False
     normal_unsure: bool = False
+    ct_foci: tuple[CtFocus, ...] = ()
+    ct_search: CtSearch | None = None
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:

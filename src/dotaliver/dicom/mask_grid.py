@@ -28,7 +28,7 @@ __all__ = [
     "share_inside",
 ]
 
-MaskKind = Literal["liver", "lesions"]
+MaskKind = Literal["liver", "lesions", "ct_foci"]
 Labels = npt.NDArray[np.uint16]
 _LIVER = re.compile(
     r"(whole|entire|total)?[\s_-]*(liver|hepar|leber|foie|higado)([\s_-]*(\(?whole\)?|organ|mask|seg))?", re.I

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydicom
 
@@ -84,7 +84,7 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
         raise MaskError(msg) from error
 
 
-def read_mask(path: Path, volumes: StudyVolumes, kind: Literal["liver", "lesions"]) -> ImportedMask:
+def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask:
     """Read a liver or lesion mask that belongs to a study.
 
     Parameters
@@ -96,6 +96,7 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: Literal["liver", "lesions
     kind : str
         "liver" takes the segment called or coded liver, else the only one, as label 1. "lesions" takes every segment
         that is neither the liver nor a reference region, and keeps their numbers as labels where they have them.
+        "ct_foci" takes the CT candidates that an earlier score stored, under their numbers.
 
     Raises
     ------

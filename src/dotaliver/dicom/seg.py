@@ -36,6 +36,7 @@ _LIVER_CODES = {"10200004", "T-62000", "7197"}
 _ANATOMY = {"123037004", "T-D000A"}
 _OWN_LESION = re.compile(r"dotaliver:lesion:(\d+)")
 _OWN_OTHER = re.compile(r"dotaliver:(?!lesion:)")
+_OWN_FOCUS = re.compile(r"dotaliver:ct_focus:(\d+)")
 _LESION_NAME = re.compile(r"lesion[\s_-]*(\d+)", re.IGNORECASE)
 # A frame may lie this share of a voxel off the image's voxels.
 _OFF_GRID = 0.1
@@ -211,8 +212,12 @@ def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> 
     Where two lesions overlap, the voxels stay with the one of the lower label.
     """
     names, livers, others, tracking = _segments(dataset)
-    picked = pick_outlines(name, kind, names, livers, others)
-    labels_of = {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, names, tracking)
+    foci = {n: int(m.group(1)) for n, own in tracking.items() if (m := _OWN_FOCUS.fullmatch(own))}
+    picked = sorted(foci) if kind == "ct_foci" else pick_outlines(name, kind, names, livers, others)
+    if kind == "ct_foci":
+        labels_of = foci
+    else:
+        labels_of = {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, names, tracking)
     frames = _frames(name, dataset)
     if not frames:
         msg = f"{name}: the segmentation holds no frame; give one that outlines something"

@@ -10,19 +10,22 @@ from dotaliver.export import report_pictures as pictures
 from dotaliver.export.report_figures import LESION_COLOUR, LIVER_COLOUR, colour_stops
 from dotaliver.export.report_tables import (
     acquisition_rows,
+    ct_focus_summary,
     edit_rows,
     evidence_rows,
     lesion_columns,
     lesion_row,
     lesion_summary,
+    lobe_rows,
     number,
     provenance_rows,
+    reference_rows,
 )
 from dotaliver.export.tables import uptake_name
 from dotaliver.export.words import EFFECT_WORDS, answer_words, verdict_headline
 from dotaliver.flags import Flag
 from dotaliver.protocol import CRITERIA, TrialProtocol
-from dotaliver.records import Segmentations, StudyVolumes, Verdict
+from dotaliver.records import CtFocus, Segmentations, StudyVolumes, Verdict
 from dotaliver.score import StudyScore
 
 __all__ = ["report_html"]
@@ -88,6 +91,10 @@ def _context(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         "lesion_cards": [_lesion_card(score, scene, label) for label in shown],
         "lesion_columns": lesion_columns(score.uptake_unit),
         "lesion_rows": [lesion_row(lesion, score.uptake_unit) for lesion in score.lesions],
+        "ct_foci": [_ct_focus_card(score, scene, focus) for focus in _shown_foci(score)],
+        "ct_search": score.segmentation.ct_search,
+        "lobe_rows": lobe_rows(score),
+        "reference_rows": reference_rows(score),
         "histogram": pictures.histogram(scene, score),
         "burden": _burden_bar(score),
         "flag_groups": _flag_groups(flags, protocol),
@@ -223,6 +230,20 @@ def _lesion_card(score: StudyScore, scene: pictures.Scene, label: int) -> dict[s
         "flags": [flag.sentence for flag in lesion.flags if flag.code not in _SHOWN_AS_WORDS],
         "outside": lesion.in_liver is False,
         "unknown": lesion.in_liver is None,
+    }
+
+
+def _shown_foci(score: StudyScore) -> list[CtFocus]:
+    """Candidates and marked foci, the largest first; those with uptake above liver are no candidates."""
+    foci = [focus for focus in score.ct_foci if focus.candidate or focus.marks]
+    return sorted(foci, key=lambda x: -x.volume_ml)[:_MOST_LESION_PICTURES]
+
+
+def _ct_focus_card(score: StudyScore, scene: pictures.Scene, focus: CtFocus) -> dict[str, Any]:
+    return {
+        "label": focus.label,
+        "pictures": pictures.ct_focus_pictures(scene, focus.label),
+        "rows": ct_focus_summary(focus, score.uptake_unit),
     }
 
 

@@ -28,13 +28,24 @@ from dotaliver.records import DrawnOn, MaskLayer, Mismatch, Segmentations, Study
 from dotaliver.score import StudyScore
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
-__all__ = ["Scene", "histogram", "lesion_picture", "level_pictures", "mip", "most_telling", "scene_of"]
+__all__ = [
+    "Scene",
+    "ct_focus_pictures",
+    "histogram",
+    "lesion_picture",
+    "level_pictures",
+    "mip",
+    "most_telling",
+    "scene_of",
+]
 
 _LESION_FIELD_MM = 120.0
 _LESION_MARGIN_MM = 30.0
 _LEVELS = 6
 _BODY_HU = -300.0
 _AIR_HU = -1000.0
+# Width of the window in which a focus of 10 to 40 HU below the liver stands out.
+_NARROW_HU = 160.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +66,8 @@ class Scene:
     upper: float
     unit: str
     volumes: StudyVolumes
+    ct_foci: MaskLayer | None = None
+    liver_hu: float | None = None
 
     @property
     def moved_mm(self) -> float:
@@ -121,6 +134,8 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         upper=_upper(pet, liver_mask, reference.suv_mean if reference else None),
         unit=unit if unit == "relative units" else name,
         volumes=volumes,
+        ct_foci=_turned(segmentations.ct_foci),
+        liver_hu=None if segmentations.ct_search is None else segmentations.ct_search.liver_hu,
     )
 
 
@@ -282,6 +297,27 @@ def lesion_picture(scene: Scene, label: int) -> Picture | None:
     kind = "PET over CT" if base == "ct" else "PET"
     drawing = replace(drawing, scale_mm=20.0, emphasised=label)
     return axial_picture(fused, drawing, f"Lesion {label} on {kind}, {name}", name)
+
+
+def ct_focus_pictures(scene: Scene, label: int) -> tuple[Picture, Picture] | None:
+    """A CT candidate's largest axial section: the CT in a narrow window, and the PET over it; None without voxels."""
+    if scene.ct is None or scene.ct_foci is None or not scene.ct_foci.labels.where(label).any():
+        return None
+    seen = replace(scene, lesions=scene.ct_foci)
+    place, size = _largest_section(scene.ct_foci.labels, label)
+    index = int(np.clip(round(float(scene.ct.geometry.lps_to_index(place)[0])), 0, scene.ct.geometry.shape[0] - 1))
+    field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)
+    _, fused, drawing = _picture(seen, "ct", index, place, (field, field))
+    plane = axial_plane(scene.ct.geometry, index, place, (field, field))
+    hu = sample(scene.ct, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
+    middle = 80.0 if scene.liver_hu is None else scene.liver_hu
+    plain = grey(hu, middle - _NARROW_HU / 2, middle + _NARROW_HU / 2)
+    name = _slice_name(scene, "ct", place)
+    drawing = replace(drawing, scale_mm=20.0, emphasised=label)
+    return (
+        axial_picture(plain, drawing, f"CT candidate {label} on CT, {name}", f"CT, window {_NARROW_HU:g} HU; {name}"),
+        axial_picture(fused, drawing, f"CT candidate {label} on PET over CT, {name}", "PET over CT"),
+    )
 
 
 def histogram(scene: Scene, score: StudyScore) -> Picture | None:

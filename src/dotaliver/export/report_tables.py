@@ -7,18 +7,21 @@ from datetime import datetime
 from dotaliver.export.tables import uptake_name
 from dotaliver.export.words import MARK_WORDS, answer_words
 from dotaliver.protocol import TrialProtocol
-from dotaliver.records import Acquisition, Evidence, Lesion, ReaderEdits, SeriesIdentity, Verdict
+from dotaliver.records import Acquisition, CtFocus, Evidence, Lesion, ReaderEdits, SeriesIdentity, Verdict
 from dotaliver.score import StudyScore
 
 __all__ = [
     "acquisition_rows",
+    "ct_focus_summary",
     "edit_rows",
     "evidence_rows",
     "lesion_columns",
     "lesion_row",
     "lesion_summary",
+    "lobe_rows",
     "number",
     "provenance_rows",
+    "reference_rows",
 ]
 
 Row = tuple[str, str]
@@ -60,6 +63,50 @@ def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
     return rows
 
 
+def ct_focus_summary(focus: CtFocus, uptake_unit: str) -> list[Row]:
+    """What stands beside the picture of a focal lesion that only CT shows."""
+    name = uptake_name(uptake_unit)[0].strip()
+    size = "–" if focus.longest_diameter_mm is None else f"{focus.longest_diameter_mm:.0f}"
+    size += "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"
+    rows = [("Size", f"{size} mm (CT)"), ("Volume", f"{number(focus.volume_ml, 1)} ml")]
+    if focus.below_liver_hu is not None:
+        rows.append(("Below liver", f"{focus.below_liver_hu:.0f} HU"))
+    if focus.suv_mean is not None:
+        rows.append((f"{name}mean at most", number(focus.suv_mean)))
+    rows.append(("To liver", "–" if focus.ratio_to_liver is None else f"{focus.ratio_to_liver:.2f} ×"))
+    if focus.marks:
+        rows.append(("Marked", ", ".join(MARK_WORDS.get(mark, mark) for mark in focus.marks)))
+    return rows
+
+
+def lobe_rows(score: StudyScore) -> list[list[str]]:
+    """Right and left lobe: volume, tumour and burden; none where the lobes are not told apart."""
+    rows = []
+    for name, lobe in (("Right lobe", score.lobes.right), ("Left lobe", score.lobes.left)):
+        if lobe is not None:
+            burden = "–" if lobe.fraction is None else f"{100 * lobe.fraction:.1f} %"
+            rows.append([name, f"{lobe.liver_ml:.0f} ml", f"{number(lobe.tumour_ml)} ml", burden])
+    return rows
+
+
+def reference_rows(score: StudyScore) -> list[list[str]]:
+    """Normal liver, spleen and blood pool: mean, SD and how each was read, or why it was not."""
+    ways = {"organ": "along the organ", "low_mode": "low mode", "reader": "placed by the reader"}
+    rows = []
+    for organ, found in score.references.items():
+        name = {"liver": "Normal liver", "spleen": "Spleen", "blood_pool": "Blood pool (aorta)"}[organ]
+        if found.method == "none":
+            rows.append([name, "–", "–", found.reason or "not found"])
+            continue
+        way = ways.get(found.method, "")
+        if found.diameter_mm is not None:
+            way = f"sphere of {found.diameter_mm:g} mm" + (f", {way}" if way else "")
+        elif found.volume_ml is not None:
+            way = f"{way}, {found.volume_ml:.0f} ml"
+        rows.append([name, number(found.suv_mean, 2), number(found.suv_sd, 2), way])
+    return rows
+
+
 def lesion_columns(uptake_unit: str) -> list[str]:
     """Headings of the table of all lesions."""
     name = uptake_name(uptake_unit)[0].strip()
@@ -74,6 +121,7 @@ def lesion_columns(uptake_unit: str) -> list[str]:
         "Volume (ml)",
         f"Total {name} × ml",
         "Size",
+        "To capsule (mm)",
         "Marks",
     ]
 
@@ -92,6 +140,7 @@ def lesion_row(lesion: Lesion, uptake_unit: str) -> list[str]:
         number(lesion.volume_ml),
         number(lesion.total_uptake, 0),
         _size(lesion),
+        number(lesion.capsule_distance_mm, 0),
         _marks(lesion),
     ]
 
@@ -211,7 +260,8 @@ def provenance_rows(score: StudyScore) -> list[Row]:
     ]
     for mask in score.segmentation.masks:
         drawn = f"{mask.origin}, drawn on {mask.drawn_on.upper()}, border ± {mask.border_uncertainty_mm:g} mm"
-        rows += [(f"Mask of {mask.name}", drawn), (f"Mask of {mask.name}, SHA-256", mask.sha256)]
+        name = mask.name.replace("ct_foci", "CT candidates")
+        rows += [(f"Mask of {name}", drawn), (f"Mask of {name}, SHA-256", mask.sha256)]
     if (mismatch := score.segmentation.mismatch) is not None:
         shift = ", ".join(f"{c:.1f}" for c in mismatch.shift_lps_mm)
         rows.append(("PET from CT", f"({shift}) mm, LPS; {mismatch.method}"))

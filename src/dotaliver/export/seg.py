@@ -33,6 +33,7 @@ _SERIES_NUMBERS: dict[DrawnOn, int] = {"pet": 9001, "ct": 9002}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
+_COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,11 @@ def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentat
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
             files["pet"].append(segment)
+    if (foci := segmentations.ct_foci) is not None:
+        target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
+        for label in foci.labels.labels:
+            name, identity = f"CT candidate {label}", tracking_id("ct_focus", label)
+            files[target].append(_Segment(name, identity, "ct_focus", "", foci.labels.where(label), foci.origin))
     if (liver := segmentations.liver) is not None:
         target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
         mask = liver.labels.mask
@@ -244,6 +250,8 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
     organs = {"liver": codes.SCT.Liver, "spleen": codes.SCT.Spleen, "blood_pool": codes.SCT.Blood}
     if segment.kind == "lesion":
         category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
+    elif segment.kind == "ct_focus":
+        category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion
     elif segment.organ == "blood_pool":
         category, kind = codes.SCT.BodySubstance, codes.SCT.Blood
     else:

@@ -56,6 +56,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
         ("Longest diameter (mm)", lambda n: n.longest_diameter_mm),
         ("Short axis (mm)", lambda n: n.short_axis_mm),
         ("Diameter from", lambda n: n.diameter_source and n.diameter_source.replace("ct", "CT").replace("pet", "PET")),
+        ("Distance to liver capsule (mm)", lambda n: n.capsule_distance_mm),
         ("Extent on PET (mm)", lambda n: n.pet_extent_mm),
         ("Centre towards left (mm)", lambda n: n.centroid_lps_mm[0]),
         ("Centre towards back (mm)", lambda n: n.centroid_lps_mm[1]),

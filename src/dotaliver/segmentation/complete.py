@@ -16,6 +16,7 @@ from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
+from dotaliver.segmentation.other_organs import with_other_organs
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
@@ -78,6 +79,7 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         if region.region is not None:
             region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
+    found = with_other_organs(volumes, found, expected, config)
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     unsure = normal.lower_share > config.liver.lower_share_limit
     doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
@@ -146,15 +148,16 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
     references = found.references
     if found.reference("liver") is None:
         references = (*references, ReferenceRegion("liver", "none", reason=f"the liver was not found: {reason}"))
+    found = with_other_organs(volumes, replace(found, references=references), 0.0, config)
     if found.lesions is not None:
-        return replace(found, references=references)
+        return found
     pet = volumes.pet
     level = config.lesions.candidate_share * float(pet.array.max())
     labels = LabelMap(find_foci(pet, level, config.lesions), pet.geometry)
     layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm)
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     flags = (*kept, raise_flag("LESIONS_NOT_BOUND_BY_LIVER"))
-    return replace(found, lesions=layer, references=references, flags=flags)
+    return replace(found, lesions=layer, flags=flags)
 
 
 def _liver_flags(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> list[Flag]:

@@ -1,0 +1,163 @@
+"""Exclusion 6 and liver dominance: what images may say, and what only a reader can."""
+
+import pytest
+
+from criteria.making import ct, lesion
+from dotaliver.criteria.eligibility import judge_all
+from dotaliver.records import Burden, CtFocus, CtSearch, Reference, RestOfBody
+
+SEARCH = CtSearch(diameter_mm=15.0, liver_hu=104.0, noise_hu=9.0, visible_contrast_hu=13.0)
+
+
+def focus(label=901, *, above=False, in_liver=True, marks=(), volume_ml=4.0) -> CtFocus:
+    return CtFocus(
+        label=label,
+        in_liver=in_liver,
+        volume_ml=volume_ml,
+        longest_diameter_mm=21.0,
+        short_axis_mm=17.0,
+        hu=80.0,
+        below_liver_hu=24.0,
+        suv_mean=3.0,
+        ratio_to_liver=0.6,
+        above_liver=above,
+        centroid_lps_mm=(0.0, 0.0, 0.0),
+        marks=marks,
+    )
+
+
+def exc6(findings, **changes):
+    given = {"ct": ct(), "ct_search": SEARCH, **changes}
+    return judge_all(findings(**given), ())["EXC6"]
+
+
+def test_none_found_says_so_of_the_liver_alone_and_what_could_be_seen(findings):
+    verdict = exc6(findings)
+    assert (verdict.verdict, verdict.liver_finding) == ("indeterminate", "not_met")
+    assert "15 mm" in verdict.reason
+    assert "13 HU" in verdict.reason
+    assert "rest of the body" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("rest", "word"),
+    [
+        (RestOfBody(lesions=False), "not_met"),
+        (RestOfBody(lesions=True, receptor_negative=False), "not_met"),
+        (RestOfBody(lesions=True), "indeterminate"),
+        (RestOfBody(lesions=True, receptor_negative=True), "met"),
+    ],
+)
+def test_the_rest_of_the_body_is_the_readers(findings, rest, word):
+    verdict = exc6(findings, rest_of_body=rest)
+    assert (verdict.verdict, verdict.liver_finding) == (word, "not_met")
+
+
+def test_a_candidate_is_for_a_reader_to_call_whatever_is_stated_elsewhere(findings):
+    for rest in (None, RestOfBody(lesions=False)):
+        verdict = exc6(findings, ct_foci=(focus(volume_ml=1.0), focus(902)), rest_of_body=rest)
+        assert (verdict.verdict, verdict.liver_finding, verdict.effect) == ("indeterminate",) * 2 + ("undecided",)
+        assert "SSTR-RADS 3D" in verdict.reason
+        assert verdict.evidence["candidates"] == 2
+        assert verdict.evidence["candidate_label"] == 902
+
+
+def test_a_candidate_that_a_reader_marks_is_met(findings):
+    verdict = exc6(findings, ct_foci=(focus(marks=("receptor_negative",)),))
+    assert (verdict.verdict, verdict.liver_finding, verdict.effect) == ("met", "met", "excludes")
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        focus(above=True),
+        focus(in_liver=False),
+        focus(marks=("not_a_lesion",)),
+        focus(marks=("cystic",)),
+        focus(marks=("receptor_negative", "not_a_lesion")),
+    ],
+    ids=["avid", "elsewhere", "no lesion", "cyst", "mark withdrawn"],
+)
+def test_what_is_no_candidate_changes_nothing(findings, harmless):
+    assert exc6(findings, ct_foci=(harmless,)).liver_finding == "not_met"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"ct": None}, "no CT"),
+        ({"liver_found": False}, "liver was not found"),
+        ({"ct_search": None}, "not searched"),
+        ({"ct_search": CtSearch(diameter_mm=15.0, reason="too little liver")}, "too little liver"),
+        ({"ct_search": SEARCH.model_copy(update={"visible_contrast_hu": 28.0})}, "28 HU"),
+    ],
+)
+def test_a_liver_that_could_not_be_searched_is_not_evaluable_with_the_reason(findings, changes, word):
+    verdict = exc6(findings, **changes)
+    assert (verdict.verdict, verdict.liver_finding) == ("not_evaluable", "not_evaluable")
+    assert word in verdict.reason
+
+
+def test_a_poor_ct_does_not_hide_a_candidate_that_was_found(findings):
+    poor = SEARCH.model_copy(update={"visible_contrast_hu": 28.0})
+    assert exc6(findings, ct_search=poor, ct_foci=(focus(),)).verdict == "indeterminate"
+
+
+def test_without_normal_liver_uptake_is_not_judged(findings):
+    none = {organ: Reference(organ=organ, method="none") for organ in ("liver", "spleen", "blood_pool")}
+    assert exc6(findings, references=none, ct_foci=(focus(above=None),)).verdict == "not_evaluable"
+
+
+def test_a_liver_cut_by_the_field_of_view_stays_open(findings):
+    assert exc6(findings, liver_cut=True).liver_finding == "indeterminate"
+    assert exc6(findings, liver_seen=0.8).liver_finding == "indeterminate"
+
+
+def test_a_lesion_outlined_on_ct_without_uptake_is_a_candidate(findings):
+    cold = exc6(findings, lesions=(lesion(3, peak=4.0, source="ct"),), lesions_drawn_on="ct")
+    assert (cold.verdict, cold.evidence["lesion_label"]) == ("indeterminate", 3)
+    assert exc6(findings, lesions=(lesion(3, peak=9.0),), lesions_drawn_on="ct").liver_finding == "not_met"
+    assert exc6(findings, lesions=(lesion(3, peak=4.0),), lesions_drawn_on="pet").liver_finding == "not_met"
+
+
+def dominance(findings, inside_ml=30.0, **changes):
+    burden = Burden(fraction=0.02, low=0.01, high=0.03, tumour_ml=inside_ml, liver_ml=1500.0)
+    return judge_all(findings(burden=burden, **changes), ())["DOM"]
+
+
+def outside(volume_ml, share=0.0, marks=()):
+    made = lesion(7, in_liver=False, marks=marks)
+    return made.model_copy(update={"volume_ml": volume_ml, "liver_share": share})
+
+
+def test_dominance_waits_for_the_rest_of_the_body(findings):
+    for rest in (None, RestOfBody(lesions=True)):
+        verdict = dominance(findings, rest_of_body=rest)
+        assert verdict.verdict == "not_evaluable"
+        assert verdict.evidence["liver_tumour_ml"] == 30.0
+
+
+def test_the_liver_s_share_is_evidence_and_a_reader_calls_it(findings):
+    verdict = dominance(findings, lesions=(outside(10.0),))
+    assert (verdict.verdict, verdict.effect) == ("indeterminate", "undecided")
+    assert verdict.evidence["liver_share"] == pytest.approx(0.75)
+    part = dominance(findings, lesions=(outside(10.0, share=0.4),))
+    assert part.evidence["outside_tumour_ml"] == pytest.approx(6.0)
+
+
+def test_a_reader_who_states_no_lesion_elsewhere_leaves_all_of_it_to_the_liver(findings):
+    verdict = dominance(findings, rest_of_body=RestOfBody(lesions=False))
+    assert verdict.verdict == "indeterminate"
+    assert verdict.evidence["liver_share"] == 1.0
+    both = dominance(findings, rest_of_body=RestOfBody(lesions=False), lesions=(outside(10.0),))
+    assert "one is outlined there" in both.reason
+
+
+def test_no_tumour_or_no_burden_has_no_share(findings):
+    assert dominance(findings, inside_ml=0.0, rest_of_body=RestOfBody(lesions=False)).verdict == "not_evaluable"
+    missing = Burden(fraction=None, low=None, high=None, tumour_ml=None, liver_ml=None, reason="No liver.")
+    assert judge_all(findings(burden=missing), ())["DOM"].reason == "No liver."
+
+
+def test_what_is_no_lesion_does_not_count_as_tumour_elsewhere(findings):
+    assert dominance(findings, lesions=(outside(10.0, marks=("not_a_lesion",)),)).verdict == "not_evaluable"
