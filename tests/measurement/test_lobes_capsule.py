@@ -24,7 +24,7 @@ TO_THE_LEFT = LobePlane(point_lps_mm=(72.0, 0.0, 0.0), normal_lps=(1.0, 0.0, 0.0
 def measured(case, segmentations):
     placement = place(segmentations, case.geometry)
     lesions = measure_lesions(case.volumes().pet, segmentations, ReaderEdits(), placement, NORMAL, CONFIG)
-    burden = measure_burden(case.volumes().pet, segmentations, placement, lesions, 5.0, 3.0)
+    burden = measure_burden(case.volumes().pet, segmentations, placement, lesions, NORMAL, ScoringConfig().burden)
     return placement, lesions, burden
 
 
