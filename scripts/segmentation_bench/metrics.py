@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config import LesionConfig, ScoringConfig
+from dotaliver.config import ScoringConfig
 from dotaliver.itkimage import resample_labels
 from dotaliver.pipeline import segment_study
 from dotaliver.records import ReaderEdits, Segmentations
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
+from dotaliver.segmentation.coarse import coarse_images
+from dotaliver.segmentation.complete import liver_share, normal_liver_within
+from dotaliver.segmentation.lesions import find_lesions
 from segmentation_bench.cohort import Case
 
 Row = dict[str, Any]
@@ -42,7 +44,7 @@ def run(case: Case, *, baselines: bool = True) -> tuple[Row, Segmentations, Stud
     row |= _lesions(case, found)
     row |= _answers(case, score)
     if baselines and found.liver is not None:
-        row["baselines"] = {name: _baseline(case, found, name) for name in BASELINES}
+        row["baselines"] = _baselines(case, found, config)
     return row, found, score
 
 
@@ -149,16 +151,21 @@ def _answers(case: Case, score: StudyScore) -> Row:
     }
 
 
-def _baseline(case: Case, found: Segmentations, method: str) -> Row:
-    """A textbook rule inside the same liver: its burden is the volume of its lesions over that of the liver."""
-    lesions = LesionConfig().model_copy(update={"method": method})
-    config = ScoringConfig().model_copy(update={"lesions": lesions})
-    other = segment_study(case.volumes, config, replace(found, lesions=None, flags=()))
-    avid = [x.label for x in case.lesions if x.contrast > 1.0]
-    assert other.lesions is not None
-    assert other.liver is not None
-    labels = other.lesions.labels
-    return {
-        "lesion_dice": dice(labels.mask, np.isin(case.lesions_on_pet.array, avid)),
-        "burden_error": labels.volume_ml() / other.liver.labels.volume_ml() - case.burden,
-    }
+def _baselines(case: Case, found: Segmentations, config: ScoringConfig) -> dict[str, Row]:
+    """Textbook rules inside the same liver: a rule's burden is the volume of its lesions over that of the liver."""
+    share = liver_share(case.volumes.pet, found, config)
+    if share is None or found.liver is None:
+        return {}
+    pet = case.volumes.pet.crop(share.box)
+    images = coarse_images(case.volumes.pet, case.volumes.ct, config.liver.coarse_mm)
+    normal = normal_liver_within(images, found, config).uptake
+    tumour = np.isin(case.lesions_on_pet.array, [x.label for x in case.lesions if x.contrast > 1.0])
+    liver_ml = found.liver.labels.volume_ml()
+    rows = {}
+    for method in BASELINES:
+        labels, _ = find_lesions(pet, share.part, normal, config.lesions.model_copy(update={"method": method}))
+        mask = np.zeros(tumour.shape, dtype=bool)
+        mask[share.box] = labels > 0
+        tumour_ml = float(mask.sum()) * pet.geometry.voxel_volume_ml
+        rows[method] = {"lesion_dice": dice(mask, tumour), "burden_error": tumour_ml / liver_ml - case.burden}
+    return rows

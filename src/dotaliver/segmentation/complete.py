@@ -12,7 +12,7 @@ from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample_labels
 from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
-from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages, coarse_images, distance_inside_mm
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
@@ -22,7 +22,7 @@ from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, no
 from dotaliver.segmentation.reference import find_liver_reference
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
-__all__ = ["complete"]
+__all__ = ["complete", "liver_share", "normal_liver_within"]
 
 _NAME = "petct"
 # Flags that are raised here; when stored masks are completed again they are not raised twice.
@@ -54,18 +54,19 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     Segmentations
         With lesions (candidates where there is no liver), a liver reference or the reason for none, and flags.
     """
+    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
     if found.liver is None:
-        return _without_liver(volumes, found, config)
+        return _without_liver(volumes, images, found, config)
     if found.mismatch is None and _any_on_ct(found):
-        found = replace(found, mismatch=_mismatch(volumes, found, config))
-    share = _liver_share(volumes.pet, found, config)
+        found = replace(found, mismatch=_mismatch(images, found, config))
+    share = liver_share(volumes.pet, found, config)
     if share is None:
         reason = "it lies outside the PET"
         flag = raise_flag("LIVER_NOT_FOUND", reason=reason)
         lost = replace(found, liver=None, reasons={**found.reasons, "liver": reason}, flags=(*found.flags, flag))
-        return _without_liver(volumes, lost, config)
+        return _without_liver(volumes, images, lost, config)
     pet = volumes.pet.crop(share.box)
-    normal = _normal_liver(volumes, found, config)
+    normal = normal_liver_within(images, found, config)
     expected = normal.uptake
     if found.lesions is None:
         labels, parenchyma = find_lesions(pet, share.part, expected, config.lesions)
@@ -79,14 +80,14 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         if region.region is not None:
             region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
-    found = with_other_organs(volumes, found, expected, config)
+    found = with_other_organs(volumes, images, found, expected, config)
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     unsure = normal.lower_share > config.liver.lower_share_limit
     doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
     return replace(found, flags=(*kept, *_liver_flags(volumes, found, config), *doubts))
 
 
-def _liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
+def liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
     """The liver's part in each voxel of its box on the PET, with room around it for basins to be followed."""
     whole = None if found.liver is None else own_labels(found.liver.labels)
     if whole is None or found.liver is None:
@@ -110,8 +111,7 @@ def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:
     return resample_labels(moved, grid).mask
 
 
-def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Mismatch | None:
-    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
+def _mismatch(images: CoarseImages, found: Segmentations, config: ScoringConfig) -> Mismatch | None:
     if images.hu is None or found.liver is None:
         return None
     liver = resample_labels(found.liver.labels, images.geometry).mask
@@ -122,9 +122,8 @@ def _mismatch(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig
     return by_dome or mismatch_of_outline(images, liver, np.zeros_like(liver), typical)
 
 
-def _normal_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> NormalLiver:
+def normal_liver_within(images: CoarseImages, found: Segmentations, config: ScoringConfig) -> NormalLiver:
     """What normal liver takes up, read inside the liver mask on the coarse grid."""
-    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
     background = background_uptake(images)
     nowhere = NormalLiver(background, None, None)
     if found.liver is None:
@@ -143,12 +142,14 @@ def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfi
     return measure_parenchyma(smooth, depth > config.lesions.parenchyma_depth_mm, expected)
 
 
-def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+def _without_liver(
+    volumes: StudyVolumes, images: CoarseImages, found: Segmentations, config: ScoringConfig
+) -> Segmentations:
     reason = found.reasons.get("liver", "no liver was given")
     references = found.references
     if found.reference("liver") is None:
         references = (*references, ReferenceRegion("liver", "none", reason=f"the liver was not found: {reason}"))
-    found = with_other_organs(volumes, replace(found, references=references), 0.0, config)
+    found = with_other_organs(volumes, images, replace(found, references=references), 0.0, config)
     if found.lesions is not None:
         return found
     pet = volumes.pet

@@ -12,10 +12,10 @@ from dotaliver.itkimage import resample_labels
 from dotaliver.placement import own_labels
 from dotaliver.records import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.bloodpool import find_blood_pool
-from dotaliver.segmentation.coarse import CoarseImages, coarse_images
+from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.ctfoci import find_ct_foci
 from dotaliver.segmentation.lobes import find_lobe_plane
-from dotaliver.segmentation.neighbours import survey
+from dotaliver.segmentation.neighbours import Surroundings, survey
 from dotaliver.segmentation.spleen import find_spleen_reference
 from dotaliver.volume import BoolArray, LabelMap
 
@@ -25,7 +25,7 @@ _NAME = "petct"
 
 
 def with_other_organs(
-    volumes: StudyVolumes, found: Segmentations, liver_uptake: float, config: ScoringConfig
+    volumes: StudyVolumes, images: CoarseImages, found: Segmentations, liver_uptake: float, config: ScoringConfig
 ) -> Segmentations:
     """Add the references of spleen and blood pool, focal lesions on CT, and the plane between the lobes.
 
@@ -33,6 +33,8 @@ def with_other_organs(
     ----------
     volumes : StudyVolumes
         The images.
+    images : CoarseImages
+        The same on the coarse grid.
     found : Segmentations
         With liver and lesions where they were found; what stands there already is kept.
     liver_uptake : float
@@ -40,12 +42,12 @@ def with_other_organs(
     config : ScoringConfig
         All of it.
     """
-    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
-    found = _with_references(volumes, found, images, liver_uptake, config)
+    around = survey(images)
+    found = _with_references(volumes, found, (images, around), liver_uptake, config)
     if found.liver is not None and volumes.ct is not None and found.ct_search is None:
         found = _with_ct_foci(volumes, found, config)
     if found.liver is not None and found.lobes is None:
-        plane = find_lobe_plane(images, survey(images), _liver_on(found, images), config.lobes)
+        plane = find_lobe_plane(images, around, _liver_on(found, images), config.lobes)
         if isinstance(plane, LobePlane):
             found = replace(found, lobes=plane)
         else:
@@ -54,12 +56,16 @@ def with_other_organs(
 
 
 def _with_references(
-    volumes: StudyVolumes, found: Segmentations, images: CoarseImages, liver_uptake: float, config: ScoringConfig
+    volumes: StudyVolumes,
+    found: Segmentations,
+    coarse: tuple[CoarseImages, Surroundings],
+    liver_uptake: float,
+    config: ScoringConfig,
 ) -> Segmentations:
     missing = [organ for organ in ("spleen", "blood_pool") if found.reference(organ) is None]
     if not missing:
         return found
-    around = survey(images)
+    images, around = coarse
     regions = list(found.references)
     if "spleen" in missing:
         if found.liver is None:
