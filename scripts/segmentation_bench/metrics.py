@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dotaliver.config import ScoringConfig
 from dotaliver.itkimage import resample_labels
+from dotaliver.phantom.families import family_spec
 from dotaliver.pipeline import segment_study
 from dotaliver.records import ReaderEdits, Segmentations
 from dotaliver.score import StudyScore
@@ -23,6 +24,8 @@ Row = dict[str, Any]
 BASELINES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
 # A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour.
 COVERED = 0.25
+# Liver in the first or last slice of the CT over this area is cut.
+CUT_CM2 = 5.0
 
 
 def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float | None:
@@ -39,13 +42,27 @@ def run(case: Case, *, baselines: bool = True) -> tuple[Row, Segmentations, Stud
     score = score_labels(case.volumes, found, ReaderEdits(), config)
     seconds = time.perf_counter() - start
     row: Row = {"name": case.name, "family": case.family, "kind": case.kind, "seconds": seconds}
-    row |= {"flags": sorted({flag.code for flag in score.flags})}
+    row |= {"flags": sorted({flag.code for flag in score.flags}), "doubts": _doubts(case, found)}
     row |= _liver(case, found)
     row |= _lesions(case, found)
     row |= _answers(case, score)
     if baselines and found.liver is not None:
         row["baselines"] = _baselines(case, found, config)
     return row, found, score
+
+
+def _doubts(case: Case, found: Segmentations) -> Row:
+    """What is true of the things that flags warn of; None where it is not known."""
+    ends_cm2 = [float(case.liver.mask[k].sum()) * case.liver.geometry.voxel_volume_ml for k in (0, -1)]
+    thickness_cm = case.liver.geometry.spacing_mm[0] / 10.0
+    shift = None
+    if case.kind == "phantom":
+        shift = -family_spec(case.family, int(case.name.rsplit("-", 1)[1])).scanner.breathing_shift_mm
+    return {
+        "cut": max(ends_cm2) / thickness_cm > CUT_CM2,
+        "shift_mm": shift,
+        "found_shift_mm": None if found.mismatch is None else found.mismatch.shift_lps_mm[2],
+    }
 
 
 def _liver(case: Case, found: Segmentations) -> Row:

@@ -42,6 +42,7 @@ def summary(rows: list[Row]) -> list[str]:
         if some:
             lines += [f"## {kind}: {len(some)} studies", "", *_overall(some), "", *_curves(some), ""]
             lines += [*_baselines(some), ""]
+    lines += ["## Flags", "", *_flags(rows), ""]
     lines += ["## Per family (median, worst)", "", *_families(rows)]
     return lines
 
@@ -155,6 +156,35 @@ def _baselines(rows: list[Row]) -> list[str]:
         theirs = [r["baselines"][name] for r in some]
         errors = [t["burden_error"] for t in theirs if t["burden_error"] is not None]
         lines.append(line(name, [t["lesion_dice"] or 0.0 for t in theirs], errors))
+    return lines
+
+
+def _flags(rows: list[Row]) -> list[str]:
+    """How often each flag whose matter is known was right, and how often it was missing."""
+    truths: dict[str, Callable[[Row], bool | None]] = {
+        "LIVER_CUT_BY_FIELD_OF_VIEW": lambda r: r["doubts"]["cut"],
+        "PET_CT_MISMATCH": lambda r: None if r["doubts"]["shift_mm"] is None else abs(r["doubts"]["shift_mm"]) > 10,
+        "NORMAL_LIVER_UNSURE": lambda r: None if r["reference_error"] is None else abs(r["reference_error"]) > 0.06,
+        "LIVER_NOT_FOUND": lambda r: r["liver_dice"] < 0.5,
+        "LIVER_VOLUME_UNUSUAL": lambda r: not 700 <= r["liver_ml"] <= 4000,
+    }
+    lines = ["| flag | raised | right | of those that it should mark, missed |", "| --- | --- | --- | --- |"]
+    for code, truth in truths.items():
+        known = [(code in r["flags"], truth(r)) for r in rows if truth(r) is not None]
+        raised, due = [t for f, t in known if f], [f for f, t in known if t]
+        lines.append(f"| {code} | {len(raised)} | {sum(map(bool, raised))} | {len(due) - sum(due)} of {len(due)} |")
+    for code in sorted({code for r in rows for code in r["flags"]} - set(truths)):
+        lines.append(f"| {code} | {sum(code in r['flags'] for r in rows)} | | |")
+    shifts = [
+        abs(r["doubts"]["found_shift_mm"] - r["doubts"]["shift_mm"])
+        for r in rows
+        if r["doubts"]["shift_mm"] is not None and r["doubts"]["found_shift_mm"] is not None
+    ]
+    if shifts:
+        lines += [
+            "",
+            f"Mismatch of PET and CT: error {np.median(shifts):.1f} mm (median), {max(shifts):.1f} mm (worst).",
+        ]
     return lines
 
 
