@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from dotaliver.config import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
+from dotaliver.export.outputs import OutputOptions
 from dotaliver.pipeline import (
     StudyInput,
     default_folder,
@@ -153,7 +154,7 @@ def test_default_folder_is_a_hash_of_the_study(record):
 
 
 def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
-    save(outcome, tmp_path / "out", nifti=True)
+    save(outcome, tmp_path / "out", OutputOptions(nifti=True))
     save(outcome, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "score.json",

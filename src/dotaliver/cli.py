@@ -63,6 +63,9 @@ AnyTracer = Annotated[
     typer.Option("--judge-any-tracer", help="Answer the receptor criteria for another tracer or nuclide (recorded)."),
 ]
 Nifti = Annotated[bool, typer.Option("--nifti", help="Write the masks as NIfTI too.")]
+LabelMap = Annotated[
+    bool, typer.Option("--labelmap", help="Masks as DICOM label map SEG where they do not overlap, not as binary SEG.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
 
@@ -87,6 +90,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     relative: Relative = False,
     any_tracer: AnyTracer = False,
     nifti: Nifti = False,
+    labelmap: LabelMap = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -102,7 +106,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         source = pipeline.StudyInput(study, pet, ct, liver, lesions)
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
-        pipeline.save(outcome, folder, nifti=nifti, progress=progress)
+        pipeline.save(outcome, folder, pipeline.OutputOptions(nifti=nifti, labelmap=labelmap), progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
 
 
@@ -116,6 +120,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     edits: EditsFile = None,
     config: ConfigFile = None,
     nifti: Nifti = False,
+    labelmap: LabelMap = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -133,7 +138,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
             config=None if config is None else load_config(config),
             progress=progress,
         )
-        pipeline.save(outcome, target, nifti=nifti, progress=progress)
+        pipeline.save(outcome, target, pipeline.OutputOptions(nifti=nifti, labelmap=labelmap), progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
 
 

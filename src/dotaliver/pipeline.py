@@ -22,7 +22,7 @@ from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.outputs import ScoreFiles, write_score
+from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import MaskLayer, ReaderEdits, ReferenceRegion, Segmentations, StudyVolumes
@@ -35,6 +35,7 @@ __all__ = [
     "LocalPaths",
     "OpenStudy",
     "Outcome",
+    "OutputOptions",
     "StudyInput",
     "default_folder",
     "load_edits",
@@ -201,8 +202,8 @@ def score_study(
     return Outcome(score, opened, found, study.folder)
 
 
-def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress = _silent) -> None:
-    """Write a score's files into a folder: record, table, report, masks.
+def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, progress: Progress = _silent) -> None:
+    """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", nifti=nifti)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 

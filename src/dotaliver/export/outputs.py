@@ -8,21 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotaliver.errors import OutputError
+from dotaliver.export.derived import encoded
 from dotaliver.export.files import output_folder, write_atomically
 from dotaliver.export.report import report_html
-from dotaliver.export.seg import segmentation_files
+from dotaliver.export.rwvm import suv_map
+from dotaliver.export.seg import segmentation_datasets
 from dotaliver.export.seg_sources import SegSources
+from dotaliver.export.sr import measurement_report
 from dotaliver.export.tables import lesions_csv
 from dotaliver.itkimage import resample_labels, to_itk
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.volume import LabelMap
 
-__all__ = ["ScoreFiles", "write_score"]
+__all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
 _RECORD = "score.json"
 # What an earlier score may have left in the folder and this one may not write again.
-_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "liver.nii.gz", "lesions.nii.gz")
+_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "suv_map.dcm", "liver.nii.gz", "lesions.nii.gz")
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written beside the record, the report and the DICOM objects that are always made."""
+
+    nifti: bool = False
+    labelmap: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +46,7 @@ class ScoreFiles:
     sources: SegSources
 
 
-def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool = False) -> None:
+def write_score(files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions) -> None:
     """Write record, table, report and masks into a folder.
 
     Everything is made in memory and written to a folder beside the target first; only then the files take their
@@ -49,8 +60,8 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
         Made if need be; files of an earlier score are replaced.
     local_json : str
         The paths that `rescore` may use; stays on this machine.
-    nifti : bool
-        Whether to write the masks as NIfTI on the CT's grid (the PET's without a CT).
+    options : OutputOptions
+        What is written beside: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
 
     Raises
     ------
@@ -58,21 +69,31 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
         Where the folder cannot be written or is full; what stood there before stays.
     """
     with output_folder(folder):
-        _put_in_place(folder, _contents(files, local_json, nifti=nifti))
+        _put_in_place(folder, _contents(files, local_json, options))
 
 
-def _contents(files: ScoreFiles, local_json: str, *, nifti: bool) -> dict[str, bytes | str]:
+def _contents(files: ScoreFiles, local_json: str, options: OutputOptions) -> dict[str, bytes | str]:
     """What each file holds, by name; the record is the last."""
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),
         "local.json": local_json,
-        **segmentation_files(files.score, files.volumes, files.segmentations, files.sources),
+        **_dicom_files(files, options),
     }
-    if nifti:
+    if options.nifti:
         contents |= _nifti_files(files)
     contents[_RECORD] = files.score.to_json()
     return contents
+
+
+def _dicom_files(files: ScoreFiles, options: OutputOptions) -> dict[str, bytes]:
+    """The DICOM objects of the record by file name: masks, map to SUV, measurements."""
+    score, volumes, sources = files.score, files.volumes, files.sources
+    objects = segmentation_datasets(score, volumes, files.segmentations, sources, labelmap=options.labelmap)
+    value_map = suv_map(score, volumes.pet.geometry, sources)
+    report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
+    objects |= {} if value_map is None else {"suv_map.dcm": value_map}
+    return {name: encoded(dataset) for name, dataset in (objects | {"measurements.dcm": report}).items()}
 
 
 def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
