@@ -40,7 +40,9 @@ Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order
 PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
 CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
 LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
-LesionMask = Annotated[Path | None, typer.Option("--lesions", help="Lesion mask, in the same formats.")]
+LesionMask = Annotated[
+    list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")
+]
 EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]
 Weight = Annotated[float | None, typer.Option("--weight", help="Body weight in kg, in place of the files' (recorded).")]
@@ -103,7 +105,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     readers_edits = _edits(edits)
     # A folder that cannot be written is told before the work, not after it.
     with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
-        source = pipeline.StudyInput(study, pet, ct, liver, lesions)
+        source = pipeline.StudyInput(study, pet, ct, liver, tuple(lesions or ()))
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, pipeline.OutputOptions(nifti=nifti, labelmap=labelmap), progress=progress)
@@ -133,7 +135,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
         outcome = pipeline.rescore(
             folder,
-            study=pipeline.StudyInput(study or folder, liver=liver, lesions=lesions),
+            study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
             edits=_edits(edits),
             config=None if config is None else load_config(config),
             progress=progress,

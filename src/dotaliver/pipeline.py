@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
@@ -63,7 +63,7 @@ class StudyInput:
     pet: str | None = None
     ct: str | None = None
     liver: Path | None = None
-    lesions: Path | None = None
+    lesions: Path | tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +153,11 @@ def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -
     """The masks that the user names, as a start for the first half."""
     liver = lesions = None
     if study.liver is not None:
-        mask = read_mask(study.liver, volumes, "liver")
+        mask = on_image(read_mask(study.liver, volumes, "liver"), volumes)
         liver = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.liver.border_uncertainty_imported_mm)
-    if study.lesions is not None:
-        mask = read_mask(study.lesions, volumes, "lesions")
+    if study.lesions:
+        files = (study.lesions,) if isinstance(study.lesions, Path) else study.lesions
+        mask = read_lesion_masks(files, volumes)
         lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.lesions.border_uncertainty_imported_mm)
     return Segmentations(segmenter="imported", liver=liver, lesions=lesions)
 

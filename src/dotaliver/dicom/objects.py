@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 
 from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.part10 import read_start, refuse_inflation
@@ -18,10 +19,11 @@ from dotaliver.dicom.part10 import read_start, refuse_inflation
 __all__ = ["plain_text", "read_object", "walk_items"]
 
 _LONGEST_TEXT = 1024
+_UNDEFINED = 0xFFFFFFFF
 
 
 def read_object(path: Path) -> Any:
-    """A whole DICOM object.
+    """A whole DICOM object; one that was cut short is none.
 
     Raises
     ------
@@ -30,7 +32,19 @@ def read_object(path: Path) -> Any:
     """
     refuse_inflation(path, read_start(path))
     with BoundedFile(path) as file:
-        return pydicom.dcmread(file)
+        dataset = pydicom.dcmread(file)
+    for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
+        _require_whole(dataset.get_item(tag))
+    return dataset
+
+
+def _require_whole(element: Any) -> None:
+    """Refuse an element whose value is shorter than it says: the parser takes what there is."""
+    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
+        return
+    if len(element.value or b"") < element.length:
+        msg = "it is cut short"
+        raise ValueError(msg)
 
 
 def plain_text(value: object, longest: int = _LONGEST_TEXT) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from dotaliver.export.derived import equipment, instances, make_repeatable
 from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
-from dotaliver.export.sr_content import ReportSources, SourceImage, measurement_groups
+from dotaliver.export.sr_content import measurement_groups
+from dotaliver.export.sr_pieces import ReportSources, SourceImage
 from dotaliver.records import SeriesIdentity, StudyVolumes
 from dotaliver.score import StudyScore
 
