@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from dotaliver import cli_dicom
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
@@ -208,6 +209,11 @@ def schema() -> None:
     from dotaliver.score import StudyScore
 
     typer.echo(json.dumps(StudyScore.model_json_schema(), indent=2))
+
+
+app.command()(cli_dicom.pull)
+app.command()(cli_dicom.push)
+app.command()(cli_dicom.measurements)
 
 
 # --- settings ----------------------------------------------------------------------------------------------------

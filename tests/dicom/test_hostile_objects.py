@@ -151,7 +151,7 @@ def with_stars(path, number, count):
     """Give one ROI so many contours, each a star of 2000 corners whose edges cross the picture."""
     angle = np.linspace(0, 2 * np.pi, STAR_POINTS, endpoint=False)
     radius = np.where(np.arange(STAR_POINTS) % 2, 3.0, 0.1)
-    corners = np.stack([-7 + radius * np.cos(angle), -15 + radius * np.sin(angle), np.full(STAR_POINTS, 33)], axis=1)
+    corners = np.stack([-7 + radius * np.cos(angle), -16 + radius * np.sin(angle), np.full(STAR_POINTS, 33)], axis=1)
     value = "\\".join(f"{v:.4f}" for v in corners.ravel()).encode()
     value += b" " * (len(value) % 2)
     ds = pydicom.dcmread(path)
