@@ -39,7 +39,7 @@ class Comparison(FrozenModel):
 
 
 def _key(value: MeasuredValue) -> tuple[str, str | None, str]:
-    return value.name.value, value.derivation and value.derivation.value, value.unit
+    return value.name.value, None if value.derivation is None else value.derivation.value, value.unit
 
 
 def compare(report: MeasurementReport, folder: Path) -> Comparison:
@@ -64,7 +64,7 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
             tracking_uid=group.tracking_uid,
             tracking_id=group.tracking_id,
             name=value.name.meaning,
-            derivation=value.derivation and value.derivation.meaning,
+            derivation=None if value.derivation is None else value.derivation.meaning,
             unit=value.unit,
             report=value.value,
             score=ours[group.tracking_uid][_key(value)].value,
@@ -93,7 +93,7 @@ def report_tables(report: MeasurementReport, compared: Comparison | None) -> Any
         for value in group.values:
             cells = [_thing(group), _measure(value), f"{value.value:.6g}", value.unit]
             if shown is not None:
-                derivation = value.derivation and value.derivation.meaning
+                derivation = None if value.derivation is None else value.derivation.meaning
                 other = shown.get((group.tracking_uid or "", value.name.meaning, derivation, value.unit))
                 cells += ["", ""] if other is None else [f"{other.score:.6g}", _difference(other)]
             table.add_row(*(Text(cell) for cell in cells))

@@ -41,7 +41,7 @@ class DicomWebArchive:
 
     def _client(self) -> DICOMwebClient:
         if not hasattr(self._local, "client"):
-            session = requests.Session()
+            session = _Session()
             tls, credentials = self._settings.tls, self._settings.credentials
             session.auth = _no_authentication
             if tls.ca_file is not None:
@@ -103,6 +103,17 @@ class DicomWebArchive:
                 msg = f"{self._host}: the PACS did not take {uid} (reason {reason}); ask its administrator"
                 raise PacsError(msg)
             stored(uid)
+
+
+class _Session(requests.Session):  # type: ignore[misc]  # its types are not read
+    """A session whose own authority is not replaced by that of the environment (REQUESTS_CA_BUNDLE)."""
+
+    def merge_environment_settings(self, *arguments: Any) -> dict[str, Any]:
+        """The settings of one request."""
+        settings: dict[str, Any] = super().merge_environment_settings(*arguments)
+        if isinstance(self.verify, str):
+            settings["verify"] = self.verify
+        return settings
 
 
 def _no_authentication(request: Any) -> Any:

@@ -81,7 +81,9 @@ class DimseArchive:
         """Every object of a study: its series first, then the objects of each."""
         remotes = []
         with self._association([(Find, None)]) as link:
-            for series in self._query(link, "SERIES", StudyInstanceUID=study_uid, SeriesInstanceUID="", Modality=""):
+            # One query must end before the next begins
+            keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": "", "Modality": ""}
+            for series in list(self._query(link, "SERIES", **keys)):
                 uid = str(series.get("SeriesInstanceUID", ""))
                 keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": uid}
                 for item in self._query(link, "IMAGE", **keys, SOPInstanceUID="", SOPClassUID=""):

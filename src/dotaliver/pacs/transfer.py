@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,9 @@ def pull_study(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"{folder}: it exists already; name another folder with --out, or remove it first"
         raise OutputError(msg)
-    incoming = _Incoming(folder.with_name(folder.name + _SUFFIX), study_uid)
+    incoming = None
     wanted: list[Remote] = []
-    kept = None
+    kept = 0
     with warnings.catch_warnings():
         # Of servers that are not quite compliant, and of patients' headers that are not
         warnings.simplefilter("ignore")
@@ -104,16 +105,19 @@ def pull_study(
             if wanted and {r.sop_uid for r in listed} == {r.sop_uid for r in wanted}:
                 break
             wanted = listed
+            first = incoming is None
+            incoming = incoming or _Incoming(folder.with_name(folder.name + _SUFFIX), study_uid)
             missing = incoming.expect(wanted)
-            kept = len(wanted) - len(missing) if kept is None else kept
+            kept = len(wanted) - len(missing) if first else kept
             incoming.tell(progress)
             if missing:
-                archive.fetch(study_uid, missing, lambda dataset: incoming.take(dataset, progress))
+                archive.fetch(study_uid, missing, partial(incoming.take, progress))
         else:
             msg = "the study still grows in the PACS; run the command again when everything has been sent to it"
             raise PacsError(msg)
+    assert incoming is not None
     incoming.finish(folder)
-    return Pulled(len(wanted), kept or 0, folder)
+    return Pulled(len(wanted), kept, folder)
 
 
 def _listed(archive: Archive, study_uid: str, modalities: frozenset[str]) -> list[Remote]:
@@ -176,7 +180,7 @@ class _Incoming:
         with self._lock:
             progress(len(self._there), len(self._expected))
 
-    def take(self, dataset: Any, progress: Progress) -> None:
+    def take(self, progress: Progress, dataset: Any) -> None:
         """Put one object in its place, whole."""
         uid = str(dataset.get("SOPInstanceUID", ""))
         path = self._expected.get(uid)

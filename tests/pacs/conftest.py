@@ -1,0 +1,44 @@
+"""The server that the tests of this folder talk to, and who may."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from orthanc_server import PASSWORD, USER, Orthanc
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory):
+    server = Orthanc(tmp_path_factory.mktemp("orthanc"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> Path:
+    """A certificate of localhost, with its key beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
+        ],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    return folder / "cert.pem"
+
+
+@pytest.fixture
+def credentials(tmp_path) -> Path:
+    """A file of secrets that only its owner can read."""
+    path = tmp_path / "pacs.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"user": USER, "password": PASSWORD}))
+    return path
