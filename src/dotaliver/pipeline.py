@@ -265,6 +265,9 @@ def rescore(
         Where the record cannot be read, or the images are not those that were scored.
     """
     parent = _read_record(folder)
+    if parent.provenance.deidentified:
+        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the one that it was made from"
+        raise StudyError(msg)
     config = config or parent.config
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dotaliver.errors import OutputError
+from dotaliver.export.deidentify import deidentified, mark_deidentified, pseudonyms_for
 from dotaliver.export.derived import encoded
+from dotaliver.export.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.files import output_folder, write_atomically
-from dotaliver.export.report import report_html
+from dotaliver.export.report import report_context, report_html
+from dotaliver.export.report_pdf import report_pdf
 from dotaliver.export.rwvm import suv_map
 from dotaliver.export.seg import segmentation_datasets
-from dotaliver.export.seg_sources import SegSources
+from dotaliver.export.seg_sources import SegSources, usable_headers
 from dotaliver.export.sr import measurement_report
 from dotaliver.export.tables import lesions_csv
 from dotaliver.itkimage import resample_labels, to_itk
@@ -24,8 +28,18 @@ from dotaliver.volume import LabelMap
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
 _RECORD = "score.json"
+# A folder of images is named after the patient more often than not.
+_NO_PATHS = '{"deidentified": true}\n'
 # What an earlier score may have left in the folder and this one may not write again.
-_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "suv_map.dcm", "liver.nii.gz", "lesions.nii.gz")
+_OPTIONAL = (
+    "segmentation.dcm",
+    "segmentation_ct.dcm",
+    "suv_map.dcm",
+    "report.dcm",
+    "liver.nii.gz",
+    "lesions.nii.gz",
+)
+_OPTIONAL_PATTERN = "picture-*.dcm"
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,10 @@ class OutputOptions:
 
     nifti: bool = False
     labelmap: bool = False
+    pdf: bool = False
+    pictures: bool = False
+    # What pseudonyms are made with; None: the outputs belong to the patient
+    pseudonym_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +87,14 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, options: Outpu
         Where the folder cannot be written or is full; what stood there before stays.
     """
     with output_folder(folder):
+        if options.pseudonym_key is not None:
+            files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
         _put_in_place(folder, _contents(files, local_json, options))
+
+
+def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
+    pseudonyms = pseudonyms_for(key, files.sources)
+    return ScoreFiles(*deidentified(files.score, files.volumes, files.segmentations, files.sources, pseudonyms))
 
 
 def _contents(files: ScoreFiles, local_json: str, options: OutputOptions) -> dict[str, bytes | str]:
@@ -93,7 +118,25 @@ def _dicom_files(files: ScoreFiles, options: OutputOptions) -> dict[str, bytes]:
     value_map = suv_map(score, volumes.pet.geometry, sources)
     report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
     objects |= {} if value_map is None else {"suv_map.dcm": value_map}
-    return {name: encoded(dataset) for name, dataset in (objects | {"measurements.dcm": report}).items()}
+    objects |= {"measurements.dcm": report}
+    if options.pdf or options.pictures:
+        objects |= _documents(files, options)
+    for dataset in objects.values():
+        if options.pseudonym_key is not None:
+            mark_deidentified(dataset)
+    return {name: encoded(dataset) for name, dataset in objects.items()}
+
+
+def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:
+    """The report as a document and its key pictures as images of the patient's study, for viewers that show these."""
+    shown = report_context(files.score, files.volumes, files.segmentations)
+    header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
+    found: dict[str, Any] = {}
+    if options.pdf:
+        found["report.dcm"] = encapsulated_pdf(files.score, report_pdf(shown), header)
+    if options.pictures:
+        found |= secondary_captures(files.score, shown, header)
+    return found
 
 
 def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
@@ -102,9 +145,8 @@ def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
         for name, content in contents.items():
             write_atomically(staging / name, content, shown_as=folder / name)
         (folder / _RECORD).unlink(missing_ok=True)
-        for name in _OPTIONAL:
-            if name not in contents:
-                (folder / name).unlink(missing_ok=True)
+        for name in {*_OPTIONAL, *(path.name for path in folder.glob(_OPTIONAL_PATTERN))} - contents.keys():
+            (folder / name).unlink(missing_ok=True)
         for name in contents:
             (staging / name).replace(folder / name)
     except OSError as error:
