@@ -134,4 +134,5 @@ def _capture(score: StudyScore, title: str, picture: Picture, number: int, heade
         dataset.LossyImageCompressionRatio = f"{pixels.nbytes / len(data):.2f}"
         dataset.LossyImageCompressionMethod = "ISO_10918_1"
     make_repeatable(dataset, header, score.record_id, "pictures", str(number))
+    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
     return dataset

@@ -17,7 +17,7 @@ from dotaliver.export.report_figures import Picture
 __all__ = ["picture_bytes", "report_pdf"]
 
 _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
-_MARGIN_MM, _WIDTH_MM = 15.0, 180.0
+_MARGIN_MM, _WIDTH_MM = 17.0, 176.0
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
 _STYLES = {"supports": "#0b6e4f", "excludes": "#a4262c", "undecided": "#8a5a00", "blank": "#5b6570"}
 
@@ -43,7 +43,8 @@ def report_pdf(shown: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
     document = SimpleDocTemplate(
         stream, pagesize=A4, invariant=1, title=shown["title"], author="dotaliver", subject="Research use",
-        leftMargin=_MARGIN_MM * mm, rightMargin=_MARGIN_MM * mm, topMargin=_MARGIN_MM * mm, bottomMargin=18 * mm,
+        leftMargin=(_MARGIN_MM - 2) * mm, rightMargin=(_MARGIN_MM - 5) * mm, topMargin=_MARGIN_MM * mm,
+        bottomMargin=18 * mm,
     )  # fmt: skip
     page = _Page()
     story = [*page.head(shown), *page.answers(shown["cards"]), *page.numbers(shown["tiles"])]
@@ -86,12 +87,13 @@ class _Page:
         from reportlab.lib.styles import ParagraphStyle
 
         self._text = ParagraphStyle("text", fontName=_FONT, fontSize=8, leading=10.5, textColor=_INK)
-        self._small = ParagraphStyle("small", parent=self._text, fontSize=7, leading=9, textColor=_QUIET)
+        self._small = ParagraphStyle("small", parent=self._text, fontSize=7, leading=9, textColor=_QUIET, spaceBefore=2)
         self._title = ParagraphStyle("title", parent=self._text, fontName=_BOLD, fontSize=14, leading=18, spaceAfter=2)
         self._heading = ParagraphStyle(
             "heading", parent=self._text, fontName=_BOLD, fontSize=10, leading=13, spaceBefore=9, spaceAfter=4
         )
-        self._head = ParagraphStyle("head", parent=self._text, fontName=_BOLD, fontSize=7, leading=9)
+        self._heading.keepWithNext = 1
+        self._head = ParagraphStyle("head", parent=self._text, fontName=_BOLD, fontSize=7, leading=9, spaceBefore=2)
 
     def _paragraph(self, text: object, style: Any = None) -> Any:
         from reportlab.platypus import Paragraph
@@ -102,7 +104,7 @@ class _Page:
         from reportlab.lib.units import mm
         from reportlab.platypus import LongTable, TableStyle
 
-        table = LongTable(rows, colWidths=[w * mm for w in widths_mm], repeatRows=1 if headed else 0)
+        table = LongTable(rows, colWidths=[w * mm for w in widths_mm], repeatRows=1 if headed else 0, hAlign="LEFT")
         table.setStyle(
             TableStyle(
                 [
@@ -125,7 +127,7 @@ class _Page:
 
         width, height = ImageReader(io.BytesIO(picture_bytes(picture))).getSize()
         scale = min(width_mm * mm / width, height_mm * mm / height)
-        return Image(io.BytesIO(picture_bytes(picture)), width * scale, height * scale)
+        return Image(io.BytesIO(picture_bytes(picture)), width * scale, height * scale, hAlign="LEFT")
 
     def _gallery(self, cells: Sequence[Any], columns: int = 3) -> list[Any]:
         """Cells side by side, some to a row; no row is torn apart by a page's end."""
@@ -136,8 +138,16 @@ class _Page:
         for start in range(0, len(cells), columns):
             row = [*cells[start : start + columns]]
             row += [""] * (columns - len(row))
-            table = Table([row], colWidths=[_WIDTH_MM / columns * mm] * columns)
-            table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+            table = Table([row], colWidths=[_WIDTH_MM / columns * mm] * columns, hAlign="LEFT")
+            table.setStyle(
+                TableStyle(
+                    [
+                        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+                        ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
+                    ]
+                )
+            )
             parts.append(table)
         return parts
 
@@ -164,7 +174,7 @@ class _Page:
             rows.append(
                 [[_markup(headline, self._text), self._paragraph(card["effect"], self._small)], self._paragraph(said)]
             )
-        return [self._paragraph("Answers", self._heading), self._table(rows, (58, 122))]
+        return [self._paragraph("Answers", self._heading), self._table(rows, (56, _WIDTH_MM - 56))]
 
     def numbers(self, tiles: Sequence[dict[str, str]]) -> list[Any]:
         """The study in five numbers."""
@@ -176,7 +186,7 @@ class _Page:
             ]
             for tile in tiles
         ]
-        return [self._paragraph("In numbers", self._heading), self._table(rows, (45, 35, 100))]
+        return [self._paragraph("In numbers", self._heading), self._table(rows, (45, 35, _WIDTH_MM - 80))]
 
     def overview(self, shown: dict[str, Any]) -> list[Any]:
         """Projections of the uptake, and its distribution."""
@@ -195,7 +205,7 @@ class _Page:
             return [self._paragraph("Lesions", self._heading), self._paragraph(said)]
         head = [self._paragraph(c, self._head) for c in shown["lesion_columns"]]
         rows = [[self._paragraph(cell) for cell in row] for row in shown["lesion_rows"]]
-        widths = (13, 14, 15, 15, 15, 15, 16, 16, 18, 26, 17)
+        widths = (12, 13, 14, 15, 15, 13, 15, 14, 16, 32, 17)
         cells = []
         for card in shown["lesion_cards"]:
             if card["picture"] is None:
@@ -231,7 +241,7 @@ class _Page:
         if not rows:
             return []
         cells = [[self._paragraph(name, self._small), self._paragraph(value)] for name, value in rows]
-        return [self._paragraph(heading, self._heading), self._table(cells, (45, 135))]
+        return [self._paragraph(heading, self._heading), self._table(cells, (45, _WIDTH_MM - 45))]
 
 
 def _markup(text: str, style: Any) -> Any:
