@@ -40,6 +40,30 @@ def test_the_same_lesion_is_compared_number_by_number(scored, tmp_path) -> None:
     assert "1.2.3.4" not in {value.tracking_uid for value in found.values}
 
 
+def test_a_scores_own_report_says_what_its_record_says(scored) -> None:
+    score = json.loads((scored / "score.json").read_text())
+    groups = {}
+    for group in read_report(scored / "measurements.dcm").groups:
+        groups.setdefault(group.tracking_id, []).extend(group.values)
+    for lesion in score["lesions"]:
+        values = {
+            (v.name.meaning, v.derivation and v.derivation.meaning): v.value
+            for v in groups[f"dotaliver:lesion:{lesion['label']}"]
+        }
+        told = {
+            ("SUVbw", "Maximum"): "suv_max",
+            ("SUVbw", "Mean"): "suv_mean",
+            ("SUVbw", "Peak Value Within ROI"): "suv_peak",
+            ("Volume", None): "volume_ml",
+            ("Total lesion uptake, mean times volume", None): "total_uptake",
+            ("Lesion to Background SUV Ratio", "Peak Value Within ROI"): "ratio_to_liver",
+            ("Long axis", None): "longest_diameter_mm",
+            ("Short axis", None): "short_axis_mm",
+        }
+        assert {key: values.get(key) for key in told} == {key: lesion[field] for key, field in told.items()}
+    assert len(score["lesions"]) > 1
+
+
 def test_the_command_shows_and_compares(scored, tmp_path) -> None:
     path = other_readers_report(scored, tmp_path / "other.dcm")
     alone = run_cli("measurements", path)

@@ -85,6 +85,8 @@ def report_tables(report: MeasurementReport, compared: Comparison | None) -> Any
 
     shown = None if compared is None else {(v.tracking_uid, v.name, v.derivation, v.unit): v for v in compared.values}
     state = "verified" if report.verified else "not verified"
+    if compared is not None and not compared.same_study:
+        state += "; of another study than the score"
     # Text objects, so that nothing in a label is taken for markup
     table = Table(title=Text(f"{report.title or 'Structured report'}, {report.made_by or 'unknown maker'}, {state}"))
     for heading in ("What", "Measurement", "Value", "Unit", *(() if shown is None else ("Score", "Difference"))):

@@ -10,7 +10,10 @@ import pydicom
 import pytest
 from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources, written
 from export_factory import FRAME, STUDY_UID, Case, axial, on_grid, score_for, small_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import MaskError
 from dotaliver.export.derived import encoded
 from dotaliver.export.seg import segmentation_datasets, segmentation_files, sphere_mask
@@ -157,6 +160,24 @@ def test_headers_with_gaps_and_nonsense_still_serve() -> None:
     assert (ds.PatientSex, ds.PatientID) == ("", "")
 
 
+@needs_dciodvfy
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_clinical_trial_subject_is_handed_on_whole_or_not_at_all(whole: bool, tmp_path) -> None:
+    case = small_case()
+    given = sources(case)
+    for ds in (*given.pet_headers, *(given.ct_headers or ())):
+        ds.ClinicalTrialSponsorName, ds.ClinicalTrialProtocolID = "ACME" if whole else "", "P-1"
+        ds.ClinicalTrialProtocolName = ds.ClinicalTrialSiteID = ds.ClinicalTrialSiteName = ""
+        ds.ClinicalTrialSubjectID, ds.PatientIdentityRemoved = "S-7", "YES"
+        ds.DeidentificationMethod = "by hand"
+    for name, data in segmentation_files(case.score, case.volumes, case.segmentations, given).items():
+        path = written(data, tmp_path / name)
+        assert dciodvfy_errors(path) == []
+        dataset = pydicom.dcmread(path)
+        assert ("ClinicalTrialSubjectID" in dataset, "ClinicalTrialProtocolID" in dataset) == (whole, whole)
+        assert dataset.PatientIdentityRemoved == "YES"
+
+
 @pytest.mark.parametrize(
     ("character_set", "name"),
     [
@@ -230,3 +251,34 @@ def test_overlapping_masks_stay_binary_where_label_maps_are_asked_for() -> None:
     case = small_case(ct=False)
     stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=True)
     assert stored["segmentation.dcm"].SegmentationType == "BINARY"
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize("name", GRIDS)
+def test_what_we_write_we_read_back_voxel_for_voxel(name: str, labelmap: bool, tmp_path) -> None:
+    case = on_grid(small_case(), GRIDS[name])
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=labelmap)
+    path = written(stored["segmentation.dcm"], tmp_path / "segmentation.dcm")
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    mask = read_mask(path, case.volumes, "lesions")
+    assert mask.labels.geometry == case.volumes.pet.geometry
+    np.testing.assert_array_equal(mask.labels.array, lesions.labels.array)
+
+
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.001, 0.6), labelmap=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_any_mask_comes_back_voxel_for_voxel(tmp_path_factory, seed: int, share: float, labelmap: bool) -> None:
+    case = on_grid(small_case(), GRIDS["oblique"])
+    random = np.random.default_rng(seed)
+    array = np.where(random.random(SHAPE) < share, random.integers(1, 4, SHAPE), 0).astype(np.uint16)
+    array[3, 4, 5] = 7
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    masks = replace(
+        case.segmentations, lesions=replace(lesions, labels=lesions.labels.with_array(array)), references=()
+    )
+    score = score_for(case.volumes, masks)
+    stored = segmentation_datasets(score, case.volumes, masks, sources(case), labelmap=labelmap)
+    path = written(stored["segmentation.dcm"], tmp_path_factory.mktemp("seg") / "s.dcm")
+    np.testing.assert_array_equal(read_mask(path, case.volumes, "lesions").labels.array, array)

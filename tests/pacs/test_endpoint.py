@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -56,6 +57,24 @@ def test_only_this_machine_is_this_machine(url: str, here: bool) -> None:
 def test_a_password_does_not_travel_in_the_clear(url: str) -> None:
     with pytest.raises(ConfigError, match="a password is not sent unencrypted"):
         open_archive(Settings(endpoint_of(url), Credentials("me", "p4ssw0rd")))
+
+
+def test_what_dimse_cannot_do_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a token is for DICOMweb"):
+        open_archive(Settings(endpoint_of("dicoms://pacs.example:2762/PACS"), Credentials(token="t0ken")))
+    with pytest.raises(ConfigError, match="would not be encrypted"):
+        open_archive(Settings(endpoint_of("dicoms://pacs.example:2762/PACS"), move_port=11112))
+
+
+@pytest.mark.parametrize(
+    ("url", "package"), [("https://pacs.example", "dicomweb_client"), ("dicoms://pacs.example:1/A", "pynetdicom")]
+)
+def test_a_missing_extra_is_named(url: str, package: str, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in ("dotaliver.pacs.dicomweb", "dotaliver.pacs.dimse"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ConfigError, match=rf"the extra 'pacs' \({package} is missing\): pip install"):
+        open_archive(Settings(endpoint_of(url)))
 
 
 def test_credentials_come_from_the_environment_or_a_private_file(tmp_path) -> None:

@@ -57,11 +57,17 @@ def open_archive(settings: Settings) -> Archive:
     Raises
     ------
     ConfigError
-        Where the extra is not installed, or a password would travel in the clear.
+        Where the extra is not installed, or a password or a patient would travel in the clear.
     """
     endpoint = settings.endpoint
     if settings.credentials.are_there and not endpoint.encrypted and not endpoint.is_this_machine:
         msg = "--url: a password is not sent unencrypted; use https:// or dicoms://, or take the credentials away"
+        raise ConfigError(msg)
+    if endpoint.protocol == "dimse" and settings.credentials.token:
+        msg = "a token is for DICOMweb; DIMSE needs a user with a password, or neither"
+        raise ConfigError(msg)
+    if endpoint.encrypted and settings.move_port is not None:
+        msg = "--move-port: what comes by C-MOVE would not be encrypted; leave it out (C-GET) or use dicom://"
         raise ConfigError(msg)
     try:
         if endpoint.protocol == "dicomweb":
