@@ -154,7 +154,9 @@ def test_default_folder_is_a_hash_of_the_study(record):
 
 
 def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
-    save(outcome, tmp_path / "out", OutputOptions(nifti=True))
+    save(outcome, tmp_path / "out", OutputOptions(nifti=True, pdf=True, pictures=True))
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"liver.nii.gz", "lesions.nii.gz", "report.dcm", "picture-01.dcm", "picture-02.dcm"} <= written
     save(outcome, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "score.json",
@@ -163,6 +165,8 @@ def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
         "local.json",
         "segmentation.dcm",
         "segmentation_ct.dcm",
+        "measurements.dcm",
+        "suv_map.dcm",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dotaliver.export.seg_sources import uid_from
@@ -14,8 +15,9 @@ from dotaliver.score import StudyScore
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["encoded", "equipment", "instances", "make_repeatable", "refer_to_multiframe"]
+__all__ = ["NewObject", "encoded", "equipment", "instances", "make_repeatable", "new_object", "refer_to_multiframe"]
 
+_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 # Dates and times of the object itself; patient and study keep their own.
 _DATES = ("InstanceCreationDate", "ContentDate", "SeriesDate")
 _TIMES = ("InstanceCreationTime", "ContentTime", "SeriesTime")
@@ -29,6 +31,42 @@ def equipment(score: StudyScore) -> dict[str, str]:
         "software_versions": score.provenance.dotaliver_version,
         "device_serial_number": "1",
     }
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """What an object is: the name that its UIDs follow from, its class, its series."""
+
+    name: str
+    sop_class_uid: str
+    modality: str
+    series_number: int
+    series_description: str
+
+
+def new_object(score: StudyScore, kind: NewObject, header: Dataset) -> Any:
+    """An object of the patient's study without content yet, for classes that highdicom does not make itself."""
+    from highdicom.base import SOPClass
+
+    with warnings.catch_warnings():
+        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
+        warnings.simplefilter("ignore")
+        dataset = SOPClass(
+            study_instance_uid=header.StudyInstanceUID,
+            series_instance_uid=uid_from(score.record_id, kind.name, "series"),
+            series_number=kind.series_number,
+            sop_instance_uid=uid_from(score.record_id, kind.name, "instance"),
+            sop_class_uid=kind.sop_class_uid,
+            instance_number=1,
+            modality=kind.modality,
+            transfer_syntax_uid=_EXPLICIT_LITTLE_ENDIAN,
+            specific_character_set=header.get("SpecificCharacterSet"),
+            series_description=kind.series_description,
+            **equipment(score),
+        )
+        dataset.copy_patient_and_study_information(header)
+    make_repeatable(dataset, header, score.record_id, kind.name)
+    return dataset
 
 
 def make_repeatable(dataset: Any, source: Dataset, *names: str) -> None:

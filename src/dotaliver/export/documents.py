@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dotaliver.export.derived import equipment, make_repeatable
+from dotaliver.export.derived import NewObject, equipment, make_repeatable, new_object
 from dotaliver.export.report_figures import Picture
 from dotaliver.export.report_pdf import picture_bytes
 from dotaliver.export.seg_sources import uid_from
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["encapsulated_pdf", "secondary_captures"]
 
-_PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-_PDF_SERIES, _PICTURE_SERIES = 9005, 9006
-_EXPLICIT = "1.2.840.10008.1.2.1"
+_PDF = NewObject("pdf", "1.2.840.10008.5.1.4.1.1.104.1", "DOC", 9005, "dotaliver report")
+_PICTURE_SERIES = 9006
 
 
 def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Any:
@@ -36,26 +35,9 @@ def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Any:
     header : pydicom.dataset.Dataset
         Header of an image, for patient and study.
     """
-    from highdicom.base import SOPClass
     from pydicom.sr.codedict import codes
 
-    with warnings.catch_warnings():
-        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
-        warnings.simplefilter("ignore")
-        dataset = SOPClass(
-            study_instance_uid=header.StudyInstanceUID,
-            series_instance_uid=uid_from(score.record_id, "pdf", "series"),
-            series_number=_PDF_SERIES,
-            sop_instance_uid=uid_from(score.record_id, "pdf", "instance"),
-            sop_class_uid=_PDF_CLASS,
-            instance_number=1,
-            modality="DOC",
-            transfer_syntax_uid=_EXPLICIT,
-            specific_character_set=header.get("SpecificCharacterSet"),
-            series_description="dotaliver report",
-            **equipment(score),
-        )
-        dataset.copy_patient_and_study_information(header)
+    dataset = new_object(score, _PDF, header)
     dataset.ConversionType = "WSD"
     dataset.AcquisitionDateTime = ""
     dataset.BurnedInAnnotation = "NO"
@@ -66,7 +48,6 @@ def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Any:
     dataset.EncapsulatedDocumentLength = len(pdf)
     # Values have an even length (PS3.5 7.1.1)
     dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    make_repeatable(dataset, header, score.record_id, "pdf")
     return dataset
 
 

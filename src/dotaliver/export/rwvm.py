@@ -6,14 +6,13 @@ PET's Rescale Slope (0028,1053), or the factor to SUV, differs between slices.
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from dotaliver.dicom.elements import number, whole
 from dotaliver.export.codes import uptake_codes
-from dotaliver.export.derived import equipment, instances, make_repeatable
-from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
+from dotaliver.export.derived import NewObject, instances, new_object
+from dotaliver.export.seg_sources import SegSources, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.score import StudyScore
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["suv_map"]
 
-_RWVM_CLASS = "1.2.840.10008.5.1.4.1.1.67"
-_SERIES_NUMBER = 9004
+_MAP = NewObject("suv map", "1.2.840.10008.5.1.4.1.1.67", "RWV", 9004, "dotaliver SUV of the PET")
 
 
 def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> Any | None:
@@ -50,7 +48,7 @@ def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> Any | Non
     lines = _lines(score.suv.voxel_factors, headers)
     if lines is None:
         return None
-    dataset = _empty(score, headers[0])
+    dataset = new_object(score, _MAP, headers[0])
     dataset.ContentLabel, dataset.ContentDescription = "SUV", f"SUV by {score.suv.normalisation}"[:64]
     dataset.ContentCreatorName = "dotaliver^"
     # Empty: the body is not a paired part (PS3.3 C.7.3.1)
@@ -65,7 +63,6 @@ def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> Any | Non
         for line, slices in lines.items()
     ]
     dataset.ReferencedSeriesSequence = [_series(headers, score)]
-    make_repeatable(dataset, headers[0], score.record_id, "suv map")
     return dataset
 
 
@@ -84,29 +81,6 @@ def _lines(factors: float | tuple[float, ...], headers: list[Dataset]) -> dict[t
 def _stored_range(header: Dataset) -> tuple[int, int]:
     bits, signed = whole(header, "BitsStored") or 16, whole(header, "PixelRepresentation") == 1
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-
-
-def _empty(score: StudyScore, first: Dataset) -> Any:
-    from highdicom.base import SOPClass
-
-    with warnings.catch_warnings():
-        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
-        warnings.simplefilter("ignore")
-        dataset = SOPClass(
-            study_instance_uid=first.StudyInstanceUID,
-            series_instance_uid=uid_from(score.record_id, "suv map", "series"),
-            series_number=_SERIES_NUMBER,
-            sop_instance_uid=uid_from(score.record_id, "suv map", "instance"),
-            sop_class_uid=_RWVM_CLASS,
-            instance_number=1,
-            modality="RWV",
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-            specific_character_set=first.get("SpecificCharacterSet"),
-            series_description="dotaliver SUV of the PET",
-            **equipment(score),
-        )
-        dataset.copy_patient_and_study_information(first)
-    return dataset
 
 
 def _mapping_item(line: tuple[float, float], bounds: tuple[int, int], codes: Any, references: list[Dataset]) -> Dataset:
