@@ -10,7 +10,8 @@ import typer
 __all__ = [
     "AnyTracer",
     "AsJson",
-    "ConfigFile", "Correction",
+    "ConfigFile",
+    "Correction",
     "CtSeries",
     "Deidentify",
     "Dose",
