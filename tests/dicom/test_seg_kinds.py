@@ -8,11 +8,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.uid import RLELossless
+from scipy.spatial.transform import Rotation
 
 from dicom.factory import write_study
 from dicom.seg_factory import changed, segment, write_seg
 from dotaliver.config import ScoringConfig
-from dotaliver.dicom.mask_grid import laid_on
+from dotaliver.dicom.mask_grid import embedded, laid_on
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
@@ -163,6 +164,18 @@ def test_a_finer_mask_is_laid_on_the_image_by_majority():
     expected = np.zeros(grid.shape, np.uint8)
     expected[2:4, 2:4, 2:4] = 1
     np.testing.assert_array_equal(placed.array, expected)
+
+
+def test_a_grid_that_is_turned_a_little_is_not_taken_for_the_images():
+    grid = Geometry((60, 60, 60), (0, 0, 0), (2, 2, 2), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    # Half a degree about the line from the first voxel to the last: these two stay where they are
+    turn = Rotation.from_rotvec(np.deg2rad(0.5) * np.ones(3) / np.sqrt(3)).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ grid.affine[:3, :3]
+    array = np.zeros(grid.shape, np.uint8)
+    array[-1, 0, 0] = 1
+    assert embedded(array, Geometry.from_affine(grid.shape, affine), grid) is None
+    np.testing.assert_array_equal(embedded(array, grid, grid), array)
 
 
 def test_an_outline_smaller_than_the_images_voxels_is_refused(study, tmp_path):

@@ -271,6 +271,14 @@ def test_only_dates_are_shifted(text: str, days: int | None) -> None:
         assert len(moved) == len(text)
 
 
+def test_uids_are_replaced_within_texts_but_not_within_numbers() -> None:
+    long, short = "1.2.826.0.1.3680043.7", "1.2.3.4"
+    uids = {long, short}
+    assert PSEUDONYMS.text(f"series {long}.", uids) == f"series {PSEUDONYMS.uid(long)}."
+    assert PSEUDONYMS.text(short, uids) == PSEUDONYMS.uid(short)
+    assert PSEUDONYMS.text("version 1.2.3.4", uids) == "version 1.2.3.4"
+
+
 def test_keys_come_from_the_environment_or_a_private_file(tmp_path) -> None:
     assert pseudonym_key(None, {"DOTALIVER_PSEUDONYM_KEY": "0123456789abcdef\n"}) == b"0123456789abcdef"
     path = tmp_path / "key"

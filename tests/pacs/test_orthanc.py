@@ -175,6 +175,26 @@ def test_a_damaged_part_is_fetched_again(filled, study, tmp_path) -> None:
     assert not list(tmp_path.rglob("1.2.3.dcm"))
 
 
+def test_a_run_cut_off_at_the_very_end_is_looked_at_again(filled, study, tmp_path) -> None:
+    uid, target = study_uid(study), tmp_path / "in"
+    pull_study(archive(filled, "web"), uid, target, modalities=frozenset({"PT"}))
+    (target / UNFINISHED).write_text(json.dumps({"study": uid}))
+    with pytest.raises(StudyError, match="has not come from the PACS completely"):
+        index_folder(target)
+    done = pull_study(archive(filled, "web"), uid, target, modalities=frozenset({"PT"}))
+    assert done.objects == done.already_there > 0
+    assert index_folder(target).of_modality("PT")
+
+
+def test_an_address_without_a_dicomweb_service_is_told(filled, study, tmp_path) -> None:
+    url = filled.web.replace("dicom-web", "nothing-here")
+    nowhere = open_archive(Settings(endpoint_of(url), Credentials(USER, PASSWORD)))
+    with pytest.raises(PacsError, match="the PACS holds no such study"):
+        pull_study(nowhere, study_uid(study), tmp_path / "in")
+    with pytest.raises(PacsError, match="knows no such address or study; check --url"):
+        push_files(nowhere, sorted(study.rglob("*.dcm"))[:1])
+
+
 def test_what_exists_is_not_touched(filled, study, tmp_path) -> None:
     uid = study_uid(study)
     (tmp_path / "in").mkdir()

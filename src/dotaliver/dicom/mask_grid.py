@@ -163,10 +163,11 @@ def embedded(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> npt.NDA
     if found is None:
         return None
     turned, placed = found
-    last = np.asarray(placed.shape) - 1
-    ends = onto.lps_to_index(placed.index_to_lps(np.stack([np.zeros(3), last])))
+    # All eight corners: two of them would not tell a grid that is turned a little about the line between them
+    corners = np.stack(np.meshgrid(*((0, n - 1) for n in placed.shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    ends = onto.lps_to_index(placed.index_to_lps(corners))
     first = np.round(ends[0]).astype(int)
-    off_mm = np.abs(ends - np.stack([first, first + last])) * np.asarray(onto.spacing_mm)
+    off_mm = np.abs(ends - (first + corners)) * np.asarray(onto.spacing_mm)
     if off_mm.max() > _SAME_GRID_MM:
         return None
     low, high = np.maximum(first, 0), np.minimum(first + placed.shape, onto.shape)

@@ -159,14 +159,13 @@ def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
 def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyScore:
     data = score.model_dump(mode="json")
     protocol = data["config"].pop("protocol")
-    long = {uid for uid in uids if len(uid) > 3}
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, list):
             return [walk(item) for item in value]
-        return pseudonyms.text(value, long) if isinstance(value, str) else value
+        return pseudonyms.text(value, uids) if isinstance(value, str) else value
 
     study = data["study"]
     study["study_description"] = None

@@ -24,6 +24,8 @@ KEY_VARIABLE = "DOTALIVER_PSEUDONYM_KEY"
 _SHORTEST_KEY = 16
 # Up to five years back: whole days, so that times of day and intervals stay.
 _LARGEST_SHIFT_DAYS = 5 * 365
+# Real UIDs are longer; shorter runs of digits and dots within a text may be anything.
+_SHORTEST_UID = 12
 _DATE = re.compile(r"(?<!\d)((?:18|19|20)\d{2})(-?)(\d{2})\2(\d{2})(?!\d)")
 
 
@@ -102,6 +104,6 @@ class Pseudonyms:
         if text in uids:
             return self.uid(text)
         for uid in sorted(uids, key=len, reverse=True):
-            if uid in text:
+            if len(uid) >= _SHORTEST_UID and uid in text:
                 text = text.replace(uid, self.uid(uid))
         return self.dates_in(text)

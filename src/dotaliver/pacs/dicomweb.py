@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -63,7 +64,7 @@ class DicomWebArchive:
     def find(self, study_uid: str) -> list[Remote]:
         """Every object of a study, in no order."""
         with _told(self._host):
-            found = self._client().search_for_instances(study_uid, fields=_FIELDS, get_remaining=True)
+            found = self._search(study_uid)
         remotes = {}
         for item in found:
             sop = _first(item, "00080018")
@@ -71,6 +72,18 @@ class DicomWebArchive:
             if sop and series:
                 remotes[sop] = Remote(series, sop, _first(item, "00080016"), _first(item, "00080060"))
         return list(remotes.values())
+
+    def _search(self, study_uid: str) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = self._client().search_for_instances(
+                study_uid, fields=_FIELDS, get_remaining=True
+            )
+        except requests.exceptions.HTTPError as error:
+            # Some servers say so where they hold nothing of a study
+            if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
+                return []
+            raise
+        return found
 
     def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
         """Hand over every wanted object; several at once."""

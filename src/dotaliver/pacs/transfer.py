@@ -91,6 +91,10 @@ def pull_study(
     if not valid_uid(study_uid):
         msg = "--study: that is no Study Instance UID; it has digits and dots only"
         raise PacsError(msg)
+    unfinished = folder.with_name(folder.name + _SUFFIX)
+    if (folder / UNFINISHED).exists() and not unfinished.exists():
+        # Put in place by a run that was cut off before it could say so
+        folder.rename(unfinished)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"{folder}: it exists already; name another folder with --out, or remove it first"
         raise OutputError(msg)
@@ -106,7 +110,7 @@ def pull_study(
                 break
             wanted = listed
             first = incoming is None
-            incoming = incoming or _Incoming(folder.with_name(folder.name + _SUFFIX), study_uid)
+            incoming = incoming or _Incoming(unfinished, study_uid)
             missing = incoming.expect(wanted)
             kept = len(wanted) - len(missing) if first else kept
             incoming.tell(progress)
@@ -170,7 +174,8 @@ class _Incoming:
         if not path.is_file():
             return False
         try:
-            return bool(pydicom.dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID == uid)
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+            return bool(header.SOPInstanceUID == uid)
         except Exception:
             # Whatever is wrong with it, it will be fetched again
             return False
@@ -199,11 +204,12 @@ class _Incoming:
             lacking = len(self._expected) - len(self._there)
             msg = f"{lacking} of {len(self._expected)} objects did not come; run the command again"
             raise PacsError(msg)
-        (self._folder / UNFINISHED).unlink()
         try:
             if folder.exists():
                 folder.rmdir()
             self._folder.rename(folder)
+            # Only now is it a study: cut off before, the next run looks at it again
+            (folder / UNFINISHED).unlink()
         except OSError as error:
             msg = f"{folder}: cannot be put in place ({error.strerror or error}); choose another --out"
             raise OutputError(msg) from error
