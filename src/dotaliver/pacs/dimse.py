@@ -74,6 +74,8 @@ class DimseArchive:
         self._settings = settings
         endpoint = settings.endpoint
         self._name = f"{endpoint.called_aet} at {endpoint.host}:{endpoint.port}"
+        # Objects of each series, as far as they were asked for
+        self._sizes: dict[str, int] = {}
 
     # --- the three things it can do ---------------------------------------------------------------------------------
 
@@ -85,8 +87,15 @@ class DimseArchive:
             keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": "", "Modality": ""}
             for series in list(self._query(link, "SERIES", **keys)):
                 uid = str(series.get("SeriesInstanceUID", ""))
-                keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": uid}
-                for item in self._query(link, "IMAGE", **keys, SOPInstanceUID="", SOPClassUID=""):
+                keys = {
+                    "StudyInstanceUID": study_uid,
+                    "SeriesInstanceUID": uid,
+                    "SOPInstanceUID": "",
+                    "SOPClassUID": "",
+                }
+                items = list(self._query(link, "IMAGE", **keys))
+                self._sizes[uid] = len(items)
+                for item in items:
                     sop, kind = item.get("SOPInstanceUID"), item.get("SOPClassUID")
                     if sop:
                         modality = str(series.get("Modality", "")) or None
@@ -201,11 +210,11 @@ class DimseArchive:
             else:
                 contexts.append((kind, list(_SYNTAXES)))
         with self._association(contexts, receiver) as link:
-            self._follow(link.send_c_get(_identifier(study_uid, wanted), Get), receiver)
+            self._follow(link.send_c_get(self._identifier(study_uid, wanted), Get), receiver)
 
     def _move(self, study_uid: str, wanted: Sequence[Remote], receiver: _Receiver) -> None:
         with self._association([(Move, None)]) as link:
-            answers = link.send_c_move(_identifier(study_uid, wanted), self._settings.own_aet, Move)
+            answers = link.send_c_move(self._identifier(study_uid, wanted), self._settings.own_aet, Move)
             self._follow(answers, receiver)
 
     def _follow(self, answers: Any, receiver: _Receiver) -> None:
@@ -245,6 +254,17 @@ class DimseArchive:
             if server is not None:
                 server.shutdown()
 
+    def _identifier(self, study_uid: str, wanted: Sequence[Remote]) -> Dataset:
+        """What is to be sent: a whole series by its own UID, which every PACS knows, else single objects."""
+        identifier = Dataset()
+        identifier.StudyInstanceUID, identifier.SeriesInstanceUID = study_uid, wanted[0].series_uid
+        if len(wanted) == self._sizes.get(wanted[0].series_uid):
+            identifier.QueryRetrieveLevel = "SERIES"
+        else:
+            identifier.QueryRetrieveLevel = "IMAGE"
+            identifier.SOPInstanceUID = [remote.sop_uid for remote in wanted]
+        return identifier
+
     def _broke_off(self) -> PacsError:
         return PacsError(f"{self._name}: the PACS broke off or did not answer in time; run the command again")
 
@@ -282,14 +302,6 @@ def _identity(settings: Settings) -> UserIdentityNegotiation:
     item.primary_field = (settings.credentials.user or "").encode()
     item.secondary_field = (settings.credentials.password or "").encode()
     return item
-
-
-def _identifier(study_uid: str, wanted: Sequence[Remote]) -> Dataset:
-    identifier = Dataset()
-    identifier.QueryRetrieveLevel = "IMAGE"
-    identifier.StudyInstanceUID, identifier.SeriesInstanceUID = study_uid, wanted[0].series_uid
-    identifier.SOPInstanceUID = [remote.sop_uid for remote in wanted]
-    return identifier
 
 
 def _refusal(link: Any) -> str:
