@@ -236,3 +236,13 @@ def test_outcome_is_the_record_that_is_stored(outcome, tmp_path, no_pictures):
     stored = StudyScore.model_validate_json((tmp_path / "out" / "score.json").read_text())
     assert stored == outcome.score
     assert stored.with_record_id().record_id == stored.record_id
+
+
+def test_a_score_stored_as_label_maps_is_rescored_to_the_same_masks(outcome, tmp_path, no_pictures):
+    save(outcome, tmp_path / "out", OutputOptions(labelmap=True))
+    assert pydicom.dcmread(tmp_path / "out" / "segmentation.dcm").SegmentationType == "LABELMAP"
+    again = rescore(tmp_path / "out").score
+    assert {m.name: m.sha256 for m in again.segmentation.masks} == {
+        m.name: m.sha256 for m in outcome.score.segmentation.masks
+    }
+    assert again.lesions == outcome.score.lesions
