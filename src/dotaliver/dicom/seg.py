@@ -104,8 +104,8 @@ def _lesion_labels(picked: list[int], segments: _Segments) -> dict[int, int]:
         if match is None:
             return {n: n for n in picked}
         labels[number] = int(match.group(1))
-    numbers_ = labels.values()
-    unique = len(set(numbers_)) == len(labels) and min(numbers_) > 0 and max(numbers_) <= _LARGEST_LABEL
+    chosen = labels.values()
+    unique = len(set(chosen)) == len(labels) and min(chosen) > 0 and max(chosen) <= _LARGEST_LABEL
     return labels if unique else {n: n for n in picked}
 
 
