@@ -307,6 +307,6 @@ def _identity(settings: Settings) -> UserIdentityNegotiation:
 def _refusal(link: Any) -> str:
     if link.is_rejected:
         return "the PACS refuses the connection; it must know our AE title (--aet) and address"
-    if link.is_aborted:
-        return "the PACS cannot be reached, or broke off; check --url, the certificates and the network"
-    return "the PACS offers none of the services that are needed; ask its administrator"
+    if link.rejected_contexts:
+        return "the PACS offers none of the services that are needed; ask its administrator"
+    return "the PACS cannot be reached, or broke off; check --url, the certificates and the network"
