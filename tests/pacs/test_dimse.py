@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pacs_objects import OBJECT, SERIES, STUDY, an_object
+from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     CTImageStorage,
@@ -22,7 +22,6 @@ from dotaliver.pacs.endpoint import Credentials, endpoint_of
 from dotaliver.pacs.transfer import pull_study, push_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-SERIES, OBJECT, STUDY = "1.2.3.1", "1.2.3.1.1", "1.2.3"
 
 
 @contextlib.contextmanager
@@ -53,17 +52,6 @@ def listing(event):
 def nothing(_event):
     """No series at all."""
     yield from ()
-
-
-def an_object(**changes) -> Dataset:
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = CTImageStorage, OBJECT, STUDY, SERIES
-    for keyword, value in changes.items():
-        setattr(ds, keyword, value)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return ds
 
 
 def sending(dataset):
