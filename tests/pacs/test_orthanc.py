@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +21,6 @@ from flow_cases import TELLTALES, run_cli
 # pynetdicom leaves a socket to the garbage collector where a connection is refused.
 pytestmark = [needs_orthanc, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 WAYS = ("web", "dimse", "move")
-
-
-@pytest.fixture(autouse=True)
-def _left_sockets():
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def archive(server: Orthanc, way: str, **changes):
