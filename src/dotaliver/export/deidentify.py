@@ -95,6 +95,7 @@ def deidentified(
         segmentations,
         liver=layer(segmentations.liver),
         lesions=layer(segmentations.lesions),
+        ct_foci=layer(segmentations.ct_foci),
         references=tuple(
             replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references
         ),
