@@ -20,7 +20,7 @@ from dotaliver.dicom.sr import read_report
 from dotaliver.export.rwvm import suv_map
 from dotaliver.export.seg import segmentation_datasets
 from dotaliver.export.sr import measurement_report, person_name
-from dotaliver.records import Decision, Diameter, Reader, ReaderEdits, RestOfBody
+from dotaliver.records import CtFocus, Decision, Diameter, Reader, ReaderEdits, RestOfBody
 
 # Numbers that no decimal string of 16 characters holds.
 AWKWARD = 1 / 3 * 1e-5
@@ -146,6 +146,25 @@ def test_reference_burden_and_liver_come_back_equal(tmp_path) -> None:
         ("Volume of tumour in the liver", None): burden.tumour_ml,
         ("Volume of the liver with its tumours", None): burden.liver_ml,
     }
+
+
+def test_candidates_on_ct_come_back_equal(tmp_path) -> None:
+    focus = CtFocus(
+        label=1001, in_liver=True, volume_ml=10 / 3, longest_diameter_mm=50 / 3, short_axis_mm=40 / 3, hu=130 / 7,
+        below_liver_hu=200 / 7, suv_mean=11 / 3, ratio_to_liver=2 / 3, above_liver=False, centroid_lps_mm=(0, 0, 0),
+    )  # fmt: skip
+    dataset, *_ = report_of(small_case(ct_foci=(focus,)))
+    group = {g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:ct_focus:1001"]
+    assert values(group) == {
+        ("Volume", None): focus.volume_ml,
+        ("Long axis", None): focus.longest_diameter_mm,
+        ("Short axis", None): focus.short_axis_mm,
+        ("Median density on CT", None): focus.hu,
+        ("How far that lies below the liver's", None): focus.below_liver_hu,
+        ("Lesion to Background SUV Ratio", "Mean"): focus.ratio_to_liver,
+        ("SUVbw", "Mean"): focus.suv_mean,
+    }
+    assert texts(group)["ABOVELIVER"] == ["no"]
 
 
 def test_verdicts_stand_as_codes_with_their_evidence(tmp_path) -> None:

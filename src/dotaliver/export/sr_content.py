@@ -24,7 +24,7 @@ from dotaliver.export.sr_pieces import (
 from dotaliver.export.words import MARK_WORDS
 from dotaliver.geometry import Vector
 from dotaliver.protocol import CRITERIA
-from dotaliver.records import Diameter, Lesion, Reference
+from dotaliver.records import CtFocus, Diameter, Lesion, Reference
 from dotaliver.score import StudyScore
 
 __all__ = ["measurement_groups"]
@@ -33,6 +33,7 @@ _MAXIMUM, _MEAN, _SD = codes.SCT.Maximum, codes.SCT.Mean, codes.SCT.StandardDevi
 _PEAK = codes.DCM.PeakValueWithinROI
 _RATIO, _NO_UNITS, _MM = codes.UCUM.Ratio, codes.UCUM.NoUnits, codes.UCUM.Millimeter
 _MILLILITRE = Code("ml", "UCUM", "milliliter")
+_HOUNSFIELD = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 _REFERENCE_REGION = codes.NCIt.ReferenceRegion
 _LIVER_ORGANS = {"liver": "Normal liver", "spleen": "Spleen", "blood_pool": "Blood pool"}
 
@@ -45,6 +46,7 @@ def measurement_groups(score: StudyScore, sources: ReportSources) -> list[Any]:
         groups.append(_lesion_group(score, sources, lesion, uptake))
         if lesion.longest_diameter_mm is not None:
             groups.append(_axes_group(score, sources, lesion))
+    groups += [_focus_group(score, sources, focus, uptake) for focus in score.ct_foci]
     groups += [_reference_group(score, sources, reference, uptake) for reference in score.references.values()]
     groups.append(_liver_group(score, sources))
     groups += [verdict_group(score, score.criteria[key]) for key in CRITERIA if key in score.criteria]
@@ -149,6 +151,36 @@ def _slice_of(image: SourceImage, diameter: Diameter | None) -> int | None:
     index = round(float(places.mean()))
     near = bool(np.abs(places - index).max() <= 0.5)
     return index if near and 0 <= index < image.grid.shape[0] else None
+
+
+def _focus_group(score: StudyScore, sources: ReportSources, focus: CtFocus, uptake: UptakeCodes | None) -> Any:
+    """A focal lesion on CT that the PET does not outline."""
+    measurements = [
+        *number(codes.SCT.Volume, focus.volume_ml, _MILLILITRE),
+        *number(codes.SCT.LongAxis, focus.longest_diameter_mm, _MM),
+        *number(codes.SCT.ShortAxis, focus.short_axis_mm, _MM),
+        *number(own("DENSITY", "Median density on CT"), focus.hu, _HOUNSFIELD),
+        *number(own("BELOWLIVER", "How far that lies below the liver's"), focus.below_liver_hu, _HOUNSFIELD),
+        *number(codes.DCM.LesionToBackgroundSUVRatio, focus.ratio_to_liver, _RATIO, _MEAN),
+    ]
+    if uptake is not None:
+        measurements += number(uptake.name, focus.suv_mean, uptake.unit, _MEAN)
+    measured = group(
+        score,
+        sources,
+        tracking_id("ct_focus", focus.label),
+        finding_category=codes.SCT.MorphologicallyAbnormalStructure,
+        finding_type=codes.SCT.Lesion,
+        finding_sites=sites("liver" if focus.in_liver else None),
+        algorithm_id=algorithm(score, "dotaliver CT candidates"),
+        measurements=measurements,
+    )
+    above = {True: "yes", False: "no", None: "unknown"}[focus.above_liver]
+    return said(
+        measured,
+        (own("ABOVELIVER", "Uptake exceeds what normal liver reaches"), above),
+        *((own("MARK", "Reader's mark"), MARK_WORDS.get(mark, mark)) for mark in focus.marks),
+    )
 
 
 # --- regions and burden --------------------------------------------------------------------------------------------
