@@ -20,7 +20,7 @@ from dotaliver.dicom.sr import read_report
 from dotaliver.export.rwvm import suv_map
 from dotaliver.export.seg import segmentation_datasets
 from dotaliver.export.sr import measurement_report, person_name
-from dotaliver.records import CtFocus, Decision, Diameter, Reader, ReaderEdits, RestOfBody
+from dotaliver.records import CtFocus, Decision, Diameter, Lobe, Lobes, Reader, ReaderEdits, RestOfBody
 
 # Numbers that no decimal string of 16 characters holds.
 AWKWARD = 1 / 3 * 1e-5
@@ -165,6 +165,16 @@ def test_candidates_on_ct_come_back_equal(tmp_path) -> None:
         ("SUVbw", "Mean"): focus.suv_mean,
     }
     assert texts(group)["ABOVELIVER"] == ["no"]
+
+
+def test_lobes_come_back_equal(tmp_path) -> None:
+    lobes = Lobes(right=Lobe(liver_ml=2000 / 3, tumour_ml=100 / 7, fraction=0.3 / 14), left=None, landmark="test")
+    dataset, *_ = report_of(small_case(lobes=lobes))
+    found = values({g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:organ:liver"])
+    assert found["Volume of the right lobe with its tumours", None] == lobes.right.liver_ml
+    assert found["Volume of tumour in the right lobe", None] == lobes.right.tumour_ml
+    assert found["Tumour volume over volume of the right lobe", None] == lobes.right.fraction
+    assert not [name for name, _ in found if "left lobe" in name]
 
 
 def test_verdicts_stand_as_codes_with_their_evidence(tmp_path) -> None:

@@ -231,6 +231,18 @@ def _liver_group(score: StudyScore, sources: ReportSources) -> Any:
         *number(own("TUMOURVOLUME", "Volume of tumour in the liver"), burden.tumour_ml, _MILLILITRE),
         *number(own("LIVERVOLUME", "Volume of the liver with its tumours"), burden.liver_ml, _MILLILITRE),
     ]
+    for side, lobe in (("right", score.lobes.right), ("left", score.lobes.left)):
+        if lobe is not None:
+            code = side.upper()
+            measurements += [
+                *number(
+                    own(f"{code}VOLUME", f"Volume of the {side} lobe with its tumours"), lobe.liver_ml, _MILLILITRE
+                ),
+                *number(own(f"{code}TUMOUR", f"Volume of tumour in the {side} lobe"), lobe.tumour_ml, _MILLILITRE),
+                *number(
+                    own(f"{code}BURDEN", f"Tumour volume over volume of the {side} lobe"), lobe.fraction, _NO_UNITS
+                ),
+            ]
     measured = group(
         score,
         sources,
