@@ -14,6 +14,7 @@ __all__ = [
     "GeometryError",
     "MaskError",
     "OutputError",
+    "PacsError",
     "QuantityError",
     "SegmenterError",
     "SeriesError",
@@ -68,3 +69,7 @@ class SegmenterError(DotaliverError, RuntimeError):
 
 class OutputError(DotaliverError, OSError):
     """An output folder or file that cannot be written."""
+
+
+class PacsError(DotaliverError, ConnectionError):
+    """A PACS that cannot be reached, or does not do what it is asked."""

@@ -18,11 +18,11 @@ from pydantic import Field, ValidationError
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.outputs import ScoreFiles, write_score
+from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import MaskLayer, ReaderEdits, ReferenceRegion, Segmentations, StudyVolumes
@@ -35,6 +35,7 @@ __all__ = [
     "LocalPaths",
     "OpenStudy",
     "Outcome",
+    "OutputOptions",
     "StudyInput",
     "default_folder",
     "load_edits",
@@ -62,7 +63,7 @@ class StudyInput:
     pet: str | None = None
     ct: str | None = None
     liver: Path | None = None
-    lesions: Path | None = None
+    lesions: Path | tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +153,11 @@ def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -
     """The masks that the user names, as a start for the first half."""
     liver = lesions = None
     if study.liver is not None:
-        mask = read_mask(study.liver, volumes, "liver")
+        mask = on_image(read_mask(study.liver, volumes, "liver"), volumes)
         liver = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.liver.border_uncertainty_imported_mm)
-    if study.lesions is not None:
-        mask = read_mask(study.lesions, volumes, "lesions")
+    if study.lesions:
+        files = (study.lesions,) if isinstance(study.lesions, Path) else study.lesions
+        mask = read_lesion_masks(files, volumes)
         lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.lesions.border_uncertainty_imported_mm)
     return Segmentations(segmenter="imported", liver=liver, lesions=lesions)
 
@@ -201,8 +203,8 @@ def score_study(
     return Outcome(score, opened, found, study.folder)
 
 
-def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress = _silent) -> None:
-    """Write a score's files into a folder: record, table, report, masks.
+def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, progress: Progress = _silent) -> None:
+    """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
 
     Raises
     ------
@@ -218,7 +220,7 @@ def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", nifti=nifti)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 
@@ -263,6 +265,9 @@ def rescore(
         Where the record cannot be read, or the images are not those that were scored.
     """
     parent = _read_record(folder)
+    if parent.provenance.deidentified:
+        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the one that it was made from"
+        raise StudyError(msg)
     config = config or parent.config
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})

@@ -141,6 +141,8 @@ class StudyVolumes:
     acquisition: Acquisition
     suv: SuvArithmetic | None
     flags: tuple[Flag, ...] = ()
+    # Only to refuse what belongs to another patient: it enters no record.
+    patient_id: str | None = field(default=None, repr=False)
 
 
 # --- the masks -------------------------------------------------------------------------------------------------
