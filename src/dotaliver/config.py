@@ -286,16 +286,16 @@ class LesionConfig(FrozenModel):
     mild_log_slope_per_mm: float = Field(
         default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
     )
-    gap_mm: float = Field(default=3.0, description="Shell of a milder part next to a hotter one that is closed")
+    gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
     core_share: float = Field(default=0.65, description="Share of parenchyma that a core falls below somewhere")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
     )
     capsule_mm: float = Field(
-        default=3.0, description="How near the liver's border the other side of a lesion's edge is cold, half a FWHM"
+        default=6.0, description="How near the liver's border the other side of a lesion's edge is cold, one FWHM"
     )
     basin_in_liver_share: float = Field(default=0.3, description="Share of a basin that lies in the liver at least")
-    voxel_in_liver_share: float = Field(default=0.5, description="Share of a voxel in the liver to be lesion")
+    voxel_in_liver_share: float = Field(default=0.2, description="Share of a voxel in the liver to be lesion")
     minimum_ml: float = Field(default=0.15, ge=0, description="Smaller foci are noise on any PET (a sphere of 6.6 mm)")
     border_uncertainty_mm: float = Field(
         default=1.2,

@@ -5,7 +5,7 @@ import pytest
 
 from dotaliver.geometry import Geometry
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.neighbours import Surroundings, find_kidneys
+from dotaliver.segmentation.neighbours import Surroundings, find_kidneys, find_spleen_like
 from dotaliver.volume import Quantity, Volume
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -79,3 +79,23 @@ def test_a_tumour_full_of_embolic_agent_is_no_kidney():
     found = study(180.0, tumour, tumour_hu=260.0)
     assert share(found, RIGHT & ~LIVER) > 0.4
     assert share(found, tumour) == 0.0
+
+
+def test_the_spleen_is_cut_off_and_a_hot_left_lobe_in_front_is_not():
+    spleen, left_lobe = ellipsoid(100, 10, 130, (28, 40, 45)), ellipsoid(20, -100, 130, (45, 30, 30))
+    uptake = np.full(GRID.shape, 0.3, np.float32)
+    uptake[LIVER], uptake[spleen], uptake[left_lobe] = LIVER_UPTAKE, 18.0, 18.0
+    hu = np.where(LIVER | spleen | left_lobe, 55.0, -100.0).astype(np.float32)
+    body = np.ones(GRID.shape, dtype=bool)
+    around = Surroundings(
+        body=body,
+        soft=hu > -30,
+        lungs=np.zeros_like(body),
+        lateral_mm=X[0, 0].astype(np.float32),
+        posterior_mm=Y[0, :, 0].astype(np.float32),
+        enhanced=False,
+    )
+    images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    found = find_spleen_like(images, around, uptake, LIVER_UPTAKE)
+    assert share(found, spleen) > 0.8
+    assert not (found & (LIVER | left_lobe) & ~spleen).any()

@@ -13,7 +13,7 @@ import numpy as np
 
 from dotaliver.config import LiverConfig
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, distance_inside_mm
-from dotaliver.segmentation.neighbours import Surroundings, WarmParts, find_kidneys, warm_parts
+from dotaliver.segmentation.neighbours import Surroundings, WarmParts, find_kidneys, find_spleen_like, warm_parts
 from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.randomwalk import Feature, random_walk
 from dotaliver.volume import BoolArray
@@ -86,7 +86,8 @@ def liver_probability(
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
     images, around = _without_deposits(images, around, core, smooth)
-    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys)
+    spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
+    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys | spleen)
     parts = warm_parts(warm, images.spacing_mm)
     chosen = _liver_parts(images, around, core, parts, smooth)
     in_chosen = np.isin(parts.labels, sorted(chosen))
@@ -100,7 +101,7 @@ def liver_probability(
     if images.hu is not None:
         never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
     lukewarm = _lukewarm(around, core, smooth)
-    background = (never | cold | others | lukewarm | kidneys) & ~inside
+    background = (never | cold | others | lukewarm | kidneys | spleen) & ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
     region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
     features = [Feature(np.log(np.maximum(uptake, 0.1 * core.normal.uptake)), config.uptake_log_scale)]

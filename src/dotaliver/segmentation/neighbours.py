@@ -20,7 +20,7 @@ from dotaliver.segmentation.coarse import (
 )
 from dotaliver.volume import BoolArray, used_box
 
-__all__ = ["Surroundings", "WarmParts", "find_kidneys", "survey", "warm_parts"]
+__all__ = ["Surroundings", "WarmParts", "find_kidneys", "find_spleen_like", "survey", "warm_parts"]
 
 # Densities in HU, each halfway between the tissues that it parts (fat -100, water 0, lung -800, bone over 250).
 _BODY_HU = -300.0
@@ -276,6 +276,18 @@ def _kidneys_by_uptake(
         if 25.0 < lateral < 110.0 and float(around.posterior_mm[rows].mean()) > -50.0:
             kidneys |= mask
     return kidneys
+
+
+def find_spleen_like(
+    images: CoarseImages, around: Surroundings, smooth: Float32Array, liver_uptake: float
+) -> BoolArray:
+    """What is far hotter than liver far on the left and not in front: the spleen, which a long left lobe may touch.
+
+    It is only cut off from the liver here; a reference that is read in it is held to more (`spleen`).
+    """
+    left = np.asarray(around.lateral_mm > 60.0)[None, None, :]
+    behind = np.asarray(around.posterior_mm > -70.0)[None, :, None]
+    return _large_parts(around.soft & left & behind & (smooth > 1.8 * liver_uptake), images.voxel_ml, 60.0)
 
 
 @dataclass(frozen=True)
