@@ -26,6 +26,7 @@ __all__ = [
     "BloodPoolConfig",
     "BurdenConfig",
     "CtFociConfig",
+    "CtLesionConfig",
     "ExecutionConfig",
     "Inc4Config",
     "Inc7Config",
@@ -426,6 +427,47 @@ class LobeConfig(FrozenModel):
     shortest_mm: float = Field(default=25.0, description="How far the gallbladder lies in front of the cava at least")
 
 
+class CtLesionConfig(FrozenModel):
+    """When the CT shows a lesion's border clearly enough to measure it."""
+
+    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian that calms CT noise")
+    surroundings_mm: tuple[float, float] = Field(
+        default=(5.0, 22.0), description="Liver between these distances from the uptake is compared with"
+    )
+    capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
+    least_parenchyma_ml: float = Field(default=2.0, gt=0, description="Less liver around says nothing of its density")
+    core_depth_mm: float = Field(default=4.0, gt=0, description="As deep as this in the lesion is off its border")
+    least_contrast_hu: float = Field(default=8.0, gt=0, description="A smaller difference is not seen by a reader")
+    least_contrast_sd: float = Field(default=2.0, gt=0, description="And in SDs of the liver around it")
+    rounds: int = Field(default=3, ge=1, description="How often levels and outline are found anew")
+    reach_mm: float = Field(
+        default=9.0, gt=0, description="How far an outline may leave the uptake: mismatch and blur together"
+    )
+    opening_mm: tuple[float, float] = Field(
+        default=(1.5, 4.0), description="What is thinner than twice a radius is a vessel or noise: its least and most"
+    )
+    opening_share: float = Field(default=0.25, ge=0, description="That radius over the radius of the uptake")
+    steady_shares: tuple[float, float] = Field(
+        default=(0.4, 0.6), description="Levels, between liver and lesion, at which the size must be nearly the same"
+    )
+    steady_mm: float = Field(default=2.0, gt=0, description="Change of the diameter between them at most")
+    steady_share: float = Field(default=0.12, gt=0, description="Or this share of it")
+    volume_ratio_range: tuple[float, float] = Field(
+        default=(0.3, 2.5), description="Volume on CT over volume of uptake"
+    )
+    apart_mm: float = Field(default=6.0, gt=0, description="Distance of the centres on CT and PET at most")
+    apart_share: float = Field(default=0.4, gt=0, description="Or this share of the uptake's radius")
+    open_border_share: float = Field(default=0.06, ge=0, le=1, description="Share of the border that may leak")
+    step_width_mm: float = Field(default=2.5, gt=0, description="Width of the strips on both sides of the border")
+    step_share: float = Field(default=0.4, gt=0, description="Share of the contrast that counts as a step")
+    seen_border_share: float = Field(default=0.85, gt=0, le=1, description="Share of the border that must show a step")
+    least_sectors: int = Field(default=12, ge=1, description="Twelfths of slices' borders that there must be")
+    overshoot_hu: float = Field(
+        default=30.0, gt=0, description="How far past the lesion's own density its parts may lie (fat, bile lie further)"
+    )
+    least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")
+
+
 class ScoringConfig(FrozenModel):
     """Everything that changes the answer."""
 
@@ -439,6 +481,7 @@ class ScoringConfig(FrozenModel):
     acquisition: AcquisitionConfig = AcquisitionConfig()
     liver: LiverConfig = LiverConfig()
     lesions: LesionConfig = LesionConfig()
+    ct_lesions: CtLesionConfig = CtLesionConfig()
     reference: ReferenceConfig = ReferenceConfig()
     peak: PeakConfig = PeakConfig()
     inc7: Inc7Config = Inc7Config()

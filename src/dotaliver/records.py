@@ -344,6 +344,13 @@ class Diameter(FrozenModel):
     source: DiameterSource
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
+    inside_mm: float | None = Field(
+        default=None, description="Longest chord inside the lesion, where the longest diameter leaves it"
+    )
+    inside_axis_lps_mm: tuple[Vector, Vector] | None = None
+    slice_index: int | None = Field(default=None, description="Slice of the image that it lies on, from 0")
+    series_instance_uid: str | None = Field(default=None, description="Image that it was measured on")
+    sop_instance_uid: str | None = Field(default=None, description="Slice that it lies on")
 
 
 class Lesion(FrozenModel):
