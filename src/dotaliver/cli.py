@@ -39,6 +39,12 @@ app = typer.Typer(
 Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
 PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
 CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
+RecistCt = Annotated[
+    str | None,
+    typer.Option(
+        "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
+    ),
+]
 LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
 LesionMask = Annotated[Path | None, typer.Option("--lesions", help="Lesion mask, in the same formats.")]
 EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
@@ -73,6 +79,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [dotaliver-out/HASH].")] = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
+    recist_ct: RecistCt = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     edits: EditsFile = None,
@@ -99,7 +106,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     readers_edits = _edits(edits)
     # A folder that cannot be written is told before the work, not after it.
     with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
-        source = pipeline.StudyInput(study, pet, ct, liver, lesions)
+        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, lesions)
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, nifti=nifti, progress=progress)

@@ -463,7 +463,9 @@ class CtLesionConfig(FrozenModel):
     seen_border_share: float = Field(default=0.85, gt=0, le=1, description="Share of the border that must show a step")
     least_sectors: int = Field(default=12, ge=1, description="Twelfths of slices' borders that there must be")
     overshoot_hu: float = Field(
-        default=30.0, gt=0, description="How far past the lesion's own density its parts may lie (fat, bile lie further)"
+        default=30.0,
+        gt=0,
+        description="How far past the lesion's own density its parts may lie (fat, bile lie further)",
     )
     least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")
 

@@ -1,8 +1,9 @@
 """Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
 
 ``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
-liver. A mask stands in the file of the image whose grid it has, so nothing is resampled. Every name in the
-files (UIDs too) follows from the record, so that scoring twice gives equal bytes.
+liver, and lesions whose border the CT shows (those of a diagnostic CT in ``segmentation_recist_ct.dcm``). A mask
+stands in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
+follows from the record, so that scoring twice gives equal bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dotaliver.errors import MaskError
-from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
+from dotaliver.export.seg_sources import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample_labels
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, SeriesIdentity, StudyVolumes
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SegSources", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
 
-_FILE_NAMES: dict[DrawnOn, str] = {"pet": "segmentation.dcm", "ct": "segmentation_ct.dcm"}
-_SERIES_NUMBERS: dict[DrawnOn, int] = {"pet": 9001, "ct": 9002}
+_FILE_NAMES: dict[ImageName, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "recist_ct": "segmentation_recist_ct.dcm",
+}
+_SERIES_NUMBERS: dict[ImageName, int] = {"pet": 9001, "ct": 9002, "recist_ct": 9003}
+_IMAGE_WORDS: dict[ImageName, str] = {"pet": "PET", "ct": "CT", "recist_ct": "diagnostic CT"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
@@ -95,7 +101,11 @@ def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
         if lesion.label not in present:
             msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
             raise MaskError(msg)
-    for label in sorted(present):
+    yield from _lesion_outlines(layer)
+
+
+def _lesion_outlines(layer: MaskLayer) -> Iterator[_Segment]:
+    for label in layer.labels.labels:
         mask = layer.labels.where(label)
         yield _Segment(f"Lesion {label}", tracking_id("lesion", label), "lesion", "", mask, layer.origin)
 
@@ -115,11 +125,16 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
     return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, region.method == "reader")
 
 
-def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[DrawnOn, list[_Segment]]:
-    files: dict[DrawnOn, list[_Segment]] = {"pet": [], "ct": []}
+def _segments(
+    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations
+) -> dict[ImageName, list[_Segment]]:
+    files: dict[ImageName, list[_Segment]] = {"pet": [], "ct": [], "recist_ct": []}
     if (lesions := segmentations.lesions) is not None:
         target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
         files[target] += _lesion_segments(score, lesions)
+    if (on_ct := segmentations.ct_lesions) is not None:
+        # The same lesions as on the PET, so under the same tracking identifiers.
+        files["ct" if volumes.recist_ct is None else "recist_ct"] += _lesion_outlines(on_ct)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
             files["pet"].append(segment)
@@ -157,7 +172,7 @@ def segmentation_files(
     Returns
     -------
     dict of str to bytes
-        ``segmentation.dcm`` and ``segmentation_ct.dcm``, or fewer.
+        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_recist_ct.dcm``, or fewer.
 
     Raises
     ------
@@ -168,7 +183,7 @@ def segmentation_files(
     for image, segments in _segments(score, volumes, segmentations).items():
         if not segments:
             continue
-        volume = volumes.ct if image == "ct" and volumes.ct is not None else volumes.pet
+        volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
         result[_FILE_NAMES[image]] = _encoded(_dataset(score, volume.geometry, segments, headers, image))
     return result
@@ -185,7 +200,7 @@ def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
 
 
 def _dataset(
-    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], image: DrawnOn
+    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], image: ImageName
 ) -> Any:
     import highdicom
     from highdicom.seg import Segmentation
@@ -218,10 +233,11 @@ def _dataset(
             device_serial_number="1",
             content_label="DOTALIVER",
             content_description="Masks that a liver score rests on",
-            series_description=f"dotaliver masks on {'PET' if image == 'pet' else 'CT'}",
+            series_description=f"dotaliver masks on {_IMAGE_WORDS[image]}",
         )
     _make_repeatable(dataset, first, score.record_id, image)
-    identity = score.study.pet if image == "pet" else score.study.ct
+    study = score.study
+    identity = {"pet": study.pet, "ct": study.ct, "recist_ct": study.recist_ct}[image]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
         _refer_to_multiframe(dataset, identity)
     return dataset
@@ -278,7 +294,7 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
     )
 
 
-def _make_repeatable(dataset: Any, source: Dataset, record_id: str, image: DrawnOn) -> None:
+def _make_repeatable(dataset: Any, source: Dataset, record_id: str, image: ImageName) -> None:
     """Put what highdicom draws at random or takes from the clock onto the record and the study."""
     organisation = uid_from(record_id, image, "dimensions")
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):

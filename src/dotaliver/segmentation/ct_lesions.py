@@ -139,9 +139,7 @@ def _distance_mm(mask: BoolArray, grid: Geometry) -> FloatArray:
     return np.asarray(edt(mask, anisotropy=grid.spacing_mm, black_border=False), dtype=np.float64)
 
 
-def _site(
-    ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig
-) -> _Site:
+def _site(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> _Site:
     grid = ct.geometry
     own, others = placed == label, (placed != 0) & (placed != label)
     outside = _distance_mm(~own, grid)
@@ -149,9 +147,7 @@ def _site(
     near, far = config.surroundings_mm
     inside_liver = _distance_mm(liver, grid) > config.capsule_mm if not liver.all() else liver
     around = inside_liver & (outside > near) & (outside <= far) & (other > near)
-    hu = gaussian(
-        np.clip(ct.array, -200, 400).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid
-    )
+    hu = gaussian(np.clip(ct.array, -200, 400).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
     return _Site(grid, hu, own, _distance_mm(own, grid), outside, liver & (outside <= other), np.asarray(around))
 
 
@@ -324,6 +320,6 @@ def _steps(site: _Site, mask: BoolArray, k: int, width_mm: float) -> Iterator[_S
         if not within.any() or not around.any():
             continue
         in_liver = liver & here
-        faces = np.count_nonzero(in_liver) > 0.5 * np.count_nonzero(around)
+        faces = int(np.count_nonzero(in_liver)) > 0.5 * int(np.count_nonzero(around))
         beyond = site.hu[k][in_liver if faces else around]
         yield _Step(faces, float(site.hu[k][within].mean() - beyond.mean()))
