@@ -35,6 +35,7 @@ __all__ = [
     "LiverConfig",
     "LobeConfig",
     "PeakConfig",
+    "RecistConfig",
     "ReferenceConfig",
     "ScoringConfig",
     "SpleenConfig",
@@ -499,6 +500,45 @@ class ScoringConfig(FrozenModel):
         """Hash of every setting."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RecistConfig(FrozenModel):
+    """Response over time by RECIST 1.1 (Eisenhauer 2009), and how lesions are told again."""
+
+    most_targets: int = Field(default=5, ge=1, description="Targets in all")
+    most_targets_per_organ: int = Field(default=2, ge=1, description="Targets in one organ; nodes are one organ")
+    response_share: float = Field(default=0.30, gt=0, lt=1, description="PR: decrease from baseline")
+    progression_share: float = Field(default=0.20, gt=0, description="PD: increase from the nadir")
+    progression_mm: float = Field(default=5.0, ge=0, description="PD: and at least this increase in mm")
+    normal_node_mm: float = Field(default=10.0, gt=0, description="A node with a smaller short axis is normal")
+    too_small_mm: float = Field(default=5.0, gt=0, description="Size of what is seen and too small to measure")
+    stable_days: int = Field(default=42, ge=0, description="SD counts from here after baseline (6 to 8 weeks)")
+    confirmation_days: int = Field(default=28, ge=1, description="A response is confirmed this much later (4 weeks)")
+    inc6_needs_mm: bool = Field(
+        default=False, description="Whether INC6 asks for the increase in mm too (the protocol names the 20 % alone)"
+    )
+    reader_limits_one: tuple[float, float] = Field(
+        default=(-0.221, 0.254), description="95 % limits between two readers of one diameter (Yoon 2016)"
+    )
+    reader_limits_sum: tuple[float, float] = Field(
+        default=(-0.192, 0.195), description="95 % limits between two readers of a sum (Yoon 2016)"
+    )
+    repeat_limits_sum: tuple[float, float] = Field(
+        default=(-0.098, 0.131), description="95 % limits of one reader's repeated sum (Yoon 2016)"
+    )
+    match_reach_mm: float = Field(
+        default=25.0, gt=0, description="Lesions further apart after registration are never the same"
+    )
+    match_scale_mm: float = Field(
+        default=8.0, gt=0, description="Distance, beyond its own radius, at which a lesion is half as likely the same"
+    )
+    sure: float = Field(default=0.8, gt=0.5, lt=1, description="Confidence from which an identity is not asked about")
+    part_share: float = Field(
+        default=0.6, gt=0.5, le=1, description="Share of a lesion inside another's former place that makes it a part"
+    )
+    least_liver_dice: float = Field(
+        default=0.8, gt=0, lt=1, description="Overlap of registered livers below which no identity is sure"
+    )
 
 
 class ExecutionConfig(FrozenModel):
