@@ -514,6 +514,11 @@ class RecistConfig(FrozenModel):
     too_small_mm: float = Field(default=5.0, gt=0, description="Size of what is seen and too small to measure")
     stable_days: int = Field(default=42, ge=0, description="SD counts from here after baseline (6 to 8 weeks)")
     confirmation_days: int = Field(default=28, ge=1, description="A response is confirmed this much later (4 weeks)")
+    confirm_responses: bool = Field(
+        default=False,
+        description="Whether BESTRESP of the SDTM export is the confirmed one (for non-randomised trials whose "
+        "endpoint is response)",
+    )
     inc6_needs_mm: bool = Field(
         default=False, description="Whether INC6 asks for the increase in mm too (the protocol names the 20 % alone)"
     )

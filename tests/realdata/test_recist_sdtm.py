@@ -3,8 +3,6 @@
 import csv
 from collections import defaultdict
 
-import pytest
-
 from dotaliver.config import RecistConfig
 from dotaliver.criteria.recist import TargetSize, non_target_response, overall_response, target_response, target_sum
 
