@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from dotaliver.cli_followup import register as register_followup
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
@@ -308,6 +309,9 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
     console.print(score_summary(outcome.score))
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     console.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
+
+
+register_followup(app, _progress, _console)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:

@@ -40,6 +40,7 @@ __all__ = [
     "ScoringConfig",
     "SpleenConfig",
     "load_config",
+    "read_settings",
 ]
 
 
@@ -561,6 +562,18 @@ def load_config(path: Path) -> ScoringConfig:
     ConfigError
         Where the file cannot be read or a setting is unknown or out of range; the text names both.
     """
+    data = read_settings(path)
+    try:
+        return ScoringConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = f"{path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings that a TOML or JSON file names; `ConfigError` where it cannot be read or is no table of them."""
     try:
         text = path.read_text(encoding="utf-8")
         data: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
@@ -570,10 +583,7 @@ def load_config(path: Path) -> ScoringConfig:
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         msg = f"{path.name}: not valid TOML or JSON ({error})"
         raise ConfigError(msg) from error
-    try:
-        return ScoringConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"{path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
+    if not isinstance(data, dict):
+        msg = f"{path.name}: the configuration must be a table of settings"
+        raise ConfigError(msg)
+    return data

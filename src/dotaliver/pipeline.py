@@ -46,8 +46,10 @@ __all__ = [
     "Outcome",
     "StudyInput",
     "default_folder",
+    "images_of_score",
     "load_edits",
     "open_study",
+    "read_record",
     "rescore",
     "save",
     "score_study",
@@ -281,7 +283,7 @@ def rescore(
     StudyError
         Where the record cannot be read, or the images are not those that were scored.
     """
-    parent = _read_record(folder)
+    parent = read_record(folder)
     config = config or parent.config
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})
@@ -312,7 +314,8 @@ def _require_no_marked_foci(parent: StudyScore) -> None:
         raise ConfigError(msg)
 
 
-def _read_record(folder: Path) -> StudyScore:
+def read_record(folder: Path) -> StudyScore:
+    """The record in a folder of a score; `StudyError` where there is none of this version."""
     path = folder / "score.json"
     try:
         return StudyScore.model_validate_json(path.read_text(encoding="utf-8"))
@@ -324,6 +327,20 @@ def _read_record(folder: Path) -> StudyScore:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
         raise StudyError(msg) from error
+
+
+def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:
+    """The images that a score rests on, from where ``local.json`` says that they lie.
+
+    Raises
+    ------
+    DotaliverError
+        Where they are not there any more, or are others.
+    """
+    study = _relocated(folder, None, score)
+    volumes = open_study(study, score.config).volumes
+    _require_same_pixels(score, volumes)
+    return volumes
 
 
 def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dotaliver import __version__
 from dotaliver.config import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
+from dotaliver.geometry import Vector
 from dotaliver.longitudinal.course import CourseInput, read_course
 from dotaliver.longitudinal.edits import CourseEdits, scan_index
 from dotaliver.longitudinal.manifest import ManifestRow, rows_of_subject, trial_keys
-from dotaliver.longitudinal.matching import KnownIdentity, match_lesions
+from dotaliver.longitudinal.matching import KnownIdentity, Matching, PlacedScan, match_lesions
 from dotaliver.longitudinal.placing import place_scans, poses_of
 from dotaliver.longitudinal.records import Evaluator, PatientCourse, ScanKey, TrialKeys
 from dotaliver.longitudinal.scans import LoadedScan, check_one_patient
@@ -34,6 +35,8 @@ class ReadScans:
     keys: tuple[ScanKey, ...]
     scans: tuple[LoadedScan, ...]
     poses: tuple[Pose | None, ...]
+    places_lps_mm: dict[str, Vector]
+    """Where each lesion lies on the first scan's PET, or would lie there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,9 @@ def assemble(
     for evaluator, members in groups.items():
         chosen = _edits_of(evaluator, edits, alone=len(groups) == 1)
         found = _in_order(evaluator, members, progress)
-        sources.append(found)
-        matching = match_lesions(place_scans(found.scans, found.poses), _known(chosen, found.keys), config)
+        placed = place_scans(found.scans, found.poses)
+        matching = match_lesions(placed, _known(chosen, found.keys), config)
+        sources.append(replace(found, places_lps_mm=_places(placed, matching)))
         scores = tuple(scan.score for scan in found.scans)
         given = CourseInput(evaluator, found.keys, scores, matching, trial, chosen)
         reading = read_course(given, config)
@@ -152,8 +156,8 @@ def _scan_of(row: ManifestRow, scans: Sequence[LoadedScan]) -> LoadedScan:
             raise CourseError(msg)
     if len(found) > 1:
         msg = (
-            f"{len(found)} scores of the visit {row.visit} are given and the manifest does not say which {row.evaluator} "
-            "read; name each in the column 'record'"
+            f"{len(found)} scores of the visit {row.visit} are given and the manifest does not say which of them "
+            f"{row.evaluator} read; name each in the column 'record'"
         )
         raise CourseError(msg)
     return found[0]
@@ -175,7 +179,7 @@ def _in_order(evaluator: Evaluator, members: Sequence[Member], progress: Callabl
         _check_order(first, row, second, other)
     keys = tuple(_key(scan, row) for scan, row in ordered)
     found = tuple(scan for scan, _ in ordered)
-    return ReadScans(evaluator, keys, found, poses_of(found, progress))
+    return ReadScans(evaluator, keys, found, poses_of(found, progress), {})
 
 
 def _check_order(first: LoadedScan, row: ManifestRow | None, second: LoadedScan, other: ManifestRow | None) -> None:
@@ -206,6 +210,16 @@ def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
         cycle=None if row is None else row.cycle,
         accepted=None if row is None else row.accepted,
     )
+
+
+def _places(placed: Sequence[PlacedScan], matching: Matching) -> dict[str, Vector]:
+    """Where each lesion lies on the first scan, by the largest of its parts on the scan that first shows it."""
+    found = {}
+    for track in matching.tracks:
+        first = track.appearances[0]
+        middles = placed[first.scan].middles_lps_mm
+        found[track.lesion] = middles[first.labels[0]]
+    return found
 
 
 def _edits_of(evaluator: Evaluator, edits: Sequence[CourseEdits], *, alone: bool) -> CourseEdits:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dotaliver.config import RecistConfig
 from dotaliver.errors import ConfigError
-from dotaliver.geometry import FloatArray
+from dotaliver.geometry import FloatArray, Vector
 from dotaliver.longitudinal.records import Appearance, Question, Track
 from dotaliver.volume import LabelMap
 
@@ -44,6 +44,13 @@ class PlacedScan:
             flat = np.ravel_multi_index(index.T, grid.shape)
             found[label] = _Place(flat, grid.index_to_lps(index.mean(axis=0)), len(flat) * grid.voxel_volume_ml)
         return found
+
+    @property
+    def middles_lps_mm(self) -> dict[int, Vector]:
+        """The middle of each lesion on the shared grid, in mm."""
+        return {
+            n: (float(p.centre_mm[0]), float(p.centre_mm[1]), float(p.centre_mm[2])) for n, p in self.places.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)

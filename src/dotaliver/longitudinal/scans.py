@@ -21,7 +21,11 @@ from dotaliver.volume import LabelMap
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 
-_FILES: dict[str, str] = {"pet": "segmentation.dcm", "ct": "segmentation_ct.dcm"}
+_FILES: dict[str, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "recist_ct": "segmentation_recist_ct.dcm",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class LoadedScan:
     on: date
     liver: LabelMap
     lesions: LabelMap
+    ct_lesions: LabelMap | None
+    """Outlines on the CT that diameters were measured on, in its own position."""
     patient_id: str | None
     """To be compared, never shown."""
 
@@ -55,6 +61,7 @@ def load_scan(folder: Path) -> LoadedScan:
         msg = f"{folder.name}: there is no liver outline to register; give one with 'dotaliver rescore --liver'"
         raise CourseError(msg)
     lesions, other = _layer(folder, score, "lesions")
+    on_ct, _ = _layer(folder, score, "ct_lesions")
     on_pet = _on_pet(liver, score)
     return LoadedScan(
         folder,
@@ -62,6 +69,7 @@ def load_scan(folder: Path) -> LoadedScan:
         date.fromisoformat(score.study.study_date),
         on_pet,
         on_pet.with_array(np.zeros_like(on_pet.array)) if lesions is None else _on_pet(lesions, score),
+        None if on_ct is None else on_ct.labels,
         patient or other,
     )
 
@@ -95,8 +103,8 @@ def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer |
     if mask is None or not mask.labels:
         return None, None
     # A mask lies in the file of the image whose grid it has, which need not be the one it was drawn on.
-    for image in (mask.drawn_on, "pet" if mask.drawn_on == "ct" else "ct"):
-        path = folder / _FILES[image]
+    files = [_FILES[mask.drawn_on], *(name for name in _FILES.values() if name != _FILES[mask.drawn_on])]
+    for path in (folder / name for name in files):
         if not path.is_file():
             continue
         stored, patient = _read(path, "organ" if name == "liver" else "lesion")
