@@ -60,8 +60,8 @@ def _time_axis(axes: Any, reading: Reading) -> None:
     axes.set_xticklabels(names, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-    span = max((days[-1] - days[0]).days, 1)
-    axes.set_xlim(days[0] - (days[-1] - days[0]) * 0.06, days[-1] + (days[-1] - days[0]) * 0.14 if span else None)
+    span = days[-1] - days[0]
+    axes.set_xlim(days[0] - span * 0.06, days[-1] + span * 0.10)
 
 
 def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
@@ -76,13 +76,13 @@ def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
     if base is None:
         return None
     figure = _figure(7.4, 3.3)
-    axes = figure.add_axes((0.09, 0.16, 0.88, 0.78))
+    axes = figure.add_axes((0.09, 0.16, 0.76, 0.78))
     days = [reading.scans[p.scan].on for p, _ in known]
     first, last = reading.scans[reading.time_points[0].scan].on, reading.scans[-1].on
     response = (1 - config.response_share) * base
     axes.hlines(response, first, last, colors="#0072B2", linestyles="--", linewidth=1.4)
     axes.annotate(
-        f"response {response:.0f} mm", (last, response), xytext=(4, -2), textcoords="offset points",
+        f"response {response:.0f} mm", (last, response), xytext=(26, -3), textcoords="offset points",
         fontsize=8, color="#0072B2", va="center", annotation_clip=False,
     )  # fmt: skip
     _progression_steps(axes, reading, config)
@@ -115,7 +115,7 @@ def _progression_steps(axes: Any, reading: Reading, config: RecistConfig) -> Non
     if len(nadirs) > 1:
         end, level = nadirs[-1][0], nadirs[-2][1]
         axes.annotate(
-            f"progression {level:.0f} mm", (end, level), xytext=(4, 2), textcoords="offset points",
+            f"progression {level:.0f} mm", (end, level), xytext=(26, 3), textcoords="offset points",
             fontsize=8, color="#B84A00", va="center", annotation_clip=False,
         )  # fmt: skip
 
@@ -197,7 +197,7 @@ def _draw_axes(axes: Any, diameter: Diameter, plane: Any, index: int, grid: Any)
     points = plane.points_lps_mm
     steps = np.stack([points[1, 0] - points[0, 0], points[0, 1] - points[0, 0]]) / plane.pixel_mm**2
     ends: Sequence[tuple[Vector, Vector] | None] = (diameter.long_axis_lps_mm, diameter.short_axis_lps_mm)
-    for pair, style in zip(ends, ("-", ":"), strict=True):
+    for pair, style in zip(ends, ("-", "--"), strict=True):
         if pair is None or abs(float(grid.lps_to_index(pair[0])[0]) - index) > 0.6:
             continue
         places = (np.asarray(pair) - points[0, 0]) @ steps.T + 0.5

@@ -177,7 +177,7 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
     if appearance is None:
         return {"main": "", "detail": ""}
     detail: list[str] = [] if appearance.state == "seen" else [appearance.state]
-    if appearance.by == "matching" and scan > lesion.track.first:
+    if appearance.by == "matching" and appearance.state != "vanished" and scan > lesion.track.first:
         detail.append(f"{100 * appearance.confidence:.0f} % sure")
     counted = None if size is None else size.counted_mm(course.config)
     if counted is not None and size is not None:

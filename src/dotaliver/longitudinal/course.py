@@ -343,13 +343,21 @@ def _questions(scene: _Scene, about_best: str | None) -> tuple[Question, ...]:
     """What the reader has not answered yet."""
     lesions = {lesion.lesion: lesion for lesion in scene.lesions}
     questions = []
+    vanished: dict[str, list[int]] = {}
     for question in scene.given.matching.questions:
         lesion = lesions.get(question.lesions[0])
         if lesion is None or (question.scan in lesion.stated):
             continue
+        if question.kind == "vanished" and question.scan is not None:
+            vanished.setdefault(lesion.lesion, []).append(question.scan)
+            continue
         if question.kind == "identity" and len(question.lesions) > 1 and lesion.edit.new is not None:
             continue
         questions.append(question)
+    for name, scans in vanished.items():
+        where = f"scan{'s' if len(scans) > 1 else ''} {', '.join(str(scan + 1) for scan in scans)}"
+        sentence = f"{name} was not found on {where}: is it gone, too small to measure, or not seen there?"
+        questions.append(Question(kind="vanished", lesions=(name,), scan=scans[0], sentence=sentence))
     for lesion in scene.lesions:
         if scene.role(lesion) == "new" and lesion.edit.new is None and not _is_sure(scene, lesion):
             scan = lesion.track.first
