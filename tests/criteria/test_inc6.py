@@ -5,6 +5,7 @@ import pytest
 from dotaliver.config import RecistConfig
 from dotaliver.criteria.inc6 import ScanPair, judge_progression, months_before
 
+RULES = RecistConfig()
 ENTRY = date(2024, 8, 31)
 
 
@@ -12,7 +13,7 @@ def pair(prior=50.0, now=60.0, on=date(2024, 7, 1), new="none"):
     return ScanPair(prior_on=date(2024, 1, 10), on=on, prior_mm=prior, sum_mm=now, lesions=2, new_lesion=new)
 
 
-def answer(*pairs, entry=ENTRY, rules=RecistConfig()):
+def answer(*pairs, entry=ENTRY, rules=RULES):
     return judge_progression(pairs, entry, 6, rules)
 
 

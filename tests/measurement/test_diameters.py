@@ -142,7 +142,7 @@ def test_a_concave_lesion_gets_its_longest_chord_inside_too():
     found = measured(horseshoe())
     assert found.leaves_mask
     inside = found.diameter.inside_mm
-    # Within one arm or the bar, each 26 x 6 pixels: the diagonal is about 26.7, plus the pixel that a chord may leave by.
+    # One arm or the bar, each 26 x 6 pixels: a diagonal of about 26.7, and the pixel that a chord may leave by.
     assert 26.0 < inside < 30.0
     assert inside < found.diameter.longest_mm
     ends = np.array(found.diameter.inside_axis_lps_mm)

@@ -93,9 +93,10 @@ class _Ledger:
     last_seen: dict[str, _Place] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
 
-    def free_name(self, reserved: set[str]) -> str:
+    def free_name(self) -> str:
+        # A name that the reader gives on a later scan only is the one that is given here without the reader.
         number = 1
-        while (name := f"L{number:02d}") in self.appearances or name in reserved:
+        while (name := f"L{number:02d}") in self.appearances:
             number += 1
         return name
 
@@ -146,11 +147,10 @@ def match_lesions(scans: Sequence[PlacedScan], known: Sequence[KnownIdentity], c
         Where the reader names a label that a scan does not have, or gives one label to two lesions.
     """
     _check_known(scans, known)
-    reserved = {identity.lesion for identity in known}
     ledger = _Ledger()
     for number, scan in enumerate(scans):
         stated = {identity.lesion: identity.labels for identity in known if identity.scan == number}
-        _follow(ledger, scan, number, stated, reserved, config)
+        _follow(ledger, scan, number, stated, config)
     tracks = tuple(
         Track(lesion=name, appearances=tuple(found))
         for name, found in sorted(ledger.appearances.items(), key=lambda item: (item[1][0].scan, item[0]))
@@ -184,7 +184,6 @@ def _follow(
     scan: PlacedScan,
     number: int,
     stated: Mapping[str, tuple[int, ...]],
-    reserved: set[str],
     config: RecistConfig,
 ) -> None:
     """Give every lesion of a scan its identity, and every known lesion its appearance on that scan."""
@@ -213,7 +212,7 @@ def _follow(
         _ask_identity(ledger, lesion, appearance, config)
         before.pop(lesion)
     _unfound(ledger, number, before, carriers, config)
-    _new(ledger, number, places, reserved, trust, config)
+    _new(ledger, number, places, trust, config)
 
 
 def _appearance(
@@ -257,8 +256,8 @@ def _confidence(likeness: FloatArray, taken: Mapping[int, int], i: int, j: int) 
         if row != i:
             own = likeness[row, taken[row]] if row in taken else 0.0
             rivals.append(float(likeness[row, j] * (1.0 - own)))
-    mine = float(likeness[i, j])
-    return mine * mine / (mine + max(rivals))
+    mine, rival = float(likeness[i, j]), max(rivals)
+    return mine**3 / (mine**2 + rival**2)
 
 
 def _take_parts(
@@ -330,7 +329,6 @@ def _new(
     ledger: _Ledger,
     number: int,
     places: Mapping[int, _Place],
-    reserved: set[str],
     trust: float,
     config: RecistConfig,
 ) -> None:
@@ -340,7 +338,7 @@ def _new(
         likeness = {lesion: alike(place, places[label], config) for lesion, place in known.items()}
         nearest = max(likeness, key=lambda name: likeness[name], default=None)
         doubt = likeness[nearest] if nearest is not None else 0.0
-        name = ledger.free_name(reserved)
+        name = ledger.free_name()
         confidence = 1.0 if number == 0 else trust * (1.0 - doubt)
         ledger.add(name, _appearance(number, "seen", (label,), confidence), places[label])
         if number > 0 and nearest is not None and doubt >= _DOUBTFUL_ALIKE:
