@@ -95,7 +95,7 @@ def _method() -> Any:
 
 
 def register_livers(first: LabelMap, second: LabelMap) -> LiverMatch:
-    """Lay a first liver on a second rigidly and, where that leaves them apart, bend it by a B-spline of 3 x 3 x 3 cells.
+    """Lay a first liver on a second rigidly and, where that leaves them apart, bend it by a B-spline of 3³ cells.
 
     The distance maps of the two outlines are compared by their mean square difference over a tenth of the voxels.
 
