@@ -28,7 +28,8 @@ def full_course():
     """Targets that split and merge, a node, a non-target, a new lesion, one too small, one never measured."""
     scores = [
         scan(0, sized(1, 40.0), sized(2, 22.0, short=18.0, marks=("node",)), sized(3, 8.0), sized(4, 30.0)),
-        scan(1, sized(1, 15.0), sized(5, 12.0), sized(2, 20.0, short=12.0, marks=("node",)), sized(3, 8.0), sized(4, 28.0)),
+        scan(1, sized(1, 15.0), sized(5, 12.0), sized(2, 20.0, short=12.0, marks=("node",)), sized(3, 8.0),
+             sized(4, 28.0)),
         scan(2, sized(1, 50.0), sized(2, 18.0, short=9.0, marks=("node",)), sized(6, 16.0)),
     ]  # fmt: skip
     tracks = [
