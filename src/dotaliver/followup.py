@@ -117,7 +117,7 @@ def _sdtm_files(course: PatientCourse) -> dict[str, str | bytes]:
 def _pictures(reading: Reading, scans: ReadScans, progress: Progress) -> ReadingPictures:
     """A thumbnail of each lesion on each scan whose images are found where they were scored."""
     from dotaliver.export.lesion_views import LesionPlace, view_of
-    from dotaliver.export.response_pictures import thumbnail
+    from dotaliver.export.thumbnails import thumbnail
 
     order = {"target": 0, "new": 1, "non_target": 2, "earlier": 3}
     chosen = sorted(reading.lesions, key=lambda lesion: (order[lesion.role], lesion.lesion))[:_MOST_STRIPS]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dotaliver.export.response_pictures import ThumbnailView
+from dotaliver.export.thumbnails import ThumbnailView
 from dotaliver.geometry import Vector
 from dotaliver.longitudinal.assembly import ReadScans
 from dotaliver.longitudinal.records import TrackedLesion
