@@ -11,7 +11,7 @@ import json
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -40,8 +40,12 @@ __all__ = [
     "ScoringConfig",
     "SpleenConfig",
     "load_config",
+    "read_edits",
     "read_settings",
 ]
+
+
+EditsModel = TypeVar("EditsModel", bound=FrozenModel)
 
 
 class AssumedValues(FrozenModel):
@@ -568,6 +572,20 @@ def load_config(path: Path) -> ScoringConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        msg = f"{path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def read_edits(path: Path, model: type[EditsModel]) -> EditsModel:
+    """A reader's edits of one kind from JSON; `ConfigError` names the file and the field that is wrong."""
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
+        raise ConfigError(msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         msg = f"{path.name}: {where}: {first['msg']}"
         raise ConfigError(msg) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotaliver.config import RecistConfig
+from dotaliver.config import RecistConfig, read_edits
 from dotaliver.errors import CourseError, DotaliverError
 from dotaliver.export.files import output_folder, write_atomically
 from dotaliver.export.recist_tables import lesions_over_time_csv, time_points_csv
@@ -17,7 +17,7 @@ from dotaliver.export.sdtm_check import conformance_report
 from dotaliver.export.sdtm_rows import sdtm_datasets
 from dotaliver.export.xpt import xpt_bytes, xpt_is_available
 from dotaliver.longitudinal.assembly import AssembledCourse, ReadScans, assemble
-from dotaliver.longitudinal.edits import load_course_edits
+from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.manifest import read_manifest
 from dotaliver.longitudinal.records import PatientCourse, Reading
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
@@ -54,7 +54,7 @@ def follow_patient(given: FollowUpInput, config: RecistConfig, progress: Progres
             raise CourseError(msg)
         seen.add(folder.resolve())
     manifest = None if given.manifest is None else read_manifest(given.manifest)
-    edits = [load_course_edits(path) for path in given.edits]
+    edits = [read_edits(path, CourseEdits) for path in given.edits]
     scans = []
     for folder in given.folders:
         progress(f"reading {folder.name}")

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
+from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
-from dotaliver.errors import ConfigError, StudyError
+from dotaliver.errors import StudyError
 from dotaliver.export.outputs import ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
@@ -126,16 +126,7 @@ def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _s
 
 def load_edits(path: Path) -> ReaderEdits:
     """Read a reader's edits from JSON; `ConfigError` names the file and the field that is wrong."""
-    try:
-        return ReaderEdits.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
-        raise ConfigError(msg) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
+    return read_edits(path, ReaderEdits)
 
 
 # --- the first half --------------------------------------------------------------------------------------------------

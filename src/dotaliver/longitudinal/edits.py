@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import Reader
 
-__all__ = ["CourseEdits", "LesionCourseEdit", "LesionOnScan", "load_course_edits", "scan_index"]
+__all__ = ["CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
 
 LesionStateWord = Literal["present", "absent", "too_small", "unequivocal_progression", "not_evaluated"]
 
@@ -90,17 +89,3 @@ def scan_index(named: str, scans: Sequence[tuple[str, str]]) -> int:
     problem = "names several scans" if found else "names no scan of the course"
     msg = f"the reader's edits: '{named}' {problem} (scans of {there}); give its StudyInstanceUID or date"
     raise ConfigError(msg)
-
-
-def load_course_edits(path: Path) -> CourseEdits:
-    """Read a reader's decisions from JSON; `ConfigError` names the file and the field that is wrong."""
-    try:
-        return CourseEdits.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
-        raise ConfigError(msg) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
