@@ -427,14 +427,11 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> Ma
     mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions" and m.labels), None)
     if mask is None:
         return None
-    if volumes.recist_ct is None:
-        read = read_mask(folder / "segmentation_ct.dcm", volumes, "lesions")
-    else:
+    if volumes.recist_ct is not None:
         # To the reader of masks the diagnostic CT is the CT.
         identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
-        read = read_mask(
-            folder / "segmentation_recist_ct.dcm", replace(volumes, ct=volumes.recist_ct, identity=identity), "lesions"
-        )
+        volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+    read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
     return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
 

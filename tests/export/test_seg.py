@@ -230,3 +230,27 @@ def test_dciodvfy_finds_no_errors(ct: bool, tmp_path) -> None:
         errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
         assert errors == []
         assert done.returncode == 0
+
+
+def test_lesions_as_the_ct_shows_them_stand_in_a_file_of_their_own_under_the_same_names() -> None:
+    case = small_case()
+    ct, lesions = case.volumes.ct, case.segmentations.lesions
+    assert ct is not None and lesions is not None
+    labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
+    labels[2:4, 5:9, 5:9], labels[4:6, 12:15, 12:15] = 2, 5
+    layer = MaskLayer(LabelMap(labels, ct.geometry), "ct", "petct", 1.5)
+    with_ct = replace(case, segmentations=replace(case.segmentations, ct_lesions=layer))
+    result = files(with_ct)
+    for label in (2, 5):
+        data = result["segmentation_ct_lesions.dcm"]
+        assert np.array_equal(read_back(data, f"Lesion {label}", ct.geometry), labels == label)
+    uids = {
+        name: {
+            str(s.TrackingID): str(s.TrackingUID) for s in highdicom.seg.segread(BytesIO(result[name])).SegmentSequence
+        }
+        for name in ("segmentation.dcm", "segmentation_ct_lesions.dcm")
+    }
+    for name, uid in uids["segmentation_ct_lesions.dcm"].items():
+        assert uids["segmentation.dcm"][name] == uid
+    # What stood there before is not touched by it.
+    assert result["segmentation_ct.dcm"] == files(case)["segmentation_ct.dcm"]

@@ -5,6 +5,8 @@ from collections import defaultdict
 
 from dotaliver.config import RecistConfig
 from dotaliver.criteria.recist import TargetSize, non_target_response, overall_response, target_response, target_sum
+from dotaliver.export.sdtm import DOMAINS
+from dotaliver.export.sdtm_rows import TESTS
 
 RULES = RecistConfig()
 STATES = {"PRESENT": "present", "ABSENT": "absent"}
@@ -84,3 +86,14 @@ def test_recorded_overall_responses_follow_from_the_measurements(data):
         place: (recorded[place], answers.get(place)) for place in recorded if recorded[place] != answers.get(place)
     }
     assert differ == DIFFER
+
+
+def test_our_tables_have_the_published_columns_and_test_names(data):
+    folder = data / "recist_sdtm"
+    for name in ("tu", "tr", "rs"):
+        table = rows(folder, name)
+        known = {variable.name for variable in DOMAINS[name.upper()][1]}
+        assert set(table[0]) <= known
+        prefix = name.upper()
+        for row in table:
+            assert TESTS[row[f"{prefix}TESTCD"]] == row[f"{prefix}TEST"]

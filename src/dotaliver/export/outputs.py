@@ -22,7 +22,7 @@ __all__ = ["ScoreFiles", "write_score"]
 
 _RECORD = "score.json"
 # What an earlier score may have left in the folder and this one may not write again.
-_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "segmentation_recist_ct.dcm", "liver.nii.gz", "lesions.nii.gz")
+_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "segmentation_ct_lesions.dcm", "liver.nii.gz", "lesions.nii.gz")
 
 
 @dataclass(frozen=True, eq=False)

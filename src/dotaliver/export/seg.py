@@ -1,7 +1,7 @@
 """Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
 
 ``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
-liver, and lesions whose border the CT shows (those of a diagnostic CT in ``segmentation_recist_ct.dcm``). A mask
+liver; ``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask
 stands in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
 follows from the record, so that scoring twice gives equal bytes.
 """
@@ -12,7 +12,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SegSources", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
 
-_FILE_NAMES: dict[ImageName, str] = {
+_File = Literal["pet", "ct", "ct_lesions"]
+_FILE_NAMES: dict[_File, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
-    "recist_ct": "segmentation_recist_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
 }
-_SERIES_NUMBERS: dict[ImageName, int] = {"pet": 9001, "ct": 9002, "recist_ct": 9003}
-_IMAGE_WORDS: dict[ImageName, str] = {"pet": "PET", "ct": "CT", "recist_ct": "diagnostic CT"}
+_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9003}
+_FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
@@ -125,16 +126,15 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
     return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, region.method == "reader")
 
 
-def _segments(
-    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations
-) -> dict[ImageName, list[_Segment]]:
-    files: dict[ImageName, list[_Segment]] = {"pet": [], "ct": [], "recist_ct": []}
+def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
+    files: dict[_File, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
     if (lesions := segmentations.lesions) is not None:
         target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
         files[target] += _lesion_segments(score, lesions)
     if (on_ct := segmentations.ct_lesions) is not None:
-        # The same lesions as on the PET, so under the same tracking identifiers.
-        files["ct" if volumes.recist_ct is None else "recist_ct"] += _lesion_outlines(on_ct)
+        # The same lesions as on the PET, so under the same tracking identifiers. In a file of their own: beside the
+        # liver, which they overlap, every segment would need a volume of its own in memory.
+        files["ct_lesions"] += _lesion_outlines(on_ct)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
             files["pet"].append(segment)
@@ -172,7 +172,7 @@ def segmentation_files(
     Returns
     -------
     dict of str to bytes
-        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_recist_ct.dcm``, or fewer.
+        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_ct_lesions.dcm``, or fewer.
 
     Raises
     ------
@@ -180,12 +180,15 @@ def segmentation_files(
         Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
     """
     result = {}
-    for image, segments in _segments(score, volumes, segmentations).items():
+    measured_ct: ImageName = "ct" if volumes.recist_ct is None else "recist_ct"
+    images: dict[_File, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
+    for file, segments in _segments(score, volumes, segmentations).items():
         if not segments:
             continue
+        image = images[file]
         volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
-        result[_FILE_NAMES[image]] = _encoded(_dataset(score, volume.geometry, segments, headers, image))
+        result[_FILE_NAMES[file]] = _encoded(_dataset(score, volume.geometry, segments, headers, file))
     return result
 
 
@@ -200,7 +203,7 @@ def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
 
 
 def _dataset(
-    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], image: ImageName
+    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], file: _File
 ) -> Any:
     import highdicom
     from highdicom.seg import Segmentation
@@ -223,9 +226,9 @@ def _dataset(
             pixel_array=volume,
             segmentation_type="BINARY",
             segment_descriptions=[_description(n, s, score) for n, s in enumerate(segments, start=1)],
-            series_instance_uid=uid_from(score.record_id, image, "series"),
-            series_number=_SERIES_NUMBERS[image],
-            sop_instance_uid=uid_from(score.record_id, image, "instance"),
+            series_instance_uid=uid_from(score.record_id, file, "series"),
+            series_number=_SERIES_NUMBERS[file],
+            sop_instance_uid=uid_from(score.record_id, file, "instance"),
             instance_number=1,
             manufacturer="dotaliver",
             manufacturer_model_name="dotaliver",
@@ -233,11 +236,11 @@ def _dataset(
             device_serial_number="1",
             content_label="DOTALIVER",
             content_description="Masks that a liver score rests on",
-            series_description=f"dotaliver masks on {_IMAGE_WORDS[image]}",
+            series_description=f"dotaliver masks on {_FILE_WORDS[file]}",
         )
-    _make_repeatable(dataset, first, score.record_id, image)
+    _make_repeatable(dataset, first, score.record_id, file)
     study = score.study
-    identity = {"pet": study.pet, "ct": study.ct, "recist_ct": study.recist_ct}[image]
+    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_ct}[file]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
         _refer_to_multiframe(dataset, identity)
     return dataset
@@ -294,9 +297,9 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
     )
 
 
-def _make_repeatable(dataset: Any, source: Dataset, record_id: str, image: ImageName) -> None:
+def _make_repeatable(dataset: Any, source: Dataset, record_id: str, file: _File) -> None:
     """Put what highdicom draws at random or takes from the clock onto the record and the study."""
-    organisation = uid_from(record_id, image, "dimensions")
+    organisation = uid_from(record_id, file, "dimensions")
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = organisation
     for item in dataset.get("ContributingEquipmentSequence", ()):

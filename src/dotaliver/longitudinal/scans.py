@@ -24,7 +24,7 @@ __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 _FILES: dict[str, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
-    "recist_ct": "segmentation_recist_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
 }
 
 
@@ -103,8 +103,9 @@ def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer |
     if mask is None or not mask.labels:
         return None, None
     # A mask lies in the file of the image whose grid it has, which need not be the one it was drawn on.
-    files = [_FILES[mask.drawn_on], *(name for name in _FILES.values() if name != _FILES[mask.drawn_on])]
-    for path in (folder / name for name in files):
+    expected = _FILES["ct_lesions" if name == "ct_lesions" else mask.drawn_on]
+    files = [expected, *(file for file in _FILES.values() if file != expected)]
+    for path in (folder / file for file in files):
         if not path.is_file():
             continue
         stored, patient = _read(path, "organ" if name == "liver" else "lesion")
