@@ -7,7 +7,7 @@ import pytest
 
 from course_cases import course_of, reading_of, scan, seen, simple_reading, sized, track
 from dotaliver.config import RecistConfig
-from dotaliver.errors import CourseError
+from dotaliver.errors import CourseError, OutputError
 from dotaliver.export.sdtm import DOMAINS, TERMINOLOGY, sdtm_csv
 from dotaliver.export.sdtm_check import RULES, check_sdtm, conformance_report
 from dotaliver.export.sdtm_rows import sdtm_datasets, study_day
@@ -167,6 +167,12 @@ def test_transport_files_of_version_5_read_back_with_pyreadstat_and_pandas(tmp_p
                         assert cell == pytest.approx(float(value), rel=1e-14)
                     else:
                         assert cell == value
+
+
+def test_without_the_extra_transport_files_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr("dotaliver.export.xpt.xpt_is_available", lambda: False)
+    with pytest.raises(OutputError, match="dotaliver\\[sdtm\\]"):
+        xpt_bytes(sdtm_datasets(full_course())[0])
 
 
 def test_variables_stand_in_the_guides_order_with_expected_ones_kept():

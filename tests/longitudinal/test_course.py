@@ -194,7 +194,10 @@ def test_a_new_focus_on_pet_alone_is_equivocal_and_asked_about():
 
 
 def test_a_new_lesion_that_the_ct_shows_in_measurable_size_is_progression():
-    assert overall(with_new("ct")) == [None, "PD"]
+    found = with_new("ct")
+    assert overall(found) == [None, "PD"]
+    (question,) = found.questions
+    assert "earlier CT" in question.sentence
     assert overall(with_new("ct", size=9.0)) == [None, "SD"]
 
 

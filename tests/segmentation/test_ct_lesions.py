@@ -130,3 +130,9 @@ def test_a_stricter_contrast_refuses_what_a_looser_one_takes():
     assert not outline_lesions_on_ct(ct, where, LIVER, CONFIG).unseen
     strict = CONFIG.model_copy(update={"least_contrast_hu": 30.0})
     assert outline_lesions_on_ct(ct, where, LIVER, strict).unseen
+
+
+def test_a_lesion_that_leaves_no_liver_around_it_is_refused():
+    ct = scene([(MIDDLE, (56.0, 56.0, 43.0), -35.0)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 50.0)), LIVER, CONFIG)
+    assert set(found.unseen) == {1}

@@ -195,7 +195,7 @@ def _follow(
         parts = [places.pop(label) for label in labels]
         state = "seen" if len(parts) == 1 else "split"
         carriers[lesion] = _joined(parts)
-        _record(ledger, lesion, carriers[lesion], _appearance(number, state, labels, 1.0, by="reader"))
+        ledger.add(lesion, _appearance(number, state, labels, 1.0, by="reader"), carriers[lesion])
         before.pop(lesion, None)
     pairs = _assign(before, places, config)
     found: dict[str, tuple[list[int], list[_Place], float]] = {}
@@ -208,7 +208,7 @@ def _follow(
         carriers[lesion] = whole
         state = "seen" if len(parts) == 1 else "split"
         appearance = _appearance(number, state, tuple(labels_found), confidence)
-        _record(ledger, lesion, whole, appearance)
+        ledger.add(lesion, appearance, whole)
         _ask_identity(ledger, lesion, appearance, config)
         before.pop(lesion)
     _unfound(ledger, number, before, carriers, config)
@@ -221,10 +221,6 @@ def _appearance(
     return Appearance.model_validate(
         {"scan": scan, "state": state, "labels": labels, "confidence": confidence, "by": by}
     )
-
-
-def _record(ledger: _Ledger, lesion: str, place: _Place, appearance: Appearance) -> None:
-    ledger.add(lesion, appearance, place)
 
 
 def _assign(

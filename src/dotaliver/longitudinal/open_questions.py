@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from dotaliver.criteria.inc6 import ProgressionAnswer, ScanPair, judge_progression
 from dotaliver.criteria.recist import NewLesionWord
+from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.records import Question, TimePoint
 from dotaliver.longitudinal.scene import Scene, is_surely_new, measurable_mm
 
@@ -73,17 +74,26 @@ def questions(scene: Scene, about_best: str | None) -> tuple[Question, ...]:
         where = f"scan{'s' if len(scans) > 1 else ''} {', '.join(str(scan + 1) for scan in scans)}"
         sentence = f"{name} was not found on {where}: is it gone, too small to measure, or not seen there?"
         asked.append(Question(kind="vanished", lesions=(name,), scan=scans[0], sentence=sentence))
-    for lesion in scene.lesions:
-        if scene.role(lesion) == "new" and lesion.edit.new is None and not is_surely_new(scene, lesion):
-            scan = lesion.track.first
-            sentence = (
-                f"Is {lesion.lesion} of scan {scan + 1} a new lesion? It is equivocal: CT or MRI must show it, or the "
-                "reader confirm it."
-            )
-            asked.append(Question(kind="new_lesion", lesions=(lesion.lesion,), scan=scan, sentence=sentence))
+    asked += [_about_new(scene, n) for n in scene.lesions if scene.role(n) == "new" and n.edit.new is None]
     if about_best is not None:
         asked.append(Question(kind="best_response", lesions=(), scan=None, sentence=about_best))
     return tuple(asked)
+
+
+def _about_new(scene: Scene, lesion: FollowedLesion) -> Question:
+    """Whether a lesion that was first seen after baseline is new: for the reader to confirm, or to decide."""
+    scan = lesion.track.first
+    if is_surely_new(scene, lesion):
+        sentence = (
+            f"{lesion.lesion} of scan {scan + 1} counts as new, since CT shows it and nothing took up there before: "
+            "does the earlier CT not show it either?"
+        )
+    else:
+        sentence = (
+            f"Is {lesion.lesion} of scan {scan + 1} a new lesion? It is equivocal: CT or MRI must show it, or the "
+            "reader confirm it."
+        )
+    return Question(kind="new_lesion", lesions=(lesion.lesion,), scan=scan, sentence=sentence)
 
 
 def warnings_of(scene: Scene, points: Sequence[TimePoint]) -> tuple[str, ...]:

@@ -175,7 +175,11 @@ def _levels_of(site: _Site, mask: BoolArray, config: CtLesionConfig) -> _Levels:
     """Densities of an outline's inside and of the liver around it, both off the blurred border."""
     depth = _distance_mm(mask, site.grid)
     inside = mask & (depth >= min(0.6 * float(depth.max()), config.core_depth_mm))
-    return _levels_between(site.hu[inside], site.hu[site.parenchyma & ~mask])
+    around = site.parenchyma & ~mask
+    if not around.any():
+        msg = "there is too little liver around it to compare it with"
+        raise _NotSeen(msg)
+    return _levels_between(site.hu[inside], site.hu[around])
 
 
 def _require_contrast(levels: _Levels, config: CtLesionConfig) -> None:
