@@ -22,7 +22,7 @@ from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
-from dotaliver.errors import StudyError
+from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.outputs import ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
@@ -398,10 +398,9 @@ def _stored(
     if layers["lesions"] is None and looked_for:
         layers["lesions"] = _no_lesions(volumes, parent)
     overtaken = {_CANDIDATES} | (_OF_THE_LIVER if given.liver is not None else set())
-    if given.liver is not None or given.lesions is not None:
+    if replaced:
         overtaken |= {"RECIST_CT_REGISTERED"}
     # Outlines on CT were looked for around those of the PET: with others they are looked for anew.
-    kept_on_ct = given.liver is None and given.lesions is None
     return Segmentations(
         segmenter=record.segmenter,
         liver=layers["liver"],
@@ -412,13 +411,13 @@ def _stored(
         reasons={
             k: v
             for k, v in record.reasons.items()
-            if (k != "liver" or given.liver is None) and (kept_on_ct or not is_unseen_key(k))
+            if (k != "liver" or given.liver is None) and (not replaced or not is_unseen_key(k))
         },
         flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
         ct_foci=layers["ct_foci"],
         ct_search=None if layers["ct_foci"] is None else record.ct_search,
         lobes=None if given.liver is not None else record.lobes,
-        ct_lesions=_stored_on_ct(folder, parent, volumes) if kept_on_ct else None,
+        ct_lesions=None if replaced else _stored_on_ct(folder, parent, volumes),
     )
 
 

@@ -226,8 +226,9 @@ class Segmentations:
     ``liver`` is None where it was not found (``reasons["liver"]`` says why); ``lesions`` is None where they
     could not be looked for, and an empty label map where none was found. Lesion labels are the lesions' names:
     they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
-    does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why. ``ct_lesions`` holds, under the same labels, those of
-    them whose border the CT shows, on the grid of the CT that diameters are measured on.
+    does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
+    ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
+    diameters are measured on.
     """
 
     segmenter: str
