@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(dicom3tools dcmtk)
+debian_packages=(dicom3tools dcmtk orthanc orthanc-dicomweb poppler-utils)
 missing=()
-for tool in dciodvfy dsrdump; do
+for tool in dciodvfy dsrdump Orthanc pdftoppm; do
     command -v "$tool" >/dev/null 2>&1 || missing+=("$tool")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from dotaliver.config import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
+from dotaliver.export.outputs import OutputOptions
 from dotaliver.pipeline import (
     StudyInput,
     default_folder,
@@ -154,7 +155,9 @@ def test_default_folder_is_a_hash_of_the_study(record):
 
 
 def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
-    save(outcome, tmp_path / "out", nifti=True)
+    save(outcome, tmp_path / "out", OutputOptions(nifti=True, pdf=True, pictures=True))
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"liver.nii.gz", "lesions.nii.gz", "report.dcm", "picture-01.dcm", "picture-02.dcm"} <= written
     save(outcome, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "score.json",
@@ -163,6 +166,8 @@ def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
         "local.json",
         "segmentation.dcm",
         "segmentation_ct.dcm",
+        "measurements.dcm",
+        "suv_map.dcm",
     }
 
 
@@ -232,3 +237,13 @@ def test_outcome_is_the_record_that_is_stored(outcome, tmp_path, no_pictures):
     stored = StudyScore.model_validate_json((tmp_path / "out" / "score.json").read_text())
     assert stored == outcome.score
     assert stored.with_record_id().record_id == stored.record_id
+
+
+def test_a_score_stored_as_label_maps_is_rescored_to_the_same_masks(outcome, tmp_path, no_pictures):
+    save(outcome, tmp_path / "out", OutputOptions(labelmap=True))
+    assert pydicom.dcmread(tmp_path / "out" / "segmentation.dcm").SegmentationType == "LABELMAP"
+    again = rescore(tmp_path / "out").score
+    assert {m.name: m.sha256 for m in again.segmentation.masks} == {
+        m.name: m.sha256 for m in outcome.score.segmentation.masks
+    }
+    assert again.lesions == outcome.score.lesions

@@ -15,12 +15,39 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from dotaliver import cli_dicom
 from dotaliver.cli_followup import register as register_followup
+from dotaliver.cli_options import (
+    AnyTracer,
+    AsJson,
+    ConfigFile,
+    Correction,
+    CtSeries,
+    Deidentify,
+    Dose,
+    EditsFile,
+    Height,
+    Injection,
+    LabelMap,
+    LesionMask,
+    LiverMask,
+    Nifti,
+    Pdf,
+    PetSeries,
+    Pictures,
+    PseudonymKey,
+    Quiet,
+    RecistCt,
+    ReferenceTime,
+    Relative,
+    Study,
+    Weight,
+)
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
     from dotaliver.config import ScoringConfig
-    from dotaliver.pipeline import Outcome
+    from dotaliver.pipeline import Outcome, OutputOptions
     from dotaliver.records import ReaderEdits
 
 __all__ = ["app", "main"]
@@ -36,42 +63,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
-PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
-CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
-RecistCt = Annotated[
-    str | None,
-    typer.Option(
-        "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
-    ),
-]
-LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
-LesionMask = Annotated[Path | None, typer.Option("--lesions", help="Lesion mask, in the same formats.")]
-EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]
-Weight = Annotated[float | None, typer.Option("--weight", help="Body weight in kg, in place of the files' (recorded).")]
-Dose = Annotated[float | None, typer.Option("--dose", help="Injected activity in MBq, likewise.")]
-Height = Annotated[float | None, typer.Option("--height", help="Body height in m, likewise.")]
-Injection = Annotated[
-    str | None, typer.Option("--injection", help="Time of injection as YYYY-MM-DDTHH:MM:SS, likewise.")
-]
-ReferenceTime = Annotated[
-    str | None, typer.Option("--reference-time", help="Instant that the PET is decay corrected to, likewise.")
-]
-Correction = Annotated[
-    str | None, typer.Option("--decay-correction", help="START, ADMIN or NONE, in place of the files' (recorded).")
-]
-Relative = Annotated[
-    bool, typer.Option("--relative", help="Score in relative units, without dose, weight or clock; no SUVs.")
-]
-AnyTracer = Annotated[
-    bool,
-    typer.Option("--judge-any-tracer", help="Answer the receptor criteria for another tracer or nuclide (recorded)."),
-]
-Nifti = Annotated[bool, typer.Option("--nifti", help="Write the masks as NIfTI too.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
 
 
 @app.command()
@@ -95,6 +86,11 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     relative: Relative = False,
     any_tracer: AnyTracer = False,
     nifti: Nifti = False,
+    labelmap: LabelMap = False,
+    pdf: Pdf = False,
+    pictures: Pictures = False,
+    deidentify: Deidentify = False,
+    pseudonym_key: PseudonymKey = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -105,12 +101,13 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     stated = _stated(weight, dose, height, (injection, reference_time), decay_correction)
     settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
+    options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     # A folder that cannot be written is told before the work, not after it.
     with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
-        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, lesions)
+        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
-        pipeline.save(outcome, folder, nifti=nifti, progress=progress)
+        pipeline.save(outcome, folder, options, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
 
 
@@ -124,6 +121,11 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     edits: EditsFile = None,
     config: ConfigFile = None,
     nifti: Nifti = False,
+    labelmap: LabelMap = False,
+    pdf: Pdf = False,
+    pictures: Pictures = False,
+    deidentify: Deidentify = False,
+    pseudonym_key: PseudonymKey = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -133,15 +135,16 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.export.files import output_folder
 
     target = out or _next_revision(folder)
+    options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
         outcome = pipeline.rescore(
             folder,
-            study=pipeline.StudyInput(study or folder, liver=liver, lesions=lesions),
+            study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
             edits=_edits(edits),
             config=None if config is None else load_config(config),
             progress=progress,
         )
-        pipeline.save(outcome, target, nifti=nifti, progress=progress)
+        pipeline.save(outcome, target, options, progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
 
 
@@ -211,6 +214,11 @@ def schema() -> None:
     typer.echo(json.dumps(StudyScore.model_json_schema(), indent=2))
 
 
+app.command()(cli_dicom.pull)
+app.command()(cli_dicom.push)
+app.command()(cli_dicom.measurements)
+
+
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +267,17 @@ def _settings(
         option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
         msg = f"--{option}: {first['msg']}"
         raise ConfigError(msg) from error
+
+
+def _outputs(
+    nifti: bool, labelmap: bool, documents: tuple[bool, bool], *, deidentify: bool, key: Path | None
+) -> OutputOptions:
+    from dotaliver.export.pseudonyms import pseudonym_key
+    from dotaliver.pipeline import OutputOptions
+
+    pdf, pictures = documents
+    secret = pseudonym_key(key) if deidentify else None
+    return OutputOptions(nifti, labelmap, pdf, pictures, secret)
 
 
 def _edits(path: Path | None) -> ReaderEdits | None:

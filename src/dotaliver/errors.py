@@ -15,6 +15,7 @@ __all__ = [
     "GeometryError",
     "MaskError",
     "OutputError",
+    "PacsError",
     "QuantityError",
     "SegmenterError",
     "SeriesError",
@@ -73,3 +74,7 @@ class CourseError(DotaliverError, ValueError):
 
 class OutputError(DotaliverError, OSError):
     """An output folder or file that cannot be written."""
+
+
+class PacsError(DotaliverError, ConnectionError):
+    """A PACS that cannot be reached, or does not do what it is asked."""

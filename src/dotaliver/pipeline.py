@@ -18,12 +18,12 @@ from pydantic import Field, ValidationError
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.outputs import ScoreFiles, write_score
+from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import (
@@ -44,6 +44,7 @@ __all__ = [
     "LocalPaths",
     "OpenStudy",
     "Outcome",
+    "OutputOptions",
     "StudyInput",
     "default_folder",
     "images_of_score",
@@ -74,7 +75,7 @@ class StudyInput:
     ct: str | None = None
     recist_ct: str | None = None
     liver: Path | None = None
-    lesions: Path | None = None
+    lesions: Path | tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +164,11 @@ def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -
     """The masks that the user names, as a start for the first half."""
     liver = lesions = None
     if study.liver is not None:
-        mask = read_mask(study.liver, volumes, "liver")
+        mask = on_image(read_mask(study.liver, volumes, "liver"), volumes)
         liver = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.liver.border_uncertainty_imported_mm)
-    if study.lesions is not None:
-        mask = read_mask(study.lesions, volumes, "lesions")
+    if study.lesions:
+        files = (study.lesions,) if isinstance(study.lesions, Path) else study.lesions
+        mask = read_lesion_masks(files, volumes)
         lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.lesions.border_uncertainty_imported_mm)
     return Segmentations(segmenter="imported", liver=liver, lesions=lesions)
 
@@ -212,8 +214,8 @@ def score_study(
     return Outcome(score, opened, found, study.folder)
 
 
-def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress = _silent) -> None:
-    """Write a score's files into a folder: record, table, report, masks.
+def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, progress: Progress = _silent) -> None:
+    """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
 
     Raises
     ------
@@ -230,7 +232,7 @@ def save(outcome: Outcome, out: Path, *, nifti: bool = False, progress: Progress
         recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", nifti=nifti)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 
@@ -275,6 +277,9 @@ def rescore(
         Where the record cannot be read, or the images are not those that were scored.
     """
     parent = read_record(folder)
+    if parent.provenance.deidentified:
+        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the one that it was made from"
+        raise StudyError(msg)
     config = config or parent.config
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})

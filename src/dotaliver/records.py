@@ -153,6 +153,8 @@ class StudyVolumes:
     flags: tuple[Flag, ...] = ()
     recist_ct: Volume | None = None
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
+    # Only to refuse what belongs to another patient: it enters no record.
+    patient_id: str | None = field(default=None, repr=False)
 
 
 # --- the masks -------------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ class Provenance(FrozenModel):
     execution: ExecutionConfig
     config_sha256: str
     revises: str | None = Field(default=None, description="record_id of the record that this one revises")
+    deidentified: bool = Field(default=False, description="Whether names, UIDs and dates are pseudonyms")
 
 
 class StudyScore(FrozenModel):

@@ -2,10 +2,8 @@
 
 import gzip
 
-import highdicom
 import nibabel
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -15,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
 
 from dicom.factory import FRAME_UID, STUDY_UID, ramp, write_series, write_study
+from dicom.seg_factory import changed, segment, write_seg
 from dotaliver.config import ScoringConfig
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.dicom.rtstruct import fill_polygons
@@ -143,46 +142,10 @@ def test_folder_with_one_mask_stands_for_it(tmp_path, study):
     assert read_mask(folder, study, "lesions").labels.labels == (2, 5)
     write_itk(folder / "r.nrrd", two_lesions(study.pet.array.shape), study.pet.geometry)
     with pytest.raises(MaskError, match="masks: the folder holds 2 mask files"):
-        read_mask(folder, study, "lesions")
+        read_mask(folder, study, "liver")
 
 
 # --- DICOM SEG ---------------------------------------------------------------------------------------------------
-
-
-def segment(number, label, *, tracking=None, kind=codes.SCT.Neoplasm):
-    return highdicom.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=label,
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=kind,
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
-        tracking_id=tracking,
-        tracking_uid=generate_uid() if tracking else None,
-    )
-
-
-def write_seg(path, folder, planes, segments, **changes):
-    """A binary SEG by highdicom; `planes` are (slices, rows, columns, segments) in the order of the files."""
-    sources = [pydicom.dcmread(p) for p in sorted(folder.glob("*.dcm"))]
-    for source in sources:
-        source.AccessionNumber = source.StudyID = source.ReferringPhysicianName = source.PatientBirthDate = ""
-    seg = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=planes.astype(np.uint8),
-        segmentation_type="BINARY",
-        segment_descriptions=segments,
-        series_instance_uid=generate_uid(),
-        series_number=50,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="m",
-        manufacturer_model_name="m",
-        software_versions="1",
-        device_serial_number="1",
-        **changes,
-    )
-    seg.save_as(path)
-    return path
 
 
 def stacked(labels, numbers):
@@ -257,14 +220,6 @@ def test_organs_are_no_lesions(tmp_path, study):
     np.testing.assert_array_equal(read_mask(path, study, "lesions").labels.array, labels == 2)
 
 
-def changed(path, **elements):
-    ds = pydicom.dcmread(path)
-    for keyword, value in elements.items():
-        setattr(ds, keyword, value)
-    ds.save_as(path)
-    return path
-
-
 def test_seg_of_another_study_or_frame_is_refused(tmp_path, study):
     labels = two_lesions(study.pet.array.shape)
 
@@ -275,8 +230,8 @@ def test_seg_of_another_study_or_frame_is_refused(tmp_path, study):
         read_mask(changed(seg(), FrameOfReferenceUID="1.2.3"), study, "lesions")
     with pytest.raises(MaskError, match=r"seg.dcm: the mask belongs to another study"):
         read_mask(changed(seg(), StudyInstanceUID="1.2.3", ReferencedSeriesSequence=[]), study, "lesions")
-    with pytest.raises(MaskError, match=r"seg.dcm: the segmentation is FRACTIONAL"):
-        read_mask(changed(seg(), SegmentationType="FRACTIONAL"), study, "lesions")
+    with pytest.raises(MaskError, match=r"seg.dcm: the segmentation is SOMETHING"):
+        read_mask(changed(seg(), SegmentationType="SOMETHING"), study, "lesions")
     with pytest.raises(MaskError, match=r"seg.dcm: the file is cut short"):
         read_mask(changed(seg(), PixelData=b"\0\0"), study, "lesions")
 
@@ -346,6 +301,23 @@ def test_ellipsoid_has_its_volume(tmp_path, fine):
     assert mask.labels.volume_ml() == pytest.approx(4 / 3 * np.pi * 40 * 40 * 30 / 1000, rel=0.01)
     centre = fine.pet.geometry.index_to_lps(np.argwhere(mask.labels.mask)).mean(axis=0)
     np.testing.assert_allclose(centre, (3.3, -2.1, 0), atol=0.05)
+
+
+# Contours coarser than the slices leave steps: at twice their spacing the volume is a little less sure.
+@pytest.mark.parametrize(("step_mm", "tolerance"), [(1.0, 0.01), (2.0, 0.01), (2.5, 0.01), (4.0, 0.015)])
+@pytest.mark.parametrize("offset", [(0.0, 0.0, 0.0), (0.4, -0.7, 0.9), (1.0, 1.0, 1.0)])
+def test_ellipsoids_have_their_volume_wherever_their_contours_lie(tmp_path, fine, step_mm, tolerance, offset):
+    # half axes 25, 18, 22 mm on voxels of 2 mm; contours on, between and coarser than the slices
+    a, b, c = 25.0, 18.0, 22.0
+    x, y, z = offset
+    contours = []
+    for height in np.arange(-c + step_mm / 2, c, step_mm):
+        angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+        size = np.sqrt(1 - (height / c) ** 2)
+        points = np.stack([x + a * size * np.cos(angle), y + b * size * np.sin(angle)], axis=1)
+        contours.append(np.column_stack([points, np.full(120, z + height)]))
+    mask = read_mask(write_rtstruct(tmp_path / "rs.dcm", {"met": contours}), fine, "lesions")
+    assert mask.labels.volume_ml() == pytest.approx(4 / 3 * np.pi * a * b * c / 1000, rel=tolerance)
 
 
 def test_inner_contours_are_holes_and_keyholes_too(tmp_path, fine):

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pydicom
 import pytest
+from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources, written
 from export_factory import FRAME, STUDY_UID, Case, axial, on_grid, score_for, small_case
-from pydicom.dataset import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import MaskError
-from dotaliver.export.seg import SegSources, segmentation_files, sphere_mask
+from dotaliver.export.derived import encoded
+from dotaliver.export.seg import segmentation_datasets, segmentation_files, sphere_mask
 from dotaliver.geometry import Geometry
 from dotaliver.records import MaskLayer
 from dotaliver.volume import LabelMap
 
 highdicom = pytest.importorskip("highdicom")
-
-CT_CLASS, PET_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"
-
-
-def headers(grid: Geometry, modality: str) -> list[Dataset]:
-    result = []
-    for index in range(grid.shape[0]):
-        ds = Dataset()
-        ds.SOPClassUID = CT_CLASS if modality == "CT" else PET_CLASS
-        ds.SOPInstanceUID = f"1.2.3.{30 if modality == 'CT' else 40}.{index}"
-        ds.Modality = modality
-        ds.PatientName, ds.PatientID = "Secret^Name", "P1"
-        ds.PatientBirthDate, ds.PatientSex = "19600101", "F"
-        ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY_UID, f"1.2.3.{10 if modality == 'CT' else 20}"
-        ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20240301", "091500", "1", ""
-        ds.FrameOfReferenceUID = FRAME
-        ds.Rows, ds.Columns = grid.shape[1:]
-        ds.ImagePositionPatient = [f"{c:.6g}" for c in grid.index_to_lps((index, 0, 0))]
-        ds.ImageOrientationPatient = [f"{c:.9g}" for c in (*grid.directions[2], *grid.directions[1])]
-        ds.PixelSpacing = [f"{s:.6g}" for s in grid.spacing_mm[1:]]
-        ds.SliceThickness = f"{grid.spacing_mm[0]:.6g}"
-        ds.PatientWeight = 70.0
-        result.append(ds)
-    return result
-
-
-def sources(case: Case) -> SegSources:
-    ct = case.volumes.ct
-    return SegSources(headers(case.volumes.pet.geometry, "PT"), None if ct is None else headers(ct.geometry, "CT"))
 
 
 def files(case: Case) -> dict[str, bytes]:
@@ -187,6 +160,24 @@ def test_headers_with_gaps_and_nonsense_still_serve() -> None:
     assert (ds.PatientSex, ds.PatientID) == ("", "")
 
 
+@needs_dciodvfy
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_clinical_trial_subject_is_handed_on_whole_or_not_at_all(whole: bool, tmp_path) -> None:
+    case = small_case()
+    given = sources(case)
+    for ds in (*given.pet_headers, *(given.ct_headers or ())):
+        ds.ClinicalTrialSponsorName, ds.ClinicalTrialProtocolID = "ACME" if whole else "", "P-1"
+        ds.ClinicalTrialProtocolName = ds.ClinicalTrialSiteID = ds.ClinicalTrialSiteName = ""
+        ds.ClinicalTrialSubjectID, ds.PatientIdentityRemoved = "S-7", "YES"
+        ds.DeidentificationMethod = "by hand"
+    for name, data in segmentation_files(case.score, case.volumes, case.segmentations, given).items():
+        path = written(data, tmp_path / name)
+        assert dciodvfy_errors(path) == []
+        dataset = pydicom.dcmread(path)
+        assert ("ClinicalTrialSubjectID" in dataset, "ClinicalTrialProtocolID" in dataset) == (whole, whole)
+        assert dataset.PatientIdentityRemoved == "YES"
+
+
 @pytest.mark.parametrize(
     ("character_set", "name"),
     [
@@ -218,18 +209,79 @@ def test_a_sphere_holds_the_voxels_whose_centre_is_inside() -> None:
         sphere_mask(grid, (500, 0, 0), 10.0)
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian package dicom3tools) is not installed")
+@needs_dciodvfy
 @pytest.mark.parametrize("ct", [True, False])
 def test_dciodvfy_finds_no_errors(ct: bool, tmp_path) -> None:
     case = small_case(ct=ct)
     case = replace(case, score=score_for(case.volumes, case.segmentations))
     for name, data in files(case).items():
-        path = tmp_path / name
-        path.write_bytes(data)
-        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
-        assert errors == []
-        assert done.returncode == 0
+        assert dciodvfy_errors(written(data, tmp_path / name)) == []
+
+
+def test_lesions_in_the_liver_and_regions_name_their_organ() -> None:
+    case = small_case()
+    outside = case.score.lesions[0].model_copy(update={"in_liver": False})
+    score = case.score.model_copy(update={"lesions": (outside, *case.score.lesions[1:])})
+    ds = pydicom.dcmread(BytesIO(files(replace(case, score=score))["segmentation.dcm"]))
+    organs = [[c.CodeMeaning for c in s.get("AnatomicRegionSequence", [])] for s in ds.SegmentSequence]
+    assert organs == [[], ["Liver"], ["Liver"]]
+    colours = [tuple(s.RecommendedDisplayCIELabValue) for s in ds.SegmentSequence]
+    assert colours[0] == colours[1] != colours[2]
+    assert all(s.SegmentationAlgorithmIdentificationSequence[0].AlgorithmVersion for s in ds.SegmentSequence)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_label_maps_hold_the_same_voxels(name: str) -> None:
+    grid = GRIDS[name]
+    case = on_grid(small_case(), grid)
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=True)
+    dataset = stored["segmentation.dcm"]
+    assert dataset.SegmentationType == "LABELMAP"
+    assert dataset.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    data = encoded(dataset)
+    for label in (2, 5):
+        assert np.array_equal(read_back(data, f"Lesion {label}", grid), lesions.labels.where(label))
+    binary = pydicom.dcmread(BytesIO(files(case)["segmentation.dcm"]))
+    assert dataset.SOPInstanceUID != binary.SOPInstanceUID
+
+
+def test_overlapping_masks_stay_binary_where_label_maps_are_asked_for() -> None:
+    case = small_case(ct=False)
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=True)
+    assert stored["segmentation.dcm"].SegmentationType == "BINARY"
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize("name", GRIDS)
+def test_what_we_write_we_read_back_voxel_for_voxel(name: str, labelmap: bool, tmp_path) -> None:
+    case = on_grid(small_case(), GRIDS[name])
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=labelmap)
+    path = written(stored["segmentation.dcm"], tmp_path / "segmentation.dcm")
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    mask = read_mask(path, case.volumes, "lesions")
+    assert mask.labels.geometry == case.volumes.pet.geometry
+    np.testing.assert_array_equal(mask.labels.array, lesions.labels.array)
+
+
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.001, 0.6), labelmap=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_any_mask_comes_back_voxel_for_voxel(tmp_path_factory, seed: int, share: float, labelmap: bool) -> None:
+    case = on_grid(small_case(), GRIDS["oblique"])
+    random = np.random.default_rng(seed)
+    array = np.where(random.random(SHAPE) < share, random.integers(1, 4, SHAPE), 0).astype(np.uint16)
+    array[3, 4, 5] = 7
+    lesions = case.segmentations.lesions
+    assert lesions is not None
+    masks = replace(
+        case.segmentations, lesions=replace(lesions, labels=lesions.labels.with_array(array)), references=()
+    )
+    score = score_for(case.volumes, masks)
+    stored = segmentation_datasets(score, case.volumes, masks, sources(case), labelmap=labelmap)
+    path = written(stored["segmentation.dcm"], tmp_path_factory.mktemp("seg") / "s.dcm")
+    np.testing.assert_array_equal(read_mask(path, case.volumes, "lesions").labels.array, array)
 
 
 def test_lesions_as_the_ct_shows_them_stand_in_a_file_of_their_own_under_the_same_names() -> None:

@@ -104,6 +104,14 @@ def test_a_readers_sphere_outside_the_image_is_refused_by_name():
         references(Case(), edits=edits)
 
 
+def test_a_sphere_placed_by_a_program_that_leaves_the_image_gives_no_value_and_fails_nothing():
+    case = Case()
+    outside = ReferenceRegion("spleen", "sphere", (2.0, 72.0, 72.0), 30.0)
+    found, _ = references(case, case.segmentations(references=(outside,)))
+    assert found.values["spleen"].suv_mean is None
+    assert found.values["spleen"].reason == "the sphere leaves the PET"
+
+
 @pytest.mark.parametrize(
     ("region", "code"),
     [

@@ -52,6 +52,19 @@ def test_the_sphere_lies_in_the_spleen_and_reads_its_uptake(seed):
     assert mean_in_sphere(volumes.pet, region) == pytest.approx(study.truth.organ_suv["spleen"], rel=0.05)
 
 
+def test_the_sphere_never_leaves_a_pet_that_ends_in_the_spleen():
+    study, volumes = made(1)
+    whole = spleen_of(study, (images := coarse_images(volumes.pet, volumes.ct, 4.0)), survey(images))
+    grid = volumes.pet.geometry
+    height = grid.origin_lps_mm[2] + grid.spacing_mm[0] * np.arange(grid.shape[0])
+    count = int(np.searchsorted(height, whole.centre_lps_mm[2] + 6.0))
+    pet = volumes.pet.crop((slice(0, count), slice(None), slice(None)))
+    images = coarse_images(pet, volumes.ct, 4.0)
+    region = spleen_of(study, images, survey(images))
+    if region.centre_lps_mm is not None:
+        assert region.centre_lps_mm[2] + region.diameter_mm / 2 <= pet.geometry.corners_lps_mm()[:, 2].max() + 1e-6
+
+
 def test_after_a_splenectomy_there_is_none_and_the_kidney_is_not_taken():
     study, volumes = made(1, spleen=False)
     images = coarse_images(volumes.pet, volumes.ct, 4.0)

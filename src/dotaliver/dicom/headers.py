@@ -18,7 +18,7 @@ from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
-__all__ = ["SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
+__all__ = ["UNFINISHED", "SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
 
 _KEYWORDS = (
     # who and what
@@ -61,6 +61,8 @@ _NATIVE = {
     (False, True): "1.2.840.10008.1.2.1",
     (False, False): "1.2.840.10008.1.2.2",
 }
+# Marks a folder into which a study is still coming from a PACS.
+UNFINISHED = ".dotaliver-unfinished.json"
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -172,6 +174,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
+        if UNFINISHED in names:
+            msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
+            raise StudyError(msg)
         if _OWN_OUTPUT.issubset(names):
             folders.clear()
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.dicom.mask_grid import MaskKind, NamedMask, aligned, image_grids, share_inside
+from dotaliver.dicom.mask_grid import MaskKind, NamedMask, embedded, image_grids, share_inside
 from dotaliver.errors import GeometryError, MaskError
-from dotaliver.geometry import Geometry
+from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
 
@@ -32,6 +33,8 @@ IMAGE_ENDINGS = tuple(_ORIGINS)
 _NIFTI_SIBLINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _LARGEST_LABEL = np.iinfo(np.uint16).max
 _SAME_SPACING_SHARE = 0.01
+_LARGEST_GRID = 1 << 30
+_SAME_PLACE_MM = 0.1
 
 
 def _ending(path: Path) -> str:
@@ -44,13 +47,78 @@ def _read_itk(path: Path) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
+    if math.prod(reader.GetSize()) > _LARGEST_GRID:
+        msg = f"{path.name}: {' x '.join(map(str, reader.GetSize()))} voxels are no mask of a scan; write it again"
+        raise MaskError(msg)
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
         msg = (
             f"{path.name}: a mask has three dimensions and one value per voxel, not {reader.GetDimension()} and "
             f"{reader.GetNumberOfComponents()}"
         )
         raise MaskError(msg)
+    _require_place(path, reader)
     return reader.Execute()
+
+
+def _require_place(path: Path, reader: Any) -> None:
+    """Refuse a file that does not say where its voxels lie, or says it twice and differently."""
+    keys = set(reader.GetMetaDataKeys())
+    ending = _ending(path)
+    if ending in {".nrrd", ".nhdr"} and "NRRD_space" not in keys:
+        msg = f"{path.name}: the NRRD names no space, so where the mask lies is unknown; write it with its geometry"
+        raise MaskError(msg)
+    if ending not in _NIFTI or "sform_code" not in keys:
+        return
+    stated = [form(reader) for key, form in (("sform_code", _sform), ("qform_code", _qform)) if _code(reader, key) > 0]
+    if not stated:
+        msg = (
+            f"{path.name}: neither sform nor qform of the NIfTI is set, so where the mask lies is unknown; "
+            "write it with its geometry"
+        )
+        raise MaskError(msg)
+    if not all(_is_place_of(reader, affine) for affine in stated):
+        msg = f"{path.name}: sform and qform of the NIfTI say different places; write it with one geometry"
+        raise MaskError(msg)
+
+
+def _code(reader: Any, key: str) -> int:
+    value: str = reader.GetMetaData(key).strip()
+    # Some versions tell the code's name, such as NIFTI_XFORM_SCANNER_ANAT
+    if value.lstrip("-").isdigit():
+        return int(value)
+    return 0 if value == "NIFTI_XFORM_UNKNOWN" else 1
+
+
+def _numbers(reader: Any, *keys: str) -> list[float]:
+    return [float(v) for key in keys for v in reader.GetMetaData(key).split()]
+
+
+def _sform(reader: Any) -> FloatArray:
+    """The sform, 3 x 4, from column, row and slice to RAS millimetres."""
+    return np.array(_numbers(reader, "srow_x", "srow_y", "srow_z")).reshape(3, 4)
+
+
+def _qform(reader: Any) -> FloatArray:
+    """The qform, 3 x 4: a rotation as a unit quaternion, voxel sizes, and the sense of the third axis (NIfTI-1)."""
+    from scipy.spatial.transform import Rotation
+
+    b, c, d = _numbers(reader, "quatern_b", "quatern_c", "quatern_d")
+    a = max(1.0 - (b * b + c * c + d * d), 0.0) ** 0.5
+    sense, *sizes = _numbers(reader, "pixdim[0]", "pixdim[1]", "pixdim[2]", "pixdim[3]")
+    sizes[2] *= -1.0 if sense < 0 else 1.0
+    rotation = Rotation.from_quat([b, c, d, a]).as_matrix()
+    offset = np.array(_numbers(reader, "qoffset_x", "qoffset_y", "qoffset_z"))
+    return np.column_stack([rotation * np.array(sizes), offset])
+
+
+def _is_place_of(reader: Any, affine: FloatArray) -> bool:
+    """Whether ITK takes the corner voxels to lie where an affine to RAS puts them."""
+    in_lps = np.array([[-1.0], [-1.0], [1.0]]) * affine
+    size = np.array(reader.GetSize(), dtype=np.float64) - 1
+    directions = np.array(reader.GetDirection()).reshape(3, 3) * np.array(reader.GetSpacing())
+    corners = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]) * size
+    found = corners @ directions.T + np.array(reader.GetOrigin())
+    return bool(np.abs(corners @ in_lps[:, :3].T + in_lps[:, 3] - found).max() <= _SAME_PLACE_MM)
 
 
 def _read(path: Path) -> Any:
@@ -91,7 +159,7 @@ def _on_image(
     preferred: tuple[DrawnOn, ...] = ("ct", "pet") if kind == "liver" else ("pet", "ct")
     for image in preferred:
         if image in grids:
-            turned = aligned(labels, grid, grids[image])
+            turned = embedded(labels, grid, grids[image])
             if turned is not None:
                 return LabelMap(turned, grids[image]), image
     own = LabelMap(labels, grid)

@@ -12,18 +12,21 @@ import numpy.typing as npt
 
 from dotaliver.errors import MaskError
 from dotaliver.geometry import Geometry
+from dotaliver.placement import share_on
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
 
 __all__ = [
     "MaskKind",
     "NamedMask",
-    "aligned",
+    "check_patient",
     "check_study",
+    "embedded",
     "grid_of",
     "image_grids",
     "is_liver_name",
     "is_reference_name",
+    "laid_on",
     "pick_outlines",
     "share_inside",
 ]
@@ -101,6 +104,15 @@ def check_study(
         raise MaskError(msg)
 
 
+def check_patient(name: str, volumes: StudyVolumes, patient_id: str | None) -> None:
+    """Refuse an object of another patient, whatever study and series it names; the IDs are not told."""
+    known = (volumes.patient_id or "").strip().casefold()
+    stated = (patient_id or "").strip().casefold()
+    if known and stated and known != stated:
+        msg = f"{name}: the mask belongs to another patient (its Patient ID is not that of the images); give theirs"
+        raise MaskError(msg)
+
+
 def pick_outlines(name: str, kind: MaskKind, names: dict[int, str], livers: set[int], others: set[int]) -> list[int]:
     """The outlines that are meant, by number: `livers` are the liver, `others` neither liver nor lesion.
 
@@ -124,8 +136,8 @@ def pick_outlines(name: str, kind: MaskKind, names: dict[int, str], livers: set[
     raise MaskError(msg)
 
 
-def aligned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> npt.NDArray[Any] | None:
-    """The array with its axes swapped and turned as `onto` has them, if both are one grid then; else None."""
+def _turned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> tuple[npt.NDArray[Any], Geometry] | None:
+    """The array and its grid with axes swapped and turned as `onto` has them; None where they are not parallel."""
     cosines = np.asarray(onto.directions) @ np.asarray(grid.directions).T
     order = np.abs(cosines).argmax(axis=1)
     if sorted(order.tolist()) != [0, 1, 2] or np.abs(cosines).max(axis=1).min() < _PARALLEL:
@@ -139,8 +151,60 @@ def aligned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> npt.NDAr
             matrix[:3, own] *= -1
     columns = matrix[:, [*order.tolist(), 3]]
     shape = (int(turned.shape[0]), int(turned.shape[1]), int(turned.shape[2]))
-    placed = Geometry.from_affine(shape, columns)
-    return np.ascontiguousarray(turned) if placed.is_close(onto, _SAME_GRID_MM) else None
+    return turned, Geometry.from_affine(shape, columns)
+
+
+def embedded(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> npt.NDArray[Any] | None:
+    """Voxels of a grid that are voxels of another one (cut out of it, turned or flipped), laid on it; else None.
+
+    None too where a voxel that is not 0 lies outside the other grid.
+    """
+    found = _turned(array, grid, onto)
+    if found is None:
+        return None
+    turned, placed = found
+    # All eight corners: two of them would not tell a grid that is turned a little about the line between them
+    corners = np.stack(np.meshgrid(*((0, n - 1) for n in placed.shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    ends = onto.lps_to_index(placed.index_to_lps(corners))
+    first = np.round(ends[0]).astype(int)
+    off_mm = np.abs(ends - (first + corners)) * np.asarray(onto.spacing_mm)
+    if off_mm.max() > _SAME_GRID_MM:
+        return None
+    low, high = np.maximum(first, 0), np.minimum(first + placed.shape, onto.shape)
+    if (high <= low).any():
+        return None
+    there = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    here = tuple(slice(int(a - f), int(b - f)) for a, b, f in zip(low, high, first, strict=True))
+    result = np.zeros(onto.shape, dtype=array.dtype)
+    result[there] = turned[here]
+    return result if np.count_nonzero(result) == np.count_nonzero(array) else None
+
+
+def laid_on(labels: LabelMap, image: Geometry) -> LabelMap:
+    """Labels on the grid of an image: its voxels as they are where they are voxels of it, else by majority.
+
+    A voxel takes the label that at least half of it lies in; where two do, the lower.
+
+    Raises
+    ------
+    MaskError
+        Where a label would lose all its voxels: it is smaller than the image can show.
+    """
+    if labels.geometry.is_close(image):
+        return LabelMap(labels.array, image)
+    array = embedded(labels.array, labels.geometry, image)
+    if array is not None:
+        return LabelMap(array, image)
+    result = np.zeros(image.shape, dtype=np.uint16)
+    for label, box in labels.boxes():
+        mask = (labels.array[box] == label).astype(np.uint8)
+        share = share_on(LabelMap(mask, labels.geometry.crop(box)), image, (0.0, 0.0, 0.0), 0.0)
+        if share is None or not share.inside.any():
+            msg = f"outline {label} is smaller than a voxel of the image or outside it; take it out or draw it larger"
+            raise MaskError(msg)
+        free = share.inside & (result[share.box] == 0)
+        result[share.box][free] = label
+    return LabelMap(result, image)
 
 
 def share_inside(labels: LabelMap, image: Geometry) -> float:

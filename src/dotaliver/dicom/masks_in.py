@@ -6,22 +6,25 @@ called, apart from the endings of NIfTI, NRRD and MetaImage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 
-from dotaliver.dicom.elements import quiet, text
+from dotaliver.dicom.elements import joined, quiet, text
 from dotaliver.dicom.image_mask import IMAGE_ENDINGS, read_image_mask
-from dotaliver.dicom.mask_grid import MaskKind, NamedMask, share_inside
+from dotaliver.dicom.mask_grid import MaskKind, NamedMask, check_patient, image_grids, laid_on, share_inside
+from dotaliver.dicom.objects import read_object
 from dotaliver.dicom.rtstruct import read_rtstruct
 from dotaliver.dicom.seg import read_seg
 from dotaliver.errors import MaskError
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
 
-__all__ = ["ImportedMask", "read_mask"]
+__all__ = ["ImportedMask", "on_image", "read_lesion_masks", "read_mask"]
 
 _SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 _LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -55,26 +58,27 @@ def _dicom_class(path: Path) -> str | None:
         return None
 
 
-def _only_mask(folder: Path) -> Path:
-    """The one mask file in a folder."""
-    files = sorted(p for p in folder.iterdir() if p.is_file())
-    found = [p for p in files if _is_image(p) or _dicom_class(p) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}]
-    if len(found) != 1:
-        msg = f"{folder.name}: the folder holds {len(found)} mask files; name the one that is meant"
+def _mask_files(path: Path) -> list[Path]:
+    """A mask file, or the mask files in a folder in the order of their names."""
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.is_file())
+        return [p for p in files if _is_image(p) or _dicom_class(p) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}]
+    if not path.is_file():
+        msg = f"{path.name}: there is no such mask file"
         raise MaskError(msg)
-    return found[0]
+    return [path]
 
 
 def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
     sop_class = _dicom_class(path)
-    readers = {_SEG: read_seg, _RTSTRUCT: read_rtstruct}
+    readers = {_SEG: read_seg, _LABELMAP_SEG: read_seg, _RTSTRUCT: read_rtstruct}
     if sop_class not in readers:
-        what = "a label map SEG, which is not read yet" if sop_class == _LABELMAP_SEG else "no mask"
-        msg = f"{path.name}: the file is {what}; give a DICOM SEG (binary), RTSTRUCT, NIfTI or NRRD"
+        msg = f"{path.name}: the file is no mask; give a DICOM SEG, RTSTRUCT, NIfTI or NRRD"
         raise MaskError(msg)
     try:
         with quiet():
-            dataset: Any = pydicom.dcmread(path)
+            dataset: Any = read_object(path)
+            check_patient(path.name, volumes, joined(dataset, "PatientID"))
             return readers[sop_class](path.name, dataset, volumes, kind)
     except MaskError:
         raise
@@ -104,11 +108,11 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
         Where the file is no mask, is empty, belongs to another study or lies outside the images, or where it holds
         several outlines and only the user can say which is meant.
     """
-    if path.is_dir():
-        path = _only_mask(path)
-    if not path.is_file():
-        msg = f"{path.name}: there is no such mask file"
+    files = _mask_files(path)
+    if len(files) != 1:
+        msg = f"{path.name}: the folder holds {len(files)} mask files; name the one that is meant"
         raise MaskError(msg)
+    path = files[0]
     reader = read_image_mask if _is_image(path) else _read_dicom
     found = reader(path, volumes, kind)
     labels = found.labels
@@ -126,3 +130,55 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
     return ImportedMask(
         labels, found.drawn_on, found.origin, {n: found.names[n] for n in labels.labels if n in found.names}
     )
+
+
+def read_lesion_masks(paths: Sequence[Path], volumes: StudyVolumes) -> ImportedMask:
+    """Read lesions from one or several files (or folders of them), on the grid of the image they were drawn on.
+
+    Labels are kept where the files have different ones, else lesions are numbered in the order of the files. Where
+    two overlap, the voxels stay with the first.
+
+    Raises
+    ------
+    MaskError
+        As `read_mask`; also where the files were drawn on different images.
+    """
+    files = [file for path in paths for file in _mask_files(path)]
+    if not files:
+        msg = f"{', '.join(path.name for path in paths)}: there is no mask file in it; name one"
+        raise MaskError(msg)
+    masks = [read_mask(file, volumes, "lesions") for file in files]
+    drawn_on = masks[0].drawn_on
+    for file, mask in zip(files, masks, strict=True):
+        if mask.drawn_on != drawn_on:
+            msg = (
+                f"{file.name}: it was drawn on the {mask.drawn_on.upper()}, and {files[0].name} on the "
+                f"{drawn_on.upper()}; give lesions that were all drawn on one image"
+            )
+            raise MaskError(msg)
+    placed = [on_image(mask, volumes) for mask in masks]
+    if len(placed) == 1:
+        return placed[0]
+    every = [label for mask in placed for label in mask.labels.labels]
+    kept = len(set(every)) == len(every)
+    result = np.zeros(placed[0].labels.geometry.shape, dtype=np.uint16)
+    names: dict[int, str] = {}
+    for mask in placed:
+        for label in mask.labels.labels:
+            number = label if kept else len(names) + 1
+            result[mask.labels.where(label) & (result == 0)] = number
+            names[number] = mask.names.get(label, f"Lesion {number}")
+    origin = ", ".join(dict.fromkeys(mask.origin for mask in placed))
+    return ImportedMask(LabelMap(result, placed[0].labels.geometry), drawn_on, origin, names)
+
+
+def on_image(mask: ImportedMask, volumes: StudyVolumes) -> ImportedMask:
+    """A mask on the grid of the image that it was drawn on: unchanged where it has it, else by majority.
+
+    Raises
+    ------
+    MaskError
+        Where an outline is too small for the image's voxels.
+    """
+    grid = image_grids(volumes).get(mask.drawn_on, volumes.pet.geometry)
+    return replace(mask, labels=laid_on(mask.labels, grid))

@@ -22,7 +22,7 @@ from pydicom.filereader import data_element_generator, read_dataset, read_partia
 
 from dotaliver.dicom.bounded import BoundedFile
 
-__all__ = ["FileStart", "PixelPlace", "parsed_header", "read_start"]
+__all__ = ["FileStart", "PixelPlace", "is_deflated", "parsed_header", "read_start", "refuse_inflation"]
 
 # Most headers are shorter; a longer one is parsed from the file.
 _FIRST_BYTES = 1 << 15
@@ -141,8 +141,21 @@ def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
     return header, at_pixels
 
 
-def _refuse_inflation(path: Path, start: FileStart) -> None:
-    """Refuse a deflated data set that would take far more memory than its file."""
+def is_deflated(start: FileStart) -> bool:
+    """Whether a file's data set is deflated, by the transfer syntax near its start."""
+    return _DEFLATED in start.piece[:1024]
+
+
+def refuse_inflation(path: Path, start: FileStart) -> None:
+    """Refuse a deflated data set that would take far more memory than its file; others pass.
+
+    Raises
+    ------
+    ValueError
+        Where it would.
+    """
+    if not is_deflated(start):
+        return
     limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * start.size)
     meta = io.BytesIO(start.piece)
     meta.seek(_PREFIX_END)
@@ -183,9 +196,9 @@ def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[
     Exception
         Whatever pydicom raises on a damaged file, of many types; OSError where it cannot be read.
     """
-    deflated = _DEFLATED in start.piece[:1024]
+    deflated = is_deflated(start)
     if deflated:
-        _refuse_inflation(path, start)
+        refuse_inflation(path, start)
     else:
         try:
             header, at_pixels = _parsed(io.BytesIO(start.piece), tags)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataelem import RawDataElement
 
 from dotaliver.dicom.elements import joined, text, whole
 from dotaliver.dicom.mask_grid import (
@@ -19,6 +20,7 @@ from dotaliver.dicom.mask_grid import (
     is_reference_name,
     pick_outlines,
 )
+from dotaliver.dicom.objects import plain_text
 from dotaliver.errors import MaskError
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.records import DrawnOn, StudyVolumes
@@ -30,6 +32,12 @@ __all__ = ["fill_polygons", "read_rtstruct"]
 _PLANE_TOLERANCE = 0.1
 # Planes nearer than this share of a slice spacing are one plane.
 _SAME_PLANE = 0.01
+_CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
+# Outlines of a whole liver have some ten thousand corners.
+_MOST_POINTS = 500_000
+# Rows crossed by the edges that are worked on at once: what bounds the memory
+_MOST_CROSSINGS = 4_000_000
+_LONGEST_NAME = 64
 Planes = dict[float, list[FloatArray]]
 
 
@@ -45,18 +53,47 @@ def fill_polygons(polygons: list[FloatArray], shape: tuple[int, int]) -> npt.NDA
         Rows and columns.
     """
     rows, columns = shape
-    toggles = np.zeros((rows, columns + 1), dtype=bool)
-    for polygon in polygons:
-        for (r0, c0), (r1, c1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-            if r0 == r1:
-                continue
-            low, high = (r0, r1) if r0 < r1 else (r1, r0)
-            crossed = np.arange(max(int(np.ceil(low)), 0), min(int(np.ceil(high)), rows))
-            at = c0 + (crossed - r0) * (c1 - c0) / (r1 - r0)
-            first = np.clip(np.ceil(at), 0, columns).astype(int)
-            toggles[crossed, first] ^= True
+    counts = np.zeros(rows * (columns + 1), dtype=np.int64)
+    for edges in _edges_in_pieces(polygons, rows):
+        counts += np.bincount(_crossings(edges, rows, columns), minlength=counts.size)
+    toggles = (counts % 2 == 1).reshape(rows, columns + 1)
     filled: npt.NDArray[np.bool_] = np.logical_xor.accumulate(toggles, axis=1)[:, :columns]
     return filled
+
+
+def _edges_in_pieces(polygons: list[FloatArray], rows: int) -> Iterator[FloatArray]:
+    """Edges (row, column, next row, next column) that are not level, in pieces that cross not too many rows at once."""
+    if not polygons:
+        return
+    edges = np.concatenate([np.hstack([p, np.roll(p, -1, axis=0)]) for p in polygons])
+    edges = edges[edges[:, 0] != edges[:, 2]]
+    piece = max(_MOST_CROSSINGS // max(rows, 1), 1)
+    for start in range(0, len(edges), piece):
+        yield edges[start : start + piece]
+
+
+def _crossings(edges: FloatArray, rows: int, columns: int) -> npt.NDArray[np.int64]:
+    """For every row that an edge crosses, the first pixel to the right of it, as an index into the toggles."""
+    r0, c0, r1, c1 = edges.T
+    first = np.clip(np.ceil(np.minimum(r0, r1)), 0, rows).astype(np.int64)
+    last = np.clip(np.ceil(np.maximum(r0, r1)), 0, rows).astype(np.int64)
+    lengths = last - first
+    edge = np.repeat(np.arange(len(edges)), lengths)
+    row = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(first, lengths)
+    at = c0[edge] + (row - r0[edge]) * ((c1 - c0) / (r1 - r0))[edge]
+    right = np.clip(np.ceil(at), 0, columns).astype(np.int64)
+    return np.asarray(row * (columns + 1) + right, dtype=np.int64)
+
+
+def _points(contour: Any) -> FloatArray:
+    """Corners of one contour, shape (points, 3), in mm; read from its bytes, for there may be very many."""
+    stored = contour.get_item("ContourData") if "ContourData" in contour else None
+    if isinstance(stored, RawDataElement):
+        values = np.array((stored.value or b"").strip(b" \0").split(b"\\"), dtype=np.bytes_)
+        flat = values.astype(np.float64)
+    else:
+        flat = np.array([float(v) for v in contour.get("ContourData") or ()], dtype=np.float64)
+    return flat.reshape(-1, 3)
 
 
 def _contours(item: Any) -> list[FloatArray]:
@@ -64,9 +101,9 @@ def _contours(item: Any) -> list[FloatArray]:
     found = []
     for contour in item.get("ContourSequence") or ():
         # CLOSEDPLANAR_XOR says in words what the even-odd rule does anyway.
-        if text(contour, "ContourGeometricType") not in {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}:
+        if text(contour, "ContourGeometricType") not in _CLOSED:
             continue
-        points = np.array([float(v) for v in contour.ContourData], dtype=np.float64).reshape(-1, 3)
+        points = _points(contour)
         if len(points) >= 3:
             found.append(points)
     return found
@@ -74,15 +111,22 @@ def _contours(item: Any) -> list[FloatArray]:
 
 def _planes(name: str, contours: list[FloatArray], grid: Geometry) -> Planes:
     """Contours in (row, column) indices, by the fractional slice index that they lie on."""
-    planes: Planes = defaultdict(list)
+    placed: list[tuple[float, FloatArray]] = []
     for points in contours:
+        if not np.isfinite(points).all():
+            msg = f"{name}: a contour's coordinates are no numbers; export the structure set again"
+            raise MaskError(msg)
         index = grid.lps_to_index(points)
         if np.ptp(index[:, 0]) > _PLANE_TOLERANCE:
             msg = f"{name}: its contours do not lie in the slices of the image; draw them on this study's images"
             raise MaskError(msg)
-        k = float(index[:, 0].mean())
-        key = next((p for p in planes if abs(p - k) <= _SAME_PLANE), k)
-        planes[key].append(index[:, 1:])
+        placed.append((float(index[:, 0].mean()), index[:, 1:]))
+    planes: Planes = {}
+    level = -np.inf
+    for k, corners in sorted(placed, key=lambda part: part[0]):
+        if k - level > _SAME_PLANE:
+            level = k
+        planes.setdefault(level, []).append(corners)
     return planes
 
 
@@ -131,24 +175,49 @@ def _fitting_image(contours: list[FloatArray], volumes: StudyVolumes) -> DrawnOn
     return min(grids, key=lambda image: (round(off_slice(grids[image]), 2), image != "pet"))
 
 
-def _outlines(dataset: Any) -> tuple[dict[int, str], dict[int, list[FloatArray]], set[int]]:
-    """Names and contours of the ROIs that have any, by ROI Number, and those that are the body's surface."""
+def _outlines(name: str, dataset: Any) -> tuple[dict[int, str], dict[int, Any], set[int]]:
+    """Names and contour items of the ROIs that have any, by ROI Number, and those that are the body's surface."""
     names = {}
     for roi in dataset.get("StructureSetROISequence") or ():
         number = whole(roi, "ROINumber") or 0
-        names[number] = joined(roi, "ROIName") or f"ROI {number}"
-    contours: dict[int, list[FloatArray]] = {}
+        if number in names:
+            msg = f"{name}: ROI number {number} is used twice; export the structure set again"
+            raise MaskError(msg)
+        names[number] = plain_text(joined(roi, "ROIName") or f"ROI {number}", _LONGEST_NAME)
+    items: dict[int, Any] = {}
     for item in dataset.get("ROIContourSequence") or ():
-        found = _contours(item)
         number = whole(item, "ReferencedROINumber") or 0
-        if found and number in names:
-            contours[number] = found
+        closed = any(
+            text(contour, "ContourGeometricType") in _CLOSED and (whole(contour, "NumberOfContourPoints") or 3) >= 3
+            for contour in item.get("ContourSequence") or ()
+        )
+        if closed and number in names:
+            items[number] = item
     external = {
         whole(o, "ReferencedROINumber") or 0
         for o in dataset.get("RTROIObservationsSequence") or ()
         if text(o, "RTROIInterpretedType") == "EXTERNAL"
     }
-    return {n: names[n] for n in sorted(contours)}, contours, external
+    return {n: names[n] for n in sorted(items)}, items, external
+
+
+def _wanted_contours(name: str, items: dict[int, Any], picked: list[int]) -> dict[int, list[FloatArray]]:
+    """Contours of the picked ROIs, after counting their points."""
+    stored = 0
+    for number in picked:
+        for contour in items[number].ContourSequence:
+            element = contour.get_item("ContourData") if "ContourData" in contour else None
+            if isinstance(element, RawDataElement):
+                stored += (element.value or b"").count(b"\\") // 3 + 1
+    if stored > _MOST_POINTS:
+        msg = f"{name}: its outlines have {stored} points (at most {_MOST_POINTS} are read); export them simplified"
+        raise MaskError(msg)
+    contours = {number: _contours(items[number]) for number in picked}
+    empty = [number for number in picked if not contours[number]]
+    if empty:
+        msg = f"{name}: ROI number {empty[0]} holds no closed planar contour; export the structure set again"
+        raise MaskError(msg)
+    return contours
 
 
 def read_rtstruct(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
@@ -156,7 +225,7 @@ def read_rtstruct(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind
 
     Where two lesions overlap, the voxels stay with the first.
     """
-    names, contours, external = _outlines(dataset)
+    names, items, external = _outlines(name, dataset)
     if not names:
         msg = f"{name}: the structure set holds no closed planar contours; export it with its contours"
         raise MaskError(msg)
@@ -166,6 +235,7 @@ def read_rtstruct(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind
     livers = {n for n, called in names.items() if is_liver_name(called)}
     others = {n for n, called in names.items() if is_reference_name(called)} | external
     picked = pick_outlines(name, kind, names, livers, others)
+    contours = _wanted_contours(name, items, picked)
     if drawn_on is None:
         drawn_on = _fitting_image([c for n in picked for c in contours[n]], volumes)
     grid = image_grids(volumes)[drawn_on]

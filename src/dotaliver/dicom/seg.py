@@ -1,6 +1,7 @@
-"""DICOM Segmentation objects, binary: frames laid on the grid of the image by their positions.
+"""DICOM Segmentation objects: frames laid on the grid of the image by their positions.
 
-Only non-empty frames need be stored, in any order, so each is placed by its own Image Position (Patient).
+Only non-empty frames need be stored, in any order, so each is placed by its own Image Position (Patient). A fractional
+voxel belongs to a segment from one half on, and to the one with the larger share where two claim it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.dicom.elements import first_item, joined, numbers, text, whole
+from dotaliver.dicom.elements import first_item, numbers, text, texts, whole
 from dotaliver.dicom.mask_grid import (
     MaskKind,
     NamedMask,
     check_study,
+    embedded,
     grid_of,
     image_grids,
     is_liver_name,
     is_reference_name,
     pick_outlines,
 )
+from dotaliver.dicom.objects import plain_text
+from dotaliver.dicom.seg_frames import Frame, FramePixels, frames_of, group_of
 from dotaliver.errors import MaskError
-from dotaliver.geometry import FloatArray, Geometry
+from dotaliver.geometry import Geometry
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
 
@@ -42,71 +46,34 @@ _LESION_NAME = re.compile(r"lesion[\s_-]*(\d+)", re.IGNORECASE)
 _OFF_GRID = 0.1
 _PARALLEL = 1e-4
 _SAME_SPACING_SHARE = 1e-3
+_LARGEST_LABEL = int(np.iinfo(np.uint16).max)
+_LONGEST_NAME = 64
+# Frames that lie far apart would span a grid that no study has (1 GB of labels).
+_LARGEST_GRID = 1 << 29
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """One stored frame: its segment and the affine columns of its plane."""
+class _Segments:
+    """What the segments are called, and which are the liver, which neither liver nor lesion."""
 
-    segment: int
-    position_mm: FloatArray
-    cosines: FloatArray
-    spacing_mm: FloatArray
-
-
-def _group(dataset: Any, frame: Any, keyword: str) -> Any | None:
-    """One functional group of a frame: its own, else the shared one."""
-    shared = first_item(dataset, "SharedFunctionalGroupsSequence")
-    for holder in (frame, shared):
-        item = None if holder is None else first_item(holder, keyword)
-        if item is not None:
-            return item
-    return None
+    names: dict[int, str]
+    livers: set[int]
+    others: set[int]
+    tracking: dict[int, str]
 
 
-def _frames(name: str, dataset: Any) -> list[_Frame]:
-    found = []
-    for frame in dataset.get("PerFrameFunctionalGroupsSequence") or ():
-        position = _group(dataset, frame, "PlanePositionSequence")
-        orientation = _group(dataset, frame, "PlaneOrientationSequence")
-        measures = _group(dataset, frame, "PixelMeasuresSequence")
-        segment = _group(dataset, frame, "SegmentIdentificationSequence")
-        if position is None or orientation is None or measures is None or segment is None:
-            msg = f"{name}: a frame has no position, orientation, spacing or segment; export the segmentation again"
-            raise MaskError(msg)
-        found.append(
-            _Frame(
-                whole(segment, "ReferencedSegmentNumber") or 0,
-                np.array(numbers(position, "ImagePositionPatient"), dtype=np.float64),
-                np.array(numbers(orientation, "ImageOrientationPatient"), dtype=np.float64).reshape(2, 3),
-                np.array(numbers(measures, "PixelSpacing"), dtype=np.float64),
-            )
-        )
-    return found
-
-
-def _pixels(name: str, dataset: Any, count: int) -> npt.NDArray[Any]:
-    """Frames as an array (frames, rows, columns), after holding the sizes to what the file really holds."""
-    kind = text(dataset, "SegmentationType")
-    if kind != "BINARY":
-        msg = f"{name}: the segmentation is {kind or 'of no stated type'}, and only BINARY is read yet"
-        raise MaskError(msg)
-    rows, columns = whole(dataset, "Rows") or 0, whole(dataset, "Columns") or 0
-    bits = whole(dataset, "BitsAllocated") or 1
-    compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
-    if not compressed and len(dataset.PixelData) * 8 < count * rows * columns * bits:
-        msg = f"{name}: the file is cut short: it holds fewer pixels than its {count} frames need; copy it again"
-        raise MaskError(msg)
-    return np.asarray(dataset.pixel_array).reshape(count, rows, columns)
-
-
-def _segments(dataset: Any) -> tuple[dict[int, str], set[int], set[int], dict[int, str]]:
-    """Labels of the segments by number, those that are the liver, those that are neither, and tracking IDs."""
+def _segments(name: str, dataset: Any) -> _Segments:
     names, livers, others, tracking = {}, set(), set(), {}
+    labelmap = text(dataset, "SegmentationType") == "LABELMAP"
     for segment in dataset.get("SegmentSequence") or ():
         number = whole(segment, "SegmentNumber") or 0
-        names[number] = joined(segment, "SegmentLabel") or f"Segment {number}"
-        tracking[number] = joined(segment, "TrackingID") or ""
+        if number == 0 and labelmap:
+            continue  # the background
+        if number in names or not 0 < number <= _LARGEST_LABEL:
+            msg = f"{name}: segment number {number} is used twice or is none; export the segmentation again"
+            raise MaskError(msg)
+        names[number] = _shown(segment, "SegmentLabel") or f"Segment {number}"
+        tracking[number] = _shown(segment, "TrackingID")
         code = first_item(segment, "SegmentedPropertyTypeCodeSequence")
         coded_liver = code is not None and text(code, "CodeValue") in _LIVER_CODES
         own = tracking[number]
@@ -116,7 +83,11 @@ def _segments(dataset: Any) -> tuple[dict[int, str], set[int], set[int], dict[in
             livers.add(number)
         elif _OWN_OTHER.match(own) or (_is_anatomy(segment) and not own):
             others.add(number)
-    return names, livers, others, tracking
+    return _Segments(names, livers, others, tracking)
+
+
+def _shown(segment: Any, keyword: str) -> str:
+    return plain_text(" ".join(texts(segment, keyword)), _LONGEST_NAME)
 
 
 def _is_anatomy(segment: Any) -> bool:
@@ -125,19 +96,20 @@ def _is_anatomy(segment: Any) -> bool:
     return category is not None and text(category, "CodeValue") in _ANATOMY
 
 
-def _lesion_labels(picked: list[int], names: dict[int, str], tracking: dict[int, str]) -> dict[int, int]:
+def _lesion_labels(picked: list[int], segments: _Segments) -> dict[int, int]:
     """Label of each lesion segment: the number in our own tracking IDs or names where all have one, else its own."""
     labels = {}
     for number in picked:
-        match = _OWN_LESION.fullmatch(tracking[number]) or _LESION_NAME.fullmatch(names[number])
+        match = _OWN_LESION.fullmatch(segments.tracking[number]) or _LESION_NAME.fullmatch(segments.names[number])
         if match is None:
             return {n: n for n in picked}
         labels[number] = int(match.group(1))
-    unique = len(set(labels.values())) == len(labels) and min(labels.values()) > 0
+    chosen = labels.values()
+    unique = len(set(chosen)) == len(labels) and min(chosen) > 0 and max(chosen) <= _LARGEST_LABEL
     return labels if unique else {n: n for n in picked}
 
 
-def _fits(frame: _Frame, grid: Geometry) -> bool:
+def _fits(frame: Frame, grid: Geometry) -> bool:
     """Whether a frame's pixels are those of an image's slices, apart from which slice it is."""
     along_rows, along_columns = np.asarray(grid.directions[1]), np.asarray(grid.directions[2])
     parallel = (
@@ -154,13 +126,13 @@ def _fits(frame: _Frame, grid: Geometry) -> bool:
     )
 
 
-def _own_grid(name: str, frames: list[_Frame], shape: tuple[int, int], dataset: Any) -> Geometry:
+def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any) -> Geometry:
     """The grid that the frames themselves span, where it is none of the images'."""
     first = frames[0]
     normal = np.cross(first.cosines[0], first.cosines[1])
     along = np.array([f.position_mm @ normal for f in frames])
     places = np.unique(np.round(along, 3))
-    measures = _group(dataset, None, "PixelMeasuresSequence")
+    measures = group_of(dataset, None, "PixelMeasuresSequence")
     stated = None
     if measures is not None:
         values = numbers(measures, "SpacingBetweenSlices") or numbers(measures, "SliceThickness")
@@ -172,6 +144,9 @@ def _own_grid(name: str, frames: list[_Frame], shape: tuple[int, int], dataset: 
     steps = (places - places[0]) / spacing
     if np.abs(steps - np.round(steps)).max() > _OFF_GRID:
         msg = f"{name}: its frames are unevenly spaced; export the segmentation on one of the study's images"
+        raise MaskError(msg)
+    if (float(steps[-1]) + 1) * shape[0] * shape[1] > _LARGEST_GRID:
+        msg = f"{name}: its frames lie too far apart to be one grid; export the segmentation again"
         raise MaskError(msg)
     lowest = frames[int(along.argmin())].position_mm
     matrix = np.eye(4)
@@ -192,7 +167,7 @@ def _reference_uids(dataset: Any) -> tuple[set[str], set[str]]:
 
 
 def _place(
-    name: str, frames: list[_Frame], shape: tuple[int, int], dataset: Any, volumes: StudyVolumes
+    name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any, volumes: StudyVolumes
 ) -> tuple[Geometry, DrawnOn]:
     """The grid that the frames belong on: the image's that they fit, else their own."""
     series, instances = _reference_uids(dataset)
@@ -206,40 +181,85 @@ def _place(
     return _own_grid(name, frames, shape, dataset), stated or "pet"
 
 
-def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
-    """Lay the frames of the segments that are meant on a grid.
-
-    Where two lesions overlap, the voxels stay with the one of the lower label.
-    """
-    names, livers, others, tracking = _segments(dataset)
-    foci = {n: int(m.group(1)) for n, own in tracking.items() if (m := _OWN_FOCUS.fullmatch(own))}
-    picked = sorted(foci) if kind == "ct_foci" else pick_outlines(name, kind, names, livers, others)
-    if kind == "ct_foci":
-        labels_of = foci
-    else:
-        labels_of = {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, names, tracking)
-    frames = _frames(name, dataset)
-    if not frames:
-        msg = f"{name}: the segmentation holds no frame; give one that outlines something"
-        raise MaskError(msg)
-    pixels = _pixels(name, dataset, len(frames))
-    shape = (int(pixels.shape[1]), int(pixels.shape[2]))
-    grid, drawn_on = _place(name, frames, shape, dataset, volumes)
+def _laid(
+    name: str, frames: list[Frame], pixels: FramePixels, grid: Geometry, labels_of: dict[int, int]
+) -> npt.NDArray[np.uint16]:
+    """The wanted segments as labels on a grid."""
     labels = np.zeros(grid.shape, dtype=np.uint16)
+    shares = np.zeros(grid.shape, dtype=np.float32) if pixels.kind == "FRACTIONAL" else None
+    table = np.zeros(_LARGEST_LABEL + 1, dtype=np.uint16)
+    table[list(labels_of)] = list(labels_of.values())
+    # The lower label comes first, and keeps what a later one claims too
+    order = sorted(range(len(frames)), key=lambda i: (labels_of.get(frames[i].segment or 0, 0), i))
     outside = 0
-    order = sorted(range(len(frames)), key=lambda i: labels_of.get(frames[i].segment, 0))
     for i in order:
-        label = labels_of.get(frames[i].segment)
-        if label is None or not pixels[i].any():
+        segment = frames[i].segment
+        if segment is not None and segment not in labels_of:
             continue
         k = round(float(grid.lps_to_index(frames[i].position_mm)[0]))
+        if segment is None:
+            plane = table[pixels.values(i)]
+            claimed = plane != 0
+        else:
+            share = pixels.share(i)
+            plane, claimed = np.full(pixels.shape, labels_of[segment], dtype=np.uint16), share > 0
+        if not claimed.any():
+            continue
         if not 0 <= k < grid.shape[0]:
             outside += 1
             continue
-        plane = labels[k]
-        plane[(pixels[i] != 0) & (plane == 0)] = label
+        if shares is not None and segment is not None:
+            claimed &= share > shares[k]
+            shares[k][claimed] = share[claimed]
+        else:
+            claimed &= labels[k] == 0
+        labels[k][claimed] = plane[claimed]
     if outside and not labels.any():
         msg = f"{name}: all {outside} frames lie outside the image; give a mask that was drawn on this study"
         raise MaskError(msg)
-    called = {labels_of[n]: names[n] for n in reversed(picked)}
-    return NamedMask(LabelMap(labels, grid), drawn_on, "DICOM SEG", called)
+    return labels
+
+
+def _require_described(name: str, pixels: FramePixels, count: int, names: dict[int, str]) -> None:
+    """Refuse a label map that shows a segment which it does not describe."""
+    for i in range(count):
+        unknown = set(np.unique(pixels.values(i)).tolist()) - names.keys() - {0}
+        if unknown:
+            msg = f"{name}: it holds voxels of segment {min(unknown)}, which it does not describe; export it again"
+            raise MaskError(msg)
+
+
+def _wanted(name: str, kind: MaskKind, segments: _Segments) -> dict[int, int]:
+    """Labels of the segments that are meant, by their numbers."""
+    if kind == "ct_foci":
+        matches = {n: _OWN_FOCUS.fullmatch(own) for n, own in sorted(segments.tracking.items())}
+        return {n: int(match.group(1)) for n, match in matches.items() if match}
+    picked = pick_outlines(name, kind, segments.names, segments.livers, segments.others)
+    return {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, segments)
+
+
+_ORIGINS = {
+    "BINARY": "DICOM SEG",
+    "FRACTIONAL": "DICOM SEG (fractional, cut at one half)",
+    "LABELMAP": "DICOM SEG (label map)",
+}
+
+
+def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+    """Lay the frames of the segments that are meant on a grid: the image's where they fit its voxels.
+
+    Where two lesions overlap, the voxels stay with the one of the lower label, or with the larger share.
+    """
+    segments = _segments(name, dataset)
+    labels_of = _wanted(name, kind, segments)
+    frames = frames_of(name, dataset)
+    pixels = FramePixels(name, dataset, len(frames))
+    if pixels.kind == "LABELMAP":
+        _require_described(name, pixels, len(frames), segments.names)
+    grid, drawn_on = _place(name, frames, pixels.shape, dataset, volumes)
+    labels = _laid(name, frames, pixels, grid, labels_of)
+    image = image_grids(volumes).get(drawn_on)
+    if image is not None and grid != image and (inside := embedded(labels, grid, image)) is not None:
+        labels, grid = inside, image
+    called = {label: segments.names[n] for n, label in reversed(labels_of.items())}
+    return NamedMask(LabelMap(labels, grid), drawn_on, _ORIGINS[pixels.kind], called)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["slice_headers"]
 
 # What differs between the slices of one series and is of use to a derived object.
-_PER_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "AcquisitionDate", "AcquisitionTime")
+_PER_SLICE = (
+    "SOPInstanceUID",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "RescaleSlope",
+    "RescaleIntercept",
+)
 # What a derived object needs of every slice beside: only the first speaks for patient, study and series.
 _REFERENCE = (
     "SOPClassUID",
@@ -68,6 +76,7 @@ def slice_headers(series: SeriesHeaders) -> list[Dataset]:
     for part, header in zip(ordered, headers, strict=True):
         if part.frame is not None:
             header.SOPClassUID = _CLASSIC[series.modality]
+            header.ReferencedFrameNumber = part.frame + 1
     return headers
 
 

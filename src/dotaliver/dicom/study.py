@@ -151,7 +151,9 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
         ct=ct_identity,
     )
     grids = grid_flags(pet.geometry, None if ct is None else ct.geometry, config.acquisition)
-    return StudyVolumes(suv, ct_image, identity, acquisition, arithmetic, (*choice.flags, *flags, *grids, *suv_flags))
+    doubts = (*choice.flags, *flags, *grids, *suv_flags)
+    patient_id = joined(pet.series.first, "PatientID")
+    return StudyVolumes(suv, ct_image, identity, acquisition, arithmetic, doubts, patient_id=patient_id)
 
 
 def load_study(

@@ -4,25 +4,55 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dotaliver.errors import OutputError
+from dotaliver.export.deidentify import deidentified, mark_deidentified, pseudonyms_for
+from dotaliver.export.derived import encoded
+from dotaliver.export.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.files import output_folder, write_atomically
-from dotaliver.export.report import report_html
-from dotaliver.export.seg import segmentation_files
-from dotaliver.export.seg_sources import SegSources
+from dotaliver.export.report import report_context, report_html
+from dotaliver.export.report_pdf import report_pdf
+from dotaliver.export.rwvm import suv_map
+from dotaliver.export.seg import segmentation_datasets
+from dotaliver.export.seg_sources import SegSources, usable_headers
+from dotaliver.export.sr import measurement_report
 from dotaliver.export.tables import lesions_csv
 from dotaliver.itkimage import resample_labels, to_itk
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.volume import LabelMap
 
-__all__ = ["ScoreFiles", "write_score"]
+__all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
 _RECORD = "score.json"
+# A folder of images is named after the patient more often than not.
+_NO_PATHS = '{"deidentified": true}\n'
 # What an earlier score may have left in the folder and this one may not write again.
-_OPTIONAL = ("segmentation.dcm", "segmentation_ct.dcm", "segmentation_ct_lesions.dcm", "liver.nii.gz", "lesions.nii.gz")
+_OPTIONAL = (
+    "segmentation.dcm",
+    "segmentation_ct.dcm",
+    "segmentation_ct_lesions.dcm",
+    "suv_map.dcm",
+    "report.dcm",
+    "liver.nii.gz",
+    "lesions.nii.gz",
+)
+_OPTIONAL_PATTERN = "picture-*.dcm"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written beside the record, the report and the DICOM objects that are always made."""
+
+    nifti: bool = False
+    labelmap: bool = False
+    pdf: bool = False
+    pictures: bool = False
+    # What pseudonyms are made with; None: the outputs belong to the patient
+    pseudonym_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +65,7 @@ class ScoreFiles:
     sources: SegSources
 
 
-def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool = False) -> None:
+def write_score(files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions) -> None:
     """Write record, table, report and masks into a folder.
 
     Everything is made in memory and written to a folder beside the target first; only then the files take their
@@ -49,8 +79,8 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
         Made if need be; files of an earlier score are replaced.
     local_json : str
         The paths that `rescore` may use; stays on this machine.
-    nifti : bool
-        Whether to write the masks as NIfTI on the CT's grid (the PET's without a CT).
+    options : OutputOptions
+        What is written beside: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
 
     Raises
     ------
@@ -58,21 +88,56 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, *, nifti: bool
         Where the folder cannot be written or is full; what stood there before stays.
     """
     with output_folder(folder):
-        _put_in_place(folder, _contents(files, local_json, nifti=nifti))
+        if options.pseudonym_key is not None:
+            files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
+        _put_in_place(folder, _contents(files, local_json, options))
 
 
-def _contents(files: ScoreFiles, local_json: str, *, nifti: bool) -> dict[str, bytes | str]:
+def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
+    pseudonyms = pseudonyms_for(key, files.sources)
+    return ScoreFiles(*deidentified(files.score, files.volumes, files.segmentations, files.sources, pseudonyms))
+
+
+def _contents(files: ScoreFiles, local_json: str, options: OutputOptions) -> dict[str, bytes | str]:
     """What each file holds, by name; the record is the last."""
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),
         "local.json": local_json,
-        **segmentation_files(files.score, files.volumes, files.segmentations, files.sources),
+        **_dicom_files(files, options),
     }
-    if nifti:
+    if options.nifti:
         contents |= _nifti_files(files)
     contents[_RECORD] = files.score.to_json()
     return contents
+
+
+def _dicom_files(files: ScoreFiles, options: OutputOptions) -> dict[str, bytes]:
+    """The DICOM objects of the record by file name: masks, map to SUV, measurements."""
+    score, volumes, sources = files.score, files.volumes, files.sources
+    objects = segmentation_datasets(score, volumes, files.segmentations, sources, labelmap=options.labelmap)
+    value_map = suv_map(score, volumes.pet.geometry, sources)
+    report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
+    objects |= {} if value_map is None else {"suv_map.dcm": value_map}
+    objects |= {"measurements.dcm": report}
+    if options.pdf or options.pictures:
+        objects |= _documents(files, options)
+    for dataset in objects.values():
+        if options.pseudonym_key is not None:
+            mark_deidentified(dataset)
+    return {name: encoded(dataset) for name, dataset in objects.items()}
+
+
+def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:
+    """The report as a document and its key pictures as images of the patient's study, for viewers that show these."""
+    shown = report_context(files.score, files.volumes, files.segmentations)
+    header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
+    found: dict[str, Any] = {}
+    if options.pdf:
+        found["report.dcm"] = encapsulated_pdf(files.score, report_pdf(shown), header)
+    if options.pictures:
+        found |= secondary_captures(files.score, shown, header)
+    return found
 
 
 def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
@@ -81,9 +146,8 @@ def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
         for name, content in contents.items():
             write_atomically(staging / name, content, shown_as=folder / name)
         (folder / _RECORD).unlink(missing_ok=True)
-        for name in _OPTIONAL:
-            if name not in contents:
-                (folder / name).unlink(missing_ok=True)
+        for name in {*_OPTIONAL, *(path.name for path in folder.glob(_OPTIONAL_PATTERN))} - contents.keys():
+            (folder / name).unlink(missing_ok=True)
         for name in contents:
             (staging / name).replace(folder / name)
     except OSError as error:

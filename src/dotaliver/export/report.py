@@ -29,7 +29,7 @@ from dotaliver.protocol import CRITERIA, TrialProtocol
 from dotaliver.records import CtFocus, Segmentations, StudyVolumes, Verdict
 from dotaliver.score import StudyScore
 
-__all__ = ["report_html"]
+__all__ = ["report_context", "report_html"]
 
 _MOST_LESION_PICTURES = 12
 _ICONS = {"supports": "✓", "excludes": "✕", "undecided": "?"}
@@ -72,10 +72,11 @@ def report_html(score: StudyScore, volumes: StudyVolumes, segmentations: Segment
     )
     environment.filters["number"] = number
     page = environment.get_template("report.html.j2")
-    return page.render(**_context(score, volumes, segmentations))
+    return page.render(**report_context(score, volumes, segmentations))
 
 
-def _context(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[str, Any]:
+def report_context(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[str, Any]:
+    """Everything that a report shows, in words and pictures, by the names that its template uses."""
     scene = pictures.scene_of(score, volumes, segmentations)
     protocol = score.config.protocol
     flags = _distinct((*score.flags, *score.segmentation.flags))

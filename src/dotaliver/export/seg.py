@@ -8,34 +8,38 @@ follows from the record, so that scoring twice gives equal bytes.
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.errors import MaskError
+from dotaliver.export.codes import ANATOMY
+from dotaliver.export.derived import encoded, equipment, make_repeatable, refer_to_multiframe
 from dotaliver.export.seg_sources import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample_labels
-from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, SeriesIdentity, StudyVolumes
+from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.volume import BoolArray, LabelMap
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["SegSources", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
+__all__ = ["SegSources", "segmentation_datasets", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
 
+SegKind = Literal["BINARY", "LABELMAP"]
 _File = Literal["pet", "ct", "ct_lesions"]
 _FILE_NAMES: dict[_File, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
     "ct_lesions": "segmentation_ct_lesions.dcm",
 }
-_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9003}
+# 9003 to 9006 are those of the measurements, the map to SUV and the documents.
+_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
 _FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
@@ -54,6 +58,19 @@ class _Segment:
     mask: BoolArray
     origin: str
     by_hand: bool = False
+    # The organ that a lesion lies in, or a reference region is part of
+    within: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """One file's content: segments of one image, as pixels."""
+
+    file: _File
+    kind: SegKind
+    grid: Geometry
+    pixels: npt.NDArray[Any]
+    segments: Sequence[_Segment]
 
 
 def tracking_id(kind: str, name: str | int) -> str:
@@ -102,13 +119,16 @@ def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
         if lesion.label not in present:
             msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
             raise MaskError(msg)
-    yield from _lesion_outlines(layer)
+    yield from _lesion_outlines(score, layer)
 
 
-def _lesion_outlines(layer: MaskLayer) -> Iterator[_Segment]:
+def _lesion_outlines(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
+    inside = {lesion.label for lesion in score.lesions if lesion.in_liver}
     for label in layer.labels.labels:
         mask = layer.labels.where(label)
-        yield _Segment(f"Lesion {label}", tracking_id("lesion", label), "lesion", "", mask, layer.origin)
+        within = "liver" if label in inside else ""
+        identity = tracking_id("lesion", label)
+        yield _Segment(f"Lesion {label}", identity, "lesion", "", mask, layer.origin, within=within)
 
 
 def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Segment | None:
@@ -123,7 +143,8 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
         msg = f"the reference region of the {name} has no voxels on the PET; place it inside the image"
         raise MaskError(msg)
     identity = tracking_id("reference", region.organ)
-    return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, region.method == "reader")
+    by_hand = region.method == "reader"
+    return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, by_hand, region.organ)
 
 
 def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
@@ -134,7 +155,7 @@ def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentat
     if (on_ct := segmentations.ct_lesions) is not None:
         # The same lesions as on the PET, so under the same tracking identifiers. In a file of their own: beside the
         # liver, which they overlap, every segment would need a volume of its own in memory.
-        files["ct_lesions"] += _lesion_outlines(on_ct)
+        files["ct_lesions"] += _lesion_outlines(score, on_ct)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
             files["pet"].append(segment)
@@ -153,10 +174,15 @@ def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentat
     return files
 
 
-def segmentation_files(
-    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations, sources: SegSources
-) -> dict[str, bytes]:
-    """The masks as DICOM files, by file name; a file that would hold nothing is left out.
+def segmentation_datasets(
+    score: StudyScore,
+    volumes: StudyVolumes,
+    segmentations: Segmentations,
+    sources: SegSources,
+    *,
+    labelmap: bool = False,
+) -> dict[str, Any]:
+    """The masks as DICOM objects, by file name; a file that would hold nothing is left out.
 
     Parameters
     ----------
@@ -168,10 +194,13 @@ def segmentation_files(
         The masks; each must have the grid of the PET or of the CT.
     sources : SegSources
         Headers of the images' slices, for patient, study and references.
+    labelmap : bool
+        Store label maps (PS3.3 A.51.3, of 2024) instead of binary frames; a file whose segments overlap, as those
+        of liver and lesions do without a CT, stays binary, since a label map holds one segment per voxel.
 
     Returns
     -------
-    dict of str to bytes
+    dict of str to highdicom.seg.Segmentation
         ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_ct_lesions.dcm``, or fewer.
 
     Raises
@@ -188,8 +217,18 @@ def segmentation_files(
         image = images[file]
         volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
-        result[_FILE_NAMES[file]] = _encoded(_dataset(score, volume.geometry, segments, headers, file))
+        pixels = _pixels(segments, volume.geometry)
+        kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
+        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, volume.geometry, pixels, segments), headers)
     return result
+
+
+def segmentation_files(
+    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations, sources: SegSources
+) -> dict[str, bytes]:
+    """The masks as the bytes of DICOM files, by file name: `segmentation_datasets`, encoded."""
+    datasets = segmentation_datasets(score, volumes, segmentations, sources)
+    return {name: encoded(dataset) for name, dataset in datasets.items()}
 
 
 def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
@@ -202,62 +241,45 @@ def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
     return labels
 
 
-def _dataset(
-    score: StudyScore, grid: Geometry, segments: Sequence[_Segment], headers: list[Dataset], file: _File
-) -> Any:
+def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
     import highdicom
     from highdicom.seg import Segmentation
 
-    pixels = _pixels(segments, grid)
+    file, segments, pixels = stored.file, stored.segments, stored.pixels
     channels = {"SegmentNumber": list(range(1, len(segments) + 1))} if pixels.ndim == 4 else None
     first = headers[0]
     volume = highdicom.Volume(
         pixels,
-        np.array(grid.affine),
+        np.array(stored.grid.affine),
         "PATIENT",
         frame_of_reference_uid=first.FrameOfReferenceUID,
         channels=channels,
     )
+    # A binary object and a label map of one record are two objects.
+    names = (score.record_id, file, *(() if stored.kind == "BINARY" else (stored.kind,)))
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
         dataset = Segmentation(
             source_images=headers,
             pixel_array=volume,
-            segmentation_type="BINARY",
+            segmentation_type=stored.kind,
             segment_descriptions=[_description(n, s, score) for n, s in enumerate(segments, start=1)],
-            series_instance_uid=uid_from(score.record_id, file, "series"),
+            series_instance_uid=uid_from(*names, "series"),
             series_number=_SERIES_NUMBERS[file],
-            sop_instance_uid=uid_from(score.record_id, file, "instance"),
+            sop_instance_uid=uid_from(*names, "instance"),
             instance_number=1,
-            manufacturer="dotaliver",
-            manufacturer_model_name="dotaliver",
-            software_versions=score.provenance.dotaliver_version,
-            device_serial_number="1",
             content_label="DOTALIVER",
             content_description="Masks that a liver score rests on",
             series_description=f"dotaliver masks on {_FILE_WORDS[file]}",
+            **equipment(score),
         )
-    _make_repeatable(dataset, first, score.record_id, file)
+    make_repeatable(dataset, first, *names)
     study = score.study
     identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_ct}[file]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
-        _refer_to_multiframe(dataset, identity)
+        refer_to_multiframe(dataset, identity)
     return dataset
-
-
-def _refer_to_multiframe(dataset: Any, identity: SeriesIdentity) -> None:
-    """Give references their true class where the slices are frames of one object, which is then named once."""
-    uids = set(identity.sop_instance_uids)
-
-    def mend(item: Any, element: Any) -> None:
-        if element.keyword == "ReferencedSOPClassUID" and item.get("ReferencedSOPInstanceUID") in uids:
-            element.value = identity.sop_class_uid
-
-    dataset.walk(mend)
-    for series in dataset.get("ReferencedSeriesSequence", []):
-        once = {item.ReferencedSOPInstanceUID: item for item in series.ReferencedInstanceSequence}
-        series.ReferencedInstanceSequence = list(once.values())
 
 
 def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
@@ -266,7 +288,6 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
     from highdicom.seg import SegmentDescription
     from pydicom.sr.codedict import codes
 
-    organs = {"liver": codes.SCT.Liver, "spleen": codes.SCT.Spleen, "blood_pool": codes.SCT.Blood}
     if segment.kind == "lesion":
         category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
     elif segment.kind == "ct_focus":
@@ -274,7 +295,7 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
     elif segment.organ == "blood_pool":
         category, kind = codes.SCT.BodySubstance, codes.SCT.Blood
     else:
-        category, kind = codes.SCT.AnatomicalStructure, organs[segment.organ]
+        category, kind = codes.SCT.AnatomicalStructure, ANATOMY[segment.organ]
     algorithm = None
     if not segment.by_hand:
         algorithm = AlgorithmIdentificationSequence(
@@ -293,29 +314,6 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
         # Of the study, not of the record: a revised record speaks of the same lesion.
         tracking_uid=uid_from(score.study.study_instance_uid, segment.tracking_id),
         tracking_id=segment.tracking_id,
+        anatomic_regions=[ANATOMY[segment.within]] if segment.within in ANATOMY else None,
         display_color=CIELabColor(*_COLOURS[segment.kind]),
     )
-
-
-def _make_repeatable(dataset: Any, source: Dataset, record_id: str, file: _File) -> None:
-    """Put what highdicom draws at random or takes from the clock onto the record and the study."""
-    organisation = uid_from(record_id, file, "dimensions")
-    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organisation
-    for item in dataset.get("ContributingEquipmentSequence", ()):
-        if "ContributionDateTime" in item:
-            del item.ContributionDateTime
-    date = source.get("StudyDate") or "19000101"
-    time = source.get("StudyTime") or "000000"
-    for keyword in ("InstanceCreationDate", "ContentDate", "SeriesDate"):
-        setattr(dataset, keyword, date)
-    for keyword in ("InstanceCreationTime", "ContentTime", "SeriesTime"):
-        setattr(dataset, keyword, time)
-
-
-def _encoded(dataset: Any) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()

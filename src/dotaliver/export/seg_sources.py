@@ -24,6 +24,14 @@ ImageName = Literal["pet", "ct", "recist_ct"]
 _DATE = re.compile(r"\d{8}")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _SEXES = {"M", "F", "O"}
+# What a Clinical Trial Subject must have, if there is one (PS3.3 C.7.1.3); archives are known to leave part of it out,
+# and then nothing of it is handed on. What says how a patient was de-identified stands in the same group.
+_TRIAL_SUBJECT = (
+    ("ClinicalTrialSponsorName",),
+    ("ClinicalTrialProtocolID",),
+    ("ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID"),
+)
+_ABOUT_IDENTITY = {0x0062, 0x0063, 0x0064}
 # Type 2 elements of the patient and study modules (PS3.3 C.7.1.1, C.7.2.1): present, empty where unknown.
 _MAY_BE_EMPTY = (
     "PatientID",
@@ -101,8 +109,10 @@ def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:
     from pydicom.valuerep import format_number_as_ds
 
     copy = Dataset()
+    whole_trial = all(any(header.get(keyword) for keyword in alternatives) for alternatives in _TRIAL_SUBJECT)
     for element in header:
-        if element.tag.group not in {0x0002, 0x7FE0}:
+        of_trial = element.tag.group == 0x0012 and element.tag.element not in _ABOUT_IDENTITY
+        if element.tag.group not in {0x0002, 0x7FE0} and (whole_trial or not of_trial):
             copy.add(element)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in copy or copy.get(keyword) is None:

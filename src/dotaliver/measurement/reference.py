@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from dotaliver.config import Inc7Config, ScoringConfig
+from dotaliver.errors import GeometryError
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import FloatArray, Vector
 from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
@@ -179,7 +180,12 @@ def _measure(pet: Volume, region: ReferenceRegion, subsamples: int) -> Reference
     if region.region is not None:
         found = _region_reference(pet, region, region.region)
     else:
-        found = _sphere_reference(pet, region, subsamples)
+        try:
+            found = _sphere_reference(pet, region, subsamples)
+        except GeometryError:
+            if region.method == "reader":
+                raise
+            return Reference(organ=region.organ, method="none", reason="the sphere leaves the PET")
     if found.suv_mean is not None and found.suv_mean <= 0:
         return Reference(organ=region.organ, method="none", reason="the region shows no uptake")
     return found
@@ -227,7 +233,7 @@ def measure_references(
     Raises
     ------
     GeometryError
-        Where a reference sphere leaves the PET.
+        Where a reference sphere that a reader placed leaves the PET.
     """
     subsamples = config.peak.subsamples
     values: dict[str, Reference] = {

@@ -64,7 +64,16 @@ def find_spleen_reference(
         return _none("no organ hotter than the liver lies under the left lung (as after a splenectomy)")
     spleen = _alike(images, smooth, hot, to_lung, config)
     depth = distance_inside_mm(spleen, (images.spacing_mm,) * 3) - images.spacing_mm / 2
+    depth = np.minimum(depth, _to_end_of_pet_mm(images, shift_lps_mm)[:, None, None])
     return _sphere(images, uptake, depth, shift_lps_mm, config)
+
+
+def _to_end_of_pet_mm(images: CoarseImages, shift_lps_mm: Vector) -> Float32Array:
+    """Per coarse slice, how far its place on the PET lies inside the PET's first and last slice; negative beyond."""
+    heights = images.pet.geometry.corners_lps_mm()[:, 2]
+    grid = images.geometry
+    height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0] + shift_lps_mm[2]
+    return np.asarray(np.minimum(height - heights.min(), heights.max() - height), dtype=np.float32)
 
 
 def _none(reason: str) -> ReferenceRegion:

@@ -1,0 +1,1 @@
+"""Studies from a PACS and results to it, by DICOMweb or DIMSE (extra ``pacs``)."""

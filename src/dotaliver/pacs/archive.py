@@ -1,0 +1,82 @@
+"""What both ways to a PACS can do, whichever of them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dotaliver.errors import ConfigError
+from dotaliver.pacs.endpoint import Credentials, Endpoint, Tls
+
+__all__ = ["Archive", "Remote", "Settings", "open_archive"]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One object as the PACS lists it."""
+
+    series_uid: str
+    sop_uid: str
+    sop_class_uid: str | None
+    modality: str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to talk to a PACS."""
+
+    endpoint: Endpoint
+    credentials: Credentials = field(default_factory=Credentials)
+    tls: Tls = field(default_factory=Tls)
+    own_aet: str = "DOTALIVER"
+    # Where the PACS sends to by C-MOVE; None: C-GET
+    move_port: int | None = None
+    workers: int = 4
+
+
+class Archive(Protocol):
+    """A PACS."""
+
+    def find(self, study_uid: str) -> list[Remote]:
+        """Every object of a study, in no order."""
+        ...
+
+    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
+        """Hand over every wanted object as a data set; calls may come from several threads."""
+        ...
+
+    def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
+        """Send objects; `stored` is told the UID of each that the PACS took."""
+        ...
+
+
+def open_archive(settings: Settings) -> Archive:
+    """The way to a PACS that its address names.
+
+    Raises
+    ------
+    ConfigError
+        Where the extra is not installed, or a password or a patient would travel in the clear.
+    """
+    endpoint = settings.endpoint
+    if settings.credentials.are_there and not endpoint.encrypted and not endpoint.is_this_machine:
+        msg = "--url: a password is not sent unencrypted; use https:// or dicoms://, or take the credentials away"
+        raise ConfigError(msg)
+    if endpoint.protocol == "dimse" and settings.credentials.token:
+        msg = "a token is for DICOMweb; DIMSE needs a user with a password, or neither"
+        raise ConfigError(msg)
+    if endpoint.encrypted and settings.move_port is not None:
+        msg = "--move-port: what comes by C-MOVE would not be encrypted; leave it out (C-GET) or use dicom://"
+        raise ConfigError(msg)
+    try:
+        if endpoint.protocol == "dicomweb":
+            from dotaliver.pacs.dicomweb import DicomWebArchive
+
+            return DicomWebArchive(settings)
+        from dotaliver.pacs.dimse import DimseArchive
+
+        return DimseArchive(settings)
+    except ModuleNotFoundError as error:
+        msg = f"a PACS needs the extra 'pacs' ({error.name} is missing): pip install 'dotaliver[pacs]'"
+        raise ConfigError(msg) from error

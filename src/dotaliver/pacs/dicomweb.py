@@ -1,0 +1,174 @@
+"""A PACS by DICOMweb: QIDO-RS to find, WADO-RS to fetch, STOW-RS to store (DICOM PS3.18)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from http import HTTPStatus
+from typing import Any
+
+import requests
+from dicomweb_client import DICOMwebClient
+
+from dotaliver.errors import PacsError
+from dotaliver.pacs.archive import Remote, Settings
+
+__all__ = ["DicomWebArchive"]
+
+_TIMEOUT_S = (10, 120)
+# Objects are sent whole: some servers do not take chunked requests.
+_CHUNK_BYTES = 1 << 30
+_FIELDS = ["00080016", "00080018", "00080060", "0020000E"]
+# As the PACS stores it; where it cannot say so, uncompressed.
+_AS_STORED = (("application/dicom", "*"),)
+_SENTENCES = {
+    401: "asks who you are and does not accept the answer; check the credentials",
+    403: "does not allow it; ask for the right to do so",
+    404: "knows no such address or study; check --url and --study",
+    413: "finds the object too large; ask its administrator",
+    415: "does not take this kind of object; ask its administrator",
+}
+
+
+class DicomWebArchive:
+    """One DICOMweb server; a client of its own for each thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._local = threading.local()
+        self._host = settings.endpoint.host
+
+    def _client(self) -> DICOMwebClient:
+        if not hasattr(self._local, "client"):
+            session = _Session()
+            tls, credentials = self._settings.tls, self._settings.credentials
+            session.auth = _no_authentication
+            if tls.ca_file is not None:
+                session.verify = str(tls.ca_file)
+            if tls.certificate is not None:
+                key = tls.key
+                session.cert = str(tls.certificate) if key is None else (str(tls.certificate), str(key))
+            if credentials.user is not None:
+                session.auth = (credentials.user, credentials.password or "")
+            elif credentials.token is not None:
+                session.headers["Authorization"] = f"Bearer {credentials.token}"
+            self._local.client = DICOMwebClient(
+                self._settings.endpoint.url, session=session, timeout=_TIMEOUT_S, chunk_size=_CHUNK_BYTES
+            )
+            self._local.client.set_http_retry_params(max_attempts=3)
+        client: DICOMwebClient = self._local.client
+        return client
+
+    def find(self, study_uid: str) -> list[Remote]:
+        """Every object of a study, in no order."""
+        with _told(self._host):
+            found = self._search(study_uid)
+        remotes = {}
+        for item in found:
+            sop = _first(item, "00080018")
+            series = _first(item, "0020000E")
+            if sop and series:
+                remotes[sop] = Remote(series, sop, _first(item, "00080016"), _first(item, "00080060"))
+        return list(remotes.values())
+
+    def _search(self, study_uid: str) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = self._client().search_for_instances(
+                study_uid, fields=_FIELDS, get_remaining=True
+            )
+        except requests.exceptions.HTTPError as error:
+            # Some servers say so where they hold nothing of a study
+            if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
+                return []
+            raise
+        return found
+
+    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
+        """Hand over every wanted object; several at once."""
+
+        def one(remote: Remote) -> None:
+            with _told(self._host):
+                dataset = self._client().retrieve_instance(
+                    study_uid, remote.series_uid, remote.sop_uid, media_types=_AS_STORED
+                )
+            deliver(dataset)
+
+        with ThreadPoolExecutor(self._settings.workers) as pool:
+            waiting = [pool.submit(one, remote) for remote in wanted]
+            try:
+                for done in as_completed(waiting):
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
+        """Send objects one by one, so that it is known which were taken."""
+        for dataset in datasets:
+            uid = str(dataset.SOPInstanceUID)
+            with _told(self._host):
+                answer = self._client().store_instances([dataset], str(dataset.StudyInstanceUID))
+            failed = answer.get("FailedSOPSequence") or ()
+            for item in failed:
+                reason = item.get("FailureReason", "no reason given")
+                msg = f"{self._host}: the PACS did not take {uid} (reason {reason}); ask its administrator"
+                raise PacsError(msg)
+            stored(uid)
+
+
+class _Session(requests.Session):  # type: ignore[misc]  # its types are not read
+    """A session whose own authority is not replaced by that of the environment (REQUESTS_CA_BUNDLE)."""
+
+    def merge_environment_settings(self, *arguments: Any) -> dict[str, Any]:
+        """The settings of one request."""
+        settings: dict[str, Any] = super().merge_environment_settings(*arguments)
+        if isinstance(self.verify, str):
+            settings["verify"] = self.verify
+        return settings
+
+
+def _no_authentication(request: Any) -> Any:
+    """Adds nothing, and so keeps requests from looking into ~/.netrc."""
+    return request
+
+
+@contextlib.contextmanager
+def _told(host: str) -> Iterator[None]:
+    """Turn what can go wrong on the way into one sentence that names the host and no secret."""
+    try:
+        yield
+    except PacsError:
+        raise
+    except Exception as error:
+        msg = f"{host}: {_sentence(error)}"
+        # Without its cause, whose text may hold an address with its query
+        raise PacsError(msg) from None
+
+
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.SSLError, "the PACS cannot prove its name; check --url, or name its authority by --ca-file"),
+    (requests.exceptions.Timeout, "the PACS does not answer in time; try again later"),
+    (
+        requests.exceptions.RequestException,
+        "the PACS cannot be reached or broke off; check --url and the network, then run the command again",
+    ),
+    (OSError, "a file of --ca-file, --client-cert or --client-key cannot be used; check them"),
+)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        status = error.response.status_code
+        return f"the PACS {_SENTENCES.get(status, f'answers with status {status}; ask its administrator')}"
+    for kind, sentence in _ERRORS:
+        if isinstance(error, kind):
+            return sentence
+    return f"the PACS's answer cannot be understood ({type(error).__name__}); ask its administrator"
+
+
+def _first(item: dict[str, Any], tag: str) -> str | None:
+    """The first value of an element of DICOM JSON."""
+    values = item.get(tag, {}).get("Value") or [None]
+    return None if values[0] is None else str(values[0])
