@@ -9,7 +9,18 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources, written
-from export_factory import FRAME, STUDY_UID, Case, axial, on_grid, score_for, small_case
+from export_factory import (
+    DIAGNOSTIC_FRAME,
+    DIAGNOSTIC_STUDY_UID,
+    FRAME,
+    STUDY_UID,
+    Case,
+    axial,
+    on_grid,
+    score_for,
+    small_case,
+    with_diagnostic_ct,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -306,3 +317,19 @@ def test_lesions_as_the_ct_shows_them_stand_in_a_file_of_their_own_under_the_sam
         assert uids["segmentation.dcm"][name] == uid
     # What stood there before is not touched by it.
     assert result["segmentation_ct.dcm"] == files(case)["segmentation_ct.dcm"]
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+def test_lesions_on_a_diagnostic_ct_belong_to_its_study_and_grid(labelmap: bool) -> None:
+    case = with_diagnostic_ct(small_case())
+    layer, diagnostic = case.segmentations.ct_lesions, case.volumes.recist_ct
+    assert layer is not None and diagnostic is not None
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=labelmap)
+    dataset = stored["segmentation_ct_lesions.dcm"]
+    assert dataset.SegmentationType == ("LABELMAP" if labelmap else "BINARY")
+    assert (dataset.StudyInstanceUID, dataset.FrameOfReferenceUID) == (DIAGNOSTIC_STUDY_UID, DIAGNOSTIC_FRAME)
+    found = read_back(encoded(dataset), "Lesion 2", diagnostic.geometry)
+    assert np.array_equal(found, layer.labels.where(2))
+    organ = next(s for s in dataset.SegmentSequence if s.SegmentLabel == "Lesion 2").AnatomicRegionSequence[0]
+    assert organ.CodeMeaning == "Liver"
+    assert len({d.SeriesNumber for d in stored.values()}) == len(stored)
