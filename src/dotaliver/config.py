@@ -284,7 +284,7 @@ class LesionConfig(FrozenModel):
     detect_share: float = Field(default=0.25, description="And share of parenchyma that it must at least exceed")
     broad_fwhm_mm: float = Field(default=8.0, description="Broader Gaussian, on which faint larger foci are found")
     detect_broad_share: float = Field(default=0.2, description="Share of parenchyma a broad focus exceeds at least")
-    floor_sd: float = Field(default=1.5, description="SDs above parenchyma that every voxel of a lesion exceeds")
+    floor_sd: float = Field(default=2.5, description="SDs above parenchyma that every voxel of a lesion exceeds")
     saddle_share: float = Field(
         default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
     )
@@ -293,16 +293,16 @@ class LesionConfig(FrozenModel):
     mild_log_slope_per_mm: float = Field(
         default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
     )
-    gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
+    gap_mm: float = Field(default=3.0, description="Shell of a milder part next to a hotter one that is closed")
     core_share: float = Field(default=0.65, description="Share of parenchyma that a core falls below somewhere")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
     )
     capsule_mm: float = Field(
-        default=6.0, description="How near the liver's border the other side of a lesion's edge is cold, one FWHM"
+        default=3.0, description="How near the liver's border the other side of a lesion's edge is cold, half a FWHM"
     )
     basin_in_liver_share: float = Field(default=0.3, description="Share of a basin that lies in the liver at least")
-    voxel_in_liver_share: float = Field(default=0.2, description="Share of a voxel in the liver to be lesion")
+    voxel_in_liver_share: float = Field(default=0.5, description="Share of a voxel in the liver to be lesion")
     minimum_ml: float = Field(default=0.15, ge=0, description="Smaller foci are noise on any PET (a sphere of 6.6 mm)")
     border_uncertainty_mm: float = Field(
         default=1.2,
