@@ -21,7 +21,18 @@ import time
 from pathlib import Path
 
 LIMIT_S, LIMIT_MB = 15.0, 1500.0
-STAGES = ("import", "headers", "reading", "liver", "lesions, reference", "measuring", "report", "SEG", "writing")
+STAGES = (
+    "import",
+    "headers",
+    "reading",
+    "liver",
+    "lesions, reference",
+    "lesions on CT",
+    "measuring",
+    "report",
+    "SEG",
+    "writing",
+)
 # What the pipeline says it is doing, by its first words.
 SAID = {
     "reading headers": "headers",
@@ -30,6 +41,7 @@ SAID = {
     "CT series": "reading",
     "finding the liver": "liver",
     "finding lesions": "lesions, reference",
+    "looking for": "lesions on CT",
     "measuring": "measuring",
     "drawing": "writing",
 }

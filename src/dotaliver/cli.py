@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
+from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
     AnyTracer,
     AsJson,
@@ -36,6 +37,7 @@ from dotaliver.cli_options import (
     Pictures,
     PseudonymKey,
     Quiet,
+    RecistCt,
     ReferenceTime,
     Relative,
     Study,
@@ -69,6 +71,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [dotaliver-out/HASH].")] = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
+    recist_ct: RecistCt = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     edits: EditsFile = None,
@@ -101,7 +104,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     # A folder that cannot be written is told before the work, not after it.
     with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
-        source = pipeline.StudyInput(study, pet, ct, liver, tuple(lesions or ()))
+        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, options, progress=progress)
@@ -325,6 +328,9 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
     console.print(score_summary(outcome.score))
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     console.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
+
+
+register_followup(app, _progress, _console)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:

@@ -27,6 +27,7 @@ __all__ = [
     "Pictures",
     "PseudonymKey",
     "Quiet",
+    "RecistCt",
     "ReferenceTime",
     "Relative",
     "Study",
@@ -36,6 +37,12 @@ __all__ = [
 Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
 PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
 CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
+RecistCt = Annotated[
+    str | None,
+    typer.Option(
+        "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
+    ),
+]
 LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
 LesionMask = Annotated[
     list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")

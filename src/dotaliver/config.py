@@ -11,7 +11,7 @@ import json
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -26,6 +26,7 @@ __all__ = [
     "BloodPoolConfig",
     "BurdenConfig",
     "CtFociConfig",
+    "CtLesionConfig",
     "ExecutionConfig",
     "Inc4Config",
     "Inc7Config",
@@ -34,11 +35,17 @@ __all__ = [
     "LiverConfig",
     "LobeConfig",
     "PeakConfig",
+    "RecistConfig",
     "ReferenceConfig",
     "ScoringConfig",
     "SpleenConfig",
     "load_config",
+    "read_edits",
+    "read_settings",
 ]
+
+
+EditsModel = TypeVar("EditsModel", bound=FrozenModel)
 
 
 class AssumedValues(FrozenModel):
@@ -426,6 +433,49 @@ class LobeConfig(FrozenModel):
     shortest_mm: float = Field(default=25.0, description="How far the gallbladder lies in front of the cava at least")
 
 
+class CtLesionConfig(FrozenModel):
+    """When the CT shows a lesion's border clearly enough to measure it."""
+
+    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian that calms CT noise")
+    surroundings_mm: tuple[float, float] = Field(
+        default=(5.0, 22.0), description="Liver between these distances from the uptake is compared with"
+    )
+    capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
+    least_parenchyma_ml: float = Field(default=2.0, gt=0, description="Less liver around says nothing of its density")
+    core_depth_mm: float = Field(default=4.0, gt=0, description="As deep as this in the lesion is off its border")
+    least_contrast_hu: float = Field(default=8.0, gt=0, description="A smaller difference is not seen by a reader")
+    least_contrast_sd: float = Field(default=2.0, gt=0, description="And in SDs of the liver around it")
+    rounds: int = Field(default=3, ge=1, description="How often levels and outline are found anew")
+    reach_mm: float = Field(
+        default=9.0, gt=0, description="How far an outline may leave the uptake: mismatch and blur together"
+    )
+    opening_mm: tuple[float, float] = Field(
+        default=(1.5, 4.0), description="What is thinner than twice a radius is a vessel or noise: its least and most"
+    )
+    opening_share: float = Field(default=0.25, ge=0, description="That radius over the radius of the uptake")
+    steady_shares: tuple[float, float] = Field(
+        default=(0.4, 0.6), description="Levels, between liver and lesion, at which the size must be nearly the same"
+    )
+    steady_mm: float = Field(default=2.0, gt=0, description="Change of the diameter between them at most")
+    steady_share: float = Field(default=0.12, gt=0, description="Or this share of it")
+    volume_ratio_range: tuple[float, float] = Field(
+        default=(0.3, 2.5), description="Volume on CT over volume of uptake"
+    )
+    apart_mm: float = Field(default=6.0, gt=0, description="Distance of the centres on CT and PET at most")
+    apart_share: float = Field(default=0.4, gt=0, description="Or this share of the uptake's radius")
+    open_border_share: float = Field(default=0.06, ge=0, le=1, description="Share of the border that may leak")
+    step_width_mm: float = Field(default=2.5, gt=0, description="Width of the strips on both sides of the border")
+    step_share: float = Field(default=0.4, gt=0, description="Share of the contrast that counts as a step")
+    seen_border_share: float = Field(default=0.85, gt=0, le=1, description="Share of the border that must show a step")
+    least_sectors: int = Field(default=12, ge=1, description="Twelfths of slices' borders that there must be")
+    overshoot_hu: float = Field(
+        default=30.0,
+        gt=0,
+        description="How far past the lesion's own density its parts may lie (fat, bile lie further)",
+    )
+    least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")
+
+
 class ScoringConfig(FrozenModel):
     """Everything that changes the answer."""
 
@@ -439,6 +489,7 @@ class ScoringConfig(FrozenModel):
     acquisition: AcquisitionConfig = AcquisitionConfig()
     liver: LiverConfig = LiverConfig()
     lesions: LesionConfig = LesionConfig()
+    ct_lesions: CtLesionConfig = CtLesionConfig()
     reference: ReferenceConfig = ReferenceConfig()
     peak: PeakConfig = PeakConfig()
     inc7: Inc7Config = Inc7Config()
@@ -456,6 +507,50 @@ class ScoringConfig(FrozenModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+class RecistConfig(FrozenModel):
+    """Response over time by RECIST 1.1 (Eisenhauer 2009), and how lesions are told again."""
+
+    most_targets: int = Field(default=5, ge=1, description="Targets in all")
+    most_targets_per_organ: int = Field(default=2, ge=1, description="Targets in one organ; nodes are one organ")
+    response_share: float = Field(default=0.30, gt=0, lt=1, description="PR: decrease from baseline")
+    progression_share: float = Field(default=0.20, gt=0, description="PD: increase from the nadir")
+    progression_mm: float = Field(default=5.0, ge=0, description="PD: and at least this increase in mm")
+    normal_node_mm: float = Field(default=10.0, gt=0, description="A node with a smaller short axis is normal")
+    too_small_mm: float = Field(default=5.0, gt=0, description="Size of what is seen and too small to measure")
+    stable_days: int = Field(default=42, ge=0, description="SD counts from here after baseline (6 to 8 weeks)")
+    confirmation_days: int = Field(default=28, ge=1, description="A response is confirmed this much later (4 weeks)")
+    confirm_responses: bool = Field(
+        default=False,
+        description="Whether BESTRESP of the SDTM export is the confirmed one (for non-randomised trials whose "
+        "endpoint is response)",
+    )
+    inc6_needs_mm: bool = Field(
+        default=False, description="Whether INC6 asks for the increase in mm too (the protocol names the 20 % alone)"
+    )
+    reader_limits_one: tuple[float, float] = Field(
+        default=(-0.221, 0.254), description="95 % limits between two readers of one diameter (Yoon 2016)"
+    )
+    reader_limits_sum: tuple[float, float] = Field(
+        default=(-0.192, 0.195), description="95 % limits between two readers of a sum (Yoon 2016)"
+    )
+    repeat_limits_sum: tuple[float, float] = Field(
+        default=(-0.098, 0.131), description="95 % limits of one reader's repeated sum (Yoon 2016)"
+    )
+    match_reach_mm: float = Field(
+        default=25.0, gt=0, description="Lesions further apart after registration are never the same"
+    )
+    match_scale_mm: float = Field(
+        default=8.0, gt=0, description="Distance, beyond its own radius, at which a lesion is half as likely the same"
+    )
+    sure: float = Field(default=0.8, gt=0.5, lt=1, description="Confidence from which an identity is not asked about")
+    part_share: float = Field(
+        default=0.6, gt=0.5, le=1, description="Share of a lesion inside another's former place that makes it a part"
+    )
+    least_liver_dice: float = Field(
+        default=0.8, gt=0, lt=1, description="Overlap of registered livers below which no identity is sure"
+    )
+
+
 class ExecutionConfig(FrozenModel):
     """What may change how long a score takes, never what it says."""
 
@@ -471,6 +566,32 @@ def load_config(path: Path) -> ScoringConfig:
     ConfigError
         Where the file cannot be read or a setting is unknown or out of range; the text names both.
     """
+    data = read_settings(path)
+    try:
+        return ScoringConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = f"{path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def read_edits(path: Path, model: type[EditsModel]) -> EditsModel:
+    """A reader's edits of one kind from JSON; `ConfigError` names the file and the field that is wrong."""
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
+        raise ConfigError(msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings that a TOML or JSON file names; `ConfigError` where it cannot be read or is no table of them."""
     try:
         text = path.read_text(encoding="utf-8")
         data: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
@@ -480,10 +601,7 @@ def load_config(path: Path) -> ScoringConfig:
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         msg = f"{path.name}: not valid TOML or JSON ({error})"
         raise ConfigError(msg) from error
-    try:
-        return ScoringConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"{path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
+    if not isinstance(data, dict):
+        msg = f"{path.name}: the configuration must be a table of settings"
+        raise ConfigError(msg)
+    return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AcquisitionError",
     "ConfigError",
+    "CourseError",
     "DotaliverError",
     "FileFormatError",
     "GeometryError",
@@ -65,6 +66,10 @@ class MaskError(DotaliverError, ValueError):
 
 class SegmenterError(DotaliverError, RuntimeError):
     """A segmentation backend that is unknown or failed."""
+
+
+class CourseError(DotaliverError, ValueError):
+    """Scans that form no course of one patient, or a manifest that does not fit them."""
 
 
 class OutputError(DotaliverError, OSError):

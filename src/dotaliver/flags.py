@@ -197,6 +197,15 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_SMALLER_THAN_RESOLUTION": FlagKind(
         "The lesion is smaller than twice the PET's resolution: its uptake is underestimated."
     ),
+    "LESION_NOT_SEEN_ON_CT": FlagKind(
+        "The CT does not show the lesion's border: {reason}. Its size is its extent on the PET, no RECIST diameter.",
+        ("INC4",),
+    ),
+    "RECIST_CT_REGISTERED": FlagKind(
+        "Lesions were found again on the diagnostic CT (series {series}) by registering it to the PET's CT "
+        "(similarity {similarity:.2f}); look at their identity.",
+        ("INC4",),
+    ),
     "DIAMETER_LEAVES_LESION": FlagKind("The longest diameter leaves the lesion's outline."),
     "DIAMETER_NEAR_THRESHOLD": FlagKind(
         "The diameter lies within reader variation of the threshold of {mm:g} mm.", ("INC4",)

@@ -21,6 +21,7 @@ __all__ = [
     "occupancy_on",
     "resample",
     "resample_labels",
+    "resample_through",
     "to_itk",
     "volume_from_itk",
 ]
@@ -93,6 +94,20 @@ def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     image = to_itk(labels)
     array = _resample(image, onto, sitk.sitkNearestNeighbor, 0, image.GetPixelID())
     return LabelMap(array, onto)
+
+
+def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
+    """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
+    image = to_itk(labels)
+    filter_ = sitk.ResampleImageFilter()
+    filter_.SetSize(tuple(reversed(onto.shape)))
+    filter_.SetOutputSpacing(tuple(reversed(onto.spacing_mm)))
+    filter_.SetOutputOrigin(onto.origin_lps_mm)
+    filter_.SetOutputDirection(np.asarray(onto.directions)[::-1].T.ravel().tolist())
+    filter_.SetInterpolator(sitk.sitkNearestNeighbor)
+    filter_.SetTransform(transform)
+    result = filter_.Execute(image)
+    return LabelMap(np.asarray(sitk.GetArrayFromImage(result)), onto)
 
 
 def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.NDArray[np.float32]:

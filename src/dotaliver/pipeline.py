@@ -15,21 +15,30 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
+from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
+from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
-from dotaliver.records import MaskLayer, ReaderEdits, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.records import (
+    MaskLayer,
+    ReaderEdits,
+    ReferenceRegion,
+    Segmentations,
+    StudyVolumes,
+    is_unseen_key,
+)
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.complete import complete
+from dotaliver.segmentation.on_ct import with_lesions_on_ct
 
 __all__ = [
     "LocalPaths",
@@ -38,8 +47,10 @@ __all__ = [
     "OutputOptions",
     "StudyInput",
     "default_folder",
+    "images_of_score",
     "load_edits",
     "open_study",
+    "read_record",
     "rescore",
     "save",
     "score_study",
@@ -62,6 +73,7 @@ class StudyInput:
     folder: Path
     pet: str | None = None
     ct: str | None = None
+    recist_ct: str | None = None
     liver: Path | None = None
     lesions: Path | tuple[Path, ...] | None = None
 
@@ -90,6 +102,7 @@ class LocalPaths(FrozenModel):
     study: str = Field(description="Folder that the images were read from")
     pet: str
     ct: str | None = None
+    recist_ct: str | None = None
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -98,27 +111,23 @@ class LocalPaths(FrozenModel):
 def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _silent) -> OpenStudy:
     """Read a study's images; the errors are those of `dotaliver.dicom`."""
     progress("reading headers")
-    choice = choose_series(index_folder(study.folder), pet=study.pet, ct=study.ct)
+    index = index_folder(study.folder)
+    choice = choose_series(index, pet=study.pet, ct=study.ct)
+    recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
     volumes = load_chosen(choice, config, progress=progress)
+    if recist is not None:
+        volumes = with_recist_ct(volumes, recist, config, progress)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:
         ct_headers = slice_headers(choice.ct)
-    return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers))
+    recist_headers = None if recist is None else slice_headers(recist)
+    return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers, recist_headers))
 
 
 def load_edits(path: Path) -> ReaderEdits:
     """Read a reader's edits from JSON; `ConfigError` names the file and the field that is wrong."""
-    try:
-        return ReaderEdits.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
-        raise ConfigError(msg) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
+    return read_edits(path, ReaderEdits)
 
 
 # --- the first half --------------------------------------------------------------------------------------------------
@@ -146,7 +155,9 @@ def segment_study(
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
     progress("finding lesions and normal liver")
-    return complete(volumes, found, config)
+    found = complete(volumes, found, config)
+    progress("looking for the lesions' borders on CT")
+    return with_lesions_on_ct(volumes, found, config)
 
 
 def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -218,6 +229,7 @@ def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, p
         study=str(outcome.folder.resolve()),
         pet=identity.pet.series_instance_uid,
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
+        recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
     write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
@@ -264,7 +276,7 @@ def rescore(
     StudyError
         Where the record cannot be read, or the images are not those that were scored.
     """
-    parent = _read_record(folder)
+    parent = read_record(folder)
     if parent.provenance.deidentified:
         msg = f"{folder}: the record is de-identified and cannot be revised; rescore the one that it was made from"
         raise StudyError(msg)
@@ -298,7 +310,8 @@ def _require_no_marked_foci(parent: StudyScore) -> None:
         raise ConfigError(msg)
 
 
-def _read_record(folder: Path) -> StudyScore:
+def read_record(folder: Path) -> StudyScore:
+    """The record in a folder of a score; `StudyError` where there is none of this version."""
     path = folder / "score.json"
     try:
         return StudyScore.model_validate_json(path.read_text(encoding="utf-8"))
@@ -310,6 +323,20 @@ def _read_record(folder: Path) -> StudyScore:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
         raise StudyError(msg) from error
+
+
+def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:
+    """The images that a score rests on, from where ``local.json`` says that they lie.
+
+    Raises
+    ------
+    DotaliverError
+        Where they are not there any more, or are others.
+    """
+    study = _relocated(folder, None, score)
+    volumes = open_study(study, score.config).volumes
+    _require_same_pixels(score, volumes)
+    return volumes
 
 
 def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
@@ -324,11 +351,12 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
         if not named.is_dir():
             msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
             raise StudyError(msg)
-    ct = parent.study.ct
+    ct, recist = parent.study.ct, parent.study.recist_ct
     return StudyInput(
         named,
         pet=parent.study.pet.series_instance_uid,
         ct=None if ct is None else ct.series_instance_uid,
+        recist_ct=None if recist is None else recist.series_instance_uid,
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
     )
@@ -341,7 +369,8 @@ def _require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
             "of the PET alone with --study"
         )
         raise StudyError(msg)
-    for before, now in ((parent.study.pet, volumes.identity.pet), (parent.study.ct, volumes.identity.ct)):
+    then, here = parent.study, volumes.identity
+    for before, now in ((then.pet, here.pet), (then.ct, here.ct), (then.recist_ct, here.recist_ct)):
         if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
             msg = (
                 f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
@@ -360,6 +389,8 @@ def _stored(
     replaced = given.liver is not None or given.lesions is not None
     layers: dict[str, MaskLayer | None] = {"liver": given.liver, "lesions": given.lesions, "ct_foci": None}
     for mask in record.masks:
+        if mask.name == "ct_lesions":
+            continue
         candidates = mask.name == "lesions" and _CANDIDATES in codes
         if layers[mask.name] is not None or not mask.labels or candidates:
             continue
@@ -372,6 +403,9 @@ def _stored(
     if layers["lesions"] is None and looked_for:
         layers["lesions"] = _no_lesions(volumes, parent)
     overtaken = {_CANDIDATES} | (_OF_THE_LIVER if given.liver is not None else set())
+    if replaced:
+        overtaken |= {"RECIST_CT_REGISTERED"}
+    # Outlines on CT were looked for around those of the PET: with others they are looked for anew.
     return Segmentations(
         segmenter=record.segmenter,
         liver=layers["liver"],
@@ -379,12 +413,30 @@ def _stored(
         # A sphere was placed in its liver and away from its lesions: with others it is placed anew.
         references=() if replaced else _stored_references(parent),
         mismatch=record.mismatch,
-        reasons={k: v for k, v in record.reasons.items() if k != "liver" or given.liver is None},
+        reasons={
+            k: v
+            for k, v in record.reasons.items()
+            if (k != "liver" or given.liver is None) and (not replaced or not is_unseen_key(k))
+        },
         flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
         ct_foci=layers["ct_foci"],
         ct_search=None if layers["ct_foci"] is None else record.ct_search,
         lobes=None if given.liver is not None else record.lobes,
+        ct_lesions=None if replaced else _stored_on_ct(folder, parent, volumes),
     )
+
+
+def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> MaskLayer | None:
+    """The lesions' outlines on CT as they were stored; None where there are none, so that they are looked for."""
+    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions" and m.labels), None)
+    if mask is None:
+        return None
+    if volumes.recist_ct is not None:
+        # To the reader of masks the diagnostic CT is the CT.
+        identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
+        volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+    read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
+    return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
 
 def _no_lesions(volumes: StudyVolumes, parent: StudyScore) -> MaskLayer:

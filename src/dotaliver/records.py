@@ -49,6 +49,8 @@ __all__ = [
     "Verdict",
     "VerdictEdit",
     "VerdictWord",
+    "is_unseen_key",
+    "unseen_key",
 ]
 
 DrawnOn = Literal["ct", "pet"]
@@ -97,6 +99,14 @@ class StudyIdentity(FrozenModel):
     study_description: str | None = None
     pet: SeriesIdentity
     ct: SeriesIdentity | None = None
+    recist_ct: SeriesIdentity | None = Field(
+        default=None, description="The diagnostic CT that diameters are measured on, where it is not the PET's own"
+    )
+
+    @property
+    def measured_ct(self) -> SeriesIdentity | None:
+        """The CT that diameters are measured on."""
+        return self.recist_ct or self.ct
 
 
 class Acquisition(FrozenModel):
@@ -141,6 +151,8 @@ class StudyVolumes:
     acquisition: Acquisition
     suv: SuvArithmetic | None
     flags: tuple[Flag, ...] = ()
+    recist_ct: Volume | None = None
+    """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
     # Only to refuse what belongs to another patient: it enters no record.
     patient_id: str | None = field(default=None, repr=False)
 
@@ -160,6 +172,16 @@ class MaskLayer:
     drawn_on: DrawnOn
     origin: str
     border_uncertainty_mm: float
+
+
+def unseen_key(label: int) -> str:
+    """Under which key `Segmentations.reasons` says why the CT does not show a lesion."""
+    return f"lesion {label} on CT"
+
+
+def is_unseen_key(key: str) -> bool:
+    """Whether a key of `Segmentations.reasons` is one of these."""
+    return key.startswith("lesion ") and key.endswith(" on CT")
 
 
 class Mismatch(FrozenModel):
@@ -207,6 +229,8 @@ class Segmentations:
     could not be looked for, and an empty label map where none was found. Lesion labels are the lesions' names:
     they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
     does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
+    ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
+    diameters are measured on.
     """
 
     segmenter: str
@@ -220,6 +244,7 @@ class Segmentations:
     ct_foci: MaskLayer | None = None
     ct_search: CtSearch | None = None
     lobes: LobePlane | None = None
+    ct_lesions: MaskLayer | None = None
 
     def reference(self, organ: str) -> ReferenceRegion | None:
         """The region of one organ, if there is an entry for it."""
@@ -346,6 +371,13 @@ class Diameter(FrozenModel):
     source: DiameterSource
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
+    inside_mm: float | None = Field(
+        default=None, description="Longest chord inside the lesion, where the longest diameter leaves it"
+    )
+    inside_axis_lps_mm: tuple[Vector, Vector] | None = None
+    slice_index: int | None = Field(default=None, description="Slice of the image that it lies on, from 0")
+    series_instance_uid: str | None = Field(default=None, description="Image that it was measured on")
+    sop_instance_uid: str | None = Field(default=None, description="Slice that it lies on")
 
 
 class Lesion(FrozenModel):
@@ -369,6 +401,7 @@ class Lesion(FrozenModel):
     diameter_source: DiameterSource | None
     diameter: Diameter | None
     pet_extent_mm: float | None = Field(description="Longest in-plane extent of the mask on the PET")
+    ct_volume_ml: float | None = Field(default=None, description="Volume of the outline on CT, where the CT shows it")
     centroid_lps_mm: Vector
     capsule_distance_mm: float | None = Field(
         default=None, description="From the lesion's border to the liver's; 0 where it reaches it; None outside"

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-MaskName = Literal["liver", "lesions", "ct_foci"]
+MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions"]
 
 
 class MaskRecord(FrozenModel):

@@ -28,6 +28,7 @@ from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
 from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
+from dotaliver.measurement.slices import on_their_slices
 from dotaliver.placement import Placement, place
 from dotaliver.protocol import CriterionId
 from dotaliver.records import (
@@ -139,7 +140,8 @@ def score_labels(
     lesions = measure_lesions(pet, segmentations, edits, placement, references.liver, config)
     lesions = with_capsule_distances(lesions, placement)
     lesions = with_merging_flags(lesions, pet, placement, config.inc7)
-    lesions = with_threshold_flags(lesions, volumes.identity.ct, config)
+    lesions = on_their_slices(lesions, volumes.identity)
+    lesions = with_threshold_flags(lesions, volumes.identity.measured_ct, config)
     if volumes.acquisition.tracer_is_sstr is not False:
         lesions = graded(lesions, references.values, config.krenning)
     foci = measure_ct_foci(volumes, segmentations, edits, placement, references.liver, config)
@@ -153,7 +155,7 @@ def score_labels(
         flags = _once((*flags, raise_flag("LIVER_PARTLY_OFF_PET", percent=100 * (1.0 - seen))))
     findings = Findings(
         acquisition=volumes.acquisition,
-        ct=volumes.identity.ct,
+        ct=volumes.identity.measured_ct,
         absolute_suv=pet.quantity is not Quantity.RELATIVE,
         references=references.values,
         lesions=lesions,
@@ -254,6 +256,7 @@ def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
         "liver": segmentations.liver,
         "lesions": segmentations.lesions,
         "ct_foci": segmentations.ct_foci,
+        "ct_lesions": segmentations.ct_lesions,
     }
     return SegmentationRecord(
         segmenter=segmentations.segmenter,

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from export_factory import FRAME, STUDY_UID, Case
+from export_factory import DIAGNOSTIC_FRAME, DIAGNOSTIC_SERIES_UID, DIAGNOSTIC_STUDY_UID, FRAME, STUDY_UID, Case
 from pydicom.dataset import Dataset
 
 from dotaliver.export.derived import encoded
@@ -49,8 +49,20 @@ def headers(grid: Geometry, modality: str) -> list[Dataset]:
 
 
 def sources(case: Case) -> SegSources:
-    ct = case.volumes.ct
-    return SegSources(headers(case.volumes.pet.geometry, "PT"), None if ct is None else headers(ct.geometry, "CT"))
+    ct, diagnostic = case.volumes.ct, case.volumes.recist_ct
+    return SegSources(
+        headers(case.volumes.pet.geometry, "PT"),
+        None if ct is None else headers(ct.geometry, "CT"),
+        None if diagnostic is None else diagnostic_headers(diagnostic.geometry),
+    )
+
+
+def diagnostic_headers(grid: Geometry) -> list[Dataset]:
+    result = headers(grid, "CT")
+    for index, ds in enumerate(result):
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = DIAGNOSTIC_STUDY_UID, DIAGNOSTIC_SERIES_UID
+        ds.SOPInstanceUID, ds.FrameOfReferenceUID = f"1.2.3.50.77.{index}", DIAGNOSTIC_FRAME
+    return result
 
 
 def written(dataset, path: Path) -> Path:

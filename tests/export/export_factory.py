@@ -14,6 +14,7 @@ from dotaliver.geometry import Geometry
 from dotaliver.records import (
     Acquisition,
     Burden,
+    Diameter,
     Lesion,
     MaskLayer,
     Mismatch,
@@ -32,6 +33,8 @@ from dotaliver.volume import LabelMap, Quantity, Volume
 
 FRAME = "1.2.3.4.5"
 STUDY_UID = "1.2.3.1"
+# A diagnostic CT of the same patient: another study, another frame of reference.
+DIAGNOSTIC_FRAME, DIAGNOSTIC_STUDY_UID, DIAGNOSTIC_SERIES_UID = "1.2.3.4.77", "1.2.3.2.77", "1.2.3.11.77"
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,36 @@ def small_case(
         reasons={} if liver else {"liver": "no liver was found"},
     )
     return Case(volumes, segmentations, score_for(volumes, segmentations, **changes))
+
+
+def with_diagnostic_ct(case: Case) -> Case:
+    """The case with a diagnostic CT, on which lesion 2 is outlined and measured, 40 mm off in every direction."""
+    grid = replace(axial((16, 50, 50), (5.0, 3.0, 3.0), (40.0, 40.0, 40.0)), frame_of_reference_uid=DIAGNOSTIC_FRAME)
+    labels = np.zeros(grid.shape, np.uint16)
+    labels[7:10, 20:27, 20:26] = 2
+    uids = tuple(f"1.2.3.50.77.{n}" for n in range(grid.shape[0]))
+    identity = series("CT", grid, "CT arterial").model_copy(
+        update={"series_instance_uid": DIAGNOSTIC_SERIES_UID, "sop_instance_uids": uids,
+                "frame_of_reference_uid": DIAGNOSTIC_FRAME, "series_number": 77}
+    )  # fmt: skip
+    ends = [tuple(float(c) for c in grid.index_to_lps((8, 20, i))) for i in (20, 25)]
+    diameter = Diameter(
+        longest_mm=15.0, short_mm=None, source="ct", long_axis_lps_mm=(ends[0], ends[1]), inside_mm=40 / 3,
+        inside_axis_lps_mm=(ends[0], ends[1]), slice_index=8, series_instance_uid=DIAGNOSTIC_SERIES_UID,
+        sop_instance_uid=uids[8],
+    )  # fmt: skip
+    first, *others = case.score.lesions
+    measured = first.model_copy(
+        update={"diameter": diameter, "longest_diameter_mm": 15.0, "short_axis_mm": None, "ct_volume_ml": 17 / 3}
+    )
+    study = case.score.study.model_copy(update={"recist_ct": identity})
+    score = case.score.model_copy(update={"study": study, "lesions": (measured, *others)}).with_record_id()
+    ct = Volume(np.full(grid.shape, 40, np.int16), grid, Quantity.HU)
+    return Case(
+        replace(case.volumes, recist_ct=ct, identity=study),
+        replace(case.segmentations, ct_lesions=MaskLayer(LabelMap(labels, grid), "ct", "petct", 1.5)),
+        score,
+    )
 
 
 def on_grid(case: Case, grid: Geometry) -> Case:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources
-from export_factory import STUDY_UID, small_case, suv, verdicts
+from export_factory import DIAGNOSTIC_STUDY_UID, STUDY_UID, Case, small_case, suv, verdicts, with_diagnostic_ct
 
 from dotaliver.errors import ConfigError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
@@ -75,9 +75,15 @@ def rich_case():
         update={"injection": SCAN - timedelta(hours=1), "scan_start": SCAN, "ct_contrast_agent": "Agentxx"}
     )
     study = case.score.study.model_copy(update={"study_description": "Staging of Zyxwvut"})
-    score = case.score.model_copy(update={"acquisition": acquisition, "study": study}).with_record_id()
+    score = case.score.model_copy(update={"acquisition": acquisition, "study": study})
+    case = with_diagnostic_ct(Case(case.volumes, case.segmentations, score))
+    diagnostic = case.score.study.recist_ct.model_copy(
+        update={"description": "CT of Zyxwvut", "chosen_because": "named for Zyxwvut"}
+    )
+    study = case.score.study.model_copy(update={"recist_ct": diagnostic})
+    score = case.score.model_copy(update={"study": study}).with_record_id()
     given = sources(case)
-    for header in (*given.pet_headers, *(given.ct_headers or ())):
+    for header in (*given.pet_headers, *given.ct_headers, *given.recist_ct_headers):
         for keyword, value in IDENTIFYING.items():
             setattr(header, keyword, value)
         header.add_new(0x00091001, "LO", "private of Zyxwvut")
@@ -100,8 +106,8 @@ def folder(files, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def objects(folder) -> dict[str, pydicom.Dataset]:
     found = {p.name: pydicom.dcmread(p) for p in sorted(folder.glob("*.dcm"))}
-    assert {"segmentation.dcm", "segmentation_ct.dcm", "measurements.dcm", "suv_map.dcm", "report.dcm",
-            "picture-01.dcm"} <= set(found)  # fmt: skip
+    assert {"segmentation.dcm", "segmentation_ct.dcm", "segmentation_ct_lesions.dcm", "measurements.dcm",
+            "suv_map.dcm", "report.dcm", "picture-01.dcm"} <= set(found)  # fmt: skip
     return found
 
 
@@ -139,6 +145,12 @@ def test_our_own_words_stand_in_elements_that_we_fill(objects) -> None:
         assert dataset.get("DeviceSerialNumber", "1") == "1"
 
 
+def test_every_object_of_a_score_is_a_series_of_its_own(objects) -> None:
+    kinds = [dataset for name, dataset in objects.items() if not name.startswith("picture-")]
+    assert len({dataset.SeriesNumber for dataset in kinds}) == len(kinds)
+    assert len({dataset.SeriesInstanceUID for dataset in kinds}) == len(kinds)
+
+
 def test_private_elements_are_gone(objects) -> None:
     for name, dataset in objects.items():
         assert [e.tag for e in dataset.iterall() if e.tag.is_private] == [], name
@@ -146,12 +158,13 @@ def test_private_elements_are_gone(objects) -> None:
 
 def test_every_uid_of_the_study_is_another_and_the_same_everywhere(files, objects) -> None:
     old = set()
-    for header in (*files.sources.pet_headers, *files.sources.ct_headers):
+    for header in (*files.sources.pet_headers, *files.sources.ct_headers, *files.sources.recist_ct_headers):
         old |= {header.SOPInstanceUID, header.SeriesInstanceUID, header.StudyInstanceUID, header.FrameOfReferenceUID}
     for name, dataset in objects.items():
         found = {str(e.value) for e in dataset.iterall() if e.VR == "UI"}
         assert found & old == set(), name
-        assert dataset.StudyInstanceUID == PSEUDONYMS.uid(STUDY_UID), name
+        own_study = DIAGNOSTIC_STUDY_UID if name == "segmentation_ct_lesions.dcm" else STUDY_UID
+        assert dataset.StudyInstanceUID == PSEUDONYMS.uid(own_study), name
     pet = {PSEUDONYMS.uid(h.SOPInstanceUID) for h in files.sources.pet_headers}
     seg = objects["segmentation.dcm"]
     assert {i.ReferencedSOPInstanceUID for i in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence} <= pet
@@ -183,8 +196,16 @@ def test_the_record_is_shifted_and_renamed_and_its_numbers_stay(files, folder) -
     before, after = files.score, StudyScore.model_validate_json((folder / "score.json").read_text())
     assert after.provenance.deidentified
     assert after.record_id != before.record_id
-    for part in ("lesions", "references", "liver", "burden", "uptake_unit"):
+    for part in ("references", "liver", "burden", "uptake_unit"):
         assert getattr(after, part) == getattr(before, part)
+    measured = before.lesions[0].diameter
+    names = {name: PSEUDONYMS.uid(getattr(measured, name)) for name in ("series_instance_uid", "sop_instance_uid")}
+    renamed = before.lesions[0].model_copy(update={"diameter": measured.model_copy(update=names)})
+    assert after.lesions == (renamed, *before.lesions[1:])
+    assert after.study.recist_ct.sop_instance_uids == tuple(
+        map(PSEUDONYMS.uid, before.study.recist_ct.sop_instance_uids)
+    )
+    assert names["sop_instance_uid"] == after.study.recist_ct.sop_instance_uids[8]
     assert after.acquisition.injection == before.acquisition.injection + PSEUDONYMS.shift
     assert after.acquisition.scan_start - after.acquisition.injection == timedelta(hours=1)
     assert after.study.study_date == (date(2024, 3, 1) + PSEUDONYMS.shift).isoformat()

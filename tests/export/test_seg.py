@@ -9,7 +9,18 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources, written
-from export_factory import FRAME, STUDY_UID, Case, axial, on_grid, score_for, small_case
+from export_factory import (
+    DIAGNOSTIC_FRAME,
+    DIAGNOSTIC_STUDY_UID,
+    FRAME,
+    STUDY_UID,
+    Case,
+    axial,
+    on_grid,
+    score_for,
+    small_case,
+    with_diagnostic_ct,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -282,3 +293,43 @@ def test_any_mask_comes_back_voxel_for_voxel(tmp_path_factory, seed: int, share:
     stored = segmentation_datasets(score, case.volumes, masks, sources(case), labelmap=labelmap)
     path = written(stored["segmentation.dcm"], tmp_path_factory.mktemp("seg") / "s.dcm")
     np.testing.assert_array_equal(read_mask(path, case.volumes, "lesions").labels.array, array)
+
+
+def test_lesions_as_the_ct_shows_them_stand_in_a_file_of_their_own_under_the_same_names() -> None:
+    case = small_case()
+    ct, lesions = case.volumes.ct, case.segmentations.lesions
+    assert ct is not None and lesions is not None
+    labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
+    labels[2:4, 5:9, 5:9], labels[4:6, 12:15, 12:15] = 2, 5
+    layer = MaskLayer(LabelMap(labels, ct.geometry), "ct", "petct", 1.5)
+    with_ct = replace(case, segmentations=replace(case.segmentations, ct_lesions=layer))
+    result = files(with_ct)
+    for label in (2, 5):
+        data = result["segmentation_ct_lesions.dcm"]
+        assert np.array_equal(read_back(data, f"Lesion {label}", ct.geometry), labels == label)
+    uids = {
+        name: {
+            str(s.TrackingID): str(s.TrackingUID) for s in highdicom.seg.segread(BytesIO(result[name])).SegmentSequence
+        }
+        for name in ("segmentation.dcm", "segmentation_ct_lesions.dcm")
+    }
+    for name, uid in uids["segmentation_ct_lesions.dcm"].items():
+        assert uids["segmentation.dcm"][name] == uid
+    # What stood there before is not touched by it.
+    assert result["segmentation_ct.dcm"] == files(case)["segmentation_ct.dcm"]
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+def test_lesions_on_a_diagnostic_ct_belong_to_its_study_and_grid(labelmap: bool) -> None:
+    case = with_diagnostic_ct(small_case())
+    layer, diagnostic = case.segmentations.ct_lesions, case.volumes.recist_ct
+    assert layer is not None and diagnostic is not None
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=labelmap)
+    dataset = stored["segmentation_ct_lesions.dcm"]
+    assert dataset.SegmentationType == ("LABELMAP" if labelmap else "BINARY")
+    assert (dataset.StudyInstanceUID, dataset.FrameOfReferenceUID) == (DIAGNOSTIC_STUDY_UID, DIAGNOSTIC_FRAME)
+    found = read_back(encoded(dataset), "Lesion 2", diagnostic.geometry)
+    assert np.array_equal(found, layer.labels.where(2))
+    organ = next(s for s in dataset.SegmentSequence if s.SegmentLabel == "Lesion 2").AnatomicRegionSequence[0]
+    assert organ.CodeMeaning == "Liver"
+    assert len({d.SeriesNumber for d in stored.values()}) == len(stored)

@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import dciodvfy_errors, needs_dciodvfy, needs_dsrdump, sources, written
-from export_factory import FRAME, small_case, verdicts
+from export_factory import DIAGNOSTIC_FRAME, FRAME, small_case, verdicts, with_diagnostic_ct
 from pydicom.sr.codedict import codes
 
 from dotaliver.dicom.sr import read_report
@@ -124,6 +124,54 @@ def test_axes_stand_where_they_were_drawn(tmp_path) -> None:
     frames = {e.value for e in dataset.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
     assert frames == {FRAME}
     assert texts(axes)["DIAMETERFROM"] == ["ct"]
+
+
+def source_uids(axes) -> list[str]:
+    """The slices that a group names as those it was measured on."""
+    items = [i for i in axes.ContentSequence if i.ValueType == "IMAGE"]
+    return [i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in items]
+
+
+def axes_groups(dataset):
+    """The groups with axes, as content items."""
+    names = {"Long axis", "Longest chord that stays inside the lesion"}
+    groups = dataset.content[0].ContentSequence[-1].ContentSequence
+    return [g for g in groups if names & {i.ConceptNameCodeSequence[0].CodeMeaning for i in g.ContentSequence}]
+
+
+def frames_of(item) -> set[str]:
+    return {e.value for e in item.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
+
+
+def test_axes_on_a_diagnostic_ct_name_its_slice_and_its_frame_of_reference(tmp_path) -> None:
+    case = with_diagnostic_ct(small_case())
+    dataset, stored, _ = report_of(case)
+    axes = axes_groups(dataset)[0]
+    assert source_uids(axes) == [case.score.lesions[0].diameter.sop_instance_uid]
+    assert frames_of(axes) == {DIAGNOSTIC_FRAME}
+    groups = [g for g in read(dataset, tmp_path).groups if g.tracking_id == "dotaliver:lesion:2"]
+    assert values(groups[0])["Volume of the outline on CT", None] == 17 / 3
+    assert values(groups[1])["Longest chord that stays inside the lesion", None] == 40 / 3
+    # The measurements of uptake stand over the outline on the PET, though both segments have one name.
+    whole = next(g for g in dataset.content[0].ContentSequence[-1].ContentSequence
+                 if any(i.get("TextValue") == "dotaliver:lesion:2" for i in g.ContentSequence))  # fmt: skip
+    segments = {e.value for e in whole.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    assert stored["segmentation.dcm"].SOPInstanceUID in segments
+    other = {i.ReferencedSOPInstanceUID
+             for s in dataset.PertinentOtherEvidenceSequence for r in s.ReferencedSeriesSequence
+             for i in r.ReferencedSOPSequence}  # fmt: skip
+    assert {stored["segmentation_ct_lesions.dcm"].SOPInstanceUID, source_uids(axes)[0]} <= other
+
+
+def test_a_readers_axes_have_no_place_where_two_cts_may_be_meant(tmp_path) -> None:
+    case = with_diagnostic_ct(case_with_axes())
+    first, second = case.score.lesions
+    drawn = AXES.model_copy(update={"source": "reader"})
+    first = first.model_copy(update={"diameter": drawn, "diameter_source": "reader"})
+    case = replace(case, score=case.score.model_copy(update={"lesions": (first, second)}).with_record_id())
+    axes = axes_groups(report_of(case)[0])[0]
+    assert source_uids(axes) == []
+    assert frames_of(axes) == set()
 
 
 def test_reference_burden_and_liver_come_back_equal(tmp_path) -> None:

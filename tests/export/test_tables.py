@@ -8,7 +8,7 @@ import io
 import pytest
 from export_factory import STUDY_UID, lesion, small_case
 
-from dotaliver.export.tables import _cell, lesions_csv, uptake_name
+from dotaliver.export.tables import cell, lesions_csv, uptake_name
 from dotaliver.flags import raise_flag
 
 
@@ -34,7 +34,7 @@ def test_one_row_per_lesion_with_units_in_the_headings() -> None:
     assert first["Record"] == case.score.record_id
 
 
-def test_what_is_not_known_is_an_empty_cell() -> None:
+def test_what_is_not_known_is_an_emptycell() -> None:
     case = small_case()
     unknown = lesion(7, (1.0, 2.0, -3.5), in_liver=None, liver_share=None, suv_max=None, krenning=None,
                      diameter_source=None, longest_diameter_mm=None)  # fmt: skip
@@ -44,7 +44,7 @@ def test_what_is_not_known_is_an_empty_cell() -> None:
     assert row["Centre towards head (mm)"] == "-3.5"
 
 
-def test_marks_and_flags_stand_in_one_cell() -> None:
+def test_marks_and_flags_stand_in_onecell() -> None:
     case = small_case()
     marked = lesion(1, (0, 0, 0), marks=("treated", "blastic_bone"), flags=(raise_flag("LESION_AT_LIVER_BORDER"),))
     [row] = rows(lesions_csv(case.score.model_copy(update={"lesions": (marked,)})))
@@ -64,13 +64,13 @@ def test_no_lesion_leaves_the_headings() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_text_is_never_a_formula(text: str) -> None:
-    assert _cell(text) == "'" + text
+    assert cell(text) == "'" + text
 
 
 def test_numbers_stay_numbers() -> None:
-    assert _cell(-12.5) == "-12.5"
-    assert _cell(3) == 3
-    assert _cell("plain = text") == "plain = text"
+    assert cell(-12.5) == "-12.5"
+    assert cell(3) == 3
+    assert cell("plain = text") == "plain = text"
 
 
 def test_names_of_uptake() -> None:

@@ -130,3 +130,86 @@ def test_the_longest_slice_is_found_among_many_alike():
     stack[23, 18, 2] = True
     found = measured(stack)
     assert found.diameter.long_axis_lps_mm[0][2] == 23.0
+
+
+def horseshoe():
+    mask = np.zeros((30, 30), dtype=bool)
+    mask[2:28, 2:8] = mask[2:28, 22:28] = mask[2:8, 2:28] = True
+    return mask
+
+
+def test_a_concave_lesion_gets_its_longest_chord_inside_too():
+    found = measured(horseshoe())
+    assert found.leaves_mask
+    inside = found.diameter.inside_mm
+    # One arm or the bar, each 26 x 6 pixels: a diagonal of about 26.7, and the pixel that a chord may leave by.
+    assert 26.0 < inside < 30.0
+    assert inside < found.diameter.longest_mm
+    ends = np.array(found.diameter.inside_axis_lps_mm)
+    assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(inside, rel=1e-12)
+
+
+def test_a_convex_lesion_needs_no_chord_inside():
+    found = measured(ellipse(12, 7, 0.4, (0.2, 0.3), 15))
+    assert found.diameter.inside_mm is None
+    assert found.diameter.inside_axis_lps_mm is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(bool, st.tuples(st.integers(2, 9), st.integers(2, 9))))
+def test_the_chord_inside_equals_brute_force(mask):
+    from scipy.ndimage import binary_dilation, binary_fill_holes
+
+    found = measured(mask)
+    if found is None or not found.leaves_mask:
+        return
+    filled = binary_fill_holes(mask)
+    near = binary_dilation(filled, structure=np.ones((3, 3), dtype=bool))
+    outline = np.concatenate([np.argwhere(filled) + q for q in ((0.25, 0), (-0.25, 0), (0, 0.25), (0, -0.25))])
+    best = 0.0
+    for n, a in enumerate(outline):
+        for b in outline[n + 1 :]:
+            length = np.linalg.norm(b - a)
+            if best < length < found.diameter.longest_mm - 1e-9:
+                share = np.linspace(0, 1, 200)[:, None]
+                probes = np.clip(np.rint(a + share * (b - a)).astype(int), 0, np.array(mask.shape) - 1)
+                if near[probes[:, 0], probes[:, 1]].all():
+                    best = length
+    # Chords that graze a corner are probed at other points there and here.
+    assert (found.diameter.inside_mm or 0.0) == pytest.approx(best, abs=0.6)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 20.0, 65.0])
+def test_an_oblique_acquisition_is_measured_in_its_own_plane(tilt):
+    # A ball of 30 mm: whatever the plane, its greatest section is a disc of 30 mm, with ends on one slice.
+    angle = np.radians(tilt)
+    slices = (0.0, -np.sin(angle), np.cos(angle))
+    rows = (0.0, np.cos(angle), np.sin(angle))
+    geometry = Geometry((15, 60, 50), (-20.0, 5.0, 7.0), (2.5, 0.7, 0.9), (slices, rows, (1.0, 0.0, 0.0)))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    centre = geometry.index_to_lps((7, 29.3, 24.6))
+    ball = np.linalg.norm(geometry.index_to_lps(np.stack([k, j, i], axis=-1)) - centre, axis=-1) <= 15
+    found = measured(ball, geometry)
+    assert found.slice_index == 7
+    assert found.diameter.longest_mm == pytest.approx(30.0, abs=0.45)
+    ends = geometry.lps_to_index(found.diameter.long_axis_lps_mm)
+    np.testing.assert_allclose(ends[:, 0], 7.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("radii", [(6.0, 5.0, 8.0), (14.0, 9.0, 11.0), (30.0, 18.0, 22.0)])
+def test_ellipsoids_are_measured_within_half_a_pixel_on_average(radii):
+    """In-plane semi-axes a > b on pixels of 0.8 mm, turned at random; the third lies along the slices."""
+    a, b, c = radii
+    random, errors = np.random.default_rng(4), []
+    for _ in range(25):
+        size = int(2 * a / 0.8) + 8
+        geometry = Geometry((int(2 * c / 2) + 5, size, size), (0, 0, 0), (2.0, 0.8, 0.8), AXIAL)
+        k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+        centre = np.array([(n - 1) / 2 for n in geometry.shape])[::-1] * (0.8, 0.8, 2.0)
+        centre += np.append(random.uniform(-0.4, 0.4, 2), 0.0)
+        x, y, z = np.moveaxis(geometry.index_to_lps(np.stack([k, j, i], axis=-1)) - centre, -1, 0)
+        turn = random.uniform(0, np.pi)
+        u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+        errors.append(measured((u / a) ** 2 + (v / b) ** 2 + (z / c) ** 2 <= 1, geometry).diameter.longest_mm - 2 * a)
+    assert abs(np.mean(errors)) < 0.4
+    assert np.max(np.abs(errors)) < 0.8

@@ -4,7 +4,7 @@ import pytest
 from dotaliver.config import ScoringConfig
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.placement import place
-from dotaliver.records import Mismatch, ReaderEdits, Reference
+from dotaliver.records import DiameterEdit, LesionEdit, Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, grid, layer
 
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0)
@@ -117,3 +117,34 @@ def test_a_cold_core_is_told():
     case.suv[core], case.labels[core] = 0.5, 0
     (lesion,) = lesions_of(case)
     assert "LESION_WITH_COLD_CORE" in codes(lesion)
+
+
+def test_a_lesion_outlined_on_ct_has_its_diameter_from_there_and_keeps_its_extent_on_pet():
+    case = Case(lesions=((96.0, 12.0, 20.0), (50.0, 9.0, 15.0)))
+    ct_grid = grid((60, 160, 160), (2.5, 1.0, 1.0))
+    on_ct = ball(ct_grid, (96.0, 72.0, 72.0), 8.0).astype(np.uint16)
+    outlines = layer(on_ct, ct_grid, drawn_on="ct")
+    masks = case.segmentations(ct_lesions=outlines, reasons={"lesion 2 on CT": "it is as dense as the liver"})
+    found = lesions_of(case, masks)
+    first, second = found
+    assert first.diameter_source == "ct"
+    assert first.longest_diameter_mm == pytest.approx(16.0, abs=0.6)
+    assert first.pet_extent_mm == pytest.approx(24.0, abs=2.0)
+    assert first.ct_volume_ml == pytest.approx(4 / 3 * np.pi * 0.8**3, rel=0.06)
+    assert first.diameter.slice_index == round(72.0 / 2.5)
+    assert "LESION_NOT_SEEN_ON_CT" not in {flag.code for flag in first.flags}
+    assert second.diameter_source == "pet"
+    assert second.longest_diameter_mm == second.pet_extent_mm
+    flag = next(flag for flag in second.flags if flag.code == "LESION_NOT_SEEN_ON_CT")
+    assert "as dense as the liver" in flag.sentence
+    assert flag.weakens == ("INC4",)
+
+
+def test_a_readers_diameter_stands_before_that_of_the_ct():
+    case = Case()
+    ct_grid = grid((60, 160, 160), (2.5, 1.0, 1.0))
+    outlines = layer(ball(ct_grid, (96.0, 72.0, 72.0), 8.0).astype(np.uint16), ct_grid, drawn_on="ct")
+    drawn = DiameterEdit(long_axis_lps_mm=((90.0, 72.0, 72.0), (111.0, 72.0, 72.0)))
+    edits = ReaderEdits(lesions=(LesionEdit(label=1, diameter=drawn),))
+    (found,) = lesions_of(case, case.segmentations(ct_lesions=outlines), edits)
+    assert (found.diameter_source, found.longest_diameter_mm) == ("reader", 21.0)

@@ -128,6 +128,8 @@ def _open_question(findings: Findings) -> str | None:
     if findings.unplaced_lesions:
         label = findings.unplaced_lesions[0].label
         return f"Lesion {label} lies outside the PET, so whether it is one of the liver is not known."
+    if findings.lesions_drawn_on == "pet" and findings.ct_search is not None:
+        return "Lesions were measured around their uptake; what the CT shows without uptake is for a reader to call."
     if findings.lesions_drawn_on == "pet" and findings.ct is not None:
         return "Lesions were outlined on the PET alone; the CT was not searched for lesions without uptake."
     return None

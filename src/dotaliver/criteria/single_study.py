@@ -9,5 +9,8 @@ __all__ = ["judge_progression"]
 
 def judge_progression(findings: Findings) -> Proposal:  # noqa: ARG001 -- every criterion is judged on the findings
     """Inclusion 6 compares with a prior scan; symptoms are on no image."""
-    reason = "Progression needs an earlier scan and the date of study entry; this record holds one study."
+    reason = (
+        "Progression needs an earlier scan and the date of study entry; this record holds one study. "
+        "'dotaliver recist' answers it from several."
+    )
     return Proposal("not_evaluable", "not_evaluable", reason)

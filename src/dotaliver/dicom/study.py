@@ -32,6 +32,7 @@ __all__ = [
     "load_chosen",
     "load_study",
     "report_series",
+    "series_identity",
     "suv_of",
 ]
 
@@ -95,7 +96,8 @@ def _stated_correction(config: ScoringConfig) -> list[Flag]:
     return [] if value is None else [raise_flag("DECAY_CORRECTION_GIVEN", value=value)]
 
 
-def _identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
+def series_identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
+    """Which series was read, and how its voxels can be told again."""
     series, grid = stack.series, stack.geometry
     return SeriesIdentity(
         modality="PT" if series.modality == "PT" else "CT",
@@ -131,7 +133,7 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     stored = read_stored(pet, progress)
     # The activity is only hashed, and gone before the SUVs are made: one array of floats at a time
     activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
-    pet_identity = _identity(pet, activity, choice.reason(choice.pet))
+    pet_identity = series_identity(pet, activity, choice.reason(choice.pet))
     del activity
     suv = Volume(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), pet.geometry, quantity)
     del stored
@@ -139,7 +141,7 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     if ct is not None and choice.ct is not None:
         say(f"reading {ct.series.name}: {len(ct.slices)} slices")
         ct_image = ct_volume(ct, progress)
-        ct_identity = _identity(ct, ct_image, choice.reason(choice.ct))
+        ct_identity = series_identity(ct, ct_image, choice.reason(choice.ct))
     date = parse_date(text(pet.series.first, "StudyDate"))
     identity = StudyIdentity(
         study_instance_uid=pet.series.study_uid or "",
@@ -151,7 +153,7 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
     grids = grid_flags(pet.geometry, None if ct is None else ct.geometry, config.acquisition)
     doubts = (*choice.flags, *flags, *grids, *suv_flags)
     patient_id = joined(pet.series.first, "PatientID")
-    return StudyVolumes(suv, ct_image, identity, acquisition, arithmetic, doubts, patient_id)
+    return StudyVolumes(suv, ct_image, identity, acquisition, arithmetic, doubts, patient_id=patient_id)
 
 
 def load_study(

@@ -8,6 +8,7 @@ keep the elements of a list and no other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ def deidentified(
         volumes,
         pet=image(volumes.pet),
         ct=None if volumes.ct is None else image(volumes.ct),
+        recist_ct=None if volumes.recist_ct is None else image(volumes.recist_ct),
         identity=record.study,
         acquisition=record.acquisition,
         suv=record.suv,
@@ -96,15 +98,14 @@ def deidentified(
         liver=layer(segmentations.liver),
         lesions=layer(segmentations.lesions),
         ct_foci=layer(segmentations.ct_foci),
+        ct_lesions=layer(segmentations.ct_lesions),
         references=tuple(
             replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references
         ),
         neighbours={},
         flags=record.segmentation.flags,
     )
-    ct = None if sources.ct_headers is None else [_header(h, pseudonyms) for h in sources.ct_headers]
-    headers = SegSources([_header(h, pseudonyms) for h in sources.pet_headers], ct)
-    return record, images, masks, headers
+    return record, images, masks, _headers(sources, pseudonyms)
 
 
 def mark_deidentified(dataset: Any) -> None:
@@ -122,6 +123,16 @@ def mark_deidentified(dataset: Any) -> None:
 
 
 # --- headers ---------------------------------------------------------------------------------------------------------
+
+
+def _headers(sources: SegSources, pseudonyms: Pseudonyms) -> SegSources:
+    def clean(headers: Sequence[Dataset]) -> list[Dataset]:
+        return [_header(header, pseudonyms) for header in headers]
+
+    ct, recist = sources.ct_headers, sources.recist_ct_headers
+    return SegSources(
+        clean(sources.pet_headers), None if ct is None else clean(ct), None if recist is None else clean(recist)
+    )
 
 
 def _header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
@@ -149,10 +160,10 @@ def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
     """Every UID that stands in record and headers."""
     study = score.study
     found = {study.study_instance_uid}
-    for series in (study.pet, study.ct):
+    for series in (study.pet, study.ct, study.recist_ct):
         if series is not None:
             found |= {series.series_instance_uid, series.frame_of_reference_uid or "", *series.sop_instance_uids}
-    for headers in (sources.pet_headers, sources.ct_headers or ()):
+    for headers in (sources.pet_headers, sources.ct_headers or (), sources.recist_ct_headers or ()):
         found |= {str(header.get(keyword) or "") for header in headers for keyword in _UIDS}
     return found - {""}
 
@@ -170,7 +181,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
 
     study = data["study"]
     study["study_description"] = None
-    for series in (study["pet"], study["ct"]):
+    for series in (study["pet"], study["ct"], study["recist_ct"]):
         if series is not None:
             series |= {"description": None, "chosen_because": _REMOVED}
             # These are long lists of plain UIDs: they need no search

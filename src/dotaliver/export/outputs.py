@@ -34,6 +34,7 @@ _NO_PATHS = '{"deidentified": true}\n'
 _OPTIONAL = (
     "segmentation.dcm",
     "segmentation_ct.dcm",
+    "segmentation_ct_lesions.dcm",
     "suv_map.dcm",
     "report.dcm",
     "liver.nii.gz",

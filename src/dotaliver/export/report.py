@@ -7,7 +7,7 @@ from string import ascii_letters, digits
 from typing import Any
 
 from dotaliver.export import report_pictures as pictures
-from dotaliver.export.report_figures import LESION_COLOUR, LIVER_COLOUR, colour_stops
+from dotaliver.export.report_figures import LESION_COLOUR, LIVER_COLOUR, Picture, colour_stops
 from dotaliver.export.report_tables import (
     acquisition_rows,
     ct_focus_summary,
@@ -22,6 +22,7 @@ from dotaliver.export.report_tables import (
     reference_rows,
 )
 from dotaliver.export.tables import uptake_name
+from dotaliver.export.thumbnails import ThumbnailView, thumbnail
 from dotaliver.export.words import EFFECT_WORDS, answer_words, verdict_headline
 from dotaliver.flags import Flag
 from dotaliver.protocol import CRITERIA, TrialProtocol
@@ -89,7 +90,10 @@ def report_context(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         "tiles": _tiles(score),
         "mip": pictures.mip(scene),
         "levels": pictures.level_pictures(scene),
-        "lesion_cards": [_lesion_card(score, scene, label) for label in shown],
+        "lesion_cards": [
+            {**_lesion_card(score, scene, label), "on_ct": _on_ct(score, volumes, segmentations, label)}
+            for label in shown
+        ],
         "lesion_columns": lesion_columns(score.uptake_unit),
         "lesion_rows": [lesion_row(lesion, score.uptake_unit) for lesion in score.lesions],
         "ct_foci": [_ct_focus_card(score, scene, focus) for focus in _shown_foci(score)],
@@ -246,6 +250,19 @@ def _ct_focus_card(score: StudyScore, scene: pictures.Scene, focus: CtFocus) -> 
         "pictures": pictures.ct_focus_pictures(scene, focus.label),
         "rows": ct_focus_summary(focus, score.uptake_unit),
     }
+
+
+def _on_ct(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations, label: int) -> Picture | None:
+    """The CT where a lesion's diameter was measured, with outline and axes; None where it was not measured on CT."""
+    lesion = next(n for n in score.lesions if n.label == label)
+    diameter, image = lesion.diameter, volumes.recist_ct or volumes.ct
+    if diameter is None or diameter.source != "ct" or image is None:
+        return None
+    layer = segmentations.ct_lesions or segmentations.lesions
+    outlines = None if layer is None or layer.drawn_on != "ct" else layer.labels
+    x, y, z = (0.5 * (a + b) for a, b in zip(*diameter.long_axis_lps_mm, strict=True))
+    view = ThumbnailView(image, (x, y, z), outlines, (label,), diameter, 1.0)
+    return thumbnail(view, f"Lesion {label} on CT with its outline, longest diameter and short axis")
 
 
 def _burden_bar(score: StudyScore) -> dict[str, Any]:

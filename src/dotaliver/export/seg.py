@@ -1,8 +1,9 @@
 """Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
 
 ``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
-liver. A mask stands in the file of the image whose grid it has, so nothing is resampled. Every name in the
-files (UIDs too) follows from the record, so that scoring twice gives equal bytes.
+liver; ``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask
+stands in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
+follows from the record, so that scoring twice gives equal bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from dotaliver.errors import MaskError
 from dotaliver.export.codes import ANATOMY
 from dotaliver.export.derived import encoded, equipment, make_repeatable, refer_to_multiframe
-from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
+from dotaliver.export.seg_sources import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample_labels
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
@@ -31,8 +32,15 @@ if TYPE_CHECKING:
 __all__ = ["SegSources", "segmentation_datasets", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
 
 SegKind = Literal["BINARY", "LABELMAP"]
-_FILE_NAMES: dict[DrawnOn, str] = {"pet": "segmentation.dcm", "ct": "segmentation_ct.dcm"}
-_SERIES_NUMBERS: dict[DrawnOn, int] = {"pet": 9001, "ct": 9002}
+_File = Literal["pet", "ct", "ct_lesions"]
+_FILE_NAMES: dict[_File, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
+}
+# 9003 to 9006 are those of the measurements, the map to SUV and the documents.
+_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
+_FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
@@ -58,7 +66,7 @@ class _Segment:
 class _Stored:
     """One file's content: segments of one image, as pixels."""
 
-    image: DrawnOn
+    file: _File
     kind: SegKind
     grid: Geometry
     pixels: npt.NDArray[Any]
@@ -111,8 +119,12 @@ def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
         if lesion.label not in present:
             msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
             raise MaskError(msg)
+    yield from _lesion_outlines(score, layer)
+
+
+def _lesion_outlines(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
     inside = {lesion.label for lesion in score.lesions if lesion.in_liver}
-    for label in sorted(present):
+    for label in layer.labels.labels:
         mask = layer.labels.where(label)
         within = "liver" if label in inside else ""
         identity = tracking_id("lesion", label)
@@ -135,11 +147,15 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
     return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, by_hand, region.organ)
 
 
-def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[DrawnOn, list[_Segment]]:
-    files: dict[DrawnOn, list[_Segment]] = {"pet": [], "ct": []}
+def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
+    files: dict[_File, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
     if (lesions := segmentations.lesions) is not None:
         target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
         files[target] += _lesion_segments(score, lesions)
+    if (on_ct := segmentations.ct_lesions) is not None:
+        # The same lesions as on the PET, so under the same tracking identifiers. In a file of their own: beside the
+        # liver, which they overlap, every segment would need a volume of its own in memory.
+        files["ct_lesions"] += _lesion_outlines(score, on_ct)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
             files["pet"].append(segment)
@@ -185,7 +201,7 @@ def segmentation_datasets(
     Returns
     -------
     dict of str to highdicom.seg.Segmentation
-        ``segmentation.dcm`` and ``segmentation_ct.dcm``, or fewer.
+        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_ct_lesions.dcm``, or fewer.
 
     Raises
     ------
@@ -193,14 +209,17 @@ def segmentation_datasets(
         Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
     """
     result = {}
-    for image, segments in _segments(score, volumes, segmentations).items():
+    measured_ct: ImageName = "ct" if volumes.recist_ct is None else "recist_ct"
+    images: dict[_File, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
+    for file, segments in _segments(score, volumes, segmentations).items():
         if not segments:
             continue
-        volume = volumes.ct if image == "ct" and volumes.ct is not None else volumes.pet
+        image = images[file]
+        volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
         pixels = _pixels(segments, volume.geometry)
         kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
-        result[_FILE_NAMES[image]] = _dataset(score, _Stored(image, kind, volume.geometry, pixels, segments), headers)
+        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, volume.geometry, pixels, segments), headers)
     return result
 
 
@@ -226,7 +245,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
     import highdicom
     from highdicom.seg import Segmentation
 
-    image, segments, pixels = stored.image, stored.segments, stored.pixels
+    file, segments, pixels = stored.file, stored.segments, stored.pixels
     channels = {"SegmentNumber": list(range(1, len(segments) + 1))} if pixels.ndim == 4 else None
     first = headers[0]
     volume = highdicom.Volume(
@@ -237,7 +256,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
         channels=channels,
     )
     # A binary object and a label map of one record are two objects.
-    names = (score.record_id, image, *(() if stored.kind == "BINARY" else (stored.kind,)))
+    names = (score.record_id, file, *(() if stored.kind == "BINARY" else (stored.kind,)))
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
@@ -247,16 +266,17 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
             segmentation_type=stored.kind,
             segment_descriptions=[_description(n, s, score) for n, s in enumerate(segments, start=1)],
             series_instance_uid=uid_from(*names, "series"),
-            series_number=_SERIES_NUMBERS[image],
+            series_number=_SERIES_NUMBERS[file],
             sop_instance_uid=uid_from(*names, "instance"),
             instance_number=1,
             content_label="DOTALIVER",
             content_description="Masks that a liver score rests on",
-            series_description=f"dotaliver masks on {'PET' if image == 'pet' else 'CT'}",
+            series_description=f"dotaliver masks on {_FILE_WORDS[file]}",
             **equipment(score),
         )
     make_repeatable(dataset, first, *names)
-    identity = score.study.pet if image == "pet" else score.study.ct
+    study = score.study
+    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_ct}[file]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
         refer_to_multiframe(dataset, identity)
     return dataset

@@ -8,16 +8,18 @@ import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dotaliver.errors import MaskError
 from dotaliver.geometry import Geometry
-from dotaliver.records import DrawnOn
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["SegSources", "uid_from", "usable_headers"]
+__all__ = ["ImageName", "SegSources", "uid_from", "usable_headers"]
+
+ImageName = Literal["pet", "ct", "recist_ct"]
+"""The images of a study that masks are drawn on."""
 
 _DATE = re.compile(r"\d{8}")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
@@ -46,10 +48,15 @@ _MAY_BE_EMPTY = (
 
 @dataclass(frozen=True, eq=False)
 class SegSources:
-    """Headers of the PET's and the CT's slices, each in stack order; pixel data are not needed."""
+    """Headers of the images' slices, each in stack order; pixel data are not needed."""
 
     pet_headers: Sequence[Dataset]
     ct_headers: Sequence[Dataset] | None = None
+    recist_ct_headers: Sequence[Dataset] | None = None
+
+    def of(self, image: ImageName) -> Sequence[Dataset] | None:
+        """The headers of one image."""
+        return {"pet": self.pet_headers, "ct": self.ct_headers, "recist_ct": self.recist_ct_headers}[image]
 
 
 def uid_from(*parts: str) -> str:
@@ -58,7 +65,7 @@ def uid_from(*parts: str) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def usable_headers(sources: SegSources, image: DrawnOn, grid: Geometry) -> list[Dataset]:
+def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> list[Dataset]:
     """Copies of one image's headers that a segmentation can be made from.
 
     Elements that must be there are added empty, unreadable dates and times emptied, and the place of each
@@ -69,11 +76,12 @@ def usable_headers(sources: SegSources, image: DrawnOn, grid: Geometry) -> list[
     MaskError
         Where there are not as many headers as slices.
     """
-    headers = sources.pet_headers if image == "pet" else sources.ct_headers
+    headers = sources.of(image)
     found = 0 if headers is None else len(headers)
     if headers is None or found != grid.shape[0]:
+        name = image.upper().replace("_", " ")
         msg = (
-            f"{found} {image.upper()} headers were given for {grid.shape[0]} slices, so the masks cannot be stored "
+            f"{found} {name} headers were given for {grid.shape[0]} slices, so the masks cannot be stored "
             "as DICOM; give one header per slice, in stack order"
         )
         raise MaskError(msg)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dotaliver.export.derived import equipment, instances, make_repeatable
-from dotaliver.export.seg_sources import SegSources, uid_from, usable_headers
+from dotaliver.export.seg_sources import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.export.sr_content import measurement_groups
 from dotaliver.export.sr_pieces import ReportSources, SourceImage
 from dotaliver.records import SeriesIdentity, StudyVolumes
 from dotaliver.score import StudyScore
+from dotaliver.volume import Volume
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -73,16 +74,17 @@ def measurement_report(
     from highdicom.sr import Comprehensive3DSR, MeasurementReport
     from pydicom.sr.codedict import codes
 
-    pet = _image(score.study.pet, sources, volumes, "pet")
-    ct = None if score.study.ct is None or volumes.ct is None else _image(score.study.ct, sources, volumes, "ct")
+    pet = _image(score.study.pet, sources, volumes.pet, "pet")
+    ct, recist_ct = (_image_if_any(score, sources, volumes, name) for name in ("ct", "recist_ct"))
     evidence = [*instances(pet.headers, score.study.pet)]
-    if ct is not None and score.study.ct is not None:
-        evidence += instances(ct.headers, score.study.ct)
-    library = _image_library(evidence, pet, ct)
+    for image, identity in ((ct, score.study.ct), (recist_ct, score.study.recist_ct)):
+        if image is not None and identity is not None:
+            evidence += instances(image.headers, identity)
+    library = _image_library(evidence, pet, ct, recist_ct)
     evidence += [*segmentations, *([] if suv_map is None else [suv_map])]
     # Patient and study are taken from the first.
     evidence[0] = _with_identity(evidence[0], pet.headers[0])
-    content = ReportSources(pet, ct, tuple(segmentations), suv_map)
+    content = ReportSources(pet, ct, recist_ct, tuple(segmentations), suv_map)
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
@@ -112,8 +114,14 @@ def measurement_report(
     return dataset
 
 
-def _image(identity: SeriesIdentity, sources: SegSources, volumes: StudyVolumes, name: Any) -> SourceImage:
-    volume = volumes.ct if name == "ct" and volumes.ct is not None else volumes.pet
+def _image_if_any(
+    score: StudyScore, sources: SegSources, volumes: StudyVolumes, name: Literal["ct", "recist_ct"]
+) -> SourceImage | None:
+    identity, volume = getattr(score.study, name), getattr(volumes, name)
+    return None if identity is None or volume is None else _image(identity, sources, volume, name)
+
+
+def _image(identity: SeriesIdentity, sources: SegSources, volume: Volume, name: ImageName) -> SourceImage:
     headers = usable_headers(sources, name, volume.geometry)
     return SourceImage(volume.geometry, headers, identity.sop_class_uid or headers[0].SOPClassUID)
 
@@ -128,7 +136,7 @@ def _with_identity(reference: Dataset, header: Dataset) -> Dataset:
     return whole
 
 
-def _image_library(evidence: Sequence[Dataset], pet: SourceImage, ct: SourceImage | None) -> Any:
+def _image_library(evidence: Sequence[Dataset], pet: SourceImage, *cts: SourceImage | None) -> Any:
     """The images that were measured, grouped by series (TID 1600), each with what holds for the whole series."""
     from highdicom.sr import (
         CodeContentItem,
@@ -143,15 +151,13 @@ def _image_library(evidence: Sequence[Dataset], pet: SourceImage, ct: SourceImag
     contains, context = RelationshipTypeValues.CONTAINS, RelationshipTypeValues.HAS_ACQ_CONTEXT
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=contains, template_id="1600")
     library.ContentSequence = ContentSequence()
-    modalities = {"pet": codes.DCM.PositronEmissionTomography, "ct": codes.DCM.ComputedTomography}
-    for name, image in (("pet", pet), ("ct", ct)):
-        if image is None:
-            continue
+    of_ct = [(codes.DCM.ComputedTomography, ct) for ct in cts if ct is not None]
+    for modality, image in ((codes.DCM.PositronEmissionTomography, pet), *of_ct):
         group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=contains)
         frame = image.headers[0].FrameOfReferenceUID
         group.ContentSequence = ContentSequence(
             [
-                CodeContentItem(codes.DCM.Modality, modalities[name], context),
+                CodeContentItem(codes.DCM.Modality, modality, context),
                 UIDRefContentItem(codes.DCM.FrameOfReferenceUID, frame, context),
             ]
         )

@@ -77,6 +77,7 @@ def _lesion_group(score: StudyScore, sources: ReportSources, lesion: Lesion, upt
         *number(ratio, lesion.mean_ratio_to_liver, _RATIO, _MEAN),
         *number(codes.SCT.Volume, lesion.volume_ml, _MILLILITRE, method=codes.DCM.SumOfSegmentedVoxelMethodForVolume),
         *number(own("PETEXTENT", "Longest in-plane extent on PET"), lesion.pet_extent_mm, _MM),
+        *number(own("CTVOLUME", "Volume of the outline on CT"), lesion.ct_volume_ml, _MILLILITRE),
     ]
     measured = group(
         score,
@@ -105,19 +106,22 @@ def _axes_group(score: StudyScore, sources: ReportSources, lesion: Lesion) -> An
     from highdicom.sr import SourceImageForMeasurementGroup
 
     drawn = lesion.diameter
-    image = sources.ct if sources.ct is not None and lesion.diameter_source != "pet" else sources.pet
+    image = _drawn_on(sources, lesion)
     axes = [
         (codes.SCT.LongAxis, lesion.longest_diameter_mm, None if drawn is None else drawn.long_axis_lps_mm),
         (codes.SCT.ShortAxis, lesion.short_axis_mm, None if drawn is None else drawn.short_axis_lps_mm),
     ]
+    if drawn is not None:
+        inside = own("INSIDECHORD", "Longest chord that stays inside the lesion")
+        axes.append((inside, drawn.inside_mm, drawn.inside_axis_lps_mm))
     measurements = [
         measurement
         for name, value, ends in axes
         for measurement in number(name, value, _MM, referenced_coordinates=_polyline(image, ends))
     ]
-    frame = _slice_of(image, drawn)
+    frame = None if image is None else _slice_of(image, drawn)
     source = None
-    if frame is not None:
+    if image is not None and frame is not None:
         header = image.headers[frame]
         frame_number = header.get("ReferencedFrameNumber")
         frames = None if frame_number is None else [int(frame_number)]
@@ -134,10 +138,22 @@ def _axes_group(score: StudyScore, sources: ReportSources, lesion: Lesion) -> An
     return said(measured, (own("DIAMETERFROM", "Where the diameter comes from"), lesion.diameter_source))
 
 
-def _polyline(image: SourceImage, ends: tuple[Vector, Vector] | None) -> list[Any] | None:
+def _drawn_on(sources: ReportSources, lesion: Lesion) -> SourceImage | None:
+    """The image that a diameter was drawn on; None where a reader's may lie in either of two CTs' coordinates."""
+    drawn = lesion.diameter
+    if drawn is not None and drawn.series_instance_uid is not None:
+        for image in (sources.recist_ct, sources.ct, sources.pet):
+            if image is not None and image.headers[0].SeriesInstanceUID == drawn.series_instance_uid:
+                return image
+    if lesion.diameter_source == "reader" and sources.recist_ct is not None:
+        return None
+    return sources.ct if sources.ct is not None and lesion.diameter_source != "pet" else sources.pet
+
+
+def _polyline(image: SourceImage | None, ends: tuple[Vector, Vector] | None) -> list[Any] | None:
     from highdicom.sr import CoordinatesForMeasurement3D
 
-    if ends is None:
+    if image is None or ends is None:
         return None
     points = np.asarray(ends, dtype=np.float64)
     return [CoordinatesForMeasurement3D("POLYLINE", points, image.headers[0].FrameOfReferenceUID)]

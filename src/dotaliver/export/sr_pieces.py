@@ -35,6 +35,7 @@ class ReportSources:
 
     pet: SourceImage
     ct: SourceImage | None
+    recist_ct: SourceImage | None
     segmentations: tuple[Any, ...]
     suv_map: Any | None
 

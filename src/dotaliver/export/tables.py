@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dotaliver.records import Lesion
 from dotaliver.score import StudyScore
 
-__all__ = ["lesions_csv", "uptake_name"]
+__all__ = ["cell", "lesions_csv", "uptake_name"]
 
 Cell = str | int | float | None
 
@@ -66,7 +66,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
     ]
 
 
-def _cell(value: Cell) -> str | int:
+def cell(value: Cell) -> str | int:
     """A value as it is to stand in the file: numbers short and plain, text never a formula."""
     if value is None:
         return ""
@@ -89,5 +89,5 @@ def lesions_csv(score: StudyScore) -> str:
     writer.writerow([*(heading for heading, _ in columns), "Study Instance UID", "Record"])
     for lesion in score.lesions:
         cells = [read(lesion) for _, read in columns]
-        writer.writerow([_cell(c) for c in (*cells, score.study.study_instance_uid, score.record_id)])
+        writer.writerow([cell(c) for c in (*cells, score.study.study_instance_uid, score.record_id)])
     return stream.getvalue()

@@ -9,7 +9,11 @@ would overestimate a digitised disc by 0.5 to 0.9 pixel, the bare centres would 
 The longest diameter is the longest distance between two points of that outline in one slice, which is always
 between two corners of the hull (exact, no search grid). The short axis is the longest chord of the outline at
 right angles to it in the same slice (RECIST 1.1, Eisenhauer 2009). Among equally long diameters the one with
-the longest short axis is taken.
+the longest short axis is taken. All pairs of the hull's corners are compared: a lesion's hull has few, and unlike
+rotating calipers that keeps every one of several equally long diameters.
+
+Where a lesion is concave, its longest diameter may pass outside it. That is flagged, and the longest chord that
+stays inside, in the same slice, is given beside it.
 """
 
 from __future__ import annotations
@@ -30,14 +34,18 @@ _TIE_MM = 1e-9
 # A diameter leaves the lesion where it passes over more than one pixel outside it; probes lie this far apart.
 _PROBE_PIXELS = 0.25
 _DIRECTIONS = 16
+# Chords that are tried for staying inside in one go, and points of an outline above which bare pixel centres serve.
+_CHORDS_AT_ONCE = 2048
+_MOST_CHORD_ENDS = 2400
 
 
 @dataclass(frozen=True)
 class MeasuredDiameter:
-    """A diameter, and whether it passes outside the mask."""
+    """A diameter, whether it passes outside the mask, and on which slice of the mask's grid it lies."""
 
     diameter: Diameter
     leaves_mask: bool
+    slice_index: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,16 +127,55 @@ def _upper_bounds(mask: BoolArray, spacing: FloatArray) -> FloatArray:
     return np.asarray(widest / np.cos(np.pi / (2 * _DIRECTIONS)))
 
 
+def _near(filled: BoolArray) -> BoolArray:
+    """The places that a diameter may pass over: a filled mask and one pixel around it."""
+    from scipy.ndimage import binary_dilation
+
+    return np.asarray(binary_dilation(filled, structure=np.ones((3, 3), dtype=bool)))
+
+
+def _stay_inside(near: BoolArray, starts: FloatArray, ends: FloatArray) -> BoolArray:
+    """For chords between points in pixels, shape (n, 2), whether each passes over `near` places only."""
+    longest = float(np.linalg.norm(ends - starts, axis=1).max())
+    share = np.linspace(0, 1, int(np.ceil(longest / _PROBE_PIXELS)) + 1)[None, :, None]
+    probes = np.rint(starts[:, None] + share * (ends - starts)[:, None]).astype(int)
+    probes = np.clip(probes, 0, np.asarray(near.shape) - 1)
+    return np.asarray(near[probes[..., 0], probes[..., 1]].all(axis=1))
+
+
 def _leaves(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> bool:
     """Whether the longest diameter passes over places more than a pixel outside the filled mask."""
-    from scipy.ndimage import binary_dilation, binary_fill_holes
+    from scipy.ndimage import binary_fill_holes
 
-    near = binary_dilation(binary_fill_holes(mask), structure=np.ones((3, 3), dtype=bool))
     ends = chords.long_ends / spacing
-    count = int(np.ceil(np.linalg.norm(ends[1] - ends[0]) / _PROBE_PIXELS)) + 1
-    probes = np.rint(ends[0] + np.linspace(0, 1, count)[:, None] * (ends[1] - ends[0])).astype(int)
-    probes = np.clip(probes, 0, np.asarray(mask.shape) - 1)
-    return not bool(near[probes[:, 0], probes[:, 1]].all())
+    return not bool(_stay_inside(_near(binary_fill_holes(mask)), ends[:1], ends[1:])[0])
+
+
+def _longest_inside(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> FloatArray | None:
+    """Ends of the longest chord between two points of the outline that does not leave the mask; None without one."""
+    from scipy.ndimage import binary_erosion, binary_fill_holes
+    from scipy.spatial.distance import pdist
+
+    filled = binary_fill_holes(mask)
+    border = np.argwhere(filled & ~binary_erosion(filled)).astype(np.float64)
+    q = _BORDER_PIXELS
+    steps = np.array([(q, 0.0), (-q, 0.0), (0.0, q), (0.0, -q)])
+    # The outline's own points lie outside the pixel centres; those towards the inside are never the farther ones.
+    points = ((border[:, None] + steps).reshape(-1, 2)) * spacing
+    if len(points) > _MOST_CHORD_ENDS:
+        points = border * spacing
+    lengths = pdist(points)
+    first, second = np.triu_indices(len(points), k=1)
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] < chords.long_mm - _TIE_MM]
+    near = _near(filled)
+    for start in range(0, len(order), _CHORDS_AT_ONCE):
+        batch = order[start : start + _CHORDS_AT_ONCE]
+        inside = _stay_inside(near, points[first[batch]] / spacing, points[second[batch]] / spacing)
+        if inside.any():
+            best = batch[int(inside.argmax())]
+            return np.asarray(points[[first[best], second[best]]])
+    return None
 
 
 def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiameter | None:
@@ -152,8 +199,14 @@ def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiamet
         tie = best is not None and abs(found.long_mm - best.long_mm) <= _TIE_MM
         if best is None or found.long_mm > best.long_mm + _TIE_MM or (tie and found.short_mm > best.short_mm + _TIE_MM):
             best = found
-    if best is None:
-        return None
+    return None if best is None else _measured(labels, best, source)
+
+
+def _measured(labels: LabelMap, best: _Chords, source: DiameterSource) -> MeasuredDiameter:
+    mask = labels.array[best.slice_index] != 0
+    spacing = np.asarray(labels.geometry.spacing_mm[1:])
+    leaves = _leaves(mask, best, spacing)
+    inside = _longest_inside(mask, best, spacing) if leaves else None
     return MeasuredDiameter(
         Diameter(
             longest_mm=best.long_mm,
@@ -161,8 +214,11 @@ def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiamet
             source=source,
             long_axis_lps_mm=_ends_lps(labels, best.slice_index, best.long_ends),
             short_axis_lps_mm=_ends_lps(labels, best.slice_index, best.short_ends),
+            inside_mm=None if inside is None else float(np.linalg.norm(inside[1] - inside[0])),
+            inside_axis_lps_mm=None if inside is None else _ends_lps(labels, best.slice_index, inside),
         ),
-        _leaves(mask[best.slice_index], best, spacing),
+        leaves,
+        best.slice_index,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +11,21 @@ import numpy as np
 
 from dotaliver.config import ScoringConfig
 from dotaliver.flags import Flag, raise_flag
-from dotaliver.geometry import FloatArray, Vector
+from dotaliver.geometry import Box, FloatArray, Vector
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.reference import depth_mm
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
 from dotaliver.placement import Placement
-from dotaliver.records import Diameter, Lesion, LesionEdit, MaskLayer, ReaderEdits, Reference, Segmentations
+from dotaliver.records import (
+    Diameter,
+    Lesion,
+    LesionEdit,
+    MaskLayer,
+    ReaderEdits,
+    Reference,
+    Segmentations,
+    unseen_key,
+)
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
 __all__ = ["largest_extent_mm", "measure_lesions"]
@@ -30,6 +40,13 @@ class _Scene:
     layer: MaskLayer
     liver: Reference
     config: ScoringConfig
+    on_ct: MaskLayer | None
+    unseen_on_ct: Mapping[str, str]
+
+    @cached_property
+    def ct_boxes(self) -> dict[int, Box]:
+        """Boxes of the lesions that are outlined on CT beside their outline on PET."""
+        return {} if self.on_ct is None else dict(self.on_ct.labels.boxes())
 
     @cached_property
     def liver_depth_mm(self) -> FloatArray | None:
@@ -53,28 +70,44 @@ def measure_lesions(
 ) -> tuple[Lesion, ...]:
     """Measure each labelled lesion, in the order of the labels; none where lesions were not looked for.
 
-    Volume (voxel count × voxel volume) and diameters are taken on the grid that the mask was drawn on, uptake on
-    the PET. The share inside the liver is that of the lesion's PET voxels that lie at least half in the liver;
-    where it is at least ``config.lesions.in_liver_share`` the lesion counts as one of the liver. Grades are left empty.
+    Volume (voxel count × voxel volume) and the extent are taken on the grid that the mask was drawn on, uptake on
+    the PET. A lesion that was found on PET and outlined on CT too has its diameter from the latter. The share inside
+    the liver is that of the lesion's PET voxels that lie at least half in the liver; where it is at least
+    ``config.lesions.in_liver_share`` the lesion counts as one of the liver. Grades are left empty.
     """
     layer = segmentations.lesions
     if layer is None:
         return ()
-    scene = _Scene(pet, placement, layer, liver, config)
+    scene = _Scene(pet, placement, layer, liver, config, segmentations.ct_lesions, segmentations.reasons)
     lesions = []
     for label, box in layer.labels.boxes():
-        mask = np.asarray(layer.labels.array[box] == label)
-        own = LabelMap(mask.astype(np.uint8), layer.labels.geometry.crop(box))
-        lesions.append(_measure(scene, own, label, edits.lesion(label)))
+        lesions.append(_measure(scene, _own(layer, label, box), box, edits.lesion(label)))
     return tuple(lesions)
 
 
-def _measure(scene: _Scene, own: LabelMap, label: int, edit: LesionEdit) -> Lesion:
+def _own(layer: MaskLayer, label: int, box: Box) -> LabelMap:
+    return LabelMap((layer.labels.array[box] == label).astype(np.uint8), layer.labels.geometry.crop(box))
+
+
+def _on_whole_grid(found: MeasuredDiameter | None, box: Box) -> MeasuredDiameter | None:
+    """A diameter that was measured in a box, with the slice's number on the whole grid."""
+    if found is None:
+        return None
+    index = found.slice_index + box[0].start
+    return replace(found, slice_index=index, diameter=found.diameter.model_copy(update={"slice_index": index}))
+
+
+def _measure(scene: _Scene, own: LabelMap, box: Box, edit: LesionEdit) -> Lesion:
+    label = edit.label
     voxels = scene.placement.lesions.get(label)
     uptake = None if voxels is None else lesion_uptake(scene.pet, voxels, scene.config.peak)
     on_pet = scene.layer.drawn_on == "pet"
-    outlined = longest_diameter(own, "pet" if on_pet else "ct")
-    diameter = _chosen_diameter(outlined, edit)
+    outlined = _on_whole_grid(longest_diameter(own, "pet" if on_pet else "ct"), box)
+    seen, ct_volume_ml = outlined, None if on_pet else own.volume_ml()
+    if on_pet and scene.on_ct is not None and (ct_box := scene.ct_boxes.get(label)) is not None:
+        on_ct = _own(scene.on_ct, label, ct_box)
+        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, "ct"), ct_box), on_ct.volume_ml()
+    diameter = _chosen_diameter(seen, edit)
     share = scene.placement.liver_share_of(label)
     in_liver = None if share is None else share >= scene.config.lesions.in_liver_share
     volume_ml = own.volume_ml()
@@ -91,10 +124,11 @@ def _measure(scene: _Scene, own: LabelMap, label: int, edit: LesionEdit) -> Lesi
         diameter_source=None if diameter is None else diameter.source,
         diameter=diameter,
         pet_extent_mm=outlined.diameter.longest_mm if on_pet and outlined is not None else None,
+        ct_volume_ml=ct_volume_ml,
         centroid_lps_mm=_centroid(own),
         marks=edit.marks,
     )
-    flags = _flags(scene, lesion, uptake, outlined)
+    flags = _flags(scene, lesion, uptake, seen)
     return lesion.model_copy(update={"flags": tuple(flags)})
 
 
@@ -139,6 +173,9 @@ def _flags(scene: _Scene, lesion: Lesion, uptake: Uptake | None, outlined: Measu
     drawn_by_us = lesion.diameter_source != "reader"
     if drawn_by_us and outlined is not None and outlined.leaves_mask:
         flags.append(raise_flag("DIAMETER_LEAVES_LESION"))
+    why_unseen = scene.unseen_on_ct.get(unseen_key(lesion.label))
+    if drawn_by_us and why_unseen is not None and lesion.diameter_source == "pet":
+        flags.append(raise_flag("LESION_NOT_SEEN_ON_CT", reason=why_unseen))
     core_ml = _core_ml(scene, lesion.label)
     if core_ml > 0:
         flags.append(raise_flag("LESION_WITH_COLD_CORE", ml=core_ml))

@@ -1,0 +1,149 @@
+"""The shape of three SDTM domains: tumour identification (TU), tumour results (TR), disease response (RS).
+
+After the SDTM Implementation Guide 3.4 (SDTM 2.0) and the controlled terminology of 2025-09-26: codelists C96784 and
+C96783 (TU tests), C96779 and C96778 (TR tests), C96782 and C96781 (RS tests), C123650 (tumour identification
+results), C124309 (tumour results), C96785 (responses), C78735 (evaluator), C85492 (method), C74456 (location).
+Best overall response is BESTRESP there. Variables stand in the guide's order; those that would be empty throughout
+and are permissible are left out, expected ones stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DOMAINS", "TERMINOLOGY", "Dataset", "Row", "Value", "Variable", "dataset_of", "sdtm_csv"]
+
+TERMINOLOGY = "SDTM controlled terminology 2025-09-26, SDTMIG 3.4"
+
+Kind = Literal["Char", "Num"]
+Value = str | float | int | None
+Row = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column: its name, label, type, and whether the guide requires or expects it."""
+
+    name: str
+    label: str
+    kind: Kind = "Char"
+    core: Literal["Req", "Exp", "Perm"] = "Perm"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One domain with its rows; every row has every variable."""
+
+    domain: str
+    label: str
+    variables: tuple[Variable, ...]
+    rows: tuple[Row, ...]
+
+
+def _identifiers(domain: str) -> tuple[Variable, ...]:
+    return (
+        Variable("STUDYID", "Study Identifier", core="Req"),
+        Variable("DOMAIN", "Domain Abbreviation", core="Req"),
+        Variable("USUBJID", "Unique Subject Identifier", core="Req"),
+        Variable(f"{domain}SEQ", "Sequence Number", "Num", "Req"),
+    )
+
+
+def _evaluation(domain: str) -> tuple[Variable, ...]:
+    return (
+        Variable(f"{domain}EVAL", "Evaluator", core="Exp"),
+        Variable(f"{domain}EVALID", "Evaluator Identifier"),
+        Variable(f"{domain}ACPTFL", "Accepted Record Flag"),
+        Variable("VISITNUM", "Visit Number", "Num", "Exp"),
+        Variable("VISIT", "Visit Name"),
+    )
+
+
+DOMAINS: dict[str, tuple[str, tuple[Variable, ...]]] = {
+    "TU": (
+        "Tumor/Lesion Identification",
+        (
+            *_identifiers("TU"),
+            Variable("TUGRPID", "Group ID"),
+            Variable("TUREFID", "Reference ID"),
+            Variable("TULNKID", "Link ID", core="Exp"),
+            Variable("TUTESTCD", "Tumor/Lesion ID Short Name", core="Req"),
+            Variable("TUTEST", "Tumor/Lesion ID Test Name", core="Req"),
+            Variable("TUORRES", "Tumor/Lesion ID Result", core="Exp"),
+            Variable("TUSTRESC", "Tumor/Lesion ID Result Std. Format", core="Exp"),
+            Variable("TULOC", "Location of the Tumor/Lesion", core="Exp"),
+            Variable("TUMETHOD", "Method of Identification", core="Exp"),
+            Variable("TULOBXFL", "Last Observation Before Exposure Flag", core="Exp"),
+            *_evaluation("TU"),
+            Variable("TUDTC", "Date/Time of Tumor/Lesion Identification", core="Exp"),
+            Variable("TUDY", "Study Day of Tumor/Lesion Identification", "Num"),
+        ),
+    ),
+    "TR": (
+        "Tumor/Lesion Results",
+        (
+            *_identifiers("TR"),
+            Variable("TRGRPID", "Group ID"),
+            Variable("TRREFID", "Reference ID"),
+            Variable("TRLNKID", "Link ID", core="Exp"),
+            Variable("TRLNKGRP", "Link Group"),
+            Variable("TRTESTCD", "Tumor/Lesion Assessment Short Name", core="Req"),
+            Variable("TRTEST", "Tumor/Lesion Assessment Test Name", core="Req"),
+            Variable("TRORRES", "Result or Finding in Original Units", core="Exp"),
+            Variable("TRORRESU", "Original Units", core="Exp"),
+            Variable("TRSTRESC", "Character Result/Finding in Std Format", core="Exp"),
+            Variable("TRSTRESN", "Numeric Result/Finding in Standard Units", "Num", "Exp"),
+            Variable("TRSTRESU", "Standard Units", core="Exp"),
+            Variable("TRSTAT", "Completion Status"),
+            Variable("TRREASND", "Reason Not Done"),
+            Variable("TRMETHOD", "Method Used to Identify the Tumor/Lesion", core="Exp"),
+            Variable("TRLOBXFL", "Last Observation Before Exposure Flag", core="Exp"),
+            *_evaluation("TR"),
+            Variable("TRDTC", "Date/Time of Tumor/Lesion Measurement", core="Exp"),
+            Variable("TRDY", "Study Day of Tumor/Lesion Measurement", "Num"),
+        ),
+    ),
+    "RS": (
+        "Disease Response and Clin Classification",
+        (
+            *_identifiers("RS"),
+            Variable("RSLNKGRP", "Link Group ID"),
+            Variable("RSTESTCD", "Assessment Short Name", core="Req"),
+            Variable("RSTEST", "Assessment Name", core="Req"),
+            Variable("RSCAT", "Category for Assessment", core="Exp"),
+            Variable("RSORRES", "Result or Finding in Original Units", core="Exp"),
+            Variable("RSSTRESC", "Character Result/Finding in Std Format", core="Exp"),
+            Variable("RSSTAT", "Completion Status"),
+            Variable("RSREASND", "Reason Not Done"),
+            *_evaluation("RS"),
+            Variable("RSDTC", "Date/Time of Assessment", core="Exp"),
+            Variable("RSDY", "Study Day of Assessment", "Num"),
+        ),
+    ),
+}
+
+
+def dataset_of(domain: str, rows: Sequence[Row]) -> Dataset:
+    """Number the rows, and leave out permissible variables that are empty throughout."""
+    label, variables = DOMAINS[domain]
+    numbered = [{**row, f"{domain}SEQ": n} for n, row in enumerate(rows, start=1)]
+    used = tuple(v for v in variables if v.core != "Perm" or any(row[v.name] is not None for row in numbered))
+    return Dataset(domain, label, used, tuple({v.name: row[v.name] for v in used} for row in numbered))
+
+
+def sdtm_csv(dataset: Dataset) -> str:
+    """A domain as CSV under its variables' names, after RFC 4180; what is missing is empty."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow([variable.name for variable in dataset.variables])
+    for row in dataset.rows:
+        writer.writerow(["" if row[v.name] is None else _text(row[v.name]) for v in dataset.variables])
+    return stream.getvalue()
+
+
+def _text(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) and value == int(value) else str(value)

@@ -1,0 +1,1 @@
+"""One patient over time: which lesion is which, and what became of them."""

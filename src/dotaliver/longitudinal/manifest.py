@@ -1,0 +1,164 @@
+"""The table that ties scans to the trial: who the subject is, which visit a scan belongs to, who read it.
+
+A CSV file with a header row; column names in any case. Needed are ``study_id``, ``site_id``, ``subject_id``,
+``study_instance_uid``, ``visit`` and ``visit_number``. Further ``entry_date`` and ``first_treatment_date``
+(YYYY-MM-DD), ``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator``
+(``INVESTIGATOR``, ``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder
+name or start of the record's id), which tells several readings of one scan apart. Nothing in it is guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from dotaliver.errors import CourseError
+from dotaliver.frozen import FrozenModel
+from dotaliver.longitudinal.records import Cycle, Evaluator, TrialKeys
+
+__all__ = ["ManifestRow", "read_manifest", "rows_of_subject", "trial_keys"]
+
+_NEEDED = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")
+_MOST_BYTES = 20_000_000
+
+
+class ManifestRow(FrozenModel):
+    """One scan as one evaluator read it."""
+
+    study_id: str = Field(min_length=1, max_length=20)
+    site_id: str = Field(min_length=1, max_length=20)
+    subject_id: str = Field(min_length=1, max_length=20)
+    study_instance_uid: str = Field(min_length=1, max_length=64)
+    visit: str = Field(min_length=1, max_length=200)
+    visit_number: float
+    entry_date: date | None = None
+    first_treatment_date: date | None = None
+    cycle: Cycle | None = None
+    evaluator: str = "INVESTIGATOR"
+    evaluator_id: str | None = None
+    accepted: bool | None = None
+    record: str | None = None
+
+    @field_validator("cycle", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("evaluator", mode="after")
+    @classmethod
+    def _upper(cls, value: str) -> str:
+        return value.upper()
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """Study, site and subject."""
+        return (self.study_id, self.site_id, self.subject_id)
+
+    @property
+    def reader(self) -> Evaluator:
+        """Who read the scan."""
+        return Evaluator(role=self.evaluator, identifier=self.evaluator_id)
+
+
+def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
+    """Read a manifest.
+
+    Raises
+    ------
+    CourseError
+        Where the file cannot be read, lacks a column, or a row's value is not of its kind; the text names the row.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            msg = f"{path.name}: a manifest of more than {_MOST_BYTES // 1_000_000} MB is no manifest; give a CSV file"
+            raise CourseError(msg)
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path.name}: the manifest cannot be read ({type(error).__name__}); give a readable CSV file in UTF-8"
+        raise CourseError(msg) from error
+    try:
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        missing = [name for name in _NEEDED if name not in names]
+        if missing:
+            msg = f"{path.name}: the column {missing[0]} is missing; the first row must name the columns"
+            raise CourseError(msg)
+        table = [{key: row.get(column) for key, column in names.items()} for row in reader]
+    except csv.Error as error:
+        msg = f"{path.name}: not a CSV table ({error}); export it again as CSV"
+        raise CourseError(msg) from error
+    return tuple(_row(path.name, number, cells) for number, cells in enumerate(table, start=2))
+
+
+def _row(name: str, number: int, cells: dict[str, str | None]) -> ManifestRow:
+    known = {key: (value or "").strip() for key, value in cells.items() if key in ManifestRow.model_fields}
+    given = {key: value for key, value in known.items() if value}
+    try:
+        return ManifestRow.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        column = str(first["loc"][0]) if first["loc"] else "?"
+        msg = f"{name}, row {number}, column {column}: {first['msg']}; correct the manifest"
+        raise CourseError(msg) from error
+
+
+def rows_of_subject(rows: Sequence[ManifestRow], study_uids: Sequence[str]) -> tuple[ManifestRow, ...]:
+    """The rows of the one subject whose scans are given.
+
+    Raises
+    ------
+    CourseError
+        Where a scan has no row, the scans belong to several subjects, or the subject has a row of a scan that is not
+        given.
+    """
+    found = [row for row in rows if row.study_instance_uid in set(study_uids)]
+    for uid in study_uids:
+        if not any(row.study_instance_uid == uid for row in found):
+            msg = f"the manifest has no row for the study {uid}; add one with its visit"
+            raise CourseError(msg)
+    subjects = {row.subject for row in found}
+    if len(subjects) > 1:
+        names = ", ".join("-".join(subject) for subject in sorted(subjects))
+        msg = f"the scores are of {len(subjects)} subjects of the manifest ({names}); give those of one patient"
+        raise CourseError(msg)
+    own = [row for row in rows if row.subject in subjects]
+    unknown = next((row for row in own if row.study_instance_uid not in set(study_uids)), None)
+    if unknown is not None:
+        msg = (
+            f"the manifest names the study {unknown.study_instance_uid} (visit {unknown.visit}) for this subject, and "
+            "no score of it is given; add its folder or take the row out"
+        )
+        raise CourseError(msg)
+    return tuple(own)
+
+
+def trial_keys(rows: Sequence[ManifestRow]) -> TrialKeys:
+    """What the rows of one subject say of the subject.
+
+    Raises
+    ------
+    CourseError
+        Where rows contradict each other.
+    """
+    dates: dict[str, date | None] = {}
+    for name in ("entry_date", "first_treatment_date"):
+        values = {getattr(row, name) for row in rows} - {None}
+        if len(values) > 1:
+            days = ", ".join(sorted(day.isoformat() for day in values))
+            msg = f"the manifest gives several dates as {name} of one subject ({days}); keep one"
+            raise CourseError(msg)
+        dates[name] = next(iter(values), None)
+    study, site, subject = rows[0].subject
+    return TrialKeys(
+        study_id=study,
+        site_id=site,
+        subject_id=subject,
+        entry=dates["entry_date"],
+        first_treatment=dates["first_treatment_date"],
+    )

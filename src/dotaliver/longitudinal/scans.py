@@ -1,0 +1,196 @@
+"""Scores from their folders: the record, and its masks as they were stored, without the images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from dotaliver.errors import CourseError
+from dotaliver.geometry import Geometry
+from dotaliver.placement import shift_of
+from dotaliver.records import MaskLayer
+from dotaliver.score import MaskName, MaskRecord, StudyScore
+from dotaliver.volume import LabelMap
+
+__all__ = ["LoadedScan", "check_one_patient", "load_scan"]
+
+_FILES: dict[str, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedScan:
+    """One score, with liver and lesions in the position of its PET."""
+
+    folder: Path
+    score: StudyScore
+    on: date
+    liver: LabelMap
+    lesions: LabelMap
+    ct_lesions: LabelMap | None
+    """Outlines on the CT that diameters were measured on, in its own position."""
+    patient_id: str | None
+    """To be compared, never shown."""
+
+
+def load_scan(folder: Path) -> LoadedScan:
+    """Read one folder that ``dotaliver score`` wrote.
+
+    Raises
+    ------
+    CourseError
+        Where the record is missing, of another schema version or has no date, or its masks are missing, or not those
+        of the record, or hold no liver to register.
+    """
+    score = _record(folder)
+    if score.study.study_date is None:
+        msg = f"{folder.name}: the study has no date (0008,0020), so its place in time is not known; correct the files"
+        raise CourseError(msg)
+    liver, patient = _layer(folder, score, "liver")
+    if liver is None:
+        msg = f"{folder.name}: there is no liver outline to register; give one with 'dotaliver rescore --liver'"
+        raise CourseError(msg)
+    lesions, other = _layer(folder, score, "lesions")
+    on_ct, _ = _layer(folder, score, "ct_lesions")
+    on_pet = _on_pet(liver, score)
+    return LoadedScan(
+        folder,
+        score,
+        date.fromisoformat(score.study.study_date),
+        on_pet,
+        on_pet.with_array(np.zeros_like(on_pet.array)) if lesions is None else _on_pet(lesions, score),
+        None if on_ct is None else on_ct.labels,
+        patient or other,
+    )
+
+
+def _record(folder: Path) -> StudyScore:
+    path = folder / "score.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        version = json.loads(text).get("schema_version")
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        msg = f"{folder.name}: there is no readable score.json in it; give folders that 'dotaliver score' wrote"
+        raise CourseError(msg) from error
+    ours = StudyScore.model_fields["schema_version"].default
+    if version != ours:
+        msg = (
+            f"{folder.name}: its record has schema version {version} and this program writes {ours}; score the study "
+            "again, so that all time points have one version"
+        )
+        raise CourseError(msg)
+    try:
+        return StudyScore.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
+        msg = f"{folder.name}: score.json is no record of this program ({where}); score the study again"
+        raise CourseError(msg) from error
+
+
+def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer | None, str | None]:
+    """A mask of the record from its DICOM file, checked against the record's hash, and whose it is."""
+    mask = next((m for m in score.segmentation.masks if m.name == name), None)
+    if mask is None or not mask.labels:
+        return None, None
+    # A mask lies in the file of the image whose grid it has, which need not be the one it was drawn on.
+    expected = _FILES["ct_lesions" if name == "ct_lesions" else mask.drawn_on]
+    files = [expected, *(file for file in _FILES.values() if file != expected)]
+    for path in (folder / file for file in files):
+        if not path.is_file():
+            continue
+        stored, patient = _read(path, "organ" if name == "liver" else "lesion")
+        labels = None if stored is None else _on_whole(stored, mask)
+        if labels is not None:
+            return MaskLayer(labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm), patient
+    msg = (
+        f"{folder.name}: the {name} mask beside the record is missing or is not the record's; give the folder as it "
+        "was written, or rescore the study"
+    )
+    raise CourseError(msg)
+
+
+def _read(path: Path, kind: str) -> tuple[LabelMap | None, str | None]:
+    """Segments of one kind (``dotaliver:KIND:NAME``) as labels, on the slices that the file holds."""
+    import warnings
+
+    import highdicom
+
+    try:
+        with warnings.catch_warnings():
+            # What libraries say of a patient's headers would name the patient.
+            warnings.simplefilter("ignore")
+            dataset = highdicom.seg.segread(path)
+            names = _numbers(dataset, kind)
+            if not names:
+                return None, None
+            part = dataset.get_volume(
+                segment_numbers=list(names), combine_segments=True, relabel=False, skip_overlap_checks=True
+            )
+            patient = str(dataset.get("PatientID") or "").strip() or None
+    except Exception as error:
+        # A damaged object fails in as many ways as there are elements in it
+        msg = f"{path.name}: the masks are damaged and cannot be read ({type(error).__name__}); rescore the study"
+        raise CourseError(msg) from error
+    array = np.asarray(part.array)
+    table = np.zeros(max(int(array.max()), *names) + 1, dtype=np.uint16)
+    for number, label in names.items():
+        table[number] = label
+    return LabelMap(table[array], Geometry.from_affine(array.shape, part.affine)), patient
+
+
+def _numbers(dataset: Any, kind: str) -> dict[int, int]:
+    """Segment numbers with the label that each stands for."""
+    found = {}
+    for segment in dataset.SegmentSequence:
+        parts = str(segment.get("TrackingID") or "").split(":")
+        if len(parts) == 3 and parts[:2] == ["dotaliver", kind]:
+            found[int(segment.SegmentNumber)] = int(parts[2]) if parts[2].isdigit() else 1
+    return found
+
+
+def _on_whole(part: LabelMap, mask: MaskRecord) -> LabelMap | None:
+    """Stored frames in the whole grid of the record, which is the one whose voxels have the record's hash.
+
+    The file leaves empty slices out, and may run through them the other way round; None where neither way fits.
+    """
+    for sense in (1.0, -1.0):
+        normal, rows, columns = part.geometry.directions
+        axes = ((sense * normal[0], sense * normal[1], sense * normal[2]), rows, columns)
+        grid = Geometry(mask.shape, mask.origin_lps_mm, mask.spacing_mm, axes)
+        first = np.rint(grid.lps_to_index(part.geometry.index_to_lps((0, 0, 0)))).astype(int)
+        last = np.rint(grid.lps_to_index(part.geometry.index_to_lps(np.asarray(part.geometry.shape) - 1))).astype(int)
+        low, high = np.minimum(first, last), np.maximum(first, last) + 1
+        fits = tuple(high - low) == part.geometry.shape and (low >= 0).all() and (high <= mask.shape).all()
+        if not fits:
+            continue
+        array = np.zeros(mask.shape, dtype=np.uint16)
+        box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        array[box] = part.array[:: 1 if sense > 0 else -1]
+        found = LabelMap(array, grid)
+        if found.sha256() == mask.sha256:
+            return found
+    return None
+
+
+def _on_pet(layer: MaskLayer, score: StudyScore) -> LabelMap:
+    shift = shift_of(layer, score.segmentation.mismatch)
+    return LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+
+
+def check_one_patient(scans: Sequence[LoadedScan]) -> bool:
+    """Refuse scores of several patients; False where the files do not tell whose they are."""
+    patients = {scan.patient_id for scan in scans}
+    if len(patients - {None}) > 1:
+        msg = f"the scores are of {len(patients - {None})} patients by their Patient IDs; give those of one patient"
+        raise CourseError(msg)
+    return None not in patients
