@@ -53,7 +53,12 @@ def main() -> None:
     with rows_file.open("a", encoding="utf-8") as file, ProcessPoolExecutor(options.workers) as pool:
         jobs = {pool.submit(one, entry, data, options.cache, not options.no_baselines): entry.name for entry in missing}
         for done, job in enumerate(as_completed(jobs), start=1):
-            row = job.result()
+            try:
+                row = job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                print(f"{jobs[job]} failed; what is done is kept", file=sys.stderr)
+                raise
             rows[row["name"]] = row
             file.write(json.dumps(row) + "\n")
             file.flush()
