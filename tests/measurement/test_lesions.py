@@ -148,3 +148,14 @@ def test_a_readers_diameter_stands_before_that_of_the_ct():
     edits = ReaderEdits(lesions=(LesionEdit(label=1, diameter=drawn),))
     (found,) = lesions_of(case, case.segmentations(ct_lesions=outlines), edits)
     assert (found.diameter_source, found.longest_diameter_mm) == ("reader", 21.0)
+
+
+def test_lesions_drawn_on_the_pets_ct_have_their_diameters_from_the_diagnostic_ct_alone():
+    case = Case(lesions=((96.0, 12.0, 20.0), (50.0, 9.0, 15.0)))
+    diagnostic = grid((60, 160, 160), (2.5, 1.0, 1.0))
+    outlines = layer(ball(diagnostic, (96.0, 72.0, 72.0), 8.0).astype(np.uint16), diagnostic, drawn_on="ct")
+    drawn = layer(case.labels, case.geometry, drawn_on="ct")
+    first, second = lesions_of(case, case.segmentations(lesions=drawn, ct_lesions=outlines))
+    assert first.diameter_source == "ct"
+    assert first.longest_diameter_mm == pytest.approx(16.0, abs=0.6)
+    assert (second.diameter_source, second.longest_diameter_mm, second.ct_volume_ml) == (None, None, None)

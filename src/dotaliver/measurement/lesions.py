@@ -104,9 +104,12 @@ def _measure(scene: _Scene, own: LabelMap, box: Box, edit: LesionEdit) -> Lesion
     on_pet = scene.layer.drawn_on == "pet"
     outlined = _on_whole_grid(longest_diameter(own, "pet" if on_pet else "ct"), box)
     seen, ct_volume_ml = outlined, None if on_pet else own.volume_ml()
-    if on_pet and scene.on_ct is not None and (ct_box := scene.ct_boxes.get(label)) is not None:
+    if scene.on_ct is not None and (ct_box := scene.ct_boxes.get(label)) is not None:
         on_ct = _own(scene.on_ct, label, ct_box)
         seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, "ct"), ct_box), on_ct.volume_ml()
+    elif scene.on_ct is not None and not on_pet:
+        # Drawn on the PET's CT and not seen on the diagnostic one, whose diameters count: it has none.
+        seen, ct_volume_ml = None, None
     diameter = _chosen_diameter(seen, edit)
     share = scene.placement.liver_share_of(label)
     in_liver = None if share is None else share >= scene.config.lesions.in_liver_share
