@@ -3,6 +3,7 @@ import pytest
 from criteria.making import ct, lesion
 from dotaliver.config import ScoringConfig
 from dotaliver.criteria.inc4 import judge, threshold_mm, with_threshold_flags
+from dotaliver.flags import raise_flag
 from dotaliver.records import RestOfBody
 
 NODE = ("node",)
@@ -97,3 +98,13 @@ def test_a_diameter_within_reader_variation_of_its_threshold_is_flagged(size, ne
     assert ("DIAMETER_NEAR_THRESHOLD" in [f.code for f in flagged.flags]) is near
     (pet,) = with_threshold_flags((lesion(size=size),), ct(), ScoringConfig())
     assert pet.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "extent", "verdict"),
+    [("ct", 18.0, "indeterminate"), ("ct", None, "met"), ("reader", 18.0, "met")],  # None: drawn on the CT itself
+)
+def test_an_outline_found_by_uptake_that_merges_with_an_organs_decides_nothing(findings, source, extent, verdict):
+    merging = lesion(size=16.0, source=source, flags=(raise_flag("LESION_MERGES_WITH_NEIGHBOUR", label=1),))
+    found = findings(ct=ct(), lesions=(merging.model_copy(update={"pet_extent_mm": extent}),))
+    assert judge(found).verdict == verdict

@@ -8,6 +8,8 @@ from dotaliver.config import ScoringConfig
 from dotaliver.itkimage import labels_from_itk, resample_labels
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.pipeline import StudyInput, open_study, segment_study
+from dotaliver.records import ReaderEdits
+from dotaliver.scoring import score_labels
 from dotaliver.volume import LabelMap
 
 
@@ -55,6 +57,10 @@ def test_in_confluent_disease_no_lesion_is_told_from_another(data):
     assert sum(key.endswith(" on CT") for key in found.reasons) == len(found.lesions.labels.labels)
 
 
-def test_noise_in_an_fdg_liver_is_given_no_outline(data):
-    _, found = segmented(need(data, "petct_fdg_ge"))
-    assert found.ct_lesions is None or not found.ct_lesions.labels.labels
+def test_noise_in_an_fdg_liver_and_blur_of_its_neighbours_make_no_measurable_disease(data):
+    volumes, found = segmented(need(data, "petct_fdg_ge"))
+    score = score_labels(volumes, found, ReaderEdits(), ScoringConfig())
+    assert score.criteria["INC4"].verdict == "indeterminate"
+    for lesion in score.lesions:
+        codes = {flag.code for flag in lesion.flags}
+        assert lesion.diameter_source == "pet" or "LESION_MERGES_WITH_NEIGHBOUR" in codes

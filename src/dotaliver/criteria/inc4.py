@@ -48,8 +48,14 @@ def _eligible(lesion: Lesion) -> bool:
 
 
 def _size_mm(lesion: Lesion) -> float | None:
-    """The decisive diameter; None where only the PET shows an extent, or a node's short axis is not known."""
+    """The decisive diameter; None where only the PET surely shows an extent, or a node's short axis is not known.
+
+    What a program found on CT around uptake that merges with another organ's may be that organ.
+    """
     if lesion.diameter_source not in {"ct", "reader"}:
+        return None
+    found_by_uptake = lesion.diameter_source == "ct" and lesion.pet_extent_mm is not None
+    if found_by_uptake and any(flag.code == "LESION_MERGES_WITH_NEIGHBOUR" for flag in lesion.flags):
         return None
     return lesion.short_axis_mm if "node" in lesion.marks else lesion.longest_diameter_mm
 
