@@ -31,6 +31,11 @@ _BONE_HU = 200.0
 _VERTEBRA_HU = 180.0
 # Aorta: 35 to 50 HU without contrast agent, over 100 in every phase with it.
 _ENHANCED_AORTA_HU = 85.0
+# How much denser than liver an enhanced kidney is at least.
+_DENSER_HU = 25.0
+_KIDNEY_ML = (40.0, 400.0)
+# A kidney may be cut in two at its waist.
+_KIDNEY_PART_ML = 15.0
 
 
 @dataclass(frozen=True)
@@ -182,13 +187,6 @@ def find_kidneys(
     look &= (mean_uptake > 0.6 * own_uptake) & (mean_uptake < 1.6 * own_uptake)
     right = place & look & around.right & _on_both_sides(left, around, images.spacing_mm)
     return np.asarray(left | _kidney_like(images, around, right))
-
-
-# How much denser than liver an enhanced kidney is at least.
-_DENSER_HU = 25.0
-_KIDNEY_ML = (40.0, 400.0)
-# A kidney may be cut in two at its waist.
-_KIDNEY_PART_ML = 15.0
 
 
 def _left_kidney(
