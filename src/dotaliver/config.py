@@ -140,6 +140,11 @@ class Inc7Config(FrozenModel):
         default=4.0, description="Smaller foci at the liver's border may be the blur of a hot neighbour"
     )
     blur_limit_ratio: float = Field(default=1.3, description="Unless their peak exceeds the limit by this factor")
+    small_limit_ratio: float = Field(
+        default=1.1,
+        description="And by this factor anywhere else: U is passed by noise in one liver of twenty, by a tenth more in "
+        "hardly any",
+    )
     hot_neighbour_margin_mm: float = Field(
         default=15.0, description="Spill-in reaches about two resolutions from a hot neighbour"
     )

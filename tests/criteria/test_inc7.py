@@ -128,3 +128,13 @@ def test_small_faint_focus_at_the_border_may_be_a_neighbours_blur(findings):
     decided = judge(findings(lesions=(blur, inner)))
     assert decided.verdict == "met"
     assert "Lesion 2" in decided.reason
+
+
+@pytest.mark.parametrize(
+    ("peak", "volume_ml", "finding"),
+    # The limit is 6.5 in these findings; 4 ml and more is no single peak of noise
+    [(6.6, 1.0, "indeterminate"), (7.1, 1.0, "indeterminate"), (7.2, 1.0, "met"), (6.6, 5.0, "met")],
+)
+def test_a_small_lesion_that_hardly_exceeds_the_limit_decides_nothing(findings, peak, volume_ml, finding):
+    small = lesion(1, peak=peak).model_copy(update={"volume_ml": volume_ml})
+    assert answer(findings(lesions=(small,)))[1] == finding

@@ -66,17 +66,17 @@ def _best(lesions: tuple[Lesion, ...]) -> Lesion | None:
 
 
 def _clear(findings: Findings, lesions: tuple[Lesion, ...], limit: float) -> Lesion | None:
-    """The hottest lesion above the limit that is no hot neighbour's blur."""
+    """The hottest lesion above the limit that is neither noise nor a hot neighbour's blur."""
     above = tuple(x for x in lesions if _peak(x) > limit and not _may_be_blur(findings, x, limit))
     return _best(above)
 
 
 def _may_be_blur(findings: Findings, lesion: Lesion, limit: float) -> bool:
-    """Whether a lesion is a small faint one at the liver's border, which a kidney or an adrenal may have lit up."""
+    """Whether a lesion is a small faint one: noise, or at the liver's border the light of a kidney or an adrenal."""
     config = findings.config.inc7
     at_border = any(flag.code == "LESION_AT_LIVER_BORDER" for flag in lesion.flags)
-    faint = _peak(lesion) < config.blur_limit_ratio * limit
-    return at_border and faint and lesion.volume_ml < config.blur_volume_ml
+    factor = config.blur_limit_ratio if at_border else config.small_limit_ratio
+    return _peak(lesion) < factor * limit and lesion.volume_ml < config.blur_volume_ml
 
 
 def _unit(findings: Findings) -> str:
@@ -90,8 +90,8 @@ def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, s
     if clear is not None:
         return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
     if best is not None and _peak(best) > limit:
-        text = f"Lesion {best.label}, small and at the liver's border, hardly exceeds {limit:.1f}"
-        return "indeterminate", f"{text}: it may be the blur of a hot neighbour."
+        text = f"Lesion {best.label} is small and hardly exceeds {limit:.1f}"
+        return "indeterminate", f"{text}: it may be noise or the blur of a hot neighbour."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
     if doubt is not None:
         return "indeterminate", doubt
