@@ -100,7 +100,8 @@ def run_once(study: Path, out: Path, started: float) -> None:
     from dotaliver.export import outputs
 
     clock.around(outputs, "report_html", "report")
-    clock.around(outputs, "segmentation_files", "SEG")
+    clock.around(outputs, "segmentation_datasets", "SEG")
+    clock.around(outputs, "measurement_report", "SR")
     clock.enter("headers")
     outcome = pipeline.score_study(pipeline.StudyInput(study), progress=clock.told)
     pipeline.save(outcome, out, progress=clock.told)
