@@ -7,6 +7,7 @@ from string import ascii_letters, digits
 from typing import Any
 
 from dotaliver.export import report_pictures as pictures
+from dotaliver.export.pages import page_template
 from dotaliver.export.report_figures import LESION_COLOUR, LIVER_COLOUR, Picture, colour_stops
 from dotaliver.export.report_tables import (
     acquisition_rows,
@@ -61,17 +62,7 @@ def report_html(score: StudyScore, volumes: StudyVolumes, segmentations: Segment
     str
         The page. Every text from a header or a reader is escaped.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dotaliver", "export/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    page = environment.get_template("report.html.j2")
+    page = page_template("report.html.j2")
     return page.render(**report_context(score, volumes, segmentations))
 
 

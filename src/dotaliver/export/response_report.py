@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dotaliver.export.pages import page_template
 from dotaliver.export.recist_tables import ROLE_WORDS
 from dotaliver.export.report_figures import Picture
 from dotaliver.export.report_tables import number
@@ -42,17 +43,7 @@ class ReadingPictures:
 
 def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...]) -> str:
     """The course as one HTML page that needs nothing else; every text of a file or a reader is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dotaliver", "export/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    page = environment.get_template("response.html.j2")
+    page = page_template("response.html.j2")
     readings = [_reading(course, reading, found) for reading, found in zip(course.readings, pictures, strict=True)]
     subject = None if course.trial is None else course.trial.unique_subject_id
     return page.render(course=course, subject=subject, readings=readings)
