@@ -26,18 +26,19 @@ from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
+from dotaliver.measurement.reference import ORGANS
 from dotaliver.records import (
     MaskLayer,
     ReaderEdits,
     ReferenceRegion,
     Segmentations,
     StudyVolumes,
-    is_unseen_key,
 )
-from dotaliver.score import StudyScore
+from dotaliver.score import MaskRecord, StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.complete import complete
+from dotaliver.segmentation.corrected import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks
 from dotaliver.segmentation.on_ct import with_lesions_on_ct
 
 __all__ = [
@@ -134,7 +135,12 @@ def load_edits(path: Path) -> ReaderEdits:
 
 
 def segment_study(
-    volumes: StudyVolumes, config: ScoringConfig, given: Segmentations | None = None, progress: Progress = _silent
+    volumes: StudyVolumes,
+    config: ScoringConfig,
+    given: Segmentations | None = None,
+    progress: Progress = _silent,
+    *,
+    settled: bool = False,
 ) -> Segmentations:
     """Outline liver, lesions and reference regions.
 
@@ -148,16 +154,32 @@ def segment_study(
         Masks that stand already (imported or corrected); only what they lack is found.
     progress : callable, optional
         Is told each stage.
+    settled : bool
+        Whether what stands in ``given`` beside its masks was found under these settings, so that doubts about the
+        liver need no second look.
     """
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
     if found.liver is None:
         progress("finding the liver")
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
-    progress("finding lesions and normal liver")
-    found = complete(volumes, found, config)
+    if not (settled and _whole(found, volumes)):
+        progress("finding lesions and normal liver")
+        found = complete(volumes, found, config)
+        # What the next step says stands last, whether it was said before or is said now.
+        said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
+        found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     progress("looking for the lesions' borders on CT")
     return with_lesions_on_ct(volumes, found, config)
+
+
+def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:
+    """Whether nothing is missing but outlines on CT, and no lesions rest on a mismatch that nobody looked at."""
+    if found.liver is None or found.lesions is None or {r.organ for r in found.references} != set(ORGANS):
+        return False
+    placed = found.lesions.drawn_on == "pet" or found.liver.drawn_on == "ct"
+    lobes = found.lobes is not None or "lobes" in found.reasons
+    return placed and lobes and (volumes.ct is None or found.ct_search is not None)
 
 
 def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -241,11 +263,6 @@ def default_folder(score: StudyScore) -> str:
     return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
 
 
-# Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew.
-_CANDIDATES = "LESIONS_NOT_BOUND_BY_LIVER"
-# What was said of a liver that another one takes the place of.
-_OF_THE_LIVER = {"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"}
-
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
@@ -289,9 +306,9 @@ def rescore(
     # The series were chosen then, not now.
     opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
     given = _stored(folder, study, parent, opened.volumes, config)
-    if given.ct_foci is None and edits is None:
-        _require_no_marked_foci(parent)
-    found = segment_study(opened.volumes, config, given, progress)
+    if edits is None:
+        _require_marked_foci(parent, given)
+    found = segment_study(opened.volumes, config, given, progress, settled=config == parent.config)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
@@ -299,9 +316,11 @@ def rescore(
     return Outcome(score, opened, found, study.folder)
 
 
-def _require_no_marked_foci(parent: StudyScore) -> None:
-    """With another liver or other lesions the CT is searched anew, and numbers may name other places."""
-    marked = [edit.label for edit in parent.edits.lesions if edit.label in {x.label for x in parent.ct_foci}]
+def _require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
+    """With another liver the CT is searched anew, and numbers may name other places; lesions may cover a candidate."""
+    there = set() if given.ct_foci is None else set(given.ct_foci.labels.labels)
+    lost = {focus.label for focus in parent.ct_foci} - there
+    marked = [edit.label for edit in parent.edits.lesions if edit.label in lost]
     if marked:
         msg = (
             f"the reader's mark on CT candidate {marked[0]} cannot be carried over: with other masks the CT is "
@@ -385,45 +404,33 @@ def _stored(
     """The masks of the record, each replaced where the user names another."""
     given = _imported(study, volumes, config)
     record = parent.segmentation
-    codes = {flag.code for flag in record.flags}
-    replaced = given.liver is not None or given.lesions is not None
-    layers: dict[str, MaskLayer | None] = {"liver": given.liver, "lesions": given.lesions, "ct_foci": None}
+    looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
+    layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
-        if mask.name == "ct_lesions":
+        # What stood in another liver is not needed, and its files need not be there.
+        overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
+        if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
             continue
-        candidates = mask.name == "lesions" and _CANDIDATES in codes
-        if layers[mask.name] is not None or not mask.labels or candidates:
-            continue
-        if mask.name == "ct_foci" and replaced:
-            continue
-        path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
-        read = read_mask(path, volumes, mask.name)
-        layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
-    looked_for = any(m.name == "lesions" and not m.labels for m in record.masks) and _CANDIDATES not in codes
-    if layers["lesions"] is None and looked_for:
-        layers["lesions"] = _no_lesions(volumes, parent)
-    overtaken = {_CANDIDATES} | (_OF_THE_LIVER if given.liver is not None else set())
-    if replaced:
-        overtaken |= {"RECIST_CT_REGISTERED"}
-    # Outlines on CT were looked for around those of the PET: with others they are looked for anew.
-    return Segmentations(
+        if mask.labels:
+            path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
+            read = read_mask(path, volumes, mask.name)
+            layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+        elif mask.name == "lesions" or config == parent.config:
+            layers[mask.name] = _empty(mask, volumes)
+    stored = Segmentations(
         segmenter=record.segmenter,
-        liver=layers["liver"],
-        lesions=layers["lesions"],
-        # A sphere was placed in its liver and away from its lesions: with others it is placed anew.
-        references=() if replaced else _stored_references(parent),
+        liver=layers.get("liver"),
+        lesions=layers.get("lesions"),
+        references=_stored_references(parent),
         mismatch=record.mismatch,
-        reasons={
-            k: v
-            for k, v in record.reasons.items()
-            if (k != "liver" or given.liver is None) and (not replaced or not is_unseen_key(k))
-        },
-        flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
-        ct_foci=layers["ct_foci"],
-        ct_search=None if layers["ct_foci"] is None else record.ct_search,
-        lobes=None if given.liver is not None else record.lobes,
-        ct_lesions=None if replaced else _stored_on_ct(folder, parent, volumes),
+        reasons=record.reasons,
+        flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
+        ct_foci=layers.get("ct_foci"),
+        ct_search=None if layers.get("ct_foci") is None else record.ct_search,
+        lobes=record.lobes,
+        ct_lesions=_stored_on_ct(folder, parent, volumes) if given.liver is None else None,
     )
+    return with_masks(stored, Corrections(given.liver, given.lesions), config)
 
 
 def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> MaskLayer | None:
@@ -439,12 +446,12 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> Ma
     return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
 
-def _no_lesions(volumes: StudyVolumes, parent: StudyScore) -> MaskLayer:
+def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
+    """A mask in which nothing was found, on the grid of its image."""
     import numpy as np
 
     from dotaliver.volume import LabelMap
 
-    mask = next(m for m in parent.segmentation.masks if m.name == "lesions")
     grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
     empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
     return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)

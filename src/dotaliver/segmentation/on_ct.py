@@ -9,6 +9,7 @@ import numpy as np
 from dotaliver.config import ScoringConfig
 from dotaliver.errors import StudyError
 from dotaliver.flags import Flag, raise_flag
+from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample_labels, resample_through
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes, unseen_key
 from dotaliver.registration import register_cts
@@ -24,18 +25,20 @@ _LEAST_SIMILARITY = 0.6
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A CT with the lesions' places and the liver brought to its grid."""
+    """A CT, or a box of it, with the lesions' places and the liver brought to its grid."""
 
     ct: Volume
     placed: LabelMap
     liver: BoolArray
+    box: Box
     flags: tuple[Flag, ...] = ()
 
 
 def with_lesions_on_ct(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
 
-    Nothing is added where there is no CT, no liver, or where the lesions were drawn on that CT to begin with.
+    Lesions that have an outline already, or a reason for none, keep it. Nothing is added where there is no CT, no
+    liver, or where the lesions were drawn on that CT to begin with.
 
     Raises
     ------
@@ -43,26 +46,53 @@ def with_lesions_on_ct(volumes: StudyVolumes, found: Segmentations, config: Scor
         Where a diagnostic CT was named and cannot be registered.
     """
     lesions = found.lesions
-    if found.ct_lesions is not None or lesions is None or found.liver is None or not lesions.labels.mask.any():
+    if lesions is None or found.liver is None or volumes.ct is None:
         return found
-    if volumes.ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
+    if lesions.drawn_on == "ct" and volumes.recist_ct is None:
         return found
-    view = _view(volumes, volumes.ct, found)
-    outlines = outline_lesions_on_ct(view.ct, view.placed, view.liver, config.ct_lesions)
-    missing = {n: "its place lies outside the CT" for n in set(lesions.labels.labels) - set(view.placed.labels)}
-    layer = MaskLayer(outlines.labels, "ct", _NAME, config.lesions.border_uncertainty_mm)
+    wanted = _not_looked_for(found, lesions)
+    if not wanted:
+        return found
+    view = _view(volumes, volumes.ct, found, (wanted, config.ct_lesions.surroundings_mm[1]))
+    outlines = outline_lesions_on_ct(view.ct, view.placed, view.liver, config.ct_lesions, wanted)
+    missing = {n: "its place lies outside the CT" for n in wanted - set(view.placed.labels)}
+    whole = volumes.ct if volumes.recist_ct is None else volumes.recist_ct
+    labels = _added(found.ct_lesions, outlines.labels, view.box, whole.geometry)
+    layer = MaskLayer(labels, "ct", _NAME, config.lesions.border_uncertainty_mm)
     reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
-    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=(*found.flags, *view.flags))
+    codes = {flag.code for flag in view.flags}
+    flags = (*(flag for flag in found.flags if flag.code not in codes), *view.flags)
+    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
 
 
-def _view(volumes: StudyVolumes, ct: Volume, found: Segmentations) -> _View:
+def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
+    """Lesions that neither have an outline on CT nor a reason for none."""
+    every = frozenset(lesions.labels.labels)
+    if found.ct_lesions is None:
+        return every
+    outlined = every & set(found.ct_lesions.labels.labels)
+    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
+
+
+def _added(before: MaskLayer | None, new: LabelMap, box: Box, whole: Geometry) -> LabelMap:
+    """New outlines beside those that stand, on the whole grid; a voxel stays with the first."""
+    array = np.zeros(whole.shape, dtype=np.uint16) if before is None else before.labels.array.astype(np.uint16)
+    part = array[box]
+    np.copyto(part, new.array, where=part == 0, casting="same_kind")
+    return LabelMap(array, whole)
+
+
+def _view(volumes: StudyVolumes, ct: Volume, found: Segmentations, around: tuple[frozenset[int], float]) -> _View:
+    """The CT that is looked at; of the PET's own only what lies within a distance of the lesions that are wanted."""
     assert found.lesions is not None
     assert found.liver is not None
     # From the position that each mask was drawn in to that of the PET's CT.
     moved = [_in_position_of_ct(layer, found) for layer in (found.lesions, found.liver)]
-    liver = resample_labels(moved[1], ct.geometry)
     if volumes.recist_ct is None:
-        return _View(ct, resample_labels(moved[0], ct.geometry), liver.mask)
+        box = _box_around(moved[0], ct.geometry, *around)
+        part = ct.crop(box)
+        return _View(part, resample_labels(moved[0], part.geometry), _part_of(moved[1], ct.geometry, box), box)
+    liver = resample_labels(moved[1], ct.geometry)
     onto = volumes.recist_ct
     pose = register_cts(onto, ct, liver.mask)
     series = volumes.identity.recist_ct
@@ -76,7 +106,27 @@ def _view(volumes: StudyVolumes, ct: Volume, found: Segmentations) -> _View:
     placed = resample_through(moved[0], onto.geometry, pose.transform)
     there = resample_through(LabelMap(liver.mask.astype(np.uint8), ct.geometry), onto.geometry, pose.transform)
     flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
-    return _View(onto, placed, there.mask, (flag,))
+    whole = (slice(0, onto.geometry.shape[0]), slice(0, onto.geometry.shape[1]), slice(0, onto.geometry.shape[2]))
+    return _View(onto, placed, there.mask, whole, (flag,))
+
+
+def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], margin_mm: float) -> Box:
+    """The part of a grid that holds some labels and a margin around each, with room for rounding."""
+    corners = [labels.geometry.crop(box).corners_lps_mm() for label, box in labels.boxes() if label in wanted]
+    index = onto.lps_to_index(np.concatenate(corners))
+    margin = np.ceil(margin_mm / np.asarray(onto.spacing_mm)) + 3
+    size = np.asarray(onto.shape)
+    low = np.clip(np.floor(index.min(axis=0) - margin), 0, size - 1).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0) + margin), low + 1, size).astype(int)
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return (k, j, i)
+
+
+def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
+    """A mask on a part of a grid."""
+    if labels.geometry.is_close(grid):
+        return np.asarray(labels.array[box] != 0)
+    return resample_labels(labels, grid.crop(box)).mask
 
 
 def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
