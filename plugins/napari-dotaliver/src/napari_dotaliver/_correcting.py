@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from dotaliver.errors import MaskError
 from dotaliver.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.itkimage import resample
@@ -26,13 +27,16 @@ def _sphere(grid: Geometry, centre_lps_mm: Vector, diameter_mm: float) -> tuple[
         return None
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     offsets = [
-        (np.arange(part.start, part.stop) - m) * s for part, m, s in zip((k, j, i), middle, grid.spacing_mm, strict=True)
+        (np.arange(part.start, part.stop) - m) * s
+        for part, m, s in zip((k, j, i), middle, grid.spacing_mm, strict=True)
     ]
     planes = np.meshgrid(*offsets, indexing="ij", sparse=True)
     return (k, j, i), np.asarray(sum(p**2 for p in planes) <= (0.5 * diameter_mm) ** 2)
 
 
-def threshold_in_sphere(pet: Volume, labels: LabelMap, sphere: tuple[Vector, float], level: float, label: int) -> Labels:
+def threshold_in_sphere(
+    pet: Volume, labels: LabelMap, sphere: tuple[Vector, float], level: float, label: int
+) -> Labels:
     """Labels with one lesion added: the voxels of a ball at or above a level that hang together with its maximum.
 
     Parameters

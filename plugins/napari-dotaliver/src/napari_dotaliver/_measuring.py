@@ -10,17 +10,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dotaliver.config import ScoringConfig
-from dotaliver.criteria.eligibility import with_readers_answers
+from dotaliver.criteria.eligibility import effect_of, with_readers_answers
 from dotaliver.pipeline import Outcome, segment_study
 from dotaliver.records import LesionEdit, MaskLayer, ReaderEdits, Segmentations, VerdictEdit
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.segmentation.corrected import Corrections, with_masks
 from dotaliver.volume import LabelMap
-
 from napari_dotaliver._packed import PackedLabels
 
-__all__ = ["Measured", "Progress", "ReadingState", "Standing", "measure", "painted_liver", "painted_lesions", "proposals"]
+__all__ = [
+    "Measured",
+    "Progress",
+    "ReadingState",
+    "Standing",
+    "answered",
+    "measure",
+    "painted_lesions",
+    "painted_liver",
+    "proposals",
+    "unanswered",
+]
 
 Progress = Callable[[str], None]
 _ORIGIN = "reader"
@@ -117,18 +127,34 @@ def answered(proposed: StudyScore, edits: ReaderEdits) -> StudyScore:
     return proposed.model_copy(update={"criteria": criteria, "edits": edits}).with_record_id()
 
 
+def unanswered(score: StudyScore) -> StudyScore:
+    """The record as it was before the reader's answers: each criterion as the images had proposed it."""
+    criteria = {
+        name: verdict
+        if verdict.decision is None
+        else verdict.model_copy(
+            update={
+                "verdict": verdict.decision.proposed,
+                "effect": effect_of(score.config.protocol.criterion(name), verdict.decision.proposed),
+                "status": "proposed",
+                "decision": None,
+            }
+        )
+        for name, verdict in score.criteria.items()
+    }
+    return score.model_copy(update={"criteria": criteria, "edits": proposals(score.edits)}).with_record_id()
+
+
 def _of_what_is_there(
     state: ReadingState, found: Segmentations, before: Measured
 ) -> tuple[ReaderEdits, tuple[str, ...]]:
-    """The edits without those of lesions that are gone and of CT candidates whose numbers may name other places."""
+    """The edits without those of lesions that are gone and of CT candidates that are covered."""
     foci = set() if found.ct_foci is None else set(found.ct_foci.labels.labels)
-    if state.liver is not before.state.liver:
-        foci = set()
     there = foci | (set() if found.lesions is None else set(found.lesions.labels.labels))
     kept = tuple(edit for edit in state.edits.lesions if edit.label in there)
     candidates = {focus.label for focus in before.score.ct_foci}
     lost = tuple(
-        f"What was marked of CT candidate {edit.label} is withdrawn: the CT was searched anew; mark it again."
+        f"What was marked of CT candidate {edit.label} is withdrawn: a lesion covers it now."
         for edit in state.edits.lesions
         if edit.label not in there and edit.label in candidates and edit != LesionEdit(label=edit.label)
     )

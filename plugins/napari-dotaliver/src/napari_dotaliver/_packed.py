@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from dotaliver.errors import MaskError
 from dotaliver.volume import used_box
 
@@ -62,7 +63,7 @@ class PackedLabels:
         except zlib.error as error:
             msg = "a mask that was kept for recovery is damaged and cannot be used"
             raise MaskError(msg) from error
-        fits = all(0 <= a and a + n <= whole for a, n, whole in zip(self.start, self.size, self.shape, strict=True))
+        fits = all(a >= 0 and a + n <= whole for a, n, whole in zip(self.start, self.size, self.shape, strict=True))
         if len(data) != 2 * count or not fits:
             msg = "a mask that was kept for recovery is damaged and cannot be used"
             raise MaskError(msg)
