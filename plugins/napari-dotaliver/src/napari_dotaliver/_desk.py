@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
+    QMainWindow,
     QMessageBox,
     QProgressBar,
     QPushButton,
@@ -42,6 +43,9 @@ __all__ = ["Desk"]
 _WAITING = "Open a folder of DICOM files: a 68Ga-DOTATATE PET/CT, or the folder of a score."
 
 
+_PANEL_PIXELS = 460
+
+
 class Desk(QWidget):
     """The reading of one study.
 
@@ -66,6 +70,7 @@ class Desk(QWidget):
         self.opened: OpenStudy | None = None
         self.folder: Path | None = None
         self._asked: Path | None = None
+        self._watched: QWidget | None = None
         self.layers: StudyLayers | None = None
         self.session: ReadingSession | None = None
         self.reading = Background(self)
@@ -180,7 +185,7 @@ class Desk(QWidget):
         self._done()
         self.opened_study.emit()
         if outcome is not None:
-            self._begin(outcome)
+            self._begin(outcome, self.folder)
 
     def _on_not_opened(self, error: Exception) -> None:
         self._on_failed(error)
@@ -207,11 +212,11 @@ class Desk(QWidget):
 
     def _on_scored(self, outcome: Outcome) -> None:
         self._done()
-        self._begin(outcome)
+        self._begin(outcome, None)
 
-    def _begin(self, outcome: Outcome) -> None:
-        """Start a reading of what was scored."""
-        self.session = ReadingSession(outcome, self.folder or outcome.folder)
+    def _begin(self, outcome: Outcome, record: Path | None) -> None:
+        """Start a reading of what was scored; `record` is the folder where that score lies already."""
+        self.session = ReadingSession(outcome, record)
         self.session.on_change(self._on_changed)
         self._on_changed()
         self.tabs.setCurrentWidget(self.verdicts)
@@ -232,7 +237,7 @@ class Desk(QWidget):
         if self.session is None or self.layers is None:
             return
         score = self.session.score
-        self.layers.show(self.session.segmentations, score)
+        self.layers.show(self.session)
         self.table.show_score(score)
         place = self.verdicts.verticalScrollBar().value()
         self.verdicts.setHtml(verdicts_html(score))
@@ -325,7 +330,17 @@ class Desk(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Watch over the window that the desk was put into."""
         super().showEvent(event)
-        self.window().installEventFilter(self)
+        window = self.window()
+        if window is self._watched:
+            return
+        self._watched = window
+        window.installEventFilter(self)
+        if isinstance(window, QMainWindow):
+            # The panel runs down the whole side; images have the rest, and the table what it needs.
+            window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+            window.resizeDocks([self.parentWidget()], [_PANEL_PIXELS], Qt.Orientation.Horizontal)
+            # Docks have their sizes once the window has its own.
+            QTimer.singleShot(0, lambda: self.view.arrange(window))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
         """Ask before the window closes over unsaved edits."""

@@ -8,7 +8,7 @@ interpolated on the way, in either direction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from dotaliver.errors import MaskError
 from dotaliver.export.views import anatomical
 from dotaliver.geometry import FloatArray, Geometry, Vector
-from dotaliver.records import Acquisition, CtFocus, Lesion, Reference
+from dotaliver.placement import own_labels
+from dotaliver.records import Acquisition, CtFocus
 from dotaliver.volume import LabelMap, Quantity, Volume
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = [
     "LIVER",
     "NUMBERS",
     "PET",
+    "PET_ALONE",
+    "PET_OVER_CT",
     "REFERENCE",
     "LayerData",
     "anatomical_grid",
@@ -45,7 +48,7 @@ __all__ = [
     "line_of_shape",
     "liver_layer",
     "lps_to_world",
-    "number_places",
+    "middle_of",
     "numbers_layer",
     "pet_layer",
     "reference_layer",
@@ -66,8 +69,14 @@ SOFT_TISSUE_HU = (-160.0, 240.0)
 HU_RANGE = (-1024.0, 3071.0)
 """What twelve bits of CT hold, over which the window can be set."""
 
-# SUV up to which the PET is drawn: normal organs stay below 15 on receptor PET (DOMAIN.md's sources), below 7 on FDG.
-_SSTR_SUV_SHOWN, _OTHER_SUV_SHOWN = 15.0, 7.0
+PET_OVER_CT: dict[str, Any] = {"colormap": "inferno", "opacity": 0.55}
+PET_ALONE: dict[str, Any] = {"colormap": "gray_r", "opacity": 1.0}
+
+# Between voxel centres the picture is smoothed; what is measured never is. One slice is shown, however thick the
+# slab is in which spheres are looked for.
+_SMOOTH = {"interpolation2d": "linear", "projection_mode": "none"}
+# SUV up to which the PET is drawn: a normal liver is then a third of it on receptor PET, and on FDG.
+_SSTR_SUV_SHOWN, _OTHER_SUV_SHOWN = 20.0, 7.0
 _RELATIVE_SHARE_SHOWN = 99.5
 _MM = ("mm", "mm", "mm")
 # Okabe and Ito's colours, told apart by colour-blind readers; those that stand out from inferno come first.
@@ -75,7 +84,10 @@ _LESION_COLOURS = ("#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#E69F
 _LIVER_COLOUR, _REFERENCE_COLOUR, _DIAMETER_COLOUR, CANDIDATE_COLOUR = "#0072B2", "#009E73", "#F0E442", "#E69F00"
 # Corners of an unmoved layer agree to rounding; a hundredth of a millimetre is a move.
 _TOLERANCE_MM = 1e-2
+# Smoothed, a points layer without a point on the slice leaves a dot where the world begins (napari 0.9).
+_CRISP = 0
 _SHORTEST_LINE_MM = 1.0
+_LINE_MM = 1.2
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -114,17 +126,16 @@ def _placed(grid: Geometry) -> dict[str, Any]:
 def ct_layer(ct: Volume) -> LayerData:
     """A CT in the soft-tissue window."""
     turned = anatomical(ct.require(Quantity.HU))
-    look = {"name": CT, "colormap": "gray", "contrast_limits": SOFT_TISSUE_HU}
+    look = {"name": CT, "colormap": "gray", "contrast_limits": SOFT_TISSUE_HU, **_SMOOTH}
     return turned.array, look | _placed(turned.geometry), "image"
 
 
 def pet_layer(pet: Volume, acquisition: Acquisition, *, over_ct: bool) -> LayerData:
-    """A PET from 0 to a sensible maximum: glowing over a CT, in inverted grey where it stands alone."""
+    """A PET from 0 to a sensible maximum: half as thick over a CT, in inverted grey where it stands alone."""
     turned = anatomical(pet)
     shown = _pet_maximum(pet, acquisition)
-    colours = {"colormap": "inferno", "blending": "additive"} if over_ct else {"colormap": "gray_r"}
-    look = {"name": PET, "contrast_limits": (0.0, shown)}
-    return turned.array, look | colours | _placed(turned.geometry), "image"
+    look = {"name": PET, "contrast_limits": (0.0, shown), "blending": "translucent_no_depth", **_SMOOTH}
+    return turned.array, look | (PET_OVER_CT if over_ct else PET_ALONE) | _placed(turned.geometry), "image"
 
 
 def _pet_maximum(pet: Volume, acquisition: Acquisition) -> float:
@@ -226,12 +237,13 @@ def _turned_back(data: npt.NDArray[Any], turned: Geometry, grid: Geometry) -> np
 # --- signs -----------------------------------------------------------------------------------------------------------
 
 
-def reference_layer(reference: Reference | None) -> LayerData:
-    """The sphere in which normal liver is read, as a circle in every plane; empty where there is none."""
+def reference_layer(sphere: tuple[Vector, float] | None) -> LayerData:
+    """The sphere in which normal liver is read (centre and diameter in mm), as a circle in every plane."""
     places: FloatArray = np.empty((0, 3))
     size: Any = 30.0
-    if reference is not None and reference.centre_lps_mm is not None and reference.diameter_mm is not None:
-        places, size = lps_to_world([reference.centre_lps_mm]), np.array([reference.diameter_mm])
+    if sphere is not None:
+        centre_lps_mm, diameter_mm = sphere
+        places, size = lps_to_world([centre_lps_mm]), np.array([diameter_mm])
     return _rings(REFERENCE, places, size, _REFERENCE_COLOUR)
 
 
@@ -247,6 +259,7 @@ def candidates_layer(foci: Sequence[CtFocus]) -> LayerData:
 def _rings(name: str, places: FloatArray, sizes: Any, colour: str) -> LayerData:
     look: dict[str, Any] = {"name": name, "size": sizes, "face_color": "#00000000", "border_color": colour}
     look |= {"border_width": 1.5, "border_width_is_relative": False, "projection_mode": "rescale_spherical"}
+    look |= {"antialiasing": _CRISP}
     return places, look | {"units": _MM, "axis_labels": ("z", "y", "x"), "ndim": 3}, "points"
 
 
@@ -259,57 +272,60 @@ def _sphere_mm(volume_ml: float) -> float:
     return float(np.cbrt(6.0 * 1000.0 * volume_ml / np.pi))
 
 
-def number_places(labels: LabelMap) -> dict[int, Vector]:
-    """For each lesion, the voxel of it that lies nearest its middle, in patient coordinates."""
-    places: dict[int, Vector] = {}
-    for label, box in labels.boxes():
-        index = np.argwhere(labels.array[box] == label)
-        nearest = index[np.linalg.norm(index - index.mean(axis=0), axis=1).argmin()]
-        x, y, z = labels.geometry.crop(box).index_to_lps(nearest)
-        places[label] = (float(x), float(y), float(z))
-    return places
+def middle_of(labels: LabelMap, label: int) -> Vector | None:
+    """The voxel of a lesion that lies nearest its middle, in patient coordinates; None where it has none."""
+    part = own_labels(labels, label)
+    if part is None:
+        return None
+    index = np.argwhere(part.array)
+    return _vector(part.geometry.index_to_lps(_nearest_middle(index)))
 
 
-def numbers_layer(labels: LabelMap | None) -> LayerData:
-    """The lesions' numbers, seen on the slices that show the lesion."""
-    places = {} if labels is None else number_places(labels)
-    extents = {} if labels is None else _extents_mm(labels)
-    numbers = np.array([str(label) for label in places], dtype=object)
+def _nearest_middle(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    chosen: npt.NDArray[np.int64] = index[np.linalg.norm(index - index.mean(axis=0), axis=1).argmin()]
+    return chosen
+
+
+def numbers_layer(labels: LabelMap) -> LayerData:
+    """Each lesion's number, once on every axial slice of it, in indices of its image.
+
+    The feature ``middle`` tells the one number of a lesion that stays where the slices are laid on each other.
+    """
+    turned = anatomical(labels)
+    places, numbers, middles = [], [], []
+    for label, (slices, rows, columns) in turned.boxes():
+        index = np.argwhere(turned.array[slices, rows, columns] == label)
+        index += [slices.start, rows.start, columns.start]
+        levels = np.unique(index[:, 0])
+        middle = _nearest_middle(index)[0]
+        for level in levels:
+            places.append(_nearest_middle(index[index[:, 0] == level]))
+            numbers.append(str(label))
+            middles.append(bool(level == middle))
     look: dict[str, Any] = {
         "name": NUMBERS,
-        "features": {"number": numbers},
+        "features": {"number": np.array(numbers, dtype=object), "middle": np.array(middles, dtype=bool)},
         "text": _number_text("white"),
-        "size": np.array([extents[label] for label in places]) if places else 10.0,
+        "size": 1.0,
+        "projection_mode": "none",
         "face_color": "#00000000",
         "border_color": "#00000000",
-        "projection_mode": "rescale_linear",
-        "units": _MM,
-        "axis_labels": ("z", "y", "x"),
+        "antialiasing": _CRISP,
         "ndim": 3,
     }
-    return lps_to_world(np.array(list(places.values())).reshape(-1, 3)), look, "points"
+    return np.array(places, dtype=np.float64).reshape(-1, 3), look | _placed(turned.geometry), "points"
 
 
-def _extents_mm(labels: LabelMap) -> dict[int, float]:
-    """The longest side of each lesion's box, in mm."""
-    spacing = labels.geometry.spacing_mm
-    return {
-        label: max((part.stop - part.start) * mm for part, mm in zip(box, spacing, strict=True))
-        for label, box in labels.boxes()
-    }
-
-
-def diameters_layer(lesions: Sequence[Lesion], grid: Geometry) -> LayerData:
+def diameters_layer(lines_lps_mm: Mapping[int, tuple[Vector, Vector]], grid: Geometry) -> LayerData:
     """Longest diameters as lines, in indices of the image that they were measured on; a feature names the lesion."""
     turned = anatomical_grid(grid)
-    drawn = [(lesion.label, lesion.diameter) for lesion in lesions if lesion.diameter is not None]
-    lines = [turned.lps_to_index(diameter.long_axis_lps_mm) for _, diameter in drawn]
+    lines = [turned.lps_to_index(line) for line in lines_lps_mm.values()]
     look: dict[str, Any] = {
         "name": DIAMETERS,
         "shape_type": "line",
         "edge_color": _DIAMETER_COLOUR,
-        "edge_width": 0.6,
-        "features": {"lesion": np.array([label for label, _ in drawn], dtype=int)},
+        "edge_width": _LINE_MM / min(turned.spacing_mm),
+        "features": {"lesion": np.array(list(lines_lps_mm), dtype=int)},
         "ndim": 3,
         **_placed(turned),
     }

@@ -50,7 +50,6 @@ class LesionTable(QWidget):
         self.table = QTableWidget(0, 0, self)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().setVisible(False)
         self.table.setAccessibleName("Lesions")
         self.details = QLabel("No study is scored yet.", self)

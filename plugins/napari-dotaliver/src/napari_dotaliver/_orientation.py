@@ -19,13 +19,26 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["PLANES", "Plane", "crosshair_lines", "current_plane", "jump", "position_lps_mm", "show_plane", "show_slab"]
+__all__ = [
+    "PLANES",
+    "Plane",
+    "crosshair_lines",
+    "current_plane",
+    "jump",
+    "position_lps_mm",
+    "show_on_white",
+    "show_plane",
+    "show_slab",
+]
 
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 # The least that is framed around a lesion: less would show it without what lies around it.
 _SMALLEST_FRAME_MM = 120.0
+# A sphere is drawn on every slice that it reaches: half of the largest that a reader can place.
+_LARGEST_RADIUS_MM = 50.0
 _CROSSHAIR_GAP_MM = 12.0
+_ON_DARK, _ON_WHITE = "#F0E442", "#0072B2"
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,7 @@ def show_plane(viewer: ViewerModel, name: PlaneName) -> None:
     viewer.scene.camera.orientation2d = plane.orientation
     viewer.dims.order = plane.order
     label_edges(viewer, plane)
+    viewer.dims.margin_left = viewer.dims.margin_right = (_LARGEST_RADIUS_MM,) * 3
     viewer.reset_view()
 
 
@@ -75,8 +89,16 @@ def label_edges(viewer: ViewerModel, plane: Plane) -> None:
     for position in _EDGES:
         name = f"dotaliver_{position}"
         if name not in overlays:
-            overlays[name] = TextOverlay(position=position, font_size=16, color="#F0E442", box=False, visible=True)
+            overlays[name] = TextOverlay(position=position, font_size=14, color=_ON_DARK, box=False, visible=True)
         overlays[name].text = plane.edges[position]
+
+
+def show_on_white(viewer: ViewerModel, *, white: bool) -> None:
+    """The canvas white, as inverted grey needs it, or dark again; the edges' letters stay readable."""
+    viewer.canvas.background_color_override = "white" if white else None
+    for position in _EDGES:
+        if (name := f"dotaliver_{position}") in viewer.canvas.overlays:
+            viewer.canvas.overlays[name].color = _ON_WHITE if white else _ON_DARK
 
 
 def current_plane(viewer: ViewerModel) -> Plane:
@@ -104,17 +126,14 @@ def show_slab(viewer: ViewerModel, image: Image, *, whole: bool) -> None:
     """Show an image's highest values along the line of sight (a maximum-intensity projection), or one slice again."""
     axis = viewer.dims.order[0]
     low, high, _ = viewer.dims.range[axis]
-    margins = [0.0, 0.0, 0.0]
+    margins = [_LARGEST_RADIUS_MM] * 3
     if whole:
         margins[axis] = float(high - low)
     image.projection_mode = "max" if whole else "none"
-    viewer.dims.margin_left = tuple(margins)
-    viewer.dims.margin_right = tuple(margins)
+    viewer.dims.margin_left = viewer.dims.margin_right = tuple(margins)
 
 
-def crosshair_lines(
-    point: Sequence[float], low: Sequence[float], high: Sequence[float]
-) -> npt.NDArray[np.float64]:
+def crosshair_lines(point: Sequence[float], low: Sequence[float], high: Sequence[float]) -> npt.NDArray[np.float64]:
     """Lines through a point along the world's axes, open around it; starts and extents, shape (6, 2, 3), in mm."""
     lines = np.zeros((6, 2, 3))
     lines[:, 0] = point

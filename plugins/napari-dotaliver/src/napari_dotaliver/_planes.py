@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Crosshair", "SidePlanes"]
 
 _CROSSHAIR = "Crosshair"
-_COLOUR = "#F0E442"
+_COLOUR = "#D55E00"
 # Which planes stand beside which.
 _BESIDE = {
     "axial": ("coronal", "sagittal"),
@@ -39,7 +39,9 @@ class Crosshair:
         """Put the crosshair on top of the images."""
         from napari.layers import Vectors
 
-        if self.layer is not None and self.layer in self._viewer.layers:
+        layers = self._viewer.layers
+        if self.layer is not None and self.layer in layers:
+            layers.move(layers.index(self.layer), len(layers))
             self.draw()
             return
         active = self._viewer.layers.selection.active
@@ -47,9 +49,10 @@ class Crosshair:
             self._lines(),
             name=_CROSSHAIR,
             edge_color=_COLOUR,
-            edge_width=0.7,
+            edge_width=0.5,
             vector_style="line",
             opacity=0.7,
+            projection_mode="none",
             units=("mm", "mm", "mm"),
             axis_labels=("z", "y", "x"),
         )
@@ -109,6 +112,8 @@ class _SidePlane(QWidget):
             if id(layer) not in known:
                 data, look, kind = layer.as_layer_data_tuple()
                 copy = type(layer).create(data, look, kind)
+                if hasattr(layer, "contour"):
+                    copy.contour = layer.contour
                 _follow(copy, layer)
                 self.model.layers.insert(len(self._links), copy)
                 self._links.append(layer)
@@ -160,12 +165,12 @@ class SidePlanes(QSplitter):
     """The two planes that the main canvas does not show; clicking or scrolling there moves the main one too."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
-        super().__init__(Qt.Orientation.Vertical, parent)
+        super().__init__(Qt.Orientation.Horizontal, parent)
         self._viewer = viewer
         self._planes = (_SidePlane(viewer), _SidePlane(viewer))
         for plane in self._planes:
             self.addWidget(plane)
-            plane.setMinimumSize(180, 160)
+            plane.setMinimumSize(160, 200)
         viewer.dims.events.point.connect(self._follow)
         viewer.dims.events.order.connect(self.arrange)
 

@@ -63,7 +63,9 @@ def read_layers(folder: Path) -> list[LayerData]:
 
 def _is_study(path: Path) -> bool:
     if path.is_dir():
-        return (path / "score.json").is_file() or any(_is_dicom(file) for file in islice(_files(path), _FILES_LOOKED_AT))
+        return (path / "score.json").is_file() or any(
+            _is_dicom(file) for file in islice(_files(path), _FILES_LOOKED_AT)
+        )
     return path.suffix.lower() == ".zip" or _is_dicom(path)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from dotaliver.errors import MaskError
 from dotaliver.geometry import Geometry, Vector
-from dotaliver.records import Lesion, MaskLayer, Segmentations, StudyVolumes
-from dotaliver.score import StudyScore
+from dotaliver.records import Lesion, StudyVolumes
 from dotaliver.volume import LabelMap
 from napari_dotaliver import _layers
 from napari_dotaliver._layers import LayerData
@@ -18,9 +17,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer, Points, Shapes
 
+    from napari_dotaliver._session import ReadingSession
+
 __all__ = ["StudyLayers"]
 
-_OUTLINE_PIXELS = 2
+_OUTLINE_VOXELS = 1
 
 
 class StudyLayers:
@@ -44,7 +45,7 @@ class StudyLayers:
         self.diameters: Shapes | None = None
         self.numbers: Points | None = None
         self.candidates: Points | None = None
-        self._liver_shown: MaskLayer | None = None
+        self._liver_shown: LabelMap | None = None
         self._lesions_shown: LabelMap | None = None
         self._lesions_grid = volumes.pet.geometry
         self._liver_grid = volumes.pet.geometry if volumes.ct is None else volumes.ct.geometry
@@ -52,9 +53,7 @@ class StudyLayers:
         if volumes.ct is not None:
             self.ct = self._add(_layers.ct_layer(volumes.ct))
             self.ct.contrast_limits_range = _layers.HU_RANGE
-        self.pet: Image = self._add(
-            _layers.pet_layer(volumes.pet, volumes.acquisition, over_ct=volumes.ct is not None)
-        )
+        self.pet: Image = self._add(_layers.pet_layer(volumes.pet, volumes.acquisition, over_ct=volumes.ct is not None))
         highest = float(volumes.pet.array.max())
         self.pet.contrast_limits_range = (0.0, max(highest, self.pet.contrast_limits[1]))
 
@@ -72,11 +71,11 @@ class StudyLayers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
-    def show(self, segmentations: Segmentations, score: StudyScore) -> None:
-        """Show masks and measurements as they are now; what was painted and not measured goes."""
-        self._show_liver(segmentations.liver)
-        self._show_lesions(segmentations.lesions)
-        self._show_signs(segmentations, score)
+    def show(self, session: ReadingSession) -> None:
+        """Show masks and measurements as the reading has them now; what was painted and not taken into it goes."""
+        self._show_liver(session.liver)
+        self._show_lesions(session.lesions)
+        self._show_signs(session)
 
     def lesions_painted(self) -> LabelMap:
         """The lesions as they are painted now, on their image's grid; `MaskError` where the layer was moved."""
@@ -97,7 +96,7 @@ class StudyLayers:
             inside = bool((index >= 0).all() and (index < labels.geometry.shape).all())
             if inside and labels.array[tuple(index)] == lesion.label:
                 return (x, y, z)
-        return _layers.number_places(labels).get(lesion.label, lesion.centroid_lps_mm)
+        return _layers.middle_of(labels, lesion.label) or lesion.centroid_lps_mm
 
     # --- masks -------------------------------------------------------------------------------------------------------
 
@@ -107,27 +106,25 @@ class StudyLayers:
             raise MaskError(msg)
         return _layers.labels_of_layer(layer, grid)
 
-    def _show_liver(self, liver: MaskLayer | None) -> None:
+    def _show_liver(self, liver: LabelMap | None) -> None:
         if self.liver in self._viewer.layers and liver is self._liver_shown and not self._liver_painted:
             # Comparing a hundred million voxels for nothing would be felt.
             return
-        self._liver_grid = self._liver_grid if liver is None else liver.labels.geometry
-        labels = _empty(self._liver_grid, np.uint8) if liver is None else liver.labels
-        if liver is not None and labels.array.dtype != np.uint8:
+        self._liver_grid = self._liver_grid if liver is None else liver.geometry
+        labels = _empty(self._liver_grid, np.uint8) if liver is None else liver
+        if labels.array.dtype != np.uint8:
             labels = labels.with_array(labels.mask.astype(np.uint8))
         self.liver = self._renewed(self.liver, _layers.liver_layer(labels))
-        self.liver.contour = _OUTLINE_PIXELS
+        self.liver.contour = _OUTLINE_VOXELS
         self._liver_shown, self._liver_painted = liver, False
         self.liver.events.paint.connect(self._on_liver_painted)
 
     def _on_liver_painted(self) -> None:
         self._liver_painted = True
 
-    def _show_lesions(self, lesions: MaskLayer | None) -> None:
-        self._lesions_grid = self._volumes.pet.geometry if lesions is None else lesions.labels.geometry
-        self._lesions_shown = None if lesions is None else lesions.labels
-        labels = _empty(self._lesions_grid, np.uint16) if lesions is None else lesions.labels
-        self.lesions = self._renewed(self.lesions, _layers.lesions_layer(labels))
+    def _show_lesions(self, lesions: LabelMap) -> None:
+        self._lesions_grid, self._lesions_shown = lesions.geometry, lesions
+        self.lesions = self._renewed(self.lesions, _layers.lesions_layer(lesions))
 
     def _renewed(self, layer: Any, made: LayerData) -> Any:
         """The layer with the voxels of another, in its own place among the layers; a new one where it is gone."""
@@ -141,17 +138,17 @@ class StudyLayers:
 
     # --- signs -------------------------------------------------------------------------------------------------------
 
-    def _show_signs(self, segmentations: Segmentations, score: StudyScore) -> None:
+    def _show_signs(self, session: ReadingSession) -> None:
         """Sphere, diameters and numbers are few: they are made anew, with the reader's choice of what is visible."""
-        volumes = self._volumes
+        volumes, score = self._volumes, session.score
         measured = volumes.ct or volumes.pet
-        lesions = None if segmentations.lesions is None else segmentations.lesions.labels
         # A diameter on another CT lies in that one's frame of reference and cannot be drawn here.
-        drawn = [] if volumes.recist_ct is not None else score.lesions
+        lesions = [] if volumes.recist_ct is not None else score.lesions
+        lines = {lesion.label: line for lesion in lesions if (line := session.diameter_of(lesion.label)) is not None}
         self.candidates = self._replaced(self.candidates, _layers.candidates_layer(score.ct_foci))
-        self.reference = self._replaced(self.reference, _layers.reference_layer(score.references.get("liver")))
-        self.diameters = self._replaced(self.diameters, _layers.diameters_layer(drawn, measured.geometry))
-        self.numbers = self._replaced(self.numbers, _layers.numbers_layer(lesions))
+        self.reference = self._replaced(self.reference, _layers.reference_layer(session.reference_sphere))
+        self.diameters = self._replaced(self.diameters, _layers.diameters_layer(lines, measured.geometry))
+        self.numbers = self._replaced(self.numbers, _layers.numbers_layer(session.lesions))
 
     def _replaced(self, layer: Any, made: LayerData) -> Any:
         if layer is not None and layer in self._viewer.layers:

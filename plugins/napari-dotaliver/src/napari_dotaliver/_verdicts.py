@@ -27,7 +27,9 @@ def verdicts_html(score: StudyScore) -> str:
         parts.append("<h3>Doubts</h3><ul>")
         parts += [f"<li>{escape(flag.sentence)}</li>" for flag in score.flags]
         parts.append("</ul>")
-    parts.append("<p><i>Every answer is a proposal until a reader confirms it. Research use; no medical device.</i></p>")
+    parts.append(
+        "<p><i>Every answer is a proposal until a reader confirms it. Research use; no medical device.</i></p>"
+    )
     return "".join(parts)
 
 
@@ -37,7 +39,9 @@ def _figures(score: StudyScore) -> str:
         lines.append(f"Liver {score.liver.volume_ml:.0f} ml")
     if burden.fraction is not None and burden.low is not None and burden.high is not None:
         interval = f"{100 * burden.low:.1f} to {100 * burden.high:.1f} %"
-        lines.append(f"tumour {number(burden.tumour_ml, 0)} ml, <b>burden {100 * burden.fraction:.1f} %</b> ({interval})")
+        lines.append(
+            f"tumour {number(burden.tumour_ml, 0)} ml, <b>burden {100 * burden.fraction:.1f} %</b> ({interval})"
+        )
     elif burden.reason:
         lines.append(f"no burden: {escape(burden.reason)}")
     lines.append(f"{len(score.lesions)} lesion{'' if len(score.lesions) == 1 else 's'}")

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGridLayout, QMainWindow, QPushButton, QWidget
 
 from napari_dotaliver._keys import KEYS
-from napari_dotaliver._orientation import PLANES, PlaneName, current_plane, show_plane, show_slab
+from napari_dotaliver._layers import PET_ALONE, PET_OVER_CT
+from napari_dotaliver._orientation import (
+    PLANES,
+    PlaneName,
+    current_plane,
+    show_on_white,
+    show_plane,
+    show_slab,
+)
 from napari_dotaliver._planes import Crosshair, SidePlanes
 
 if TYPE_CHECKING:
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ViewBar"]
 
 _Images = Literal["fused", "PET", "CT"]
+_PLANES_PIXELS = 280
 _NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "fused"}
 
 
@@ -60,6 +70,11 @@ class ViewBar(QWidget):
             self.buttons[name] = button
             grid.addWidget(button, number // 4, number % 4)
 
+    def arrange(self, window: QMainWindow) -> None:
+        """Give the two other planes the upper part of the side."""
+        if self._planes_dock is not None:
+            window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
+
     def add_planes(self, window: Any) -> None:
         """Put the two other planes beside the main canvas."""
         self._planes_dock = window.add_dock_widget(self.planes, name="Planes", area="right", tabify=False)
@@ -86,6 +101,7 @@ class ViewBar(QWidget):
         if self._layers is not None:
             self.planes.show_masks(self._layers)
             self.crosshair.show()
+            self._show_images(self.images)
 
     def show_plane(self, name: PlaneName) -> None:
         """Cut in one of the three planes."""
@@ -111,6 +127,14 @@ class ViewBar(QWidget):
         if self._layers is None:
             return
         self.projected = on
+        for mask in (self._layers.liver, self._layers.lesions):
+            if mask is not None:
+                # A mask is cut, not projected: one slice of it would mislead.
+                mask.visible = not on
+        numbers = self._layers.numbers
+        if numbers is not None:
+            numbers.shown = numbers.features["middle"].to_numpy() if on else True
+            numbers.projection_mode = "all" if on else "none"
         show_slab(self._viewer, self._layers.pet, whole=on)
         self._show_images("PET" if on or self._layers.ct is None else "fused")
 
@@ -128,8 +152,12 @@ class ViewBar(QWidget):
             layers.ct.visible = images != "PET"
         layers.pet.visible = images != "CT"
         alone = images == "PET"
-        layers.pet.colormap = "gray_r" if alone else "inferno"
-        layers.pet.blending = "translucent_no_depth" if alone else "additive"
+        for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
+            setattr(layers.pet, name, value)
+        for viewer in (self._viewer, *(plane.model for plane in self.planes.planes)):
+            show_on_white(viewer, white=alone)
+        if layers.numbers is not None:
+            layers.numbers.text.color = "#D55E00" if alone else "white"
         self._renew()
 
     def toggle_crosshair(self) -> None:
@@ -155,7 +183,9 @@ class ViewBar(QWidget):
         for name in PLANES:
             self.buttons[name].setChecked(name == shown and not self.projected)
         self.buttons["projection"].setChecked(self.projected)
-        self.buttons["images"].setText(f"{self.images.capitalize() if self.images == 'fused' else self.images} ({KEYS['images'].key})")
+        self.buttons["images"].setText(
+            f"{self.images.capitalize() if self.images == 'fused' else self.images} ({KEYS['images'].key})"
+        )
         layer = self.crosshair.layer
         self.buttons["crosshair"].setChecked(layer is not None and layer.visible)
         self.buttons["planes"].setChecked(self._planes_dock is not None and not self._planes_dock.isHidden())
