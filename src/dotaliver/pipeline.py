@@ -428,20 +428,25 @@ def _stored(
         ct_foci=layers.get("ct_foci"),
         ct_search=None if layers.get("ct_foci") is None else record.ct_search,
         lobes=record.lobes,
-        ct_lesions=_stored_on_ct(folder, parent, volumes) if given.liver is None else None,
+        ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
     )
     return with_masks(stored, Corrections(given.liver, given.lesions), config)
 
 
-def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> MaskLayer | None:
-    """The lesions' outlines on CT as they were stored; None where there are none, so that they are looked for."""
-    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions" and m.labels), None)
-    if mask is None:
+def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, settled: bool) -> MaskLayer | None:
+    """The lesions' outlines on CT as they were stored; None where they have to be looked for.
+
+    Where none was seen, the reasons of the record stand as long as the settings do (``settled``).
+    """
+    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
+    if mask is None or not (mask.labels or settled):
         return None
     if volumes.recist_ct is not None:
         # To the reader of masks the diagnostic CT is the CT.
         identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
         volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+    if not mask.labels:
+        return _empty(mask, volumes)
     read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
     return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
