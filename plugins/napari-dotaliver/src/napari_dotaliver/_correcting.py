@@ -12,7 +12,15 @@ from dotaliver.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.itkimage import resample
 from dotaliver.volume import BoolArray, LabelMap, Volume, used_box
 
-__all__ = ["between_slices", "connected_parts", "filled", "parts_of", "smoothed_slices", "threshold_in_sphere"]
+__all__ = [
+    "between_slices",
+    "connected_parts",
+    "filled",
+    "highest_in_sphere",
+    "parts_of",
+    "smoothed_slices",
+    "threshold_in_sphere",
+]
 
 Labels = npt.NDArray[np.uint16]
 
@@ -60,7 +68,7 @@ def threshold_in_sphere(
     import cc3d
 
     found = _sphere(labels.geometry, *sphere)
-    if found is None:
+    if found is None or not found[1].any():
         msg = "the sphere lies outside the image; place it on the lesion"
         raise MaskError(msg)
     box, inside = found
@@ -76,6 +84,22 @@ def threshold_in_sphere(
     result = labels.array.astype(np.uint16)
     result[box][pieces == pieces[hottest]] = label
     return result
+
+
+def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:
+    """The highest uptake of a voxel of the PET in a ball (centre and diameter in mm).
+
+    Raises
+    ------
+    MaskError
+        Where the ball lies off the PET.
+    """
+    found = _sphere(pet.geometry, *sphere)
+    if found is None or not found[1].any():
+        msg = "the sphere lies outside the PET; place it on the lesion"
+        raise MaskError(msg)
+    box, inside = found
+    return float(pet.array[box][inside].max())
 
 
 def connected_parts(mask: BoolArray) -> list[BoolArray]:

@@ -436,6 +436,10 @@ class ReadingSession:
         if np.linalg.norm(np.subtract(first, second)) < 1.0:
             msg = "the line is shorter than 1 mm; draw it from border to border"
             raise GeometryError(msg)
+        measured = self.volumes.recist_ct or self.volumes.ct or self.volumes.pet
+        if abs(first[2] - second[2]) > max(measured.geometry.spacing_mm):
+            msg = "a diameter is measured in one axial slice; draw the line on an axial view"
+            raise GeometryError(msg)
         self._edit_lesion(label, diameter=DiameterEdit(long_axis_lps_mm=(first, second)))
 
     def place_reference(self, centre_lps_mm: Vector, diameter_mm: float, organ: str = "liver") -> None:
