@@ -25,10 +25,10 @@ from qtpy.QtWidgets import (
 from dotaliver.config import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.geometry import Vector
-from dotaliver.pipeline import OpenStudy, Outcome
+from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from napari_dotaliver._keys import KEYS, bind_keys, keys_html
 from napari_dotaliver._lesion_table import LesionTable
-from napari_dotaliver._opening import Background, open_folder, score_opened, sentence_of
+from napari_dotaliver._opening import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver._orientation import PlaneName, jump
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._study_layers import StudyLayers
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["Desk"]
+
+Opening = tuple[StudyInput, OpenStudy | Outcome]
+"""What was asked for, and what it was: a study, or a score with its images and masks."""
 
 _WAITING = "Open a folder of DICOM files: a 68Ga-DOTATATE PET/CT, or the folder of a score."
 
@@ -69,7 +72,7 @@ class Desk(QWidget):
         self.config = config or ScoringConfig()
         self.opened: OpenStudy | None = None
         self.folder: Path | None = None
-        self._asked: Path | None = None
+        self._asked: StudyInput | None = None
         self._watched: QWidget | None = None
         self.layers: StudyLayers | None = None
         self.session: ReadingSession | None = None
@@ -146,14 +149,14 @@ class Desk(QWidget):
         """Let the reader choose a folder, and open it."""
         chosen = QFileDialog.getExistingDirectory(self, "A study, or the folder of a score")
         if chosen:
-            self.open(Path(chosen))
+            self.open(StudyInput(Path(chosen)))
 
-    def open(self, path: Path) -> None:
+    def open(self, study: StudyInput) -> None:
         """Read a folder beside the window; a reading with unsaved edits is asked about first."""
-        self.open_made(lambda _tell: path)
+        self.open_made(lambda _tell: study)
 
-    def open_made(self, make: Callable[[Callable[[str], None]], Path]) -> None:
-        """Read the folder that a function gives, which may take its time to make it."""
+    def open_made(self, make: Callable[[Progress], StudyInput]) -> None:
+        """Read the study that a function gives, which may take its time to make it."""
         if not self.may_leave():
             return
         self._tell(None)
@@ -161,7 +164,7 @@ class Desk(QWidget):
         self.scoring.cancel()
         config = self.config
 
-        def work(tell: Callable[[str], None]) -> tuple[Path, OpenStudy | Outcome]:
+        def work(tell: Progress) -> Opening:
             self._asked = make(tell)
             return self._asked, open_folder(self._asked, config, tell)
 
@@ -174,8 +177,9 @@ class Desk(QWidget):
         if self._asked is not None:
             self.open(self._asked)
 
-    def _on_opened(self, read: tuple[Path, OpenStudy | Outcome]) -> None:
-        self.folder, result = read
+    def _on_opened(self, read: Opening) -> None:
+        study, result = read
+        self.folder = study.folder
         outcome = result if isinstance(result, Outcome) else None
         self.opened = result.opened if isinstance(result, Outcome) else result
         self._leave()
@@ -350,6 +354,7 @@ class Desk(QWidget):
                 return True
             self.reading.cancel()
             self.scoring.cancel()
+            self.view.close_planes()
         return bool(super().eventFilter(watched, event))
 
 

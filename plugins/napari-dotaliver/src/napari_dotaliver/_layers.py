@@ -36,6 +36,7 @@ __all__ = [
     "PET",
     "PET_ALONE",
     "PET_OVER_CT",
+    "READING",
     "REFERENCE",
     "LayerData",
     "anatomical_grid",
@@ -51,6 +52,7 @@ __all__ = [
     "middle_of",
     "numbers_layer",
     "pet_layer",
+    "points_lps_mm",
     "reference_layer",
     "uptake_unit",
     "world_affine",
@@ -63,6 +65,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 CT, PET, LIVER, LESIONS = "CT", "PET", "Liver", "Lesions"
 REFERENCE, DIAMETERS, NUMBERS = "Normal liver", "Diameters", "Lesion numbers"
 CANDIDATES = "CT candidates"
+READING = "dotaliver reading"
+"""Under which key of its metadata a mask layer names the reading that it belongs to."""
 
 SOFT_TISSUE_HU = (-160.0, 240.0)
 """The usual abdominal window: level 40, width 400 HU."""
@@ -84,8 +88,6 @@ _LESION_COLOURS = ("#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#E69F
 _LIVER_COLOUR, _REFERENCE_COLOUR, _DIAMETER_COLOUR, CANDIDATE_COLOUR = "#0072B2", "#009E73", "#F0E442", "#E69F00"
 # Corners of an unmoved layer agree to rounding; a hundredth of a millimetre is a move.
 _TOLERANCE_MM = 1e-2
-# Smoothed, a points layer without a point on the slice leaves a dot where the world begins (napari 0.9).
-_CRISP = 0
 _SHORTEST_LINE_MM = 1.0
 _LINE_MM = 1.2
 
@@ -99,7 +101,7 @@ def lps_to_world(points_lps_mm: npt.ArrayLike) -> FloatArray:
 
 
 def world_to_lps(points_mm: npt.ArrayLike) -> FloatArray:
-    """napari's world (z, y, x) as patient coordinates (x, y, z), shape (..., 3), in mm."""
+    """World coordinates of napari (z, y, x) as patient coordinates (x, y, z), shape (..., 3), in mm."""
     return lps_to_world(points_mm)
 
 
@@ -178,7 +180,8 @@ def liver_layer(liver: LabelMap) -> LayerData:
 def _mask_layer(labels: LabelMap, name: str, look: dict[str, Any]) -> LayerData:
     turned = anatomical(labels)
     # Records are read-only and layers are painted on, so each has its own voxels.
-    return np.array(turned.array), {"name": name, **look, **_placed(turned.geometry)}, "labels"
+    meta = {"name": name, "metadata": {"mask": name}}
+    return np.array(turned.array), {**meta, **look, **_placed(turned.geometry)}, "labels"
 
 
 def labels_of_layer(layer: Layer, grid: Geometry) -> LabelMap:
@@ -237,30 +240,39 @@ def _turned_back(data: npt.NDArray[Any], turned: Geometry, grid: Geometry) -> np
 # --- signs -----------------------------------------------------------------------------------------------------------
 
 
-def reference_layer(sphere: tuple[Vector, float] | None) -> LayerData:
-    """The sphere in which normal liver is read (centre and diameter in mm), as a circle in every plane."""
-    places: FloatArray = np.empty((0, 3))
-    size: Any = 30.0
-    if sphere is not None:
-        centre_lps_mm, diameter_mm = sphere
-        places, size = lps_to_world([centre_lps_mm]), np.array([diameter_mm])
-    return _rings(REFERENCE, places, size, _REFERENCE_COLOUR)
+def reference_layer(sphere: tuple[Vector, float] | None, grid: Geometry) -> LayerData:
+    """The sphere in which normal liver is read (centre and diameter in mm), as a circle in every plane of a grid."""
+    places, sizes = ([], []) if sphere is None else ([sphere[0]], [sphere[1]])
+    return _rings(REFERENCE, places, sizes, _REFERENCE_COLOUR, grid)
 
 
-def candidates_layer(foci: Sequence[CtFocus]) -> LayerData:
+def candidates_layer(foci: Sequence[CtFocus], grid: Geometry) -> LayerData:
     """Focal lesions that only the CT shows, as circles as large as they are, with their numbers."""
     sizes = [focus.longest_diameter_mm or _sphere_mm(focus.volume_ml) for focus in foci]
-    places = lps_to_world(np.array([focus.centroid_lps_mm for focus in foci]).reshape(-1, 3))
-    data, look, kind = _rings(CANDIDATES, places, np.array(sizes) if sizes else 10.0, CANDIDATE_COLOUR)
+    places = [focus.centroid_lps_mm for focus in foci]
+    data, look, kind = _rings(CANDIDATES, places, sizes, CANDIDATE_COLOUR, grid)
     names = np.array([f"CT {focus.label}" for focus in foci], dtype=object)
     return data, look | {"features": {"number": names}, "text": _number_text(CANDIDATE_COLOUR)}, kind
 
 
-def _rings(name: str, places: FloatArray, sizes: Any, colour: str) -> LayerData:
-    look: dict[str, Any] = {"name": name, "size": sizes, "face_color": "#00000000", "border_color": colour}
+def _rings(
+    name: str, places_lps_mm: Sequence[Vector], sizes_mm: Sequence[float], colour: str, grid: Geometry
+) -> LayerData:
+    """Spheres as points as large as they are, counted in mm from the image's first voxel."""
+    # napari 0.9 draws a dot where a points layer begins while none of its points is on the slice: there, at the
+    # image's corner, it is in nobody's way.
+    start = lps_to_world(anatomical_grid(grid).origin_lps_mm)
+    look: dict[str, Any] = {"name": name, "face_color": "#00000000", "border_color": colour}
+    look |= {"size": np.array(sizes_mm, dtype=np.float64) if len(sizes_mm) else 30.0, "translate": start}
     look |= {"border_width": 1.5, "border_width_is_relative": False, "projection_mode": "rescale_spherical"}
-    look |= {"antialiasing": _CRISP}
-    return places, look | {"units": _MM, "axis_labels": ("z", "y", "x"), "ndim": 3}, "points"
+    look |= {"units": _MM, "axis_labels": ("z", "y", "x"), "ndim": 3}
+    return lps_to_world(np.array(places_lps_mm).reshape(-1, 3)) - start, look, "points"
+
+
+def points_lps_mm(layer: Layer) -> FloatArray:
+    """Where a points layer's points lie, in patient coordinates, shape (points, 3)."""
+    places = [world_to_lps(layer.data_to_world(point)) for point in layer.data]
+    return np.array(places, dtype=np.float64).reshape(-1, 3)
 
 
 def _number_text(colour: str) -> dict[str, Any]:
@@ -310,7 +322,6 @@ def numbers_layer(labels: LabelMap) -> LayerData:
         "projection_mode": "none",
         "face_color": "#00000000",
         "border_color": "#00000000",
-        "antialiasing": _CRISP,
         "ndim": 3,
     }
     return np.array(places, dtype=np.float64).reshape(-1, 3), look | _placed(turned.geometry), "points"

@@ -19,7 +19,7 @@ from dotaliver.scoring import score_labels
 if TYPE_CHECKING:
     from napari.qt.threading import FunctionWorker
 
-__all__ = ["Background", "Cancelled", "open_folder", "score_opened", "sentence_of"]
+__all__ = ["Background", "Cancelled", "Progress", "open_folder", "score_opened", "sentence_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Background(QObject):
             self.failed.emit(error)
 
 
-def open_folder(path: Path, config: ScoringConfig, progress: Progress) -> OpenStudy | Outcome:
+def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) -> OpenStudy | Outcome:
     """Read a study; the folder of a score is read with its images, masks and edits, and measured again.
 
     Raises
@@ -111,9 +111,9 @@ def open_folder(path: Path, config: ScoringConfig, progress: Progress) -> OpenSt
     DotaliverError
         Where it cannot be read.
     """
-    if (path / "score.json").is_file():
-        return pipeline.rescore(path, progress=progress)
-    return pipeline.open_study(StudyInput(path), config, progress)
+    if (study.folder / "score.json").is_file():
+        return pipeline.rescore(study.folder, progress=progress)
+    return pipeline.open_study(study, config, progress)
 
 
 def score_opened(opened: OpenStudy, folder: Path, config: ScoringConfig, progress: Progress) -> Outcome:

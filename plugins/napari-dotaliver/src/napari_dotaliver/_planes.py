@@ -95,6 +95,11 @@ class _SidePlane(QWidget):
         layout.addWidget(self.canvas)
         self.model.dims.events.point.connect(self._to_main)
 
+    def close_canvas(self) -> None:
+        """End drawing for good; a canvas holds what it drew until then."""
+        self.model.layers.clear()
+        self.canvas.close()
+
     def show_layers(self, layers: list[Layer]) -> None:
         """Show these layers of the main viewer here too."""
         self.model.layers.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dotaliver.config import ScoringConfig
-from dotaliver.pipeline import Outcome
+from dotaliver.pipeline import Outcome, StudyInput
 from napari_dotaliver._layers import LayerData, ct_layer, lesions_layer, liver_layer, pet_layer
 from napari_dotaliver._opening import open_folder
 from napari_dotaliver._start import desk_of, windowed_viewer
@@ -37,7 +37,7 @@ def _read(path: str | Sequence[str]) -> list[Any]:
     viewer = windowed_viewer()
     if viewer is None:
         return read_layers(folder)
-    desk_of(viewer).open(folder)
+    desk_of(viewer).open(StudyInput(folder))
     return _NO_LAYERS
 
 
@@ -49,7 +49,7 @@ def read_layers(folder: Path) -> list[LayerData]:
     DotaliverError
         Where the study cannot be read.
     """
-    read = open_folder(folder, ScoringConfig(), lambda _stage: None)
+    read = open_folder(StudyInput(folder), ScoringConfig(), lambda _stage: None)
     opened = read.opened if isinstance(read, Outcome) else read
     volumes = opened.volumes
     layers = [] if volumes.ct is None else [ct_layer(volumes.ct)]

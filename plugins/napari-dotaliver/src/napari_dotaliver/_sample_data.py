@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
+from dotaliver.pipeline import StudyInput
 from napari_dotaliver._reader import read_layers
 from napari_dotaliver._start import desk_of, windowed_viewer
 
@@ -27,7 +28,7 @@ def open_sample() -> list[Any]:
     viewer = windowed_viewer()
     if viewer is None:
         return list(read_layers(sample_study(lambda _stage: None)))
-    desk_of(viewer).open_made(sample_study)
+    desk_of(viewer).open_made(lambda tell: StudyInput(sample_study(tell)))
     return []
 
 
@@ -35,7 +36,7 @@ def sample_study(progress: Callable[[str], None]) -> Path:
     """The folder of the phantom's DICOM files, made where it is not there yet."""
     from dotaliver import __version__
 
-    folder = _cache() / f"phantom-{_PRESET}-{_SEED}-{_MATRIX}-{__version__}"
+    folder = user_cache_path("dotaliver", appauthor=False) / f"phantom-{_PRESET}-{_SEED}-{_MATRIX}-{__version__}"
     if not (folder / "truth.json").is_file():
         progress("making the phantom, once")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -47,11 +48,3 @@ def sample_study(progress: Callable[[str], None]) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             (Path(made) / "phantom").replace(folder)
     return folder / "study"
-
-
-def _cache() -> Path:
-    """The user's cache folder, as the platform has it."""
-    if "XDG_CACHE_HOME" in os.environ:
-        return Path(os.environ["XDG_CACHE_HOME"]) / "dotaliver"
-    places = {"darwin": "Library/Caches", "win32": "AppData/Local"}
-    return Path.home() / places.get(sys.platform, ".cache") / "dotaliver"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotaliver.config import ScoringConfig
+from dotaliver.pipeline import StudyInput
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -36,13 +36,13 @@ def desk_of(viewer: Viewer) -> Desk:
     return widget
 
 
-def view(folder: Path, config: ScoringConfig) -> None:
+def view(study: StudyInput, config: ScoringConfig) -> None:
     """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
 
     Parameters
     ----------
-    folder : Path
-        A folder (or zip) of DICOM files, or one that ``dotaliver score`` wrote.
+    study : StudyInput
+        A folder (or zip) of DICOM files, and which of its series; or the folder that ``dotaliver score`` wrote.
     config : ScoringConfig
         Everything that changes the answer.
     """
@@ -51,5 +51,5 @@ def view(folder: Path, config: ScoringConfig) -> None:
     viewer = napari.Viewer(title="dotaliver")
     desk = desk_of(viewer)
     desk.config = config
-    desk.open(folder)
+    desk.open(study)
     napari.run()

@@ -76,6 +76,9 @@ class StudyLayers:
         self._show_liver(session.liver)
         self._show_lesions(session.lesions)
         self._show_signs(session)
+        for mask in (self.liver, self.lesions):
+            if mask is not None:
+                mask.metadata[_layers.READING] = session
 
     def lesions_painted(self) -> LabelMap:
         """The lesions as they are painted now, on their image's grid; `MaskError` where the layer was moved."""
@@ -145,8 +148,10 @@ class StudyLayers:
         # A diameter on another CT lies in that one's frame of reference and cannot be drawn here.
         lesions = [] if volumes.recist_ct is not None else score.lesions
         lines = {lesion.label: line for lesion in lesions if (line := session.diameter_of(lesion.label)) is not None}
-        self.candidates = self._replaced(self.candidates, _layers.candidates_layer(score.ct_foci))
-        self.reference = self._replaced(self.reference, _layers.reference_layer(session.reference_sphere))
+        self.candidates = self._replaced(self.candidates, _layers.candidates_layer(score.ct_foci, measured.geometry))
+        self.reference = self._replaced(
+            self.reference, _layers.reference_layer(session.reference_sphere, volumes.pet.geometry)
+        )
         self.diameters = self._replaced(self.diameters, _layers.diameters_layer(lines, measured.geometry))
         self.numbers = self._replaced(self.numbers, _layers.numbers_layer(session.lesions))
 

@@ -75,6 +75,12 @@ class ViewBar(QWidget):
         if self._planes_dock is not None:
             window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
 
+    def close_planes(self) -> None:
+        """Let the two small canvases go with the window."""
+        self._layers = None
+        for plane in self.planes.planes:
+            plane.close_canvas()
+
     def add_planes(self, window: Any) -> None:
         """Put the two other planes beside the main canvas."""
         self._planes_dock = window.add_dock_widget(self.planes, name="Planes", area="right", tabify=False)
