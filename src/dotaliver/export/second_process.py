@@ -93,6 +93,26 @@ class DicomJob:
         self.__dict__.update({**state, "volumes": StudyVolumes(**parts)})
 
 
+def _load() -> None:
+    """Load, before it is needed, what takes time to load: modules, and highdicom's tables of the standard."""
+    from highdicom.base import SOPClass
+    from pydicom.uid import SegmentationStorage
+
+    import dotaliver.export.dicom_files  # noqa: F401
+
+    # The tables are read by the first object of any kind.
+    SOPClass(
+        study_instance_uid="2.25.1",
+        series_instance_uid="2.25.2",
+        series_number=1,
+        sop_instance_uid="2.25.3",
+        sop_class_uid=SegmentationStorage,
+        instance_number=1,
+        modality="SEG",
+        manufacturer="dotaliver",
+    )
+
+
 def _serve(connection: Connection) -> None:
     """Make what is asked for until nobody asks any more."""
     # Whoever stops the first process stops this one too, in its own way.
