@@ -23,8 +23,8 @@ from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
+from dotaliver.export.dicom_files import load_dicom
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
-from dotaliver.export.second_process import SecondProcess
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import (
@@ -37,16 +37,17 @@ from dotaliver.records import (
 )
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
+from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.complete import complete
-from dotaliver.segmentation.on_ct import with_lesions_on_ct
+from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
+from dotaliver.segmentation.other_organs import with_other_organs
 
 __all__ = [
     "LocalPaths",
     "OpenStudy",
     "Outcome",
     "OutputOptions",
-    "SecondProcess",
     "StudyInput",
     "default_folder",
     "images_of_score",
@@ -56,6 +57,7 @@ __all__ = [
     "rescore",
     "save",
     "score_study",
+    "second_process",
     "segment_study",
 ]
 
@@ -107,6 +109,23 @@ class LocalPaths(FrozenModel):
     recist_ct: str | None = None
 
 
+def second_process() -> SecondProcess:
+    """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
+
+    Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
+    """
+    return SecondProcess(_load)
+
+
+def _load() -> None:
+    """What the second process needs, loaded before there is work."""
+    import cc3d  # noqa: F401
+    import edt  # noqa: F401
+    import skimage.morphology  # noqa: F401
+
+    load_dicom()
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -136,7 +155,11 @@ def load_edits(path: Path) -> ReaderEdits:
 
 
 def segment_study(
-    volumes: StudyVolumes, config: ScoringConfig, given: Segmentations | None = None, progress: Progress = _silent
+    volumes: StudyVolumes,
+    config: ScoringConfig,
+    given: Segmentations | None = None,
+    progress: Progress = _silent,
+    beside: SecondProcess | None = None,
 ) -> Segmentations:
     """Outline liver, lesions and reference regions.
 
@@ -150,7 +173,10 @@ def segment_study(
         Masks that stand already (imported or corrected); only what they lack is found.
     progress : callable, optional
         Is told each stage.
+    beside : SecondProcess, optional
+        Does part of it, with the same result.
     """
+    beside = beside or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
     if found.liver is None:
         progress("finding the liver")
@@ -158,8 +184,12 @@ def segment_study(
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
     progress("finding lesions and normal liver")
     found = complete(volumes, found, config)
+    view = view_of_lesions(volumes, found, config)
+    outlines = None if view is None else beside.begin(view.job)
+    progress("looking for other organs")
+    found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
-    return with_lesions_on_ct(volumes, found, config)
+    return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
 
 
 def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -184,6 +214,7 @@ def score_study(
     *,
     edits: ReaderEdits | None = None,
     execution: ExecutionConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Score one study; `save` writes its files.
@@ -198,6 +229,8 @@ def score_study(
         What a reader changed or stated.
     execution : ExecutionConfig, optional
         What must not change the answer.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
     progress : callable
         Is told each stage in words.
 
@@ -208,7 +241,7 @@ def score_study(
     """
     config = config or ScoringConfig()
     opened = open_study(study, config, progress)
-    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress)
+    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress, beside)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, edits or ReaderEdits(), config, execution=execution or ExecutionConfig()
@@ -266,6 +299,7 @@ def rescore(
     study: StudyInput | None = None,
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
@@ -281,6 +315,8 @@ def rescore(
     config : ScoringConfig, optional
         Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
         settings state something themselves.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
 
     Raises
     ------
@@ -302,7 +338,7 @@ def rescore(
     given = _stored(folder, study, parent, opened.volumes, config)
     if given.ct_foci is None and edits is None:
         _require_no_marked_foci(parent)
-    found = segment_study(opened.volumes, config, given, progress)
+    found = segment_study(opened.volumes, config, given, progress, beside)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
