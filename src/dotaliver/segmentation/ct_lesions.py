@@ -17,6 +17,7 @@ import numpy.typing as npt
 from dotaliver.config import CtLesionConfig
 from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Box, Geometry, grow_box
+from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
@@ -194,7 +195,6 @@ def _require_contrast(levels: _Levels, config: CtLesionConfig) -> None:
 def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfig) -> BoolArray:
     """The connected region beyond a level of density that holds most of the lesion's place, smoothed and filled."""
     import cc3d
-    from scipy.ndimage import binary_fill_holes
 
     field = site.territory & (site.outside_mm <= config.reach_mm)
     wanted = levels.beyond(site.hu, share, config.overshoot_hu) & field
@@ -208,7 +208,7 @@ def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfi
         msg = "no region of its own density lies where the PET shows it"
         raise _NotSeen(msg)
     mask = parts == counts.argmax()
-    return np.stack([binary_fill_holes(part) for part in mask])
+    return filled_in_slices(mask)
 
 
 def _opened(mask: BoolArray, grid: Geometry, radius_mm: float) -> BoolArray:
