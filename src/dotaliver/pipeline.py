@@ -23,6 +23,7 @@ from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
+from dotaliver.export.dicom_files import load_dicom
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
@@ -36,10 +37,12 @@ from dotaliver.records import (
 )
 from dotaliver.score import MaskRecord, StudyScore
 from dotaliver.scoring import score_labels
+from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.complete import complete
 from dotaliver.segmentation.corrected import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks
-from dotaliver.segmentation.on_ct import with_lesions_on_ct
+from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
+from dotaliver.segmentation.other_organs import with_other_organs
 
 __all__ = [
     "LocalPaths",
@@ -55,6 +58,7 @@ __all__ = [
     "rescore",
     "save",
     "score_study",
+    "second_process",
     "segment_study",
 ]
 
@@ -106,6 +110,23 @@ class LocalPaths(FrozenModel):
     recist_ct: str | None = None
 
 
+def second_process() -> SecondProcess:
+    """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
+
+    Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
+    """
+    return SecondProcess(_load)
+
+
+def _load() -> None:
+    """What the second process needs, loaded before there is work."""
+    import cc3d  # noqa: F401
+    import edt  # noqa: F401
+    import skimage.morphology  # noqa: F401
+
+    load_dicom()
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +160,7 @@ def segment_study(
     config: ScoringConfig,
     given: Segmentations | None = None,
     progress: Progress = _silent,
+    beside: SecondProcess | None = None,
     *,
     settled: bool = False,
 ) -> Segmentations:
@@ -154,23 +176,32 @@ def segment_study(
         Masks that stand already (imported or corrected); only what they lack is found.
     progress : callable, optional
         Is told each stage.
+    beside : SecondProcess, optional
+        Does part of it, with the same result.
     settled : bool
-        Whether what stands in ``given`` beside its masks was found under these settings, so that doubts about the
-        liver need no second look.
+        Whether what stands in ``given`` beside its masks was found under these settings, so that it needs no second
+        look.
     """
+    beside = beside or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
     if found.liver is None:
         progress("finding the liver")
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
-    if not (settled and _whole(found, volumes)):
+    whole = settled and _whole(found, volumes)
+    if not whole:
         progress("finding lesions and normal liver")
         found = complete(volumes, found, config)
-        # What the next step says stands last, whether it was said before or is said now.
+        # What is said of a registration stands last, whether it was said before or is said now.
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
+    view = view_of_lesions(volumes, found, config)
+    outlines = None if view is None else beside.begin(view.job)
+    if not whole:
+        progress("looking for other organs")
+        found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
-    return with_lesions_on_ct(volumes, found, config)
+    return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
 
 
 def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:
@@ -204,6 +235,7 @@ def score_study(
     *,
     edits: ReaderEdits | None = None,
     execution: ExecutionConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Score one study; `save` writes its files.
@@ -218,6 +250,8 @@ def score_study(
         What a reader changed or stated.
     execution : ExecutionConfig, optional
         What must not change the answer.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
     progress : callable
         Is told each stage in words.
 
@@ -228,7 +262,7 @@ def score_study(
     """
     config = config or ScoringConfig()
     opened = open_study(study, config, progress)
-    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress)
+    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress, beside)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, edits or ReaderEdits(), config, execution=execution or ExecutionConfig()
@@ -236,8 +270,17 @@ def score_study(
     return Outcome(score, opened, found, study.folder)
 
 
-def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, progress: Progress = _silent) -> None:
+def save(
+    outcome: Outcome,
+    out: Path,
+    options: OutputOptions | None = None,
+    *,
+    beside: SecondProcess | None = None,
+    progress: Progress = _silent,
+) -> None:
     """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
+
+    With a process ``beside`` this one, the DICOM objects are made there while the report is drawn here.
 
     Raises
     ------
@@ -254,7 +297,7 @@ def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, p
         recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), beside)
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 
@@ -272,6 +315,7 @@ def rescore(
     study: StudyInput | None = None,
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
@@ -287,6 +331,8 @@ def rescore(
     config : ScoringConfig, optional
         Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
         settings state something themselves.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
 
     Raises
     ------
@@ -308,7 +354,7 @@ def rescore(
     given = _stored(folder, study, parent, opened.volumes, config)
     if edits is None:
         _require_marked_foci(parent, given)
-    found = segment_study(opened.volumes, config, given, progress, settled=config == parent.config)
+    found = segment_study(opened.volumes, config, given, progress, beside, settled=config == parent.config)
     progress("measuring and judging")
     score = score_labels(
         opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id

@@ -109,6 +109,13 @@ class LabelMap:
             raise QuantityError(msg)
         object.__setattr__(self, "array", _frozen(array, self.geometry))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and sent as the box that holds the labels: most of a grid is background."""
+        box = used_box(self.mask)
+        bounds = None if box is None else tuple((part.start, part.stop) for part in box)
+        part = None if box is None else np.ascontiguousarray(self.array[box])
+        return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
+
     @property
     def labels(self) -> tuple[int, ...]:
         """The labels that occur, ascending, without the background."""
@@ -148,3 +155,13 @@ class LabelMap:
     def sha256(self) -> str:
         """Hash of the labels; equal labels hash equally whatever their integer type."""
         return array_sha256(self.array.astype(np.uint16))
+
+
+def _labels_in_box(
+    geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
+) -> LabelMap:
+    """The label map that holds a part's labels in a box and nothing else."""
+    array = np.zeros(geometry.shape, dtype=dtype)
+    if bounds is not None:
+        array[tuple(slice(start, stop) for start, stop in bounds)] = part
+    return LabelMap(array, geometry)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.distance import Float32Array
 from dotaliver.geometry import Geometry, Vector
 from dotaliver.itkimage import resample
+from dotaliver.records import StudyVolumes
 from dotaliver.volume import BoolArray, Volume
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "distance_inside_mm", "largest_component"]
-
-Float32Array = npt.NDArray[np.float32]
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "coarse_of", "largest_component"]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
@@ -60,6 +60,15 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
     if ct is not None:
         hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
     return CoarseImages(grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid), pet)
+
+
+def coarse_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
+    """The coarse images of a study, made once for all the steps that look at them."""
+    key = f"coarse images at {spacing_mm} mm"
+    if key not in volumes.derived:
+        volumes.derived[key] = coarse_images(volumes.pet, volumes.ct, spacing_mm)
+    images: CoarseImages = volumes.derived[key]
+    return images
 
 
 def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
@@ -116,13 +125,6 @@ def box_mean(array: npt.NDArray[np.floating], size: int = 3) -> Float32Array:
     from scipy.ndimage import uniform_filter
 
     return np.asarray(uniform_filter(array, size, mode="nearest"), dtype=np.float32)
-
-
-def distance_inside_mm(mask: BoolArray, spacing_mm: tuple[float, float, float]) -> Float32Array:
-    """Distance in mm from each voxel of a mask to the nearest voxel outside it; the image's edge is not outside."""
-    import edt
-
-    return np.asarray(edt.edt(np.ascontiguousarray(mask), anisotropy=spacing_mm, black_border=False), dtype=np.float32)
 
 
 def largest_component(mask: BoolArray) -> BoolArray:

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import CtLesionConfig
-from dotaliver.geometry import Box, FloatArray, Geometry, grow_box
+from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
+from dotaliver.geometry import Box, Geometry, grow_box
+from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
-__all__ = ["CtOutlines", "outline_lesions_on_ct"]
-
-Float32Array = npt.NDArray[np.float32]
+__all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
 
 # Directions in which a slice's border is looked at, and pixels of a slice that make a border.
 _SECTORS = 12
@@ -48,8 +48,8 @@ class _Site:
     hu: Float32Array
     placed: BoolArray
     """Where the PET's outline falls."""
-    depth_mm: FloatArray
-    outside_mm: FloatArray
+    depth_mm: Float32Array
+    outside_mm: Float32Array
     territory: BoolArray
     """Liver that lies nearer to this lesion than to another."""
     parenchyma: BoolArray
@@ -78,6 +78,12 @@ class _Levels:
         """Where density has gone more than a share of the way from the liver's to the lesion's, and not far past it."""
         way = (hu - self.liver) / self.contrast
         return np.asarray((way > share) & (way < 1.0 + overshoot_hu / abs(self.contrast)))
+
+
+def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
+    """A lesion's box with all around it that is looked at."""
+    margin = np.ceil(config.surroundings_mm[1] / np.asarray(grid.spacing_mm)) + 1
+    return grow_box(box, margin, grid.shape)
 
 
 def outline_lesions_on_ct(
@@ -123,8 +129,7 @@ def _outline_one(
     ct: Volume, placed: LabelMap, liver: BoolArray, which: tuple[int, Box], config: CtLesionConfig
 ) -> tuple[Box, BoolArray]:
     label, own = which
-    margin = np.ceil(config.surroundings_mm[1] / np.asarray(ct.geometry.spacing_mm)) + 1
-    box = grow_box(own, margin, ct.geometry.shape)
+    box = with_surroundings(own, ct.geometry, config)
     site = _site(ct.crop(box), placed.array[box], liver[box], label, config)
     levels = _first_levels(site, config)
     mask = site.placed
@@ -138,23 +143,18 @@ def _outline_one(
     return box, mask
 
 
-def _distance_mm(mask: BoolArray, grid: Geometry) -> FloatArray:
-    """Distance of each voxel inside a mask from the nearest voxel outside it, in mm."""
-    from edt import edt
-
-    return np.asarray(edt(mask, anisotropy=grid.spacing_mm, black_border=False), dtype=np.float64)
-
-
 def _site(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> _Site:
     grid = ct.geometry
     own, others = placed == label, (placed != 0) & (placed != label)
-    outside = _distance_mm(~own, grid)
-    other = _distance_mm(~others, grid) if others.any() else np.full(grid.shape, np.inf)
+    outside = distance_to_mm(own, grid.spacing_mm)
+    other = distance_to_mm(others, grid.spacing_mm)
     near, far = config.surroundings_mm
-    inside_liver = _distance_mm(liver, grid) > config.capsule_mm if not liver.all() else liver
+    inside_liver = distance_inside_mm(liver, grid.spacing_mm) > config.capsule_mm if not liver.all() else liver
     around = inside_liver & (outside > near) & (outside <= far) & (other > near)
     hu = gaussian(np.clip(ct.array, -200, 400).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
-    return _Site(grid, hu, own, _distance_mm(own, grid), outside, liver & (outside <= other), np.asarray(around))
+    return _Site(
+        grid, hu, own, distance_inside_mm(own, grid.spacing_mm), outside, liver & (outside <= other), np.asarray(around)
+    )
 
 
 def _first_levels(site: _Site, config: CtLesionConfig) -> _Levels:
@@ -179,7 +179,7 @@ def _levels_between(lesion: Float32Array, liver: Float32Array) -> _Levels:
 
 def _levels_of(site: _Site, mask: BoolArray, config: CtLesionConfig) -> _Levels:
     """Densities of an outline's inside and of the liver around it, both off the blurred border."""
-    depth = _distance_mm(mask, site.grid)
+    depth = distance_inside_mm(mask, site.grid.spacing_mm)
     inside = mask & (depth >= min(0.6 * float(depth.max()), config.core_depth_mm))
     around = site.parenchyma & ~mask
     if not around.any():
@@ -201,7 +201,6 @@ def _require_contrast(levels: _Levels, config: CtLesionConfig) -> None:
 def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfig) -> BoolArray:
     """The connected region beyond a level of density that holds most of the lesion's place, smoothed and filled."""
     import cc3d
-    from scipy.ndimage import binary_fill_holes
 
     field = site.territory & (site.outside_mm <= config.reach_mm)
     wanted = levels.beyond(site.hu, share, config.overshoot_hu) & field
@@ -215,18 +214,16 @@ def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfi
         msg = "no region of its own density lies where the PET shows it"
         raise _NotSeen(msg)
     mask = parts == counts.argmax()
-    return np.stack([binary_fill_holes(part) for part in mask])
+    return filled_in_slices(mask)
 
 
 def _opened(mask: BoolArray, grid: Geometry, radius_mm: float) -> BoolArray:
     """A mask without what is thinner than twice a radius in the slice: vessels and bridges of noise."""
     flat = (1e6, *grid.spacing_mm[1:])  # slices far apart: every slice on its own
-    from edt import edt
-
-    kept = edt(mask, anisotropy=flat, black_border=False) > radius_mm
+    kept = distance_inside_mm(mask, flat) > radius_mm
     if not kept.any():
         return mask
-    return np.asarray(mask & (edt(~kept, anisotropy=flat, black_border=False) <= radius_mm + 1e-6))
+    return np.asarray(mask & (distance_to_mm(kept, flat, within_mm=radius_mm + 1e-6) <= radius_mm + 1e-6))
 
 
 def _require_agreement(site: _Site, mask: BoolArray, config: CtLesionConfig) -> None:
@@ -245,7 +242,7 @@ def _require_agreement(site: _Site, mask: BoolArray, config: CtLesionConfig) -> 
     if fullness < config.least_fullness:
         msg = f"its outline on CT is ragged (it fills {100 * fullness:.0f} % of its convex hull)"
         raise _NotSeen(msg)
-    rim = mask & (_distance_mm(mask, site.grid) <= max(site.grid.spacing_mm[1:]) * 1.01)
+    rim = mask & (distance_inside_mm(mask, site.grid.spacing_mm) <= max(site.grid.spacing_mm[1:]) * 1.01)
     step = max(site.grid.spacing_mm[1:])
     leaking = rim & (site.outside_mm > config.reach_mm - step)
     share = np.count_nonzero(leaking) / np.count_nonzero(rim)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config import CtLesionConfig, ScoringConfig
 from dotaliver.errors import StudyError
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample_labels, resample_through
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes, unseen_key
 from dotaliver.registration import register_cts
-from dotaliver.segmentation.ct_lesions import outline_lesions_on_ct
+from dotaliver.segmentation.ct_lesions import CtOutlines, outline_lesions_on_ct, with_surroundings
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
-__all__ = ["with_lesions_on_ct"]
+__all__ = ["CtView", "OutlinesJob", "view_of_lesions", "with_lesions_on_ct"]
 
 _NAME = "petct"
 # Two CTs of one patient correlate above this near the liver, in whatever phase.
@@ -24,74 +24,61 @@ _LEAST_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
-    """A CT, or a box of it, with the lesions' places and the liver brought to its grid."""
+class OutlinesJob:
+    """What the lesions' borders on CT are found from: the part of the CT around them, and the masks in it."""
 
     ct: Volume
     placed: LabelMap
     liver: BoolArray
+    config: CtLesionConfig
+    wanted: frozenset[int]
+    """Lesions whose border is looked for; the others stand around them."""
+
+    def run(self) -> CtOutlines:
+        """Look for them."""
+        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class CtView:
+    """A CT's grid with the lesions' places and the liver brought to it, and the part of it that is looked at."""
+
+    geometry: Geometry
     box: Box
+    job: OutlinesJob
     flags: tuple[Flag, ...] = ()
 
 
-def with_lesions_on_ct(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
-    """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
+def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
+    """Bring the lesions to the CT that diameters are measured on.
 
-    Lesions that have an outline already, or a reason for none, keep it. Nothing is added where there is no CT, no
-    liver, or where the lesions were drawn on that CT to begin with.
+    Lesions that have an outline there already, or a reason for none, are not looked for again.
+
+    Returns
+    -------
+    CtView or None
+        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, or where nothing
+        is left to be looked for.
 
     Raises
     ------
     StudyError
         Where a diagnostic CT was named and cannot be registered.
     """
-    lesions = found.lesions
-    if lesions is None or found.liver is None or volumes.ct is None:
-        return found
-    if lesions.drawn_on == "ct" and volumes.recist_ct is None:
-        return found
+    lesions, ct = found.lesions, volumes.ct
+    if lesions is None or found.liver is None or ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
+        return None
     wanted = _not_looked_for(found, lesions)
     if not wanted:
-        return found
-    view = _view(volumes, volumes.ct, found, (wanted, config.ct_lesions.surroundings_mm[1]))
-    outlines = outline_lesions_on_ct(view.ct, view.placed, view.liver, config.ct_lesions, wanted)
-    missing = {n: "its place lies outside the CT" for n in wanted - set(view.placed.labels)}
-    whole = volumes.ct if volumes.recist_ct is None else volumes.recist_ct
-    labels = _added(found.ct_lesions, outlines.labels, view.box, whole.geometry)
-    layer = MaskLayer(labels, "ct", _NAME, config.lesions.border_uncertainty_mm)
-    reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
-    codes = {flag.code for flag in view.flags}
-    flags = (*(flag for flag in found.flags if flag.code not in codes), *view.flags)
-    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
-
-
-def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
-    """Lesions that neither have an outline on CT nor a reason for none."""
-    every = frozenset(lesions.labels.labels)
-    if found.ct_lesions is None:
-        return every
-    outlined = every & set(found.ct_lesions.labels.labels)
-    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
-
-
-def _added(before: MaskLayer | None, new: LabelMap, box: Box, whole: Geometry) -> LabelMap:
-    """New outlines beside those that stand, on the whole grid; a voxel stays with the first."""
-    array = np.zeros(whole.shape, dtype=np.uint16) if before is None else before.labels.array.astype(np.uint16)
-    part = array[box]
-    np.copyto(part, new.array, where=part == 0, casting="same_kind")
-    return LabelMap(array, whole)
-
-
-def _view(volumes: StudyVolumes, ct: Volume, found: Segmentations, around: tuple[frozenset[int], float]) -> _View:
-    """The CT that is looked at; of the PET's own only what lies within a distance of the lesions that are wanted."""
-    assert found.lesions is not None
-    assert found.liver is not None
+        return None
     # From the position that each mask was drawn in to that of the PET's CT.
-    moved = [_in_position_of_ct(layer, found) for layer in (found.lesions, found.liver)]
+    moved = [_in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
     if volumes.recist_ct is None:
-        box = _box_around(moved[0], ct.geometry, *around)
+        box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
         part = ct.crop(box)
-        return _View(part, resample_labels(moved[0], part.geometry), _part_of(moved[1], ct.geometry, box), box)
+        placed = resample_labels(moved[0], part.geometry)
+        job = OutlinesJob(part, placed, _part_of(moved[1], ct.geometry, box), config.ct_lesions, wanted)
+        return CtView(ct.geometry, box, job)
     liver = resample_labels(moved[1], ct.geometry)
     onto = volumes.recist_ct
     pose = register_cts(onto, ct, liver.mask)
@@ -104,22 +91,38 @@ def _view(volumes: StudyVolumes, ct: Volume, found: Segmentations, around: tuple
         )
         raise StudyError(msg)
     placed = resample_through(moved[0], onto.geometry, pose.transform)
-    there = resample_through(LabelMap(liver.mask.astype(np.uint8), ct.geometry), onto.geometry, pose.transform)
+    there = resample_through(LabelMap(liver.mask.astype(np.uint8), liver.geometry), onto.geometry, pose.transform)
     flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
-    whole = (slice(0, onto.geometry.shape[0]), slice(0, onto.geometry.shape[1]), slice(0, onto.geometry.shape[2]))
-    return _View(onto, placed, there.mask, whole, (flag,))
+    box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
+    job = OutlinesJob(
+        onto.crop(box),
+        LabelMap(placed.array[box], onto.geometry.crop(box)),
+        there.mask[box],
+        config.ct_lesions,
+        wanted,
+    )
+    return CtView(onto.geometry, box, job, (flag,))
 
 
-def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], margin_mm: float) -> Box:
-    """The part of a grid that holds some labels and a margin around each, with room for rounding."""
+def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
+    """Lesions that neither have an outline on CT nor a reason for none."""
+    every = frozenset(lesions.labels.labels)
+    if found.ct_lesions is None:
+        return every
+    outlined = every & set(found.ct_lesions.labels.labels)
+    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
+
+
+def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config: CtLesionConfig) -> Box:
+    """The part of a grid that holds some lesions and what is looked at around each, with room for rounding."""
     corners = [labels.geometry.crop(box).corners_lps_mm() for label, box in labels.boxes() if label in wanted]
-    index = onto.lps_to_index(np.concatenate(corners))
-    margin = np.ceil(margin_mm / np.asarray(onto.spacing_mm)) + 3
     size = np.asarray(onto.shape)
-    low = np.clip(np.floor(index.min(axis=0) - margin), 0, size - 1).astype(int)
-    high = np.clip(np.ceil(index.max(axis=0) + margin), low + 1, size).astype(int)
+    # A lesion that lies off this grid has no box here; one voxel is as good as any.
+    index = onto.lps_to_index(np.concatenate(corners)) if corners else np.zeros((1, 3))
+    low = np.clip(np.floor(index.min(axis=0)) - 1, 0, size - 1).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0)) + 2, low + 1, size).astype(int)
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return (k, j, i)
+    return with_surroundings((k, j, i), onto, config)
 
 
 def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
@@ -127,6 +130,28 @@ def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
     if labels.geometry.is_close(grid):
         return np.asarray(labels.array[box] != 0)
     return resample_labels(labels, grid.crop(box)).mask
+
+
+def with_lesions_on_ct(
+    found: Segmentations, view: CtView | None, outlines: CtOutlines | None, config: ScoringConfig
+) -> Segmentations:
+    """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
+
+    Outlines that stand keep their voxels.
+    """
+    if view is None or outlines is None or found.lesions is None:
+        return found
+    before = found.ct_lesions
+    labels = np.zeros(view.geometry.shape, dtype=np.uint16) if before is None else before.labels.array.astype(np.uint16)
+    part = labels[view.box]
+    np.copyto(part, outlines.labels.array, where=part == 0)
+    layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
+    outside = view.job.wanted - set(view.job.placed.labels)
+    missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
+    reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
+    said = {flag.code for flag in view.flags}
+    flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
+    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
 
 
 def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
