@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSettings, Qt, Signal
-from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -19,7 +18,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QShortcut,
     QVBoxLayout,
     QWidget,
 )
@@ -33,6 +31,7 @@ from napari_dotaliver._keys import Key
 from napari_dotaliver._measuring import Measured, ReadingState
 from napari_dotaliver._opening import Background, sentence_of
 from napari_dotaliver._session import ReadingSession
+from napari_dotaliver._shortcuts import bind_key
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -239,9 +238,7 @@ class ConfirmWidget(QWidget):
         self.saving.stage.connect(self._say_stage)
         self.saving.done.connect(self._on_saved)
         self.saving.failed.connect(lambda error: self._refuse(sentence_of(error)))
-        shortcut = QShortcut(QKeySequence("Ctrl+S"), self)
-        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
-        shortcut.activated.connect(self.save)
+        bind_key(self, "Ctrl+S", self.save)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ class ReadingSession:
         self._undone: list[ReadingState] = []
         self._done: list[ReadingState] = []
         self._saved = state
+        self.saved_in: Path | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._highest_label = max(self._step.standing.lesions.labels, default=0)
 
@@ -124,6 +125,11 @@ class ReadingSession:
     def lesions(self) -> LabelMap:
         """The lesions as they stand now, on the grid that they were drawn on."""
         return self._step.standing.lesions
+
+    @property
+    def automatic_lesions(self) -> LabelMap:
+        """The lesions of the record that is revised."""
+        return _found_masks(self.outcome, self._grids)[1]
 
     @property
     def liver(self) -> LabelMap | None:
@@ -590,7 +596,7 @@ class ReadingSession:
         """Note that a state was written into a folder."""
         if self.folder is None:
             self.folder = folder / "automatic"
-        self._saved = state
+        self.saved_in, self._saved = folder, state
         self._tell()
 
     def save(self, folder: Path, options: OutputOptions | None = None, progress: Progress = _silent) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
@@ -16,7 +15,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QShortcut,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -35,6 +33,7 @@ from napari_dotaliver._opening import Background, sentence_of
 from napari_dotaliver._orientation import position_lps_mm
 from napari_dotaliver._painting import PaintPanel
 from napari_dotaliver._session import MARKS, ReadingSession
+from napari_dotaliver._shortcuts import bind_key
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -196,9 +195,7 @@ class ToolsWidget(QWidget):
         for mark, key in _MARK_KEYS.items():
             acts[key] = lambda mark=mark: self.toggle_mark(mark)
         for key, act in acts.items():
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
-            shortcut.activated.connect(act)
+            bind_key(self, key, act)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
