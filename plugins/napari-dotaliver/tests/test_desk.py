@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from desk_cases import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
 from napari_dotaliver import _layers
 from napari_dotaliver._desk import Desk
 from napari_dotaliver._start import desk_of
@@ -15,7 +16,6 @@ from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from desk_cases import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
 from dotaliver.config import ScoringConfig
 from dotaliver.pipeline import StudyInput
 from dotaliver.scoring import score_labels

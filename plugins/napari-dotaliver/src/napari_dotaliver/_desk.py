@@ -26,12 +26,16 @@ from dotaliver.config import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from napari_dotaliver import _confirm, _tools
+from napari_dotaliver._confirm import ConfirmWidget
 from napari_dotaliver._keys import KEYS, bind_keys, keys_html
 from napari_dotaliver._lesion_table import LesionTable
 from napari_dotaliver._opening import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver._orientation import PlaneName, jump
+from napari_dotaliver._recovery import RecoveryBanner
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._study_layers import StudyLayers
+from napari_dotaliver._tools import ToolsWidget
 from napari_dotaliver._verdicts import verdicts_html
 from napari_dotaliver._view_bar import ViewBar
 
@@ -76,6 +80,9 @@ class Desk(QWidget):
         self._watched: QWidget | None = None
         self.layers: StudyLayers | None = None
         self.session: ReadingSession | None = None
+        self.tools: ToolsWidget | None = None
+        self.confirm: ConfirmWidget | None = None
+        self.banner: RecoveryBanner | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
         self.table = LesionTable()
@@ -109,14 +116,14 @@ class Desk(QWidget):
         self.verdicts.setHtml("<p>No study is scored yet.</p>")
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
-        self.keys.setHtml(keys_html())
+        self.keys.setHtml(keys_html((*_tools.KEYS, *_confirm.KEYS)))
         self.tabs = QTabWidget()
         self.tabs.addTab(self.verdicts, "Verdicts")
         self.tabs.addTab(self.keys, "Keys")
         buttons = QHBoxLayout()
         for button in (self.open_button, self.score_button, self.cancel_button):
             buttons.addWidget(button)
-        layout = QVBoxLayout(self)
+        self._column = layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         for part in (self.study_line, self.message, self.relative_button, self.progress):
             layout.addWidget(part)
@@ -220,15 +227,36 @@ class Desk(QWidget):
 
     def _begin(self, outcome: Outcome, record: Path | None) -> None:
         """Start a reading of what was scored; `record` is the folder where that score lies already."""
-        self.session = ReadingSession(outcome, record)
-        self.session.on_change(self._on_changed)
+        if self.layers is None:
+            return
+        self._end_reading()
+        self.session = session = ReadingSession(outcome, record)
+        session.on_change(self._on_changed)
         self._on_changed()
+        self.tools = ToolsWidget(session, self.viewer, self.layers, self)
+        self.tools.chosen = lambda: self.table.chosen
+        self.confirm = ConfirmWidget(session, self.viewer, self)
+        self.tabs.insertTab(1, self.tools, "Correct")
+        self.tabs.insertTab(2, self.confirm, "Confirm")
+        self.banner = RecoveryBanner(session)
+        self._column.insertWidget(2, self.banner)
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
 
+    def _end_reading(self) -> None:
+        """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
+        if self.banner is not None:
+            self.banner.close_down()
+        for widget in (self.tools, self.confirm, self.banner):
+            if widget is not None:
+                self.tabs.removeTab(self.tabs.indexOf(widget))
+                widget.setParent(None)
+                widget.deleteLater()
+        self.tools = self.confirm = self.banner = self.session = None
+
     def _leave(self) -> None:
         """Put away what was read before."""
-        self.session = None
+        self._end_reading()
         self.table.show_score(None)
         self.verdicts.setHtml("<p>Not scored yet.</p>")
         self.view.show_study(None)
@@ -280,6 +308,8 @@ class Desk(QWidget):
 
     def _on_row(self, label: int) -> None:
         self.jump_to(label)
+        if self.tools is not None:
+            self.tools.lesion_chosen(label)
         self.lesion_selected.emit(label)
 
     def step_lesion(self, ways: int) -> None:
@@ -325,11 +355,15 @@ class Desk(QWidget):
         answer = QMessageBox.question(
             self,
             "Unsaved edits",
-            "This reading has edits that were not saved. Leave it and lose them?",
+            "This reading has edits that were not saved. Leave it and lose them? (Save them with Ctrl+S first.)",
             buttons.Discard | buttons.Cancel,
             buttons.Cancel,
         )
-        return bool(answer == buttons.Discard)
+        if answer != buttons.Discard:
+            return False
+        if self.banner is not None:
+            self.banner.discard()
+        return True
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Watch over the window that the desk was put into."""
