@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class LabelMap:
         part = None if box is None else np.ascontiguousarray(self.array[box])
         return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[int, ...]:
         """The labels that occur, ascending, without the background."""
         # Most of a label map is background: left out before counting, which works on eight bytes a voxel.
@@ -142,6 +143,13 @@ class LabelMap:
 
     def boxes(self) -> Iterator[tuple[int, Box]]:
         """Each label with the smallest box that holds it."""
+        return iter(self._boxes)
+
+    @cached_property
+    def _boxes(self) -> tuple[tuple[int, Box], ...]:
+        return tuple(self._found_boxes())
+
+    def _found_boxes(self) -> Iterator[tuple[int, Box]]:
         from scipy.ndimage import find_objects
 
         whole = used_box(self.mask)
@@ -154,7 +162,12 @@ class LabelMap:
 
     def sha256(self) -> str:
         """Hash of the labels; equal labels hash equally whatever their integer type."""
-        return array_sha256(self.array.astype(np.uint16))
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        # Masks that a reader did not touch are measured again and again.
+        return array_sha256(self.array.astype(np.uint16, copy=False))
 
 
 def _labels_in_box(

@@ -11,14 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.config import ScoringConfig
+from dotaliver.geometry import Box, grow_box
 from dotaliver.itkimage import resample_labels
 from dotaliver.placement import shift_of
 from dotaliver.records import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
 from dotaliver.volume import LabelMap, used_box
 
-__all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_masks"]
+__all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
 
 CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
 """Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew."""
@@ -82,8 +84,7 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
     if outlines is not None:
         gone = set(outlines.labels.labels) - same
         if gone:
-            kept = np.isin(outlines.labels.array, sorted(same))
-            outlines = replace(outlines, labels=outlines.labels.with_array(np.where(kept, outlines.labels.array, 0)))
+            outlines = replace(outlines, labels=_less(outlines.labels, gone))
     seen_or_not = {unseen_key(label) for label in same} if outlines is not None else set()
     return replace(
         base,
@@ -100,6 +101,71 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
     )
 
 
+def with_known_outlines(given: Segmentations, known: Segmentations, config: ScoringConfig) -> Segmentations:
+    """Take outlines on CT from an earlier correction of the same liver, where nothing near them changed since.
+
+    An outline depends on nothing but the lesion, the liver and the lesions around it, so what is taken is what would
+    be found again.
+
+    Parameters
+    ----------
+    given : Segmentations
+        From `with_masks`, with outlines to be looked for.
+    known : Segmentations
+        Complete, with the same liver at the same place.
+    config : ScoringConfig
+        How far around a lesion is looked.
+    """
+    lesions, outlines = given.lesions, known.ct_lesions
+    if lesions is None or known.lesions is None or outlines is None:
+        return given
+    standing = set() if given.ct_lesions is None else set(given.ct_lesions.labels.labels)
+    wanted = {n for n in set(lesions.labels.labels) - standing if unseen_key(n) not in given.reasons}
+    seen = set(outlines.labels.labels)
+    told = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or unseen_key(n) in known.reasons}
+    taken = told & _undisturbed(known.lesions.labels, lesions.labels, (wanted, told), _reach(lesions, outlines, config))
+    if not taken:
+        return given
+    whole = outlines.labels.geometry
+    array = np.zeros(whole.shape, np.uint16) if given.ct_lesions is None else given.ct_lesions.labels.array.copy()
+    for label, box in outlines.labels.boxes():
+        if label in taken:
+            part = array[box]
+            part[(outlines.labels.array[box] == label) & (part == 0)] = label
+    reasons = {unseen_key(n): known.reasons[unseen_key(n)] for n in sorted(taken - seen)}
+    # The layer's own word on its border stands, whoever outlined it first.
+    layer = replace(outlines, labels=outlines.labels.with_array(array))
+    return replace(given, ct_lesions=layer, reasons={**given.reasons, **reasons})
+
+
+def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> npt.NDArray[np.int64]:
+    """How many voxels around a lesion may matter to its outline, whatever the angle between the two grids."""
+    far_mm = config.ct_lesions.surroundings_mm[1] + 3 * max(outlines.labels.geometry.spacing_mm)
+    voxels = np.ceil(np.sqrt(3) * far_mm / np.asarray(lesions.labels.geometry.spacing_mm)) + 2
+    return np.asarray(voxels, dtype=np.int64)
+
+
+def _undisturbed(
+    old: LabelMap, new: LabelMap, labels: tuple[set[int], set[int]], reach: npt.NDArray[np.int64]
+) -> set[int]:
+    """Those of the lesions told about near which no voxel changed and none is outlined anew."""
+    wanted, told = labels
+    changed = used_box(np.asarray(old.array != new.array))
+    boxes = dict(new.boxes())
+    anew = [boxes[n] for n in wanted - told] + ([] if changed is None else [changed])
+    calm = set(told)
+    while True:
+        near = {n for n in calm if any(_meet(grow_box(boxes[n], reach, new.array.shape), box) for box in anew)}
+        if not near:
+            return calm
+        calm -= near
+        anew = [boxes[n] for n in near]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
+
+
 def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
     """Labels whose voxels are the same in both masks."""
     if before is None or before.drawn_on != now.drawn_on or not before.labels.geometry.is_close(now.labels.geometry):
@@ -111,6 +177,16 @@ def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
         return known
     differ = old.array[box] != new.array[box]
     return known - {int(n) for part in (old, new) for n in np.unique(part.array[box][differ])}
+
+
+def _less(labels: LabelMap, some: set[int]) -> LabelMap:
+    """The labels but for some of them, on the same grid."""
+    array = labels.array.copy()
+    for label, box in labels.boxes():
+        if label in some:
+            part = array[box]
+            part[part == label] = 0
+    return labels.with_array(array)
 
 
 def _without(labels: LabelMap, some: set[int]) -> LabelMap:
@@ -142,12 +218,11 @@ def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -
         return layer
     shift = np.subtract(shift_of(changed, base.mismatch), shift_of(layer, base.mismatch))
     hot = LabelMap(changed.labels.array, changed.labels.geometry.moved(shift))
-    covered = []
+    covered: set[int] = set()
     for label, box in layer.labels.boxes():
         there = resample_labels(hot, layer.labels.geometry.crop(box)).mask[layer.labels.array[box] == label]
         if float(there.mean()) >= config.ct_foci.avid_share:
-            covered.append(label)
+            covered.add(label)
     if not covered:
         return layer
-    kept = np.where(np.isin(layer.labels.array, covered), 0, layer.labels.array)
-    return replace(layer, labels=layer.labels.with_array(kept))
+    return replace(layer, labels=_less(layer.labels, covered))

@@ -15,7 +15,7 @@ from dotaliver.pipeline import Outcome, segment_study
 from dotaliver.records import LesionEdit, MaskLayer, ReaderEdits, Segmentations, VerdictEdit
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
-from dotaliver.segmentation.corrected import Corrections, with_masks
+from dotaliver.segmentation.corrected import Corrections, with_known_outlines, with_masks
 from dotaliver.volume import LabelMap
 from napari_dotaliver._packed import PackedLabels
 
@@ -104,6 +104,8 @@ def measure(
             liver = painted_liver(base, standing.liver, volumes.ct is not None, config)
         lesions = None if state.lesions is None else painted_lesions(base, standing.lesions, config)
         given = with_masks(base, Corrections(liver, lesions), config)
+        if state.liver is before.state.liver:
+            given = with_known_outlines(given, before.segmentations, config)
         found = segment_study(volumes, config, given, progress, settled=True)
     edits, lost = _of_what_is_there(state, found, before)
     if found is before.segmentations and proposals(edits) == proposals(before.state.edits) and not lost:

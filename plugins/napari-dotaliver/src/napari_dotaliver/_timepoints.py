@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -30,6 +30,7 @@ from napari_dotaliver._opening import Background, sentence_of
 from napari_dotaliver._orientation import jump
 from napari_dotaliver._other_scan import OtherScan
 from napari_dotaliver._session import ReadingSession
+from napari_dotaliver._shortcuts import soon
 from napari_dotaliver._two_scans import TwoScans, compare, scan_of_reading
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class TimePointsWidget(QWidget):
         lesion = self.scans.reading.lesions[item.row()].lesion
         if item.column() == 1:
             on = item.checkState() == Qt.CheckState.Checked
-            QTimer.singleShot(0, self, lambda: self._decide(lambda scans: scans.with_target(lesion, on)))
+            soon(self, lambda: self._decide(lambda scans: scans.with_target(lesion, on)))
         elif item.column() in {_FIRST_SIZE, _FIRST_SIZE + 1}:
             scan, text = item.column() - _FIRST_SIZE, item.text().strip().removesuffix("mm").strip()
             try:
@@ -204,7 +205,7 @@ class TimePointsWidget(QWidget):
                 self._say(f"{text!r} is no size; give it in mm, or nothing for the measured one")
                 self._show()
                 return
-            QTimer.singleShot(0, self, lambda: self._decide(lambda scans: scans.with_size(lesion, scan, size)))
+            soon(self, lambda: self._decide(lambda scans: scans.with_size(lesion, scan, size)))
 
     def chosen(self) -> TrackedLesion | None:
         """The lesion of the current row."""
@@ -237,7 +238,7 @@ class TimePointsWidget(QWidget):
 
     def _on_line(self, event: object) -> None:
         if str(getattr(event, "action", "")) == "added" and self.other is not None:
-            QTimer.singleShot(0, self, self._take_line)
+            soon(self, self._take_line)
 
     def _take_line(self) -> None:
         lesion = self.chosen()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
@@ -33,7 +33,7 @@ from napari_dotaliver._opening import Background, sentence_of
 from napari_dotaliver._orientation import position_lps_mm
 from napari_dotaliver._painting import PaintPanel
 from napari_dotaliver._session import MARKS, ReadingSession
-from napari_dotaliver._shortcuts import bind_key
+from napari_dotaliver._shortcuts import bind_key, soon
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -421,7 +421,7 @@ class ToolsWidget(QWidget):
 
     def _later(self, event: object, act: Callable[[], None]) -> None:
         if str(getattr(event, "action", "")) in {"added", "changed", "removed"}:
-            QTimer.singleShot(0, self, act)
+            soon(self, act)
 
     def _show_state(self) -> None:
         session = self._session
