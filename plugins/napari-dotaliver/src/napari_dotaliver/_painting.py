@@ -65,6 +65,8 @@ class PaintPanel(QWidget):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_STROKES_END_MS)
         self._rest.timeout.connect(self.take_painted)
+        # What is pressed must be told without colour, whatever the theme.
+        self.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self._brushes(), self._sphere(), self._between_slices()):
@@ -100,6 +102,7 @@ class PaintPanel(QWidget):
         self.modes["pan_zoom"].setChecked(True)
         self.size = QDoubleSpinBox()
         self.size.setRange(1.0, 100.0)
+        self.size.setDecimals(0)
         self.size.setValue(12.0)
         self.size.setSuffix(" mm")
         self.size.setAccessibleName("Brush diameter in mm")
@@ -109,10 +112,11 @@ class PaintPanel(QWidget):
         return box
 
     def _sphere(self) -> QGroupBox:
-        box = QGroupBox("Threshold in a sphere, at the crosshair")
-        line = QHBoxLayout(box)
+        box = QGroupBox("Threshold in a sphere")
+        grid = QGridLayout(box)
         self.sphere_mm = QDoubleSpinBox()
         self.sphere_mm.setRange(4.0, 200.0)
+        self.sphere_mm.setDecimals(0)
         self.sphere_mm.setValue(40.0)
         self.sphere_mm.setSuffix(" mm")
         self.sphere_mm.setAccessibleName("Diameter of the sphere in mm")
@@ -124,10 +128,15 @@ class PaintPanel(QWidget):
         self.level_unit = QComboBox()
         self.level_unit.addItems(["% of its maximum", uptake_unit(self._session.volumes.pet.quantity)])
         self.level_unit.setAccessibleName("Unit of the threshold")
-        self.sphere_button = QPushButton("Outline (H)")
+        self.sphere_button = QPushButton("Outline at the crosshair (H)")
         self.sphere_button.clicked.connect(self.outline_in_sphere)
-        for part in (self.sphere_mm, self.level, self.level_unit, self.sphere_button):
-            line.addWidget(part)
+        for column, (words, part) in enumerate((("Diameter", self.sphere_mm), ("From", self.level))):
+            label = QLabel(words)
+            label.setBuddy(part)
+            grid.addWidget(label, 0, 2 * column)
+            grid.addWidget(part, 0, 2 * column + 1)
+        grid.addWidget(self.level_unit, 0, 4)
+        grid.addWidget(self.sphere_button, 1, 0, 1, 5)
         return box
 
     def _between_slices(self) -> QGroupBox:

@@ -138,6 +138,8 @@ class ToolsWidget(QWidget):
 
     def _lesion_box(self) -> QGroupBox:
         box = QGroupBox("Chosen lesion")
+        # What is pressed must be told without colour, whatever the theme.
+        box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         grid = QGridLayout(box)
         self.lesion_line = QLabel("Choose a row of the table.")
         self.lesion_line.setWordWrap(True)
