@@ -59,7 +59,7 @@ class Editing(Steps):
         gone = set(self.lesions.labels) - set(new.labels)
         edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label not in gone))
         found = found_masks(self.outcome, self._grids)[1]
-        packed = PackedLabels.of(labels)
+        packed: PackedLabels | None = PackedLabels.of(labels)
         if self.outcome.segmentations.lesions is not None and np.array_equal(labels, found.array):
             packed, new = None, found
         self._become(replace(self.state, lesions=packed, edits=edits), replace(self._step.standing, lesions=new))

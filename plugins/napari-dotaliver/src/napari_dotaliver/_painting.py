@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,15 +101,15 @@ class PaintPanel(QWidget):
             grid.addWidget(button, 1, column)
             self.modes[mode] = button
         self.modes["pan_zoom"].setChecked(True)
-        self.size = QDoubleSpinBox()
-        self.size.setRange(1.0, 100.0)
-        self.size.setDecimals(0)
-        self.size.setValue(12.0)
-        self.size.setSuffix(" mm")
-        self.size.setAccessibleName("Brush diameter in mm")
-        self.size.valueChanged.connect(self._set_brush)
+        self.brush_mm = QDoubleSpinBox()
+        self.brush_mm.setRange(1.0, 100.0)
+        self.brush_mm.setDecimals(0)
+        self.brush_mm.setValue(12.0)
+        self.brush_mm.setSuffix(" mm")
+        self.brush_mm.setAccessibleName("Brush diameter in mm")
+        self.brush_mm.valueChanged.connect(self._set_brush)
         grid.addWidget(QLabel("Brush diameter ([ ])"), 2, 0, 1, 2)
-        grid.addWidget(self.size, 2, 2, 1, 2)
+        grid.addWidget(self.brush_mm, 2, 2, 1, 2)
         return box
 
     def _sphere(self) -> QGroupBox:
@@ -166,7 +167,7 @@ class PaintPanel(QWidget):
         """Follow the layers that are there now."""
         for name, layer in (("lesions", self._layers.lesions), ("liver", self._layers.liver)):
             if layer is not None and getattr(layer, "_dotaliver_watched", None) is not self:
-                layer._dotaliver_watched = self  # type: ignore[union-attr]
+                layer._dotaliver_watched = self
                 layer.events.paint.connect(lambda _event, name=name: self._on_paint(name))
                 layer.events.mode.connect(self._on_mode)
                 layer.events.brush_size.connect(self._on_brush)
@@ -213,14 +214,14 @@ class PaintPanel(QWidget):
 
     def _set_brush(self) -> None:
         if self.layer is not None:
-            self.layer.brush_size = max(1, round(self.size.value() / self._voxel_mm()))
+            self.layer.brush_size = max(1, round(self.brush_mm.value() / self._voxel_mm()))
 
     def _on_brush(self) -> None:
         layer = self.layer
-        if layer is not None and abs(layer.brush_size - self.size.value() / self._voxel_mm()) > 1.0:
-            self.size.blockSignals(True)
-            self.size.setValue(layer.brush_size * self._voxel_mm())
-            self.size.blockSignals(False)
+        if layer is not None and abs(layer.brush_size - self.brush_mm.value() / self._voxel_mm()) > 1.0:
+            self.brush_mm.blockSignals(True)
+            self.brush_mm.setValue(layer.brush_size * self._voxel_mm())
+            self.brush_mm.blockSignals(False)
 
     def _on_mode(self) -> None:
         if self.layer is not None and str(self.layer.mode) in self.modes:
@@ -260,10 +261,10 @@ class PaintPanel(QWidget):
 
     # --- tools -------------------------------------------------------------------------------------------------------
 
-    def _try(self, act: object) -> None:
+    def _try(self, act: Callable[[], object]) -> None:
         self.take_painted()
         try:
-            act()  # type: ignore[operator]
+            act()
         except DotaliverError as error:
             self.refused.emit(str(error))
 

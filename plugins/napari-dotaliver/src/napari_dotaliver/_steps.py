@@ -263,14 +263,14 @@ class Steps:
 
     def _standing(self, state: ReadingState) -> Standing:
         """The masks of a state; those that did not change are not unpacked again."""
-        here = getattr(self, "_step", None)
+        here: Step | None = getattr(self, "_step", None)
         liver, lesions = found_masks(self.outcome, self._grids)
         if state.liver is not None:
             same = here is not None and here.state.liver is state.liver
-            liver = here.standing.liver if same else _unpacked(state.liver, self._grids[0])
+            liver = here.standing.liver if here is not None and same else _unpacked(state.liver, self._grids[0])
         if state.lesions is not None:
             same = here is not None and here.state.lesions is state.lesions
-            lesions = here.standing.lesions if same else _unpacked(state.lesions, self._grids[1])
+            lesions = here.standing.lesions if here is not None and same else _unpacked(state.lesions, self._grids[1])
         return Standing(liver, lesions)
 
     def _answer_anew(self) -> None:

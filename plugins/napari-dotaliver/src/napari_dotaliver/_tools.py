@@ -234,7 +234,12 @@ class ToolsWidget(QWidget):
 
     def delete_chosen(self) -> None:
         """Delete the chosen lesions, as one step each."""
-        self._try(lambda: [self._session.delete_lesion(label) for label in self._labels()])
+
+        def act() -> None:
+            for label in self._labels():
+                self._session.delete_lesion(label)
+
+        self._try(act)
 
     def merge_chosen(self) -> None:
         """Make the chosen lesions one."""
@@ -303,7 +308,7 @@ class ToolsWidget(QWidget):
 
     def _on_line(self, layer: Shapes) -> None:
         """Take lines that were drawn or dragged."""
-        if layer is not self._layers.diameters:
+        if layer is not self._layers.diameters or layer is None:
             return
         known = [int(n) for n in layer.features["lesion"].fillna(0)] if "lesion" in layer.features else []
         drawn = {label: self._session.diameter_of(label) for label in known if label}
