@@ -36,7 +36,7 @@ from napari_dotaliver._recovery import RecoveryBanner
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._study_layers import StudyLayers
 from napari_dotaliver._tools import ToolsWidget
-from napari_dotaliver._verdicts import verdicts_html
+from napari_dotaliver._verdict_panel import VerdictPanel
 from napari_dotaliver._view_bar import ViewBar
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class Desk(QWidget):
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.hide()
-        self.verdicts = QTextBrowser()
-        self.verdicts.setAccessibleName("Verdicts with their evidence")
-        self.verdicts.setHtml("<p>No study is scored yet.</p>")
+        self.verdicts = VerdictPanel()
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
         self.keys.setHtml(keys_html((*_tools.KEYS, *_confirm.KEYS)))
@@ -160,23 +158,25 @@ class Desk(QWidget):
 
     def open(self, study: StudyInput) -> None:
         """Read a folder beside the window; a reading with unsaved edits is asked about first."""
-        self.open_made(lambda _tell: study)
+        if self.open_made(lambda _tell: study):
+            self._asked = study
 
-    def open_made(self, make: Callable[[Progress], StudyInput]) -> None:
-        """Read the study that a function gives, which may take its time to make it."""
+    def open_made(self, make: Callable[[Progress], StudyInput]) -> bool:
+        """Read the study that a function gives, which may take its time to make it; False: the reader stays."""
         if not self.may_leave():
-            return
+            return False
         self._tell(None)
         self.relative_button.hide()
         self.scoring.cancel()
         config = self.config
 
         def work(tell: Progress) -> Opening:
-            self._asked = make(tell)
-            return self._asked, open_folder(self._asked, config, tell)
+            study = make(tell)
+            return study, open_folder(study, config, tell)
 
         self.reading.run(work)
         self._renew_buttons()
+        return True
 
     def _open_relative(self) -> None:
         assume = self.config.assume.model_copy(update={"relative": True})
@@ -258,7 +258,7 @@ class Desk(QWidget):
         """Put away what was read before."""
         self._end_reading()
         self.table.show_score(None)
-        self.verdicts.setHtml("<p>Not scored yet.</p>")
+        self.verdicts.show_score(None)
         self.view.show_study(None)
         if self.layers is not None:
             self.layers.remove()
@@ -271,9 +271,7 @@ class Desk(QWidget):
         score = self.session.score
         self.layers.show(self.session)
         self.table.show_score(score)
-        place = self.verdicts.verticalScrollBar().value()
-        self.verdicts.setHtml(verdicts_html(score))
-        self.verdicts.verticalScrollBar().setValue(place)
+        self.verdicts.show_score(score)
         self.view.show_masks()
         self._renew_buttons()
 
@@ -388,7 +386,6 @@ class Desk(QWidget):
                 return True
             self.reading.cancel()
             self.scoring.cancel()
-            self.view.close_planes()
         return bool(super().eventFilter(watched, event))
 
 

@@ -86,7 +86,12 @@ class Background(QObject):
         """Call off what runs; nothing of it is told any more."""
         if self._busy:
             self._number += 1
-            self._busy = False
+            self._end()
+
+    def _end(self) -> None:
+        self._busy = False
+        # A worker holds its work, and with it all that was read.
+        self._worker = None
 
     def _on_told(self, number: int, stage: str) -> None:
         if number == self._number:
@@ -94,12 +99,12 @@ class Background(QObject):
 
     def _on_returned(self, number: int, result: object) -> None:
         if number == self._number:
-            self._busy = False
+            self._end()
             self.done.emit(result)
 
     def _on_raised(self, number: int, error: Exception) -> None:
         if number == self._number:
-            self._busy = False
+            self._end()
             self.failed.emit(error)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from napari_dotaliver._orientation import PLANES, Plane, crosshair_lines, current_plane, show_plane
+from napari_dotaliver._orientation import PLANES, Extent, Plane, crosshair_lines, current_plane, show_plane
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -90,15 +90,11 @@ class _SidePlane(QWidget):
         self.canvas.dims.hide()
         self.crosshair = Crosshair(self.model)
         self.plane: Plane = PLANES["coronal"]
+        self.body: Extent | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         self.model.dims.events.point.connect(self._to_main)
-
-    def close_canvas(self) -> None:
-        """End drawing for good; a canvas holds what it drew until then."""
-        self.model.layers.clear()
-        self.canvas.close()
 
     def show_layers(self, layers: list[Layer]) -> None:
         """Show these layers of the main viewer here too."""
@@ -127,7 +123,7 @@ class _SidePlane(QWidget):
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
-        show_plane(self.model, plane.name)
+        show_plane(self.model, plane.name, self.body)
         self.follow()
 
     def follow(self) -> None:
@@ -186,6 +182,8 @@ class SidePlanes(QSplitter):
 
     def show_layers(self, layers: StudyLayers | None) -> None:
         """Show a study's images and masks."""
+        for plane in self._planes:
+            plane.body = None if layers is None else layers.body
         shown = [] if layers is None else [n for n in (layers.ct, layers.pet, layers.liver, layers.lesions) if n]
         for plane in self._planes:
             plane.show_layers(list(shown))

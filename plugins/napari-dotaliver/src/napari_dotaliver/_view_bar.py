@@ -75,12 +75,6 @@ class ViewBar(QWidget):
         if self._planes_dock is not None:
             window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
 
-    def close_planes(self) -> None:
-        """Let the two small canvases go with the window."""
-        self._layers = None
-        for plane in self.planes.planes:
-            plane.close_canvas()
-
     def add_planes(self, window: Any) -> None:
         """Put the two other planes beside the main canvas."""
         self._planes_dock = window.add_dock_widget(self.planes, name="Planes", area="right", tabify=False)
@@ -113,8 +107,11 @@ class ViewBar(QWidget):
         """Cut in one of the three planes."""
         if self.projected:
             self._project(False)
-        show_plane(self._viewer, name)
+        self._cut(name)
         self._renew()
+
+    def _cut(self, name: PlaneName) -> None:
+        show_plane(self._viewer, name, None if self._layers is None else self._layers.body)
 
     def toggle_projection(self) -> None:
         """The PET's highest values along the line of sight, seen from the front; the plane of before once more."""
@@ -122,10 +119,10 @@ class ViewBar(QWidget):
             return
         if self.projected:
             self._project(False)
-            show_plane(self._viewer, "axial")
+            self._cut("axial")
         else:
             if current_plane(self._viewer).name == "axial":
-                show_plane(self._viewer, "coronal")
+                self._cut("coronal")
             self._project(True)
         self._renew()
 
