@@ -52,7 +52,7 @@ def close(viewer) -> None:
     with patch.object(window, "_save_current_window_settings"), patch.object(QMessageBox, "question", _discard):
         viewer.close()
     del window
-    for _ in range(3):
+    for _ in range(10):
         QApplication.processEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()

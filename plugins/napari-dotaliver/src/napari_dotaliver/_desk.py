@@ -35,6 +35,7 @@ from napari_dotaliver._orientation import PlaneName, jump
 from napari_dotaliver._recovery import RecoveryBanner
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._study_layers import StudyLayers
+from napari_dotaliver._timepoints import TimePointsWidget
 from napari_dotaliver._tools import ToolsWidget
 from napari_dotaliver._verdict_panel import VerdictPanel
 from napari_dotaliver._view_bar import ViewBar
@@ -82,6 +83,7 @@ class Desk(QWidget):
         self.session: ReadingSession | None = None
         self.tools: ToolsWidget | None = None
         self.confirm: ConfirmWidget | None = None
+        self.time_points: TimePointsWidget | None = None
         self.banner: RecoveryBanner | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
@@ -236,8 +238,11 @@ class Desk(QWidget):
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
         self.confirm = ConfirmWidget(session, self.viewer, self)
-        self.tabs.insertTab(1, self.tools, "Correct")
-        self.tabs.insertTab(2, self.confirm, "Confirm")
+        self.time_points = TimePointsWidget(session, self.viewer, self)
+        for place, (tab, name) in enumerate(
+            ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
+        ):
+            self.tabs.insertTab(place, tab, name)
         self.banner = RecoveryBanner(session)
         self._column.insertWidget(2, self.banner)
         self.tabs.setCurrentWidget(self.verdicts)
@@ -245,14 +250,15 @@ class Desk(QWidget):
 
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
-        if self.banner is not None:
-            self.banner.close_down()
-        for widget in (self.tools, self.confirm, self.banner):
+        for owner in (self.banner, self.time_points):
+            if owner is not None:
+                owner.close_down()
+        for widget in (self.tools, self.confirm, self.time_points, self.banner):
             if widget is not None:
                 self.tabs.removeTab(self.tabs.indexOf(widget))
                 widget.setParent(None)
                 widget.deleteLater()
-        self.tools = self.confirm = self.banner = self.session = None
+        self.tools = self.confirm = self.time_points = self.banner = self.session = None
 
     def _leave(self) -> None:
         """Put away what was read before."""

@@ -169,8 +169,8 @@ def _headings(score: StudyScore) -> list[tuple[str, str]]:
         ("Volume [ml]", "Volume of the mask"),
         (
             "Diameter [mm]",
-            "Longest in-plane diameter and the longest across it, on CT or by the reader; in brackets: the extent on PET, "
-            "which is no RECIST diameter",
+            "Longest in-plane diameter and the longest across it, on CT or by the reader; in brackets: the extent on "
+            "PET, which is no RECIST diameter",
         ),
         ("From", "Where the diameter was measured"),
         ("Peak / liver", "SUVpeak over the mean of normal liver"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import Qt
@@ -45,9 +46,9 @@ class ViewBar(QWidget):
         self.planes = SidePlanes(viewer)
         self._planes_dock: Any = None
         self._build()
-        viewer.mouse_drag_callbacks.append(self._on_click)
-        for plane in self.planes.planes:
-            plane.model.mouse_drag_callbacks.append(self._on_click)
+        on_click = _without_hold(self)
+        for model in (viewer, *(plane.model for plane in self.planes.planes)):
+            model.mouse_drag_callbacks.append(on_click)
 
     def _build(self) -> None:
         grid = QGridLayout(self)
@@ -193,7 +194,7 @@ class ViewBar(QWidget):
         self.buttons["crosshair"].setChecked(layer is not None and layer.visible)
         self.buttons["planes"].setChecked(self._planes_dock is not None and not self._planes_dock.isHidden())
 
-    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
+    def clicked(self, viewer: Any, event: Any) -> Iterator[None]:
         """A click that neither drags nor paints moves the crosshair."""
         start = tuple(event.position)
         yield
@@ -205,3 +206,15 @@ class ViewBar(QWidget):
         idle = active is None or str(active.mode) == "pan_zoom" or viewer is not self._viewer
         if not moved and idle and event.button == 1 and viewer.dims.ndisplay == 2 and not self.projected:
             self._viewer.dims.point = tuple(float(v) for v in start)
+
+
+def _without_hold(bar: ViewBar) -> Callable[[Any, Any], Iterator[None]]:
+    """The bar's answer to a click, for a viewer that may outlive the bar and must not keep it."""
+    known = weakref.ref(bar)
+
+    def on_click(viewer: Any, event: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            yield from still.clicked(viewer, event)
+
+    return on_click
