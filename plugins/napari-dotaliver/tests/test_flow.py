@@ -59,8 +59,8 @@ def test_open_score_paint_measure_confirm_save_reopen(make_napari_viewer, qtbot,
     assert session.stale
     assert session.edits.lesions == ()
 
-    # Re-measure by its key: that lesion is larger, no other has changed.
-    qtbot.keyClick(desk.table.table, Qt.Key.Key_F10)
+    # Re-measure: that lesion is larger, no other has changed.
+    desk.tools.measure_button.click()
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
     after = {found.label: found for found in session.score.lesions}
     assert after[lesion.label].volume_ml > lesion.volume_ml

@@ -9,12 +9,13 @@ import numpy as np
 import pydicom
 import pytest
 from napari_dotaliver._layers import lps_to_world, world_to_lps
+from napari_dotaliver._study_layers import StudyLayers
 from napari_dotaliver._timepoints import TimePointsWidget
 from qtpy.QtCore import Qt
 
 from dotaliver.pipeline import StudyInput, save, score_study
 
-PATIENCE_MS = 240_000
+PATIENCE_MS = 90_000
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,7 @@ def scored_later(study, tmp_path_factory) -> Path:
 def compared(make_napari_viewer, qtbot, session, scored_later) -> TimePointsWidget:
     """The tab with both scans laid side by side."""
     viewer = make_napari_viewer(show=True)
+    StudyLayers(viewer, session.volumes).show(session)
     widget = TimePointsWidget(session, viewer)
     viewer.window.add_dock_widget(widget, name="Time points", area="right")
     widget.compare(scored_later)

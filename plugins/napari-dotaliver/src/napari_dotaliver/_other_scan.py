@@ -93,7 +93,7 @@ class OtherScan(QWidget):
 
     def follow(self) -> None:
         """Go to the place that the main viewer shows."""
-        if self._moving:
+        if self._moving or len(self._main.dims.point) != 3:
             return
         self._moving = True
         try:
@@ -103,7 +103,7 @@ class OtherScan(QWidget):
 
     def _lead(self) -> None:
         """Take the main viewer along, where this one was moved."""
-        if self._moving:
+        if self._moving or len(self._main.dims.point) != 3:
             return
         self._moving = True
         try:
@@ -135,6 +135,9 @@ class OtherScan(QWidget):
 
     def close_down(self) -> None:
         """End the link and the canvas."""
+        # Without layers a viewer has two axes: nothing is to follow it there.
+        self._moving = True
+        self.model.dims.events.point.disconnect(self._lead)
         self._main.dims.events.point.disconnect(self.follow)
         self._main.dims.events.order.disconnect(self._turn)
         self.model.layers.clear()
