@@ -52,7 +52,7 @@ def row_of(widget, lesion: str) -> int:
 
 def type_size(widget, qtbot, lesion: str, scan: int, text: str) -> None:
     """Type a size into the table as a reader does."""
-    widget.table.item(row_of(widget, lesion), 3 + scan).setText(text)
+    widget.table.item(row_of(widget, lesion), 2 + scan).setText(text)
     qtbot.wait(50)
 
 
@@ -85,7 +85,7 @@ def test_targets_are_chosen_and_measured_and_the_response_follows(compared, qtbo
     assert point.targets.response == "PR"
     assert point.targets.change_from_baseline == pytest.approx(-0.4)
     assert "40 → 24 mm (-40 %)" in compared.response.toPlainText()
-    assert "-40 %" in compared.table.item(row_of(compared, lesion), 5).text()
+    assert "-40 %" in compared.table.item(row_of(compared, lesion), 4).text()
     type_size(compared, qtbot, lesion, 1, "")
     assert compared.scans.edits.of(lesion).on[0].size_mm == 40.0
     assert len(compared.scans.edits.of(lesion).on) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from dotaliver.geometry import FloatArray, Vector
 from dotaliver.longitudinal.scans import LoadedScan
@@ -51,10 +51,9 @@ class OtherScan(QWidget):
         self.scan = scan
         self.model = ViewerModel(title="other scan", ndisplay=2)
         self.canvas = QtViewer(self.model)
-        title = QLabel(f"Scan of {scan.on.isoformat()}")
+        self.canvas.dims.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(title)
         layout.addWidget(self.canvas)
         self.setMinimumSize(320, 320)
         self._add_layers(volumes)
