@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 from desk_cases import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
 from napari_dotaliver._start import desk_of
@@ -39,10 +41,11 @@ def click_row(desk, label: int) -> None:
 def test_open_score_paint_measure_confirm_save_reopen(make_napari_viewer, qtbot, study, scored, tmp_path, no_pictures):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1500, 950)
-    desk = desk_of(viewer)
+    # Proxies: what a test holds, it holds the whole window with.
+    desk = weakref.proxy(desk_of(viewer))
     open_and_wait(desk, StudyInput(study), qtbot)
     score_and_wait(desk, qtbot)
-    session = desk.session
+    session = weakref.proxy(desk.session)
 
     # Click a row, and paint across the lesion that it jumps to.
     lesion = max(session.score.lesions, key=lambda found: found.volume_ml)
@@ -91,9 +94,10 @@ def test_open_score_paint_measure_confirm_save_reopen(make_napari_viewer, qtbot,
     assert rescore(scored, study=named, edits=record.edits).score.record_id == record.record_id
 
     # Reopened, everything is as it was left.
+    painted = session.lesions.array
     with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
         desk.open(StudyInput(tmp_path / "read"))
     assert desk.session.score.record_id == record.record_id
     assert desk.session.reader.name == "A Reader"
     assert desk.confirm.answers["INC7"].accept_button.isChecked()
-    np.testing.assert_array_equal(desk.session.lesions.array, session.lesions.array)
+    np.testing.assert_array_equal(desk.session.lesions.array, painted)

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QRadioButton,
@@ -129,20 +128,20 @@ class PaintPanel(QWidget):
         self.level_unit = QComboBox()
         self.level_unit.addItems(["% of its maximum", uptake_unit(self._session.volumes.pet.quantity)])
         self.level_unit.setAccessibleName("Unit of the threshold")
-        self.sphere_button = QPushButton("Outline at the crosshair (H)")
+        self.sphere_button = QPushButton("Outline here (H)")
         self.sphere_button.clicked.connect(self.outline_in_sphere)
         for column, (words, part) in enumerate((("Diameter", self.sphere_mm), ("From", self.level))):
             label = QLabel(words)
             label.setBuddy(part)
             grid.addWidget(label, 0, 2 * column)
             grid.addWidget(part, 0, 2 * column + 1)
-        grid.addWidget(self.level_unit, 0, 4)
-        grid.addWidget(self.sphere_button, 1, 0, 1, 5)
+        grid.addWidget(self.level_unit, 1, 0, 1, 2)
+        grid.addWidget(self.sphere_button, 1, 2, 1, 2)
         return box
 
     def _between_slices(self) -> QGroupBox:
         box = QGroupBox("Liver between slices")
-        line = QHBoxLayout(box)
+        grid = QGridLayout(box)
         self.slices = QSpinBox()
         self.slices.setRange(0, 50)
         self.slices.setValue(2)
@@ -154,11 +153,11 @@ class PaintPanel(QWidget):
         self.from_button = QPushButton("From here")
         self.from_button.setToolTip("The slice at the crosshair is the first of those to interpolate between")
         self.from_button.clicked.connect(self.begin_between)
-        self.to_button = QPushButton("… interpolate to here")
+        self.to_button = QPushButton("Interpolate to here")
         self.to_button.setEnabled(False)
         self.to_button.clicked.connect(self.interpolate_liver)
-        for part in (self.slices, self.smooth_button, self.from_button, self.to_button):
-            line.addWidget(part)
+        for number, part in enumerate((self.slices, self.smooth_button, self.from_button, self.to_button)):
+            grid.addWidget(part, number // 2, number % 2)
         return box
 
     # --- what is painted on -----------------------------------------------------------------------------------------
