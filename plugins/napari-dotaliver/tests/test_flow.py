@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import weakref
 
+import napari
 import numpy as np
+import pytest
 from desk_cases import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
+from napari.qt import QtViewer
 from napari_dotaliver._start import desk_of
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -38,8 +41,17 @@ def click_row(desk, label: int) -> None:
     QApplication.processEvents()
 
 
-def test_open_score_paint_measure_confirm_save_reopen(make_napari_viewer, qtbot, study, scored, tmp_path, no_pictures):
-    viewer = make_napari_viewer(show=True)
+@pytest.fixture
+def viewer(qtbot):
+    """A viewer that is closed again; what pytest still holds of this long test is no leak of the window's."""
+    viewer = napari.Viewer(show=True)
+    yield viewer
+    viewer.close()
+    qtbot.wait(100)
+    QtViewer._instances.clear()
+
+
+def test_open_score_paint_measure_confirm_save_reopen(viewer, qtbot, study, scored, tmp_path, no_pictures):
     viewer.window.resize(1500, 950)
     # Proxies: what a test holds, it holds the whole window with.
     desk = weakref.proxy(desk_of(viewer))
