@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import DotaliverError
+from dotaliver.export.response_report import RESPONSE_WORDS
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.records import Reading, TrackedLesion
 from napari_dotaliver._layers import line_of_shape
@@ -39,15 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["TimePointsWidget"]
 
 _ROLES = {"target": "target", "non_target": "non-target", "new": "new", "earlier": "earlier only"}
-_RESPONSES = {
-    "CR": "complete response",
-    "PR": "partial response",
-    "SD": "stable disease",
-    "PD": "progressive disease",
-    "NE": "not evaluable",
-    "NON-CR/NON-PD": "neither complete response nor progression",
-    "NED": "no evidence of disease",
-}
 _FIRST_SIZE = 2
 
 
@@ -355,7 +347,7 @@ def _response_html(reading: Reading) -> str:
     parts = []
     if point.overall is not None:
         word = point.overall.response
-        parts.append(f"<p><b>RECIST 1.1: {escape(word)}, {_RESPONSES.get(word, '')}</b></p>")
+        parts.append(f"<p><b>RECIST 1.1: {escape(word)}, {RESPONSE_WORDS.get(word, '')}</b></p>")
         parts.append(f"<p>{escape(point.overall.reason)}</p>")
     if targets.baseline_mm is not None and targets.sum_mm is not None:
         change = "" if targets.change_from_baseline is None else f" ({100 * targets.change_from_baseline:+.0f} %)"
