@@ -29,6 +29,7 @@ from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from napari_dotaliver import _confirm, _tools
 from napari_dotaliver._confirm import ConfirmWidget
 from napari_dotaliver._keys import KEYS, bind_keys, keys_html
+from napari_dotaliver._layers import lps_to_world, middle_of
 from napari_dotaliver._lesion_table import LesionTable
 from napari_dotaliver._opening import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver._orientation import PlaneName, jump
@@ -235,6 +236,7 @@ class Desk(QWidget):
         self.session = session = ReadingSession(outcome, record)
         session.on_change(self._on_changed)
         self._on_changed()
+        self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
         self.confirm = ConfirmWidget(session, self.viewer, self)
@@ -247,6 +249,12 @@ class Desk(QWidget):
         self._column.insertWidget(2, self.banner)
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
+
+    def _go_to_liver(self, session: ReadingSession) -> None:
+        """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
+        middle = None if session.liver is None else middle_of(session.liver, 1)
+        if middle is not None:
+            self.viewer.dims.point = tuple(float(v) for v in lps_to_world(middle))
 
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""

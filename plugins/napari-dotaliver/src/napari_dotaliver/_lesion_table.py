@@ -51,6 +51,7 @@ class LesionTable(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.verticalHeader().setVisible(False)
+        self.table.setWordWrap(False)
         self.table.setAccessibleName("Lesions")
         self.details = QLabel("No study is scored yet.", self)
         self.details.setWordWrap(True)
