@@ -162,6 +162,22 @@ def frame_times(desk: Any) -> None:
     alone.viewer.close()
 
 
+def _when_read() -> list[float]:
+    """Gets the moment at which the files were read, before anything of them is shown."""
+    from napari_dotaliver import _desk
+
+    moments: list[float] = []
+    read = _desk.open_folder
+
+    def timed(*given: Any) -> Any:
+        result = read(*given)
+        moments.append(time.perf_counter())
+        return result
+
+    _desk.open_folder = timed
+    return moments
+
+
 def run(study: Path, *, score: bool) -> None:
     """Open, score and look, and print what it cost."""
     import napari
@@ -174,8 +190,7 @@ def run(study: Path, *, score: bool) -> None:
     desk = desk_of(viewer)
     wait_while(lambda: False)
     print(f"an empty window: {peak_gb():.2f} GB")
-    arrived: list[float] = []
-    desk.reading.done.connect(lambda _: arrived.append(time.perf_counter()))
+    arrived = _when_read()
     frames = Frames(viewer)
     with longest_pause() as pause:
         desk.open(StudyInput(study))

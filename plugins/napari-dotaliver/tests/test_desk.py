@@ -237,14 +237,14 @@ def test_keys_do_what_the_panel_says(read, viewer, qtbot):
     assert all(name in listed for name in ("F1", "F5", "F9", "crosshair", "next lesion"))
 
 
-def test_the_other_planes_follow_and_lead(read, viewer):
+def test_the_other_planes_follow_and_lead(read, viewer, qtbot):
     desk = read
     desk.show_plane("axial")
     desk.table.table.selectRow(0)
     QApplication.processEvents()
     first, second = desk.view.planes.planes
     assert [first.plane.name, second.plane.name] == ["coronal", "sagittal"]
-    assert first.model.dims.point == viewer.dims.point == second.model.dims.point
+    qtbot.waitUntil(lambda: first.model.dims.point == viewer.dims.point == second.model.dims.point, timeout=20_000)
     first.model.dims.set_point(1, viewer.dims.point[1] + 10.0)
     assert viewer.dims.point[1] == first.model.dims.point[1]
     desk.show_plane("coronal")

@@ -116,9 +116,17 @@ def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) ->
     DotaliverError
         Where it cannot be read.
     """
+    _load_what_shows()
     if (study.folder / "score.json").is_file():
         return pipeline.rescore(study.folder, progress=progress)
     return pipeline.open_study(study, config, progress)
+
+
+def _load_what_shows() -> None:
+    """Import what the layers stand on while the reader waits for the files anyway, not before the first picture."""
+    import pandas as pd  # noqa: F401 -- napari keeps features of layers in tables of it
+    from napari.components.overlays import TextOverlay  # noqa: F401
+    from napari.layers import Image, Labels, Points, Shapes, Vectors  # noqa: F401
 
 
 def score_opened(opened: OpenStudy, folder: Path, config: ScoringConfig, progress: Progress) -> Outcome:

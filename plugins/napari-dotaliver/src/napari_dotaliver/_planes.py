@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_dotaliver._orientation import PLANES, Extent, Plane, crosshair_lines, current_plane, show_plane
@@ -19,6 +19,7 @@ __all__ = ["Crosshair", "SidePlanes"]
 
 _CROSSHAIR = "Crosshair"
 _COLOUR = "#D55E00"
+_REST_MS = 100
 # Which planes stand beside which.
 _BESIDE = {
     "axial": ("coronal", "sagittal"),
@@ -172,7 +173,12 @@ class SidePlanes(QSplitter):
         for plane in self._planes:
             self.addWidget(plane)
             plane.setMinimumSize(160, 200)
-        viewer.dims.events.point.connect(self._follow)
+        # While a reader scrolls, the main canvas has the machine to itself; the others follow when it rests.
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._follow)
+        viewer.dims.events.point.connect(self._on_moved)
         viewer.dims.events.order.connect(self.arrange)
 
     @property
@@ -206,6 +212,9 @@ class SidePlanes(QSplitter):
         for plane, name in zip(self._planes, beside, strict=True):
             if plane.model.layers and (plane.plane.name != name or tuple(plane.model.dims.order) != PLANES[name].order):
                 plane.show_plane(PLANES[name])
+
+    def _on_moved(self) -> None:
+        self._rest.start()
 
     def _follow(self) -> None:
         if self.isVisible():

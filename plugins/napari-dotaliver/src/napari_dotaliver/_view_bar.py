@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGridLayout, QMainWindow, QPushButton, QWidget
 
 from napari_dotaliver._keys import KEYS
@@ -83,10 +83,11 @@ class ViewBar(QWidget):
 
     def show_study(self, layers: StudyLayers | None) -> None:
         """Show a study that was opened: axial, fused, crosshair in its middle."""
-        self._layers = layers
+        before, self._layers = self._layers, layers
         self.projected = False
         if layers is None:
-            self.planes.show_layers(None)
+            if before is not None:
+                self.planes.show_layers(None)
             return
         self._viewer.dims.axis_labels = ("z", "y", "x")
         self._viewer.canvas.overlays.scale_bar.visible = True
@@ -95,7 +96,13 @@ class ViewBar(QWidget):
         self.show_plane("axial")
         self.crosshair.show()
         self._show_images("fused" if layers.ct is not None else "PET")
-        self.planes.show_layers(layers)
+        # The main picture first: the reader waits for that one.
+        QTimer.singleShot(0, self._show_planes)
+
+    def _show_planes(self) -> None:
+        if self._layers is not None:
+            self.planes.show_layers(self._layers)
+            self._show_images(self.images)
 
     def show_masks(self) -> None:
         """Show new masks in the other planes too, and the crosshair on top."""
