@@ -78,12 +78,14 @@ class Frames:
 
     def __init__(self, viewer: Any) -> None:
         self._drawn = 0
+        self.moments: list[float] = []
         self.viewer = viewer
         canvas = viewer.window._qt_viewer.canvas
         canvas._scene_canvas.events.draw.connect(self._on_draw)
 
     def _on_draw(self, _event: object) -> None:
         self._drawn += 1
+        self.moments.append(time.perf_counter())
 
     def after(self, change: Callable[[], None]) -> float:
         """Seconds from a change until a frame with it was drawn and everything else was done."""
@@ -191,11 +193,13 @@ def run(study: Path, *, score: bool) -> None:
     wait_while(lambda: False)
     print(f"an empty window: {peak_gb():.2f} GB")
     arrived = _when_read()
-    frames = Frames(viewer)
+    frames, placed = Frames(viewer), []
+    desk.opened_study.connect(lambda: placed.append(time.perf_counter()))
     with longest_pause() as pause:
         desk.open(StudyInput(study))
         took = wait_while(lambda: desk.reading.busy)
-    drawn = frames.after(viewer.window._qt_viewer.canvas.native.update) + time.perf_counter() - arrived[0]
+        wait_while(lambda: not frames.moments or frames.moments[-1] < placed[0])
+    drawn = next(moment for moment in frames.moments if moment > placed[0]) - arrived[0]
     shapes = ", ".join(f"{layer.name} {layer.data.shape}" for layer in (desk.layers.ct, desk.layers.pet) if layer)
     print(f"{shapes}: read in {took:.1f} s, at most {pause[0]:.2f} s without an answer, {peak_gb():.2f} GB")
     print(f"first picture {drawn:.2f} s after the study was read (limit {FIRST_PICTURE_LIMIT_S:g} s)")

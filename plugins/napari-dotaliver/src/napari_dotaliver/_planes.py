@@ -21,7 +21,7 @@ __all__ = ["Crosshair", "SidePlanes"]
 
 _CROSSHAIR = "Crosshair"
 _COLOUR = "#D55E00"
-_REST_MS = 100
+_REST_MS = 300
 # Which planes stand beside which.
 _BESIDE = {
     "axial": ("coronal", "sagittal"),
