@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.blocks import turned
 from dotaliver.geometry import Box, FloatArray, Geometry, Vector
 from dotaliver.records import DrawnOn, Mismatch
 from dotaliver.volume import LabelMap, Volume
@@ -43,16 +44,17 @@ def anatomical(image: AnyImage) -> AnyImage:
     cosines = np.asarray(image.geometry.directions) @ _SENSES.T
     order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))
     flipped = [cosines[order[n], n] < 0 for n in range(3)]
-    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     affine = np.array(image.geometry.affine)
     first = np.array([image.geometry.shape[order[n]] - 1 if flipped[n] else 0 for n in range(3)])
     start = np.zeros(3)
     start[list(order)] = first
     affine[:3, 3] = image.geometry.index_to_lps(start)
     affine[:3, :3] = affine[:3, list(order)] * np.where(flipped, -1.0, 1.0)
-    grid = Geometry.from_affine(array.shape, affine, image.geometry.frame_of_reference_uid)
+    shape = tuple(image.geometry.shape[axis] for axis in order)
+    grid = Geometry.from_affine(shape, affine, image.geometry.frame_of_reference_uid)
     if isinstance(image, Volume):
-        return Volume(array, grid, image.quantity)
+        return turned(image, order, flipped, grid)
+    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     return LabelMap(array, grid)
 
 
@@ -150,7 +152,7 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
     if box is None:
         return np.full(index.shape[:2], outside, dtype=np.float32)
     start = np.array([part.start for part in box])
-    part = volume.array[box].astype(np.float32)
+    part = volume.crop(box).array.astype(np.float32)
     # A one-slice image has no neighbours to interpolate with: within half a voxel it is that slice.
     nearest = np.clip(index, 0, np.asarray(grid.shape) - 1)
     result = _interpolated(part, nearest - start, outside, 1)
