@@ -103,11 +103,15 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     readers_edits = _edits(edits)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     # A folder that cannot be written is told before the work, not after it.
-    with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
+    with (
+        output_folder(out) if out is not None else contextlib.nullcontext(),
+        _progress(quiet) as progress,
+        pipeline.SecondProcess() as beside,
+    ):
         source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
         outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
-        pipeline.save(outcome, folder, options, progress=progress)
+        pipeline.save(outcome, folder, options, beside=beside, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
 
 
@@ -136,7 +140,11 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
 
     target = out or _next_revision(folder)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-    with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
+    with (
+        output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
+        _progress(quiet) as progress,
+        pipeline.SecondProcess() as beside,
+    ):
         outcome = pipeline.rescore(
             folder,
             study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
@@ -144,7 +152,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
             config=None if config is None else load_config(config),
             progress=progress,
         )
-        pipeline.save(outcome, target, options, progress=progress)
+        pipeline.save(outcome, target, options, beside=beside, progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
 
 

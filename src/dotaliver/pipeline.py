@@ -24,6 +24,7 @@ from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
+from dotaliver.export.second_process import SecondProcess
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import (
@@ -45,6 +46,7 @@ __all__ = [
     "OpenStudy",
     "Outcome",
     "OutputOptions",
+    "SecondProcess",
     "StudyInput",
     "default_folder",
     "images_of_score",
@@ -214,8 +216,17 @@ def score_study(
     return Outcome(score, opened, found, study.folder)
 
 
-def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, progress: Progress = _silent) -> None:
+def save(
+    outcome: Outcome,
+    out: Path,
+    options: OutputOptions | None = None,
+    *,
+    beside: SecondProcess | None = None,
+    progress: Progress = _silent,
+) -> None:
     """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
+
+    With a process ``beside`` this one, the DICOM objects are made there while the report is drawn here.
 
     Raises
     ------
@@ -232,7 +243,7 @@ def save(outcome: Outcome, out: Path, options: OutputOptions | None = None, *, p
         recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions())
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), beside)
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 

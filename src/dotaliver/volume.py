@@ -143,6 +143,13 @@ class LabelMap:
         """The smallest box that holds every label; None where there is none."""
         return used_box(self.array)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and sent as the box that holds the labels: most of a grid is background."""
+        box = self.used
+        bounds = None if box is None else tuple((part.start, part.stop) for part in box)
+        part = None if box is None else np.ascontiguousarray(self.array[box])
+        return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
+
     @property
     def labels(self) -> tuple[int, ...]:
         """The labels that occur, ascending, without the background."""
@@ -202,3 +209,13 @@ class LabelMap:
         """Hash of the labels; equal labels hash equally whatever their integer type."""
         planes = (plane.astype(np.uint16) for plane in self.array)
         return _sha256_of(planes, np.dtype(np.uint16), self.geometry.shape)
+
+
+def _labels_in_box(
+    geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
+) -> LabelMap:
+    """The label map that holds a part's labels in a box and nothing else."""
+    array = np.zeros(geometry.shape, dtype=dtype)
+    if bounds is not None:
+        array[tuple(slice(start, stop) for start, stop in bounds)] = part
+    return LabelMap(array, geometry)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from dotaliver.distance import distance_inside_mm
 from dotaliver.geometry import Geometry
-from dotaliver.segmentation.coarse import coarse_images, distance_inside_mm, largest_component
+from dotaliver.segmentation.coarse import coarse_images, largest_component
 from dotaliver.volume import Quantity, Volume
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dotaliver.errors import OutputError
-from dotaliver.export.deidentify import deidentified, mark_deidentified, pseudonyms_for
-from dotaliver.export.derived import encoded
+from dotaliver.export.deidentify import deidentified, pseudonyms_for
+from dotaliver.export.dicom_files import encoded_files
 from dotaliver.export.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.files import output_folder, write_atomically
 from dotaliver.export.report import report_context, report_html
 from dotaliver.export.report_pdf import report_pdf
-from dotaliver.export.rwvm import suv_map
-from dotaliver.export.seg import segmentation_datasets
+from dotaliver.export.second_process import DicomJob, SecondProcess
 from dotaliver.export.seg_sources import SegSources, usable_headers
-from dotaliver.export.sr import measurement_report
 from dotaliver.export.tables import lesions_csv
 from dotaliver.itkimage import resample_labels, to_itk
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
@@ -65,7 +63,9 @@ class ScoreFiles:
     sources: SegSources
 
 
-def write_score(files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions) -> None:
+def write_score(
+    files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions, beside: SecondProcess | None = None
+) -> None:
     """Write record, table, report and masks into a folder.
 
     Everything is made in memory and written to a folder beside the target first; only then the files take their
@@ -81,6 +81,8 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, options: Outpu
         The paths that `rescore` may use; stays on this machine.
     options : OutputOptions
         What is written beside: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
+    beside : SecondProcess, optional
+        Makes the DICOM objects while the report is drawn here.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def write_score(files: ScoreFiles, folder: Path, local_json: str, options: Outpu
     with output_folder(folder):
         if options.pseudonym_key is not None:
             files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
-        _put_in_place(folder, _contents(files, local_json, options))
+        _put_in_place(folder, _contents(files, local_json, options, beside or SecondProcess(wanted=False)))
 
 
 def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
@@ -98,34 +100,27 @@ def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
     return ScoreFiles(*deidentified(files.score, files.volumes, files.segmentations, files.sources, pseudonyms))
 
 
-def _contents(files: ScoreFiles, local_json: str, options: OutputOptions) -> dict[str, bytes | str]:
+def _contents(
+    files: ScoreFiles, local_json: str, options: OutputOptions, beside: SecondProcess
+) -> dict[str, bytes | str]:
     """What each file holds, by name; the record is the last."""
+    deidentified = options.pseudonym_key is not None
+    job = DicomJob(
+        files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
+    )
+    begun = beside.begin(job)
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),
         "local.json": local_json,
-        **_dicom_files(files, options),
     }
+    if options.pdf or options.pictures:
+        contents |= encoded_files(_documents(files, options), deidentified=deidentified)
     if options.nifti:
         contents |= _nifti_files(files)
+    contents |= beside.finished(job) if begun else job.files()
     contents[_RECORD] = files.score.to_json()
     return contents
-
-
-def _dicom_files(files: ScoreFiles, options: OutputOptions) -> dict[str, bytes]:
-    """The DICOM objects of the record by file name: masks, map to SUV, measurements."""
-    score, volumes, sources = files.score, files.volumes, files.sources
-    objects = segmentation_datasets(score, volumes, files.segmentations, sources, labelmap=options.labelmap)
-    value_map = suv_map(score, volumes.pet.geometry, sources)
-    report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
-    objects |= {} if value_map is None else {"suv_map.dcm": value_map}
-    objects |= {"measurements.dcm": report}
-    if options.pdf or options.pictures:
-        objects |= _documents(files, options)
-    for dataset in objects.values():
-        if options.pseudonym_key is not None:
-            mark_deidentified(dataset)
-    return {name: encoded(dataset) for name, dataset in objects.items()}
 
 
 def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.config import BurdenConfig
+from dotaliver.distance import distance_inside_mm, distance_to_mm
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.measurement.cores import cold_cores
@@ -71,15 +72,6 @@ def counts_for_burden(lesion: Lesion) -> bool:
     return lesion.in_liver is True and "not_a_lesion" not in lesion.marks
 
 
-def _distance_mm(mask: BoolArray, grid_mm: float) -> FloatArray:
-    """From each voxel's centre to the nearest voxel centre in the mask; infinite where the mask is empty."""
-    import edt
-
-    if not mask.any():
-        return np.full(mask.shape, np.inf)
-    return np.asarray(edt.edt(~mask, anisotropy=(grid_mm,) * 3, black_border=False, parallel=1), dtype=np.float64)
-
-
 def _reached(distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
     """Part of a voxel outside a mask that the mask covers when it grows by a reach."""
     return np.asarray(np.clip(0.5 + (reach_mm - (distance_mm - grid_mm / 2)) / grid_mm, 0.0, 1.0))
@@ -96,17 +88,23 @@ def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders:
     grid_mm : float
         Spacing of that grid.
     """
+    # Borders move by no more than the larger uncertainty and one voxel: farther distances are not looked at.
+    reach_mm = max(borders.lesion_mm, borders.liver_mm) + 2 * grid_mm
+
+    def distance_mm(mask: BoolArray) -> FloatArray:
+        return distance_to_mm(mask, (grid_mm,) * 3, within_mm=reach_mm).astype(np.float64)
+
     tumour = tumour & liver
     parenchyma, outside = liver & ~tumour, ~liver
-    to_tumour, to_outside = _distance_mm(tumour, grid_mm), _distance_mm(outside, grid_mm)
+    to_tumour, to_outside = distance_mm(tumour), distance_mm(outside)
     rim = parenchyma & (to_tumour + to_outside - grid_mm <= borders.liver_mm + grid_mm)
     free = parenchyma & ~rim
-    to_free, to_bound = _distance_mm(free, grid_mm), _distance_mm(tumour | rim, grid_mm)
+    to_free, to_bound = distance_mm(free), distance_mm(tumour | rim)
     tumours, parenchymas = float(np.count_nonzero(tumour)), float(np.count_nonzero(parenchyma))
 
-    to_rest = _distance_mm(~tumour, grid_mm)
+    to_rest = distance_inside_mm(tumour, (grid_mm,) * 3).astype(np.float64)
     lost = np.where(tumour, _reached(to_rest, borders.lesion_mm, grid_mm), 0.0)
-    to_parenchyma = to_free <= _distance_mm(outside | rim, grid_mm)
+    to_parenchyma = to_free <= distance_mm(outside | rim)
     gained = np.where(outside & (to_free <= to_bound), _reached(to_free, borders.liver_mm, grid_mm), 0.0)
     tumour_low = tumours - float(lost.sum())
     parenchyma_low = parenchymas + float(lost[to_parenchyma].sum()) + float(gained.sum())
@@ -145,8 +143,6 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
     interpolated and its sign taken: voxels coarser than the grid leave no steps, which would give the outline a
     larger surface than it has, and so the interval a larger width.
     """
-    import edt
-
     own = labels.geometry
     sampled = resample_labels(labels, _around(own, np.maximum(own.spacing_mm, onto.spacing_mm), 0.0))
     mask = np.pad(sampled.mask, 2)
@@ -154,9 +150,8 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
     first = grid.index_to_lps((-2, -2, -2))
     shape = (mask.shape[0], mask.shape[1], mask.shape[2])
     grid = replace(grid, shape=shape, origin_lps_mm=(float(first[0]), float(first[1]), float(first[2])))
-    inside = edt.edt(mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
-    outside = edt.edt(~mask, anisotropy=grid.spacing_mm, black_border=False, parallel=1)
-    signed = Volume(inside - outside, grid, Quantity.RELATIVE)
+    into_mm, away_mm = distance_inside_mm(mask, grid.spacing_mm), distance_to_mm(mask, grid.spacing_mm)
+    signed = Volume(into_mm - away_mm, grid, Quantity.RELATIVE)
     return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.config import ScoringConfig
+from dotaliver.distance import distance_to_mm
 from dotaliver.geometry import FloatArray, Vector
-from dotaliver.measurement.reference import LiverSpheres, distance_to_mm
+from dotaliver.measurement.reference import LiverSpheres
 from dotaliver.measurement.sphere import sphere_radius_mm
 from dotaliver.placement import Placement, Share
 from dotaliver.volume import BoolArray
@@ -60,9 +61,10 @@ def hottest_sphere(
     if liver is None:
         return None
     spacing = liver.geometry.spacing_mm
-    far = distance_to_mm(_hot_neighbours(spheres, liver, limit), spacing) >= config.inc7.hot_neighbour_margin_mm
+    margin = config.inc7.hot_neighbour_margin_mm
+    far = distance_to_mm(_hot_neighbours(spheres, liver, limit), spacing, within_mm=margin) >= margin
     reach = sphere_radius_mm(config.peak.sphere_ml) + lesion_uncertainty_mm + config.inc7.resolution_mm
-    known = distance_to_mm(placement.lesion_voxels(dismissed), spacing) >= reach
+    known = distance_to_mm(placement.lesion_voxels(dismissed), spacing, within_mm=reach) >= reach
     searched = spheres.inside & far & known
     if not searched.any():
         return None

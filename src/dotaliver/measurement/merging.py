@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from dotaliver.config import Inc7Config
+from dotaliver.distance import distance_to_mm
 from dotaliver.flags import raise_flag
-from dotaliver.measurement.reference import distance_to_mm
 from dotaliver.placement import Placement
 from dotaliver.records import Lesion
 from dotaliver.volume import Volume
@@ -31,9 +31,9 @@ def with_merging_flags(
     liver = placement.liver
     if liver is None:
         return lesions
-    spacing = liver.geometry.spacing_mm
+    spacing, margin = liver.geometry.spacing_mm, config.hot_neighbour_margin_mm
     uptake = np.asarray(pet.array[liver.box], dtype=np.float64)
-    outside = distance_to_mm(liver.inside, spacing) > config.resolution_mm
+    outside = distance_to_mm(liver.inside, spacing, within_mm=config.resolution_mm) > config.resolution_mm
     others = outside & ~placement.lesion_voxels(tuple(placement.lesions))
     flagged = []
     for lesion in lesions:
@@ -41,7 +41,7 @@ def with_merging_flags(
             flagged.append(lesion)
             continue
         own = placement.lesions[lesion.label].within(liver.box)
-        near = others & (distance_to_mm(own, spacing) < config.hot_neighbour_margin_mm)
+        near = others & (distance_to_mm(own, spacing, within_mm=margin) < margin)
         if near.any() and float(uptake[near].max()) > lesion.suv_mean:
             flag = raise_flag("LESION_MERGES_WITH_NEIGHBOUR", label=str(lesion.label))
             lesion = lesion.model_copy(update={"flags": (*lesion.flags, flag)})  # noqa: PLW2901

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from dotaliver.config import Inc7Config, ScoringConfig
+from dotaliver.distance import distance_inside_mm, distance_to_mm
 from dotaliver.errors import GeometryError
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import FloatArray, Vector
@@ -26,7 +27,6 @@ __all__ = [
     "LiverSpheres",
     "References",
     "depth_mm",
-    "distance_to_mm",
     "liver_spheres",
     "measure_references",
     "peak_limit_factor",
@@ -68,21 +68,7 @@ def depth_mm(mask: BoolArray, spacing_mm: Vector) -> FloatArray:
 
     What lies beyond the array counts as outside.
     """
-    import edt
-
-    padded = np.pad(mask, 1)
-    distances = edt.edt(padded, anisotropy=spacing_mm, black_border=False, parallel=1)
-    return np.asarray(distances[1:-1, 1:-1, 1:-1], dtype=np.float64)
-
-
-def distance_to_mm(mask: BoolArray, spacing_mm: Vector) -> FloatArray:
-    """Distance (mm) from each voxel's centre to the nearest voxel centre in the mask; infinite if it is empty."""
-    import edt
-
-    if not mask.any():
-        return np.full(mask.shape, np.inf)
-    distances = edt.edt(~mask, anisotropy=spacing_mm, black_border=False, parallel=1)
-    return np.asarray(distances, dtype=np.float64)
+    return distance_inside_mm(np.pad(mask, 1), spacing_mm)[1:-1, 1:-1, 1:-1].astype(np.float64)
 
 
 def liver_spheres(
@@ -102,7 +88,8 @@ def liver_spheres(
     needed = radius + 0.5 * float(np.linalg.norm(spacing))
     resolution = config.inc7.resolution_mm
     inside = (depth >= needed) & ~cut
-    far = distance_to_mm(lesions, spacing) >= radius + lesion_uncertainty_mm + resolution
+    margin = radius + lesion_uncertainty_mm + resolution
+    far = distance_to_mm(lesions, spacing, within_mm=margin) >= margin
     return LiverSpheres(means, inside, inside & far & (depth >= needed + resolution))
 
 

@@ -15,9 +15,9 @@ from dotaliver.geometry import Geometry, Vector
 from dotaliver.itkimage import resample
 from dotaliver.volume import BoolArray, Volume
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "distance_inside_mm", "largest_component"]
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "largest_component"]
 
-Float32Array = npt.NDArray[np.float32]
+from dotaliver.distance import Float32Array
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
@@ -116,13 +116,6 @@ def box_mean(array: npt.NDArray[np.floating], size: int = 3) -> Float32Array:
     from scipy.ndimage import uniform_filter
 
     return np.asarray(uniform_filter(array, size, mode="nearest"), dtype=np.float32)
-
-
-def distance_inside_mm(mask: BoolArray, spacing_mm: tuple[float, float, float]) -> Float32Array:
-    """Distance in mm from each voxel of a mask to the nearest voxel outside it; the image's edge is not outside."""
-    import edt
-
-    return np.asarray(edt.edt(np.ascontiguousarray(mask), anisotropy=spacing_mm, black_border=False), dtype=np.float32)
 
 
 def largest_component(mask: BoolArray) -> BoolArray:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from dotaliver.config import ScoringConfig
+from dotaliver.distance import distance_inside_mm
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample_labels
 from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
-from dotaliver.segmentation.coarse import CoarseImages, coarse_images, distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages, coarse_images
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey

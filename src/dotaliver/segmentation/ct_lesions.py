@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import CtLesionConfig
-from dotaliver.geometry import Box, FloatArray, Geometry, grow_box
+from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
+from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
 __all__ = ["CtOutlines", "outline_lesions_on_ct"]
-
-Float32Array = npt.NDArray[np.float32]
 
 # Directions in which a slice's border is looked at, and pixels of a slice that make a border.
 _SECTORS = 12
@@ -48,8 +47,8 @@ class _Site:
     hu: Float32Array
     placed: BoolArray
     """Where the PET's outline falls."""
-    depth_mm: FloatArray
-    outside_mm: FloatArray
+    depth_mm: Float32Array
+    outside_mm: Float32Array
     territory: BoolArray
     """Liver that lies nearer to this lesion than to another."""
     parenchyma: BoolArray
@@ -132,23 +131,18 @@ def _outline_one(
     return box, mask
 
 
-def _distance_mm(mask: BoolArray, grid: Geometry) -> FloatArray:
-    """Distance of each voxel inside a mask from the nearest voxel outside it, in mm."""
-    from edt import edt
-
-    return np.asarray(edt(mask, anisotropy=grid.spacing_mm, black_border=False), dtype=np.float64)
-
-
 def _site(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> _Site:
     grid = ct.geometry
     own, others = placed == label, (placed != 0) & (placed != label)
-    outside = _distance_mm(~own, grid)
-    other = _distance_mm(~others, grid) if others.any() else np.full(grid.shape, np.inf)
+    outside = distance_to_mm(own, grid.spacing_mm)
+    other = distance_to_mm(others, grid.spacing_mm)
     near, far = config.surroundings_mm
-    inside_liver = _distance_mm(liver, grid) > config.capsule_mm if not liver.all() else liver
+    inside_liver = distance_inside_mm(liver, grid.spacing_mm) > config.capsule_mm if not liver.all() else liver
     around = inside_liver & (outside > near) & (outside <= far) & (other > near)
     hu = gaussian(np.clip(ct.array, -200, 400).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
-    return _Site(grid, hu, own, _distance_mm(own, grid), outside, liver & (outside <= other), np.asarray(around))
+    return _Site(
+        grid, hu, own, distance_inside_mm(own, grid.spacing_mm), outside, liver & (outside <= other), np.asarray(around)
+    )
 
 
 def _first_levels(site: _Site, config: CtLesionConfig) -> _Levels:
@@ -173,7 +167,7 @@ def _levels_between(lesion: Float32Array, liver: Float32Array) -> _Levels:
 
 def _levels_of(site: _Site, mask: BoolArray, config: CtLesionConfig) -> _Levels:
     """Densities of an outline's inside and of the liver around it, both off the blurred border."""
-    depth = _distance_mm(mask, site.grid)
+    depth = distance_inside_mm(mask, site.grid.spacing_mm)
     inside = mask & (depth >= min(0.6 * float(depth.max()), config.core_depth_mm))
     around = site.parenchyma & ~mask
     if not around.any():
@@ -215,12 +209,10 @@ def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfi
 def _opened(mask: BoolArray, grid: Geometry, radius_mm: float) -> BoolArray:
     """A mask without what is thinner than twice a radius in the slice: vessels and bridges of noise."""
     flat = (1e6, *grid.spacing_mm[1:])  # slices far apart: every slice on its own
-    from edt import edt
-
-    kept = edt(mask, anisotropy=flat, black_border=False) > radius_mm
+    kept = distance_inside_mm(mask, flat) > radius_mm
     if not kept.any():
         return mask
-    return np.asarray(mask & (edt(~kept, anisotropy=flat, black_border=False) <= radius_mm + 1e-6))
+    return np.asarray(mask & (distance_to_mm(kept, flat, within_mm=radius_mm + 1e-6) <= radius_mm + 1e-6))
 
 
 def _require_agreement(site: _Site, mask: BoolArray, config: CtLesionConfig) -> None:
@@ -239,7 +231,7 @@ def _require_agreement(site: _Site, mask: BoolArray, config: CtLesionConfig) -> 
     if fullness < config.least_fullness:
         msg = f"its outline on CT is ragged (it fills {100 * fullness:.0f} % of its convex hull)"
         raise _NotSeen(msg)
-    rim = mask & (_distance_mm(mask, site.grid) <= max(site.grid.spacing_mm[1:]) * 1.01)
+    rim = mask & (distance_inside_mm(mask, site.grid.spacing_mm) <= max(site.grid.spacing_mm[1:]) * 1.01)
     step = max(site.grid.spacing_mm[1:])
     leaking = rim & (site.outside_mm > config.reach_mm - step)
     share = np.count_nonzero(leaking) / np.count_nonzero(rim)

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import CtFociConfig
+from dotaliver.distance import distance_inside_mm
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.records import CtSearch
-from dotaliver.segmentation.coarse import Float32Array, distance_inside_mm
+from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.outline import box_around, gaussian
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 

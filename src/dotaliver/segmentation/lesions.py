@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import LesionConfig
+from dotaliver.distance import distance_inside_mm
 from dotaliver.geometry import Geometry
-from dotaliver.segmentation.coarse import Float32Array, distance_inside_mm
+from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, box_around, gaussian
 from dotaliver.volume import BoolArray, Volume
 

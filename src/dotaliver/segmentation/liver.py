@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.config import LiverConfig
-from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, distance_inside_mm
+from dotaliver.distance import distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean
 from dotaliver.segmentation.neighbours import Surroundings, WarmParts, find_kidneys, find_spleen_like, warm_parts
 from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.randomwalk import Feature, random_walk

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import LobeConfig
+from dotaliver.distance import distance_inside_mm, distance_to_mm
 from dotaliver.records import LobePlane
-from dotaliver.segmentation.coarse import CoarseImages, box_mean, distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages, box_mean
 from dotaliver.segmentation.neighbours import Surroundings
 from dotaliver.volume import BoolArray
 
@@ -75,12 +76,12 @@ def _gallbladder(
     lateral, posterior = around.lateral_mm[None, None, :], around.posterior_mm[None, :, None]
     place = (lateral > config.lateral_mm[0]) & (lateral < config.lateral_mm[1]) & (posterior < -config.front_mm)
     spacing = (images.spacing_mm,) * 3
-    near = distance_inside_mm(~liver, spacing) < config.reach_mm
+    to_liver = distance_to_mm(liver, spacing)
+    near = to_liver < config.reach_mm
     water = around.soft & ~liver & (mean > low) & (mean < high) & (uneven < config.uneven_hu) & near & place
     heights = np.flatnonzero(liver.any(axis=(1, 2)))
     water[int(heights[0] + config.upper_share * (heights[-1] - heights[0])) :] = False
     parts = cc3d.connected_components(water, connectivity=6)
-    to_liver = distance_inside_mm(~liver, spacing)
     best: Point | None = None
     best_contact = 0.0
     for part in range(1, int(parts.max()) + 1):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from dotaliver.distance import distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Geometry, grow_box
 from dotaliver.itkimage import resample
 from dotaliver.records import Mismatch
-from dotaliver.segmentation.coarse import CoarseImages, distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.neighbours import Surroundings
 from dotaliver.volume import BoolArray, used_box
 
@@ -94,7 +95,7 @@ def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, 
     near_hot = binary_dilation(hot[box], iterations=max(1, round(16.0 / images.spacing_mm)))
     judged = ~near_hot & _seen_at_all_shifts(images, grid)
     inner = judged & inside & (distance_inside_mm(inside, grid.spacing_mm) <= _SHELL_MM)
-    outer = judged & ~inside & (distance_inside_mm(~inside, grid.spacing_mm) <= _SHELL_MM)
+    outer = judged & ~inside & (distance_to_mm(inside, grid.spacing_mm, within_mm=_SHELL_MM) <= _SHELL_MM)
     if min(inner.sum(), outer.sum()) < _MINIMUM_SHELL:
         return None
     falls = []

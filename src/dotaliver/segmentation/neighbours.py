@@ -11,13 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.segmentation.coarse import (
-    CoarseImages,
-    Float32Array,
-    box_mean,
-    distance_inside_mm,
-    largest_component,
-)
+from dotaliver.distance import distance_inside_mm
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, largest_component
 from dotaliver.volume import BoolArray, used_box
 
 __all__ = ["Surroundings", "WarmParts", "find_kidneys", "find_spleen_like", "survey", "warm_parts"]

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import ReferenceConfig
+from dotaliver.distance import distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Geometry
 from dotaliver.records import ReferenceRegion
-from dotaliver.segmentation.coarse import Float32Array, distance_inside_mm
+from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions import Parenchyma
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
@@ -53,7 +54,7 @@ def find_liver_reference(
     to_border = distance_inside_mm(inside, spacing)
     # A voxel of the image's edge has no liver beyond it: the field of view is a border too.
     to_border = np.minimum(to_border, _to_edge_mm(pet.geometry))
-    to_lesion = distance_inside_mm(~lesions, spacing) if lesions.any() else np.full_like(to_border, np.inf)
+    to_lesion = distance_to_mm(lesions, spacing)
     for tolerance in (config.low_mode_tolerance, config.low_mode_loose_tolerance):
         for diameter in config.diameters_mm:
             radius = diameter / 2.0

@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from dotaliver.config import SpleenConfig
+from dotaliver.distance import distance_inside_mm
 from dotaliver.geometry import Vector
 from dotaliver.records import ReferenceRegion
-from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, distance_inside_mm, largest_component
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, largest_component
 from dotaliver.segmentation.neighbours import Surroundings, warm_parts
 from dotaliver.volume import BoolArray
 
