@@ -8,6 +8,7 @@ Every answer is that of the whole image in memory, bit for bit, whatever the siz
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,14 @@ class LazyVolume(Volume):
         """The part of the image in a box of indices, in memory."""
         k, j, i = (_span(part, n) for part, n in zip(box, self.geometry.shape, strict=True))
         return Volume(self._read((k, j, i)), self.geometry.crop((k, j, i)), self.quantity)
+
+    @cached_property
+    def _hash(self) -> str:
+        return super().sha256()
+
+    def sha256(self) -> str:
+        """Hash of the voxel values, which are read once for it."""
+        return self._hash
 
     def with_array(self, array: Array, quantity: Quantity | None = None) -> Volume:
         """A sibling image on the same grid, in memory."""

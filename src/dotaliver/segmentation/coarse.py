@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dotaliver.geometry import Geometry, Vector
 from dotaliver.itkimage import resample
-from dotaliver.volume import BoolArray, Volume
+from dotaliver.volume import SLAB_SLICES, BoolArray, Volume
 
 __all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "largest_component"]
 
@@ -99,11 +99,16 @@ def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
         return volume
     counts = [n // f for n, f in zip(volume.geometry.shape, factors, strict=True)]
     sums = np.zeros(counts, dtype=np.float32)
-    # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
-    for first in np.ndindex(*factors):
-        part = tuple(slice(k, n * f, f) for k, n, f in zip(first, counts, factors, strict=True))
-        sums += volume.array[part]
-    means = sums / np.float32(np.prod(factors))
+    rows, columns = (slice(0, n * f) for n, f in zip(counts[1:], factors[1:], strict=True))
+    at_once = max(SLAB_SLICES // factors[0], 1)
+    for k in range(0, counts[0], at_once):
+        some = slice(k, min(k + at_once, counts[0]))
+        slab = volume.crop((slice(some.start * factors[0], some.stop * factors[0]), rows, columns)).array
+        # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
+        for first in np.ndindex(*factors):
+            sums[some] += slab[tuple(slice(n, None, f) for n, f in zip(first, factors, strict=True))]
+    means = sums
+    means /= np.float32(np.prod(factors))
     affine = volume.geometry.affine.copy()
     affine[:3, 3] = volume.geometry.index_to_lps([(f - 1) / 2 for f in factors])
     affine[:3, :3] *= factors
