@@ -66,6 +66,12 @@ def used_box(array: npt.NDArray[Any]) -> Box | None:
     return (spans[0], spans[1], spans[2])
 
 
+def _around_both(one: Box, other: Box) -> Box:
+    """The smallest box that holds two boxes."""
+    k, j, i = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (k, j, i)
+
+
 def _frozen(array: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
     if array.shape != geometry.shape:
         msg = f"an array of shape {array.shape} does not fit a grid of shape {geometry.shape}"
@@ -132,7 +138,8 @@ class LabelMap:
 
     def __post_init__(self) -> None:
         """Hold the array to the grid's shape, to whole numbers, and make it read-only."""
-        array = self.array.astype(np.uint8) if self.array.dtype == np.bool_ else self.array
+        # Both are stored as bytes of 0 and 1
+        array = self.array.view(np.uint8) if self.array.dtype == np.bool_ else self.array
         if array.dtype.kind != "u":
             msg = f"labels must be unsigned whole numbers, not {array.dtype}"
             raise QuantityError(msg)
@@ -200,10 +207,15 @@ class LabelMap:
 
         if self.used is None:
             return
-        for number, box in enumerate(find_objects(self.array[self.used].astype(np.int32)), start=1):
-            if box is not None:
-                k, j, i = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(self.used, box, strict=True))
-                yield number, (k, j, i)
+        k, j, i = self.used
+        found: dict[int, Box] = {}
+        for first in range(k.start, k.stop, SLAB_SLICES):
+            slab = (slice(first, min(first + SLAB_SLICES, k.stop)), j, i)
+            for number, box in enumerate(find_objects(self.array[slab].astype(np.int32)), start=1):
+                if box is not None:
+                    part = tuple(slice(w.start + b.start, w.start + b.stop) for w, b in zip(slab, box, strict=True))
+                    found[number] = _around_both(found.get(number, part), part)
+        yield from sorted(found.items())
 
     def sha256(self) -> str:
         """Hash of the labels; equal labels hash equally whatever their integer type."""

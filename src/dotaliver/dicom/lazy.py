@@ -5,20 +5,17 @@ The voxels are those that `series` would hold in memory, and so are their hashes
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.blocks import LazyVolume
+from dotaliver.blocks import LazyVolume, SlabCache
 from dotaliver.dicom.pixels import PlaneReader, Progress, Stored
 from dotaliver.dicom.series import are_whole, ct_volume, rescale_to_hu, scale_plane, to_whole_hu
 from dotaliver.dicom.stack import Stack
-from dotaliver.geometry import Box
-from dotaliver.volume import SLAB_SLICES, Quantity, Volume
+from dotaliver.volume import Quantity, Volume
 
 __all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled"]
 
@@ -29,62 +26,20 @@ class _TooLargeError(Exception):
     """A value does not fit int16."""
 
 
-class _Slices:
-    """Boxes of a stack, a few whole slices read at a time; those that were used last are kept.
+def _reader(stack: Stack, dtype: npt.DTypeLike, fill: Fill, keep_bytes: int) -> SlabCache:
+    """Boxes of a stack's voxels; `fill` is given a slice's place, its stored values and where its voxels go."""
+    planes, shape = PlaneReader(stack), stack.geometry.shape
 
-    Parameters
-    ----------
-    reader : PlaneReader
-        Of the stack.
-    shape : tuple of int
-        Of its grid.
-    dtype : numpy dtype
-        Of the voxels.
-    fill : callable
-        Is given a slice's place, its stored values and where its voxels go.
-    keep_bytes : int
-        How much is kept.
-    """
-
-    def __init__(
-        self, reader: PlaneReader, shape: tuple[int, int, int], dtype: npt.DTypeLike, fill: Fill, keep_bytes: int
-    ) -> None:
-        self._reader, self._shape, self._dtype, self._fill = reader, shape, np.dtype(dtype), fill
-        slab_bytes = SLAB_SLICES * shape[1] * shape[2] * self._dtype.itemsize
-        self._most = max(keep_bytes // slab_bytes, 2)
-        self._kept: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __call__(self, box: Box) -> npt.NDArray[Any]:
-        k, j, i = box
-        result = np.empty(tuple(part.stop - part.start for part in box), dtype=self._dtype)
-        for number in range(k.start // SLAB_SLICES, -(-k.stop // SLAB_SLICES)):
-            first = number * SLAB_SLICES
-            start, stop = max(k.start, first), min(k.stop, first + SLAB_SLICES)
-            result[start - k.start : stop - k.start] = self._slab(number)[start - first : stop - first, j, i]
-        return result
-
-    def _slab(self, number: int) -> npt.NDArray[Any]:
-        with self._lock:
-            slab = self._kept.get(number)
-            if slab is None:
-                slab = self._read(number)
-                while len(self._kept) >= self._most:
-                    self._kept.popitem(last=False)
-                self._kept[number] = slab
-            self._kept.move_to_end(number)
-            return slab
-
-    def _read(self, number: int) -> npt.NDArray[Any]:
-        first = number * SLAB_SLICES
-        planes = range(first, min(first + SLAB_SLICES, self._shape[0]))
-        slab = np.empty((len(planes), *self._shape[1:]), dtype=self._dtype)
-        self._reader.each(planes, None, lambda k, plane: self._fill(k, plane, slab[k - first]))
+    def make(slices: range) -> npt.NDArray[Any]:
+        slab = np.empty((len(slices), *shape[1:]), dtype=dtype)
+        planes.each(slices, None, lambda k, plane: fill(k, plane, slab[k - slices.start]))
         return slab
+
+    return SlabCache(make, shape, dtype, keep_bytes)
 
 
 # An image that takes more than this part of the bound is not held; as much of it is kept as was used last.
-_HELD_PART = 8
+_HELD_PART = 16
 
 
 def is_large(stack: Stack, dtype: npt.DTypeLike, memory_bytes: int | None) -> bool:
@@ -111,7 +66,6 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
     It is read once to know whether all its values fit int16.
     """
     slopes, intercepts = rescale_to_hu(stack)
-    reader, shape = PlaneReader(stack), stack.geometry.shape
 
     def whole(k: int, plane: Stored, out: Stored) -> None:
         if not to_whole_hu(plane, slopes[k], intercepts[k], out):
@@ -121,7 +75,7 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
         out[...] = plane * slopes[k] + intercepts[k]
 
     if are_whole(slopes, intercepts):
-        read = _Slices(reader, shape, np.int16, whole, keep_bytes)
+        read = _reader(stack, np.int16, whole, keep_bytes)
         volume = LazyVolume(read, np.int16, stack.geometry, Quantity.HU)
         try:
             volume.sha256()  # kept by the volume, for this reads it all
@@ -129,9 +83,7 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
             pass
         else:
             return volume
-    return LazyVolume(
-        _Slices(reader, shape, np.float32, exact, keep_bytes), np.float32, stack.geometry, Quantity.HU
-    )
+    return LazyVolume(_reader(stack, np.float32, exact, keep_bytes), np.float32, stack.geometry, Quantity.HU)
 
 
 def lazy_scaled(
@@ -142,5 +94,4 @@ def lazy_scaled(
     def fill(k: int, plane: Stored, out: Stored) -> None:
         scale_plane(plane, factors[k], out)
 
-    read = _Slices(PlaneReader(stack), stack.geometry.shape, np.float32, fill, keep_bytes)
-    return LazyVolume(read, np.float32, stack.geometry, quantity)
+    return LazyVolume(_reader(stack, np.float32, fill, keep_bytes), np.float32, stack.geometry, quantity)
