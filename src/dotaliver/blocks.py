@@ -93,6 +93,22 @@ class LazyVolume(Volume):
         """A sibling image on the same grid, in memory."""
         return Volume(array, self.geometry, quantity or self.quantity)
 
+    def part(self, box: Box) -> LazyVolume:
+        """The part of the image in a box of indices, read when it is asked for."""
+        k, j, i = (_span(part, n) for part, n in zip(box, self.geometry.shape, strict=True))
+
+        def read(inner: Box) -> Array:
+            a, b, c = (
+                slice(o.start + p.start, o.start + p.stop) for o, p in zip((k, j, i), inner, strict=True)
+            )
+            return self._read((a, b, c))
+
+        return LazyVolume(read, self._dtype, self.geometry.crop((k, j, i)), self.quantity)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent elsewhere with its voxels."""
+        return Volume, (self.array, self.geometry, self.quantity)
+
     def placed(self, geometry: Geometry) -> LazyVolume:
         """The same voxels on another grid of the same shape."""
         return LazyVolume(self._read, self._dtype, geometry, self.quantity)
@@ -145,17 +161,20 @@ class SlabCache:
             return slab
 
 
-def lazily_filtered(volume: Volume, function: Callable[[Array], Array], halo: int) -> LazyVolume:
-    """An image after a filter that looks no further than `halo` slices and gives float32, made when it is read."""
-    count, rows, columns = volume.geometry.shape
+def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array], halo: int) -> LazyVolume:
+    """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
+
+    The filter sees nothing beyond the box.
+    """
+    grid = volume.geometry.crop(box)
+    first = box[0].start
 
     def make(slices: range) -> Array:
-        low, high = max(slices.start - halo, 0), min(slices.stop + halo, count)
-        part = function(volume.crop((slice(low, high), slice(0, rows), slice(0, columns))).array)
+        low, high = max(slices.start - halo, 0), min(slices.stop + halo, grid.shape[0])
+        part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
         return part[slices.start - low : slices.stop - low]
 
-    cache = SlabCache(make, volume.geometry.shape, np.float32, 0)
-    return LazyVolume(cache, np.float32, volume.geometry, volume.quantity)
+    return LazyVolume(SlabCache(make, grid.shape, np.float32, 0), np.float32, grid, volume.quantity)
 
 
 def lazy_planes(plane: Callable[[int], Array], dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity) -> LazyVolume:

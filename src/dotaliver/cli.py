@@ -106,10 +106,10 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     with (
         output_folder(out) if out is not None else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.SecondProcess() as beside,
+        pipeline.second_process() as beside,
     ):
         source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
-        outcome = pipeline.score_study(source, settings, edits=readers_edits, progress=progress)
+        outcome = pipeline.score_study(source, settings, edits=readers_edits, beside=beside, progress=progress)
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, options, beside=beside, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
@@ -143,13 +143,14 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     with (
         output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.SecondProcess() as beside,
+        pipeline.second_process() as beside,
     ):
         outcome = pipeline.rescore(
             folder,
             study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
             edits=_edits(edits),
             config=None if config is None else load_config(config),
+            beside=beside,
             progress=progress,
         )
         pipeline.save(outcome, target, options, beside=beside, progress=progress)

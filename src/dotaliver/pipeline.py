@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from dotaliver.blocks import memory_bound
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
 from dotaliver.dicom.choice import choose_series
 from dotaliver.dicom.headers import index_folder
@@ -23,8 +24,8 @@ from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
+from dotaliver.export.dicom_files import load_dicom
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
-from dotaliver.export.second_process import SecondProcess
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
 from dotaliver.records import (
@@ -37,16 +38,17 @@ from dotaliver.records import (
 )
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
+from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.complete import complete
-from dotaliver.segmentation.on_ct import with_lesions_on_ct
+from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
+from dotaliver.segmentation.other_organs import with_other_organs
 
 __all__ = [
     "LocalPaths",
     "OpenStudy",
     "Outcome",
     "OutputOptions",
-    "SecondProcess",
     "StudyInput",
     "default_folder",
     "images_of_score",
@@ -56,12 +58,14 @@ __all__ = [
     "rescore",
     "save",
     "score_study",
+    "second_process",
     "segment_study",
 ]
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+_AS_IS_QUICKEST = ExecutionConfig()
 
 
 def _silent(_stage: str) -> None:
@@ -107,18 +111,40 @@ class LocalPaths(FrozenModel):
     recist_ct: str | None = None
 
 
+def second_process() -> SecondProcess:
+    """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
+
+    Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
+    """
+    return SecondProcess(_load)
+
+
+def _load() -> None:
+    """What the second process needs, loaded before there is work."""
+    import cc3d  # noqa: F401
+    import edt  # noqa: F401
+    import skimage.morphology  # noqa: F401
+
+    load_dicom()
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _silent) -> OpenStudy:
+def open_study(
+    study: StudyInput,
+    config: ScoringConfig,
+    progress: Progress = _silent,
+    execution: ExecutionConfig = _AS_IS_QUICKEST,
+) -> OpenStudy:
     """Read a study's images; the errors are those of `dotaliver.dicom`."""
     progress("reading headers")
     index = index_folder(study.folder)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
-    volumes = load_chosen(choice, config, progress=progress)
+    volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
     if recist is not None:
-        volumes = with_recist_ct(volumes, recist, config, progress)
+        volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:
@@ -136,7 +162,11 @@ def load_edits(path: Path) -> ReaderEdits:
 
 
 def segment_study(
-    volumes: StudyVolumes, config: ScoringConfig, given: Segmentations | None = None, progress: Progress = _silent
+    volumes: StudyVolumes,
+    config: ScoringConfig,
+    given: Segmentations | None = None,
+    progress: Progress = _silent,
+    beside: SecondProcess | None = None,
 ) -> Segmentations:
     """Outline liver, lesions and reference regions.
 
@@ -150,7 +180,10 @@ def segment_study(
         Masks that stand already (imported or corrected); only what they lack is found.
     progress : callable, optional
         Is told each stage.
+    beside : SecondProcess, optional
+        Does part of it, with the same result.
     """
+    beside = beside or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
     if found.liver is None:
         progress("finding the liver")
@@ -158,8 +191,12 @@ def segment_study(
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
     progress("finding lesions and normal liver")
     found = complete(volumes, found, config)
+    view = view_of_lesions(volumes, found, config)
+    outlines = None if view is None else beside.begin(view.job)
+    progress("looking for other organs")
+    found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
-    return with_lesions_on_ct(volumes, found, config)
+    return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
 
 
 def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -184,6 +221,7 @@ def score_study(
     *,
     edits: ReaderEdits | None = None,
     execution: ExecutionConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Score one study; `save` writes its files.
@@ -198,6 +236,8 @@ def score_study(
         What a reader changed or stated.
     execution : ExecutionConfig, optional
         What must not change the answer.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
     progress : callable
         Is told each stage in words.
 
@@ -206,13 +246,13 @@ def score_study(
     DotaliverError
         Where the study cannot be scored.
     """
-    config = config or ScoringConfig()
-    opened = open_study(study, config, progress)
-    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress)
-    progress("measuring and judging")
-    score = score_labels(
-        opened.volumes, found, edits or ReaderEdits(), config, execution=execution or ExecutionConfig()
-    )
+    config, execution = config or ScoringConfig(), execution or _AS_IS_QUICKEST
+    with memory_bound(execution.memory_bytes):
+        opened = open_study(study, config, progress, execution)
+        given = _imported(study, opened.volumes, config)
+        found = segment_study(opened.volumes, config, given, progress, beside)
+        progress("measuring and judging")
+        score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
     return Outcome(score, opened, found, study.folder)
 
 
@@ -266,6 +306,8 @@ def rescore(
     study: StudyInput | None = None,
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
+    execution: ExecutionConfig | None = None,
+    beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
     """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
@@ -281,6 +323,10 @@ def rescore(
     config : ScoringConfig, optional
         Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
         settings state something themselves.
+    execution : ExecutionConfig, optional
+        What must not change the answer.
+    beside : SecondProcess, optional
+        Does part of the work (`second_process`).
 
     Raises
     ------
@@ -295,18 +341,21 @@ def rescore(
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})
     study = _relocated(folder, study, parent)
-    opened = open_study(study, config, progress)
-    _require_same_pixels(parent, opened.volumes)
-    # The series were chosen then, not now.
-    opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
-    given = _stored(folder, study, parent, opened.volumes, config)
-    if given.ct_foci is None and edits is None:
-        _require_no_marked_foci(parent)
-    found = segment_study(opened.volumes, config, given, progress)
-    progress("measuring and judging")
-    score = score_labels(
-        opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
-    )
+    execution = execution or _AS_IS_QUICKEST
+    with memory_bound(execution.memory_bytes):
+        opened = open_study(study, config, progress, execution)
+        _require_same_pixels(parent, opened.volumes)
+        # The series were chosen then, not now.
+        opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
+        given = _stored(folder, study, parent, opened.volumes, config)
+        if given.ct_foci is None and edits is None:
+            _require_no_marked_foci(parent)
+        found = segment_study(opened.volumes, config, given, progress, beside)
+        progress("measuring and judging")
+        own_edits = parent.edits if edits is None else edits
+        score = score_labels(
+            opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution
+        )
     return Outcome(score, opened, found, study.folder)
 
 

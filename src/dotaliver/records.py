@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -155,6 +155,8 @@ class StudyVolumes:
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
     # Only to refuse what belongs to another patient: it enters no record.
     patient_id: str | None = field(default=None, repr=False)
+    # What several steps make of the images (the coarse ones), made once; it is gone with them.
+    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 # --- the masks -------------------------------------------------------------------------------------------------

@@ -113,6 +113,10 @@ class Volume:
         """The part of the image in a box of indices (a view, not a copy)."""
         return Volume(self.array[box], self.geometry.crop(box), self.quantity)
 
+    def part(self, box: Box) -> Volume:
+        """The same, for looking at again and again: of an image that is not in memory it is not read here."""
+        return self.crop(box)
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the voxels."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from dotaliver.export.deidentify import mark_deidentified
 from dotaliver.export.derived import encoded
@@ -10,27 +13,70 @@ from dotaliver.export.rwvm import suv_map
 from dotaliver.export.seg import segmentation_datasets
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.export.sr import measurement_report
+from dotaliver.geometry import Geometry
 from dotaliver.records import Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
+from dotaliver.volume import Quantity, Volume
 
-__all__ = ["dicom_files", "encoded_files"]
+__all__ = ["DicomJob", "encoded_files", "load_dicom"]
 
 
-def dicom_files(
-    score: StudyScore,
-    volumes: StudyVolumes,
-    segmentations: Segmentations,
-    sources: SegSources,
-    *,
-    labelmap: bool,
-    deidentified: bool,
-) -> dict[str, bytes]:
-    """Masks, map to SUV and measurements; of the images only their grids are looked at."""
-    objects = segmentation_datasets(score, volumes, segmentations, sources, labelmap=labelmap)
-    value_map = suv_map(score, volumes.pet.geometry, sources)
-    report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
-    objects |= {} if value_map is None else {"suv_map.dcm": value_map}
-    return encoded_files(objects | {"measurements.dcm": report}, deidentified=deidentified)
+@dataclass(frozen=True, eq=False)
+class DicomJob:
+    """What the DICOM objects of a record are made of.
+
+    Of the images only their grids are looked at, so pickling leaves their voxels out.
+    """
+
+    score: StudyScore
+    volumes: StudyVolumes
+    segmentations: Segmentations
+    sources: SegSources
+    labelmap: bool
+    deidentified: bool
+
+    def run(self) -> dict[str, bytes]:
+        """Masks, map to SUV and measurements, by file name.
+
+        Raises
+        ------
+        MaskError
+            Where a mask cannot be stored.
+        """
+        score, volumes, sources = self.score, self.volumes, self.sources
+        objects = segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap)
+        value_map = suv_map(score, volumes.pet.geometry, sources)
+        report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
+        objects |= {} if value_map is None else {"suv_map.dcm": value_map}
+        return encoded_files(objects | {"measurements.dcm": report}, deidentified=self.deidentified)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the images' voxels, of which the objects hold nothing."""
+        parts = {each.name: getattr(self.volumes, each.name) for each in fields(self.volumes) if each.init}
+        for name, part in parts.items():
+            if isinstance(part, Volume):
+                parts[name] = _Grid(part.geometry, part.quantity)
+        # Who the patient is stands in the headers, where it is needed.
+        return {**self.__dict__, "volumes": {**parts, "patient_id": None}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With empty images on their grids."""
+        parts: dict[str, Any] = {
+            name: part.as_volume() if isinstance(part, _Grid) else part for name, part in state["volumes"].items()
+        }
+        self.__dict__.update({**state, "volumes": StudyVolumes(**parts)})
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """An image without its voxels."""
+
+    geometry: Geometry
+    quantity: Quantity
+
+    def as_volume(self) -> Volume:
+        """A volume on this grid that holds nothing."""
+        return Volume(np.broadcast_to(np.zeros((), dtype=np.uint8), self.geometry.shape), self.geometry, self.quantity)
 
 
 def encoded_files(objects: dict[str, Any], *, deidentified: bool) -> dict[str, bytes]:
@@ -39,3 +85,21 @@ def encoded_files(objects: dict[str, Any], *, deidentified: bool) -> dict[str, b
         for dataset in objects.values():
             mark_deidentified(dataset)
     return {name: encoded(dataset) for name, dataset in objects.items()}
+
+
+def load_dicom() -> None:
+    """Load, before it is needed, what takes time to load: modules, and highdicom's tables of the standard."""
+    from highdicom.base import SOPClass
+    from pydicom.uid import SegmentationStorage
+
+    # The tables are read by the first object of any kind.
+    SOPClass(
+        study_instance_uid="2.25.1",
+        series_instance_uid="2.25.2",
+        series_number=1,
+        sop_instance_uid="2.25.3",
+        sop_class_uid=SegmentationStorage,
+        instance_number=1,
+        modality="SEG",
+        manufacturer="dotaliver",
+    )

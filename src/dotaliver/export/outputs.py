@@ -10,17 +10,17 @@ from typing import Any
 
 from dotaliver.errors import OutputError
 from dotaliver.export.deidentify import deidentified, pseudonyms_for
-from dotaliver.export.dicom_files import encoded_files
+from dotaliver.export.dicom_files import DicomJob, encoded_files
 from dotaliver.export.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.files import output_folder, write_atomically
 from dotaliver.export.report import report_context, report_html
 from dotaliver.export.report_pdf import report_pdf
-from dotaliver.export.second_process import DicomJob, SecondProcess
 from dotaliver.export.seg_sources import SegSources, usable_headers
 from dotaliver.export.tables import lesions_csv
 from dotaliver.itkimage import resample_labels, to_itk
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
+from dotaliver.second_process import SecondProcess
 from dotaliver.volume import LabelMap
 
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
@@ -92,7 +92,7 @@ def write_score(
     with output_folder(folder):
         if options.pseudonym_key is not None:
             files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
-        _put_in_place(folder, _contents(files, local_json, options, beside or SecondProcess(wanted=False)))
+        _put_in_place(folder, _contents(files, local_json, options, beside or SecondProcess()))
 
 
 def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
@@ -108,7 +108,7 @@ def _contents(
     job = DicomJob(
         files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
     )
-    begun = beside.begin(job)
+    dicom = beside.begin(job)
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),
@@ -118,7 +118,7 @@ def _contents(
         contents |= encoded_files(_documents(files, options), deidentified=deidentified)
     if options.nifti:
         contents |= _nifti_files(files)
-    contents |= beside.finished(job) if begun else job.files()
+    contents |= dicom.result()
     contents[_RECORD] = files.score.to_json()
     return contents
 

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from dotaliver.errors import MaskError
@@ -53,6 +53,8 @@ class SegSources:
     pet_headers: Sequence[Dataset]
     ct_headers: Sequence[Dataset] | None = None
     recist_ct_headers: Sequence[Dataset] | None = None
+    # Each object of a record asks for them again
+    _usable: dict[tuple[ImageName, Geometry], list[Dataset]] = field(default_factory=dict, repr=False)
 
     def of(self, image: ImageName) -> Sequence[Dataset] | None:
         """The headers of one image."""
@@ -66,7 +68,7 @@ def uid_from(*parts: str) -> str:
 
 
 def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> list[Dataset]:
-    """Copies of one image's headers that a segmentation can be made from.
+    """Copies of one image's headers that a segmentation can be made from; the same ones each time, to be left as is.
 
     Elements that must be there are added empty, unreadable dates and times emptied, and the place of each
     slice is that of the grid, since headers of one series may differ in the last digit.
@@ -85,12 +87,14 @@ def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> lis
             "as DICOM; give one header per slice, in stack order"
         )
         raise MaskError(msg)
-    with warnings.catch_warnings():
-        # Values of the patient's headers are not ours to mend, and warnings would show them.
-        warnings.simplefilter("ignore")
-        # Patient and study are taken from the first header alone; the others are only referred to.
-        ready = [_in_unicode(deepcopy(headers[0])), *headers[1:]]
-        return [_usable(header, grid, index) for index, header in enumerate(ready)]
+    if (image, grid) not in sources._usable:
+        with warnings.catch_warnings():
+            # Values of the patient's headers are not ours to mend, and warnings would show them.
+            warnings.simplefilter("ignore")
+            # Patient and study are taken from the first header alone; the others are only referred to.
+            ready = [_in_unicode(deepcopy(headers[0])), *headers[1:]]
+            sources._usable[image, grid] = [_usable(header, grid, index) for index, header in enumerate(ready)]
+    return sources._usable[image, grid]
 
 
 def _in_unicode(header: Dataset) -> Dataset:

@@ -7,18 +7,17 @@ left), so anatomical words have fixed array directions and nothing depends on ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.distance import Float32Array
 from dotaliver.geometry import Geometry, Vector
 from dotaliver.itkimage import resample
+from dotaliver.records import StudyVolumes
 from dotaliver.volume import SLAB_SLICES, BoolArray, Volume
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "largest_component"]
-
-from dotaliver.distance import Float32Array
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "coarse_of", "largest_component"]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
@@ -55,26 +54,21 @@ class CoarseImages:
 
 
 def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
-    """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation.
-
-    The coarse images of the last study are kept for as long as its PET is in use: several steps ask for them.
-    """
-    found = _last.get(pet)
-    if found is None or found[:2] != (ct, spacing_mm):
-        grid = _coarse_grid(pet, ct, spacing_mm)
-        hu = None
-        if ct is not None:
-            hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
-        _last.clear()
-        # Volumes are compared by identity; the images hold on to the PET by their own reference to it.
-        found = (ct, spacing_mm, grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid))
-        _last[pet] = found
-    return CoarseImages(found[2], found[3], found[4], pet)
+    """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation."""
+    grid = _coarse_grid(pet, ct, spacing_mm)
+    hu = None
+    if ct is not None:
+        hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
+    return CoarseImages(grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid), pet)
 
 
-_last: WeakKeyDictionary[Volume, tuple[Volume | None, float, Geometry, Float32Array | None, Float32Array]] = (
-    WeakKeyDictionary()
-)
+def coarse_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
+    """The coarse images of a study, made once for all the steps that look at them."""
+    key = f"coarse images at {spacing_mm} mm"
+    if key not in volumes.derived:
+        volumes.derived[key] = coarse_images(volumes.pet, volumes.ct, spacing_mm)
+    images: CoarseImages = volumes.derived[key]
+    return images
 
 
 def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:

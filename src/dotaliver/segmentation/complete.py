@@ -1,4 +1,4 @@
-"""The steps that follow every segmenter: mismatch, lesions, reference regions, and doubt about the liver mask."""
+"""The steps that follow every segmenter: mismatch, lesions, the liver's reference, and doubt about the liver mask."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from dotaliver.geometry import Box, Geometry
 from dotaliver.itkimage import resample_labels
 from dotaliver.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
-from dotaliver.segmentation.coarse import CoarseImages, coarse_images
+from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
 from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
-from dotaliver.segmentation.other_organs import with_other_organs
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.reference import find_liver_reference
@@ -55,9 +54,9 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     Segmentations
         With lesions (candidates where there is no liver), a liver reference or the reason for none, and flags.
     """
-    images = coarse_images(volumes.pet, volumes.ct, config.liver.coarse_mm)
+    images = coarse_of(volumes, config.liver.coarse_mm)
     if found.liver is None:
-        return _without_liver(volumes, images, found, config)
+        return _without_liver(volumes, found, config)
     if found.mismatch is None and _any_on_ct(found):
         found = replace(found, mismatch=_mismatch(images, found, config))
     share = liver_share(volumes.pet, found, config)
@@ -65,7 +64,7 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         reason = "it lies outside the PET"
         flag = raise_flag("LIVER_NOT_FOUND", reason=reason)
         lost = replace(found, liver=None, reasons={**found.reasons, "liver": reason}, flags=(*found.flags, flag))
-        return _without_liver(volumes, images, lost, config)
+        return _without_liver(volumes, lost, config)
     pet = volumes.pet.crop(share.box)
     normal = normal_liver_within(images, found, config)
     expected = normal.uptake
@@ -81,7 +80,6 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
         if region.region is not None:
             region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
-    found = with_other_organs(volumes, images, found, expected, config)
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     unsure = normal.lower_share > config.liver.lower_share_limit
     doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
@@ -143,14 +141,12 @@ def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfi
     return measure_parenchyma(smooth, depth > config.lesions.parenchyma_depth_mm, expected)
 
 
-def _without_liver(
-    volumes: StudyVolumes, images: CoarseImages, found: Segmentations, config: ScoringConfig
-) -> Segmentations:
+def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     reason = found.reasons.get("liver", "no liver was given")
     references = found.references
     if found.reference("liver") is None:
         references = (*references, ReferenceRegion("liver", "none", reason=f"the liver was not found: {reason}"))
-    found = with_other_organs(volumes, images, replace(found, references=references), 0.0, config)
+    found = replace(found, references=references)
     if found.lesions is not None:
         return found
     pet = volumes.pet

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from dotaliver.config import CtLesionConfig
 from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Box, Geometry, grow_box
+from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
-__all__ = ["CtOutlines", "outline_lesions_on_ct"]
+__all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
 
 # Directions in which a slice's border is looked at, and pixels of a slice that make a border.
 _SECTORS = 12
@@ -79,6 +80,12 @@ class _Levels:
         return np.asarray((way > share) & (way < 1.0 + overshoot_hu / abs(self.contrast)))
 
 
+def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
+    """A lesion's box with all around it that is looked at."""
+    margin = np.ceil(config.surroundings_mm[1] / np.asarray(grid.spacing_mm)) + 1
+    return grow_box(box, margin, grid.shape)
+
+
 def outline_lesions_on_ct(ct: Volume, placed: LabelMap, liver: BoolArray, config: CtLesionConfig) -> CtOutlines:
     """Outline each lesion on CT where the CT shows it.
 
@@ -116,8 +123,7 @@ def _outline_one(
     ct: Volume, placed: LabelMap, liver: BoolArray, which: tuple[int, Box], config: CtLesionConfig
 ) -> tuple[Box, BoolArray]:
     label, own = which
-    margin = np.ceil(config.surroundings_mm[1] / np.asarray(ct.geometry.spacing_mm)) + 1
-    box = grow_box(own, margin, ct.geometry.shape)
+    box = with_surroundings(own, ct.geometry, config)
     site = _site(ct.crop(box), placed.array[box], liver[box], label, config)
     levels = _first_levels(site, config)
     mask = site.placed
@@ -189,7 +195,6 @@ def _require_contrast(levels: _Levels, config: CtLesionConfig) -> None:
 def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfig) -> BoolArray:
     """The connected region beyond a level of density that holds most of the lesion's place, smoothed and filled."""
     import cc3d
-    from scipy.ndimage import binary_fill_holes
 
     field = site.territory & (site.outside_mm <= config.reach_mm)
     wanted = levels.beyond(site.hu, share, config.overshoot_hu) & field
@@ -203,7 +208,7 @@ def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfi
         msg = "no region of its own density lies where the PET shows it"
         raise _NotSeen(msg)
     mask = parts == counts.argmax()
-    return np.stack([binary_fill_holes(part) for part in mask])
+    return filled_in_slices(mask)
 
 
 def _opened(mask: BoolArray, grid: Geometry, radius_mm: float) -> BoolArray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.distance import distance_inside_mm
+from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, largest_component
 from dotaliver.volume import BoolArray, used_box
 
@@ -98,10 +99,9 @@ def _survey_without_ct(images: CoarseImages) -> Surroundings:
 
 
 def _body(mask: BoolArray) -> BoolArray:
-    from scipy.ndimage import binary_fill_holes, binary_opening
+    from scipy.ndimage import binary_opening
 
-    body = largest_component(binary_opening(mask))
-    return np.stack([binary_fill_holes(part) for part in body])
+    return filled_in_slices(largest_component(binary_opening(mask)))
 
 
 def _lungs(hu: Float32Array, body: BoolArray, voxel_ml: float) -> BoolArray:
@@ -233,11 +233,11 @@ def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArr
 
 def _filled(kidneys: BoolArray, spacing_mm: float) -> BoolArray:
     """In the arterial phase only the cortex is bright: the medulla within it has the density of liver."""
-    from scipy.ndimage import binary_closing, binary_fill_holes
+    from scipy.ndimage import binary_closing
 
     step = max(1, round(8.0 / spacing_mm))
     closed = binary_closing(np.pad(kidneys, step), iterations=step)[step:-step, step:-step, step:-step]
-    return np.stack([binary_fill_holes(level) for level in closed])
+    return filled_in_slices(closed)
 
 
 def _kidney_like(images: CoarseImages, around: Surroundings, mask: BoolArray) -> BoolArray:

@@ -12,7 +12,8 @@ from dotaliver.itkimage import resample_labels
 from dotaliver.placement import own_labels
 from dotaliver.records import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.bloodpool import find_blood_pool
-from dotaliver.segmentation.coarse import CoarseImages
+from dotaliver.segmentation.coarse import CoarseImages, coarse_of
+from dotaliver.segmentation.complete import normal_liver_within
 from dotaliver.segmentation.ctfoci import find_ct_foci
 from dotaliver.segmentation.lobes import find_lobe_plane
 from dotaliver.segmentation.neighbours import Surroundings, survey
@@ -24,26 +25,21 @@ __all__ = ["with_other_organs"]
 _NAME = "petct"
 
 
-def with_other_organs(
-    volumes: StudyVolumes, images: CoarseImages, found: Segmentations, liver_uptake: float, config: ScoringConfig
-) -> Segmentations:
+def with_other_organs(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     """Add the references of spleen and blood pool, focal lesions on CT, and the plane between the lobes.
 
     Parameters
     ----------
     volumes : StudyVolumes
         The images.
-    images : CoarseImages
-        The same on the coarse grid.
     found : Segmentations
         With liver and lesions where they were found; what stands there already is kept.
-    liver_uptake : float
-        What normal liver takes up.
     config : ScoringConfig
         All of it.
     """
+    images = coarse_of(volumes, config.liver.coarse_mm)
     around = survey(images)
-    found = _with_references(volumes, found, (images, around), liver_uptake, config)
+    found = _with_references(volumes, found, (images, around), config)
     if found.liver is not None and volumes.ct is not None and found.ct_search is None:
         found = _with_ct_foci(volumes, found, config)
     if found.liver is not None and found.lobes is None:
@@ -59,7 +55,6 @@ def _with_references(
     volumes: StudyVolumes,
     found: Segmentations,
     coarse: tuple[CoarseImages, Surroundings],
-    liver_uptake: float,
     config: ScoringConfig,
 ) -> Segmentations:
     missing = [organ for organ in ("spleen", "blood_pool") if found.reference(organ) is None]
@@ -74,6 +69,7 @@ def _with_references(
         else:
             shift: Vector = (0.0, 0.0, 0.0) if found.mismatch is None else found.mismatch.shift_lps_mm
             liver = _liver_on(found, images)
+            liver_uptake = normal_liver_within(images, found, config).uptake
             regions.append(find_spleen_reference(images, around, liver, liver_uptake, shift, config.spleen))
     if "blood_pool" in missing:
         if volumes.ct is None:

@@ -20,7 +20,7 @@ from dotaliver.itkimage import resample
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.volume import BoolArray, Quantity, Volume, used_box
 
-__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
+__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "gaussian_reach", "outline_on_ct", "outline_on_grid"]
 
 # Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.3548
@@ -44,6 +44,11 @@ def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometr
 
     sigma = [sigma_mm / s for s in geometry.spacing_mm]
     return np.asarray(gaussian_filter(array, sigma, mode="nearest", truncate=_GAUSSIAN_REACH), dtype=np.float32)
+
+
+def gaussian_reach(sigma_mm: float, spacing_mm: float) -> int:
+    """How many voxels that mean looks at on either side."""
+    return int(_GAUSSIAN_REACH * (sigma_mm / spacing_mm) + 0.5)
 
 
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
@@ -119,12 +124,9 @@ def _judged_in_blocks(
 ) -> npt.NDArray[np.uint8]:
     """What is found of each voxel of the box, in blocks of slices: a voxel looks no further than the kernels reach."""
     grid = ct.geometry.crop(box)
-    halo = sum(
-        _reach(mm, grid.spacing_mm[0])
-        for mm in (config.outline_presmooth_mm * _GAUSSIAN_REACH, config.outline_smooth_mm * _GAUSSIAN_REACH)
-    )
-    # One more, since what is half a voxel may be rounded either way
-    halo += 2 + max(_window(config.outline_window_mm, grid)[0], _lowest_window(grid)[0]) // 2 + 2
+    sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
+    halo = 2 + sum(gaussian_reach(sigma_mm, grid.spacing_mm[0]) for sigma_mm in sigmas)
+    halo += max(_window(config.outline_window_mm, grid)[0], _lowest_window(grid)[0]) // 2
     at_once = slices_at_once(_BYTES_PER_VOXEL * grid.shape[1] * grid.shape[2], halo)
 
     def density(part: Box) -> npt.NDArray[Any]:
@@ -139,10 +141,6 @@ def _judged_in_blocks(
 
     out = np.empty(grid.shape, dtype=np.uint8)
     return map_overlap(judged, (density, place), (halo, 0, 0), (at_once, *grid.shape[1:]), out)
-
-
-def _reach(reach_mm: float, spacing_mm: float) -> int:
-    return int(reach_mm / spacing_mm + 0.5)
 
 
 def _judged(

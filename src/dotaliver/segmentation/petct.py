@@ -7,7 +7,7 @@ import numpy as np
 from dotaliver.config import ScoringConfig
 from dotaliver.flags import Flag, raise_flag
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
-from dotaliver.segmentation.coarse import coarse_images
+from dotaliver.segmentation.coarse import coarse_of
 from dotaliver.segmentation.liver import find_core, liver_probability
 from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.neighbours import survey
@@ -35,7 +35,7 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
         With ``liver`` on the CT's grid (on the PET's without a CT), or None and the reason.
     """
     pet, ct = volumes.pet, volumes.ct
-    images = coarse_images(pet, ct, config.liver.coarse_mm)
+    images = coarse_of(volumes, config.liver.coarse_mm)
     around = survey(images)
     core = find_core(images, around, config.liver)
     if core is None:
