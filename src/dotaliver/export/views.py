@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dotaliver.blocks import turned
 from dotaliver.geometry import Box, FloatArray, Geometry, Vector
 from dotaliver.records import DrawnOn, Mismatch
-from dotaliver.volume import LabelMap, Volume
+from dotaliver.volume import BoolArray, LabelMap, Volume
 
 __all__ = [
     "Plane",
@@ -26,6 +26,7 @@ __all__ = [
     "outlines_on",
     "project",
     "sample",
+    "shadow_of",
 ]
 
 AnyImage = TypeVar("AnyImage", Volume, LabelMap)
@@ -84,16 +85,28 @@ class Projection:
         return (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
 
 
-def project(array: npt.NDArray[Any], grid: Geometry, view: View) -> Projection:
+def _axes(view: View) -> tuple[int, int]:
+    """Along which axis is looked, and which runs across the picture."""
+    return (1, 2) if view == "coronal" else (2, 1)
+
+
+def project(image: Volume, view: View) -> Projection:
     """The highest value along rows (coronal) or columns (sagittal) of an image with anatomical axes.
 
     Coronal: seen from the front, the patient's right on the left. Sagittal: seen from the patient's left, the
     front on the left.
     """
-    axis = 1 if view == "coronal" else 2
-    across = 2 if view == "coronal" else 1
-    flat = array.max(axis=axis)
-    return Projection(flat[::-1], grid.spacing_mm[0], grid.spacing_mm[across])
+    axis, across = _axes(view)
+    flat = np.concatenate([slab.array.max(axis=axis) for slab in image.slabs()])
+    return Projection(flat[::-1], image.geometry.spacing_mm[0], image.geometry.spacing_mm[across])
+
+
+def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDArray[np.float32]:
+    """The projection of a mask in a box of an image with anatomical axes, 0 or 1, of the whole picture's shape."""
+    axis, across = _axes(view)
+    shadow = np.zeros((grid.shape[0], grid.shape[across]), dtype=np.float32)
+    shadow[box[0], box[across]] = mask.any(axis=axis)
+    return shadow[::-1]
 
 
 @dataclass(frozen=True, eq=False)
