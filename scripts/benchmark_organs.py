@@ -26,6 +26,7 @@ from dotaliver.records import ReaderEdits, Segmentations
 from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.segmentation.complete import complete
+from dotaliver.segmentation.other_organs import with_other_organs
 from dotaliver.segmentation.petct import segment
 
 SIZES_MM = (10, 12, 15, 20, 25, 30, 40)
@@ -155,7 +156,7 @@ def main() -> None:
         for seed in range(chosen.first_seed, chosen.first_seed + number):
             study = make_phantom(specification(family, seed))
             volumes = study_volumes(study)
-            found = complete(volumes, segment(volumes, config), config)
+            found = with_other_organs(volumes, complete(volumes, segment(volumes, config), config), config)
             score = score_labels(volumes, found, ReaderEdits(), config)
             print(count(tally, family, study, found, score), flush=True)
     tables(tally)

@@ -111,6 +111,11 @@ class SecondProcess:
             self._process.start()
             theirs.close()
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the other process, where there is one."""
+        return None if self._process is None else self._process.pid
+
     def begin(self, job: Job[Result]) -> Pending[Result]:
         """Give a job away, where the other process is there and has none."""
         if self._connection is None or self._busy:

@@ -1,0 +1,111 @@
+"""Work that is given to a second process comes back as if it had been done here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from dotaliver import second_process
+from dotaliver.errors import MaskError
+from dotaliver.second_process import SecondProcess
+
+needs_two_processors = pytest.mark.skipif(second_process.processors() < 2, reason="there is one processor alone")
+
+
+def load_nothing() -> None:
+    """What the jobs here need."""
+
+
+@dataclass(frozen=True)
+class WhoAmI:
+    """Answers with the process that does it and what it was given."""
+
+    given: bytes
+
+    def run(self) -> tuple[int, bytes]:
+        return os.getpid(), self.given
+
+
+@dataclass(frozen=True)
+class Refuses:
+    def run(self) -> None:
+        msg = "the liver mask has no voxels; draw it"
+        raise MaskError(msg)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Ends any process but one."""
+
+    only_here: int
+
+    def run(self) -> int:
+        if os.getpid() != self.only_here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+
+@dataclass(frozen=True)
+class FailsElsewhere:
+    """A fault that its own process can tell best."""
+
+    only_here: int
+
+    def run(self) -> str:
+        if os.getpid() != self.only_here:
+            msg = "a fault"
+            raise RuntimeError(msg)
+        return "done here"
+
+
+@dataclass(frozen=True)
+class Waits:
+    def run(self) -> str:
+        time.sleep(0.3)
+        return "waited"
+
+
+@needs_two_processors
+def test_jobs_of_any_size_are_done_elsewhere_one_after_the_other():
+    with SecondProcess(load_nothing) as beside:
+        for size in (0, 10_000_000, 3):
+            process, given = beside.begin(WhoAmI(b"x" * size)).result()
+            assert process != os.getpid()
+            assert given == b"x" * size
+
+
+@needs_two_processors
+def test_a_refusal_comes_back_as_it_is():
+    with SecondProcess(load_nothing) as beside:
+        with pytest.raises(MaskError, match="draw it"):
+            beside.begin(Refuses()).result()
+        assert beside.begin(WhoAmI(b"")).result()[0] != os.getpid()
+
+
+@needs_two_processors
+@pytest.mark.parametrize("job", [Ends(os.getpid()), FailsElsewhere(os.getpid())])
+def test_a_job_that_its_process_does_not_finish_is_done_here(job):
+    with SecondProcess(load_nothing) as beside:
+        assert beside.begin(job).result() == job.run()
+        assert beside.begin(WhoAmI(b"")).result()[0] == os.getpid()
+
+
+@needs_two_processors
+def test_while_it_is_busy_the_next_job_is_done_here():
+    with SecondProcess(load_nothing) as beside:
+        first, second = beside.begin(Waits()), beside.begin(WhoAmI(b""))
+        assert second.result()[0] == os.getpid()
+        assert first.result() == "waited"
+
+
+def test_without_a_second_process_everything_is_done_here(monkeypatch):
+    monkeypatch.setattr(second_process, "processors", lambda: 1)
+    for beside in (SecondProcess(), SecondProcess(load_nothing)):
+        with beside:
+            assert beside.begin(WhoAmI(b"")).result()[0] == os.getpid()
+            with pytest.raises(MaskError):
+                beside.begin(Refuses()).result()
