@@ -98,9 +98,7 @@ class LazyVolume(Volume):
         k, j, i = (_span(part, n) for part, n in zip(box, self.geometry.shape, strict=True))
 
         def read(inner: Box) -> Array:
-            a, b, c = (
-                slice(o.start + p.start, o.start + p.stop) for o, p in zip((k, j, i), inner, strict=True)
-            )
+            a, b, c = (slice(o.start + p.start, o.start + p.stop) for o, p in zip((k, j, i), inner, strict=True))
             return self._read((a, b, c))
 
         return LazyVolume(read, self._dtype, self.geometry.crop((k, j, i)), self.quantity)
@@ -177,7 +175,9 @@ def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array]
     return LazyVolume(SlabCache(make, grid.shape, np.float32, 0), np.float32, grid, volume.quantity)
 
 
-def lazy_planes(plane: Callable[[int], Array], dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity) -> LazyVolume:
+def lazy_planes(
+    plane: Callable[[int], Array], dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity
+) -> LazyVolume:
     """An image from a function that makes one slice of it at a time."""
 
     def read(box: Box) -> Array:

@@ -353,9 +353,7 @@ def rescore(
         found = segment_study(opened.volumes, config, given, progress, beside)
         progress("measuring and judging")
         own_edits = parent.edits if edits is None else edits
-        score = score_labels(
-            opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution
-        )
+        score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
     return Outcome(score, opened, found, study.folder)
 
 

@@ -86,9 +86,7 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
     return LazyVolume(_reader(stack, np.float32, exact, keep_bytes), np.float32, stack.geometry, Quantity.HU)
 
 
-def lazy_scaled(
-    stack: Stack, factors: npt.NDArray[np.float64], quantity: Quantity, keep_bytes: int
-) -> LazyVolume:
+def lazy_scaled(stack: Stack, factors: npt.NDArray[np.float64], quantity: Quantity, keep_bytes: int) -> LazyVolume:
     """Stored values times one factor a slice, float32, as `series.scaled`, read when they are needed."""
 
     def fill(k: int, plane: Stored, out: Stored) -> None:

@@ -14,8 +14,8 @@ from dotaliver.dicom.acquisition import grid_flags, read_acquisition
 from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
 from dotaliver.dicom.elements import joined, naming, number, parse_date, text
 from dotaliver.dicom.headers import StudyIndex, index_folder
-from dotaliver.dicom.relative import check_relative
 from dotaliver.dicom.lazy import ct_image_of, is_large, kept_bytes, lazy_scaled
+from dotaliver.dicom.relative import check_relative
 from dotaliver.dicom.series import read_stored, rescale_of, scaled
 from dotaliver.dicom.stack import Stack, stack_of
 from dotaliver.dicom.suv_inputs import suv_inputs

@@ -289,7 +289,8 @@ def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
     height = int(areas.argmax())
     rows, columns = np.nonzero(where[height])
     corner = np.array([box[1].start, box[2].start])
-    low, high = corner + (rows.min(), columns.min()), corner + (rows.max(), columns.max())
+    low = corner + np.array([rows.min(), columns.min()])
+    high = corner + np.array([rows.max(), columns.max()])
     height += box[0].start
     size = float(((high - low + 1) * np.asarray(labels.geometry.spacing_mm[1:])).max())
     middle = labels.geometry.index_to_lps((height, *((low + high) / 2.0)))

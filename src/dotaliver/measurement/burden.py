@@ -161,7 +161,7 @@ def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liv
         msg = "cores are looked for in the liver's box"
         raise ValueError(msg)
     tumour = placement.lesion_voxels(labels)
-    cores = cold_cores(pet.array[placement.liver.box], tumour, liver_suv)
+    cores = cold_cores(pet.crop(placement.liver.box).array, tumour, liver_suv)
     # What another lesion's label holds is that lesion, in the liver or not, and no core of this tumour.
     cores &= ~placement.lesion_voxels(tuple(placement.lesions))
     return LabelMap(cores.astype(np.uint8), placement.liver.geometry)

@@ -17,11 +17,11 @@ from scipy import ndimage
 
 from dotaliver.blocks import lazy_planes
 from dotaliver.geometry import Geometry
+from dotaliver.phantom.clock import timing
 from dotaliver.phantom.physics import fwhm_to_sigma
 from dotaliver.phantom.shapes import interpolate, stream
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy, make_phantom
-from dotaliver.phantom.clock import timing
 from dotaliver.volume import Quantity, Volume
 
 __all__ = ["TotalBody", "total_body"]
@@ -51,7 +51,7 @@ class TotalBody:
     pet_field_mm: float = 660.0
 
 
-def total_body(spec: PhantomSpec, size: TotalBody = TotalBody()) -> PhantomStudy:  # noqa: B008 -- frozen
+def total_body(spec: PhantomSpec, size: TotalBody = TotalBody()) -> PhantomStudy:
     """A phantom whose images reach from head to foot; their slices are made when they are read."""
     trunk = make_phantom(spec)
     uid = trunk.ct.geometry.frame_of_reference_uid or ""
@@ -208,7 +208,12 @@ def _shapes(z: float, grid: Geometry) -> list[tuple[Plane, float]]:
         for side in (-1.0, 1.0):
             radius = 42.0 + 45.0 * along
             away = np.sqrt(_squares(grid, side * (60.0 + 35.0 * along), 0.0))
-            shapes += [(away - radius, _FAT), (away - radius + 9.0, _MUSCLE), (away - 14.0, _BONE), (away - 8.0, _MARROW)]
+            shapes += [
+                (away - radius, _FAT),
+                (away - radius + 9.0, _MUSCLE),
+                (away - 14.0, _BONE),
+                (away - 8.0, _MARROW),
+            ]
     elif _THORAX_MM < z < _NECK_MM:
         along = (z - _THORAX_MM) / (_NECK_MM - _THORAX_MM)
         radius = 85.0 - 30.0 * along

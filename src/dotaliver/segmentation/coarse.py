@@ -23,6 +23,8 @@ _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (
 _AIR_HU = -1000.0
 # A liver that the PET cuts is followed on CT this far beyond it.
 _BEYOND_PET_MM = 100.0
+# A liver measures 250 mm along the body at most; lungs, spleen, kidneys and aorta that it is told by lie in this reach.
+_ABDOMEN_MM = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,19 @@ class CoarseImages:
     def voxel_ml(self) -> float:
         """Volume of a voxel in ml."""
         return self.geometry.voxel_volume_ml
+
+    def near(self, height: int) -> CoarseImages:
+        """The images within `_ABDOMEN_MM` of a slice: what a liver there and all its neighbours lie in.
+
+        Beyond it, in head and legs, there is nothing that could be told of them.
+        """
+        reach = int(_ABDOMEN_MM / self.spacing_mm)
+        slices = slice(max(height - reach, 0), min(height + reach + 1, self.geometry.shape[0]))
+        if slices == slice(0, self.geometry.shape[0]):
+            return self
+        box = (slices, slice(0, self.geometry.shape[1]), slice(0, self.geometry.shape[2]))
+        hu = None if self.hu is None else self.hu[slices]
+        return CoarseImages(self.geometry.crop(box), hu, self.uptake[slices], self.pet)
 
     def uptake_moved(self, shift_lps_mm: Vector) -> Float32Array:
         """Uptake at the PET's place of each voxel, when the PET lies `shift_lps_mm` away from the CT."""
