@@ -9,10 +9,7 @@ import numpy as np
 
 from dotaliver.export.deidentify import mark_deidentified
 from dotaliver.export.derived import encoded
-from dotaliver.export.rwvm import suv_map
-from dotaliver.export.seg import segmentation_datasets
 from dotaliver.export.seg_sources import SegSources
-from dotaliver.export.sr import measurement_report
 from dotaliver.geometry import Geometry
 from dotaliver.records import Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
@@ -43,6 +40,11 @@ class DicomJob:
         MaskError
             Where a mask cannot be stored.
         """
+        # Not loaded by the first process, where the second one does this
+        from dotaliver.export.rwvm import suv_map
+        from dotaliver.export.seg import segmentation_datasets
+        from dotaliver.export.sr import measurement_report
+
         score, volumes, sources = self.score, self.volumes, self.sources
         objects = segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap)
         value_map = suv_map(score, volumes.pet.geometry, sources)
@@ -91,6 +93,10 @@ def load_dicom() -> None:
     """Load, before it is needed, what takes time to load: modules, and highdicom's tables of the standard."""
     from highdicom.base import SOPClass
     from pydicom.uid import SegmentationStorage
+
+    import dotaliver.export.rwvm
+    import dotaliver.export.seg
+    import dotaliver.export.sr  # noqa: F401
 
     # The tables are read by the first object of any kind.
     SOPClass(
