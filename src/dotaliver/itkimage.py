@@ -170,7 +170,9 @@ def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.
     share = np.empty(onto.shape, dtype=np.float32)
     fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
     for k in range(0, onto.shape[0], _TOGETHER):
-        slab = onto.crop((slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2])))
+        slab = onto.crop(
+            (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
+        )
         fine = resample_labels(binary, slab.with_spacing(fine_spacing)).array  # type: ignore[arg-type]
         slices, rows, columns = slab.shape
         blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
