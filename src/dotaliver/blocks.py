@@ -66,7 +66,7 @@ class LazyVolume(Volume):
         object.__setattr__(self, "quantity", quantity)
 
     @property
-    def array(self) -> Array:  # type: ignore[override]  # read-only in every Volume
+    def array(self) -> Array:
         """All voxels, read now and not kept."""
         slices, rows, columns = self.geometry.shape
         return self.crop((slice(0, slices), slice(0, rows), slice(0, columns))).array
