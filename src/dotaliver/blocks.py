@@ -7,10 +7,12 @@ Every answer is that of the whole image in memory, bit for bit, whatever the siz
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -66,7 +68,7 @@ class LazyVolume(Volume):
         object.__setattr__(self, "quantity", quantity)
 
     @property
-    def array(self) -> Array:  # type: ignore[override]  # read-only in every Volume
+    def array(self) -> Array:
         """All voxels, read now and not kept."""
         slices, rows, columns = self.geometry.shape
         return self.crop((slice(0, slices), slice(0, rows), slice(0, columns))).array
@@ -220,9 +222,23 @@ _WORKING_PART = 4
 _bound: ContextVar[int | None] = ContextVar("memory bound", default=None)
 
 
+# Of glibc's mallopt: blocks from this size on are mapped on their own, so that freeing one gives it back.
+_M_MMAP_THRESHOLD = -3
+_MAPPED_FROM_BYTES = 4 << 20
+
+
+def _give_back_at_once() -> None:
+    """Have the C library give large blocks back when they are freed, where it is one that otherwise keeps them."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
+
+
 @contextmanager
 def memory_bound(memory_bytes: int | None) -> Iterator[None]:
     """Work within a bound on the memory of the whole process; None: as is quickest. No answer depends on it."""
+    if memory_bytes is not None:
+        _give_back_at_once()
     token = _bound.set(memory_bytes)
     try:
         yield

@@ -31,6 +31,7 @@ from dotaliver.cli_options import (
     LabelMap,
     LesionMask,
     LiverMask,
+    Memory,
     Nifti,
     Pdf,
     PetSeries,
@@ -46,7 +47,7 @@ from dotaliver.cli_options import (
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
-    from dotaliver.config import ScoringConfig
+    from dotaliver.config import ExecutionConfig, ScoringConfig
     from dotaliver.pipeline import Outcome, OutputOptions
     from dotaliver.records import ReaderEdits
 
@@ -91,6 +92,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -102,14 +104,17 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+    execution = _execution(memory)
     # A folder that cannot be written is told before the work, not after it.
     with (
         output_folder(out) if out is not None else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.second_process() as beside,
+        pipeline.second_process(execution) as beside,
     ):
         source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
-        outcome = pipeline.score_study(source, settings, edits=readers_edits, beside=beside, progress=progress)
+        outcome = pipeline.score_study(
+            source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
+        )
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, options, beside=beside, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
@@ -130,6 +135,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -138,18 +144,19 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.config import load_config
     from dotaliver.export.files import output_folder
 
-    target = out or _next_revision(folder)
+    target, execution = out or _next_revision(folder), _execution(memory)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     with (
         output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.second_process() as beside,
+        pipeline.second_process(execution) as beside,
     ):
         outcome = pipeline.rescore(
             folder,
             study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
             edits=_edits(edits),
             config=None if config is None else load_config(config),
+            execution=execution,
             beside=beside,
             progress=progress,
         )
@@ -275,6 +282,20 @@ def _settings(
         # weight_kg is --weight, and reference_time --reference-time
         option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
         msg = f"--{option}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def _execution(memory: str | None) -> ExecutionConfig:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    from dotaliver.config import ExecutionConfig
+
+    if memory is None:
+        return ExecutionConfig()
+    try:
+        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)))
+    except ValidationError as error:
+        msg = f"--memory {memory}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
         raise ConfigError(msg) from error
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "LabelMap",
     "LesionMask",
     "LiverMask",
+    "Memory",
     "Nifti",
     "Pdf",
     "PetSeries",
@@ -80,6 +81,10 @@ Deidentify = Annotated[
 PseudonymKey = Annotated[
     Path | None,
     typer.Option("--pseudonym-key", help="File with its key that only you can read [DOTALIVER_PSEUDONYM_KEY]."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="Bound of the whole run, such as 1GiB or 800MiB: large images are read in parts."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from pydantic import Field, ValidationError
 
 from dotaliver.blocks import memory_bound
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
-from dotaliver.dicom.choice import choose_series
+from dotaliver.dicom.choice import SeriesChoice, choose_series
 from dotaliver.dicom.headers import index_folder
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
+from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.dicom_files import load_dicom
@@ -40,6 +42,7 @@ from dotaliver.score import StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
+from dotaliver.segmentation.coarse import coarse_grid
 from dotaliver.segmentation.complete import complete
 from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.other_organs import with_other_organs
@@ -111,12 +114,14 @@ class LocalPaths(FrozenModel):
     recist_ct: str | None = None
 
 
-def second_process() -> SecondProcess:
+def second_process(execution: ExecutionConfig = _AS_IS_QUICKEST) -> SecondProcess:
     """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
+
+    None is started where the memory is bounded, since it would take memory of its own.
 
     Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
     """
-    return SecondProcess(_load)
+    return SecondProcess(_load if execution.memory_bytes is None else None)
 
 
 def _load() -> None:
@@ -142,6 +147,7 @@ def open_study(
     index = index_folder(study.folder)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
+    _require_room(choice, config, execution.memory_bytes)
     volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
     if recist is not None:
         volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
@@ -151,6 +157,26 @@ def open_study(
         ct_headers = slice_headers(choice.ct)
     recist_headers = None if recist is None else slice_headers(recist)
     return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers, recist_headers))
+
+
+# What the program itself takes, with its libraries and what it writes, and per voxel of the coarse grid on which the
+# whole image is looked at: measured by scripts/benchmark_memory.py.
+_OWN_BYTES = 450 << 20
+_BYTES_PER_COARSE_VOXEL = 48
+
+
+def _require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int | None) -> None:
+    """Refuse a bound that the study cannot be scored within."""
+    if memory_bytes is None:
+        return
+    pet = stack_of(choice.pet).geometry
+    ct = None if choice.ct is None else stack_of(choice.ct).geometry
+    voxels = math.prod(coarse_grid(pet, ct, config.liver.coarse_mm).shape)
+    needed = _OWN_BYTES + _BYTES_PER_COARSE_VOXEL * voxels
+    if memory_bytes < needed:
+        mib = -(-needed // (1 << 20))
+        msg = f"--memory: {memory_bytes >> 20} MiB are too little to score this study; give {mib}MiB or more"
+        raise ConfigError(msg)
 
 
 def load_edits(path: Path) -> ReaderEdits:
@@ -300,7 +326,7 @@ _OF_THE_LIVER = {"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
-def rescore(
+def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     folder: Path,
     *,
     study: StudyInput | None = None,

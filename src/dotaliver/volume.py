@@ -217,8 +217,8 @@ class LabelMap:
             slab = (slice(first, min(first + SLAB_SLICES, k.stop)), j, i)
             for number, box in enumerate(find_objects(self.array[slab].astype(np.int32)), start=1):
                 if box is not None:
-                    part = tuple(slice(w.start + b.start, w.start + b.stop) for w, b in zip(slab, box, strict=True))
-                    found[number] = _around_both(found.get(number, part), part)
+                    a, b, c = (slice(w.start + o.start, w.start + o.stop) for w, o in zip(slab, box, strict=True))
+                    found[number] = _around_both(found.get(number, (a, b, c)), (a, b, c))
         yield from sorted(found.items())
 
     def sha256(self) -> str:

@@ -355,11 +355,10 @@ def _uptake_in(
 
 def histogram(scene: Scene, score: StudyScore) -> Picture | None:
     """How uptake is distributed in liver and lesions; None without either."""
-    tumour = None if scene.lesions_on_pet is None else scene.lesions_on_pet
-    in_lesions = _uptake_in(scene.pet, None if tumour is None else tumour.array, tumour and tumour.used)
-    liver = scene.liver_on_pet
-    box = None if liver is None else used_box(liver)
-    in_liver = _uptake_in(scene.pet, liver, box, without=None if tumour is None else tumour.array)
+    lesions, liver = scene.lesions_on_pet, scene.liver_on_pet
+    tumour = None if lesions is None else lesions.array
+    in_lesions = _uptake_in(scene.pet, tumour, None if lesions is None else lesions.used)
+    in_liver = _uptake_in(scene.pet, liver, None if liver is None else used_box(liver), without=tumour)
     if not in_lesions.size and not in_liver.size:
         return None
     reference = score.references.get("liver")

@@ -27,6 +27,7 @@ from dotaliver.volume import Quantity, Volume
 __all__ = ["TotalBody", "total_body"]
 
 Plane = npt.NDArray[np.float32]
+Distance = npt.NDArray[np.floating]
 
 # Above and below these heights nothing of the liver or the kidneys lies, so slices may be mirrored (mm, head up).
 _MIRROR_TOP_MM, _MIRROR_BOTTOM_MM = 122.0, -135.0
@@ -85,11 +86,11 @@ def _height_in_trunk(z: float, grid: Geometry) -> float:
         if (z - end) * (end - turn) > 0:
             depth = abs(end - turn)
             way = abs(z - end) % (2 * depth)
-            return end + np.sign(turn - end) * min(way, 2 * depth - way)
+            return float(end + np.sign(turn - end) * min(way, 2 * depth - way))
     return z
 
 
-def _share(distance_mm: Plane) -> Plane:
+def _share(distance_mm: Distance) -> Plane:
     """Part of a pixel inside a shape, from the distance to its border (negative inside)."""
     return np.asarray(np.clip(0.5 - distance_mm / _EDGE_MM, 0.0, 1.0), dtype=np.float32)
 
@@ -200,9 +201,9 @@ def _limbs(z: float, grid: Geometry) -> tuple[Plane, Plane]:
     return hu, suv
 
 
-def _shapes(z: float, grid: Geometry) -> list[tuple[Plane, float]]:
+def _shapes(z: float, grid: Geometry) -> list[tuple[Distance, float]]:
     """What is painted at a height, in this order: distance to each border and the tissue's density."""
-    shapes: list[tuple[Plane, float]] = []
+    shapes: list[tuple[Distance, float]] = []
     if _FEET_MM < z < _PELVIS_MM:
         along = (z - _FEET_MM) / (_PELVIS_MM - _FEET_MM)
         for side in (-1.0, 1.0):

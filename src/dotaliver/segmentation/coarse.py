@@ -17,7 +17,7 @@ from dotaliver.itkimage import resample
 from dotaliver.records import StudyVolumes
 from dotaliver.volume import SLAB_SLICES, BoolArray, Volume
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "coarse_of", "largest_component"]
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_grid", "coarse_images", "coarse_of", "largest_component"]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
@@ -70,7 +70,7 @@ class CoarseImages:
 
 def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
     """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation."""
-    grid = _coarse_grid(pet, ct, spacing_mm)
+    grid = coarse_grid(pet.geometry, None if ct is None else ct.geometry, spacing_mm)
     hu = None
     if ct is not None:
         hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
@@ -97,12 +97,13 @@ def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
     return np.asarray(uptake)
 
 
-def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
-    corners = (ct or pet).geometry.corners_lps_mm()
+def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geometry:
+    """The coarse grid over two images' grids."""
+    corners = (ct or pet).corners_lps_mm()
     low, high = corners.min(axis=0), corners.max(axis=0)
     if ct is not None:
         # Where both were taken and a little beyond, along the body's axis; across it the CT's field is the wider one.
-        heights = pet.geometry.corners_lps_mm()[:, 2]
+        heights = pet.corners_lps_mm()[:, 2]
         low[2] = max(low[2], heights.min() - _BEYOND_PET_MM)
         high[2] = min(high[2], heights.max() + _BEYOND_PET_MM)
     counts = np.maximum(np.floor((high - low) / spacing_mm + 1e-6).astype(int), 1)
@@ -112,7 +113,7 @@ def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
         (float(origin[0]), float(origin[1]), float(origin[2])),
         (spacing_mm, spacing_mm, spacing_mm),
         _CANONICAL,
-        (ct or pet).geometry.frame_of_reference_uid,
+        (ct or pet).frame_of_reference_uid,
     )
 
 
