@@ -44,6 +44,7 @@ from dotaliver.cli_options import (
     Study,
     Weight,
 )
+from dotaliver.cli_view import register as register_view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
@@ -361,6 +362,7 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
 
 
 register_followup(app, _progress, _console)
+register_view(app, _settings)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:

@@ -30,20 +30,21 @@ from dotaliver.export.dicom_files import load_dicom
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
+from dotaliver.measurement.reference import ORGANS
 from dotaliver.records import (
     MaskLayer,
     ReaderEdits,
     ReferenceRegion,
     Segmentations,
     StudyVolumes,
-    is_unseen_key,
 )
-from dotaliver.score import StudyScore
+from dotaliver.score import MaskRecord, StudyScore
 from dotaliver.scoring import score_labels
 from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
 from dotaliver.segmentation.coarse import coarse_grid
 from dotaliver.segmentation.complete import complete
+from dotaliver.segmentation.corrected import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks
 from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.other_organs import with_other_organs
 
@@ -193,6 +194,8 @@ def segment_study(
     given: Segmentations | None = None,
     progress: Progress = _silent,
     beside: SecondProcess | None = None,
+    *,
+    settled: bool = False,
 ) -> Segmentations:
     """Outline liver, lesions and reference regions.
 
@@ -208,6 +211,9 @@ def segment_study(
         Is told each stage.
     beside : SecondProcess, optional
         Does part of it, with the same result.
+    settled : bool
+        Whether what stands in ``given`` beside its masks was found under these settings, so that it needs no second
+        look.
     """
     beside = beside or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
@@ -215,14 +221,29 @@ def segment_study(
         progress("finding the liver")
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
-    progress("finding lesions and normal liver")
-    found = complete(volumes, found, config)
+    whole = settled and _whole(found, volumes)
+    if not whole:
+        progress("finding lesions and normal liver")
+        found = complete(volumes, found, config)
+        # What is said of a registration stands last, whether it was said before or is said now.
+        said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
+        found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config)
     outlines = None if view is None else beside.begin(view.job)
-    progress("looking for other organs")
-    found = with_other_organs(volumes, found, config)
+    if not whole:
+        progress("looking for other organs")
+        found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
     return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
+
+
+def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:
+    """Whether nothing is missing but outlines on CT, and no lesions rest on a mismatch that nobody looked at."""
+    if found.liver is None or found.lesions is None or {r.organ for r in found.references} != set(ORGANS):
+        return False
+    placed = found.lesions.drawn_on == "pet" or found.liver.drawn_on == "ct"
+    lobes = found.lobes is not None or "lobes" in found.reasons
+    return placed and lobes and (volumes.ct is None or found.ct_search is not None)
 
 
 def _imported(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -318,11 +339,6 @@ def default_folder(score: StudyScore) -> str:
     return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
 
 
-# Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew.
-_CANDIDATES = "LESIONS_NOT_BOUND_BY_LIVER"
-# What was said of a liver that another one takes the place of.
-_OF_THE_LIVER = {"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"}
-
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
@@ -374,18 +390,20 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         # The series were chosen then, not now.
         opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
         given = _stored(folder, study, parent, opened.volumes, config)
-        if given.ct_foci is None and edits is None:
-            _require_no_marked_foci(parent)
-        found = segment_study(opened.volumes, config, given, progress, beside)
+        if edits is None:
+            _require_marked_foci(parent, given)
+        found = segment_study(opened.volumes, config, given, progress, beside, settled=config == parent.config)
         progress("measuring and judging")
         own_edits = parent.edits if edits is None else edits
         score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
     return Outcome(score, opened, found, study.folder)
 
 
-def _require_no_marked_foci(parent: StudyScore) -> None:
-    """With another liver or other lesions the CT is searched anew, and numbers may name other places."""
-    marked = [edit.label for edit in parent.edits.lesions if edit.label in {x.label for x in parent.ct_foci}]
+def _require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
+    """With another liver the CT is searched anew, and numbers may name other places; lesions may cover a candidate."""
+    there = set() if given.ct_foci is None else set(given.ct_foci.labels.labels)
+    lost = {focus.label for focus in parent.ct_foci} - there
+    marked = [edit.label for edit in parent.edits.lesions if edit.label in lost]
     if marked:
         msg = (
             f"the reader's mark on CT candidate {marked[0]} cannot be carried over: with other masks the CT is "
@@ -469,66 +487,59 @@ def _stored(
     """The masks of the record, each replaced where the user names another."""
     given = _imported(study, volumes, config)
     record = parent.segmentation
-    codes = {flag.code for flag in record.flags}
-    replaced = given.liver is not None or given.lesions is not None
-    layers: dict[str, MaskLayer | None] = {"liver": given.liver, "lesions": given.lesions, "ct_foci": None}
+    looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
+    layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
-        if mask.name == "ct_lesions":
+        # What stood in another liver is not needed, and its files need not be there.
+        overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
+        if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
             continue
-        candidates = mask.name == "lesions" and _CANDIDATES in codes
-        if layers[mask.name] is not None or not mask.labels or candidates:
-            continue
-        if mask.name == "ct_foci" and replaced:
-            continue
-        path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
-        read = read_mask(path, volumes, mask.name)
-        layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
-    looked_for = any(m.name == "lesions" and not m.labels for m in record.masks) and _CANDIDATES not in codes
-    if layers["lesions"] is None and looked_for:
-        layers["lesions"] = _no_lesions(volumes, parent)
-    overtaken = {_CANDIDATES} | (_OF_THE_LIVER if given.liver is not None else set())
-    if replaced:
-        overtaken |= {"RECIST_CT_REGISTERED"}
-    # Outlines on CT were looked for around those of the PET: with others they are looked for anew.
-    return Segmentations(
+        if mask.labels:
+            path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
+            read = read_mask(path, volumes, mask.name)
+            layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+        elif mask.name == "lesions" or config == parent.config:
+            layers[mask.name] = _empty(mask, volumes)
+    stored = Segmentations(
         segmenter=record.segmenter,
-        liver=layers["liver"],
-        lesions=layers["lesions"],
-        # A sphere was placed in its liver and away from its lesions: with others it is placed anew.
-        references=() if replaced else _stored_references(parent),
+        liver=layers.get("liver"),
+        lesions=layers.get("lesions"),
+        references=_stored_references(parent),
         mismatch=record.mismatch,
-        reasons={
-            k: v
-            for k, v in record.reasons.items()
-            if (k != "liver" or given.liver is None) and (not replaced or not is_unseen_key(k))
-        },
-        flags=tuple(flag for flag in record.flags if flag.code not in overtaken),
-        ct_foci=layers["ct_foci"],
-        ct_search=None if layers["ct_foci"] is None else record.ct_search,
-        lobes=None if given.liver is not None else record.lobes,
-        ct_lesions=None if replaced else _stored_on_ct(folder, parent, volumes),
+        reasons=record.reasons,
+        flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
+        ct_foci=layers.get("ct_foci"),
+        ct_search=None if layers.get("ct_foci") is None else record.ct_search,
+        lobes=record.lobes,
+        ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
     )
+    return with_masks(stored, Corrections(given.liver, given.lesions), config)
 
 
-def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> MaskLayer | None:
-    """The lesions' outlines on CT as they were stored; None where there are none, so that they are looked for."""
-    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions" and m.labels), None)
-    if mask is None:
+def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, settled: bool) -> MaskLayer | None:
+    """The lesions' outlines on CT as they were stored; None where they have to be looked for.
+
+    Where none was seen, the reasons of the record stand as long as the settings do (``settled``).
+    """
+    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
+    if mask is None or not (mask.labels or settled):
         return None
     if volumes.recist_ct is not None:
         # To the reader of masks the diagnostic CT is the CT.
         identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
         volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+    if not mask.labels:
+        return _empty(mask, volumes)
     read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
     return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
 
-def _no_lesions(volumes: StudyVolumes, parent: StudyScore) -> MaskLayer:
+def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
+    """A mask in which nothing was found, on the grid of its image."""
     import numpy as np
 
     from dotaliver.volume import LabelMap
 
-    mask = next(m for m in parent.segmentation.masks if m.name == "lesions")
     grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
     empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
     return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)

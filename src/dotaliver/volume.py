@@ -161,7 +161,7 @@ class LabelMap:
         part = None if box is None else np.ascontiguousarray(self.array[box])
         return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[int, ...]:
         """The labels that occur, ascending, without the background."""
         if self.used is None:
@@ -207,6 +207,13 @@ class LabelMap:
 
     def boxes(self) -> Iterator[tuple[int, Box]]:
         """Each label with the smallest box that holds it."""
+        return iter(self._boxes)
+
+    @cached_property
+    def _boxes(self) -> tuple[tuple[int, Box], ...]:
+        return tuple(self._found_boxes())
+
+    def _found_boxes(self) -> Iterator[tuple[int, Box]]:
         from scipy.ndimage import find_objects
 
         if self.used is None:
@@ -223,7 +230,12 @@ class LabelMap:
 
     def sha256(self) -> str:
         """Hash of the labels; equal labels hash equally whatever their integer type."""
-        planes = (plane.astype(np.uint16) for plane in self.array)
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        # Masks that a reader did not touch are measured again and again.
+        planes = (plane.astype(np.uint16, copy=False) for plane in self.array)
         return _sha256_of(planes, np.dtype(np.uint16), self.geometry.shape)
 
 

@@ -86,7 +86,9 @@ def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
     return grow_box(box, margin, grid.shape)
 
 
-def outline_lesions_on_ct(ct: Volume, placed: LabelMap, liver: BoolArray, config: CtLesionConfig) -> CtOutlines:
+def outline_lesions_on_ct(
+    ct: Volume, placed: LabelMap, liver: BoolArray, config: CtLesionConfig, only: frozenset[int] | None = None
+) -> CtOutlines:
     """Outline each lesion on CT where the CT shows it.
 
     Parameters
@@ -99,16 +101,20 @@ def outline_lesions_on_ct(ct: Volume, placed: LabelMap, liver: BoolArray, config
         The liver with its tumours on the CT's grid.
     config : CtLesionConfig
         What counts as clearly seen.
+    only : frozenset of int, optional
+        Labels that are outlined, the others standing around them; None for all.
 
     Returns
     -------
     CtOutlines
-        A label of ``placed`` is either in ``labels`` or in ``unseen``.
+        A label of ``placed`` (or of ``only``) is either in ``labels`` or in ``unseen``.
     """
     ct.require(Quantity.HU)
     labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
     unseen: dict[int, str] = {}
     for label, box in placed.boxes():
+        if only is not None and label not in only:
+            continue
         try:
             part, mask = _outline_one(ct, placed, liver, (label, box), config)
         except _NotSeen as reason:

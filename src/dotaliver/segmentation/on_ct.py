@@ -31,10 +31,12 @@ class OutlinesJob:
     placed: LabelMap
     liver: BoolArray
     config: CtLesionConfig
+    wanted: frozenset[int]
+    """Lesions whose border is looked for; the others stand around them."""
 
     def run(self) -> CtOutlines:
         """Look for them."""
-        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config)
+        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,30 +52,36 @@ class CtView:
 def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
     """Bring the lesions to the CT that diameters are measured on.
 
+    Lesions that have an outline there already, or a reason for none, are not looked for again.
+
     Returns
     -------
     CtView or None
-        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, or where their
-        outlines on it stand already.
+        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, or where nothing
+        is left to be looked for.
 
     Raises
     ------
     StudyError
         Where a diagnostic CT was named and cannot be registered.
     """
-    lesions = found.lesions
-    if found.ct_lesions is not None or lesions is None or found.liver is None or lesions.labels.used is None:
+    lesions, ct = found.lesions, volumes.ct
+    if lesions is None or found.liver is None or ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
         return None
-    if volumes.ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
+    wanted = _not_looked_for(found, lesions)
+    if not wanted:
         return None
     # From the position that each mask was drawn in to that of the PET's CT.
     moved = [_in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
-    liver = resample_labels(moved[1], volumes.ct.geometry)
     if volumes.recist_ct is None:
-        placed = resample_labels(moved[0], volumes.ct.geometry)
-        return _view(volumes.ct, placed, liver.mask, config)
+        box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
+        part = ct.part(box)
+        placed = resample_labels(moved[0], part.geometry)
+        job = OutlinesJob(part, placed, _part_of(moved[1], ct.geometry, box), config.ct_lesions, wanted)
+        return CtView(ct.geometry, box, job)
+    liver = resample_labels(moved[1], ct.geometry)
     onto = volumes.recist_ct
-    pose = register_cts(onto, volumes.ct, liver.mask)
+    pose = register_cts(onto, ct, liver.mask)
     series = volumes.identity.recist_ct
     name = "" if series is None else str(series.series_number or series.series_instance_uid)
     if pose.similarity < _LEAST_SIMILARITY:
@@ -85,32 +93,65 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     placed = resample_through(moved[0], onto.geometry, pose.transform)
     there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
     flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
-    return replace(_view(onto, placed, there.mask, config), flags=(flag,))
+    box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
+    job = OutlinesJob(
+        onto.part(box),
+        LabelMap(placed.array[box], onto.geometry.crop(box)),
+        there.mask[box],
+        config.ct_lesions,
+        wanted,
+    )
+    return CtView(onto.geometry, box, job, (flag,))
 
 
-def _view(ct: Volume, placed: LabelMap, liver: BoolArray, config: ScoringConfig) -> CtView:
-    used = placed.used
-    if used is None:
-        box: Box = (slice(0, 0), slice(0, 0), slice(0, 0))
-    else:
-        box = with_surroundings(used, ct.geometry, config.ct_lesions)
-    there = LabelMap(placed.array[box], ct.geometry.crop(box))
-    return CtView(ct.geometry, box, OutlinesJob(ct.part(box), there, liver[box], config.ct_lesions))
+def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
+    """Lesions that neither have an outline on CT nor a reason for none."""
+    every = frozenset(lesions.labels.labels)
+    if found.ct_lesions is None:
+        return every
+    outlined = every & set(found.ct_lesions.labels.labels)
+    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
+
+
+def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config: CtLesionConfig) -> Box:
+    """The part of a grid that holds some lesions and what is looked at around each, with room for rounding."""
+    corners = [labels.geometry.crop(box).corners_lps_mm() for label, box in labels.boxes() if label in wanted]
+    size = np.asarray(onto.shape)
+    # A lesion that lies off this grid has no box here; one voxel is as good as any.
+    index = onto.lps_to_index(np.concatenate(corners)) if corners else np.zeros((1, 3))
+    low = np.clip(np.floor(index.min(axis=0)) - 1, 0, size - 1).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0)) + 2, low + 1, size).astype(int)
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return with_surroundings((k, j, i), onto, config)
+
+
+def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
+    """A mask on a part of a grid."""
+    if labels.geometry.is_close(grid):
+        return np.asarray(labels.array[box] != 0)
+    return resample_labels(labels, grid.crop(box)).mask
 
 
 def with_lesions_on_ct(
     found: Segmentations, view: CtView | None, outlines: CtOutlines | None, config: ScoringConfig
 ) -> Segmentations:
-    """Add the outlines of lesions on the CT that diameters are measured on, and why others have none."""
+    """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
+
+    Outlines that stand keep their voxels.
+    """
     if view is None or outlines is None or found.lesions is None:
         return found
-    labels = np.zeros(view.geometry.shape, dtype=np.uint16)
-    labels[view.box] = outlines.labels.array
+    before = found.ct_lesions
+    labels = np.zeros(view.geometry.shape, dtype=np.uint16) if before is None else before.labels.array.astype(np.uint16)
+    part = labels[view.box]
+    np.copyto(part, outlines.labels.array, where=part == 0)
     layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
-    outside = set(found.lesions.labels.labels) - set(view.job.placed.labels)
+    outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
     reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
-    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=(*found.flags, *view.flags))
+    said = {flag.code for flag in view.flags}
+    flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
+    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
 
 
 def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:

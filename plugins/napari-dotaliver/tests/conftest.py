@@ -1,0 +1,53 @@
+"""A small phantom, scored once for all tests, and fresh readings of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# The machine's cores are shared by the test runners.
+os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
+
+import pytest
+from napari_dotaliver._session import ReadingSession
+
+from dotaliver.phantom.presets import preset
+from dotaliver.phantom.study import make_phantom
+from dotaliver.phantom.writer import write_study
+from dotaliver.pipeline import Outcome, StudyInput, save, score_study
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory) -> Path:
+    """Folder of a small phantom's DICOM files; not to be changed."""
+    folder = tmp_path_factory.mktemp("phantom") / "made"
+    write_study(make_phantom(preset("moderate", 3, "small")), folder)
+    return folder / "study"
+
+
+@pytest.fixture(scope="session")
+def outcome(study) -> Outcome:
+    """The phantom, scored."""
+    return score_study(StudyInput(study))
+
+
+@pytest.fixture(scope="session")
+def scored(outcome, tmp_path_factory) -> Path:
+    """Folder of its score; not to be changed."""
+    folder = tmp_path_factory.mktemp("scored") / "score"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+        save(outcome, folder)
+    return folder
+
+
+@pytest.fixture
+def session(outcome, scored) -> ReadingSession:
+    """A fresh reading of the phantom."""
+    return ReadingSession(outcome, scored)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch) -> None:
+    """Leave the report empty: it takes longest, and is drawn in other tests."""
+    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")

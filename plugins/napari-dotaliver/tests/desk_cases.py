@@ -1,0 +1,48 @@
+"""Driving the desk as a person does, and looking at what the canvas shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.utils.colormaps import ensure_colormap
+from napari_dotaliver._desk import Desk
+from napari_dotaliver._layers import lps_to_world
+from qtpy.QtWidgets import QApplication
+
+PATIENCE_MS = 240_000
+
+
+def open_and_wait(desk: Desk, study, qtbot) -> None:
+    """Open a folder and wait until its images stand."""
+    with qtbot.waitSignal(desk.opened_study, timeout=PATIENCE_MS):
+        desk.open(study)
+
+
+def score_and_wait(desk: Desk, qtbot) -> None:
+    """Press *Score* and wait for the reading."""
+    with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
+        desk.score_button.click()
+
+
+def canvas(viewer) -> np.ndarray:
+    """What the main canvas shows, RGB from 0 to 255, shape (rows, columns, 3)."""
+    QApplication.processEvents()
+    picture = viewer.screenshot(canvas_only=True, flash=False)
+    return np.asarray(picture)[..., :3].astype(int)
+
+
+def pixel_of(viewer, picture: np.ndarray, place_lps_mm) -> tuple[int, int]:
+    """Row and column of the canvas at which a place of the patient is drawn; the plane goes through it."""
+    camera = viewer.scene.camera
+    world = lps_to_world(place_lps_mm)
+    down, right = camera.orientation2d
+    vertical, horizontal = viewer.dims.displayed
+    rows, columns = picture.shape[:2]
+    scale = camera.zoom * rows / viewer.canvas.size[0]
+    y = (world[vertical] - camera.center[-2]) * (1 if down == "down" else -1)
+    x = (world[horizontal] - camera.center[-1]) * (1 if right == "right" else -1)
+    return round(rows / 2 + y * scale), round(columns / 2 + x * scale)
+
+
+def grey_of(colour) -> np.ndarray:
+    """A colour as RGB from 0 to 255."""
+    return np.round(255 * ensure_colormap(colour).colors[-1][:3]).astype(int)

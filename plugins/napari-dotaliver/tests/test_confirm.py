@@ -1,0 +1,145 @@
+"""Signing: name, rest of the body, checklist, answers with reasons, and saving."""
+
+from __future__ import annotations
+
+import pytest
+from napari_dotaliver._confirm import ConfirmWidget
+from qtpy.QtCore import QSettings, Qt
+
+from dotaliver.pipeline import read_record, rescore
+
+PATIENCE_MS = 120_000
+
+
+@pytest.fixture
+def confirm(make_napari_viewer, qtbot, session, tmp_path) -> ConfirmWidget:
+    """The tab beside a viewer; what is remembered of the reader stays in the test's folder."""
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+    viewer = make_napari_viewer(show=True)
+    widget = ConfirmWidget(session, viewer)
+    widget.folder = tmp_path / "read"
+    viewer.window.add_dock_widget(widget, name="Confirm", area="right")
+    return widget
+
+
+def sign(confirm, qtbot, name="A Reader") -> None:
+    """Type the name and leave the field."""
+    confirm.name.clear()
+    qtbot.keyClicks(confirm.name, name)
+    qtbot.keyClick(confirm.name, Qt.Key.Key_Return)
+
+
+def choose(combo, index: int) -> None:
+    """Choose an entry as a click or the arrow keys do."""
+    combo.setCurrentIndex(index)
+    combo.activated.emit(index)
+
+
+def test_name_is_typed_and_signed(confirm, qtbot, session):
+    sign(confirm, qtbot)
+    assert session.reader.name == "A Reader"
+    confirm.role.setCurrentText("nuclear-medicine physician")
+    qtbot.keyClick(confirm.role.lineEdit(), Qt.Key.Key_Return)
+    assert session.reader.role == "nuclear-medicine physician"
+
+
+def test_letters_in_a_name_are_no_shortcuts(confirm, qtbot, session):
+    before = session.lesions
+    sign(confirm, qtbot, "Ngoc Tan Hjk WD")
+    assert session.reader.name == "Ngoc Tan Hjk WD"
+    assert session.lesions is before
+    assert session.edits.lesions == ()
+
+
+def test_statement_on_the_body_is_measured_at_once(confirm, qtbot, session):
+    assert not confirm.rest_of["measurable"].isEnabled()
+    choose(confirm.rest, 2)
+    assert confirm.rest_of["measurable"].isEnabled()
+    choose(confirm.rest_of["measurable"], 2)
+    qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
+    assert session.edits.rest_of_body.measurable is True
+    assert session.edits.rest_of_body.receptor_negative is None
+    assert session.score.criteria["INC4"].verdict == "met"
+    choose(confirm.rest, 0)
+    qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
+    assert session.edits.rest_of_body is None
+
+
+def test_checklist_is_the_protocols(confirm, session):
+    assert list(confirm.checklist) == list(session.config.protocol.checklist)
+    item = session.config.protocol.checklist[0]
+    choose(confirm.checklist[item], 2)
+    assert session.edits.checklist == {item: True}
+    choose(confirm.checklist[item], 1)
+    assert session.edits.checklist == {item: False}
+    choose(confirm.checklist[item], 0)
+    assert session.edits.checklist == {}
+
+
+def test_verdicts_are_accepted_by_a_click(confirm, qtbot, session):
+    line = confirm.answers["INC7"]
+    line.accept_button.click()
+    assert "name and role" in confirm.message.text()
+    assert not line.accept_button.isChecked()
+    sign(confirm, qtbot)
+    line.accept_button.click()
+    assert session.score.criteria["INC7"].status == "confirmed"
+    assert "confirmed" in line.headline.text()
+    line.accept_button.click()
+    assert session.score.criteria["INC7"].status == "proposed"
+
+
+def test_overruling_waits_for_its_reason(confirm, qtbot, session):
+    sign(confirm, qtbot)
+    line = confirm.answers["EXC4"]
+    assert session.proposed("EXC4") == "not_met"
+    choose(line.other, 1)
+    assert "reason" in confirm.message.text()
+    assert session.edits.verdicts == ()
+    confirm.save_button.click()
+    assert "reason" in confirm.message.text()
+    assert not confirm.folder.exists()
+    qtbot.keyClicks(line.reason, "Diffuse disease that the PET does not resolve")
+    qtbot.keyClick(line.reason, Qt.Key.Key_Return)
+    verdict = session.score.criteria["EXC4"]
+    assert (verdict.verdict, verdict.status) == ("met", "overruled")
+    assert verdict.decision.reason == "Diffuse disease that the PET does not resolve"
+    assert "overruled; the images propose: does not apply" in line.headline.text()
+    choose(line.other, 0)
+    assert session.score.criteria["EXC4"].status == "proposed"
+
+
+def test_choosing_the_proposal_is_accepting_it(confirm, qtbot, session):
+    sign(confirm, qtbot)
+    choose(confirm.answers["EXC4"].other, 2)
+    assert session.score.criteria["EXC4"].status == "confirmed"
+
+
+def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pictures):
+    qtbot.keyClick(confirm, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    confirm.save_button.click()
+    assert "name and role" in confirm.message.text()
+    session.delete_lesion(session.lesions.labels[0])
+    confirm.name.setText("A Reader")
+    with qtbot.waitSignal(confirm.saved, timeout=PATIENCE_MS) as told:
+        confirm.save_button.click()
+    folder = told.args[0]
+    record = read_record(folder)
+    assert record.edits.reader.name == "A Reader"
+    assert record.edits.made_at is not None
+    assert record.provenance.revises == session.automatic.record_id
+    assert not session.dirty
+    assert "Saved in" in confirm.folder_line.text()
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"score.json", "segmentation.dcm", "segmentation_ct.dcm", "measurements.dcm", "report.html"}
+    assert rescore(folder).score.record_id == record.record_id
+
+
+def test_reader_is_known_the_next_time(confirm, qtbot, outcome):
+    from napari_dotaliver._session import ReadingSession
+
+    sign(confirm, qtbot, "B Reader")
+    again = ConfirmWidget(ReadingSession(outcome), confirm._viewer)
+    qtbot.addWidget(again)
+    assert again.name.text() == "B Reader"
+    assert again.session.reader is None, "a name that is only remembered signs nothing"

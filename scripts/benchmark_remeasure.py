@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Time of a re-measurement after an edit of one lesion, beside scoring anew, on a clinical matrix.
+
+    python scripts/benchmark_remeasure.py [--rounds 5] [--study FOLDER]
+
+Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. Needs napari-dotaliver
+(plugins/napari-dotaliver) installed; no window is opened. Each round paints another lesion one voxel larger, takes
+it into the reading and measures; medians are printed, the stages of the last round by their share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari_dotaliver import _measuring
+from napari_dotaliver._session import ReadingSession
+
+from dotaliver import pipeline
+from dotaliver.config import ScoringConfig
+from dotaliver.records import ReaderEdits
+from dotaliver.scoring import score_labels
+
+LIMIT_S = 1.0
+FULL = {"ct_slice_mm": 2.0, "pet_slice_mm": 2.0, "ct_bottom_mm": -400.0, "ct_top_mm": 300.0}
+FULL |= {"pet_bottom_mm": -400.0, "pet_top_mm": 300.0}
+
+
+def clinical_phantom(folder: Path) -> Path:
+    """A phantom on the matrix of a clinical scanner; returns the folder of its DICOM files."""
+    from dotaliver.phantom.presets import preset
+    from dotaliver.phantom.study import make_phantom
+    from dotaliver.phantom.writer import write_study
+
+    spec = preset("moderate", 3, "clinical")
+    scanner = spec.scanner.model_copy(update=FULL)
+    write_study(make_phantom(spec.model_copy(update={"scanner": scanner})), folder)
+    return folder / "study"
+
+
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = function()
+    return time.perf_counter() - started, result
+
+
+class Stages:
+    """Seconds in the steps of a measurement, by replacing each by itself with a clock around it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def around(self, name: str, stage: str) -> None:
+        function = getattr(_measuring, name)
+
+        def clocked(*arguments: Any, **options: Any) -> Any:
+            spent, result = timed(lambda: function(*arguments, **options))
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+            return result
+
+        setattr(_measuring, name, clocked)
+
+
+def grown(session: ReadingSession, label: int) -> np.ndarray:
+    from scipy.ndimage import binary_dilation
+
+    array = session.lesions.array.copy()
+    array[binary_dilation(array == label) & (array == 0)] = label
+    return array
+
+
+def measured(study: Path, rounds: int) -> None:
+    config = ScoringConfig()
+    opened = pipeline.open_study(pipeline.StudyInput(study), config)
+    volumes = opened.volumes
+    segmenting, found = timed(lambda: pipeline.segment_study(volumes, config))
+    scoring, score = timed(lambda: score_labels(volumes, found, ReaderEdits(), config))
+    session = ReadingSession(pipeline.Outcome(score, opened, found, study))
+    ct = "none" if volumes.ct is None else "x".join(map(str, volumes.ct.geometry.shape))
+    print(f"PET {'x'.join(map(str, volumes.pet.geometry.shape))}, CT {ct}, {len(score.lesions)} lesions")
+    stages = Stages()
+    for name, stage in (("with_masks", "what stays"), ("segment_study", "on CT"), ("score_labels", "score_labels")):
+        stages.around(name, stage)
+    taking, measuring, marking = [], [], []
+    labels = sorted(score.lesions, key=lambda lesion: -lesion.volume_ml)
+    for lesion in labels[:rounds]:
+        stages.seconds.clear()
+        array = grown(session, lesion.label)
+        taking.append(timed(lambda painted=array: session.set_lesions(painted))[0])
+        measuring.append(timed(session.remeasure)[0])
+    shares = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in stages.seconds.items())
+    for lesion in labels[:rounds]:
+        session.mark_lesion(lesion.label, "treated")
+        marking.append(timed(session.remeasure)[0])
+    again = segmenting + scoring
+    print(f"scoring anew                      {again:6.2f} s")
+    for words, times in (
+        ("taking a painted lesion in", taking),
+        ("re-measuring after it", measuring),
+        ("re-measuring after a mark", marking),
+    ):
+        middle = statistics.median(times)
+        print(f"{words:32}  {middle:6.2f} s   {middle / again:6.3f} of scoring anew")
+    print(f"last re-measurement: {shares}")
+    worst = statistics.median(measuring)
+    print(f"limit {LIMIT_S:.0f} s: {'met' if worst < LIMIT_S else 'missed'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--study", type=Path)
+    arguments = parser.parse_args()
+    if arguments.study is not None:
+        measured(arguments.study, arguments.rounds)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measured(clinical_phantom(Path(folder)), arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
