@@ -58,8 +58,6 @@ def main() -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    # The first study must not pay for what all need.
-    importlib.import_module("dotaliver.pipeline")
     say({"ready": os.getpid()})
     while True:
         try:

@@ -166,7 +166,6 @@ _NUMBERS: tuple[tuple[str, str, float, int], ...] = (
     ("highest_suv_peak", "SUVpeak", 1.0, 1),
     ("highest_ratio_to_liver", "× liver", 1.0, 1),
     ("liver_suv_mean", "Liver SUV", 1.0, 1),
-    ("seconds", "Time (s)", 1.0, 1),
 )
 
 
