@@ -86,7 +86,8 @@ def batch_process(root: Path, out: Path, *, workers: int = 1, **options) -> subp
         "from dotaliver.batch.cluster import ClusterChoice\nfrom dotaliver.batch.progress import PlainLines\n"
         "from dotaliver.batch.run import BatchInput, run_batch\n"
         "if __name__ == '__main__':\n"
-        f"    given = BatchInput(Path({str(root)!r}), Path({str(out)!r}), ClusterChoice({workers}), scorer={BEHAVE!r})\n"
+        f"    root, out = Path({str(root)!r}), Path({str(out)!r})\n"
+        f"    given = BatchInput(root, out, ClusterChoice({workers}), scorer={BEHAVE!r})\n"
         "    result = run_batch(given, PlainLines())\n    sys.exit(130 if result.stopped else 0)\n"
     )
     script = out.parent / f"{out.name}-batch.py"

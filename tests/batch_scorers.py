@@ -1,7 +1,8 @@
 """Scoring functions for batches in tests: what a study does stands in a file ``behaviour.txt`` beside its slices.
 
 Words in it, one after the other: ``sleep SECONDS``, ``hang``, ``eat`` (memory without end), ``segfault``, ``raise``,
-``refuse``, ``wait FILE`` (until the file is there), ``print WORDS``, ``kill PID``, ``unlink FILE``, ``write FILE``. Afterwards a file ``result.txt`` is written.
+``refuse``, ``wait FILE`` (until the file is there), ``print WORDS``, ``kill PID``, ``unlink FILE``, ``write FILE``.
+Afterwards a file ``result.txt`` is written.
 """
 
 import os

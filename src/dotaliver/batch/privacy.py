@@ -25,6 +25,6 @@ def without_names(sentence: str, task: StudyTask) -> str:
         for path, name in files_of(task):
             names |= {str(path), name, *Path(name).parts}
     for name in sorted((name for name in names if name in sentence), key=len, reverse=True):
-        after = r"(?=:| frame)" if _PLAIN.fullmatch(name) else r"(?![\w-])"
+        after = r"(?=[:/]| frame)" if _PLAIN.fullmatch(name) else r"(?![\w-])"
         sentence = re.sub(rf"(?<![\w.-]){re.escape(name)}{after}", _NAME, sentence)
     return sentence
