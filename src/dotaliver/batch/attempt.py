@@ -17,11 +17,13 @@ from dotaliver.batch.records import RunSettings, StudyRecord, StudyTask
 from dotaliver.batch.supervision import Ending, Supervised
 from dotaliver.batch.workspace import Workspace, is_intact
 
-__all__ = ["attempt", "failed_record", "lost_record", "stop_process", "topic_of"]
+__all__ = ["STOPPED", "attempt", "failed_record", "lost_record", "stop_process", "topic_of"]
 
 # One process per thread of the worker: with the one thread that is the rule, one process.
 _processes: dict[int, Supervised] = {}
-_STOPPED = "stopped"
+STOPPED = "stopped"
+# A network file system may show a new file a little later.
+_TRIES, _BETWEEN_S = 5, 1.0
 
 
 def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
@@ -33,9 +35,9 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
         The study's key and how it ended: a `Status`, or ``"stopped"`` where the run is over.
     """
     workspace = Workspace(Path(out))
-    settings = workspace.settings()
-    if settings is None or settings.run_id != run_id:
-        return task.key, _STOPPED
+    settings = _settings_of(workspace, run_id)
+    if settings is None:
+        return task.key, STOPPED
     if not workspace.start_attempt(run_id, task.key):
         return task.key, lost_record(workspace, settings, task).status
     if settings.version != __version__:
@@ -51,7 +53,7 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
     limits = (settings.timeout_s, settings.memory_bytes or _own_share())
     ending = process.score(workspace, task, run_id, limits, tell)
     if ending.status is None or not workspace.is_running(run_id):
-        return task.key, _STOPPED
+        return task.key, STOPPED
     seconds = time.monotonic() - started
     record = ending.record or failed_record(settings, task, ending, seconds)
     told = workspace.record(task.key)
@@ -64,6 +66,16 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
     else:
         workspace.write_record(record.model_copy(update={"peak_memory_bytes": ending.peak_bytes}))
     return task.key, record.status
+
+
+def _settings_of(workspace: Workspace, run_id: str) -> RunSettings | None:
+    """The settings of a run; None where it is over, or the folder cannot be seen from here."""
+    for _ in range(_TRIES):
+        settings = workspace.settings()
+        if settings is not None and settings.run_id == run_id:
+            return settings
+        time.sleep(_BETWEEN_S)
+    return None
 
 
 def lost_record(workspace: Workspace, settings: RunSettings, task: StudyTask) -> StudyRecord:

@@ -115,7 +115,8 @@ def _attempt(workspace: Workspace, task: StudyTask, settings: RunSettings, say: 
     if ended.status != "scored":
         workspace.clear_study(task.key)
     idle = psutil.Process().memory_info().rss
-    return ended.model_copy(update={"seconds": time.monotonic() - started, "idle_memory_bytes": idle})
+    seconds = time.monotonic() - started
+    return ended.model_copy(update={"seconds": seconds, "idle_memory_bytes": idle, "process_id": os.getpid()})
 
 
 def _ended(

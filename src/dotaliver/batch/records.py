@@ -116,6 +116,7 @@ class StudyRecord(FrozenModel):
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
     idle_memory_bytes: int | None = Field(default=None, description="Of the process once the study was done")
+    process_id: int | None = Field(default=None, description="Of the process that scored it")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of what was written, by name")
     row: dict[str, Any] = Field(default_factory=dict, description="Its row of the cohort")
     lesions: tuple[dict[str, Any], ...] = ()

@@ -7,12 +7,13 @@ import queue
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dotaliver.batch.attempt import attempt, failed_record, lost_record, stop_process, topic_of
+from dotaliver.batch.attempt import STOPPED, attempt, failed_record, lost_record, stop_process, topic_of
 from dotaliver.batch.cluster import ClusterChoice, connected
 from dotaliver.batch.cohort import Cohort, write_cohort
 from dotaliver.batch.discovery import find_studies
@@ -38,6 +39,7 @@ _TICK_S = 0.25
 _PLANNED_SHARE = 0.8
 # Dask gives a task up when workers die under it; one that had not begun is handed over again.
 _HAND_OVERS = 3
+_SEEN_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class _Run:
             ended = self._some_ended(client)
             for future in ended:
                 open_futures.discard(future)
-            again = self._heard(client, ended)
+            again = self._heard(ended)
             open_futures |= self._handed_over(client, again)
             self.reporter.tick()
         if open_futures:
@@ -257,19 +259,18 @@ class _Run:
             raise ClusterError(msg)
         return found
 
-    def _heard(self, client: Any, ended: Sequence[Any]) -> list[StudyTask]:
+    def _heard(self, ended: Sequence[Any]) -> list[StudyTask]:
         """Take the records of studies that ended; the tasks that must be handed over again."""
-        whole = [future for future in ended if future.status == "finished"]
-        stopped = {key for key, status in client.gather(whole) if status == "stopped"} if whole else set()
         again = []
         for future in ended:
             task = self.tasks[future.key]
-            if task.key in stopped and self.stop.asked:
-                continue
             if future.status == "error" and not self._has_started(task) and self.hand_overs[task.key] < _HAND_OVERS:
                 again.append(task)
                 continue
+            # Results are not fetched: what counts is the record in the folder.
             record = self._record(task, future)
+            if record is None:
+                continue
             self.records[task.key] = record
             self.reporter.ended(record)
         return again
@@ -277,13 +278,31 @@ class _Run:
     def _has_started(self, task: StudyTask) -> bool:
         return self.workspace.attempt(self.settings.run_id, task.key).exists()
 
-    def _record(self, task: StudyTask, future: Any) -> StudyRecord:
-        """The record that a worker wrote, or one that says why there is none."""
+    def _written(self, task: StudyTask) -> StudyRecord | None:
         record = self.workspace.record(task.key)
-        if future.status == "finished" and record is not None and record.run_id == self.settings.run_id:
+        return record if record is not None and record.run_id == self.settings.run_id else None
+
+    def _seen_late(self, task: StudyTask) -> StudyRecord | None:
+        """A record that a worker wrote on another machine: a network file system may show it a little later."""
+        end = time.monotonic() + _SEEN_WITHIN_S
+        while time.monotonic() < end and not self.stop.asked:
+            time.sleep(_TICK_S)
+            record = self._written(task)
+            if record is not None:
+                return record
+        return None
+
+    def _record(self, task: StudyTask, future: Any) -> StudyRecord | None:
+        """The record that a worker wrote, or one that says why there is none; None for a study that was stopped."""
+        record = self._written(task)
+        if record is None and future.status == "finished" and future.result()[1] != STOPPED:
+            record = self._seen_late(task)
+        if record is not None and future.status == "finished":
             return record
         if future.status == "error" and self._has_started(task):
             return lost_record(self.workspace, self.settings, task)
+        if self.stop.asked:
+            return None
         kind = type(future.exception()).__name__ if future.status == "error" else "no record"
         reason = (
             f"no worker could run it ({kind}); see that all workers have dotaliver with its extra 'batch' and reach "

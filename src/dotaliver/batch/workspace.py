@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -84,7 +85,7 @@ class Workspace:
     def settings(self) -> RunSettings | None:
         """The settings of the run that has the folder; None where none has, or they cannot be read."""
         try:
-            return RunSettings.model_validate_json(self.settings_file.read_text(encoding="utf-8"))
+            return _settings(self.settings_file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):
             return None
 
@@ -121,8 +122,26 @@ class Workspace:
     # --- records ---
 
     def write_record(self, record: StudyRecord) -> None:
-        """Put a study's record in place; from here on the study is done."""
-        write_atomically(self.record_file(record.key), record.model_dump_json())
+        """Put a study's record in place; from here on the study is done.
+
+        Whole or not at all for whoever looks. It is not forced onto the disk, which would take longer than all else:
+        should the machine lose power then, the record is no JSON or names what is not there, and the study is done
+        again.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written.
+        """
+        path = self.record_file(record.key)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            temporary.write_text(record.model_dump_json(), encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            msg = f"{self.folder}: cannot be written ({error.strerror or error}); free some space and run it again"
+            raise OutputError(msg) from error
 
     def record(self, key: str) -> StudyRecord | None:
         """A study's record; None where there is none that can be read."""
@@ -153,6 +172,12 @@ class Workspace:
         if names is None:
             names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else ()
         return {name: sha256_of(folder / name) for name in names}
+
+
+@lru_cache(maxsize=4)
+def _settings(text: str) -> RunSettings:
+    """Settings from their text, which is the same for thousands of studies."""
+    return RunSettings.model_validate_json(text)
 
 
 def sha256_of(path: Path) -> str:
