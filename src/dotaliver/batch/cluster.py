@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dotaliver.errors import ClusterError
+from dotaliver.second_process import processors
 
-__all__ = ["ClusterChoice", "connected", "cores", "dask_setup"]
+__all__ = ["ClusterChoice", "connected", "dask_setup"]
 
 # What is left to the system, the scheduler and this process
 _SHARE_OF_MEMORY = 0.9
@@ -30,7 +30,7 @@ class ClusterChoice:
     @property
     def count(self) -> int:
         """Workers here."""
-        return self.workers or cores()
+        return self.workers or processors()
 
     def memory_share(self) -> int | None:
         """Bytes for one study on this machine; None on another's cluster, whose workers have bounds of their own."""
@@ -39,11 +39,6 @@ class ClusterChoice:
         from distributed.system import MEMORY_LIMIT
 
         return int(_SHARE_OF_MEMORY * MEMORY_LIMIT / self.count)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dask_setup(_worker: Any) -> None:
