@@ -144,8 +144,13 @@ def _reporter(*, quiet: bool, as_json: bool) -> Reporter:
 def _print_result(result: BatchResult, out: Path, *, quiet: bool, as_json: bool) -> None:
     counts = result.cohort.counts
     if as_json:
-        event: dict[str, Any] = {"event": "end", "stopped": result.stopped, "kept": result.kept, "counts": counts}
-        typer.echo(json.dumps({**event, "files": [str(path) for path in result.cohort.files]}))
+        event: dict[str, Any] = {
+            "event": "end",
+            "stopped": result.stopped,
+            "kept": result.kept,
+            "others": result.others,
+        }
+        typer.echo(json.dumps({**event, "counts": counts, "files": [str(path) for path in result.cohort.files]}))
         return
     if quiet:
         typer.echo(str(out))
@@ -154,6 +159,10 @@ def _print_result(result: BatchResult, out: Path, *, quiet: bool, as_json: bool)
         ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in sorted(counts.items())) or "nothing done"
     )
     typer.echo(f"{told}; {result.kept} of them were done before")
+    if result.others:
+        typer.echo(
+            f"Not in the cohort: {result.others} earlier scores in the folder, of studies that were not found now"
+        )
     if result.stopped:
         typer.echo("Stopped; the same command goes on from here.")
     typer.echo(f"Cohort: {out / 'cohort.html'}")

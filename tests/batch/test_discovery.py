@@ -11,7 +11,7 @@ from dotaliver.batch import file_index
 from dotaliver.batch.discovery import find_studies
 from dotaliver.batch.file_index import open_index
 from dotaliver.dicom.headers import UNFINISHED
-from dotaliver.errors import StudyError
+from dotaliver.errors import FileFormatError, StudyError
 
 
 @pytest.fixture
@@ -171,3 +171,30 @@ def test_a_damaged_index_of_files_is_made_anew(root):
     tiny(root / "a", 1)
     (root.parent / "files.sqlite").write_bytes(b"no database " * 1000)
     assert found(root).keys() == {key(1)}
+
+
+def test_a_file_that_could_not_be_read_is_looked_at_again(root, monkeypatch):
+    tiny(root / "a", 1)
+    tiny(root / "b", 2)
+
+    def broken(path, name):
+        if name == "b/s2-0.dcm":
+            raise FileFormatError("the file cannot be read")
+        return real(path, name)
+
+    real = file_index.study_of_file
+    monkeypatch.setattr(file_index, "study_of_file", broken)
+    # It stands in the folder of one study, which is then scored, and refused, with it
+    assert found(root)[key(2)].place.files is None
+    opened = []
+    monkeypatch.setattr(file_index, "study_of_file", lambda path, name: opened.append(name) or real(path, name))
+    assert found(root).keys() == {key(1), key(2)} and opened == ["b/s2-0.dcm"]
+
+
+def test_a_link_to_a_folder_is_told_and_not_followed(root, tmp_path):
+    tiny(root / "a", 1)
+    tiny(tmp_path / "elsewhere", 2)
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "loop").symlink_to(root)
+    refusals = [task.refusal for task in found(root).values() if task.refusal]
+    assert len(refusals) == 2 and all("link to a folder" in refusal for refusal in refusals)

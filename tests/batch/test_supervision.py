@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import psutil
@@ -108,6 +109,26 @@ def test_an_input_that_changes_while_it_is_scored_is_no_score(process, workspace
 def test_a_run_that_ends_stops_its_studies(process, workspace, tmp_path):
     ending = score(process, workspace, tmp_path / "a", 1, f"unlink {workspace.settings_file}\nhang")
     assert ending.status is None and ending.record is None
+
+
+def test_a_process_that_ends_for_want_of_work_as_a_study_comes_is_replaced_and_no_crash(process, workspace, tmp_path):
+    before = score(process, workspace, tmp_path / "a", 1, "sleep 0").record.row["pid"]
+    # What it says before it ends
+    process._answers.put({"idle": True})
+    after = score(process, workspace, tmp_path / "b", 2, "sleep 0")
+    assert after.status == "scored" and after.record.row["pid"] != before
+
+
+def test_a_process_that_has_a_study_is_not_stopped_by_another_runs_end(process, workspace, tmp_path):
+    endings = []
+    run = threading.Thread(target=lambda: endings.append(score(process, workspace, tmp_path / "a", 1, "wait go")))
+    run.start()
+    until((tmp_path / "a" / "waiting").exists, "the study to begin")
+    process.stop()
+    (tmp_path / "a" / "go").touch()
+    run.join(PATIENCE_S)
+    # Its folder changed by then, which it says by its own word: it was not killed.
+    assert endings[0].record is not None and "changed" in endings[0].record.reason
 
 
 def test_a_worker_that_is_killed_takes_its_process_and_its_scratch_with_it(workspace, tmp_path):

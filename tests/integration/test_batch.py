@@ -25,7 +25,7 @@ from dotaliver.batch.cluster import ClusterChoice
 from dotaliver.batch.progress import Reporter
 from dotaliver.batch.run import BatchInput, run_batch
 from dotaliver.batch.workspace import Workspace
-from dotaliver.errors import OutputError
+from dotaliver.errors import OutputError, StudyError
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +137,26 @@ def test_an_input_that_changed_is_scored_again_alone(tmp_path):
     assert (first.kept, second.kept) == (0, 1)
     runs = {record.key: record.run_id for record in second.records}
     assert runs[key(1)] == first.records[0].run_id != runs[key(2)]
+
+
+def test_a_score_outlives_an_input_that_can_no_longer_be_scored(tmp_path):
+    root, out = tmp_path / "root", tmp_path / "out"
+    tiny(root / "1", 1)
+    tiny(root / "2", 2)
+    run_tiny(root, out, cluster=ClusterChoice(1))
+    (root / "1" / "s1-1.dcm").unlink()
+    (root / "1" / "behaviour.txt").write_text("raise no more")
+    (root / "2" / "s2-0.dcm").unlink()
+    (root / "2" / "s2-1.dcm").unlink()
+    result = run_tiny(root, out, cluster=ClusterChoice(1))
+    assert statuses(result) == {key(1): "fault"} and result.others == 1
+    assert not (out / key(1)).exists()
+    assert (out / ".batch" / "earlier" / key(1) / "result.txt").read_text().startswith(key(1))
+    assert (out / key(2) / "result.txt").exists()
+
+
+def test_where_there_is_nothing_to_score_nothing_is_left_behind(tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(StudyError):
+        run_tiny(tmp_path / "root", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

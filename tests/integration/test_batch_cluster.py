@@ -19,17 +19,21 @@ def scorers_can_be_imported(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
 
 
+# Otherwise a fixed port is tried first
+_NO_PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+
+
 class Cluster:
     """A scheduler and its workers, without nannies that would start them again."""
 
     def __init__(self, folder):
         self._folder, self.processes = folder, []
-        scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--no-show")
+        scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1", *_NO_PAGE, "--no-show")
         self.address = self._said(scheduler, r"Scheduler at:\s+(tcp://\S+)")
         self.workers = [self.add_worker(), self.add_worker()]
 
     def add_worker(self):
-        return self._start("worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard")
+        return self._start("worker", self.address, "--no-nanny", "--nthreads", "1", *_NO_PAGE)
 
     def _start(self, kind, *options):
         log = self._folder / f"{kind}-{len(self.processes)}.log"

@@ -65,6 +65,8 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
         _put_down(workspace, record)
     else:
         workspace.write_record(record.model_copy(update={"peak_memory_bytes": ending.peak_bytes}))
+        if record.status == "scored":
+            workspace.forget_earlier(task.key)
     return task.key, record.status
 
 
@@ -94,8 +96,7 @@ def _put_down(workspace: Workspace, record: StudyRecord) -> None:
     log = workspace.log(record.key)
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{record.reason}\n")
-    workspace.forget(record.key)
-    workspace.clear_study(record.key)
+    workspace.retire(record.key)
     workspace.write_record(record)
 
 
@@ -144,6 +145,6 @@ def _own_share() -> int | None:
 
 
 def stop_process() -> None:
-    """End this worker's scoring processes; the next study gets a new one."""
-    while _processes:
-        _processes.popitem()[1].stop()
+    """End this worker's scoring processes that have no study, which another run may have given them."""
+    for process in list(_processes.values()):
+        process.stop()

@@ -63,6 +63,8 @@ def main() -> None:
         try:
             order = asked.get(timeout=_IDLE_S)
         except queue.Empty:
+            # So that an order that comes this very moment is given to another, and is no crash
+            say({"idle": True})
             _end()
         record = _scored(Workspace(Path(order["out"])), StudyTask.model_validate(order["task"]), order["run_id"], say)
         say({"done": None if record is None else record.model_dump(mode="json")})
@@ -85,7 +87,7 @@ def _end() -> NoReturn:
     """End at once, with everything that a segmenter started: the supervisor made us the head of a group."""
     scratch = os.environ.get(SCRATCH)
     if scratch is not None:
-        _remove(Path(scratch))
+        shutil.rmtree(scratch, ignore_errors=True)
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -108,9 +110,7 @@ def _scored(workspace: Workspace, task: StudyTask, run_id: str, say: Say) -> Stu
 
 def _attempt(workspace: Workspace, task: StudyTask, settings: RunSettings, say: Say) -> StudyRecord:
     started = time.monotonic()
-    workspace.forget(task.key)
-    for rest in workspace.study(task.key).glob(".writing-*"):
-        _remove(rest)
+    workspace.retire(task.key)
     ended = _ended(workspace, task, settings, lambda stage: say({"stage": stage}))
     if ended.status != "scored":
         workspace.clear_study(task.key)
@@ -207,10 +207,6 @@ def _log_into(path: Path) -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(descriptor)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

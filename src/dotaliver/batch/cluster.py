@@ -71,18 +71,22 @@ def _own_cluster(choice: ClusterChoice) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    quiet = {"distributed.worker.daemon": True, "distributed.admin.large-graph-warning-threshold": "100MB"}
-    # Certificates for this run alone: others on the machine can neither read along nor send work as this user.
-    options = {"host": "127.0.0.1", "security": True, "dashboard_address": None, "silence_logs": logging.CRITICAL}
-    with dask.config.set(quiet):
+    # Pages about the cluster, for whoever is on the machine, are not served, and no port is fixed.
+    no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    with dask.config.set(no_pages):
         with _deaf_to_interrupts():
             cluster = LocalCluster(
                 n_workers=choice.count,
                 threads_per_worker=1,
                 processes=True,
+                host="127.0.0.1",
+                # Certificates for this run alone: others can neither read along nor send work as this user.
+                security=True,
+                dashboard_address="127.0.0.1:0",
+                # Ours is a bound on the scoring process
                 memory_limit=0,
-                preload=["dotaliver.batch.cluster"],
-                **options,
+                silence_logs=logging.CRITICAL,
+                preload=[__name__],
             )
         with cluster:
             yield cluster

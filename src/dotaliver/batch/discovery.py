@@ -111,6 +111,9 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
             why = f"{here.name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
             yield here, why
             continue
+        for name in folders:
+            if (here / name).is_symlink():
+                yield here / name, f"{name}: a link to a folder is not followed; give the folder itself"
         for name in sorted(names):
             path = here / name
             if not path.is_file():

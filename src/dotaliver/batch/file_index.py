@@ -17,7 +17,7 @@ __all__ = ["FileIndex", "KnownFile", "open_index"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS file (
-    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, inode_changed_ns INTEGER, studies TEXT, damage TEXT
+    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, inode_changed_ns INTEGER, studies TEXT
 ) WITHOUT ROWID
 """
 # Writing after each file would take longer than reading it
@@ -46,15 +46,16 @@ class FileIndex:
         except OSError as error:
             return KnownFile(damage=f"{name}: the file cannot be read ({error.strerror}); make it readable")
         state = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        query = "SELECT size, changed_ns, inode_changed_ns, studies, damage FROM file WHERE path = ?"
+        query = "SELECT size, changed_ns, inode_changed_ns, studies FROM file WHERE path = ?"
         row = self._database.execute(query, (str(path),)).fetchone()
         if row is not None and row[:3] == state:
-            return KnownFile(tuple(FileStudy(uid, modality) for uid, modality in json.loads(row[3])), row[4])
+            return KnownFile(tuple(FileStudy(uid, modality) for uid, modality in json.loads(row[3])))
         known = _in_archive(path, name) if path.suffix.lower() == ".zip" else _in_file(path, name)
+        if known.damage is not None:
+            # The next time a disk or a network may read it
+            return known
         studies = json.dumps([(s.study_uid, s.modality) for s in known.studies])
-        self._database.execute(
-            "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)", (str(path), *state, studies, known.damage)
-        )
+        self._database.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", (str(path), *state, studies))
         self._waiting += 1
         if self._waiting >= _COMMIT_EVERY:
             self._database.commit()

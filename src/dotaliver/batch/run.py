@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import secrets
+import shutil
 import signal
 import threading
 import time
@@ -26,7 +27,7 @@ from dotaliver.batch.stored_scores import find_scores
 from dotaliver.batch.supervision import Ending
 from dotaliver.batch.workspace import Workspace
 from dotaliver.config import ScoringConfig
-from dotaliver.errors import ClusterError, ConfigError
+from dotaliver.errors import ClusterError, ConfigError, StudyError
 from dotaliver.export.files import output_folder
 from dotaliver.longitudinal.manifest import read_manifest
 
@@ -66,6 +67,8 @@ class BatchResult:
     records: tuple[StudyRecord, ...] = field(repr=False)
     cohort: Cohort
     kept: int
+    others: int
+    """Scores of earlier runs in the folder whose studies were not found now, and are not in the cohort."""
     stopped: bool
 
 
@@ -92,12 +95,12 @@ def run_batch(given: BatchInput, reporter: Reporter | None = None) -> BatchResul
         msg = "--rescore writes new records beside the old: give another folder with --out"
         raise ConfigError(msg)
     workspace = Workspace(given.out.resolve())
-    with output_folder(workspace.folder), held(workspace):
+    with output_folder(workspace.folder), _no_trace_of_nothing(workspace), held(workspace):
         settings = _settings(given)
         workspace.prepare(settings.run_id)
         workspace.forget_attempts(settings.run_id)
         with _Stop() as stop:
-            tasks = _found(given, workspace, reporter)
+            tasks = _found(given, workspace, reporter, stop)
             plan = planned(workspace, tasks, settings, fresh=given.fresh)
             reporter.begin(plan.total, len(plan.kept))
             records = {record.key: record for record in plan.kept}
@@ -106,7 +109,8 @@ def run_batch(given: BatchInput, reporter: Reporter | None = None) -> BatchResul
                 run = _Run(workspace, settings, reporter, stop)
                 records |= run.scored(plan.to_do, given.cluster)
         cohort = write_cohort(workspace, list(records.values()), manifest)
-        return BatchResult(tuple(records.values()), cohort, len(plan.kept), stop.asked)
+        others = workspace.keys() - {*(task.key for task in tasks)}
+        return BatchResult(tuple(records.values()), cohort, len(plan.kept), len(others), stop.asked)
 
 
 def _settings(given: BatchInput) -> RunSettings:
@@ -125,18 +129,34 @@ def _settings(given: BatchInput) -> RunSettings:
     )
 
 
-def _found(given: BatchInput, workspace: Workspace, reporter: Reporter) -> list[StudyTask]:
+def _found(given: BatchInput, workspace: Workspace, reporter: Reporter, stop: _Stop) -> list[StudyTask]:
+    def told(files: int) -> None:
+        reporter.looked(files)
+        if stop.asked:
+            raise KeyboardInterrupt
+
     if given.rescore:
         return find_scores(given.root, workspace.folder)
     with open_index(workspace.state / "files.sqlite") as index:
-        return find_studies(given.root, workspace.folder, index, reporter.looked)
+        return find_studies(given.root, workspace.folder, index, told)
+
+
+@contextlib.contextmanager
+def _no_trace_of_nothing(workspace: Workspace) -> Iterator[None]:
+    """Leave a folder that was no batch's as it was, where there is nothing to score."""
+    was_there = workspace.state.exists()
+    try:
+        yield
+    except StudyError:
+        if not was_there:
+            shutil.rmtree(workspace.state, ignore_errors=True)
+        raise
 
 
 def _tell_refusals(workspace: Workspace, plan: Plan, reporter: Reporter) -> dict[str, StudyRecord]:
     """The rows of what cannot be scored, without asking a worker."""
     for record in plan.told:
-        workspace.forget(record.key)
-        workspace.clear_study(record.key)
+        workspace.retire(record.key)
         workspace.write_record(record)
         reporter.ended(record)
     return {record.key: record for record in plan.told}

@@ -60,6 +60,7 @@ class Supervised:
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._scratch: Path | None = None
+        self._busy = threading.Lock()
 
     def score(
         self,
@@ -80,15 +81,29 @@ class Supervised:
         stage : callable
             Is told each stage.
         """
-        ending = self._ready()
-        if ending is None:
-            self._ask({"out": str(workspace.folder), "task": task.model_dump(mode="json"), "run_id": run_id})
-            ending = self._watched(lambda: workspace.is_running(run_id), limits, stage)
-        if ending.record is None:
-            self.stop()
-        return ending
+        order = {"out": str(workspace.folder), "task": task.model_dump(mode="json"), "run_id": run_id}
+        with self._busy:
+            while True:
+                ending = self._ready()
+                if ending is None:
+                    self._ask(order)
+                    ending = self._watched(lambda: workspace.is_running(run_id), limits, stage)
+                if ending is None or ending.record is None:
+                    self._stop()
+                if ending is not None:
+                    return ending
 
     def stop(self) -> None:
+        """Stop the process, unless it has a study."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self._stop()
+            finally:
+                self._busy.release()
+
+    # --- the process ---
+
+    def _stop(self) -> None:
         """Stop the process with everything that it started, and remove what it unpacked."""
         process, self._process = self._process, None
         if process is not None:
@@ -101,13 +116,11 @@ class Supervised:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
 
-    # --- the process ---
-
     def _ready(self) -> Ending | None:
         """See that there is a process; an ending where there can be none."""
         if self._process is not None and self._process.poll() is None:
             return None
-        self.stop()
+        self._stop()
         self._scratch = Path(tempfile.mkdtemp(prefix="dotaliver-batch-"))
         environment = os.environ | _ONE_THREAD | {"TMPDIR": str(self._scratch), SCRATCH: str(self._scratch)}
         self._process = subprocess.Popen(
@@ -142,8 +155,8 @@ class Supervised:
         is_running: Callable[[], bool],
         limits: tuple[float | None, int | None],
         stage: Callable[[str], None],
-    ) -> Ending:
-        """Follow what the process says until it is done, over a limit, or gone."""
+    ) -> Ending | None:
+        """Follow what the process says until it is done, over a limit, or gone; None where it had ended unasked."""
         assert self._process is not None
         timeout_s, memory_bytes = limits
         meter = _Meter(self._process.pid)
@@ -155,6 +168,8 @@ class Supervised:
                 answer = {}
             if answer is None:
                 return Ending(*_crash(self._process), meter.peak)
+            if "idle" in answer:
+                return None
             if "done" in answer:
                 record = None if answer["done"] is None else StudyRecord.model_validate(answer["done"])
                 return Ending(None if record is None else record.status, None, meter.peak, record)

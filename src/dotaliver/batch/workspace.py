@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from dotaliver.export.files import write_atomically
 __all__ = ["Workspace", "is_intact", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
+# The folder in which a score's files wait until all are there (`export.outputs`)
+_HALF_WRITTEN = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Workspace:
     def attempt(self, run_id: str, key: str) -> Path:
         """Stands once a run has started a study."""
         return self.state / "attempts" / run_id / key
+
+    def earlier(self, key: str) -> Path:
+        """A study's score from before its input or the settings changed, kept until there is a new one."""
+        return self.state / "earlier" / key
 
     @property
     def settings_file(self) -> Path:
@@ -143,6 +150,10 @@ class Workspace:
             msg = f"{self.folder}: cannot be written ({error.strerror or error}); free some space and run it again"
             raise OutputError(msg) from error
 
+    def keys(self) -> set[str]:
+        """The studies that have a record."""
+        return {path.stem for path in (self.state / "studies").glob("*.json")}
+
     def record(self, key: str) -> StudyRecord | None:
         """A study's record; None where there is none that can be read."""
         try:
@@ -150,9 +161,21 @@ class Workspace:
         except (OSError, UnicodeDecodeError, ValidationError):
             return None
 
-    def forget(self, key: str) -> None:
-        """Take a study's record away before its files change."""
+    def retire(self, key: str) -> None:
+        """Make room for another attempt: a whole score goes to `earlier`, and what is not whole goes for good."""
+        record = self.record(key)
+        if record is not None and record.files and is_intact(self, record):
+            earlier = self.earlier(key)
+            shutil.rmtree(earlier, ignore_errors=True)
+            earlier.mkdir(parents=True)
+            for name in record.files:
+                (self.study(key) / name).replace(earlier / name)
         self.record_file(key).unlink(missing_ok=True)
+        self.clear_study(key)
+
+    def forget_earlier(self, key: str) -> None:
+        """Remove an earlier score, now that there is a new one."""
+        shutil.rmtree(self.earlier(key), ignore_errors=True)
 
     def clear_study(self, key: str) -> None:
         """Take away what an earlier score left of a study; folders in it are a reader's revisions, and stay."""
@@ -162,6 +185,8 @@ class Workspace:
         for path in folder.iterdir():
             if path.is_file():
                 path.unlink(missing_ok=True)
+            elif path.name.startswith(_HALF_WRITTEN):
+                shutil.rmtree(path, ignore_errors=True)
         self.thumbnail(key).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
