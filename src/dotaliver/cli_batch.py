@@ -158,7 +158,7 @@ def _print_result(result: BatchResult, out: Path, *, quiet: bool, as_json: bool)
     told = (
         ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in sorted(counts.items())) or "nothing done"
     )
-    typer.echo(f"{told}; {result.kept} of them were done before")
+    typer.echo(f"{told}{f'; {result.kept} done before' if result.kept else ''}")
     if result.others:
         typer.echo(
             f"Not in the cohort: {result.others} earlier scores in the folder, of studies that were not found now"

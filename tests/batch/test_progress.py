@@ -30,9 +30,11 @@ def test_time_left_goes_by_the_studies_of_this_run_alone(monkeypatch):
     assert tally.seconds_left() is None
     tally.ended["scored"] += 1
     tally.ended["timeout"] += 1
+    tally.ended["refused"] += 1
+    tally.worked_on = 2
     monkeypatch.setattr("time.monotonic", lambda: 130.0)
-    # Two in 30 s, and four are left.
-    assert (tally.done, tally.failed) == (6, 1) and tally.seconds_left() == pytest.approx(60.0)
+    # Two in 30 s, a refusal that took none, and three are left.
+    assert (tally.done, tally.failed) == (7, 2) and tally.seconds_left() == pytest.approx(45.0)
 
 
 def test_a_log_has_a_line_per_study_with_the_reason(monkeypatch):

@@ -169,15 +169,18 @@ _NUMBERS: tuple[tuple[str, str, float, int], ...] = (
 )
 
 
-def _columns(labelled: bool) -> list[str]:
+def _columns(labelled: bool) -> list[tuple[str, str]]:
+    """Headings, and whether numbers stand below them."""
     labels = ["Subject", "Visit"] if labelled else []
-    return ["Study", *labels, "Date", *_CRITERIA, *(heading for _, heading, _, _ in _NUMBERS), "Flags"]
+    words = ["Study", *labels, "Date", *_CRITERIA]
+    numbers = [heading for _, heading, _, _ in _NUMBERS]
+    return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Flags"))]
 
 
 def _line(row: Mapping[str, Any], workspace: Workspace, *, labelled: bool) -> _Line:
     key = row["key"]
     cells = [_Cell(str(row.get(n) or ""), str(row.get(n) or "")) for n in ("subject_id", "visit") if labelled]
-    cells.append(_Cell(row.get("study_date") or "", row.get("study_date") or ""))
+    cells.append(_Cell(row.get("study_date") or "", row.get("study_date") or "", "k"))
     for criterion in _CRITERIA:
         verdict = row.get(f"{criterion}_verdict") or ""
         effect = row.get(f"{criterion}_effect") or ""

@@ -31,6 +31,8 @@ class Tally:
     ended: Counter[str] = field(default_factory=Counter)
     running: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Stage of each study that is being scored, and since when it is."""
+    worked_on: int = 0
+    """Studies that ended and took time, unlike those that are refused as soon as they are found."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -45,10 +47,9 @@ class Tally:
 
     def seconds_left(self) -> float | None:
         """At the pace so far; None before the first study is done."""
-        ended = self.ended.total()
-        if ended == 0:
+        if self.worked_on == 0:
             return None
-        return (time.monotonic() - self.started) / ended * (self.total - self.done)
+        return (time.monotonic() - self.started) / self.worked_on * (self.total - self.done)
 
     def line(self) -> str:
         """The state in one line."""
@@ -81,6 +82,7 @@ class Reporter:
         """A study has its row."""
         self.tally.running.pop(record.key, None)
         self.tally.ended[record.status] += 1
+        self.tally.worked_on += record.seconds > 0
 
     def tick(self) -> None:
         """Some time has passed."""
