@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
+from dotaliver.cli_batch import register as register_batch
 from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
     AnyTracer,
@@ -42,6 +43,7 @@ from dotaliver.cli_options import (
     ReferenceTime,
     Relative,
     Study,
+    StudyUid,
     Weight,
 )
 from dotaliver.cli_view import register as register_view
@@ -71,6 +73,7 @@ app = typer.Typer(
 def score(  # noqa: PLR0913, PLR0917  one parameter per option
     study: Study,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [dotaliver-out/HASH].")] = None,
+    study_uid: StudyUid = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
     recist_ct: RecistCt = None,
@@ -112,7 +115,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         _progress(quiet) as progress,
         pipeline.second_process(execution) as beside,
     ):
-        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
+        part = pipeline.StudyPart(study_uid)
+        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
         outcome = pipeline.score_study(
             source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
         )
@@ -361,6 +365,7 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
     console.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
 
 
+register_batch(app)
 register_followup(app, _progress, _console)
 register_view(app, _settings)
 

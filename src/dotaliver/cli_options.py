@@ -32,10 +32,14 @@ __all__ = [
     "ReferenceTime",
     "Relative",
     "Study",
+    "StudyUid",
     "Weight",
 ]
 
 Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
+StudyUid = Annotated[
+    str | None, typer.Option("--study-uid", help="Study Instance UID, where the folder holds several studies.")
+]
 PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
 CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
 RecistCt = Annotated[

@@ -7,7 +7,6 @@ only the second.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from pydantic import Field, ValidationError
 from dotaliver.blocks import memory_bound
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
 from dotaliver.dicom.choice import SeriesChoice, choose_series
-from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.headers import WHOLE_FOLDER, StudyPart, index_folder
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
@@ -38,7 +37,7 @@ from dotaliver.records import (
     Segmentations,
     StudyVolumes,
 )
-from dotaliver.score import MaskRecord, StudyScore
+from dotaliver.score import MaskRecord, StudyScore, folder_name
 from dotaliver.scoring import score_labels
 from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
@@ -54,6 +53,7 @@ __all__ = [
     "Outcome",
     "OutputOptions",
     "StudyInput",
+    "StudyPart",
     "default_folder",
     "images_of_score",
     "load_edits",
@@ -86,6 +86,8 @@ class StudyInput:
     recist_ct: str | None = None
     liver: Path | None = None
     lesions: Path | tuple[Path, ...] | None = None
+    part: StudyPart = WHOLE_FOLDER
+    """Which of the folder's studies is meant, where it holds several"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,7 @@ class Outcome:
     opened: OpenStudy
     segmentations: Segmentations
     folder: Path
+    part: StudyPart = WHOLE_FOLDER
 
 
 class LocalPaths(FrozenModel):
@@ -113,6 +116,8 @@ class LocalPaths(FrozenModel):
     pet: str
     ct: str | None = None
     recist_ct: str | None = None
+    study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
+    files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 
 
 def second_process(execution: ExecutionConfig = _AS_IS_QUICKEST) -> SecondProcess:
@@ -145,7 +150,7 @@ def open_study(
 ) -> OpenStudy:
     """Read a study's images; the errors are those of `dotaliver.dicom`."""
     progress("reading headers")
-    index = index_folder(study.folder)
+    index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
     _require_room(choice, config, execution.memory_bytes)
@@ -300,7 +305,7 @@ def score_study(
         found = segment_study(opened.volumes, config, given, progress, beside)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
-    return Outcome(score, opened, found, study.folder)
+    return Outcome(score, opened, found, study.folder, study.part)
 
 
 def save(
@@ -328,6 +333,8 @@ def save(
         pet=identity.pet.series_instance_uid,
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
         recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
+        study_uid=outcome.part.study_uid,
+        files=outcome.part.files,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
     write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), beside)
@@ -336,7 +343,7 @@ def save(
 
 def default_folder(score: StudyScore) -> str:
     """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID."""
-    return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
+    return folder_name(score.study.study_instance_uid)
 
 
 # --- again -----------------------------------------------------------------------------------------------------------
@@ -396,7 +403,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         progress("measuring and judging")
         own_edits = parent.edits if edits is None else edits
         score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
-    return Outcome(score, opened, found, study.folder)
+    return Outcome(score, opened, found, study.folder, study.part)
 
 
 def _require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
@@ -444,13 +451,15 @@ def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:
 def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
     """The study where it lies now, with the series that were scored."""
     named = study.folder if study is not None else None
+    part = WHOLE_FOLDER if study is None else study.part
     if named is None or named == folder:
         try:
-            named = Path(LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8")).study)
+            local = LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError) as error:
             msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
             raise StudyError(msg) from error
-        if not named.is_dir():
+        named, part = Path(local.study), StudyPart(local.study_uid, local.files)
+        if not named.exists():
             msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
             raise StudyError(msg)
     ct, recist = parent.study.ct, parent.study.recist_ct
@@ -461,6 +470,7 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
         recist_ct=None if recist is None else recist.series_instance_uid,
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
+        part=part,
     )
 
 
