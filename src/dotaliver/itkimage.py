@@ -92,8 +92,9 @@ def _box_under(grid: Geometry, image: Geometry) -> Box | None:
     return (k, j, i)
 
 
-# Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from the
-# same computation whichever part of the grid is asked for: ITK's places differ in the last digit with where it begins.
+# Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from
+# the same computation whichever part of the grid is asked for: ITK's places differ in the last digit with where it
+# begins.
 _TOGETHER = 16
 
 
