@@ -33,9 +33,10 @@ FIELD_MM = 320.0
 
 def run_once(study: Path, out: Path, memory: str) -> None:
     """One score in this process, as the command line does it; prints what it took as JSON."""
+    from pydantic import ByteSize, TypeAdapter
+
     from dotaliver import pipeline
     from dotaliver.config import ExecutionConfig
-    from pydantic import ByteSize, TypeAdapter
 
     bound = None if memory == "none" else int(TypeAdapter(ByteSize).validate_python(memory))
     execution = ExecutionConfig(memory_bytes=bound)
