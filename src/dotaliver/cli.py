@@ -298,6 +298,7 @@ def _execution(memory: str | None) -> ExecutionConfig:
     if memory is None:
         return ExecutionConfig()
     try:
+        # pydantic's own type knows the units
         return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)))
     except ValidationError as error:
         msg = f"--memory {memory}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
