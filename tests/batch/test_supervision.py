@@ -12,16 +12,13 @@ import pytest
 
 from batch_cases import PATIENCE_S, all_gone, environment, family, key, settings, task_of, tiny, until
 from dotaliver.batch.supervision import Supervised
-from dotaliver.batch.workspace import Workspace
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    made = Workspace(tmp_path / "out")
-    made.folder.mkdir()
-    made.prepare("abc123")
-    made.write_settings(settings())
-    return made
+def workspace(workspace):
+    """That of a run that goes on."""
+    workspace.write_settings(settings())
+    return workspace
 
 
 @pytest.fixture(scope="module")
