@@ -84,7 +84,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was_and_leaves_nothing_behind(tmp
     root, out = tmp_path / "root", tmp_path / "out"
     for number in (1, 2, 3):
         tiny(root / str(number), number, None if number == 1 else "wait go")
-workspace = Workspace(out)
+    workspace = Workspace(out)
     with batch_process(root, out, workers=2) as first:
         until(lambda: workspace.record(key(1)), "the first study's record")
         until(lambda: any(root.rglob("waiting")), "another to begin")
