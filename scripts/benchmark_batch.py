@@ -30,9 +30,6 @@ from dotaliver.batch.progress import Reporter
 from dotaliver.batch.records import StudyRecord
 from dotaliver.batch.run import BatchInput, run_batch
 from dotaliver.batch.scoring import Scored
-from dotaliver.phantom.presets import preset
-from dotaliver.phantom.study import make_phantom
-from dotaliver.phantom.writer import write_study
 
 LEAST_SPEED_UP, MOST_OVERHEAD, MOST_DUMMY_S, MOST_SLOPE_MB = 1.7, 0.02, 60.0, 0.1
 DIGITS = 12
@@ -45,6 +42,11 @@ def nothing(task, folder, settings, progress):  # noqa: ARG001 -- a scorer's arg
 
 def copies(count: int, work: Path) -> Path:
     """So many copies of one small phantom; those of an earlier run are used again."""
+    # Every worker of a cluster of our own imports this script anew, and needs none of these
+    from dotaliver.phantom.presets import preset
+    from dotaliver.phantom.study import make_phantom
+    from dotaliver.phantom.writer import write_study
+
     original = work / "phantom"
     if not (original / "truth.json").exists():
         shutil.rmtree(original, ignore_errors=True)
