@@ -130,7 +130,8 @@ def memory(studies: int, work: Path) -> bool:
     root, out = copies(studies, work), work / "out-memory"
     shutil.rmtree(out, ignore_errors=True)
     seconds, clock, _ = run(root, out, 2)
-    print(f"{studies} studies by two workers in {seconds:.0f} s ({60 * studies / seconds:.1f} a minute)")
+    done = len(clock.records)
+    print(f"{done} studies by two workers in {seconds:.0f} s ({60 * done / seconds:.1f} a minute)")
     slopes = []
     by_process: dict[int, list[float]] = {}
     for record in clock.records:
