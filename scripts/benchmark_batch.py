@@ -23,6 +23,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pydicom
+
+from dotaliver.batch.cluster import ClusterChoice
+from dotaliver.batch.progress import Reporter
+from dotaliver.batch.records import StudyRecord
+from dotaliver.batch.run import BatchInput, run_batch
+from dotaliver.batch.scoring import Scored
 
 LEAST_SPEED_UP, MOST_OVERHEAD, MOST_DUMMY_S, MOST_SLOPE_MB = 1.7, 0.02, 60.0, 0.1
 DIGITS = 12
@@ -30,13 +37,12 @@ DIGITS = 12
 
 def nothing(task, folder, settings, progress):  # noqa: ARG001 -- a scorer's arguments
     """The scorer of dummy studies."""
-    from dotaliver.batch.scoring import Scored
-
     return Scored()
 
 
 def copies(count: int, work: Path) -> Path:
     """So many copies of one small phantom; those of an earlier run are used again."""
+    # Every worker of a cluster of our own imports this script anew, and needs none of these
     from dotaliver.phantom.presets import preset
     from dotaliver.phantom.study import make_phantom
     from dotaliver.phantom.writer import write_study
@@ -46,8 +52,6 @@ def copies(count: int, work: Path) -> Path:
         shutil.rmtree(original, ignore_errors=True)
         write_study(make_phantom(preset("moderate", 1, "small")), original)
     files = sorted((original / "study").rglob("*.dcm"))
-    import pydicom
-
     uid = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID.encode()
     root = work / f"studies-{count}"
     for number in range(count):
@@ -64,34 +68,25 @@ def copies(count: int, work: Path) -> Path:
     return root
 
 
-class Clock:
+class Following(Reporter):
     """Follows a run and notes when each study ended."""
 
-    def __new__(cls):
-        from dotaliver.batch.progress import Reporter
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+        self.records: list[StudyRecord] = []
 
-        class Following(Reporter):
-            def __init__(self) -> None:
-                super().__init__()
-                self.ends: list[float] = []
-                self.records: list = []
-
-            def ended(self, record) -> None:
-                super().ended(record)
-                self.ends.append(time.monotonic())
-                self.records.append(record)
-                if sys.stderr.isatty():
-                    print(f"\r{self.tally.line()}        ", end="", file=sys.stderr, flush=True)
-
-        return Following()
+    def ended(self, record: StudyRecord) -> None:
+        super().ended(record)
+        self.ends.append(time.monotonic())
+        self.records.append(record)
+        if sys.stderr.isatty():
+            print(f"\r{self.tally.line()}        ", end="", file=sys.stderr, flush=True)
 
 
 def run(root: Path, out: Path, workers: int, **options):
     """One batch; seconds of the whole, and what was followed."""
-    from dotaliver.batch.cluster import ClusterChoice
-    from dotaliver.batch.run import BatchInput, run_batch
-
-    clock = Clock()
+    clock = Following()
     started = time.monotonic()
     result = run_batch(BatchInput(root, out, ClusterChoice(workers), **options), clock)
     return time.monotonic() - started, clock, result
@@ -135,7 +130,8 @@ def memory(studies: int, work: Path) -> bool:
     root, out = copies(studies, work), work / "out-memory"
     shutil.rmtree(out, ignore_errors=True)
     seconds, clock, _ = run(root, out, 2)
-    print(f"{studies} studies by two workers in {seconds:.0f} s ({60 * studies / seconds:.1f} a minute)")
+    done = len(clock.records)
+    print(f"{done} studies by two workers in {seconds:.0f} s ({60 * done / seconds:.1f} a minute)")
     slopes = []
     by_process: dict[int, list[float]] = {}
     for record in clock.records:
@@ -155,8 +151,6 @@ def memory(studies: int, work: Path) -> bool:
 
 def dummies(studies: int, work: Path) -> bool:
     """Studies of one slice that nobody scores."""
-    import pydicom
-
     root, out = work / f"dummies-{studies}", work / "out-dummies"
     shutil.rmtree(out, ignore_errors=True)
     source = sorted((copies(1, work) / "0000").rglob("pet/*.dcm"))[0]

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +81,9 @@ def until(condition, what: str):
     raise AssertionError(f"waited in vain for {what}")
 
 
-def batch_process(root: Path, out: Path, *, workers: int = 1, **options) -> subprocess.Popen:
-    """A batch with the scorer of the tests in a process of its own, as a terminal would start it."""
+@contextmanager
+def batch_process(root: Path, out: Path, *, workers: int = 1) -> Iterator[subprocess.Popen]:
+    """A batch with the scorer of the tests in a process of its own, as a terminal would start it; gone afterwards."""
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from dotaliver.batch.cluster import ClusterChoice\nfrom dotaliver.batch.progress import PlainLines\n"
@@ -92,14 +95,13 @@ def batch_process(root: Path, out: Path, *, workers: int = 1, **options) -> subp
     )
     script = out.parent / f"{out.name}-batch.py"
     script.write_text(code)
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
+    command = [sys.executable, "-W", "error", str(script)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def family(pid: int) -> list[psutil.Process]:

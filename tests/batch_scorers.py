@@ -1,7 +1,8 @@
 """Scoring functions for batches in tests: what a study does stands in a file ``behaviour.txt`` beside its slices.
 
 Words in it, one after the other: ``sleep SECONDS``, ``hang``, ``eat`` (memory without end), ``segfault``, ``raise``,
-``refuse``, ``wait FILE`` (until the file is there), ``print WORDS``, ``kill PID``, ``unlink FILE``, ``write FILE``.
+``refuse``, ``no-disk``, ``no-network``, ``wait FILE`` (until the file is there), ``print WORDS``, ``kill PID``,
+``unlink FILE``, ``write FILE``.
 Afterwards a file ``result.txt`` is written.
 """
 
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 from dotaliver.batch.scoring import Scored
-from dotaliver.errors import StudyError
+from dotaliver.errors import FileFormatError, OutputError, StudyError
 from dotaliver.export.files import output_folder, write_atomically
 
 
@@ -60,6 +61,16 @@ def _refuse(rest, place):
     raise StudyError(msg)
 
 
+def _no_disk(_rest, _place):
+    msg = "there is no room left to write it"
+    raise OutputError(msg)
+
+
+def _no_network(rest, _place):
+    msg = f"{rest}: the file cannot be read"
+    raise FileFormatError(msg) from OSError(5, "Input/output error")
+
+
 def _wait(rest, place):
     (place / "waiting").touch()
     while not (place / rest).exists():
@@ -73,6 +84,8 @@ _ACTIONS = {
     "segfault": _segfault,
     "raise": _raise,
     "refuse": _refuse,
+    "no-disk": _no_disk,
+    "no-network": _no_network,
     "wait": _wait,
     "kill": lambda rest, _: os.kill(int(rest), signal.SIGKILL),
     "unlink": lambda rest, _: Path(rest).unlink(),

@@ -452,16 +452,18 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
     """The study where it lies now, with the series that were scored."""
     named = study.folder if study is not None else None
     part = WHOLE_FOLDER if study is None else study.part
+    local = _local_paths(folder)
     if named is None or named == folder:
-        try:
-            local = LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
+        if local is None:
             msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
-            raise StudyError(msg) from error
+            raise StudyError(msg)
         named, part = Path(local.study), StudyPart(local.study_uid, local.files)
         if not named.exists():
             msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
             raise StudyError(msg)
+    elif local is not None and part == WHOLE_FOLDER:
+        # The other studies may have been moved with it
+        part = StudyPart(local.study_uid)
     ct, recist = parent.study.ct, parent.study.recist_ct
     return StudyInput(
         named,
@@ -472,6 +474,14 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
         lesions=None if study is None else study.lesions,
         part=part,
     )
+
+
+def _local_paths(folder: Path) -> LocalPaths | None:
+    """What ``local.json`` of a score tells; None where it cannot be read."""
+    try:
+        return LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
 
 
 def _require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:

@@ -1,5 +1,6 @@
 """Every study below a folder is found once, whatever the folders; what cannot be read is a refusal of its own."""
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -141,9 +142,14 @@ def test_what_a_score_or_this_batch_wrote_is_no_study(root):
 def test_a_name_that_is_no_text_is_refused(root):
     tiny(root / "a", 1)
     (root / "b").mkdir()
-    shutil.copy(root / "a" / "s1-0.dcm", bytes(root / "b") + b"/\xff.dcm")
-    refusals = [task.refusal for task in found(root).values() if task.refusal]
-    assert len(refusals) == 1 and "UTF-8" in refusals[0]
+    for name in (b"/\xff.dcm", b"/\xfe.dcm"):
+        shutil.copy(root / "a" / "s1-0.dcm", bytes(root / "b") + name)
+    Path(os.fsdecode(bytes(root) + b"/\xfd")).mkdir()
+    shutil.copy(root / "a" / "s1-0.dcm", bytes(root) + b"/\xfd/x.dcm")
+    tasks = found(root)
+    refused = [task for task in tasks.values() if task.refusal]
+    assert key(1) in tasks and {task.place.folder for task in refused} == {str(root), str(root / "b")}
+    assert all("UTF-8" in task.refusal for task in refused)
 
 
 def test_a_folder_without_studies_and_no_folder_are_refused(root):

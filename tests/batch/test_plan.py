@@ -9,15 +9,6 @@ from batch_cases import key, settings, task_of, tiny, uid
 from dotaliver.batch.plan import planned
 from dotaliver.batch.records import MACHINE_FAILURES, StudyRecord
 from dotaliver.batch.stamps import content_of, stamp_of
-from dotaliver.batch.workspace import Workspace
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    made = Workspace(tmp_path / "out")
-    made.folder.mkdir()
-    made.prepare("abc123")
-    return made
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import io
 import json
 
 import pytest
+from rich.console import Console
 
 from batch_cases import key, uid
-from dotaliver.batch.progress import JsonLines, PlainLines, Tally, duration
+from dotaliver.batch.progress import JsonLines, PlainLines, Screen, Tally, duration
 from dotaliver.batch.records import Place, StudyRecord
 
 
@@ -62,3 +63,19 @@ def test_a_program_gets_every_event_as_a_line():
     assert [event["event"] for event in events] == ["searching", "found", "stage", "study"]
     assert events[3]["study_uid"] == uid(1) and (events[3]["done"], events[3]["studies"]) == (1, 2)
     assert events[3]["seconds_left"] >= 0 and "Zyxwvut" not in stream.getvalue()
+
+
+def test_a_terminal_shows_what_runs_and_keeps_what_failed():
+    stream = io.StringIO()
+    screen = Screen(Console(file=stream, force_terminal=True, width=150, color_system=None))
+    screen.looked(500)
+    screen.begin(3, 1)
+    screen.stage(key(1), "finding the liver")
+    screen.tick()
+    assert "500 files" in stream.getvalue() and "1/3 done, 0 failed, 1 running" in stream.getvalue()
+    assert f"{key(1)}  finding the liver  (0 s)" in stream.getvalue()
+    screen.ended(record(1, "scored"))
+    screen.ended(record(2, "timeout", "stopped: [not] done within 2 s"))
+    screen.close()
+    assert f"{key(2)} timeout: stopped: [not] done within 2 s" in stream.getvalue()
+    assert f"{key(1)} scored" not in stream.getvalue()

@@ -11,17 +11,15 @@ import psutil
 import pytest
 
 from batch_cases import PATIENCE_S, all_gone, environment, family, key, settings, task_of, tiny, until
+from dotaliver.batch.records import MACHINE_FAILURES
 from dotaliver.batch.supervision import Supervised
-from dotaliver.batch.workspace import Workspace
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    made = Workspace(tmp_path / "out")
-    made.folder.mkdir()
-    made.prepare("abc123")
-    made.write_settings(settings())
-    return made
+def workspace(workspace):
+    """That of a run that goes on."""
+    workspace.write_settings(settings())
+    return workspace
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +91,13 @@ def test_a_refusal_names_no_file_but_for_this_machine(process, workspace, tmp_pa
     assert ending.record.local_reason == "Zyxwvut/s1-0.dcm: the file is damaged"
 
 
+@pytest.mark.parametrize("trouble", ["no-disk", "no-network s1-0.dcm"])
+def test_trouble_of_the_machine_is_no_refusal_of_the_study(process, workspace, tmp_path, trouble):
+    record = score(process, workspace, tmp_path / "a", 1, trouble).record
+    assert record.status == "fault" and record.status in MACHINE_FAILURES
+    assert "s1-0" not in record.reason and record.reason.split()[-1] in {"it", "read"}
+
+
 def test_what_a_study_prints_goes_to_its_own_log(process, workspace, tmp_path):
     score(process, workspace, tmp_path / "a", 1, "print words of the first")
     score(process, workspace, tmp_path / "b", 2, "print words of the second")
@@ -144,15 +149,14 @@ def test_a_worker_that_is_killed_takes_its_process_and_its_scratch_with_it(works
     """
     scratch = tmp_path / "tmp"
     scratch.mkdir()
-    worker = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment() | {"TMPDIR": str(scratch)},
-        stdout=subprocess.DEVNULL,
-    )
-    until((tmp_path / "a" / "waiting").exists, "the study to begin")
-    processes = family(worker.pid)
-    assert len(processes) == 2 and len(list(scratch.iterdir())) == 1
-    worker.kill()
-    worker.wait()
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    surroundings = environment() | {"TMPDIR": str(scratch)}
+    with subprocess.Popen(command, env=surroundings, stdout=subprocess.DEVNULL) as worker:
+        try:
+            until((tmp_path / "a" / "waiting").exists, "the study to begin")
+            processes = family(worker.pid)
+            assert len(processes) == 2 and len(list(scratch.iterdir())) == 1
+        finally:
+            worker.kill()
     until(lambda: all_gone(processes), "the scoring process to end")
     assert list(scratch.iterdir()) == []

@@ -4,15 +4,7 @@ import pytest
 
 from batch_cases import key, settings, task_of, tiny
 from dotaliver.batch.records import StudyRecord
-from dotaliver.batch.workspace import Workspace, is_intact
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    made = Workspace(tmp_path / "out")
-    made.folder.mkdir()
-    made.prepare("abc123")
-    return made
+from dotaliver.batch.workspace import is_intact
 
 
 @pytest.fixture

@@ -84,19 +84,19 @@ def test_a_run_that_is_killed_goes_on_where_it_was_and_leaves_nothing_behind(tmp
     root, out = tmp_path / "root", tmp_path / "out"
     for number in (1, 2, 3):
         tiny(root / str(number), number, None if number == 1 else "wait go")
-    first = batch_process(root, out, workers=2)
     workspace = Workspace(out)
-    until(lambda: workspace.record(key(1)), "the first study's record")
-    until(lambda: any(root.rglob("waiting")), "another to begin")
-    before = workspace.record(key(1))
-    processes = family(first.pid)
-    assert len(processes) >= 4
-    # A second run while the first lives is refused, and changes nothing.
-    with pytest.raises(OutputError, match=rf"another batch .* \(process {first.pid} on "):
-        run_tiny(root, out)
-    first.kill()
-    first.communicate()
-    until(lambda: all_gone(processes), "all its processes to end")
+    with batch_process(root, out, workers=2) as first:
+        until(lambda: workspace.record(key(1)), "the first study's record")
+        until(lambda: any(root.rglob("waiting")), "another to begin")
+        before = workspace.record(key(1))
+        processes = family(first.pid)
+        assert len(processes) >= 4
+        # A second run while the first lives is refused, and changes nothing.
+        with pytest.raises(OutputError, match=rf"another batch .* \(process {first.pid} on "):
+            run_tiny(root, out)
+        first.kill()
+        first.communicate()
+        until(lambda: all_gone(processes), "all its processes to end")
     workspace.study(key(2)).mkdir(exist_ok=True)
     (workspace.study(key(2)) / "result.txt").write_text("half")
     for number in (2, 3):
@@ -113,12 +113,12 @@ def test_ctrl_c_stops_in_order_and_the_cohort_of_what_is_done_is_written(tmp_pat
     tiny(root / "1", 1)
     for number in (2, 3, 4):
         tiny(root / str(number), number, "wait go")
-    run = batch_process(root, out)
-    until(lambda: any(root.rglob("waiting")), "a study that takes long")
-    processes = family(run.pid)
-    # As a terminal does it: to everything that runs in the foreground.
-    os.killpg(run.pid, signal.SIGINT)
-    printed, told = run.communicate(timeout=PATIENCE_S)
+    with batch_process(root, out) as run:
+        until(lambda: any(root.rglob("waiting")), "a study that takes long")
+        processes = family(run.pid)
+        # As a terminal does it: to everything that runs in the foreground.
+        os.killpg(run.pid, signal.SIGINT)
+        printed, told = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130, told
     assert printed == "" and "Traceback" not in told and "distributed" not in told
     until(lambda: all_gone(processes), "all its processes to end")

@@ -26,11 +26,11 @@ _NO_PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 class Cluster:
     """A scheduler and its workers, without nannies that would start them again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, workers=2):
         self._folder, self.processes = folder, []
         scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1", *_NO_PAGE, "--no-show")
         self.address = self._said(scheduler, r"Scheduler at:\s+(tcp://\S+)")
-        self.workers = [self.add_worker(), self.add_worker()]
+        self.workers = [self.add_worker() for _ in range(workers)]
 
     def add_worker(self):
         return self._start("worker", self.address, "--no-nanny", "--nthreads", "1", *_NO_PAGE)
@@ -101,6 +101,36 @@ def test_a_study_whose_worker_is_killed_is_one_row_and_never_tried_elsewhere(clu
     assert again.kept == 3 and statuses(again)[key(2)] == "scored"
     others = [p for w in cluster.workers if w is not victim for p in psutil.Process(w.pid).children(recursive=True)]
     assert all_gone(others)
+
+
+def test_where_the_scheduler_is_lost_the_run_ends_and_what_is_done_stands(tmp_path, monkeypatch):
+    # How long a lost scheduler is looked for
+    monkeypatch.setattr("dotaliver.batch.cluster._CONNECT_S", 5)
+    root, out = tmp_path / "root", tmp_path / "out"
+    tiny(root / "1", 1)
+    tiny(root / "2", 2, "wait go")
+    ends = []
+
+    def batch():
+        try:
+            run_tiny(root, out, cluster=ClusterChoice(scheduler=cluster.address))
+        except ClusterError as error:
+            ends.append(str(error))
+
+    cluster = Cluster(tmp_path, workers=2)
+    try:
+        run = threading.Thread(target=batch)
+        run.start()
+        until((root / "2" / "waiting").exists, "the study to begin")
+        until(lambda: Workspace(out).record(key(1)), "the other's record")
+        cluster.processes[0].kill()
+        run.join(PATIENCE_S)
+    finally:
+        cluster.end()
+    assert not run.is_alive() and "the same command goes on" in ends[0]
+    assert not Workspace(out).settings_file.exists()
+    (root / "2" / "behaviour.txt").write_text("sleep 0")
+    assert run_tiny(root, out, cluster=ClusterChoice(1)).kept == 1
 
 
 def test_where_no_scheduler_is_the_run_is_refused(tmp_path, monkeypatch):

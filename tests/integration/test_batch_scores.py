@@ -90,6 +90,9 @@ def test_one_study_of_a_mixed_folder_can_be_rescored_and_named_by_its_uid(batch,
     again = run_cli("rescore", out / key, "--out", tmp_path / "again", "--quiet")
     assert again.status == 0, again.err
     assert read_record(tmp_path / "again").segmentation.masks == record.segmentation.masks
+    moved = shutil.copytree(json.loads((out / key / "local.json").read_text())["study"], tmp_path / "moved")
+    again = run_cli("rescore", out / key, "--study", moved, "--out", tmp_path / "elsewhere", "--quiet")
+    assert again.status == 0, again.err
     root = json.loads((out / key / "local.json").read_text())["study"]
     refused = run_cli("score", root, "--out", tmp_path / "x")
     assert refused.status == 3 and "--study-uid" in refused.err

@@ -31,7 +31,7 @@ from dotaliver.batch.records import SCRATCH, RunSettings, Status, StudyRecord, S
 from dotaliver.batch.scoring import Scored
 from dotaliver.batch.stamps import content_of, stamp_of
 from dotaliver.batch.workspace import Workspace
-from dotaliver.errors import DotaliverError
+from dotaliver.errors import DotaliverError, OutputError, SegmenterError
 from dotaliver.export.files import write_atomically
 
 __all__ = ["main"]
@@ -145,18 +145,21 @@ def _ended(
             task, settings, "memory", "it needs more memory than there is; raise --memory or use fewer workers"
         )
     except DotaliverError as error:
-        return _refused(task, settings, error)
+        return _told(workspace, task, settings, error)
     except Exception as error:
         # A fault of ours must not end the batch
         kind = _print_trace(error)
         return _record(task, settings, "fault", f"a fault of the program ({kind}); see the log, and please report it")
 
 
-def _refused(task: StudyTask, settings: RunSettings, error: DotaliverError) -> StudyRecord:
-    local = str(error)
+def _told(workspace: Workspace, task: StudyTask, settings: RunSettings, error: DotaliverError) -> StudyRecord:
+    """The record of a study that was given up on purpose, with the error's sentence as the reason."""
+    local = str(error).replace(str(workspace.folder), "the output folder")
     reason = without_names(local, task)
     sys.stderr.write(reason + "\n")
-    record = _record(task, settings, "refused", reason)
+    # A full disk, a network that failed or a segmenter that is not installed say nothing of the study
+    of_the_machine = isinstance(error, OutputError | SegmenterError) or isinstance(error.__cause__, OSError)
+    record = _record(task, settings, "fault" if of_the_machine else "refused", reason)
     with contextlib.suppress(DotaliverError):
         record = record.model_copy(update={"content_sha256": content_of(task)})
     return record.model_copy(update={"local_reason": local})

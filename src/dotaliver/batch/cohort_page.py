@@ -21,7 +21,7 @@ _CRITERIA = ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
 _VERDICTS = ("met", "not_met", "indeterminate", "not_evaluable")
 _WORDS = {
     "refused": "refused: its files do not allow a score",
-    "fault": "a fault of the program",
+    "fault": "a fault of the program or the machine",
     "timeout": "over its time limit",
     "memory": "over its memory limit",
     "crashed": "its process crashed",

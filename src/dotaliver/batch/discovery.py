@@ -24,6 +24,7 @@ __all__ = ["find_studies"]
 # A study, by its UID, or by its folder where the files name none
 StudyName = tuple[str | None, str]
 _SEVERAL: StudyName = (None, "several")
+_NO_TEXT = "the folder holds a file or folder whose name is no valid text (UTF-8); rename it"
 
 
 @dataclass
@@ -42,7 +43,7 @@ class _Below:
 
     studies: dict[StudyName, _Pieces] = field(default_factory=dict)
     damaged: list[tuple[Path, str]] = field(default_factory=list)
-    refusals: list[tuple[Path, str]] = field(default_factory=list)
+    refusals: dict[Path, str] = field(default_factory=dict)
 
 
 def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], None]) -> list[StudyTask]:
@@ -76,7 +77,7 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
     below = _Below()
     for count, (path, refusal) in enumerate(_walk(root, out), start=1):
         if refusal is not None:
-            below.refusals.append((path, refusal))
+            below.refusals.setdefault(path, refusal)
         else:
             _sort_in(path, path.relative_to(root).as_posix() if path != root else path.name, index, below)
         if count % 500 == 0:
@@ -111,15 +112,18 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
             why = f"{here.name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
             yield here, why
             continue
-        for name in folders:
-            if (here / name).is_symlink():
+        for name in tuple(folders):
+            if not _is_text(name):
+                folders.remove(name)
+                yield here, _NO_TEXT
+            elif (here / name).is_symlink():
                 yield here / name, f"{name}: a link to a folder is not followed; give the folder itself"
         for name in sorted(names):
             path = here / name
             if not path.is_file():
                 continue
-            if not _is_text(str(path)):
-                yield here, "a file's name is no valid text (UTF-8); rename the file"
+            if not _is_text(name):
+                yield here, _NO_TEXT
                 continue
             yield path, None
     yield from unreadable
@@ -165,7 +169,7 @@ def _tasks(below: _Below, root: Path, out: Path) -> list[StudyTask]:
             # It may be a piece of the study around it, which is refused for it as `score` would
             below.studies[owner].files.append(path)
     tasks = [_task(study, pieces, owners, out) for study, pieces in below.studies.items()]
-    return [*tasks, *(_refused(path, why, root) for path, why in (*below.refusals, *loose))]
+    return [*tasks, *(_refused(path, why, root) for path, why in (*below.refusals.items(), *loose))]
 
 
 def _owners(studies: dict[StudyName, _Pieces], root: Path) -> dict[Path, StudyName]:

@@ -151,12 +151,12 @@ class JsonLines(Reporter):
 class Screen(Reporter):
     """A few changing lines on a terminal; what failed stays above them."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Any = None) -> None:
         super().__init__()
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._live = Live(console=console or Console(stderr=True), transient=True, auto_refresh=False)
         self._live.start()
 
     def looked(self, files: int) -> None:

@@ -29,8 +29,8 @@ DEFAULT_SCORER = "dotaliver.batch.scoring:score_task"
 
 Status = Literal["scored", "refused", "skipped", "fault", "timeout", "memory", "crashed", "worker_lost", "missing"]
 """How a study ended. ``refused``: its files do not allow a score; ``skipped``: it is nothing to score; ``fault``: the
-program failed; ``timeout`` and ``memory``: over its limit; ``crashed``: its process ended; ``worker_lost``: the worker
-that had it ended; ``missing``: the manifest names it and it was not found."""
+program or the machine failed; ``timeout`` and ``memory``: over its limit; ``crashed``: its process ended;
+``worker_lost``: the worker that had it ended; ``missing``: the manifest names it and it was not found."""
 
 # What a study may survive the next time: a quieter machine, larger limits, a mended program.
 MACHINE_FAILURES: frozenset[Status] = frozenset({"fault", "timeout", "memory", "crashed", "worker_lost", "missing"})

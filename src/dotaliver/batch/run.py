@@ -319,11 +319,11 @@ class _Run:
             record = self._seen_late(task)
         if record is not None and future.status == "finished":
             return record
-        if future.status == "error" and self._has_started(task):
+        kind = type(future.exception()).__name__ if future.status == "error" else "no record"
+        if kind == "KilledWorker" and self._has_started(task):
             return lost_record(self.workspace, self.settings, task)
         if self.stop.asked:
             return None
-        kind = type(future.exception()).__name__ if future.status == "error" else "no record"
         reason = (
             f"no worker could run it ({kind}); see that all workers have dotaliver with its extra 'batch' and reach "
         )
