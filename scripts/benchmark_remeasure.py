@@ -88,14 +88,16 @@ def measured(study: Path, rounds: int) -> None:
     for name, stage in (("with_masks", "what stays"), ("segment_study", "on CT"), ("score_labels", "score_labels")):
         stages.around(name, stage)
     taking, measuring, marking = [], [], []
-    labels = sorted(score.lesions, key=lambda lesion: -lesion.volume_ml)
-    for lesion in labels[:rounds]:
+    # Small, middling and large ones alike.
+    ranked = sorted(score.lesions, key=lambda lesion: -lesion.volume_ml)
+    labels = [ranked[n] for n in np.linspace(0, len(ranked) - 1, min(rounds, len(ranked))).round().astype(int)]
+    for lesion in labels:
         stages.seconds.clear()
         array = grown(session, lesion.label)
         taking.append(timed(lambda painted=array: session.set_lesions(painted))[0])
         measuring.append(timed(session.remeasure)[0])
     shares = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in stages.seconds.items())
-    for lesion in labels[:rounds]:
+    for lesion in labels:
         session.mark_lesion(lesion.label, "treated")
         marking.append(timed(session.remeasure)[0])
     again = segmenting + scoring

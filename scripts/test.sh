@@ -4,8 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 debian_packages=(dicom3tools dcmtk orthanc orthanc-dicomweb poppler-utils)
+# A screen for the viewer's tests: Xvfb, a software renderer, and what Qt loads.
+debian_packages+=(xvfb libegl1 libgl1 libopengl0 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libdbus-1-3
+    libfontconfig1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0
+    libxcb-shape0 libxcb-xkb1)
 missing=()
-for tool in dciodvfy dsrdump Orthanc pdftoppm; do
+for tool in dciodvfy dsrdump Orthanc pdftoppm Xvfb; do
     command -v "$tool" >/dev/null 2>&1 || missing+=("$tool")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -13,11 +17,12 @@ if [ ${#missing[@]} -gt 0 ]; then
         echo "Installing ${debian_packages[*]} ..." >&2
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${debian_packages[@]}"; } >/dev/null
     else
-        echo "Some conformance tests will be skipped; to run them: sudo apt-get install ${debian_packages[*]}" >&2
+        echo "Conformance tests will be skipped, and the viewer's need a screen; to run them: sudo apt-get install ${debian_packages[*]}" >&2
     fi
 fi
 
 extras="[test]"
+plugins=("plugins/napari-dotaliver[test]")
 # shellcheck source=scripts/_environment.sh
 source scripts/_environment.sh
 make_environment
@@ -30,3 +35,9 @@ export PYTHONWARNINGS=default
 # Two workers on two cores: threads of their own would only stand in each other's way.
 export ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 .venv/bin/python -m pytest -n 2 "$@"
+if [ $# -eq 0 ]; then
+    # The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
+    unset QT_QPA_PLATFORM
+    .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml
+    .venv/bin/python -m pytest plugins/napari-dotaliver
+fi

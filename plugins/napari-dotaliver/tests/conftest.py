@@ -17,6 +17,16 @@ from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import Outcome, StudyInput, save, score_study
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_folders(tmp_path_factory):
+    """What is kept for a user (unsaved edits, the reader's name) stays in a folder of the tests."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            patch.setenv(name, str(home / name.lower()))
+        yield
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
     """Folder of a small phantom's DICOM files; not to be changed."""

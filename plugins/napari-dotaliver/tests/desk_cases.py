@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from unittest.mock import patch
+
 import numpy as np
-from napari.utils.colormaps import ensure_colormap
 from napari_dotaliver._desk import Desk
 from napari_dotaliver._layers import lps_to_world
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QMessageBox
 
 PATIENCE_MS = 240_000
 
@@ -43,6 +46,17 @@ def pixel_of(viewer, picture: np.ndarray, place_lps_mm) -> tuple[int, int]:
     return round(rows / 2 + y * scale), round(columns / 2 + x * scale)
 
 
-def grey_of(colour) -> np.ndarray:
-    """A colour as RGB from 0 to 255."""
-    return np.round(255 * ensure_colormap(colour).colors[-1][:3]).astype(int)
+def close(viewer) -> None:
+    """Close the window and let Qt delete what was in it, so that nothing outlives the test."""
+    window = viewer.window._qt_window
+    with patch.object(window, "_save_current_window_settings"), patch.object(QMessageBox, "question", _discard):
+        viewer.close()
+    del window
+    for _ in range(10):
+        QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+
+
+def _discard(*_args) -> QMessageBox.StandardButton:
+    return QMessageBox.StandardButton.Discard

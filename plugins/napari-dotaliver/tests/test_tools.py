@@ -51,7 +51,7 @@ def test_stroke_is_one_step_and_is_measured(tools, qtbot):
     lesion = next(n for n in session.score.lesions if n.label == label)
     x, y, z = lesion.centroid_lps_mm
     tools._layers.lesions.selected_label = label
-    tools.painting.size.setValue(60.0)
+    tools.painting.brush_mm.setValue(60.0)
     tools.painting.modes["paint"].click()
     assert str(tools._layers.lesions.mode) == "paint"
     paint(tools, qtbot, (x, y, z))

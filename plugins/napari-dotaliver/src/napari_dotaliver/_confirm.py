@@ -78,6 +78,7 @@ class _Answer:
         self.headline.setToolTip(protocol.wording)
         self.accept_button = QPushButton("Accept")
         self.accept_button.setCheckable(True)
+        self.accept_button.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         self.accept_button.setAccessibleName(f"Accept the proposal on {protocol.name}")
         self.accept_button.clicked.connect(lambda _=False: widget.accept(criterion))
         words = ("as proposed", *(answer_words(protocol, word) for word in _VERDICTS))
@@ -108,6 +109,7 @@ class _Answer:
         self.headline.setText(text)
         overruled = given is not None and given.verdict != proposed
         self.accept_button.setChecked(given is not None and not overruled)
+        self.accept_button.setText("✓ Accepted" if self.accept_button.isChecked() else "Accept")
         if given is None and self.other.currentIndex() > 0 and not self.reason.text().strip():
             # The answer was chosen and waits for its reason.
             return

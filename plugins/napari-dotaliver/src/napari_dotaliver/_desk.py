@@ -29,14 +29,16 @@ from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from napari_dotaliver import _confirm, _tools
 from napari_dotaliver._confirm import ConfirmWidget
 from napari_dotaliver._keys import KEYS, bind_keys, keys_html
+from napari_dotaliver._layers import lps_to_world, middle_of
 from napari_dotaliver._lesion_table import LesionTable
 from napari_dotaliver._opening import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver._orientation import PlaneName, jump
 from napari_dotaliver._recovery import RecoveryBanner
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._study_layers import StudyLayers
+from napari_dotaliver._timepoints import TimePointsWidget
 from napari_dotaliver._tools import ToolsWidget
-from napari_dotaliver._verdicts import verdicts_html
+from napari_dotaliver._verdict_panel import VerdictPanel
 from napari_dotaliver._view_bar import ViewBar
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Desk(QWidget):
         self.session: ReadingSession | None = None
         self.tools: ToolsWidget | None = None
         self.confirm: ConfirmWidget | None = None
+        self.time_points: TimePointsWidget | None = None
         self.banner: RecoveryBanner | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
@@ -111,9 +114,7 @@ class Desk(QWidget):
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.hide()
-        self.verdicts = QTextBrowser()
-        self.verdicts.setAccessibleName("Verdicts with their evidence")
-        self.verdicts.setHtml("<p>No study is scored yet.</p>")
+        self.verdicts = VerdictPanel()
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
         self.keys.setHtml(keys_html((*_tools.KEYS, *_confirm.KEYS)))
@@ -160,23 +161,25 @@ class Desk(QWidget):
 
     def open(self, study: StudyInput) -> None:
         """Read a folder beside the window; a reading with unsaved edits is asked about first."""
-        self.open_made(lambda _tell: study)
+        if self.open_made(lambda _tell: study):
+            self._asked = study
 
-    def open_made(self, make: Callable[[Progress], StudyInput]) -> None:
-        """Read the study that a function gives, which may take its time to make it."""
+    def open_made(self, make: Callable[[Progress], StudyInput]) -> bool:
+        """Read the study that a function gives, which may take its time to make it; False: the reader stays."""
         if not self.may_leave():
-            return
+            return False
         self._tell(None)
         self.relative_button.hide()
         self.scoring.cancel()
         config = self.config
 
         def work(tell: Progress) -> Opening:
-            self._asked = make(tell)
-            return self._asked, open_folder(self._asked, config, tell)
+            study = make(tell)
+            return study, open_folder(study, config, tell)
 
         self.reading.run(work)
         self._renew_buttons()
+        return True
 
     def _open_relative(self) -> None:
         assume = self.config.assume.model_copy(update={"relative": True})
@@ -233,32 +236,43 @@ class Desk(QWidget):
         self.session = session = ReadingSession(outcome, record)
         session.on_change(self._on_changed)
         self._on_changed()
+        self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
         self.confirm = ConfirmWidget(session, self.viewer, self)
-        self.tabs.insertTab(1, self.tools, "Correct")
-        self.tabs.insertTab(2, self.confirm, "Confirm")
+        self.time_points = TimePointsWidget(session, self.viewer, self)
+        for place, (tab, name) in enumerate(
+            ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
+        ):
+            self.tabs.insertTab(place, tab, name)
         self.banner = RecoveryBanner(session)
         self._column.insertWidget(2, self.banner)
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
 
+    def _go_to_liver(self, session: ReadingSession) -> None:
+        """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
+        middle = None if session.liver is None else middle_of(session.liver, 1)
+        if middle is not None:
+            self.viewer.dims.point = tuple(float(v) for v in lps_to_world(middle))
+
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
-        if self.banner is not None:
-            self.banner.close_down()
-        for widget in (self.tools, self.confirm, self.banner):
+        for owner in (self.banner, self.time_points):
+            if owner is not None:
+                owner.close_down()
+        for widget in (self.tools, self.confirm, self.time_points, self.banner):
             if widget is not None:
                 self.tabs.removeTab(self.tabs.indexOf(widget))
                 widget.setParent(None)
                 widget.deleteLater()
-        self.tools = self.confirm = self.banner = self.session = None
+        self.tools = self.confirm = self.time_points = self.banner = self.session = None
 
     def _leave(self) -> None:
         """Put away what was read before."""
         self._end_reading()
         self.table.show_score(None)
-        self.verdicts.setHtml("<p>Not scored yet.</p>")
+        self.verdicts.show_score(None)
         self.view.show_study(None)
         if self.layers is not None:
             self.layers.remove()
@@ -271,9 +285,7 @@ class Desk(QWidget):
         score = self.session.score
         self.layers.show(self.session)
         self.table.show_score(score)
-        place = self.verdicts.verticalScrollBar().value()
-        self.verdicts.setHtml(verdicts_html(score))
-        self.verdicts.verticalScrollBar().setValue(place)
+        self.verdicts.show_score(score)
         self.view.show_masks()
         self._renew_buttons()
 
@@ -388,7 +400,6 @@ class Desk(QWidget):
                 return True
             self.reading.cancel()
             self.scoring.cancel()
-            self.view.close_planes()
         return bool(super().eventFilter(watched, event))
 
 

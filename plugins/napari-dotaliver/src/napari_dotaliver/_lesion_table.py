@@ -20,7 +20,7 @@ __all__ = ["LesionTable"]
 Cell = tuple[str, float | str | None]
 """What is read and what is sorted by; None sorts below every number."""
 
-_SOURCES = {"ct": "CT", "pet": "PET", "reader": "reader", None: ""}
+_SOURCES = {"ct": "CT", "reader": "reader"}
 # Grades are sorted as they rise; the one without a spleen to compare with lies between 3 and 4.
 _GRADES = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "≥3": 3.5, "4": 4.0}
 _LABEL_ROLE = int(Qt.ItemDataRole.UserRole)
@@ -51,6 +51,7 @@ class LesionTable(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.verticalHeader().setVisible(False)
+        self.table.setWordWrap(False)
         self.table.setAccessibleName("Lesions")
         self.details = QLabel("No study is scored yet.", self)
         self.details.setWordWrap(True)
@@ -167,7 +168,11 @@ def _headings(score: StudyScore) -> list[tuple[str, str]]:
         (f"{name}peak", f"Highest mean of a 1 ml sphere, {unit}"),
         (f"{name}mean", f"Mean over the lesion, {unit}"),
         ("Volume [ml]", "Volume of the mask"),
-        ("Diameter [mm]", "Longest in-plane diameter, and the longest across it, on CT or by the reader"),
+        (
+            "Diameter [mm]",
+            "Longest in-plane diameter and the longest across it, on CT or by the reader; in brackets: the extent on "
+            "PET, which is no RECIST diameter",
+        ),
         ("From", "Where the diameter was measured"),
         ("Peak / liver", "SUVpeak over the mean of normal liver"),
         ("Krenning", "Modified Krenning grade, 0 to 4"),
@@ -198,13 +203,14 @@ def _lesion_cells(lesion: Lesion) -> list[Cell]:
 
 
 def _size_cells(lesion: Lesion) -> list[Cell]:
-    """Diameters where there are any; else the extent on PET, which is none and is said to be none."""
-    if lesion.longest_diameter_mm is not None:
-        across = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
-        text = f"{lesion.longest_diameter_mm:.0f}{across}"
-        return [(text, lesion.longest_diameter_mm), _words([_SOURCES[lesion.diameter_source]])]
-    if lesion.pet_extent_mm is not None:
-        return [(f"({lesion.pet_extent_mm:.0f})", lesion.pet_extent_mm), _words(["PET extent"])]
+    """Diameters where there are any; else, in brackets, the extent on PET, which is none and is said to be none."""
+    size, across = lesion.longest_diameter_mm, lesion.short_axis_mm
+    if size is not None and lesion.diameter_source != "pet":
+        text = f"{size:.0f}" if across is None else f"{size:.0f} × {across:.0f}"
+        return [(text, size), _words([_SOURCES.get(lesion.diameter_source or "", "")])]
+    extent = size if size is not None else lesion.pet_extent_mm
+    if extent is not None:
+        return [(f"({extent:.0f})", extent), _words(["PET: no diameter"])]
     return [("–", None), _words([])]
 
 

@@ -86,7 +86,12 @@ class Background(QObject):
         """Call off what runs; nothing of it is told any more."""
         if self._busy:
             self._number += 1
-            self._busy = False
+            self._end()
+
+    def _end(self) -> None:
+        self._busy = False
+        # A worker holds its work, and with it all that was read.
+        self._worker = None
 
     def _on_told(self, number: int, stage: str) -> None:
         if number == self._number:
@@ -94,12 +99,12 @@ class Background(QObject):
 
     def _on_returned(self, number: int, result: object) -> None:
         if number == self._number:
-            self._busy = False
+            self._end()
             self.done.emit(result)
 
     def _on_raised(self, number: int, error: Exception) -> None:
         if number == self._number:
-            self._busy = False
+            self._end()
             self.failed.emit(error)
 
 
@@ -111,9 +116,17 @@ def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) ->
     DotaliverError
         Where it cannot be read.
     """
+    _load_what_shows()
     if (study.folder / "score.json").is_file():
         return pipeline.rescore(study.folder, progress=progress)
     return pipeline.open_study(study, config, progress)
+
+
+def _load_what_shows() -> None:
+    """Import what the layers stand on while the reader waits for the files anyway, not before the first picture."""
+    import pandas as pd  # noqa: F401 -- napari keeps features of layers in tables of it
+    from napari.components.overlays import TextOverlay  # noqa: F401
+    from napari.layers import Image, Labels, Points, Shapes, Vectors  # noqa: F401
 
 
 def score_opened(opened: OpenStudy, folder: Path, config: ScoringConfig, progress: Progress) -> Outcome:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.export.views import anatomical
 from dotaliver.geometry import Vector
+from dotaliver.volume import Volume
 from napari_dotaliver._layers import lps_to_world, world_to_lps
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PLANES",
+    "Extent",
     "Plane",
+    "PlaneName",
+    "body_extent",
     "crosshair_lines",
     "current_plane",
     "jump",
@@ -31,12 +36,17 @@ __all__ = [
     "show_slab",
 ]
 
+Extent = tuple[tuple[float, ...], tuple[float, ...]]
+"""Lowest and highest corner of a box in napari's world, in mm."""
+
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 # The least that is framed around a lesion: less would show it without what lies around it.
 _SMALLEST_FRAME_MM = 120.0
 # A sphere is drawn on every slice that it reaches: half of the largest that a reader can place.
 _LARGEST_RADIUS_MM = 50.0
+_FILLED = 0.96
+_BODY_SHARE, _SKIN_MM = 0.01, 25.0
 _CROSSHAIR_GAP_MM = 12.0
 _ON_DARK, _ON_WHITE = "#F0E442", "#0072B2"
 
@@ -70,8 +80,11 @@ PLANES: dict[PlaneName, Plane] = {
 _EDGES = ("middle_left", "middle_right", "top_center", "bottom_center")
 
 
-def show_plane(viewer: ViewerModel, name: PlaneName) -> None:
-    """Cut the images in one of the three planes, in radiological convention, with its edges labelled."""
+def show_plane(viewer: ViewerModel, name: PlaneName, body: Extent | None = None) -> None:
+    """Cut the images in one of the three planes, in radiological convention, with its edges labelled.
+
+    The patient fills the canvas where `body` says where in the world the patient is, else the images do.
+    """
     plane = PLANES[name]
     viewer.dims.ndisplay = 2
     viewer.scene.camera.orientation2d = plane.orientation
@@ -79,6 +92,36 @@ def show_plane(viewer: ViewerModel, name: PlaneName) -> None:
     label_edges(viewer, plane)
     viewer.dims.margin_left = viewer.dims.margin_right = (_LARGEST_RADIUS_MM,) * 3
     viewer.reset_view()
+    if body is not None:
+        fit(viewer, body)
+
+
+def fit(viewer: ViewerModel, body: Extent) -> None:
+    """Fill the canvas with a part of the world."""
+    low, high = body
+    size = [max(high[axis] - low[axis], 1.0) for axis in viewer.dims.displayed]
+    canvas = viewer.canvas.size
+    camera = viewer.scene.camera
+    camera.center = tuple((low[axis] + high[axis]) / 2 for axis in viewer.dims.order)
+    camera.zoom = _FILLED * min(canvas[0] / size[0], canvas[1] / size[1])
+
+
+def body_extent(pet: Volume) -> Extent:
+    """Where in the world the patient is: all that takes up clearly more than the air, its sparse outliers left out."""
+    turned = anatomical(pet)
+    step = tuple(max(n // 100, 1) for n in turned.array.shape)
+    some = turned.array[tuple(slice(None, None, s) for s in step)]
+    places = np.argwhere(some > _BODY_SHARE * float(some.max()))
+    if not len(places):
+        places = np.array([(0, 0, 0), some.shape])
+    ends = np.percentile(places, [0.5, 99.5], axis=0) * step
+    # The body's own uptake is low: its skin lies a little outside of what is seen.
+    ends[0, 1:] -= _SKIN_MM / np.asarray(turned.geometry.spacing_mm)[1:]
+    ends[1, 1:] += _SKIN_MM / np.asarray(turned.geometry.spacing_mm)[1:]
+    ends[:, 0] = (-0.5, turned.array.shape[0] - 0.5)
+    world = lps_to_world(turned.geometry.index_to_lps(ends))
+    low, high = world.min(axis=0), world.max(axis=0)
+    return tuple(float(v) for v in low), tuple(float(v) for v in high)
 
 
 def label_edges(viewer: ViewerModel, plane: Plane) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from dotaliver.geometry import FloatArray, Vector
 from dotaliver.longitudinal.scans import LoadedScan
@@ -51,10 +51,9 @@ class OtherScan(QWidget):
         self.scan = scan
         self.model = ViewerModel(title="other scan", ndisplay=2)
         self.canvas = QtViewer(self.model)
-        title = QLabel(f"Scan of {scan.on.isoformat()}")
+        self.canvas.dims.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(title)
         layout.addWidget(self.canvas)
         self.setMinimumSize(320, 320)
         self._add_layers(volumes)
@@ -93,7 +92,7 @@ class OtherScan(QWidget):
 
     def follow(self) -> None:
         """Go to the place that the main viewer shows."""
-        if self._moving:
+        if self._moving or len(self._main.dims.point) != 3:
             return
         self._moving = True
         try:
@@ -103,7 +102,7 @@ class OtherScan(QWidget):
 
     def _lead(self) -> None:
         """Take the main viewer along, where this one was moved."""
-        if self._moving:
+        if self._moving or len(self._main.dims.point) != 3:
             return
         self._moving = True
         try:
@@ -135,6 +134,9 @@ class OtherScan(QWidget):
 
     def close_down(self) -> None:
         """End the link and the canvas."""
+        # Without layers a viewer has two axes: nothing is to follow it there.
+        self._moving = True
+        self.model.dims.events.point.disconnect(self._lead)
         self._main.dims.events.point.disconnect(self.follow)
         self._main.dims.events.order.disconnect(self._turn)
         self.model.layers.clear()

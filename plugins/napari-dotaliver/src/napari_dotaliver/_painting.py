@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QRadioButton,
@@ -65,6 +65,8 @@ class PaintPanel(QWidget):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_STROKES_END_MS)
         self._rest.timeout.connect(self.take_painted)
+        # What is pressed must be told without colour, whatever the theme.
+        self.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self._brushes(), self._sphere(), self._between_slices()):
@@ -98,21 +100,23 @@ class PaintPanel(QWidget):
             grid.addWidget(button, 1, column)
             self.modes[mode] = button
         self.modes["pan_zoom"].setChecked(True)
-        self.size = QDoubleSpinBox()
-        self.size.setRange(1.0, 100.0)
-        self.size.setValue(12.0)
-        self.size.setSuffix(" mm")
-        self.size.setAccessibleName("Brush diameter in mm")
-        self.size.valueChanged.connect(self._set_brush)
+        self.brush_mm = QDoubleSpinBox()
+        self.brush_mm.setRange(1.0, 100.0)
+        self.brush_mm.setDecimals(0)
+        self.brush_mm.setValue(12.0)
+        self.brush_mm.setSuffix(" mm")
+        self.brush_mm.setAccessibleName("Brush diameter in mm")
+        self.brush_mm.valueChanged.connect(self._set_brush)
         grid.addWidget(QLabel("Brush diameter ([ ])"), 2, 0, 1, 2)
-        grid.addWidget(self.size, 2, 2, 1, 2)
+        grid.addWidget(self.brush_mm, 2, 2, 1, 2)
         return box
 
     def _sphere(self) -> QGroupBox:
-        box = QGroupBox("Threshold in a sphere, at the crosshair")
-        line = QHBoxLayout(box)
+        box = QGroupBox("Threshold in a sphere")
+        grid = QGridLayout(box)
         self.sphere_mm = QDoubleSpinBox()
         self.sphere_mm.setRange(4.0, 200.0)
+        self.sphere_mm.setDecimals(0)
         self.sphere_mm.setValue(40.0)
         self.sphere_mm.setSuffix(" mm")
         self.sphere_mm.setAccessibleName("Diameter of the sphere in mm")
@@ -124,15 +128,20 @@ class PaintPanel(QWidget):
         self.level_unit = QComboBox()
         self.level_unit.addItems(["% of its maximum", uptake_unit(self._session.volumes.pet.quantity)])
         self.level_unit.setAccessibleName("Unit of the threshold")
-        self.sphere_button = QPushButton("Outline (H)")
+        self.sphere_button = QPushButton("Outline here (H)")
         self.sphere_button.clicked.connect(self.outline_in_sphere)
-        for part in (self.sphere_mm, self.level, self.level_unit, self.sphere_button):
-            line.addWidget(part)
+        for column, (words, part) in enumerate((("Diameter", self.sphere_mm), ("From", self.level))):
+            label = QLabel(words)
+            label.setBuddy(part)
+            grid.addWidget(label, 0, 2 * column)
+            grid.addWidget(part, 0, 2 * column + 1)
+        grid.addWidget(self.level_unit, 1, 0, 1, 2)
+        grid.addWidget(self.sphere_button, 1, 2, 1, 2)
         return box
 
     def _between_slices(self) -> QGroupBox:
         box = QGroupBox("Liver between slices")
-        line = QHBoxLayout(box)
+        grid = QGridLayout(box)
         self.slices = QSpinBox()
         self.slices.setRange(0, 50)
         self.slices.setValue(2)
@@ -144,11 +153,11 @@ class PaintPanel(QWidget):
         self.from_button = QPushButton("From here")
         self.from_button.setToolTip("The slice at the crosshair is the first of those to interpolate between")
         self.from_button.clicked.connect(self.begin_between)
-        self.to_button = QPushButton("… interpolate to here")
+        self.to_button = QPushButton("Interpolate to here")
         self.to_button.setEnabled(False)
         self.to_button.clicked.connect(self.interpolate_liver)
-        for part in (self.slices, self.smooth_button, self.from_button, self.to_button):
-            line.addWidget(part)
+        for number, part in enumerate((self.slices, self.smooth_button, self.from_button, self.to_button)):
+            grid.addWidget(part, number // 2, number % 2)
         return box
 
     # --- what is painted on -----------------------------------------------------------------------------------------
@@ -157,7 +166,7 @@ class PaintPanel(QWidget):
         """Follow the layers that are there now."""
         for name, layer in (("lesions", self._layers.lesions), ("liver", self._layers.liver)):
             if layer is not None and getattr(layer, "_dotaliver_watched", None) is not self:
-                layer._dotaliver_watched = self  # type: ignore[union-attr]
+                layer._dotaliver_watched = self
                 layer.events.paint.connect(lambda _event, name=name: self._on_paint(name))
                 layer.events.mode.connect(self._on_mode)
                 layer.events.brush_size.connect(self._on_brush)
@@ -204,14 +213,14 @@ class PaintPanel(QWidget):
 
     def _set_brush(self) -> None:
         if self.layer is not None:
-            self.layer.brush_size = max(1, round(self.size.value() / self._voxel_mm()))
+            self.layer.brush_size = max(1, round(self.brush_mm.value() / self._voxel_mm()))
 
     def _on_brush(self) -> None:
         layer = self.layer
-        if layer is not None and abs(layer.brush_size - self.size.value() / self._voxel_mm()) > 1.0:
-            self.size.blockSignals(True)
-            self.size.setValue(layer.brush_size * self._voxel_mm())
-            self.size.blockSignals(False)
+        if layer is not None and abs(layer.brush_size - self.brush_mm.value() / self._voxel_mm()) > 1.0:
+            self.brush_mm.blockSignals(True)
+            self.brush_mm.setValue(layer.brush_size * self._voxel_mm())
+            self.brush_mm.blockSignals(False)
 
     def _on_mode(self) -> None:
         if self.layer is not None and str(self.layer.mode) in self.modes:
@@ -251,10 +260,10 @@ class PaintPanel(QWidget):
 
     # --- tools -------------------------------------------------------------------------------------------------------
 
-    def _try(self, act: object) -> None:
+    def _try(self, act: Callable[[], object]) -> None:
         self.take_painted()
         try:
-            act()  # type: ignore[operator]
+            act()
         except DotaliverError as error:
             self.refused.emit(str(error))
 

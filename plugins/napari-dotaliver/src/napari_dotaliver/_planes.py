@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from napari_dotaliver._orientation import PLANES, Plane, crosshair_lines, current_plane, show_plane
+from napari_dotaliver._orientation import PLANES, Extent, Plane, crosshair_lines, current_plane, show_plane
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -19,6 +19,7 @@ __all__ = ["Crosshair", "SidePlanes"]
 
 _CROSSHAIR = "Crosshair"
 _COLOUR = "#D55E00"
+_REST_MS = 100
 # Which planes stand beside which.
 _BESIDE = {
     "axial": ("coronal", "sagittal"),
@@ -90,15 +91,11 @@ class _SidePlane(QWidget):
         self.canvas.dims.hide()
         self.crosshair = Crosshair(self.model)
         self.plane: Plane = PLANES["coronal"]
+        self.body: Extent | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         self.model.dims.events.point.connect(self._to_main)
-
-    def close_canvas(self) -> None:
-        """End drawing for good; a canvas holds what it drew until then."""
-        self.model.layers.clear()
-        self.canvas.close()
 
     def show_layers(self, layers: list[Layer]) -> None:
         """Show these layers of the main viewer here too."""
@@ -127,7 +124,7 @@ class _SidePlane(QWidget):
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
-        show_plane(self.model, plane.name)
+        show_plane(self.model, plane.name, self.body)
         self.follow()
 
     def follow(self) -> None:
@@ -176,7 +173,12 @@ class SidePlanes(QSplitter):
         for plane in self._planes:
             self.addWidget(plane)
             plane.setMinimumSize(160, 200)
-        viewer.dims.events.point.connect(self._follow)
+        # While a reader scrolls, the main canvas has the machine to itself; the others follow when it rests.
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._follow)
+        viewer.dims.events.point.connect(self._on_moved)
         viewer.dims.events.order.connect(self.arrange)
 
     @property
@@ -186,6 +188,8 @@ class SidePlanes(QSplitter):
 
     def show_layers(self, layers: StudyLayers | None) -> None:
         """Show a study's images and masks."""
+        for plane in self._planes:
+            plane.body = None if layers is None else layers.body
         shown = [] if layers is None else [n for n in (layers.ct, layers.pet, layers.liver, layers.lesions) if n]
         for plane in self._planes:
             plane.show_layers(list(shown))
@@ -208,6 +212,9 @@ class SidePlanes(QSplitter):
         for plane, name in zip(self._planes, beside, strict=True):
             if plane.model.layers and (plane.plane.name != name or tuple(plane.model.dims.order) != PLANES[name].order):
                 plane.show_plane(PLANES[name])
+
+    def _on_moved(self) -> None:
+        self._rest.start()
 
     def _follow(self) -> None:
         if self.isVisible():

@@ -12,6 +12,7 @@ from dotaliver.records import Lesion, StudyVolumes
 from dotaliver.volume import LabelMap
 from napari_dotaliver import _layers
 from napari_dotaliver._layers import LayerData
+from napari_dotaliver._orientation import body_extent
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -38,6 +39,7 @@ class StudyLayers:
     def __init__(self, viewer: ViewerModel, volumes: StudyVolumes) -> None:
         self._viewer = viewer
         self._volumes = volumes
+        self.body = body_extent(volumes.pet)
         self.ct: Image | None = None
         self.liver: Labels | None = None
         self.lesions: Labels | None = None

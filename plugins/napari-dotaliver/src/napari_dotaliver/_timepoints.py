@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import DotaliverError
+from dotaliver.export.response_report import RESPONSE_WORDS
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.records import Reading, TrackedLesion
 from napari_dotaliver._layers import line_of_shape
@@ -39,16 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["TimePointsWidget"]
 
 _ROLES = {"target": "target", "non_target": "non-target", "new": "new", "earlier": "earlier only"}
-_RESPONSES = {
-    "CR": "complete response",
-    "PR": "partial response",
-    "SD": "stable disease",
-    "PD": "progressive disease",
-    "NE": "not evaluable",
-    "NON-CR/NON-PD": "neither complete response nor progression",
-    "NED": "no evidence of disease",
-}
-_FIRST_SIZE = 3
+_FIRST_SIZE = 2
 
 
 class TimePointsWidget(QWidget):
@@ -92,7 +84,7 @@ class TimePointsWidget(QWidget):
         self.message = QLabel("Choose the folder of a score of another date.")
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.table = QTableWidget(0, 7)
+        self.table = QTableWidget(0, 6)
         self.table.setAccessibleName("Lesions on both scans")
         self.table.verticalHeader().setVisible(False)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
@@ -157,7 +149,13 @@ class TimePointsWidget(QWidget):
         self.other = OtherScan(self._viewer, scans.other, scans.images, self._onto_other)
         self.other.lines.events.data.connect(self._on_line)
         name = f"Scan of {scans.other.on.isoformat()}"
-        self._dock = self._viewer.window.add_dock_widget(self.other, name=name, area="left", tabify=False)
+        window = self._viewer.window
+        self._dock = window.add_dock_widget(self.other, name=name, area="left", tabify=False)
+        # Side by side: the other scan gets as much room as the one that is read.
+        main = window._qt_window
+        room = max((main.width() - self.width()) // 2, self.other.minimumWidth())
+        main.resizeDocks([self._dock], [room], Qt.Orientation.Horizontal)
+        main.resizeDocks([self._dock], [main.height()], Qt.Orientation.Vertical)
 
     def _onto_other(self, places: np.ndarray) -> np.ndarray:
         return places if self.scans is None else self.scans.onto_other(places)
@@ -198,7 +196,7 @@ class TimePointsWidget(QWidget):
             on = item.checkState() == Qt.CheckState.Checked
             soon(self, lambda: self._decide(lambda scans: scans.with_target(lesion, on)))
         elif item.column() in {_FIRST_SIZE, _FIRST_SIZE + 1}:
-            scan, text = item.column() - _FIRST_SIZE, item.text().strip().removesuffix("mm").strip()
+            scan, text = item.column() - _FIRST_SIZE, item.text().strip(" –").removesuffix("mm").strip()
             try:
                 size = float(text.replace(",", ".")) if text else None
             except ValueError:
@@ -263,7 +261,7 @@ class TimePointsWidget(QWidget):
         self._filling = True
         try:
             dates = [key.on.isoformat() for key in reading.scans]
-            heads = ["Lesion", "Target", "Part", f"{dates[0]}, mm", f"{dates[1]}, mm", "Change", "SUVpeak"]
+            heads = ["Lesion", "Target", f"{dates[0]}, mm", f"{dates[1]}, mm", "Change", "SUVpeak"]
             self.table.setColumnCount(len(heads))
             self.table.setHorizontalHeaderLabels(heads)
             self.table.setRowCount(len(reading.lesions))
@@ -279,21 +277,15 @@ class TimePointsWidget(QWidget):
         self.response.setHtml(_response_html(reading))
 
     def _row(self, lesion: TrackedLesion) -> list[QTableWidgetItem]:
-        target = QTableWidgetItem()
+        target = QTableWidgetItem(_ROLES[lesion.role])
         target.setCheckState(Qt.CheckState.Checked if lesion.role == "target" else Qt.CheckState.Unchecked)
         target.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
         sizes = [self._size(lesion, scan) for scan in range(2)]
         by_scan = {found.scan: found for found in lesion.uptake}
         peaks = [by_scan[n].suv_peak if n in by_scan else None for n in range(2)]
         change = "" if None in sizes or not sizes[0] else f"{100 * (sizes[1] - sizes[0]) / sizes[0]:+.0f} %"  # type: ignore[operator]
-        texts = [
-            lesion.lesion,
-            None,
-            _ROLES[lesion.role],
-            *map(_number, sizes),
-            change,
-            " → ".join(map(_number, peaks)),
-        ]
+        uptake = " → ".join(map(_number, peaks))
+        texts = [lesion.lesion, None, *map(_number, sizes), change, uptake]
         items = []
         for column, text in enumerate(texts):
             if text is None:
@@ -345,7 +337,7 @@ class TimePointsWidget(QWidget):
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _response_html(reading: Reading) -> str:
@@ -355,7 +347,7 @@ def _response_html(reading: Reading) -> str:
     parts = []
     if point.overall is not None:
         word = point.overall.response
-        parts.append(f"<p><b>RECIST 1.1: {escape(word)}, {_RESPONSES.get(word, '')}</b></p>")
+        parts.append(f"<p><b>RECIST 1.1: {escape(word)}, {RESPONSE_WORDS.get(word, '')}</b></p>")
         parts.append(f"<p>{escape(point.overall.reason)}</p>")
     if targets.baseline_mm is not None and targets.sum_mm is not None:
         change = "" if targets.change_from_baseline is None else f" ({100 * targets.change_from_baseline:+.0f} %)"

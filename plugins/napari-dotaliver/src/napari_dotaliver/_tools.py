@@ -88,7 +88,7 @@ class ToolsWidget(QWidget):
         self.measuring = Background(self)
         self.measuring.stage.connect(self._on_stage)
         self.measuring.done.connect(self._on_measured)
-        self.measuring.failed.connect(lambda error: self._refuse(sentence_of(error)))
+        self.measuring.failed.connect(self._on_not_measured)
         self._build()
         self._bind_keys()
         self._end = session.on_change(self._on_change)
@@ -112,7 +112,7 @@ class ToolsWidget(QWidget):
             top.addWidget(button)
         self.changes = QTextBrowser()
         self.changes.setAccessibleName("What changed against the automatic result")
-        self.changes.setMinimumHeight(120)
+        self.changes.setMinimumHeight(64)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +128,7 @@ class ToolsWidget(QWidget):
         layout.addLayout(top)
         layout.addWidget(self.state)
         layout.addWidget(self.message)
-        layout.addWidget(area, stretch=3)
+        layout.addWidget(area, stretch=4)
         layout.addWidget(self.changes, stretch=1)
 
     def _button(self, words: str, act: Callable[[], None]) -> QPushButton:
@@ -138,29 +138,32 @@ class ToolsWidget(QWidget):
 
     def _lesion_box(self) -> QGroupBox:
         box = QGroupBox("Chosen lesion")
+        # What is pressed must be told without colour, whatever the theme.
+        box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         grid = QGridLayout(box)
         self.lesion_line = QLabel("Choose a row of the table.")
         self.lesion_line.setWordWrap(True)
-        grid.addWidget(self.lesion_line, 0, 0, 1, 3)
+        grid.addWidget(self.lesion_line, 0, 0, 1, 6)
         self.delete_button = self._button("Delete (Del)", self.delete_chosen)
         self.merge_button = self._button("Merge (J)", self.merge_chosen)
         self.split_button = self._button("Split (K)", self.split_chosen)
         for column, button in enumerate((self.delete_button, self.merge_button, self.split_button)):
-            grid.addWidget(button, 1, column)
+            grid.addWidget(button, 1, 2 * column, 1, 2)
         self.marks: dict[LesionMark, QPushButton] = {}
         for number, mark in enumerate(MARKS):
             key = f" ({_MARK_KEYS[mark]})" if mark in _MARK_KEYS else ""
-            words = MARK_WORDS[mark]
+            words = "progressed since" if mark == "progressed_since_treatment" else MARK_WORDS[mark]
             button = QPushButton(words[:1].upper() + words[1:] + key)
             button.setCheckable(True)
+            button.setToolTip(MARK_WORDS[mark])
             button.clicked.connect(lambda _=False, mark=mark: self.toggle_mark(mark))
-            grid.addWidget(button, 2 + number // 2, 0 if number % 2 == 0 else 2, 1, 2 if number % 2 == 0 else 1)
+            grid.addWidget(button, 2 + number // 2, 3 * (number % 2), 1, 3)
             self.marks[mark] = button
         self.draw_button = self._button("Draw diameter (D)", self.draw_diameter)
         self.undraw_button = self._button("Automatic diameter", self.undraw_diameter)
         row = 2 + (len(MARKS) + 1) // 2
-        grid.addWidget(self.draw_button, row, 0, 1, 2)
-        grid.addWidget(self.undraw_button, row, 2)
+        grid.addWidget(self.draw_button, row, 0, 1, 3)
+        grid.addWidget(self.undraw_button, row, 3, 1, 3)
         return box
 
     def _sphere_box(self) -> QGroupBox:
@@ -232,7 +235,12 @@ class ToolsWidget(QWidget):
 
     def delete_chosen(self) -> None:
         """Delete the chosen lesions, as one step each."""
-        self._try(lambda: [self._session.delete_lesion(label) for label in self._labels()])
+
+        def act() -> None:
+            for label in self._labels():
+                self._session.delete_lesion(label)
+
+        self._try(act)
 
     def merge_chosen(self) -> None:
         """Make the chosen lesions one."""
@@ -301,7 +309,7 @@ class ToolsWidget(QWidget):
 
     def _on_line(self, layer: Shapes) -> None:
         """Take lines that were drawn or dragged."""
-        if layer is not self._layers.diameters:
+        if layer is not self._layers.diameters or layer is None:
             return
         known = [int(n) for n in layer.features["lesion"].fillna(0)] if "lesion" in layer.features else []
         drawn = {label: self._session.diameter_of(label) for label in known if label}
@@ -388,6 +396,10 @@ class ToolsWidget(QWidget):
 
     def _on_stage(self, stage: str) -> None:
         self.state.setText(stage[:1].upper() + stage[1:] + " …")
+
+    def _on_not_measured(self, error: Exception) -> None:
+        self._refuse(sentence_of(error))
+        self._show_state()
 
     def _on_measured(self, result: tuple[Measured, object]) -> None:
         measured, of = result

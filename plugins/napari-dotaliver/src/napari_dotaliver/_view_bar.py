@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGridLayout, QMainWindow, QPushButton, QWidget
 
 from napari_dotaliver._keys import KEYS
@@ -45,9 +46,9 @@ class ViewBar(QWidget):
         self.planes = SidePlanes(viewer)
         self._planes_dock: Any = None
         self._build()
-        viewer.mouse_drag_callbacks.append(self._on_click)
-        for plane in self.planes.planes:
-            plane.model.mouse_drag_callbacks.append(self._on_click)
+        on_click = _without_hold(self)
+        for model in (viewer, *(plane.model for plane in self.planes.planes)):
+            model.mouse_drag_callbacks.append(on_click)
 
     def _build(self) -> None:
         grid = QGridLayout(self)
@@ -75,12 +76,6 @@ class ViewBar(QWidget):
         if self._planes_dock is not None:
             window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
 
-    def close_planes(self) -> None:
-        """Let the two small canvases go with the window."""
-        self._layers = None
-        for plane in self.planes.planes:
-            plane.close_canvas()
-
     def add_planes(self, window: Any) -> None:
         """Put the two other planes beside the main canvas."""
         self._planes_dock = window.add_dock_widget(self.planes, name="Planes", area="right", tabify=False)
@@ -88,10 +83,11 @@ class ViewBar(QWidget):
 
     def show_study(self, layers: StudyLayers | None) -> None:
         """Show a study that was opened: axial, fused, crosshair in its middle."""
-        self._layers = layers
+        before, self._layers = self._layers, layers
         self.projected = False
         if layers is None:
-            self.planes.show_layers(None)
+            if before is not None:
+                self.planes.show_layers(None)
             return
         self._viewer.dims.axis_labels = ("z", "y", "x")
         self._viewer.canvas.overlays.scale_bar.visible = True
@@ -100,7 +96,13 @@ class ViewBar(QWidget):
         self.show_plane("axial")
         self.crosshair.show()
         self._show_images("fused" if layers.ct is not None else "PET")
-        self.planes.show_layers(layers)
+        # The main picture first: the reader waits for that one.
+        QTimer.singleShot(0, self._show_planes)
+
+    def _show_planes(self) -> None:
+        if self._layers is not None:
+            self.planes.show_layers(self._layers)
+            self._show_images(self.images)
 
     def show_masks(self) -> None:
         """Show new masks in the other planes too, and the crosshair on top."""
@@ -113,8 +115,11 @@ class ViewBar(QWidget):
         """Cut in one of the three planes."""
         if self.projected:
             self._project(False)
-        show_plane(self._viewer, name)
+        self._cut(name)
         self._renew()
+
+    def _cut(self, name: PlaneName) -> None:
+        show_plane(self._viewer, name, None if self._layers is None else self._layers.body)
 
     def toggle_projection(self) -> None:
         """The PET's highest values along the line of sight, seen from the front; the plane of before once more."""
@@ -122,10 +127,10 @@ class ViewBar(QWidget):
             return
         if self.projected:
             self._project(False)
-            show_plane(self._viewer, "axial")
+            self._cut("axial")
         else:
             if current_plane(self._viewer).name == "axial":
-                show_plane(self._viewer, "coronal")
+                self._cut("coronal")
             self._project(True)
         self._renew()
 
@@ -196,7 +201,7 @@ class ViewBar(QWidget):
         self.buttons["crosshair"].setChecked(layer is not None and layer.visible)
         self.buttons["planes"].setChecked(self._planes_dock is not None and not self._planes_dock.isHidden())
 
-    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
+    def clicked(self, viewer: Any, event: Any) -> Iterator[None]:
         """A click that neither drags nor paints moves the crosshair."""
         start = tuple(event.position)
         yield
@@ -208,3 +213,15 @@ class ViewBar(QWidget):
         idle = active is None or str(active.mode) == "pan_zoom" or viewer is not self._viewer
         if not moved and idle and event.button == 1 and viewer.dims.ndisplay == 2 and not self.projected:
             self._viewer.dims.point = tuple(float(v) for v in start)
+
+
+def _without_hold(bar: ViewBar) -> Callable[[Any, Any], Iterator[None]]:
+    """The bar's answer to a click, for a viewer that may outlive the bar and must not keep it."""
+    known = weakref.ref(bar)
+
+    def on_click(viewer: Any, event: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            yield from still.clicked(viewer, event)
+
+    return on_click

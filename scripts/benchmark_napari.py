@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""The desk on a clinical matrix: memory, first picture, pauses, and frame times beside napari without the desk.
+
+    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/benchmark_napari.py [--study FOLDER] [--no-score]
+
+Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. Needs napari-dotaliver
+(plugins/napari-dotaliver) installed, and a screen; Xvfb draws with Mesa's software renderer. A frame is counted when
+the main canvas was drawn; the same images and masks in a plain napari window are the peer, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MEMORY_LIMIT_GB, FIRST_PICTURE_LIMIT_S = 2.5, 3.0
+FRAMES = 60
+MAKE = """
+import sys
+from pathlib import Path
+from dotaliver.phantom.presets import preset
+from dotaliver.phantom.study import make_phantom
+from dotaliver.phantom.writer import write_study
+full = {"ct_slice_mm": 2.0, "pet_slice_mm": 2.0, "ct_bottom_mm": -400.0, "ct_top_mm": 300.0}
+full |= {"pet_bottom_mm": -400.0, "pet_top_mm": 300.0}
+spec = preset("moderate", 1, "clinical")
+spec = spec.model_copy(update={"scanner": spec.scanner.model_copy(update=full)})
+write_study(make_phantom(spec), Path(sys.argv[1]))
+"""
+
+
+def peak_gb() -> float:
+    """The most memory that this process has had, in GB (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+@contextmanager
+def longest_pause() -> Iterator[list[float]]:
+    """How long the window did not answer, at the longest, in s."""
+    from qtpy.QtCore import QTimer
+
+    found, last = [0.0], [time.perf_counter()]
+
+    def tick() -> None:
+        now = time.perf_counter()
+        found[0] = max(found[0], now - last[0])
+        last[0] = now
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(5)
+    yield found
+    timer.stop()
+
+
+def wait_while(busy: Callable[[], bool]) -> float:
+    """Run the window until something is over; returns how long that took, in s."""
+    from qtpy.QtWidgets import QApplication
+
+    start = time.perf_counter()
+    while busy():
+        QApplication.processEvents()
+        time.sleep(0.001)
+    return time.perf_counter() - start
+
+
+class Frames:
+    """Times from a change until the main canvas was drawn."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._drawn = 0
+        self.viewer = viewer
+        canvas = viewer.window._qt_viewer.canvas
+        canvas._scene_canvas.events.draw.connect(self._on_draw)
+
+    def _on_draw(self, _event: object) -> None:
+        self._drawn += 1
+
+    def after(self, change: Callable[[], None]) -> float:
+        """Seconds from a change until a frame with it was drawn and everything else was done."""
+        from qtpy.QtWidgets import QApplication
+
+        before, start = self._drawn, time.perf_counter()
+        change()
+        while self._drawn == before and time.perf_counter() - start < 5:
+            QApplication.processEvents()
+        QApplication.processEvents()
+        return time.perf_counter() - start
+
+    def scroll(self, axis: int) -> list[float]:
+        """Frame times of scrolling through the middle of an axis."""
+        dims = self.viewer.dims
+        middle, step = sum(dims.range[axis][:2]) / 2, dims.range[axis].step
+        return [self.after(lambda n=n: dims.set_point(axis, middle + (n - FRAMES / 2) * step)) for n in range(FRAMES)]
+
+    def paint(self, labels: Any) -> list[float]:
+        """Frame times of a brush of ten voxels that is drawn over the middle slice."""
+        centre = [int(n) for n in labels.world_to_data(self.viewer.dims.point)]
+        labels.brush_size, labels.selected_label = 10, 1
+        labels.mode = "paint"
+        return [
+            self.after(lambda n=n: labels.paint((centre[0], centre[1], centre[2] + n - 30), 1)) for n in range(FRAMES)
+        ]
+
+
+def show(name: str, ours: list[float], plain: list[float]) -> None:
+    """A line of the table: median and 95th percentile of both, and their ratio."""
+    figures = []
+    for times in (ours, plain):
+        figures += [1000 * statistics.median(times), 1000 * sorted(times)[int(0.95 * len(times))]]
+    ratio = figures[0] / figures[2]
+    print(f"{name:34s} {figures[0]:7.0f} {figures[1]:7.0f} {figures[2]:9.0f} {figures[3]:7.0f} {ratio:8.2f}")
+
+
+def plain_window(layers: list[Any]) -> Any:
+    """The same images and masks in napari without the desk."""
+    import napari
+    from napari.layers import Layer
+
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1680, 1000)
+    for layer in layers:
+        data, meta, kind = layer.as_layer_data_tuple()
+        viewer.layers.append(Layer.create(data, {**meta, "metadata": {}}, kind))
+    return viewer
+
+
+def frame_times(desk: Any) -> None:
+    """Scrolling and painting at the desk, and in napari alone."""
+    from napari_dotaliver._orientation import show_plane
+
+    masks = [layer for layer in (desk.layers.liver, desk.layers.lesions) if layer is not None]
+    shown = [layer for layer in (desk.layers.ct, desk.layers.pet, *masks) if layer is not None]
+    ours, rows = Frames(desk.viewer), {}
+    for name, axis in (("axial", 0), ("coronal", 1), ("sagittal", 2)):
+        desk.show_plane(name)
+        rows[f"scroll, {name}, with the planes"] = (ours.scroll(axis), axis)
+    desk.view.toggle_planes()
+    for name, axis in (("axial", 0), ("coronal", 1)):
+        desk.show_plane(name)
+        rows[f"scroll, {name}, planes hidden"] = (ours.scroll(axis), axis)
+    desk.view.toggle_planes()
+    desk.show_plane("axial")
+    painted = ours.paint(desk.layers.lesions) if desk.layers.lesions is not None else []
+    alone = Frames(plain_window(shown))
+    print(f"{'milliseconds per frame':34s} {'desk':>7s} {'p95':>7s} {'napari':>9s} {'p95':>7s} {'ratio':>8s}")
+    for name, (times, axis) in rows.items():
+        show_plane(alone.viewer, ("axial", "coronal", "sagittal")[axis])
+        show(name, times, alone.scroll(axis))
+    if painted:
+        show_plane(alone.viewer, "axial")
+        show("paint lesions, axial", painted, alone.paint(alone.viewer.layers["Lesions"]))
+    alone.viewer.close()
+
+
+def _when_read() -> list[float]:
+    """Gets the moment at which the files were read, before anything of them is shown."""
+    from napari_dotaliver import _desk
+
+    moments: list[float] = []
+    read = _desk.open_folder
+
+    def timed(*given: Any) -> Any:
+        result = read(*given)
+        moments.append(time.perf_counter())
+        return result
+
+    _desk.open_folder = timed
+    return moments
+
+
+def run(study: Path, *, score: bool) -> None:
+    """Open, score and look, and print what it cost."""
+    import napari
+    from napari_dotaliver._start import desk_of
+
+    from dotaliver.pipeline import StudyInput
+
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1680, 1000)
+    desk = desk_of(viewer)
+    wait_while(lambda: False)
+    print(f"an empty window: {peak_gb():.2f} GB")
+    arrived = _when_read()
+    frames = Frames(viewer)
+    with longest_pause() as pause:
+        desk.open(StudyInput(study))
+        took = wait_while(lambda: desk.reading.busy)
+    drawn = frames.after(viewer.window._qt_viewer.canvas.native.update) + time.perf_counter() - arrived[0]
+    shapes = ", ".join(f"{layer.name} {layer.data.shape}" for layer in (desk.layers.ct, desk.layers.pet) if layer)
+    print(f"{shapes}: read in {took:.1f} s, at most {pause[0]:.2f} s without an answer, {peak_gb():.2f} GB")
+    print(f"first picture {drawn:.2f} s after the study was read (limit {FIRST_PICTURE_LIMIT_S:g} s)")
+    if score:
+        with longest_pause() as pause:
+            desk.score()
+            took = wait_while(lambda: desk.scoring.busy)
+        print(f"scored and shown in {took:.1f} s, at most {pause[0]:.2f} s without an answer")
+    print(f"peak memory of the desk {peak_gb():.2f} GB (limit {MEMORY_LIMIT_GB:g} GB)")
+    frame_times(desk)
+    print(f"peak memory with both windows {peak_gb():.2f} GB")
+    viewer.close()
+
+
+def main() -> None:
+    """Make the study where none is named, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", type=Path, help="a folder of DICOM files; a phantom where it is left out")
+    parser.add_argument("--no-score", action="store_true", help="only look")
+    chosen = parser.parse_args()
+    if chosen.study is not None:
+        run(chosen.study, score=not chosen.no_score)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        # In a process of its own: what the phantom takes is not the desk's.
+        subprocess.run([sys.executable, "-c", MAKE, folder + "/made"], check=True)
+        run(Path(folder) / "made" / "study", score=not chosen.no_score)
+
+
+if __name__ == "__main__":
+    main()
