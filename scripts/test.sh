@@ -39,5 +39,5 @@ if [ $# -eq 0 ]; then
     # The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
     unset QT_QPA_PLATFORM
     .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml
-    .venv/bin/python -m pytest plugins/napari-dotaliver
+    .venv/bin/python -m pytest -n 2 plugins/napari-dotaliver
 fi

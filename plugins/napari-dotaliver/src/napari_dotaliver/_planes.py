@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -95,14 +97,17 @@ class _SidePlane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
+        self._leads = True
         self.model.dims.events.point.connect(self._to_main)
 
     def show_layers(self, layers: list[Layer]) -> None:
         """Show these layers of the main viewer here too."""
-        self.model.layers.clear()
-        self._links.clear()
-        self.crosshair.layer = None
-        self.show_more(layers)
+        # Layers that come and go move a viewer's place: here that leads nobody.
+        with self._led():
+            self.model.layers.clear()
+            self._links.clear()
+            self.crosshair.layer = None
+            self.show_more(layers)
         if layers:
             self.show_plane(self.plane)
             self.crosshair.show()
@@ -124,18 +129,28 @@ class _SidePlane(QWidget):
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
-        show_plane(self.model, plane.name, self.body)
+        with self._led():
+            show_plane(self.model, plane.name, self.body)
         self.follow()
 
     def follow(self) -> None:
         """Go where the main viewer is; only a plane that changes is drawn anew."""
         point = self._main.dims.point
         if self.model.layers and tuple(point) != tuple(self.model.dims.point):
-            with self.model.dims.events.point.blocker(self._to_main):
+            with self._led():
                 self.model.dims.point = tuple(point)
 
+    @contextmanager
+    def _led(self) -> Iterator[None]:
+        """Let this plane's place change without moving the main one."""
+        before, self._leads = self._leads, False
+        try:
+            yield
+        finally:
+            self._leads = before
+
     def _to_main(self) -> None:
-        if self.model.layers and tuple(self.model.dims.point) != tuple(self._main.dims.point):
+        if self._leads and self.model.layers and tuple(self.model.dims.point) != tuple(self._main.dims.point):
             self._main.dims.point = tuple(self.model.dims.point)
 
 
