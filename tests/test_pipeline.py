@@ -103,7 +103,7 @@ def test_config_enters_the_record_id_and_execution_does_not(outcome):
     assert again.provenance.execution.threads == 1
 
 
-@pytest.mark.parametrize("memory_bytes", [32 << 20, 64 << 20])
+@pytest.mark.parametrize("memory_bytes", [48 << 20, 64 << 20])
 def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
     study, outcome, scored, tmp_path, monkeypatch, memory_bytes
 ):
