@@ -208,6 +208,26 @@ def test_bad_usage(arguments):
     assert done.err
 
 
+@pytest.mark.parametrize("amount", ["lots", "1 potato", "-3MiB", "0"])
+def test_an_amount_of_memory_that_is_none(tiny, tmp_path, amount):
+    score_refused(tiny, tmp_path, "--memory", amount, "1GiB", options=("--memory", amount), status=2)
+
+
+def test_too_little_memory_is_refused_with_what_is_needed(study, tmp_path):
+    score_refused(study, tmp_path, "--memory", "200 MiB", "or more", options=("--memory", "200MiB"), status=2)
+
+
+@pytest.mark.parametrize(("amount", "expected"), [("2GiB", 2 << 30), ("900MiB", 900 << 20), ("3GB", 3_000_000_000)])
+def test_the_bound_on_the_memory_is_recorded_and_changes_nothing(
+    study, scored, tmp_path, no_pictures, amount, expected
+):
+    done = run_cli("score", study, "--out", tmp_path / "out", "--memory", amount)
+    assert done.status == 0, done.err
+    found = json.loads((tmp_path / "out" / "score.json").read_text())
+    assert found["provenance"]["execution"]["memory_bytes"] == expected
+    assert found["record_id"] == json.loads((scored / "score.json").read_text())["record_id"]
+
+
 def test_help_names_every_command():
     done = run_cli("--help")
     assert done.status == 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from dotaliver.blocks import LazyVolume
 from dotaliver.config import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.masks_in import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
@@ -99,6 +101,37 @@ def test_config_enters_the_record_id_and_execution_does_not(outcome):
     again = score_labels(volumes, found, ReaderEdits(), config, execution=busy)
     assert again.record_id == outcome.score.record_id
     assert again.provenance.execution.threads == 1
+
+
+@pytest.mark.parametrize("memory_bytes", [48 << 20, 64 << 20])
+def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
+    study, outcome, scored, tmp_path, monkeypatch, memory_bytes
+):
+    # The study is small: its images are read in parts only if nothing is held, and the program itself must not count.
+    monkeypatch.setattr("dotaliver.dicom.lazy._HELD_PART", 1 << 40)
+    monkeypatch.setattr("dotaliver.pipeline._OWN_BYTES", 0)
+    execution = ExecutionConfig(memory_bytes=memory_bytes)
+    bounded = score_study(StudyInput(study), execution=execution)
+    assert isinstance(bounded.opened.volumes.pet, LazyVolume)
+    assert isinstance(bounded.opened.volumes.ct, LazyVolume)
+    assert bounded.score.record_id == outcome.score.record_id
+    assert bounded.score.provenance.execution == execution
+    assert bounded.score.provenance.config_sha256 == outcome.score.provenance.config_sha256
+    save(bounded, tmp_path / "out", OutputOptions(nifti=True))
+    masks = sorted(path.name for path in scored.glob("segmentation*.dcm"))
+    assert "segmentation_ct.dcm" in masks
+    for name in (*masks, "liver.nii.gz", "lesions.nii.gz"):
+        assert (tmp_path / "out" / name).read_bytes() == (scored / name).read_bytes()
+    again = rescore(tmp_path / "out", execution=execution)
+    assert isinstance(again.opened.volumes.ct, LazyVolume)
+    assert again.score.record_id == rescore(scored).score.record_id
+
+
+def test_a_bound_that_is_too_small_is_refused_with_what_is_needed(study):
+    with pytest.raises(ConfigError, match=r"--memory: 100 MiB are too little .* give (\d+)MiB or more") as refused:
+        score_study(StudyInput(study), execution=ExecutionConfig(memory_bytes=100 << 20))
+    needed = int(re.search(r"give (\d+)MiB", str(refused.value)).group(1))
+    assert open_study(StudyInput(study), ScoringConfig(), execution=ExecutionConfig(memory_bytes=needed << 20))
 
 
 def test_masks_are_read_back_bit_for_bit(outcome, scored):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
+from dotaliver.cli_batch import register as register_batch
 from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
     AnyTracer,
@@ -31,6 +32,7 @@ from dotaliver.cli_options import (
     LabelMap,
     LesionMask,
     LiverMask,
+    Memory,
     Nifti,
     Pdf,
     PetSeries,
@@ -41,13 +43,14 @@ from dotaliver.cli_options import (
     ReferenceTime,
     Relative,
     Study,
+    StudyUid,
     Weight,
 )
 from dotaliver.cli_view import register as register_view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
 if TYPE_CHECKING:
-    from dotaliver.config import ScoringConfig
+    from dotaliver.config import ExecutionConfig, ScoringConfig
     from dotaliver.pipeline import Outcome, OutputOptions
     from dotaliver.records import ReaderEdits
 
@@ -70,6 +73,7 @@ app = typer.Typer(
 def score(  # noqa: PLR0913, PLR0917  one parameter per option
     study: Study,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into [dotaliver-out/HASH].")] = None,
+    study_uid: StudyUid = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
     recist_ct: RecistCt = None,
@@ -92,6 +96,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -103,14 +108,18 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+    execution = _execution(memory)
     # A folder that cannot be written is told before the work, not after it.
     with (
         output_folder(out) if out is not None else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.second_process() as beside,
+        pipeline.second_process(execution) as beside,
     ):
-        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()))
-        outcome = pipeline.score_study(source, settings, edits=readers_edits, beside=beside, progress=progress)
+        part = pipeline.StudyPart(study_uid)
+        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
+        outcome = pipeline.score_study(
+            source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
+        )
         folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
         pipeline.save(outcome, folder, options, beside=beside, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
@@ -131,6 +140,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -139,18 +149,19 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.config import load_config
     from dotaliver.export.files import output_folder
 
-    target = out or _next_revision(folder)
+    target, execution = out or _next_revision(folder), _execution(memory)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     with (
         output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
         _progress(quiet) as progress,
-        pipeline.second_process() as beside,
+        pipeline.second_process(execution) as beside,
     ):
         outcome = pipeline.rescore(
             folder,
             study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
             edits=_edits(edits),
             config=None if config is None else load_config(config),
+            execution=execution,
             beside=beside,
             progress=progress,
         )
@@ -279,6 +290,21 @@ def _settings(
         raise ConfigError(msg) from error
 
 
+def _execution(memory: str | None) -> ExecutionConfig:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    from dotaliver.config import ExecutionConfig
+
+    if memory is None:
+        return ExecutionConfig()
+    try:
+        # pydantic's own type knows the units
+        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)))
+    except ValidationError as error:
+        msg = f"--memory {memory}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
+        raise ConfigError(msg) from error
+
+
 def _outputs(
     nifti: bool, labelmap: bool, documents: tuple[bool, bool], *, deidentify: bool, key: Path | None
 ) -> OutputOptions:
@@ -340,6 +366,7 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
     console.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
 
 
+register_batch(app)
 register_followup(app, _progress, _console)
 register_view(app, _settings)
 

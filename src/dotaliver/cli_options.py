@@ -21,6 +21,7 @@ __all__ = [
     "LabelMap",
     "LesionMask",
     "LiverMask",
+    "Memory",
     "Nifti",
     "Pdf",
     "PetSeries",
@@ -31,10 +32,14 @@ __all__ = [
     "ReferenceTime",
     "Relative",
     "Study",
+    "StudyUid",
     "Weight",
 ]
 
 Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
+StudyUid = Annotated[
+    str | None, typer.Option("--study-uid", help="Study Instance UID, where the folder holds several studies.")
+]
 PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
 CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
 RecistCt = Annotated[
@@ -80,6 +85,10 @@ Deidentify = Annotated[
 PseudonymKey = Annotated[
     Path | None,
     typer.Option("--pseudonym-key", help="File with its key that only you can read [DOTALIVER_PSEUDONYM_KEY]."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="Bound of the whole run, such as 1GiB or 800MiB: large images are read in parts."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "AcquisitionError",
+    "ClusterError",
     "ConfigError",
     "CourseError",
     "DotaliverError",
@@ -78,3 +79,7 @@ class OutputError(DotaliverError, OSError):
 
 class PacsError(DotaliverError, ConnectionError):
     """A PACS that cannot be reached, or does not do what it is asked."""
+
+
+class ClusterError(DotaliverError, ConnectionError):
+    """A dask cluster that cannot be reached, or was lost."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
-from dotaliver.geometry import Geometry
+from dotaliver.geometry import Box, Geometry
 from dotaliver.volume import LabelMap, Quantity, Volume
 
 __all__ = [
@@ -65,7 +65,7 @@ def labels_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> La
     return LabelMap(sitk.GetArrayFromImage(image), geometry_from_itk(image, frame_of_reference_uid))
 
 
-def _resample(image: Any, onto: Geometry, interpolator: int, outside: float, pixel_type: int) -> npt.NDArray[Any]:
+def _filter(onto: Geometry, interpolator: int, outside: float, pixel_type: int) -> Any:
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(tuple(reversed(onto.shape)))
     filter_.SetOutputSpacing(tuple(reversed(onto.spacing_mm)))
@@ -74,40 +74,89 @@ def _resample(image: Any, onto: Geometry, interpolator: int, outside: float, pix
     filter_.SetInterpolator(interpolator)
     filter_.SetDefaultPixelValue(outside)
     filter_.SetOutputPixelType(pixel_type)
-    result = filter_.Execute(image)
-    return np.asarray(sitk.GetArrayFromImage(result))
+    return filter_
 
 
-def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0) -> Volume:
+# Voxels around the places that are asked for, so that the edge of what is read is no edge for interpolation.
+_MARGIN = 2
+
+
+def _box_under(grid: Geometry, image: Geometry) -> Box | None:
+    """The voxels of an image that a grid over it may ask for; None where they do not meet."""
+    corners = image.lps_to_index(grid.corners_lps_mm())
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - _MARGIN, 0, image.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + _MARGIN + 1, 0, image.shape)
+    if (high <= low).any():
+        return None
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return (k, j, i)
+
+
+# Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from
+# the same computation whichever part of the grid is asked for: ITK's places differ in the last digit with where it
+# begins.
+_TOGETHER = 16
+
+
+def _in_slabs(
+    image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float, dtype: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    """An image on a box of another grid, slab by slab, from no more of the image than each slab needs."""
+    array = np.full(tuple(part.stop - part.start for part in wanted), outside, dtype=dtype)
+    first, last = wanted[0].start, wanted[0].stop
+    for start in range(first - first % _TOGETHER, last, _TOGETHER):
+        stop = min(start + _TOGETHER, onto.shape[0])
+        grid = onto.crop((slice(start, stop), *wanted[1:]))
+        box = _box_under(grid, image.geometry)
+        if box is None:
+            continue
+        source = to_itk(image.crop(box))
+        pixel_type = sitk.sitkFloat32 if interpolator == sitk.sitkLinear else source.GetPixelID()
+        result = _filter(grid, interpolator, outside, pixel_type).Execute(source)
+        low, high = max(start, first), min(stop, last)
+        array[low - first : high - first] = sitk.GetArrayViewFromImage(result)[low - start : high - start]
+    return array
+
+
+def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: slice | None = None) -> Volume:
     """The image on another grid by linear interpolation, float32; `outside` where it has no voxels.
 
-    For looking and for segmentation only: what is measured is never interpolated.
+    For looking and for segmentation only: what is measured is never interpolated. With `slices` only those of the
+    grid are made; they are the same as in the whole.
     """
-    array = _resample(to_itk(volume), onto, sitk.sitkLinear, outside, sitk.sitkFloat32)
-    return Volume(array, onto, volume.quantity)
+    wanted = (slices or slice(0, onto.shape[0]), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
+    array = _in_slabs(volume, onto, wanted, sitk.sitkLinear, outside, np.float32)
+    return Volume(array, onto.crop(wanted), volume.quantity)
 
 
 def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     """The labels on another grid: each voxel takes the label found at its centre."""
     if labels.geometry.is_close(onto):
         return LabelMap(labels.array, onto)
-    image = to_itk(labels)
-    array = _resample(image, onto, sitk.sitkNearestNeighbor, 0, image.GetPixelID())
-    return LabelMap(array, onto)
+    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+    if labels.used is not None:
+        part = labels.crop(labels.used)
+        wanted = _box_under(part.geometry, onto)
+        if wanted is not None:
+            result[wanted] = _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0, result.dtype)
+    return LabelMap(result, onto)
 
 
 def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
     """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
-    image = to_itk(labels)
-    filter_ = sitk.ResampleImageFilter()
-    filter_.SetSize(tuple(reversed(onto.shape)))
-    filter_.SetOutputSpacing(tuple(reversed(onto.spacing_mm)))
-    filter_.SetOutputOrigin(onto.origin_lps_mm)
-    filter_.SetOutputDirection(np.asarray(onto.directions)[::-1].T.ravel().tolist())
-    filter_.SetInterpolator(sitk.sitkNearestNeighbor)
-    filter_.SetTransform(transform)
-    result = filter_.Execute(image)
-    return LabelMap(np.asarray(sitk.GetArrayFromImage(result)), onto)
+    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+    if labels.used is None:
+        return LabelMap(result, onto)
+    image = to_itk(labels.crop(labels.used))
+    for k in range(onto.shape[0]):
+        grid = onto.crop((slice(k, k + 1), slice(0, onto.shape[1]), slice(0, onto.shape[2])))
+        filter_ = _filter(grid, sitk.sitkNearestNeighbor, 0, image.GetPixelID())
+        filter_.SetTransform(transform)
+        plane = filter_.Execute(image)
+        found = sitk.GetArrayViewFromImage(plane)[0]
+        if found.any():
+            result[k] = found
+    return LabelMap(result, onto)
 
 
 def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.NDArray[np.float32]:
@@ -116,11 +165,17 @@ def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.
     Each voxel of `onto` is probed at ``subsamples`` points along each axis, evenly spread inside it, by nearest
     neighbour; the share is the mean of the probes. On the mask's own grid the answer is the mask.
     """
-    binary = LabelMap(mask.mask.astype(np.uint8), mask.geometry)
     if mask.geometry.is_close(onto):
-        return binary.array.astype(np.float32)
+        return mask.mask.astype(np.float32)
+    binary = LabelMap(mask.mask, mask.geometry)
+    share = np.empty(onto.shape, dtype=np.float32)
     fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
-    fine = resample_labels(binary, onto.with_spacing(fine_spacing)).array  # type: ignore[arg-type]
-    slices, rows, columns = onto.shape
-    blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
-    return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
+    for k in range(0, onto.shape[0], _TOGETHER):
+        slab = onto.crop(
+            (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
+        )
+        fine = resample_labels(binary, slab.with_spacing(fine_spacing)).array  # type: ignore[arg-type]
+        slices, rows, columns = slab.shape
+        blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
+        share[k : k + slices] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    return share

@@ -7,20 +7,22 @@ only the second.
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from dotaliver.blocks import memory_bound
 from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read_edits
-from dotaliver.dicom.choice import choose_series
-from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.choice import SeriesChoice, choose_series
+from dotaliver.dicom.headers import WHOLE_FOLDER, StudyPart, index_folder
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
+from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.export.dicom_files import load_dicom
@@ -35,10 +37,11 @@ from dotaliver.records import (
     Segmentations,
     StudyVolumes,
 )
-from dotaliver.score import MaskRecord, StudyScore
+from dotaliver.score import MaskRecord, StudyScore, folder_name
 from dotaliver.scoring import score_labels
 from dotaliver.second_process import SecondProcess
 from dotaliver.segmentation.backends import segmenter
+from dotaliver.segmentation.coarse import coarse_grid
 from dotaliver.segmentation.complete import complete
 from dotaliver.segmentation.corrected import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks
 from dotaliver.segmentation.on_ct import view_of_lesions, with_lesions_on_ct
@@ -50,6 +53,7 @@ __all__ = [
     "Outcome",
     "OutputOptions",
     "StudyInput",
+    "StudyPart",
     "default_folder",
     "images_of_score",
     "load_edits",
@@ -65,6 +69,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+_AS_IS_QUICKEST = ExecutionConfig()
 
 
 def _silent(_stage: str) -> None:
@@ -81,6 +86,8 @@ class StudyInput:
     recist_ct: str | None = None
     liver: Path | None = None
     lesions: Path | tuple[Path, ...] | None = None
+    part: StudyPart = WHOLE_FOLDER
+    """Which of the folder's studies is meant, where it holds several"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +106,7 @@ class Outcome:
     opened: OpenStudy
     segmentations: Segmentations
     folder: Path
+    part: StudyPart = WHOLE_FOLDER
 
 
 class LocalPaths(FrozenModel):
@@ -108,14 +116,18 @@ class LocalPaths(FrozenModel):
     pet: str
     ct: str | None = None
     recist_ct: str | None = None
+    study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
+    files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 
 
-def second_process() -> SecondProcess:
+def second_process(execution: ExecutionConfig = _AS_IS_QUICKEST) -> SecondProcess:
     """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
+
+    None is started where the memory is bounded, since it would take memory of its own.
 
     Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
     """
-    return SecondProcess(_load)
+    return SecondProcess(_load if execution.memory_bytes is None else None)
 
 
 def _load() -> None:
@@ -130,21 +142,47 @@ def _load() -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def open_study(study: StudyInput, config: ScoringConfig, progress: Progress = _silent) -> OpenStudy:
+def open_study(
+    study: StudyInput,
+    config: ScoringConfig,
+    progress: Progress = _silent,
+    execution: ExecutionConfig = _AS_IS_QUICKEST,
+) -> OpenStudy:
     """Read a study's images; the errors are those of `dotaliver.dicom`."""
     progress("reading headers")
-    index = index_folder(study.folder)
+    index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
-    volumes = load_chosen(choice, config, progress=progress)
+    _require_room(choice, config, execution.memory_bytes)
+    volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
     if recist is not None:
-        volumes = with_recist_ct(volumes, recist, config, progress)
+        volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:
         ct_headers = slice_headers(choice.ct)
     recist_headers = None if recist is None else slice_headers(recist)
     return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers, recist_headers))
+
+
+# What the program itself takes, with its libraries and what it writes, and per voxel of the coarse grid on which the
+# whole image is looked at: measured by scripts/benchmark_memory.py.
+_OWN_BYTES = 450 << 20
+_BYTES_PER_COARSE_VOXEL = 48
+
+
+def _require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int | None) -> None:
+    """Refuse a bound that the study cannot be scored within."""
+    if memory_bytes is None:
+        return
+    pet = stack_of(choice.pet).geometry
+    ct = None if choice.ct is None else stack_of(choice.ct).geometry
+    voxels = math.prod(coarse_grid(pet, ct, config.liver.coarse_mm).shape)
+    needed = _OWN_BYTES + _BYTES_PER_COARSE_VOXEL * voxels
+    if memory_bytes < needed:
+        mib = -(-needed // (1 << 20))
+        msg = f"--memory: {memory_bytes >> 20} MiB are too little to score this study; give {mib}MiB or more"
+        raise ConfigError(msg)
 
 
 def load_edits(path: Path) -> ReaderEdits:
@@ -260,14 +298,14 @@ def score_study(
     DotaliverError
         Where the study cannot be scored.
     """
-    config = config or ScoringConfig()
-    opened = open_study(study, config, progress)
-    found = segment_study(opened.volumes, config, _imported(study, opened.volumes, config), progress, beside)
-    progress("measuring and judging")
-    score = score_labels(
-        opened.volumes, found, edits or ReaderEdits(), config, execution=execution or ExecutionConfig()
-    )
-    return Outcome(score, opened, found, study.folder)
+    config, execution = config or ScoringConfig(), execution or _AS_IS_QUICKEST
+    with memory_bound(execution.memory_bytes):
+        opened = open_study(study, config, progress, execution)
+        given = _imported(study, opened.volumes, config)
+        found = segment_study(opened.volumes, config, given, progress, beside)
+        progress("measuring and judging")
+        score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
+    return Outcome(score, opened, found, study.folder, study.part)
 
 
 def save(
@@ -295,6 +333,8 @@ def save(
         pet=identity.pet.series_instance_uid,
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
         recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
+        study_uid=outcome.part.study_uid,
+        files=outcome.part.files,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
     write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), beside)
@@ -303,18 +343,19 @@ def save(
 
 def default_folder(score: StudyScore) -> str:
     """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID."""
-    return hashlib.sha256(score.study.study_instance_uid.encode()).hexdigest()[:12]
+    return folder_name(score.study.study_instance_uid)
 
 
 # --- again -----------------------------------------------------------------------------------------------------------
 
 
-def rescore(
+def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     folder: Path,
     *,
     study: StudyInput | None = None,
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
+    execution: ExecutionConfig | None = None,
     beside: SecondProcess | None = None,
     progress: Progress = _silent,
 ) -> Outcome:
@@ -331,6 +372,8 @@ def rescore(
     config : ScoringConfig, optional
         Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
         settings state something themselves.
+    execution : ExecutionConfig, optional
+        What must not change the answer.
     beside : SecondProcess, optional
         Does part of the work (`second_process`).
 
@@ -347,19 +390,20 @@ def rescore(
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})
     study = _relocated(folder, study, parent)
-    opened = open_study(study, config, progress)
-    _require_same_pixels(parent, opened.volumes)
-    # The series were chosen then, not now.
-    opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
-    given = _stored(folder, study, parent, opened.volumes, config)
-    if edits is None:
-        _require_marked_foci(parent, given)
-    found = segment_study(opened.volumes, config, given, progress, beside, settled=config == parent.config)
-    progress("measuring and judging")
-    score = score_labels(
-        opened.volumes, found, parent.edits if edits is None else edits, config, revises=parent.record_id
-    )
-    return Outcome(score, opened, found, study.folder)
+    execution = execution or _AS_IS_QUICKEST
+    with memory_bound(execution.memory_bytes):
+        opened = open_study(study, config, progress, execution)
+        _require_same_pixels(parent, opened.volumes)
+        # The series were chosen then, not now.
+        opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
+        given = _stored(folder, study, parent, opened.volumes, config)
+        if edits is None:
+            _require_marked_foci(parent, given)
+        found = segment_study(opened.volumes, config, given, progress, beside, settled=config == parent.config)
+        progress("measuring and judging")
+        own_edits = parent.edits if edits is None else edits
+        score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
+    return Outcome(score, opened, found, study.folder, study.part)
 
 
 def _require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
@@ -407,15 +451,19 @@ def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:
 def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
     """The study where it lies now, with the series that were scored."""
     named = study.folder if study is not None else None
+    part = WHOLE_FOLDER if study is None else study.part
+    local = _local_paths(folder)
     if named is None or named == folder:
-        try:
-            named = Path(LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8")).study)
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
+        if local is None:
             msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
-            raise StudyError(msg) from error
-        if not named.is_dir():
+            raise StudyError(msg)
+        named, part = Path(local.study), StudyPart(local.study_uid, local.files)
+        if not named.exists():
             msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
             raise StudyError(msg)
+    elif local is not None and part == WHOLE_FOLDER:
+        # The other studies may have been moved with it
+        part = StudyPart(local.study_uid)
     ct, recist = parent.study.ct, parent.study.recist_ct
     return StudyInput(
         named,
@@ -424,7 +472,16 @@ def _relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> St
         recist_ct=None if recist is None else recist.series_instance_uid,
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
+        part=part,
     )
+
+
+def _local_paths(folder: Path) -> LocalPaths | None:
+    """What ``local.json`` of a score tells; None where it cannot be read."""
+    try:
+        return LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
 
 
 def _require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:

@@ -99,9 +99,12 @@ def shift_of(layer: MaskLayer, mismatch: Mismatch | None) -> Vector:
 
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
     """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
-    mask = labels.mask if label is None else labels.where(label)
+    if labels.used is None:
+        return None
+    part = labels.crop(labels.used)
+    mask = part.array != 0 if label is None else part.array == label
     box = used_box(mask)
-    return None if box is None else LabelMap(mask[box].astype(np.uint8), labels.geometry.crop(box))
+    return None if box is None else LabelMap(mask[box], part.geometry.crop(box))
 
 
 def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:

@@ -43,6 +43,7 @@ __all__ = [
     "ReferenceSource",
     "SegmentationRecord",
     "StudyScore",
+    "folder_name",
     "record_id_of",
 ]
 
@@ -137,6 +138,11 @@ class StudyScore(FrozenModel):
     def with_record_id(self) -> StudyScore:
         """The same record under its own name."""
         return self.model_copy(update={"record_id": record_id_of(self)})
+
+
+def folder_name(study_uid: str) -> str:
+    """What a study's folder is called: a short hash of its Study Instance UID, which tells nothing of the patient."""
+    return hashlib.sha256(study_uid.encode()).hexdigest()[:12]
 
 
 _NAMED_BY_ID = (

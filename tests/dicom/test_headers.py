@@ -6,11 +6,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from dicom.factory import write_series, write_study
+from dicom.factory import STUDY_UID, write_series, write_study
 from dotaliver.config import ScoringConfig
-from dotaliver.dicom.headers import index_folder
+from dotaliver.dicom.headers import FileStudy, StudyPart, index_folder, study_of_file
 from dotaliver.dicom.study import load_study
-from dotaliver.errors import FileFormatError
+from dotaliver.errors import FileFormatError, StudyError
 
 
 def test_folders_of_a_score_are_passed_over(tmp_path):
@@ -109,3 +109,26 @@ def test_odd_headers_read_as_the_same_study(tmp_path, change):
     np.testing.assert_array_equal(odd.ct.array, plain.ct.array)
     assert odd.pet.geometry == plain.pet.geometry
     assert odd.flags == plain.flags
+
+
+def test_one_study_of_a_folder_is_indexed_by_its_uid_or_by_its_files(tmp_path):
+    write_series(tmp_path, name="a{n}.dcm")
+    write_series(tmp_path, name="b{n}.dcm", elements={"StudyInstanceUID": "1.2.3", "PatientID": "OTHER"})
+    (tmp_path / "notes.txt").write_text("of neither")
+    assert {s.study_uid for s in index_folder(tmp_path).series} == {STUDY_UID, "1.2.3"}
+    by_uid = index_folder(tmp_path, StudyPart("1.2.3"))
+    assert [s.study_uid for s in by_uid.series] == ["1.2.3"] and by_uid.other_files == ()
+    by_files = index_folder(tmp_path, StudyPart(files=("b0.dcm", "b2.dcm")))
+    assert [part.name for part in by_files.series[0].slices] == ["b0.dcm", "b2.dcm"] and len(by_files.series) == 1
+    with pytest.raises(StudyError, match=r"holds no study 9\.9"):
+        index_folder(tmp_path, StudyPart("9.9"))
+
+
+def test_a_file_tells_its_study_without_the_folder_around_it(tmp_path):
+    (path, *_) = write_series(tmp_path, modality="CT")
+    assert study_of_file(path, path.name) == FileStudy(STUDY_UID, "CT")
+    (tmp_path / "notes.txt").write_text("words")
+    assert study_of_file(tmp_path / "notes.txt", "notes.txt") is None
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(FileFormatError, match=r"000\.dcm"):
+        study_of_file(path, "000.dcm")

@@ -44,11 +44,11 @@ def test_left_front_head_is_where_it_belongs(layout) -> None:
     assert k > 0.7 * slices and row < 0.3 * rows and column > 0.7 * columns
     assert np.allclose(image.geometry.index_to_lps((k, row, column)), (20, -24, 21), atol=2.0)
     assert image.geometry.spacing_mm == (3.0, 2.0, 4.0)
-    coronal = project(image.array, image.geometry, "coronal")
+    coronal = project(image, "coronal")
     assert (coronal.row_mm, coronal.column_mm) == (3.0, 4.0)
     row, column = np.argwhere(coronal.array)[0]
     assert row < 0.3 * slices and column > 0.7 * columns
-    sagittal = project(image.array, image.geometry, "sagittal")
+    sagittal = project(image, "sagittal")
     assert (sagittal.row_mm, sagittal.column_mm) == (3.0, 2.0)
     row, column = np.argwhere(sagittal.array)[0]
     assert row < 0.3 * slices and column < 0.3 * rows

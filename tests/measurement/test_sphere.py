@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 
 from dotaliver.errors import GeometryError
 from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
+from dotaliver.volume import Quantity, Volume
 from scoring_cases import grid
+
+
+def volume_of(array):
+    return Volume(array, grid(array.shape), Quantity.SUVBW)
+
 
 RADIUS = sphere_radius_mm(1.0)
 
@@ -43,17 +49,17 @@ def test_means_equal_brute_force_exactly():
     kernel = sphere_kernel((4.0, 4.1, 3.0), RADIUS, 8)
     whole = (slice(0, 7), slice(0, 6), slice(0, 8))
     expected = brute_force_means(image, kernel)
-    means, cut = sphere_means(image, whole, kernel)
+    means, cut = sphere_means(volume_of(image), whole, kernel)
     np.testing.assert_array_equal(means, expected)
     assert cut[0].all()
     assert cut[-1].all()
     box = (slice(2, 5), slice(1, 4), slice(3, 6))
-    np.testing.assert_array_equal(sphere_means(image, box, kernel)[0], expected[box])
+    np.testing.assert_array_equal(sphere_means(volume_of(image), box, kernel)[0], expected[box])
 
 
 def test_a_sphere_inside_the_image_is_not_cut():
     kernel = sphere_kernel((4.0, 4.0, 4.0), RADIUS, 8)
-    means, cut = sphere_means(np.full((9, 9, 9), 3.0), (slice(0, 9),) * 3, kernel)
+    means, cut = sphere_means(volume_of(np.full((9, 9, 9), 3.0)), (slice(0, 9),) * 3, kernel)
     np.testing.assert_allclose(means, 3.0, rtol=1e-14)
     assert not cut[4, 4, 4]
     assert cut[0, 4, 4]

@@ -56,7 +56,7 @@ def _refuse_several_patients(index: StudyIndex) -> None:
     if len(patients) > 1:
         msg = (
             f"the folder holds CT and PET images of {len(patients)} different Patient IDs; "
-            "give a folder that holds one patient"
+            "give a folder that holds one patient, or name one study with --study-uid"
         )
         raise StudyError(msg)
 

@@ -18,7 +18,19 @@ from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
-__all__ = ["UNFINISHED", "SeriesHeaders", "SliceHeader", "StudyIndex", "index_folder"]
+__all__ = [
+    "OWN_OUTPUT",
+    "UNFINISHED",
+    "WHOLE_FOLDER",
+    "FileStudy",
+    "SeriesHeaders",
+    "SliceHeader",
+    "StudyIndex",
+    "StudyPart",
+    "files_below",
+    "index_folder",
+    "study_of_file",
+]
 
 _KEYWORDS = (
     # who and what
@@ -54,7 +66,7 @@ _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 # Classic CT and PET: objects that hold pixels in any case.
 _IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
 # What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
-_OWN_OUTPUT = {"score.json", "local.json"}
+OWN_OUTPUT = {"score.json", "local.json"}
 # Implicit and little endian -> transfer syntax
 _NATIVE = {
     (True, True): "1.2.840.10008.1.2",
@@ -65,6 +77,27 @@ _NATIVE = {
 UNFINISHED = ".dotaliver-unfinished.json"
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """Which of a folder's files are meant, where it holds several studies."""
+
+    study_uid: str | None = None
+    """Study Instance UID; None: whatever there is"""
+    files: tuple[str, ...] | None = field(default=None, repr=False)
+    """Names from the folder on, or None for all files"""
+
+
+WHOLE_FOLDER = StudyPart()
+
+
+@dataclass(frozen=True)
+class FileStudy:
+    """What one DICOM file says of where it belongs."""
+
+    study_uid: str | None
+    modality: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +197,16 @@ class StudyIndex:
         return tuple(s for s in self.series if s.modality == modality)
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file under a folder, in order, with its name from there; pipes and devices are not opened."""
+def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file under a folder, in order, with its name from there; pipes and devices are not opened.
+
+    Raises
+    ------
+    FileFormatError
+        Where a folder cannot be read.
+    StudyError
+        Where a folder holds a study that has not come from a PACS completely.
+    """
 
     def unreadable(error: OSError) -> NoReturn:
         name = Path(error.filename).relative_to(folder).as_posix()
@@ -177,7 +218,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         if UNFINISHED in names:
             msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
             raise StudyError(msg)
-        if _OWN_OUTPUT.issubset(names):
+        if OWN_OUTPUT.issubset(names):
             folders.clear()
             continue
         within = Path(parent).relative_to(folder).as_posix()
@@ -248,16 +289,36 @@ def _collecting_later() -> Iterator[None]:
         gc.enable()
 
 
-def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
+def study_of_file(path: Path, name: str) -> FileStudy | None:
+    """Which study a file belongs to; None where it is no DICOM object.
+
+    Raises
+    ------
+    FileFormatError
+        Where the file cannot be read, or says that it is DICOM and is damaged.
+    """
+    with quiet():
+        read = _read_header(path, name)
+        if read is None:
+            return None
+        return FileStudy(text(read[0], "StudyInstanceUID"), text(read[0], "Modality") or "unknown")
+
+
+def _grouped(
+    folder: Path, keeper: Unpacked | None, part: StudyPart
+) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
     """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
     groups: dict[tuple[str, str], list[SliceHeader]] = {}
     others: list[str] = []
-    for path, name in _files(folder):
+    files = files_below(folder) if part.files is None else ((folder / name, name) for name in part.files)
+    for path, name in files:
         read = _read_header(path, name)
         if read is None:
             others.append(name)
             continue
         header, place = read
+        if part.study_uid is not None and text(header, "StudyInstanceUID") != part.study_uid:
+            continue
         modality = text(header, "Modality") or "unknown"
         # De-identifiers are known to blank the UID: such files are told apart by Series Number
         uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
@@ -265,11 +326,11 @@ def _grouped(folder: Path, keeper: Unpacked | None) -> tuple[dict[tuple[str, str
     return groups, others
 
 
-def index_folder(folder: Path) -> StudyIndex:
+def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
     """Read the headers of every DICOM file under a folder or in a zip file, in any order and nesting.
 
     Files that are no DICOM objects (text, spreadsheets, a DICOMDIR) are counted and left out; a folder that a score
-    was written into is passed over.
+    was written into is passed over. Where a study of the folder is named, files that are of none are not counted.
 
     Raises
     ------
@@ -286,7 +347,13 @@ def index_folder(folder: Path) -> StudyIndex:
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
     with quiet(), _collecting_later():
-        groups, others = _grouped(folder, keeper)
+        groups, others = _grouped(folder, keeper, part)
+    if part.study_uid is not None:
+        # They may belong to any of the folder's studies
+        others = []
+    if not groups and part.study_uid is not None:
+        msg = f"the folder holds no study {part.study_uid}; give its folder, or the UID of a study that is there"
+        raise StudyError(msg)
     if not groups:
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"

@@ -25,7 +25,7 @@ from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
 
-__all__ = ["Progress", "Stored", "each_plane", "refuse_impossible", "stored_type"]
+__all__ = ["PlaneReader", "Progress", "Stored", "each_plane", "refuse_impossible", "stored_type"]
 
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -36,7 +36,7 @@ _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _PROGRESS_EVERY = 100
 Stored = npt.NDArray[Any]
 Progress = Callable[[str], None]
-PlaneReader = Callable[[SliceHeader, Stored], None]
+_ReadPlane = Callable[[SliceHeader, Stored], None]
 
 
 def stored_type(series: SeriesHeaders) -> np.dtype[Any]:
@@ -178,7 +178,7 @@ class _Frames:
             out[...] = self._stored[part.frame]
 
 
-def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> PlaneReader:
+def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadPlane:
     # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
     full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
     frames = _Frames(Counter(part.path for part in series.slices))
@@ -223,40 +223,66 @@ def _processors() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
-def each_plane(
-    stack: Stack, target: Stored | None, consume: Callable[[int, Stored], None], progress: Progress | None = None
-) -> None:
-    """Read the stored values of every plane of a stack and hand them on, several planes at a time.
-
-    Parameters
-    ----------
-    target : ndarray or None
-        Shape of the grid and type of the stored values: planes are read straight into it. None: into memory that is
-        used again for the next plane.
-    consume : callable
-        Is given the plane's index and its stored values, in any order and from several threads.
+class PlaneReader:
+    """Reads the stored values of a stack's planes, several planes at a time.
 
     Raises
     ------
-    FileFormatError
-        Where a file is cut short or its pixels cannot be decoded; the text names it.
+    SeriesError, FileFormatError
+        As `stored_type` and `refuse_impossible`.
     """
-    dtype, plane = stored_type(stack.series), stack.geometry.shape[1:]
-    total, local = len(stack.slices), threading.local()
-    read = _plane_reader(stack.series, dtype)
 
-    def one(k: int) -> None:
-        if target is not None:
-            out = target[k]
-        else:
-            if not hasattr(local, "plane"):
-                local.plane = np.empty(plane, dtype=dtype)
-            out = local.plane
-        read(stack.slices[k], out)
-        consume(k, out)
+    def __init__(self, stack: Stack) -> None:
+        self.dtype = stored_type(stack.series)
+        refuse_impossible(stack, self.dtype)
+        self._stack = stack
+        self._read = _plane_reader(stack.series, self.dtype)
 
-    # Warnings are silenced here, for doing it is not safe from several threads at once.
-    with quiet(), ThreadPoolExecutor(min(_processors(), total)) as pool:
-        for k, _ in enumerate(pool.map(one, range(total)), start=1):
-            if progress is not None and k % _PROGRESS_EVERY == 0:
-                progress(f"{stack.series.name}: {k} of {total} slices")
+    def each(
+        self,
+        planes: range,
+        target: Stored | None,
+        consume: Callable[[int, Stored], None],
+        progress: Progress | None = None,
+    ) -> None:
+        """Read some planes and hand them on.
+
+        Parameters
+        ----------
+        planes : range
+            Which, by their places in the stack, step 1.
+        target : ndarray or None
+            Of the stored type, one plane for each of these: they are read straight into it. None: into memory that
+            is used again for the next plane.
+        consume : callable
+            Is given a plane's place and its stored values, in any order and from several threads.
+
+        Raises
+        ------
+        FileFormatError
+            Where a file is cut short or its pixels cannot be decoded; the text names it.
+        """
+        shape, slices, local = self._stack.geometry.shape[1:], self._stack.slices, threading.local()
+
+        def one(k: int) -> None:
+            if target is not None:
+                out = target[k - planes.start]
+            else:
+                if not hasattr(local, "plane"):
+                    local.plane = np.empty(shape, dtype=self.dtype)
+                out = local.plane
+            self._read(slices[k], out)
+            consume(k, out)
+
+        # Warnings are silenced here, for doing it is not safe from several threads at once.
+        with quiet(), ThreadPoolExecutor(min(_processors(), len(planes))) as pool:
+            for done, _ in enumerate(pool.map(one, planes), start=1):
+                if progress is not None and done % _PROGRESS_EVERY == 0:
+                    progress(f"{self._stack.series.name}: {done} of {len(planes)} slices")
+
+
+def each_plane(
+    stack: Stack, target: Stored | None, consume: Callable[[int, Stored], None], progress: Progress | None = None
+) -> None:
+    """Read the stored values of every plane of a stack and hand them on, as `PlaneReader.each`."""
+    PlaneReader(stack).each(range(len(stack.slices)), target, consume, progress)

@@ -11,7 +11,7 @@ from dotaliver.dicom.choice import SeriesChoice
 from dotaliver.dicom.elements import joined
 from dotaliver.dicom.fitness import CT_CLASS, named_series, unfit
 from dotaliver.dicom.headers import SeriesHeaders, StudyIndex
-from dotaliver.dicom.series import ct_volume
+from dotaliver.dicom.lazy import ct_image_of
 from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.study import series_identity
 from dotaliver.errors import StudyError
@@ -49,7 +49,11 @@ def choose_recist_ct(index: StudyIndex, choice: SeriesChoice, wanted: str) -> Se
 
 
 def with_recist_ct(
-    volumes: StudyVolumes, series: SeriesHeaders, config: ScoringConfig, progress: Callable[[str], None]
+    volumes: StudyVolumes,
+    series: SeriesHeaders,
+    config: ScoringConfig,
+    progress: Callable[[str], None],
+    memory_bytes: int | None = None,
 ) -> StudyVolumes:
     """The study with the diagnostic CT read, in HU on its own grid.
 
@@ -57,9 +61,9 @@ def with_recist_ct(
     """
     stack = stack_of(series)
     progress(f"reading {series.name}: {len(stack.slices)} slices")
-    ct = ct_volume(stack, progress)
+    ct = ct_image_of(stack, memory_bytes, progress)
     identity = volumes.identity.model_copy(
-        update={"recist_ct": series_identity(stack, ct, "named by the user for diameters")}
+        update={"recist_ct": series_identity(stack, ct.sha256(), "named by the user for diameters")}
     )
     thick = tuple(
         f for f in grid_flags(volumes.pet.geometry, ct.geometry, config.acquisition) if f not in volumes.flags

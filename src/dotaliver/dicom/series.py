@@ -14,7 +14,18 @@ from dotaliver.dicom.stack import Stack, stack_of
 from dotaliver.errors import AcquisitionError, SeriesError
 from dotaliver.volume import Quantity, Volume
 
-__all__ = ["ct_volume", "pet_volume", "read_series", "read_stored", "rescale_of"]
+__all__ = [
+    "are_whole",
+    "ct_volume",
+    "pet_volume",
+    "read_series",
+    "read_stored",
+    "rescale_of",
+    "rescale_to_hu",
+    "scale_plane",
+    "scaled",
+    "to_whole_hu",
+]
 
 _INT16 = np.iinfo(np.int16)
 
@@ -75,12 +86,8 @@ def ct_volume(stack: Stack, progress: Progress | None = None) -> Volume:
 
     Otherwise float32, each value the float64 result rounded once.
     """
-    kind = text(stack.series.first, "RescaleType")
-    if kind not in {None, "HU", "US"}:
-        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {kind}, not Hounsfield units; give a plain CT series"
-        raise SeriesError(msg)
-    slopes, intercepts = rescale_of(stack)
-    if (slopes == np.round(slopes)).all() and (intercepts == np.round(intercepts)).all():
+    slopes, intercepts = rescale_to_hu(stack)
+    if are_whole(slopes, intercepts):
         array = _whole_hu(stack, slopes, intercepts, progress)
         if array is not None:
             return Volume(array, stack.geometry, Quantity.HU)
@@ -93,21 +100,39 @@ def ct_volume(stack: Stack, progress: Progress | None = None) -> Volume:
     return Volume(array, stack.geometry, Quantity.HU)
 
 
+def rescale_to_hu(stack: Stack) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Slope and intercept of every slice of a CT; `SeriesError` also where they do not give Hounsfield units."""
+    kind = text(stack.series.first, "RescaleType")
+    if kind not in {None, "HU", "US"}:
+        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {kind}, not Hounsfield units; give a plain CT series"
+        raise SeriesError(msg)
+    return rescale_of(stack)
+
+
+def are_whole(slopes: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64]) -> bool:
+    """Whether every slope and intercept is a whole number."""
+    return bool((slopes == np.round(slopes)).all() and (intercepts == np.round(intercepts)).all())
+
+
+def to_whole_hu(plane: Stored, slope: float, intercept: float, out: Stored) -> bool:
+    """Rescale a plane into int16; False where a value does not fit."""
+    ends = [int(plane.min()) * int(slope) + int(intercept), int(plane.max()) * int(slope) + int(intercept)]
+    if min(ends) < _INT16.min or max(ends) > _INT16.max:
+        return False
+    # Modulo 2^16 all the way: a result that fits is exact whatever overflowed before it.
+    np.copyto(out, plane, casting="unsafe")
+    for operation, operand, neutral in ((np.multiply, int(slope), 1), (np.add, int(intercept), 0)):
+        if operand != neutral:
+            operation(out, np.array(operand % 2**16, np.uint16).view(np.int16), out=out)
+    return True
+
+
 def _whole_hu(stack: Stack, slopes: Any, intercepts: Any, progress: Progress | None) -> Stored | None:
     """Rescaled values as int16, or None where one does not fit."""
     array, fits = _reserved(stack, np.int16), np.ones(len(slopes), dtype=bool)
 
     def rescale(k: int, plane: Stored) -> None:
-        slope, intercept = int(slopes[k]), int(intercepts[k])
-        ends = [int(plane.min()) * slope + intercept, int(plane.max()) * slope + intercept]
-        fits[k] = _INT16.min <= min(ends) and max(ends) <= _INT16.max
-        if not fits[k]:
-            return
-        # Modulo 2^16 all the way: a result that fits is exact whatever overflowed before it.
-        np.copyto(array[k], plane, casting="unsafe")
-        for operation, operand, neutral in ((np.multiply, slope, 1), (np.add, intercept, 0)):
-            if operand != neutral:
-                operation(array[k], np.array(operand % 2**16, np.uint16).view(np.int16), out=array[k])
+        fits[k] = to_whole_hu(plane, slopes[k], intercepts[k], array[k])
 
     if stored_type(stack.series) == np.int16 and set(slopes) == {1.0} and set(intercepts) == {0.0}:
         each_plane(stack, array, lambda _k, _plane: None, progress)
@@ -120,11 +145,12 @@ def scaled(stored: Stored, factors: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     """Stored values times one factor a slice: the float64 product, rounded once to float32."""
     array = np.empty(stored.shape, dtype=np.float32)
     for k, factor in enumerate(factors):
-        _scale(stored[k], factor, array[k])
+        scale_plane(stored[k], factor, array[k])
     return array
 
 
-def _scale(plane: Stored, factor: float, out: Stored) -> None:
+def scale_plane(plane: Stored, factor: float, out: Stored) -> None:
+    """One plane of it."""
     np.multiply(plane, factor, out=out, dtype=np.float64, casting="unsafe")
 
 
@@ -136,7 +162,7 @@ def pet_volume(stack: Stack, progress: Progress | None = None) -> Volume:
         raise SeriesError(msg)
     slopes, _ = rescale_of(stack)
     array = _reserved(stack, np.float32)
-    each_plane(stack, None, lambda k, plane: _scale(plane, slopes[k], array[k]), progress)
+    each_plane(stack, None, lambda k, plane: scale_plane(plane, slopes[k], array[k]), progress)
     return Volume(array, stack.geometry, Quantity.BQML)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.config import ScoringConfig
 from dotaliver.dicom.acquisition import grid_flags, read_acquisition
 from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
 from dotaliver.dicom.elements import joined, naming, number, parse_date, text
 from dotaliver.dicom.headers import StudyIndex, index_folder
+from dotaliver.dicom.lazy import ct_image_of, is_large, kept_bytes, lazy_scaled
 from dotaliver.dicom.relative import check_relative
-from dotaliver.dicom.series import ct_volume, read_stored, rescale_of, scaled
+from dotaliver.dicom.series import read_stored, rescale_of, scaled
 from dotaliver.dicom.stack import Stack, stack_of
 from dotaliver.dicom.suv_inputs import suv_inputs
 from dotaliver.errors import SuvError
@@ -96,7 +98,7 @@ def _stated_correction(config: ScoringConfig) -> list[Flag]:
     return [] if value is None else [raise_flag("DECAY_CORRECTION_GIVEN", value=value)]
 
 
-def series_identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity:
+def series_identity(stack: Stack, pixel_sha256: str, reason: str) -> SeriesIdentity:
     """Which series was read, and how its voxels can be told again."""
     series, grid = stack.series, stack.geometry
     return SeriesIdentity(
@@ -110,15 +112,40 @@ def series_identity(stack: Stack, volume: Volume, reason: str) -> SeriesIdentity
         spacing_mm=grid.spacing_mm,
         slice_thickness_mm=number(series.first, "SliceThickness"),
         sop_instance_uids=tuple(text(part.dataset, "SOPInstanceUID") or "" for part in stack.slices),
-        pixel_sha256=volume.sha256(),
+        pixel_sha256=pixel_sha256,
         chosen_because=reason,
     )
 
 
-def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progress | None = None) -> StudyVolumes:
+def _pet_image(
+    stack: Stack,
+    factors: npt.NDArray[np.float64],
+    quantity: Quantity,
+    memory_bytes: int | None,
+    progress: Progress | None,
+) -> tuple[str, Volume]:
+    """Hash of the activity, and the image in uptake."""
+    slopes, _ = rescale_of(stack)
+    if is_large(stack, np.float32, memory_bytes):
+        activity = lazy_scaled(stack, slopes, Quantity.RELATIVE, 0)
+        return activity.sha256(), lazy_scaled(stack, slopes * factors, quantity, kept_bytes(memory_bytes))
+    stored = read_stored(stack, progress)
+    # The activity is only hashed, and gone before the SUVs are made: one array of floats at a time
+    digest = Volume(scaled(stored, slopes), stack.geometry, Quantity.RELATIVE).sha256()
+    return digest, Volume(scaled(stored, slopes * factors), stack.geometry, quantity)
+
+
+def load_chosen(
+    choice: SeriesChoice,
+    config: ScoringConfig,
+    *,
+    progress: Progress | None = None,
+    memory_bytes: int | None = None,
+) -> StudyVolumes:
     """Read the chosen series: PET in SUV (or relative units) on its own grid, CT in HU on its own.
 
-    The arithmetic is done before any pixel is read, so a study without SUV is refused at once.
+    The arithmetic is done before any pixel is read, so a study without SUV is refused at once. With a bound on the
+    memory, an image that is large beside it is not held but read where it is needed; its voxels are the same.
     """
     say = progress or (lambda _: None)
     pet = stack_of(choice.pet)
@@ -129,19 +156,13 @@ def load_chosen(choice: SeriesChoice, config: ScoringConfig, *, progress: Progre
             pet.series, None if ct is None else ct.series, config.protocol, config.assume
         )
     say(f"reading {pet.series.name}: {len(pet.slices)} slices")
-    slopes, _ = rescale_of(pet)
-    stored = read_stored(pet, progress)
-    # The activity is only hashed, and gone before the SUVs are made: one array of floats at a time
-    activity = Volume(scaled(stored, slopes), pet.geometry, Quantity.RELATIVE)
-    pet_identity = series_identity(pet, activity, choice.reason(choice.pet))
-    del activity
-    suv = Volume(scaled(stored, slopes * np.asarray(factors, dtype=np.float64)), pet.geometry, quantity)
-    del stored
+    activity_sha256, suv = _pet_image(pet, np.asarray(factors, dtype=np.float64), quantity, memory_bytes, progress)
+    pet_identity = series_identity(pet, activity_sha256, choice.reason(choice.pet))
     ct_image = ct_identity = None
     if ct is not None and choice.ct is not None:
         say(f"reading {ct.series.name}: {len(ct.slices)} slices")
-        ct_image = ct_volume(ct, progress)
-        ct_identity = series_identity(ct, ct_image, choice.reason(choice.ct))
+        ct_image = ct_image_of(ct, memory_bytes, progress)
+        ct_identity = series_identity(ct, ct_image.sha256(), choice.reason(choice.ct))
     date = parse_date(text(pet.series.first, "StudyDate"))
     identity = StudyIdentity(
         study_instance_uid=pet.series.study_uid or "",

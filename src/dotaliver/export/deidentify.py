@@ -74,7 +74,7 @@ def deidentified(
         return geometry if uid is None else replace(geometry, frame_of_reference_uid=pseudonyms.uid(uid))
 
     def image(volume: Volume) -> Volume:
-        return replace(volume, geometry=grid(volume.geometry))
+        return volume.placed(grid(volume.geometry))
 
     def labels(found: LabelMap) -> LabelMap:
         return LabelMap(found.array, grid(found.geometry))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.export.report_figures import (
     CT_WINDOW_HU,
@@ -21,12 +23,21 @@ from dotaliver.export.report_figures import (
     mip_picture,
 )
 from dotaliver.export.tables import uptake_name
-from dotaliver.export.views import View, anatomical, axial_plane, offset_mm, outlines_on, project, sample
-from dotaliver.geometry import Geometry, Vector
+from dotaliver.export.views import (
+    View,
+    anatomical,
+    axial_plane,
+    offset_mm,
+    outlines_on,
+    project,
+    sample,
+    shadow_of,
+)
+from dotaliver.geometry import Box, Geometry, Vector
 from dotaliver.itkimage import resample_labels
 from dotaliver.records import DrawnOn, MaskLayer, Mismatch, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
-from dotaliver.volume import BoolArray, LabelMap, Volume
+from dotaliver.volume import BoolArray, LabelMap, Volume, used_box
 
 __all__ = [
     "Scene",
@@ -103,12 +114,16 @@ def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -
 def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
     """Three times normal liver: lesions stand out, spleen and kidneys saturate; else what few voxels exceed."""
     if mean is None and liver is not None and liver.any():
-        mean = float(np.median(pet.array[liver]))
+        box = used_box(liver)
+        assert box is not None
+        mean = float(np.median(pet.crop(box).array[liver[box]]))
     if mean is not None and mean > 0:
         upper = 3.0 * mean
     else:
-        thin = pet.array[:: max(pet.array.shape[0] // 64, 1), ::2, ::2]
-        upper = float(np.percentile(thin, 99.9))
+        count, rows, columns = pet.geometry.shape
+        planes = (slice(k, k + 1) for k in range(0, count, max(count // 64, 1)))
+        thin = [pet.crop((k, slice(0, rows), slice(0, columns))).array[:, ::2, ::2] for k in planes]
+        upper = float(np.percentile(np.concatenate(thin), 99.9))
     if upper <= 0:
         return 1.0
     step = 10.0 ** np.floor(np.log10(upper)) / 10.0
@@ -141,26 +156,26 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
 
 def _shadow(scene: Scene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
     grid = scene.pet.geometry
-    whole = project(scene.pet.array, grid, view)
+    whole = project(scene.pet, view)
     hot = np.flatnonzero((whole.array > 0.04 * scene.upper).any(axis=0))
     margin = int(np.ceil(15.0 / whole.column_mm))
     low, high = (hot[0], hot[-1] + 1) if hot.size else (0, whole.array.shape[1])
     columns = slice(max(low - margin, 0), high + margin)
     cut = replace(whole, array=whole.array[:, columns])
     liver = scene.liver_on_pet
+    box_of_liver = None if liver is None else used_box(liver)
     shadows = {}
     if scene.lesions_on_pet is not None:
         for label, box in scene.lesions_on_pet.boxes():
-            mask = np.zeros(grid.shape, dtype=bool)
-            mask[box] = scene.lesions_on_pet.array[box] == label
-            shadows[label] = project(mask, grid, view).array[:, columns].astype(np.float32)
+            mask = scene.lesions_on_pet.array[box] == label
+            shadows[label] = shadow_of(mask, box, grid, view)[:, columns]
     return Shadow(
         title=title,
         array=cut.array,
         extent_mm=cut.extent_mm,
         liver=None
-        if liver is None or not liver.any()
-        else project(liver, grid, view).array[:, columns].astype(np.float32),
+        if liver is None or box_of_liver is None
+        else shadow_of(liver[box_of_liver], box_of_liver, grid, view)[:, columns],
         lesions=shadows,
         sides=sides,
     )
@@ -214,7 +229,9 @@ def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, floa
     base, volume = scene.base()
     spacing = np.asarray(volume.geometry.spacing_mm[1:])
     step = np.maximum(np.round(3.0 / spacing), 1).astype(int)
-    values = volume.array[slice_index, :: step[0], :: step[1]]
+    _, rows, columns = volume.geometry.shape
+    plane = volume.crop((slice(slice_index, slice_index + 1), slice(0, rows), slice(0, columns))).array[0]
+    values = plane[:: step[0], :: step[1]]
     pieces, _ = pieces_of(values > (_BODY_HU if base == "ct" else 0.05 * scene.upper))
     sizes = np.bincount(pieces.ravel())[1:]
     box = find_objects(pieces)[int(sizes.argmax())] if sizes.size else (slice(0, values.shape[0]), slice(0, None))
@@ -231,12 +248,12 @@ def _level_slices(scene: Scene) -> list[int]:
     assert scene.liver is not None
     base, volume = scene.base()
     labels = scene.liver.labels
-    heights = np.flatnonzero(labels.array.any(axis=(1, 2)))
-    if not heights.size:
+    if labels.used is None:
         return []
+    heights = (labels.used[0].start, labels.used[0].stop - 1)
     middle = (np.asarray(labels.geometry.shape) - 1) / 2.0
     ends = []
-    for height in (heights[0], heights[-1]):
+    for height in heights:
         point = labels.geometry.index_to_lps((height, middle[1], middle[2]))
         point = point + np.asarray(offset_mm(base, scene.liver.drawn_on, scene.mismatch))
         ends.append(float(volume.geometry.lps_to_index(point)[0]))
@@ -266,11 +283,15 @@ def level_pictures(scene: Scene) -> list[Picture]:
 
 def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
     """Middle of a lesion's largest axial section, and the section's longer side in mm."""
-    where = labels.where(label)
+    box = dict(labels.boxes())[label]
+    where = labels.array[box] == label
     areas = where.sum(axis=(1, 2))
     height = int(areas.argmax())
     rows, columns = np.nonzero(where[height])
-    low, high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()])
+    corner = np.array([box[1].start, box[2].start])
+    low = corner + np.array([rows.min(), columns.min()])
+    high = corner + np.array([rows.max(), columns.max()])
+    height += box[0].start
     size = float(((high - low + 1) * np.asarray(labels.geometry.spacing_mm[1:])).max())
     middle = labels.geometry.index_to_lps((height, *((low + high) / 2.0)))
     return (float(middle[0]), float(middle[1]), float(middle[2])), size
@@ -281,7 +302,7 @@ def lesion_picture(scene: Scene, label: int) -> Picture | None:
 
     Where the CT does not reach the lesion, or is missing, the PET alone is shown.
     """
-    if scene.lesions is None or not scene.lesions.labels.where(label).any():
+    if scene.lesions is None or label not in scene.lesions.labels.labels:
         return None
     place, size = _largest_section(scene.lesions.labels, label)
     base, volume = scene.base()
@@ -301,7 +322,7 @@ def lesion_picture(scene: Scene, label: int) -> Picture | None:
 
 def ct_focus_pictures(scene: Scene, label: int) -> tuple[Picture, Picture] | None:
     """A CT candidate's largest axial section: the CT in a narrow window, and the PET over it; None without voxels."""
-    if scene.ct is None or scene.ct_foci is None or not scene.ct_foci.labels.where(label).any():
+    if scene.ct is None or scene.ct_foci is None or label not in scene.ct_foci.labels.labels:
         return None
     seen = replace(scene, lesions=scene.ct_foci)
     place, size = _largest_section(scene.ct_foci.labels, label)
@@ -320,17 +341,30 @@ def ct_focus_pictures(scene: Scene, label: int) -> tuple[Picture, Picture] | Non
     )
 
 
+def _uptake_in(
+    pet: Volume, mask: npt.NDArray[Any] | None, box: Box | None, *, without: npt.NDArray[Any] | None = None
+) -> npt.NDArray[Any]:
+    """The uptake of the voxels of a mask, whose box is known; of those of another mask none."""
+    if mask is None or box is None:
+        return np.zeros(0, dtype=np.float32)
+    inside = mask[box] != 0
+    if without is not None:
+        inside &= without[box] == 0
+    return np.asarray(pet.crop(box).array[inside])
+
+
 def histogram(scene: Scene, score: StudyScore) -> Picture | None:
     """How uptake is distributed in liver and lesions; None without either."""
-    nothing: BoolArray = np.zeros(scene.pet.array.shape, dtype=bool)
-    tumour = nothing if scene.lesions_on_pet is None else scene.lesions_on_pet.mask
-    liver = nothing if scene.liver_on_pet is None else scene.liver_on_pet & ~tumour
-    if not tumour.any() and not liver.any():
+    lesions, liver = scene.lesions_on_pet, scene.liver_on_pet
+    tumour = None if lesions is None else lesions.array
+    in_lesions = _uptake_in(scene.pet, tumour, None if lesions is None else lesions.used)
+    in_liver = _uptake_in(scene.pet, liver, None if liver is None else used_box(liver), without=tumour)
+    if not in_lesions.size and not in_liver.size:
         return None
     reference = score.references.get("liver")
     samples = UptakeSamples(
-        liver=scene.pet.array[liver],
-        lesions=scene.pet.array[tumour],
+        liver=in_liver,
+        lesions=in_lesions,
         mean=reference.suv_mean if reference else None,
         limit=reference.peak_limit if reference else None,
         unit=scene.unit,

@@ -22,6 +22,7 @@ from dotaliver.export.derived import encoded, equipment, make_repeatable, refer_
 from dotaliver.export.seg_sources import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.geometry import Geometry
 from dotaliver.itkimage import resample_labels
+from dotaliver.placement import VoxelSet
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.volume import BoolArray, LabelMap
@@ -44,6 +45,8 @@ _FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, le
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
+# What tells a slice's header from another's.
+_OF_ONE_SLICE = ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ReferencedFrameNumber")
 _COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
 
 
@@ -55,7 +58,7 @@ class _Segment:
     tracking_id: str
     kind: str
     organ: str
-    mask: BoolArray
+    voxels: VoxelSet
     origin: str
     by_hand: bool = False
     # The organ that a lesion lies in, or a reference region is part of
@@ -64,10 +67,11 @@ class _Segment:
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """One file's content: segments of one image, as pixels."""
+    """One file's content: segments of one image, as pixels of the slices that they lie on."""
 
     file: _File
     kind: SegKind
+    slices: slice
     grid: Geometry
     pixels: npt.NDArray[Any]
     segments: Sequence[_Segment]
@@ -95,10 +99,15 @@ def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: flo
     offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
     k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
     mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
-    if not mask.any():
+    if not mask[box].any():
         msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
         raise MaskError(msg)
     return mask
+
+
+def _used_voxels(labels: LabelMap) -> VoxelSet | None:
+    """All labels as one mask in the smallest box; None where there is none."""
+    return None if labels.used is None else VoxelSet(labels.used, np.asarray(labels.array[labels.used] != 0))
 
 
 def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
@@ -124,27 +133,27 @@ def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
 
 def _lesion_outlines(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
     inside = {lesion.label for lesion in score.lesions if lesion.in_liver}
-    for label in layer.labels.labels:
-        mask = layer.labels.where(label)
+    for label, box in layer.labels.boxes():
+        voxels = VoxelSet(box, np.asarray(layer.labels.array[box] == label))
         within = "liver" if label in inside else ""
         identity = tracking_id("lesion", label)
-        yield _Segment(f"Lesion {label}", identity, "lesion", "", mask, layer.origin, within=within)
+        yield _Segment(f"Lesion {label}", identity, "lesion", "", voxels, layer.origin, within=within)
 
 
 def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Segment | None:
     name = _ORGAN_NAMES[region.organ]
     if region.region is not None:
-        mask = resample_labels(region.region, grid).mask
+        voxels = _used_voxels(resample_labels(region.region, grid))
     elif region.centre_lps_mm is not None and region.diameter_mm is not None:
-        mask = sphere_mask(grid, region.centre_lps_mm, region.diameter_mm)
+        voxels = _used_voxels(LabelMap(sphere_mask(grid, region.centre_lps_mm, region.diameter_mm), grid))
     else:
         return None
-    if not mask.any():
+    if voxels is None:
         msg = f"the reference region of the {name} has no voxels on the PET; place it inside the image"
         raise MaskError(msg)
     identity = tracking_id("reference", region.organ)
     by_hand = region.method == "reader"
-    return _Segment(f"Reference {name}", identity, "reference", region.organ, mask, origin, by_hand, region.organ)
+    return _Segment(f"Reference {name}", identity, "reference", region.organ, voxels, origin, by_hand, region.organ)
 
 
 def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
@@ -161,16 +170,17 @@ def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentat
             files["pet"].append(segment)
     if (foci := segmentations.ct_foci) is not None:
         target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
-        for label in foci.labels.labels:
+        for label, box in foci.labels.boxes():
             name, identity = f"CT candidate {label}", tracking_id("ct_focus", label)
-            files[target].append(_Segment(name, identity, "ct_focus", "", foci.labels.where(label), foci.origin))
+            voxels = VoxelSet(box, np.asarray(foci.labels.array[box] == label))
+            files[target].append(_Segment(name, identity, "ct_focus", "", voxels, foci.origin))
     if (liver := segmentations.liver) is not None:
         target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
-        mask = liver.labels.mask
-        if not mask.any():
+        whole = _used_voxels(liver.labels)
+        if whole is None:
             msg = "the liver mask has no voxels; draw the liver or leave the mask out"
             raise MaskError(msg)
-        files[target].append(_Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", mask, liver.origin))
+        files[target].append(_Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", whole, liver.origin))
     return files
 
 
@@ -217,9 +227,12 @@ def segmentation_datasets(
         image = images[file]
         volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
-        pixels = _pixels(segments, volume.geometry)
+        slices = _slices_of(segments)
+        _, rows, columns = volume.geometry.shape
+        grid = volume.geometry.crop((slices, slice(0, rows), slice(0, columns)))
+        pixels = _pixels(segments, slices, grid)
         kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
-        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, volume.geometry, pixels, segments), headers)
+        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, slices, grid, pixels, segments), headers)
     return result
 
 
@@ -231,14 +244,38 @@ def segmentation_files(
     return {name: encoded(dataset) for name, dataset in datasets.items()}
 
 
-def _pixels(segments: Sequence[_Segment], grid: Geometry) -> Any:
+def _slices_of(segments: Sequence[_Segment]) -> slice:
+    """The slices that segments lie on, from the first to the last."""
+    boxes = [segment.voxels.box[0] for segment in segments]
+    return slice(min(box.start for box in boxes), max(box.stop for box in boxes))
+
+
+def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> Any:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
-    labels = np.zeros(grid.shape, dtype=np.uint16)
+    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
-        if (labels[segment.mask] != 0).any():
-            return np.stack([s.mask for s in segments], axis=-1)
-        labels[segment.mask] = number
+        k, j, i = segment.voxels.box
+        part = labels[k.start - slices.start : k.stop - slices.start, j, i]
+        if part[segment.voxels.mask].any():
+            whole = (slices, slice(0, grid.shape[1]), slice(0, grid.shape[2]))
+            return np.stack([s.voxels.within(whole) for s in segments], axis=-1)
+        part[segment.voxels.mask] = number
     return labels
+
+
+def _of_slices(headers: list[Dataset], slices: slice) -> list[Dataset]:
+    """The headers of some slices; the first of them speaks for patient, study and series, as that of the stack does."""
+    from pydicom.dataset import Dataset
+
+    chosen = headers[slices]
+    if slices.start > 0:
+        first = Dataset()
+        first.update(headers[0])
+        for keyword in _OF_ONE_SLICE:
+            if keyword in chosen[0]:
+                first[keyword] = chosen[0][keyword]
+        chosen[0] = first
+    return chosen
 
 
 def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
@@ -247,6 +284,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
 
     file, segments, pixels = stored.file, stored.segments, stored.pixels
     channels = {"SegmentNumber": list(range(1, len(segments) + 1))} if pixels.ndim == 4 else None
+    headers = _of_slices(headers, stored.slices)
     first = headers[0]
     volume = highdicom.Volume(
         pixels,

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.blocks import turned
 from dotaliver.geometry import Box, FloatArray, Geometry, Vector
 from dotaliver.records import DrawnOn, Mismatch
-from dotaliver.volume import LabelMap, Volume
+from dotaliver.volume import BoolArray, LabelMap, Volume
 
 __all__ = [
     "Plane",
@@ -25,6 +26,7 @@ __all__ = [
     "outlines_on",
     "project",
     "sample",
+    "shadow_of",
 ]
 
 AnyImage = TypeVar("AnyImage", Volume, LabelMap)
@@ -43,16 +45,17 @@ def anatomical(image: AnyImage) -> AnyImage:
     cosines = np.asarray(image.geometry.directions) @ _SENSES.T
     order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))
     flipped = [cosines[order[n], n] < 0 for n in range(3)]
-    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     affine = np.array(image.geometry.affine)
     first = np.array([image.geometry.shape[order[n]] - 1 if flipped[n] else 0 for n in range(3)])
     start = np.zeros(3)
     start[list(order)] = first
     affine[:3, 3] = image.geometry.index_to_lps(start)
     affine[:3, :3] = affine[:3, list(order)] * np.where(flipped, -1.0, 1.0)
-    grid = Geometry.from_affine(array.shape, affine, image.geometry.frame_of_reference_uid)
+    shape = tuple(image.geometry.shape[axis] for axis in order)
+    grid = Geometry.from_affine(shape, affine, image.geometry.frame_of_reference_uid)
     if isinstance(image, Volume):
-        return Volume(array, grid, image.quantity)
+        return turned(image, order, flipped, grid)
+    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     return LabelMap(array, grid)
 
 
@@ -82,16 +85,28 @@ class Projection:
         return (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
 
 
-def project(array: npt.NDArray[Any], grid: Geometry, view: View) -> Projection:
+def _axes(view: View) -> tuple[int, int]:
+    """Along which axis is looked, and which runs across the picture."""
+    return (1, 2) if view == "coronal" else (2, 1)
+
+
+def project(image: Volume, view: View) -> Projection:
     """The highest value along rows (coronal) or columns (sagittal) of an image with anatomical axes.
 
     Coronal: seen from the front, the patient's right on the left. Sagittal: seen from the patient's left, the
     front on the left.
     """
-    axis = 1 if view == "coronal" else 2
-    across = 2 if view == "coronal" else 1
-    flat = array.max(axis=axis)
-    return Projection(flat[::-1], grid.spacing_mm[0], grid.spacing_mm[across])
+    axis, across = _axes(view)
+    flat = np.concatenate([slab.array.max(axis=axis) for slab in image.slabs()])
+    return Projection(flat[::-1], image.geometry.spacing_mm[0], image.geometry.spacing_mm[across])
+
+
+def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDArray[np.float32]:
+    """The projection of a mask in a box of an image with anatomical axes, 0 or 1, of the whole picture's shape."""
+    axis, across = _axes(view)
+    shadow = np.zeros((grid.shape[0], grid.shape[across]), dtype=np.float32)
+    shadow[box[0], box[across]] = mask.any(axis=axis)
+    return shadow[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +165,7 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
     if box is None:
         return np.full(index.shape[:2], outside, dtype=np.float32)
     start = np.array([part.start for part in box])
-    part = volume.array[box].astype(np.float32)
+    part = volume.crop(box).array.astype(np.float32)
     # A one-slice image has no neighbours to interpolate with: within half a voxel it is that slice.
     nearest = np.clip(index, 0, np.asarray(grid.shape) - 1)
     result = _interpolated(part, nearest - start, outside, 1)

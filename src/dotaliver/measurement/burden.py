@@ -161,7 +161,7 @@ def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liv
         msg = "cores are looked for in the liver's box"
         raise ValueError(msg)
     tumour = placement.lesion_voxels(labels)
-    cores = cold_cores(pet.array[placement.liver.box], tumour, liver_suv)
+    cores = cold_cores(pet.crop(placement.liver.box).array, tumour, liver_suv)
     # What another lesion's label holds is that lesion, in the liver or not, and no core of this tumour.
     cores &= ~placement.lesion_voxels(tuple(placement.lesions))
     return LabelMap(cores.astype(np.uint8), placement.liver.geometry)
@@ -180,9 +180,12 @@ def _factors(
     margin_mm = borders.lesion_mm + borders.liver_mm + 3 * grid_mm
     grid = _around(moved.geometry, np.full(3, grid_mm), margin_mm)
     layer = segmentations.lesions
-    wanted = np.zeros(max(int(layer.labels.array.max(initial=0)), 1) + 1, dtype=np.uint8)
-    wanted[list(labels)] = 1
-    chosen = own_labels(LabelMap(wanted[layer.labels.array], layer.labels.geometry))
+    every = own = None if layer.labels.used is None else layer.labels.crop(layer.labels.used)
+    if own is not None:
+        wanted = np.zeros(max(int(own.array.max()), *labels, 1) + 1, dtype=np.uint8)
+        wanted[list(labels)] = 1
+        every = LabelMap(wanted[own.array], own.geometry)
+    chosen = None if every is None else own_labels(every)
     tumour = _on_grid(cores, grid) if cores.mask.any() else np.zeros(grid.shape, dtype=bool)
     if chosen is not None:
         shift = shift_of(layer, segmentations.mismatch)

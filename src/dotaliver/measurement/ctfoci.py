@@ -38,7 +38,7 @@ def measure_ct_foci(
         own = LabelMap(mask.astype(np.uint8), layer.labels.geometry.crop(box))
         hu = None
         if ct is not None and ct.geometry.is_close(layer.labels.geometry):
-            hu = float(np.median(ct.array[box][mask]))
+            hu = float(np.median(ct.crop(box).array[mask]))
         search = segmentations.ct_search
         liver_hu = None if search is None else search.liver_hu
         mean = _highest_mean(own, pet, shift_of(layer, segmentations.mismatch), config.ct_foci.mismatch_mm)
@@ -108,7 +108,7 @@ def _highest_mean(own: LabelMap, pet: Volume, shift: Vector, reach_mm: float) ->
         if share is None or not share.part.any():
             continue
         weights = share.part.astype(np.float64)
-        means.append(float((pet.array[share.box] * weights).sum() / weights.sum()))
+        means.append(float((pet.crop(share.box).array * weights).sum() / weights.sum()))
     return max(means, default=None)
 
 

@@ -202,5 +202,5 @@ def _core_ml(scene: _Scene, label: int) -> float:
     voxels = scene.placement.lesions.get(label)
     if voxels is None:
         return 0.0
-    cores: BoolArray = cold_cores(scene.pet.array[voxels.box], voxels.mask, scene.liver.suv_mean)
+    cores: BoolArray = cold_cores(scene.pet.crop(voxels.box).array, voxels.mask, scene.liver.suv_mean)
     return float(np.count_nonzero(cores)) * scene.pet.geometry.voxel_volume_ml

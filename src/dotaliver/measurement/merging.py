@@ -32,7 +32,7 @@ def with_merging_flags(
     if liver is None:
         return lesions
     spacing, margin = liver.geometry.spacing_mm, config.hot_neighbour_margin_mm
-    uptake = np.asarray(pet.array[liver.box], dtype=np.float64)
+    uptake = np.asarray(pet.crop(liver.box).array, dtype=np.float64)
     outside = distance_to_mm(liver.inside, spacing, within_mm=config.resolution_mm) > config.resolution_mm
     others = outside & ~placement.lesion_voxels(tuple(placement.lesions))
     flagged = []

@@ -83,7 +83,7 @@ def liver_spheres(
     spacing = pet.geometry.spacing_mm
     radius = sphere_radius_mm(config.peak.sphere_ml)
     kernel = sphere_kernel(spacing, radius, config.peak.subsamples)
-    means, cut = sphere_means(pet.array, liver.box, kernel)
+    means, cut = sphere_means(pet, liver.box, kernel)
     depth = depth_mm(liver.part >= _WHOLE, spacing)
     needed = radius + 0.5 * float(np.linalg.norm(spacing))
     resolution = config.inc7.resolution_mm
@@ -116,7 +116,7 @@ def _sphere_reference(pet: Volume, region: ReferenceRegion, subsamples: int) -> 
     radius = region.diameter_mm / 2.0
     name = f"{region.organ.replace('_', ' ')} reference"
     sphere = sphere_on(pet.geometry, region.centre_lps_mm, radius, subsamples, name=name)
-    values = pet.array[sphere.box].astype(np.float64)
+    values = pet.crop(sphere.box).array.astype(np.float64)
     weights = sphere.weights
     mean = float((values * weights).sum() / weights.sum())
     variance = float((weights * (values - mean) ** 2).sum() / weights.sum())
@@ -140,7 +140,7 @@ def _region_reference(pet: Volume, region: ReferenceRegion, labels: LabelMap) ->
     if share is None or not share.inside.any():
         return Reference(organ=region.organ, method="none", reason="the region holds no voxel of the PET")
     voxels = share.inside
-    values = pet.array[share.box][voxels].astype(np.float64)
+    values = pet.crop(share.box).array[voxels].astype(np.float64)
     x, y, z = (float(c) for c in share.geometry.index_to_lps(np.argwhere(voxels).mean(axis=0)))
     return Reference(
         organ=region.organ,

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, FloatArray, Geometry, Vector, grow_box
+from dotaliver.volume import Volume
 
 __all__ = ["WeightedBox", "sphere_kernel", "sphere_means", "sphere_on", "sphere_radius_mm"]
 
@@ -91,13 +91,13 @@ def sphere_on(
     return WeightedBox(box, kept)
 
 
-def sphere_means(array: npt.NDArray[Any], box: Box, kernel: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def sphere_means(image: Volume, box: Box, kernel: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Mean over a sphere centred on each voxel of a box.
 
     Parameters
     ----------
-    array : ndarray
-        The whole image ``[slice, row, column]``.
+    image : Volume
+        The whole image.
     box : Box
         Where means are wanted.
     kernel : ndarray
@@ -113,8 +113,8 @@ def sphere_means(array: npt.NDArray[Any], box: Box, kernel: FloatArray) -> tuple
     from scipy.ndimage import correlate
 
     half = np.asarray(kernel.shape) // 2
-    grown = grow_box(box, half, (array.shape[0], array.shape[1], array.shape[2]))
-    part = array[grown].astype(np.float64)
+    grown = grow_box(box, half, image.geometry.shape)
+    part = image.crop(grown).array.astype(np.float64)
     inner = tuple(slice(b.start - g.start, b.stop - g.start) for b, g in zip(box, grown, strict=True))
     sums = correlate(part, kernel, mode="constant", cval=0.0)[inner]
     total = float(kernel.sum())

@@ -34,14 +34,14 @@ def lesion_uptake(pet: Volume, voxels: VoxelSet, config: PeakConfig) -> Uptake:
     the sphere; it may hold voxels outside the lesion. Where the image ends within the sphere, the mean is over
     the voxels that exist, and ``at_field_edge`` is set.
     """
-    values = pet.array[voxels.box][voxels.mask].astype(np.float64)
+    values = pet.crop(voxels.box).array[voxels.mask].astype(np.float64)
     kernel = sphere_kernel(pet.geometry.spacing_mm, sphere_radius_mm(config.sphere_ml), config.subsamples)
-    means, cut = sphere_means(pet.array, voxels.box, kernel)
+    means, cut = sphere_means(pet, voxels.box, kernel)
     inside = np.where(voxels.mask, means, -np.inf)
     place = np.unravel_index(int(inside.argmax()), inside.shape)
     index = [int(p) + part.start for p, part in zip(place, voxels.box, strict=True)]
     x, y, z = (float(c) for c in pet.geometry.index_to_lps(index))
-    at_edge = any(part.start == 0 or part.stop == n for part, n in zip(voxels.box, pet.array.shape, strict=True))
+    at_edge = any(part.start == 0 or part.stop == n for part, n in zip(voxels.box, pet.geometry.shape, strict=True))
     return Uptake(
         maximum=float(values.max()),
         mean=float(values.mean()),

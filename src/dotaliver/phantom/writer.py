@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from dotaliver.phantom.clock import (
 from dotaliver.phantom.physics import pet_slopes
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy
-from dotaliver.volume import LabelMap
+from dotaliver.volume import LabelMap, Volume
 
-__all__ = ["write_study"]
+__all__ = ["write_images", "write_study"]
 
 _CT_INTERCEPT = -1024
 _POSITRON_FRACTION_68GA = 0.891  # Nuclear Data Sheets, A = 68
@@ -53,10 +54,7 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
         msg = f"{folder} is not an empty folder; name a new one for the phantom study"
         raise OutputError(msg)
     try:
-        for name in ("ct", "pet"):
-            (folder / "study" / name).mkdir(parents=True)
-        _write_ct(study, folder / "study" / "ct")
-        _write_pet(study, folder / "study" / "pet")
+        write_images(study, folder / "study")
         _write_labels(study.liver, folder / "truth_liver.nii.gz")
         _write_labels(study.lesions, folder / "truth_lesions.nii.gz")
         _write_labels(study.lesions_on_pet, folder / "truth_lesions_on_pet.nii.gz")
@@ -64,6 +62,18 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
     except OSError as error:
         msg = f"{folder} cannot be written ({error.strerror or error}); choose another folder or make room"
         raise OutputError(msg) from error
+
+
+def write_images(study: PhantomStudy, folder: Path) -> None:
+    """Write the images alone, slice by slice: ``ct/*.dcm`` and ``pet/*.dcm``."""
+    for name, write in (("ct", _write_ct), ("pet", _write_pet)):
+        (folder / name).mkdir(parents=True)
+        write(study, folder / name)
+
+
+def _planes(volume: Volume) -> Iterator[npt.NDArray[Any]]:
+    for slab in volume.slabs():
+        yield from slab.array
 
 
 def _write_labels(labels: LabelMap, path: Path) -> None:
@@ -153,7 +163,7 @@ def _write_ct(study: PhantomStudy, folder: Path) -> None:
     common.WindowCenter, common.WindowWidth = "60", "360"
     if study.spec.scanner.contrast_phase != "native":
         common.ContrastBolusAgent = "Iodinated contrast"
-    for k, plane in enumerate(study.ct.array):
+    for k, plane in enumerate(_planes(study.ct)):
         ds = _image(common, study, "ct", k)
         ds.PixelData = (plane.astype(np.int32) - _CT_INTERCEPT).astype("<u2").tobytes()
         ds["PixelData"].VR = "OW"
@@ -162,9 +172,9 @@ def _write_ct(study: PhantomStudy, folder: Path) -> None:
 
 def _write_pet(study: PhantomStudy, folder: Path) -> None:
     common = _pet_common(study)
-    slopes = pet_slopes(study.pet.array)
     count = study.pet.geometry.shape[0]
-    for k, (plane, slope) in enumerate(zip(study.pet.array, slopes, strict=True)):
+    for k, plane in enumerate(_planes(study.pet)):
+        slope = pet_slopes(plane[None])[0]
         ds = _image(common, study, "pet", k)
         ds.RescaleIntercept, ds.RescaleSlope = "0", f"{slope:.5e}"
         ds.ImageIndex = count - k

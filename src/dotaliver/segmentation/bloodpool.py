@@ -20,7 +20,7 @@ from dotaliver.itkimage import resample
 from dotaliver.records import ReferenceRegion
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.neighbours import Surroundings
-from dotaliver.volume import LabelMap, Volume
+from dotaliver.volume import LabelMap, Volume, used_box
 
 __all__ = ["AortaPath", "find_aorta", "find_blood_pool"]
 
@@ -82,13 +82,17 @@ def find_blood_pool(
     if path is None:
         return _none("no round vessel could be followed in front of the spine on CT")
     near, ring = _around_axis(pet.geometry, path, config)
-    if not near.any():
+    box = used_box(near)
+    if box is None:
         return _none("the aorta lies outside the PET")
-    level = float(np.median(pet.array[near]))
-    hottest = np.where(ring, pet.array, 0.0).max(axis=(1, 2))
+    wide = used_box(ring) or box
+    level = float(np.median(pet.crop(box).array[near[box]]))
+    hottest = np.zeros(pet.geometry.shape[0], dtype=np.float32)
+    hottest[wide[0]] = np.where(ring[wide], pet.crop(wide).array, 0.0).max(axis=(1, 2))
     calm = hottest < config.hot_ratio * max(level, 1e-6)
-    kept = near & calm[:, None, None]
-    length_mm = float(kept.any(axis=(1, 2)).sum()) * pet.geometry.spacing_mm[0]
+    kept = np.zeros_like(near)
+    kept[box] = near[box] & calm[box[0], None, None]
+    length_mm = float(kept[box].any(axis=(1, 2)).sum()) * pet.geometry.spacing_mm[0]
     if length_mm < config.shortest_mm:
         return _none(
             f"hot neighbours leave only {length_mm:.0f} mm of the aorta, of the {config.shortest_mm:g} mm needed"

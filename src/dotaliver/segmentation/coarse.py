@@ -15,14 +15,16 @@ from dotaliver.distance import Float32Array
 from dotaliver.geometry import Geometry, Vector
 from dotaliver.itkimage import resample
 from dotaliver.records import StudyVolumes
-from dotaliver.volume import BoolArray, Volume
+from dotaliver.volume import SLAB_SLICES, BoolArray, Volume
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_images", "coarse_of", "largest_component"]
+__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_grid", "coarse_images", "coarse_of", "largest_component"]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
 # A liver that the PET cuts is followed on CT this far beyond it.
 _BEYOND_PET_MM = 100.0
+# A liver measures 250 mm along the body at most; lungs, spleen, kidneys and aorta that it is told by lie in this reach.
+_ABDOMEN_MM = 300.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,19 @@ class CoarseImages:
         """Volume of a voxel in ml."""
         return self.geometry.voxel_volume_ml
 
+    def near(self, height: int) -> CoarseImages:
+        """The images within `_ABDOMEN_MM` of a slice: what a liver there and all its neighbours lie in.
+
+        Beyond it, in head and legs, there is nothing that could be told of them.
+        """
+        reach = int(_ABDOMEN_MM / self.spacing_mm)
+        slices = slice(max(height - reach, 0), min(height + reach + 1, self.geometry.shape[0]))
+        if slices == slice(0, self.geometry.shape[0]):
+            return self
+        box = (slices, slice(0, self.geometry.shape[1]), slice(0, self.geometry.shape[2]))
+        hu = None if self.hu is None else self.hu[slices]
+        return CoarseImages(self.geometry.crop(box), hu, self.uptake[slices], self.pet)
+
     def uptake_moved(self, shift_lps_mm: Vector) -> Float32Array:
         """Uptake at the PET's place of each voxel, when the PET lies `shift_lps_mm` away from the CT."""
         return _uptake_on(self.pet, self.geometry.moved(shift_lps_mm))
@@ -55,7 +70,7 @@ class CoarseImages:
 
 def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
     """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation."""
-    grid = _coarse_grid(pet, ct, spacing_mm)
+    grid = coarse_grid(pet.geometry, None if ct is None else ct.geometry, spacing_mm)
     hu = None
     if ct is not None:
         hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
@@ -82,12 +97,13 @@ def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
     return np.asarray(uptake)
 
 
-def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
-    corners = (ct or pet).geometry.corners_lps_mm()
+def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geometry:
+    """The coarse grid over two images' grids."""
+    corners = (ct or pet).corners_lps_mm()
     low, high = corners.min(axis=0), corners.max(axis=0)
     if ct is not None:
         # Where both were taken and a little beyond, along the body's axis; across it the CT's field is the wider one.
-        heights = pet.geometry.corners_lps_mm()[:, 2]
+        heights = pet.corners_lps_mm()[:, 2]
         low[2] = max(low[2], heights.min() - _BEYOND_PET_MM)
         high[2] = min(high[2], heights.max() + _BEYOND_PET_MM)
     counts = np.maximum(np.floor((high - low) / spacing_mm + 1e-6).astype(int), 1)
@@ -97,7 +113,7 @@ def _coarse_grid(pet: Volume, ct: Volume | None, spacing_mm: float) -> Geometry:
         (float(origin[0]), float(origin[1]), float(origin[2])),
         (spacing_mm, spacing_mm, spacing_mm),
         _CANONICAL,
-        (ct or pet).geometry.frame_of_reference_uid,
+        (ct or pet).frame_of_reference_uid,
     )
 
 
@@ -108,11 +124,16 @@ def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
         return volume
     counts = [n // f for n, f in zip(volume.geometry.shape, factors, strict=True)]
     sums = np.zeros(counts, dtype=np.float32)
-    # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
-    for first in np.ndindex(*factors):
-        part = tuple(slice(k, n * f, f) for k, n, f in zip(first, counts, factors, strict=True))
-        sums += volume.array[part]
-    means = sums / np.float32(np.prod(factors))
+    rows, columns = (slice(0, n * f) for n, f in zip(counts[1:], factors[1:], strict=True))
+    at_once = max(SLAB_SLICES // factors[0], 1)
+    for k in range(0, counts[0], at_once):
+        some = slice(k, min(k + at_once, counts[0]))
+        slab = volume.crop((slice(some.start * factors[0], some.stop * factors[0]), rows, columns)).array
+        # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
+        for first in np.ndindex(*factors):
+            sums[some] += slab[tuple(slice(n, None, f) for n, f in zip(first, factors, strict=True))]
+    means = sums
+    means /= np.float32(np.prod(factors))
     affine = volume.geometry.affine.copy()
     affine[:3, 3] = volume.geometry.index_to_lps([(f - 1) / 2 for f in factors])
     affine[:3, :3] *= factors

@@ -22,7 +22,7 @@ from dotaliver.segmentation.parenchyma import NormalLiver, background_uptake, no
 from dotaliver.segmentation.reference import find_liver_reference
 from dotaliver.volume import BoolArray, LabelMap, Volume
 
-__all__ = ["complete", "liver_share", "normal_liver_within"]
+__all__ = ["complete", "images_around", "liver_share", "normal_liver_within"]
 
 _NAME = "petct"
 # Flags that are raised here; when stored masks are completed again they are not raised twice.
@@ -54,9 +54,9 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     Segmentations
         With lesions (candidates where there is no liver), a liver reference or the reason for none, and flags.
     """
-    images = coarse_of(volumes, config.liver.coarse_mm)
     if found.liver is None:
         return _without_liver(volumes, found, config)
+    images = images_around(coarse_of(volumes, config.liver.coarse_mm), found)
     if found.mismatch is None and _any_on_ct(found):
         found = replace(found, mismatch=_mismatch(images, found, config))
     share = liver_share(volumes.pet, found, config)
@@ -84,6 +84,16 @@ def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig)
     unsure = normal.lower_share > config.liver.lower_share_limit
     doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
     return replace(found, flags=(*kept, *_liver_flags(volumes, found, config), *doubts))
+
+
+def images_around(images: CoarseImages, found: Segmentations) -> CoarseImages:
+    """The part of the coarse images around the liver; all of them where there is none."""
+    used = None if found.liver is None else found.liver.labels.used
+    if found.liver is None or used is None:
+        return images
+    middle = found.liver.labels.geometry.crop(used).centre_lps_mm
+    height = round(float(images.geometry.lps_to_index(middle)[0]))
+    return images.near(min(max(height, 0), images.geometry.shape[0] - 1))
 
 
 def liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
@@ -150,7 +160,7 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
     if found.lesions is not None:
         return found
     pet = volumes.pet
-    level = config.lesions.candidate_share * float(pet.array.max())
+    level = config.lesions.candidate_share * max(float(slab.array.max()) for slab in pet.slabs())
     labels = LabelMap(find_foci(pet, level, config.lesions), pet.geometry)
     layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm)
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
@@ -191,7 +201,7 @@ def _cut_flags(labels: LabelMap, config: ScoringConfig) -> list[Flag]:
     pixel_cm2 = spacing[0] * spacing[1] / 100.0
     flags = []
     for side, index in (("lower", 0 if sense > 0 else -1), ("upper", -1 if sense > 0 else 0)):
-        area_cm2 = float(labels.mask.take(index, axis=axis).sum()) * pixel_cm2
+        area_cm2 = float(np.count_nonzero(labels.array.take(index, axis=axis))) * pixel_cm2
         if area_cm2 > config.liver.cut_area_cm2:
             flags.append(raise_flag("LIVER_CUT_BY_FIELD_OF_VIEW", side=side, area_cm2=area_cm2))
     return flags

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.blocks import lazily_filtered
 from dotaliver.config import CtFociConfig
 from dotaliver.distance import distance_inside_mm
-from dotaliver.geometry import Geometry
+from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.records import CtSearch
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.outline import box_around, gaussian
+from dotaliver.segmentation.outline import gaussian, gaussian_reach
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 
 __all__ = ["find_ct_foci"]
@@ -29,6 +30,7 @@ __all__ = ["find_ct_foci"]
 _SD_PER_MAD = 1.4826
 # Share of a ball's contrast that a Gaussian of half its radius as sigma sees: the chi distribution of 3 degrees at 2.
 _SEEN_SHARE = 0.739
+_MARGIN_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +69,14 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     from scipy.ndimage import binary_dilation
 
     ct.require(Quantity.HU)
-    whole = resample_labels(liver, ct.geometry).mask
-    labels = np.zeros(ct.array.shape, dtype=np.uint16)
-    if not whole.any():
+    whole = resample_labels(liver, ct.geometry)
+    labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
+    if whole.used is None:
         return LabelMap(labels, ct.geometry), CtSearch(
             diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
         )
-    box = box_around(whole, ct.geometry, 6.0)
-    search = _prepare(ct.crop(box), LabelMap(whole[box], ct.geometry.crop(box)), avid, config)
+    box = grow_box(whole.used, np.ceil(_MARGIN_MM / np.asarray(ct.geometry.spacing_mm)), ct.geometry.shape)
+    search = _prepare(ct, box, whole.crop(box), avid, config)
     if search is None:
         why = "too little of the liver is free of lesions"
         return LabelMap(labels, ct.geometry), CtSearch(diameter_mm=config.reference_diameter_mm, reason=why)
@@ -91,12 +93,14 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     return LabelMap(labels, ct.geometry), _what_could_be_seen(search, config)
 
 
-def _prepare(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> _Search | None:
+def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> _Search | None:
     """Bring the liver's box onto the search grid and take away what varies slowly."""
-    own = ct.geometry
-    calm = Volume(
-        gaussian(np.clip(ct.array, -150, 350).astype(np.float32), 0.4 * config.grid_mm, own), own, Quantity.HU
-    )
+    own = ct.geometry.crop(box)
+
+    def calmed(hu: npt.NDArray[np.number]) -> Float32Array:
+        return gaussian(np.clip(hu, -150, 350).astype(np.float32), 0.4 * config.grid_mm, own)
+
+    calm = lazily_filtered(ct, box, calmed, gaussian_reach(0.4 * config.grid_mm, own.spacing_mm[0]))
     step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))

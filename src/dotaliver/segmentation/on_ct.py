@@ -75,7 +75,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     moved = [_in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
     if volumes.recist_ct is None:
         box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
-        part = ct.crop(box)
+        part = ct.part(box)
         placed = resample_labels(moved[0], part.geometry)
         job = OutlinesJob(part, placed, _part_of(moved[1], ct.geometry, box), config.ct_lesions, wanted)
         return CtView(ct.geometry, box, job)
@@ -91,11 +91,11 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         )
         raise StudyError(msg)
     placed = resample_through(moved[0], onto.geometry, pose.transform)
-    there = resample_through(LabelMap(liver.mask.astype(np.uint8), liver.geometry), onto.geometry, pose.transform)
+    there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
     flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
     job = OutlinesJob(
-        onto.crop(box),
+        onto.part(box),
         LabelMap(placed.array[box], onto.geometry.crop(box)),
         there.mask[box],
         config.ct_lesions,

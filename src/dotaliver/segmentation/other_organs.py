@@ -13,7 +13,7 @@ from dotaliver.placement import own_labels
 from dotaliver.records import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.segmentation.bloodpool import find_blood_pool
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
-from dotaliver.segmentation.complete import normal_liver_within
+from dotaliver.segmentation.complete import images_around, normal_liver_within
 from dotaliver.segmentation.ctfoci import find_ct_foci
 from dotaliver.segmentation.lobes import find_lobe_plane
 from dotaliver.segmentation.neighbours import Surroundings, survey
@@ -37,7 +37,7 @@ def with_other_organs(volumes: StudyVolumes, found: Segmentations, config: Scori
     config : ScoringConfig
         All of it.
     """
-    images = coarse_of(volumes, config.liver.coarse_mm)
+    images = images_around(coarse_of(volumes, config.liver.coarse_mm), found)
     around = survey(images)
     found = _with_references(volumes, found, (images, around), config)
     if found.liver is not None and volumes.ct is not None and found.ct_search is None:

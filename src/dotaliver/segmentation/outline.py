@@ -7,9 +7,12 @@ block by block.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.blocks import ConnectedParts, map_overlap, slices_at_once, window_sums
 from dotaliver.config import LiverConfig
 from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, Geometry, grow_box
@@ -17,7 +20,7 @@ from dotaliver.itkimage import resample
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.volume import BoolArray, Quantity, Volume, used_box
 
-__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "outline_on_ct", "outline_on_grid"]
+__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "gaussian_reach", "outline_on_ct", "outline_on_grid"]
 
 # Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.3548
@@ -43,10 +46,18 @@ def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometr
     return np.asarray(gaussian_filter(array, sigma, mode="nearest", truncate=_GAUSSIAN_REACH), dtype=np.float32)
 
 
+def gaussian_reach(sigma_mm: float, spacing_mm: float) -> int:
+    """How many voxels that mean looks at on either side."""
+    return int(_GAUSSIAN_REACH * (sigma_mm / spacing_mm) + 0.5)
+
+
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
     """Where the probability, interpolated onto a grid, is at least one half."""
-    place = resample(probability, onto).array
-    return _liver_pieces(place >= 0.5, place, onto)
+    mask, sure = np.zeros(onto.shape, dtype=bool), np.zeros(onto.shape, dtype=bool)
+    for k in range(onto.shape[0]):
+        place = resample(probability, onto, slices=slice(k, k + 1)).array[0]
+        mask[k], sure[k] = place >= 0.5, place > 0.9
+    return _liver_pieces(mask, sure, onto)
 
 
 def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: LiverConfig) -> BoolArray:
@@ -73,40 +84,93 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     ndarray of bool
         On the CT's grid, without holes in any slice.
     """
-    from scipy.ndimage import binary_fill_holes, binary_opening
+    from scipy.ndimage import binary_fill_holes
 
     ct.require(Quantity.HU)
-    everywhere = resample(probability, ct.geometry).array
-    result = np.zeros(ct.array.shape, dtype=bool)
-    if not (everywhere > 0.1).any():
+    result = np.zeros(ct.geometry.shape, dtype=bool)
+    likely = used_box(probability.array > _LEAST_LIKELY)
+    box = None if likely is None else _box_on(probability.geometry.crop(likely), ct.geometry)
+    if box is None:
         return result
-    box = box_around(everywhere > 0.1, ct.geometry, _MARGIN_MM)
-    grid, place = ct.geometry.crop(box), everywhere[box]
-    del everywhere
-    density = gaussian(np.clip(ct.array[box], -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+    grid = ct.geometry.crop(box)
+    judged = _judged_in_blocks(ct, box, probability, liver_hu, config)
+    mask = _liver_pieces((judged & _LIVER) != 0, (judged & _SURE) != 0, grid)
+    mask = _down_steps(mask, (judged & _ON_STEP) != 0, grid)
+    for k, part in enumerate(mask, start=box[0].start):
+        result[k, box[1], box[2]] = binary_fill_holes(part)
+    return result
+
+
+def _box_on(part: Geometry, onto: Geometry) -> Box | None:
+    """The box of a grid that holds another one and the outline's margin."""
+    index = onto.lps_to_index(part.corners_lps_mm())
+    low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, onto.shape)
+    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, onto.shape)
+    if (high <= low).any():
+        return None
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return grow_box((k, j, i), np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
+
+
+# What was found of each voxel: liver by its place and density, liver by its place, and where an outline may grow.
+_LIVER, _SURE, _ON_STEP = np.uint8(1), np.uint8(2), np.uint8(4)
+_LEAST_LIKELY = 0.1
+# Memory that a voxel takes while it is judged.
+_BYTES_PER_VOXEL = 60
+
+
+def _judged_in_blocks(
+    ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig
+) -> npt.NDArray[np.uint8]:
+    """What is found of each voxel of the box, in blocks of slices: a voxel looks no further than the kernels reach."""
+    grid = ct.geometry.crop(box)
+    sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
+    halo = 2 + sum(gaussian_reach(sigma_mm, grid.spacing_mm[0]) for sigma_mm in sigmas)
+    halo += max(_window(config.outline_window_mm, grid)[0], _lowest_window(grid)[0]) // 2
+    at_once = slices_at_once(_BYTES_PER_VOXEL * grid.shape[1] * grid.shape[2], halo)
+
+    def density(part: Box) -> npt.NDArray[Any]:
+        first = box[0].start
+        return ct.crop((slice(part[0].start + first, part[0].stop + first), box[1], box[2])).array
+
+    def place(part: Box) -> npt.NDArray[Any]:
+        return resample(probability, grid, slices=part[0]).array
+
+    def judged(hu: npt.NDArray[Any], likely: Float32Array) -> npt.NDArray[np.uint8]:
+        return _judged(hu, likely, liver_hu, grid, config)
+
+    out = np.empty(grid.shape, dtype=np.uint8)
+    return map_overlap(judged, (density, place), (halo, 0, 0), (at_once, *grid.shape[1:]), out)
+
+
+def _judged(
+    hu: npt.NDArray[Any], place: Float32Array, liver_hu: float, grid: Geometry, config: LiverConfig
+) -> npt.NDArray[np.uint8]:
+    """What is found of each voxel from its density and its place, both [slice, row, column]."""
+    from scipy.ndimage import binary_opening
+
+    density = gaussian(np.clip(hu, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
     odds, own_density = _density_log_odds(density, place, liver_hu, grid, config)
     # Deposits in tumours are denser than any organ: their density says nothing, the coarse step has judged them.
     odds[(density > _DEPOSIT_HU) & (place > 0.7)] = 0.0
     odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
     odds[density < config.outline_fat_hu] = -6.0
     mask = (gaussian(odds, config.outline_smooth_mm, grid) > 0) & (place > 0.02)
-    mask = _liver_pieces(binary_opening(mask), place, grid)
-    mask = _down_steps(mask, density, own_density, (place > 0.02) & (density > config.outline_fat_hu), grid)
-    result[box] = np.stack([binary_fill_holes(part) for part in mask])
-    return result
+    judged = binary_opening(mask) * _LIVER
+    judged |= (place > 0.9) * _SURE
+    allowed = (place > 0.02) & (density > config.outline_fat_hu)
+    judged |= (allowed & _on_step(density, own_density, grid)) * _ON_STEP
+    return np.asarray(judged, dtype=np.uint8)
 
 
-def _liver_pieces(mask: BoolArray, place: Float32Array, grid: Geometry) -> BoolArray:
+def _liver_pieces(mask: BoolArray, sure: BoolArray, grid: Geometry) -> BoolArray:
     """The largest part, and others of 20 ml and more that the coarse step was sure of (a lobe behind a fissure)."""
-    import cc3d
-
-    parts = cc3d.connected_components(mask, connectivity=6)
-    counts = np.bincount(parts.ravel())
-    sure = np.bincount(parts[place > 0.9], minlength=len(counts))
-    counts[0] = sure[0] = 0
-    large = (counts * grid.voxel_volume_ml >= 20.0) & (sure > 0.3 * counts)
+    parts = ConnectedParts(mask, slices_at_once(8 * mask.shape[1] * mask.shape[2]))
+    counts, certain = parts.sizes(), parts.sizes(sure)
+    large = (counts * grid.voxel_volume_ml >= 20.0) & (certain > 0.3 * counts)
     large[counts.argmax()] = counts.any()
-    return np.asarray(large[parts])
+    large[0] = False
+    return parts.chosen(large)
 
 
 # How far the outline may lie inside a step, and the least step that is taken for one: fat beside any liver makes a
@@ -118,27 +182,40 @@ _STEP_HU = 40.0
 _STEP_SHARE = 0.1
 
 
-def _down_steps(
-    mask: BoolArray, density: Float32Array, own_density: Float32Array, allowed: BoolArray, grid: Geometry
-) -> BoolArray:
-    """Grow an outline by at most `_STEP_REACH_MM` down the step to something less dense.
+def _lowest_window(grid: Geometry) -> list[int]:
+    return [2 * max(1, round(1.5 * _STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
+
+
+def _on_step(density: Float32Array, own_density: Float32Array, grid: Geometry) -> BoolArray:
+    """Where density is still near the liver's own, on a step down to something less dense.
 
     A thin layer of fat blurs into the wall or organ behind it, so the mean of what lies outside puts the border too
-    far in. The lowest density within reach is that layer's, and growth stops in it before it meets what is behind.
+    far in. The lowest density within reach is that layer's.
     """
-    from scipy.ndimage import binary_dilation, generate_binary_structure, minimum_filter
+    from scipy.ndimage import minimum_filter
 
-    size = [2 * max(1, round(1.5 * _STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
-    lowest = np.maximum(minimum_filter(density, size), -100.0)
+    lowest = np.maximum(minimum_filter(density, _lowest_window(grid)), -100.0)
     step = own_density - lowest > _STEP_HU
-    above = allowed & step & (density > own_density - _STEP_SHARE * (own_density - lowest))
+    return np.asarray(step & (density > own_density - _STEP_SHARE * (own_density - lowest)))
+
+
+def _down_steps(mask: BoolArray, above: BoolArray, grid: Geometry) -> BoolArray:
+    """Grow an outline by at most `_STEP_REACH_MM` down a step: it stops in the fat, before what lies behind."""
+    from scipy.ndimage import binary_dilation, generate_binary_structure
+
     structure = generate_binary_structure(3, 1)
     for axis, spacing in enumerate(grid.spacing_mm):
         if spacing > _STEP_REACH_MM:
             # A neighbour that is further away than the reach is not next to the outline
             structure[tuple(slice(None) if a == axis else 1 for a in range(3))] = [False, True, False]
     steps = max(1, round(_STEP_REACH_MM / min(grid.spacing_mm)))
-    return np.asarray(binary_dilation(mask, structure, iterations=steps, mask=above | mask))
+
+    def grown(own: BoolArray, allowed: BoolArray) -> BoolArray:
+        return np.asarray(binary_dilation(own, structure, iterations=steps, mask=allowed | own))
+
+    at_once = slices_at_once(16 * mask.shape[1] * mask.shape[2], steps)
+    out = np.empty(mask.shape, dtype=bool)
+    return map_overlap(grown, (mask, above), (steps, 0, 0), (at_once, *mask.shape[1:]), out)
 
 
 def _density_log_odds(
@@ -170,18 +247,27 @@ def _log_normal(
     return np.asarray(-((values - mean) ** 2) / (2 * variance) - 0.5 * np.log(variance))
 
 
+# Densities are added up in sixteenths of a HU: whole numbers, whose sums are exact in any order.
+_PARTS_OF_HU = 16
+
+
+def _window(window_mm: float, grid: Geometry) -> list[int]:
+    return [max(1, round(window_mm / s)) | 1 for s in grid.spacing_mm]
+
+
 def _local_moments(
     values: Float32Array, where: BoolArray, grid: Geometry, window_mm: float
 ) -> tuple[Float32Array, Float32Array]:
     """Mean and variance of the values inside a mask, within a window around each voxel; NaN where it is empty."""
-    from scipy.ndimage import uniform_filter
-
-    size = [max(1, round(window_mm / s)) | 1 for s in grid.spacing_mm]
-    weight = where.astype(np.float32)
-    count = uniform_filter(weight, size, mode="constant")
-    first = uniform_filter(weight * values, size, mode="constant")
-    second = uniform_filter(weight * values * values, size, mode="constant")
-    empty = count < 1e-3
-    count[empty] = np.nan
-    mean = first / count
-    return mean, second / count - mean * mean
+    size = _window(window_mm, grid)
+    whole = np.where(where, np.rint(values * np.float32(_PARTS_OF_HU)), 0).astype(np.int32)
+    count = window_sums(where.astype(np.int32), size).astype(np.float64)
+    count[count < 1e-3 * np.prod(size)] = np.nan
+    mean = window_sums(whole, size) / count
+    squares = whole.astype(np.int64)
+    squares *= squares
+    variance = window_sums(squares, size) / count
+    variance -= mean * mean
+    mean /= _PARTS_OF_HU
+    variance /= _PARTS_OF_HU**2
+    return mean.astype(np.float32), variance.astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dotaliver.config import ScoringConfig
@@ -40,6 +42,12 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     core = find_core(images, around, config.liver)
     if core is None:
         return _not_found("no broad warm organ lies on the right of the body")
+    abdomen = images.near(core.seed[0])
+    if abdomen is not images:
+        # Of a whole body, only the part around the liver is looked at from here on.
+        first = round(float(images.geometry.lps_to_index(abdomen.geometry.origin_lps_mm)[0]))
+        core = replace(core, seed=(core.seed[0] - first, *core.seed[1:]))
+        images, around = abdomen, survey(abdomen)
     mismatch = estimate_mismatch(images, around, config.liver.warm_share * core.normal.uptake)
     uptake = images.uptake if mismatch is None else images.uptake_moved(mismatch.shift_lps_mm)
     probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
@@ -52,11 +60,12 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     else:
         grid = pet.geometry
         mask = outline_on_grid(likely, grid)
-    volume_ml = float(mask.sum()) * grid.voxel_volume_ml
+    labels = LabelMap(mask, grid)
+    volume_ml = labels.volume_ml()
     if not config.liver.minimum_ml <= volume_ml <= config.liver.maximum_ml:
         return _not_found(f"what was found measures {volume_ml:.0f} ml, which no liver does")
     liver = MaskLayer(
-        LabelMap(mask, grid),
+        labels,
         "pet" if ct is None else "ct",
         _NAME,
         config.liver.border_uncertainty_pet_mm if ct is None else config.liver.border_uncertainty_ct_mm,

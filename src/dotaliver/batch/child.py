@@ -1,0 +1,216 @@
+"""The process that scores: started once by a worker, given one study after the other, replaced when it must be stopped.
+
+It is spoken to in lines of JSON on standard input, and answers on the standard output that it was born with; whatever
+else is printed goes into the study's log. When its worker is gone it ends, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import json
+import logging
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn, cast
+
+import psutil
+from filelock import FileLock, Timeout
+
+from dotaliver.batch.privacy import without_names
+from dotaliver.batch.records import SCRATCH, RunSettings, Status, StudyRecord, StudyTask
+from dotaliver.batch.scoring import Scored
+from dotaliver.batch.stamps import content_of, stamp_of
+from dotaliver.batch.workspace import Workspace
+from dotaliver.errors import DotaliverError, OutputError, SegmenterError
+from dotaliver.export.files import write_atomically
+
+__all__ = ["main"]
+
+# A process with nothing to do ends, so that a cluster that is shared gets its memory back.
+_IDLE_S = 120.0
+_CHANGED = "its files changed while it was scored; run the batch again"
+
+Scorer = Callable[[StudyTask, Path, RunSettings, Callable[[str], None]], Scored]
+Say = Callable[[dict[str, Any]], None]
+
+
+def main() -> None:
+    """Score what is asked for until there is nothing more, or nobody who asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries' warnings quote headers, which name the patient.
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(logging.NullHandler())
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asked = _listen(sys.stdin)
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    say({"ready": os.getpid()})
+    while True:
+        try:
+            order = asked.get(timeout=_IDLE_S)
+        except queue.Empty:
+            # So that an order that comes this very moment is given to another, and is no crash
+            say({"idle": True})
+            _end()
+        record = _scored(Workspace(Path(order["out"])), StudyTask.model_validate(order["task"]), order["run_id"], say)
+        say({"done": None if record is None else record.model_dump(mode="json")})
+
+
+def _listen(source: IO[str]) -> queue.Queue[Any]:
+    """Lines as they come; the end of the stream is the end of the process and of all that it started."""
+    lines: queue.Queue[Any] = queue.Queue()
+
+    def read() -> None:
+        for line in source:
+            lines.put(json.loads(line))
+        _end()
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def _end() -> NoReturn:
+    """End at once, with everything that a segmenter started: the supervisor made us the head of a group."""
+    scratch = os.environ.get(SCRATCH)
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _scored(workspace: Workspace, task: StudyTask, run_id: str, say: Say) -> StudyRecord | None:
+    """Score one study; None where the run that asked for it is over."""
+    settings = workspace.settings()
+    if settings is None or settings.run_id != run_id:
+        return None
+    with _log_into(workspace.log(task.key)):
+        try:
+            # Of an earlier run that was cut off a process may still be at it, on another machine
+            with FileLock(workspace.lock(task.key), timeout=settings.timeout_s or -1):
+                return _attempt(workspace, task, settings, say)
+        except Timeout:
+            reason = "a process of an earlier run still writes the study; wait for it to end and run the batch again"
+            return _record(task, settings, "fault", reason)
+
+
+def _attempt(workspace: Workspace, task: StudyTask, settings: RunSettings, say: Say) -> StudyRecord:
+    started = time.monotonic()
+    workspace.retire(task.key)
+    ended = _ended(workspace, task, settings, lambda stage: say({"stage": stage}))
+    if ended.status != "scored":
+        workspace.clear_study(task.key)
+    idle = psutil.Process().memory_info().rss
+    seconds = time.monotonic() - started
+    return ended.model_copy(update={"seconds": seconds, "idle_memory_bytes": idle, "process_id": os.getpid()})
+
+
+def _ended(
+    workspace: Workspace, task: StudyTask, settings: RunSettings, progress: Callable[[str], None]
+) -> StudyRecord:
+    """Score one study and put its files in place; whatever goes wrong is told by the record."""
+    try:
+        if stamp_of(task) != task.stamp:
+            return _record(task, settings, "fault", _CHANGED)
+        scored = _scorer(settings.scorer)(task, workspace.study(task.key), settings, progress)
+        if scored.thumbnail_png is not None:
+            write_atomically(workspace.thumbnail(task.key), scored.thumbnail_png)
+        record = _record(task, settings, "scored", None)
+        kept = {
+            "files": workspace.hashes(task.key),
+            "row": scored.row,
+            "lesions": scored.lesions,
+            "content_sha256": content_of(task),
+        }
+        if stamp_of(task) != task.stamp:
+            return _record(task, settings, "fault", _CHANGED)
+        return record.model_copy(update=kept)
+    except MemoryError:
+        _print_trace()
+        return _record(
+            task, settings, "memory", "it needs more memory than there is; raise --memory or use fewer workers"
+        )
+    except DotaliverError as error:
+        return _told(workspace, task, settings, error)
+    except Exception as error:
+        # A fault of ours must not end the batch
+        kind = _print_trace(error)
+        return _record(task, settings, "fault", f"a fault of the program ({kind}); see the log, and please report it")
+
+
+def _told(workspace: Workspace, task: StudyTask, settings: RunSettings, error: DotaliverError) -> StudyRecord:
+    """The record of a study that was given up on purpose, with the error's sentence as the reason."""
+    local = str(error).replace(str(workspace.folder), "the output folder")
+    reason = without_names(local, task)
+    sys.stderr.write(reason + "\n")
+    # A full disk, a network that failed or a segmenter that is not installed say nothing of the study
+    of_the_machine = isinstance(error, OutputError | SegmenterError) or isinstance(error.__cause__, OSError)
+    record = _record(task, settings, "fault" if of_the_machine else "refused", reason)
+    with contextlib.suppress(DotaliverError):
+        record = record.model_copy(update={"content_sha256": content_of(task)})
+    return record.model_copy(update={"local_reason": local})
+
+
+def _record(task: StudyTask, settings: RunSettings, status: Status, reason: str | None) -> StudyRecord:
+    return StudyRecord(
+        key=task.key,
+        study_uid=task.study_uid,
+        status=status,
+        reason=reason,
+        place=task.place,
+        stamp=task.stamp,
+        answer_sha256=settings.answer_sha256(),
+        run_id=settings.run_id,
+    )
+
+
+def _scorer(path: str) -> Scorer:
+    module, _, name = path.partition(":")
+    return cast("Scorer", getattr(importlib.import_module(module), name))
+
+
+def _print_trace(error: BaseException | None = None) -> str:
+    """Where it went wrong, into the log: places in the code alone, for an error's text may quote a header."""
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    for frame in frames:
+        sys.stderr.write(f"  {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n")
+    kind = "MemoryError" if error is None else type(error).__name__
+    sys.stderr.write(kind + "\n")
+    return kind
+
+
+@contextlib.contextmanager
+def _log_into(path: Path) -> Iterator[None]:
+    """Send everything that is printed, a crash's trace included, into a study's log."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    kept = os.dup(2)
+    try:
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        faulthandler.enable(file=2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(kept, 1)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

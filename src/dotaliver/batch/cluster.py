@@ -1,0 +1,118 @@
+"""Where studies are scored: on a dask cluster of our own on this machine, or on one that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dotaliver.errors import ClusterError
+from dotaliver.second_process import processors
+
+__all__ = ["ClusterChoice", "connected", "dask_setup"]
+
+# What is left to the system, the scheduler and this process
+_SHARE_OF_MEMORY = 0.9
+_CONNECT_S = 30
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """So many workers here, or the scheduler's address of a cluster that is there."""
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+    @property
+    def count(self) -> int:
+        """Workers here."""
+        return self.workers or processors()
+
+    def memory_share(self) -> int | None:
+        """Bytes for one study on this machine; None on another's cluster, whose workers have bounds of their own."""
+        if self.scheduler is not None:
+            return None
+        from distributed.system import MEMORY_LIMIT
+
+        return int(_SHARE_OF_MEMORY * MEMORY_LIMIT / self.count)
+
+
+def dask_setup(_worker: Any) -> None:
+    """Keep a worker of ours alive at Ctrl-C, which reaches it too: the run stops it in order."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def connected(choice: ClusterChoice) -> Iterator[Any]:
+    """A client of the cluster; ours is closed afterwards, another's is left as it was.
+
+    Raises
+    ------
+    ClusterError
+        Where no scheduler answers at the address.
+    """
+    from distributed import Client
+
+    if choice.scheduler is not None:
+        with _client_of(choice.scheduler) as client:
+            yield client
+        return
+    with _own_cluster(choice) as cluster, Client(cluster) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _own_cluster(choice: ClusterChoice) -> Iterator[Any]:
+    import dask
+    from distributed import LocalCluster
+
+    # Pages about the cluster, for whoever is on the machine, are not served, and no port is fixed.
+    no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    with dask.config.set(no_pages):
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(
+                n_workers=choice.count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                # Certificates for this run alone: others can neither read along nor send work as this user.
+                security=True,
+                dashboard_address="127.0.0.1:0",
+                # Ours is a bound on the scoring process
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                preload=[__name__],
+            )
+        with cluster:
+            yield cluster
+
+
+@contextlib.contextmanager
+def _client_of(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        msg = f"--scheduler {address}: no dask scheduler answers there ({type(error).__name__}); see that it runs"
+        raise ClusterError(msg) from error
+    with client:
+        yield client
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, as they inherit it, until their own setup sees to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,202 @@
+"""The cohort's page: what failed and why, how verdicts and numbers are distributed, and a table to sort."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dotaliver.batch.records import FAILURES
+from dotaliver.batch.workspace import Workspace
+from dotaliver.export.pages import page_template
+from dotaliver.export.report_figures import Picture
+from dotaliver.export.thumbnails import figure_of, png_of
+
+__all__ = ["cohort_html"]
+
+_CRITERIA = ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
+_VERDICTS = ("met", "not_met", "indeterminate", "not_evaluable")
+_WORDS = {
+    "refused": "refused: its files do not allow a score",
+    "fault": "a fault of the program or the machine",
+    "timeout": "over its time limit",
+    "memory": "over its memory limit",
+    "crashed": "its process crashed",
+    "worker_lost": "its worker was lost",
+    "missing": "in the manifest, not found",
+}
+_BAR, _EDGE = "#4C78A8", "white"
+
+# Sorts by the clicked column; numbers by value, empty cells last either way.
+SCRIPT = """
+document.querySelectorAll("table.sortable").forEach(function (table) {
+  table.querySelectorAll("th button").forEach(function (button) {
+    button.addEventListener("click", function () {
+      var head = button.parentElement, column = head.cellIndex, body = table.tBodies[0];
+      var down = head.getAttribute("aria-sort") === "ascending";
+      table.querySelectorAll("th").forEach(function (other) { other.removeAttribute("aria-sort"); });
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      var rows = Array.from(body.rows).map(function (row) {
+        var cell = row.cells[column], text = cell.dataset.value !== undefined ? cell.dataset.value : cell.textContent;
+        return { row: row, text: text.trim(), number: Number(text) };
+      });
+      rows.sort(function (a, b) {
+        if (a.text === "" || b.text === "") { return (a.text === "") - (b.text === ""); }
+        var order = isNaN(a.number) || isNaN(b.number) ? a.text.localeCompare(b.text) : a.number - b.number;
+        return down ? -order : order;
+      });
+      rows.forEach(function (entry) { body.appendChild(entry.row); });
+    });
+  });
+});
+var box = document.getElementById("filter");
+if (box) {
+  box.addEventListener("input", function () {
+    var wanted = box.value.toLowerCase();
+    document.querySelectorAll("table.studies tbody tr").forEach(function (row) {
+      row.hidden = wanted !== "" && row.textContent.toLowerCase().indexOf(wanted) < 0;
+    });
+  });
+}
+"""
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell: what is shown, and what it is sorted by."""
+
+    text: str
+    value: float | str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One study of the table."""
+
+    key: str
+    href: str | None
+    picture: str | None
+    cells: tuple[_Cell, ...]
+
+
+def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
+    """The page, self-contained: pictures, style and the few lines of script stand in it."""
+    scored = [row for row in rows if row["status"] == "scored"]
+    failures = [row for row in rows if row["status"] in FAILURES]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    labelled = any(row.get("subject_id") for row in rows)
+    return page_template("cohort.html.j2").render(
+        script=SCRIPT,
+        script_sha256=digest,
+        total=len(rows),
+        scored=len(scored),
+        skipped=[row for row in rows if row["status"] == "skipped"],
+        failures=failures,
+        failure_kinds=[(_WORDS[kind], n) for kind, n in Counter(r["status"] for r in failures).most_common()],
+        words=_WORDS,
+        labelled=labelled,
+        verdicts=_verdict_counts(scored),
+        verdict_names=[name.replace("_", " ") for name in _VERDICTS],
+        figures=_figures(scored),
+        columns=_columns(labelled),
+        lines=[_line(row, workspace, labelled=labelled) for row in scored],
+        protocol=_only(scored, "protocol"),
+        amendment=_only(scored, "amendment"),
+        version=_only(scored, "dotaliver_version"),
+    )
+
+
+def _only(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The one value of a column, or all of them."""
+    return ", ".join(sorted({str(row[name]) for row in rows if row.get(name) is not None}))
+
+
+def _verdict_counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Per criterion, how often each verdict was given and its share as a CSS width."""
+    found = []
+    for criterion in _CRITERIA:
+        counts = Counter(row.get(f"{criterion}_verdict") for row in rows)
+        total = max(1, sum(counts[name] for name in _VERDICTS))
+        if any(counts[name] for name in _VERDICTS):
+            shares = [(counts[name], f"{100 * counts[name] / total:.1f}%") for name in _VERDICTS]
+            found.append((criterion, shares))
+    return found
+
+
+def _figures(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Picture]]:
+    """Histograms of burden and uptake, each only where there are values."""
+    wanted = (
+        ("burden_fraction", "Tumour burden of the liver (%)", 100.0),
+        ("highest_suv_peak", "Highest SUVpeak of a lesion", 1.0),
+        ("liver_suv_mean", "Normal liver, SUVmean", 1.0),
+        ("highest_ratio_to_liver", "Highest SUVpeak over normal liver", 1.0),
+    )
+    found = []
+    for name, title, scale in wanted:
+        values = [scale * row[name] for row in rows if row.get(name) is not None]
+        if values:
+            found.append((title, _histogram(values, title)))
+    return found
+
+
+def _histogram(values: Sequence[float], title: str) -> Picture:
+    from matplotlib.ticker import MaxNLocator
+
+    figure = figure_of(3.6, 2.1)
+    axes = figure.add_axes((0.12, 0.24, 0.85, 0.72))
+    axes.hist(values, bins=min(24, max(6, round(len(values) ** 0.5) * 2)), color=_BAR, edgecolor=_EDGE)
+    axes.set_xlabel(title, fontsize=8)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return png_of(figure, f"Histogram of {len(values)} studies: {title}")
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+_NUMBERS: tuple[tuple[str, str, float, int], ...] = (
+    ("burden_fraction", "Burden (%)", 100.0, 1),
+    ("tumour_ml", "Tumour (ml)", 1.0, 0),
+    ("liver_ml", "Liver (ml)", 1.0, 0),
+    ("lesions", "Lesions", 1.0, 0),
+    ("highest_suv_peak", "SUVpeak", 1.0, 1),
+    ("highest_ratio_to_liver", "× liver", 1.0, 1),
+    ("liver_suv_mean", "Liver SUV", 1.0, 1),
+)
+
+
+def _columns(labelled: bool) -> list[tuple[str, str]]:
+    """Headings, and whether numbers stand below them."""
+    labels = ["Subject", "Visit"] if labelled else []
+    words = ["Study", *labels, "Date", *_CRITERIA]
+    numbers = [heading for _, heading, _, _ in _NUMBERS]
+    return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Flags"))]
+
+
+def _line(row: Mapping[str, Any], workspace: Workspace, *, labelled: bool) -> _Line:
+    key = row["key"]
+    cells = [_Cell(str(row.get(n) or ""), str(row.get(n) or "")) for n in ("subject_id", "visit") if labelled]
+    cells.append(_Cell(row.get("study_date") or "", row.get("study_date") or "", "k"))
+    for criterion in _CRITERIA:
+        verdict = row.get(f"{criterion}_verdict") or ""
+        effect = row.get(f"{criterion}_effect") or ""
+        cells.append(_Cell(verdict.replace("_", " "), verdict, effect))
+    for name, _, scale, digits in _NUMBERS:
+        value = row.get(name)
+        cells.append(_Cell("", "", "n") if value is None else _Cell(f"{scale * value:.{digits}f}", value, "n"))
+    flags = [flag for flag in str(row.get("flags") or "").split("; ") if flag]
+    cells.append(_Cell(str(len(flags)), len(flags), "n"))
+    report = workspace.study(key) / "report.html"
+    return _Line(key, f"{key}/report.html" if report.exists() else None, _picture(workspace, key), tuple(cells))
+
+
+def _picture(workspace: Workspace, key: str) -> str | None:
+    try:
+        data = workspace.thumbnail(key).read_bytes()
+    except OSError:
+        return None
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"

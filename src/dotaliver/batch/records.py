@@ -1,0 +1,122 @@
+"""What is passed between the run, its workers and the output folder: frozen records that round-trip to JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from dotaliver import __version__
+from dotaliver.dicom.headers import StudyPart
+from dotaliver.frozen import FrozenModel
+
+__all__ = [
+    "DEFAULT_SCORER",
+    "FAILURES",
+    "MACHINE_FAILURES",
+    "SCRATCH",
+    "Outputs",
+    "Place",
+    "RunSettings",
+    "Status",
+    "StudyRecord",
+    "StudyTask",
+]
+
+DEFAULT_SCORER = "dotaliver.batch.scoring:score_task"
+
+Status = Literal["scored", "refused", "skipped", "fault", "timeout", "memory", "crashed", "worker_lost", "missing"]
+"""How a study ended. ``refused``: its files do not allow a score; ``skipped``: it is nothing to score; ``fault``: the
+program or the machine failed; ``timeout`` and ``memory``: over its limit; ``crashed``: its process ended;
+``worker_lost``: the worker that had it ended; ``missing``: the manifest names it and it was not found."""
+
+# What a study may survive the next time: a quieter machine, larger limits, a mended program.
+MACHINE_FAILURES: frozenset[Status] = frozenset({"fault", "timeout", "memory", "crashed", "worker_lost", "missing"})
+FAILURES: frozenset[Status] = MACHINE_FAILURES | {"refused"}
+
+# Environment variable of a scoring process: its folder for temporary files, which goes with it.
+SCRATCH = "DOTALIVER_BATCH_SCRATCH"
+
+
+class Place(FrozenModel):
+    """Where a study's files lie: a folder, an archive, or some of a folder's files. Stays on this machine."""
+
+    folder: str
+    study_uid: str | None = Field(default=None, description="Named where the place holds several studies")
+    files: tuple[str, ...] | None = None
+
+    @property
+    def part(self) -> StudyPart:
+        """Which of the folder's studies and files are meant."""
+        return StudyPart(self.study_uid, self.files)
+
+    @property
+    def path(self) -> Path:
+        """Folder or archive."""
+        return Path(self.folder)
+
+
+class StudyTask(FrozenModel):
+    """One study to score."""
+
+    key: str = Field(description="Name of its output folder: a short hash of the StudyInstanceUID")
+    study_uid: str | None
+    place: Place
+    images: Place | None = Field(default=None, description="Where a stored score's images lie, to score it again")
+    stamp: str = Field(default="", description="Hash of its files' names, sizes and times; see `stamps`")
+    refusal: str | None = Field(default=None, description="Why it cannot be scored, where that is known at once")
+    skipped: bool = Field(default=False, description="It holds no PET, so there is nothing to score")
+
+
+class Outputs(FrozenModel):
+    """What is written beside the record, the report and the DICOM objects."""
+
+    nifti: bool = False
+    labelmap: bool = False
+    pdf: bool = False
+    pictures: bool = False
+
+
+class RunSettings(FrozenModel):
+    """What all studies of a run share; stands in the output folder, where the workers read it."""
+
+    run_id: str
+    config: dict[str, Any] = Field(default_factory=dict, description="`ScoringConfig`")
+    config_given: bool = Field(default=True, description="Rescoring without it keeps each record's own settings")
+    rescore: bool = False
+    outputs: Outputs = Outputs()
+    scorer: str = Field(default=DEFAULT_SCORER, description="Function that scores one study, as module:name")
+    timeout_s: float | None = Field(default=None, gt=0)
+    memory_bytes: int | None = Field(default=None, gt=0, description="Of one study's process")
+    bound_bytes: int | None = Field(default=None, gt=0, description="Memory that the score plans with")
+    version: str = __version__
+
+    def answer_sha256(self) -> str:
+        """Hash of everything that changes what is written for a study; the limits are not among it."""
+        shown = self.model_dump_json(include={"config", "config_given", "rescore", "outputs", "scorer", "version"})
+        return hashlib.sha256(shown.encode()).hexdigest()
+
+
+class StudyRecord(FrozenModel):
+    """How one study ended; it counts only while the files that it names have the hashes that it gives."""
+
+    schema_version: Literal["1"] = "1"
+    key: str
+    study_uid: str | None
+    status: Status
+    reason: str | None = Field(default=None, description="One sentence, without names of files")
+    local_reason: str | None = Field(default=None, description="The same with the names of files: stays here")
+    place: Place
+    stamp: str
+    content_sha256: str | None = Field(default=None, description="Hash of the bytes of its files")
+    answer_sha256: str
+    run_id: str
+    seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+    idle_memory_bytes: int | None = Field(default=None, description="Of the process once the study was done")
+    process_id: int | None = Field(default=None, description="Of the process that scored it")
+    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of what was written, by name")
+    row: dict[str, Any] = Field(default_factory=dict, description="Its row of the cohort")
+    lesions: tuple[dict[str, Any], ...] = ()

@@ -1,0 +1,332 @@
+"""A batch from beginning to end: find, compare with what is done, score on a cluster, gather."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dotaliver.batch.attempt import STOPPED, attempt, failed_record, lost_record, stop_process, topic_of
+from dotaliver.batch.cluster import ClusterChoice, connected
+from dotaliver.batch.cohort import Cohort, write_cohort
+from dotaliver.batch.discovery import find_studies
+from dotaliver.batch.file_index import open_index
+from dotaliver.batch.lock import held
+from dotaliver.batch.plan import Plan, planned
+from dotaliver.batch.progress import Reporter
+from dotaliver.batch.records import DEFAULT_SCORER, Outputs, RunSettings, StudyRecord, StudyTask
+from dotaliver.batch.stored_scores import find_scores
+from dotaliver.batch.supervision import Ending
+from dotaliver.batch.workspace import Workspace
+from dotaliver.config import ScoringConfig
+from dotaliver.errors import ClusterError, ConfigError, StudyError
+from dotaliver.export.files import output_folder
+from dotaliver.longitudinal.manifest import read_manifest
+
+__all__ = ["BatchInput", "BatchResult", "run_batch"]
+
+# The graph is handed over in pieces, so that neither side holds a message of its whole size.
+_PIECE = 250
+_TICK_S = 0.25
+# Memory that a score plans with, of what its process may hold: the rest is Python and what is measured late
+_PLANNED_SHARE = 0.8
+# Dask gives a task up when workers die under it; one that had not begun is handed over again.
+_HAND_OVERS = 3
+_SEEN_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """What a batch is to do."""
+
+    root: Path
+    out: Path
+    cluster: ClusterChoice = field(default_factory=ClusterChoice)
+    config: ScoringConfig | None = None
+    manifest: Path | None = None
+    rescore: bool = False
+    fresh: bool = False
+    outputs: Outputs = field(default_factory=Outputs)
+    timeout_s: float | None = 1800.0
+    memory_bytes: int | None = None
+    scorer: str = DEFAULT_SCORER
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """How a batch ended."""
+
+    records: tuple[StudyRecord, ...] = field(repr=False)
+    cohort: Cohort
+    kept: int
+    others: int
+    """Scores of earlier runs in the folder whose studies were not found now, and are not in the cohort."""
+    stopped: bool
+
+
+def run_batch(given: BatchInput, reporter: Reporter | None = None) -> BatchResult:
+    """Score every study below a folder, and write the cohort's tables and page.
+
+    Ctrl-C or a termination signal ends the run in order: processes are stopped, and the cohort of what is done is
+    written; the same call continues it.
+
+    Raises
+    ------
+    StudyError
+        Where there is nothing to score.
+    OutputError
+        Where the output folder cannot be written, or another run holds it.
+    ClusterError
+        Where the cluster cannot be reached or is lost.
+    CourseError
+        Where the manifest cannot be read.
+    """
+    reporter = reporter or Reporter()
+    manifest = () if given.manifest is None else read_manifest(given.manifest)
+    if given.rescore and given.out.resolve() == given.root.resolve():
+        msg = "--rescore writes new records beside the old: give another folder with --out"
+        raise ConfigError(msg)
+    workspace = Workspace(given.out.resolve())
+    with output_folder(workspace.folder), _no_trace_of_nothing(workspace), held(workspace):
+        settings = _settings(given)
+        workspace.prepare(settings.run_id)
+        workspace.forget_attempts(settings.run_id)
+        with _Stop() as stop:
+            tasks = _found(given, workspace, reporter, stop)
+            plan = planned(workspace, tasks, settings, fresh=given.fresh)
+            reporter.begin(plan.total, len(plan.kept))
+            records = {record.key: record for record in plan.kept}
+            records |= _tell_refusals(workspace, plan, reporter)
+            if plan.to_do and not stop.asked:
+                run = _Run(workspace, settings, reporter, stop)
+                records |= run.scored(plan.to_do, given.cluster)
+        cohort = write_cohort(workspace, list(records.values()), manifest)
+        others = workspace.keys() - {*(task.key for task in tasks)}
+        return BatchResult(tuple(records.values()), cohort, len(plan.kept), len(others), stop.asked)
+
+
+def _settings(given: BatchInput) -> RunSettings:
+    config = given.config or ScoringConfig()
+    memory = given.memory_bytes
+    return RunSettings(
+        run_id=secrets.token_hex(8),
+        config=config.model_dump(mode="json"),
+        config_given=given.config is not None,
+        rescore=given.rescore,
+        outputs=given.outputs,
+        scorer=given.scorer,
+        timeout_s=given.timeout_s,
+        memory_bytes=memory or given.cluster.memory_share(),
+        bound_bytes=None if memory is None else int(_PLANNED_SHARE * memory),
+    )
+
+
+def _found(given: BatchInput, workspace: Workspace, reporter: Reporter, stop: _Stop) -> list[StudyTask]:
+    def told(files: int) -> None:
+        reporter.looked(files)
+        if stop.asked:
+            raise KeyboardInterrupt
+
+    if given.rescore:
+        return find_scores(given.root, workspace.folder)
+    with open_index(workspace.state / "files.sqlite") as index:
+        return find_studies(given.root, workspace.folder, index, told)
+
+
+@contextlib.contextmanager
+def _no_trace_of_nothing(workspace: Workspace) -> Iterator[None]:
+    """Leave a folder that was no batch's as it was, where there is nothing to score."""
+    was_there = workspace.state.exists()
+    try:
+        yield
+    except StudyError:
+        if not was_there:
+            shutil.rmtree(workspace.state, ignore_errors=True)
+        raise
+
+
+def _tell_refusals(workspace: Workspace, plan: Plan, reporter: Reporter) -> dict[str, StudyRecord]:
+    """The rows of what cannot be scored, without asking a worker."""
+    for record in plan.told:
+        workspace.retire(record.key)
+        workspace.write_record(record)
+        reporter.ended(record)
+    return {record.key: record for record in plan.told}
+
+
+class _Stop:
+    """Whether somebody asked for the end: the first Ctrl-C is obeyed in order, the second at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@dataclass
+class _Run:
+    """The part of a batch that happens on a cluster."""
+
+    workspace: Workspace
+    settings: RunSettings
+    reporter: Reporter
+    stop: _Stop
+    records: dict[str, StudyRecord] = field(default_factory=dict)
+    ended: queue.Queue[Any] = field(default_factory=queue.Queue)
+    """Futures, as they end."""
+    tasks: dict[str, StudyTask] = field(default_factory=dict)
+    """By the key of their futures."""
+    hand_overs: dict[str, int] = field(default_factory=dict)
+
+    def scored(self, tasks: Sequence[StudyTask], choice: ClusterChoice) -> dict[str, StudyRecord]:
+        """Score studies and return their records; those that were not reached when asked to stop have none."""
+        self.workspace.write_settings(self.settings)
+        try:
+            with connected(choice) as client, self._followed(client):
+                try:
+                    self._until_done(client, tasks)
+                finally:
+                    self.workspace.end()
+                    with contextlib.suppress(OSError, TimeoutError):
+                        client.run(stop_process, on_error="ignore")
+        finally:
+            self.workspace.end()
+        return self.records
+
+    @contextlib.contextmanager
+    def _followed(self, client: Any) -> Iterator[None]:
+        """Hear the stages that workers tell."""
+        topic = topic_of(self.settings.run_id)
+
+        def hear(event: tuple[float, dict[str, str]]) -> None:
+            told = event[1]
+            if told["key"] not in self.records:
+                self.reporter.stage(told["key"], told["stage"])
+
+        client.subscribe_topic(topic, hear)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):
+                client.unsubscribe_topic(topic)
+
+    def _until_done(self, client: Any, tasks: Sequence[StudyTask]) -> None:
+        open_futures: set[Any] = set()
+        for start in range(0, len(tasks), _PIECE):
+            open_futures |= self._handed_over(client, tasks[start : start + _PIECE])
+        while open_futures and not self.stop.asked:
+            ended = self._some_ended(client)
+            for future in ended:
+                open_futures.discard(future)
+            again = self._heard(ended)
+            open_futures |= self._handed_over(client, again)
+            self.reporter.tick()
+        if open_futures:
+            client.cancel(list(open_futures))
+
+    def _handed_over(self, client: Any, tasks: Sequence[StudyTask]) -> set[Any]:
+        if not tasks:
+            return set()
+        keys = []
+        for task in tasks:
+            count = self.hand_overs[task.key] = self.hand_overs.get(task.key, 0) + 1
+            keys.append(f"study-{self.settings.run_id}-{task.key}-{count}")
+            self.tasks[keys[-1]] = task
+        out, run_id = str(self.workspace.folder), self.settings.run_id
+        futures = client.map(attempt, [out] * len(tasks), [run_id] * len(tasks), tasks, key=keys, pure=False, retries=0)
+        for future in futures:
+            future.add_done_callback(self.ended.put)
+        return set(futures)
+
+    def _some_ended(self, client: Any) -> list[Any]:
+        """Futures that ended within a moment.
+
+        Raises
+        ------
+        ClusterError
+            Where the scheduler is gone.
+        """
+        found = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self.ended.get(timeout=_TICK_S))
+            while True:
+                found.append(self.ended.get_nowait())
+        lost = client.status in {"closed", "closing"} or any(future.status == "cancelled" for future in found)
+        if lost and not self.stop.asked:
+            msg = "the dask scheduler was lost; what is done stands, and the same command goes on from there"
+            raise ClusterError(msg)
+        return found
+
+    def _heard(self, ended: Sequence[Any]) -> list[StudyTask]:
+        """Take the records of studies that ended; the tasks that must be handed over again."""
+        again = []
+        for future in ended:
+            task = self.tasks[future.key]
+            if future.status == "error" and not self._has_started(task) and self.hand_overs[task.key] < _HAND_OVERS:
+                again.append(task)
+                continue
+            # Results are not fetched: what counts is the record in the folder.
+            record = self._record(task, future)
+            if record is None:
+                continue
+            self.records[task.key] = record
+            self.reporter.ended(record)
+        return again
+
+    def _has_started(self, task: StudyTask) -> bool:
+        return self.workspace.attempt(self.settings.run_id, task.key).exists()
+
+    def _written(self, task: StudyTask) -> StudyRecord | None:
+        record = self.workspace.record(task.key)
+        return record if record is not None and record.run_id == self.settings.run_id else None
+
+    def _seen_late(self, task: StudyTask) -> StudyRecord | None:
+        """A record that a worker wrote on another machine: a network file system may show it a little later."""
+        end = time.monotonic() + _SEEN_WITHIN_S
+        while time.monotonic() < end and not self.stop.asked:
+            time.sleep(_TICK_S)
+            record = self._written(task)
+            if record is not None:
+                return record
+        return None
+
+    def _record(self, task: StudyTask, future: Any) -> StudyRecord | None:
+        """The record that a worker wrote, or one that says why there is none; None for a study that was stopped."""
+        record = self._written(task)
+        if record is None and future.status == "finished" and future.result()[1] != STOPPED:
+            record = self._seen_late(task)
+        if record is not None and future.status == "finished":
+            return record
+        kind = type(future.exception()).__name__ if future.status == "error" else "no record"
+        if kind == "KilledWorker" and self._has_started(task):
+            return lost_record(self.workspace, self.settings, task)
+        if self.stop.asked:
+            return None
+        reason = (
+            f"no worker could run it ({kind}); see that all workers have dotaliver with its extra 'batch' and reach "
+        )
+        failed = failed_record(self.settings, task, Ending("fault", reason + "the folders by the same paths"), 0.0)
+        self.workspace.write_record(failed)
+        return failed

@@ -1,0 +1,91 @@
+"""One row of the cohort per study, and one per lesion, from a study's record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dotaliver.records import Lesion
+from dotaliver.score import StudyScore
+
+__all__ = ["lesion_rows", "study_row"]
+
+
+def study_row(score: StudyScore) -> dict[str, Any]:
+    """What the cohort's table says of a study: plain values under names with units, None where not known."""
+    row: dict[str, Any] = {
+        "study_date": score.study.study_date,
+        "tracer": score.acquisition.tracer,
+        "nuclide": score.acquisition.nuclide,
+        "manufacturer": score.acquisition.manufacturer,
+        "model": score.acquisition.model,
+        "has_ct": score.study.ct is not None,
+        "uptake_unit": score.uptake_unit,
+    }
+    for criterion, verdict in sorted(score.criteria.items()):
+        row |= {
+            f"{criterion}_verdict": verdict.verdict,
+            f"{criterion}_effect": verdict.effect,
+            f"{criterion}_liver_finding": verdict.liver_finding,
+            f"{criterion}_status": verdict.status,
+        }
+    burden, lesions = score.burden, score.lesions
+    row |= {
+        "burden_fraction": burden.fraction,
+        "burden_low": burden.low,
+        "burden_high": burden.high,
+        "tumour_ml": burden.tumour_ml,
+        "liver_ml": burden.liver_ml,
+        "lesions": len(lesions),
+        "lesions_in_liver": sum(lesion.in_liver is True for lesion in lesions),
+        "lesion_volume_ml": sum(lesion.volume_ml for lesion in lesions),
+        "ct_candidates": len(score.ct_foci),
+    }
+    for name in ("suv_max", "suv_peak", "ratio_to_liver", "longest_diameter_mm"):
+        row[f"highest_{name}"] = _highest(lesions, name)
+    row["total_uptake"] = _total(lesions)
+    for organ in ("liver", "spleen", "blood_pool"):
+        reference = score.references.get(organ)
+        row[f"{organ}_suv_mean"] = None if reference is None else reference.suv_mean
+        row[f"{organ}_suv_sd"] = None if reference is None else reference.suv_sd
+        row[f"{organ}_method"] = None if reference is None else reference.method
+    return row | {
+        "flags": "; ".join(sorted({flag.code for flag in score.flags})),
+        "segmenter": score.segmentation.segmenter,
+        "protocol": score.config.protocol.id,
+        "amendment": score.config.protocol.amendment,
+        "record_id": score.record_id,
+        "revises": score.provenance.revises,
+        "config_sha256": score.provenance.config_sha256,
+        "dotaliver_version": score.provenance.dotaliver_version,
+        "scored_at": score.provenance.scored_at.isoformat(timespec="seconds"),
+    }
+
+
+def _highest(lesions: tuple[Lesion, ...], name: str) -> float | None:
+    return max((value for lesion in lesions if (value := getattr(lesion, name)) is not None), default=None)
+
+
+def _total(lesions: tuple[Lesion, ...]) -> float | None:
+    """Uptake times volume over all lesions; None where one of them has none."""
+    values = [lesion.total_uptake for lesion in lesions]
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def lesion_rows(score: StudyScore) -> tuple[dict[str, Any], ...]:
+    """Every lesion's numbers, flat."""
+    return tuple(_lesion_row(lesion) for lesion in score.lesions)
+
+
+def _lesion_row(lesion: Lesion) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in lesion.model_dump(mode="json").items():
+        if name == "centroid_lps_mm":
+            row |= {f"centroid_{axis}_mm": part for axis, part in zip("xyz", value, strict=True)}
+        elif name == "flags":
+            row[name] = "; ".join(flag.code for flag in lesion.flags)
+        elif name == "marks":
+            row[name] = "; ".join(value)
+        elif not isinstance(value, dict | list):
+            row[name] = value
+    return row

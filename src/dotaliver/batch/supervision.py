@@ -1,0 +1,253 @@
+"""A worker's one scoring process: kept between studies, watched, stopped over its limits and replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dotaliver.batch.records import SCRATCH, Status, StudyRecord, StudyTask
+from dotaliver.batch.workspace import Workspace
+
+__all__ = ["Ending", "Supervised"]
+
+# Memory may grow by a gigabyte in a second: it is looked at often, what a study started less often.
+_LOOK_S, _LOOK_AT_ALL_S, _ASK_RUN_S = 0.05, 0.5, 2.0
+# Starting Python and importing everything takes seconds, on a cold network disk a minute
+_START_S = 300.0
+_ONE_THREAD = {
+    name: "1"
+    for name in (
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
+} | {"DASK_SCHEDULER": "synchronous"}
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a study's process came out of it: with a record, or stopped and why; without status the run is over."""
+
+    status: Status | None
+    reason: str | None = None
+    peak_bytes: int | None = None
+    record: StudyRecord | None = None
+
+
+class Supervised:
+    """The scoring process of one worker thread."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._scratch: Path | None = None
+        self._busy = threading.Lock()
+
+    def score(
+        self,
+        workspace: Workspace,
+        task: StudyTask,
+        run_id: str,
+        limits: tuple[float | None, int | None],
+        stage: Callable[[str], None],
+    ) -> Ending:
+        """Hand over one study and watch over it.
+
+        Parameters
+        ----------
+        workspace, task, run_id
+            What to score, for which run.
+        limits : tuple
+            Time in seconds and memory in bytes, each None where unlimited.
+        stage : callable
+            Is told each stage.
+        """
+        order = {"out": str(workspace.folder), "task": task.model_dump(mode="json"), "run_id": run_id}
+        with self._busy:
+            while True:
+                ending = self._ready()
+                if ending is None:
+                    self._ask(order)
+                    ending = self._watched(lambda: workspace.is_running(run_id), limits, stage)
+                if ending is None or ending.record is None:
+                    self._stop()
+                if ending is not None:
+                    return ending
+
+    def stop(self) -> None:
+        """Stop the process, unless it has a study."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self._stop()
+            finally:
+                self._busy.release()
+
+    # --- the process ---
+
+    def _stop(self) -> None:
+        """Stop the process with everything that it started, and remove what it unpacked."""
+        process, self._process = self._process, None
+        if process is not None:
+            _kill(process)
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+    def _ready(self) -> Ending | None:
+        """See that there is a process; an ending where there can be none."""
+        if self._process is not None and self._process.poll() is None:
+            return None
+        self._stop()
+        self._scratch = Path(tempfile.mkdtemp(prefix="dotaliver-batch-"))
+        environment = os.environ | _ONE_THREAD | {"TMPDIR": str(self._scratch), SCRATCH: str(self._scratch)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dotaliver.batch.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            start_new_session=True,
+        )
+        self._answers = queue.Queue()
+        threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()
+        try:
+            answer = self._answers.get(timeout=_START_S)
+        except queue.Empty:
+            return Ending("crashed", f"the scoring process did not start within {_START_S:.0f} s")
+        if answer is None:
+            return Ending("crashed", f"the scoring process cannot start ({_how_it_ended(self._process)})")
+        return None
+
+    def _ask(self, order: dict[str, Any]) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        # A process that has just ended is noticed by its silence
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+
+    def _watched(
+        self,
+        is_running: Callable[[], bool],
+        limits: tuple[float | None, int | None],
+        stage: Callable[[str], None],
+    ) -> Ending | None:
+        """Follow what the process says until it is done, over a limit, or gone; None where it had ended unasked."""
+        assert self._process is not None
+        timeout_s, memory_bytes = limits
+        meter = _Meter(self._process.pid)
+        started = asked = time.monotonic()
+        while True:
+            try:
+                answer = self._answers.get(timeout=_LOOK_S)
+            except queue.Empty:
+                answer = {}
+            if answer is None:
+                return Ending(*_crash(self._process), meter.peak)
+            if "idle" in answer:
+                return None
+            if "done" in answer:
+                record = None if answer["done"] is None else StudyRecord.model_validate(answer["done"])
+                return Ending(None if record is None else record.status, None, meter.peak, record)
+            if "stage" in answer:
+                stage(answer["stage"])
+            now = time.monotonic()
+            held = meter.read(now)
+            if memory_bytes is not None and held > memory_bytes:
+                reason = f"stopped: over its limit of {memory_bytes / _GIB:.2f} GiB of memory; raise --memory"
+                return Ending("memory", reason, meter.peak)
+            if timeout_s is not None and now - started > timeout_s:
+                return Ending("timeout", f"stopped: not done within {timeout_s:g} s; raise --timeout", meter.peak)
+            if now - asked > _ASK_RUN_S:
+                asked = now
+                if not is_running():
+                    return Ending(None, None, meter.peak)
+
+
+class _Meter:
+    """Memory of a process and of all that it started."""
+
+    def __init__(self, pid: int) -> None:
+        self._main = psutil.Process(pid)
+        self._others: list[Any] = []
+        self._looked = 0.0
+        self.peak = 0
+
+    def read(self, now: float) -> int:
+        """Resident memory in bytes."""
+        if now - self._looked > _LOOK_AT_ALL_S:
+            self._looked = now
+            with contextlib.suppress(psutil.Error):
+                self._others = self._main.children(recursive=True)
+        held = 0
+        for process in (self._main, *self._others):
+            with contextlib.suppress(psutil.Error):
+                held += process.memory_info().rss
+        self.peak = max(self.peak, held)
+        return held
+
+
+def _read(process: subprocess.Popen[str], answers: queue.Queue[dict[str, Any] | None]) -> None:
+    """Put the process's answers into a queue, None at its end."""
+    assert process.stdout is not None
+    with contextlib.suppress(ValueError, OSError):
+        for line in process.stdout:
+            answers.put(json.loads(line))
+    answers.put(None)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and everything below it; those that left its group too."""
+    family = []
+    with contextlib.suppress(psutil.Error):
+        family = psutil.Process(process.pid).children(recursive=True)
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:  # pragma: no cover
+        process.kill()
+    for one in family:
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    process.wait()
+
+
+def _how_it_ended(process: subprocess.Popen[str]) -> str:
+    code = process.wait()
+    if code >= 0:
+        return f"exit status {code}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"
+
+
+def _crash(process: subprocess.Popen[str]) -> tuple[Status, str]:
+    """What a process that ended by itself, or by another's hand, died of."""
+    how = _how_it_ended(process)
+    if process.returncode == -signal.SIGKILL:
+        return "memory", f"its process was killed ({how}), most likely because the machine ran out of memory"
+    return "crashed", f"its process crashed ({how}); see the log"

@@ -1,0 +1,222 @@
+"""The layout of a batch's output folder, and the records in it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dotaliver.batch.records import RunSettings, StudyRecord
+from dotaliver.errors import OutputError
+from dotaliver.export.files import write_atomically
+
+__all__ = ["Workspace", "is_intact", "sha256_of"]
+
+_CHUNK_BYTES = 1 << 20
+# The folder in which a score's files wait until all are there (`export.outputs`)
+_HALF_WRITTEN = ".writing-"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A batch's output folder: one folder per study, the cohort's tables, and in ``.batch`` what a run must know."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """Where records, logs, pictures and locks stand."""
+        return self.folder / ".batch"
+
+    def study(self, key: str) -> Path:
+        """The folder that holds a study's score."""
+        return self.folder / key
+
+    def record_file(self, key: str) -> Path:
+        """The record of how a study ended."""
+        return self.state / "studies" / f"{key}.json"
+
+    def thumbnail(self, key: str) -> Path:
+        """A small picture of the study."""
+        return self.state / "thumbnails" / f"{key}.png"
+
+    def log(self, key: str) -> Path:
+        """What a study's process wrote."""
+        return self.state / "logs" / f"{key}.log"
+
+    def lock(self, key: str) -> Path:
+        """Held by the process that writes into a study's folder."""
+        return self.state / "locks" / key
+
+    def attempt(self, run_id: str, key: str) -> Path:
+        """Stands once a run has started a study."""
+        return self.state / "attempts" / run_id / key
+
+    def earlier(self, key: str) -> Path:
+        """A study's score from before its input or the settings changed, kept until there is a new one."""
+        return self.state / "earlier" / key
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings of the run that has the folder; gone when it stops."""
+        return self.state / "run.json"
+
+    def prepare(self, run_id: str) -> None:
+        """Make the folders that a run writes into.
+
+        Raises
+        ------
+        OutputError
+            Where they cannot be made.
+        """
+        try:
+            for name in ("studies", "thumbnails", "logs", "locks", f"attempts/{run_id}"):
+                (self.state / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{self.folder}: cannot be written ({error.strerror or error}); choose another output folder"
+            raise OutputError(msg) from error
+
+    # --- settings of the run ---
+
+    def write_settings(self, settings: RunSettings) -> None:
+        """Tell the workers what this run is about."""
+        write_atomically(self.settings_file, settings.model_dump_json())
+
+    def settings(self) -> RunSettings | None:
+        """The settings of the run that has the folder; None where none has, or they cannot be read."""
+        try:
+            return _settings(self.settings_file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError):
+            return None
+
+    def is_running(self, run_id: str) -> bool:
+        """Whether a run still has the folder."""
+        try:
+            # The settings may be long, and this is asked again and again: the identifier is drawn at random
+            return f'"run_id":"{run_id}"' in self.settings_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def end(self) -> None:
+        """Tell the workers that the run is over."""
+        self.settings_file.unlink(missing_ok=True)
+
+    def start_attempt(self, run_id: str, key: str) -> bool:
+        """Note that a run starts a study; False where it did before, so that no study is started twice."""
+        try:
+            with self.attempt(run_id, key).open("x") as note:
+                note.write(f"{os.getpid()}\n")
+        except FileExistsError:
+            return False
+        return True
+
+    def forget_attempts(self, keep: str) -> None:
+        """Remove the notes of earlier runs."""
+        for folder in (self.state / "attempts").iterdir():
+            if folder.name != keep:
+                for note in folder.iterdir():
+                    note.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    # --- records ---
+
+    def write_record(self, record: StudyRecord) -> None:
+        """Put a study's record in place; from here on the study is done.
+
+        Whole or not at all for whoever looks. It is not forced onto the disk, which would take longer than all else:
+        should the machine lose power then, the record is no JSON or names what is not there, and the study is done
+        again.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written.
+        """
+        path = self.record_file(record.key)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            temporary.write_text(record.model_dump_json(), encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            msg = f"{self.folder}: cannot be written ({error.strerror or error}); free some space and run it again"
+            raise OutputError(msg) from error
+
+    def keys(self) -> set[str]:
+        """The studies that have a record."""
+        return {path.stem for path in (self.state / "studies").glob("*.json")}
+
+    def record(self, key: str) -> StudyRecord | None:
+        """A study's record; None where there is none that can be read."""
+        try:
+            return StudyRecord.model_validate_json(self.record_file(key).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError):
+            return None
+
+    def retire(self, key: str) -> None:
+        """Make room for another attempt: a whole score goes to `earlier`, and what is not whole goes for good."""
+        record = self.record(key)
+        if record is not None and record.files and is_intact(self, record):
+            earlier = self.earlier(key)
+            shutil.rmtree(earlier, ignore_errors=True)
+            earlier.mkdir(parents=True)
+            for name in record.files:
+                (self.study(key) / name).replace(earlier / name)
+        self.record_file(key).unlink(missing_ok=True)
+        self.clear_study(key)
+
+    def forget_earlier(self, key: str) -> None:
+        """Remove an earlier score, now that there is a new one."""
+        shutil.rmtree(self.earlier(key), ignore_errors=True)
+
+    def clear_study(self, key: str) -> None:
+        """Take away what an earlier score left of a study; folders in it are a reader's revisions, and stay."""
+        folder = self.study(key)
+        if not folder.is_dir():
+            return
+        for path in folder.iterdir():
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            elif path.name.startswith(_HALF_WRITTEN):
+                shutil.rmtree(path, ignore_errors=True)
+        self.thumbnail(key).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    def hashes(self, key: str, names: Iterable[str] | None = None) -> dict[str, str]:
+        """SHA-256 of the files of a study's folder, by name."""
+        folder = self.study(key)
+        if names is None:
+            names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else ()
+        return {name: sha256_of(folder / name) for name in names}
+
+
+@lru_cache(maxsize=4)
+def _settings(text: str) -> RunSettings:
+    """Settings from their text, which is the same for thousands of studies."""
+    return RunSettings.model_validate_json(text)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def is_intact(workspace: Workspace, record: StudyRecord) -> bool:
+    """Whether everything that a record names is there, byte for byte."""
+    try:
+        return workspace.hashes(record.key, record.files) == record.files
+    except OSError:
+        return False

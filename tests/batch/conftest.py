@@ -1,0 +1,19 @@
+"""An output folder, and processes that find the scorers of the tests."""
+
+import pytest
+
+from batch_cases import TESTS
+from dotaliver.batch.workspace import Workspace
+
+
+@pytest.fixture(autouse=True)
+def scorers_can_be_imported(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    made = Workspace(tmp_path / "out")
+    made.folder.mkdir()
+    made.prepare("abc123")
+    return made
