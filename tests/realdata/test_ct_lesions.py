@@ -57,8 +57,21 @@ def test_in_confluent_disease_no_lesion_is_told_from_another(data):
     assert sum(key.endswith(" on CT") for key in found.reasons) == len(found.lesions.labels.labels)
 
 
-def test_noise_in_an_fdg_liver_and_blur_of_its_neighbours_make_no_measurable_disease(data):
-    volumes, found = segmented(need(data, "petct_fdg_ge"))
+@pytest.fixture(scope="module")
+def fdg(data):
+    return segmented(need(data, "petct_fdg_ge"))
+
+
+def test_an_fdg_liver_does_not_run_along_the_spine(fdg):
+    _, found = fdg
+    labels = found.liver.labels
+    heights = labels.geometry.index_to_lps(np.argwhere(labels.mask))[:, 2]
+    # Livers measure up to 200 mm along the body; marrow and muscle as warm as this one would add the spine's length.
+    assert np.ptp(heights) < 220.0
+
+
+def test_noise_in_an_fdg_liver_and_blur_of_its_neighbours_make_no_measurable_disease(fdg):
+    volumes, found = fdg
     score = score_labels(volumes, found, ReaderEdits(), ScoringConfig())
     assert score.criteria["INC4"].verdict == "indeterminate"
     for lesion in score.lesions:

@@ -185,10 +185,12 @@ def _belongs(
 ) -> bool:
     """Whether a warm part that faces the liver is liver.
 
-    * What is warm on the right and larger than any other organ there (300 ml; a kidney has 250 at most) is liver,
-      whatever tumour and its cores make of its uptake and density.
+    * No part of a liver has its middle more than 200 mm above or below the core.
+    * What is warm on the right, in front of the spine's level, and larger than any other organ there (300 ml; a kidney
+      has 250 at most) is liver, whatever tumour and its cores make of its uptake and density.
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
-      normal uptake; a long one reaches over the spleen (which takes up far more).
+      normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
+      level; further back there is liver on the right alone.
     * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
       left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
       surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver.
@@ -202,15 +204,20 @@ def _belongs(
     if images.hu is not None and core.normal.hu is not None:
         difference = float(np.median(images.hu[part])) - core.normal.hu
     volume_ml = float(part.sum()) * images.voxel_ml
-    if ratio > 0.75 and -60.0 < difference < 30.0 and lateral < 20.0 and volume_ml > 300.0:
+    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+    posterior = float(around.posterior_mm[places[1]].mean())
+    if abs(height) > 200.0:
+        return False
+    # Marrow and muscle along the spine, as warm as liver on some scans, are larger still.
+    in_front = posterior < -15.0
+    if ratio > 0.75 and -60.0 < difference < 30.0 and lateral < 20.0 and volume_ml > 300.0 and in_front:
         return True
     if 0.75 < ratio < 1.35:
-        return abs(difference) < 12.0 and lateral < 130.0
+        return abs(difference) < 12.0 and lateral < 130.0 and (in_front or lateral < -30.0)
     if ratio < 1.35 or not -60.0 < difference < 30.0:
         return False
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    if float(around.posterior_mm[places[1]].mean()) < -60.0:
-        height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+    if posterior < -60.0:
         broad = volume_ml > 100.0 or contact_cm2 > 0.1 * surface_cm2
         return lateral < 80.0 and height > -60.0 and broad
     return lateral < 20.0 and contact_cm2 > 0.25 * surface_cm2
