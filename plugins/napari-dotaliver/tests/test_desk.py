@@ -275,11 +275,14 @@ def test_a_click_moves_the_crosshair_but_not_while_painting(read, viewer):
     assert viewer.dims.point == there
 
 
-def test_a_painted_voxel_is_seen_in_every_plane(read, viewer):
+def test_a_painted_voxel_is_seen_in_every_plane(read, viewer, qtbot):
     desk = read
     desk.table.table.selectRow(0)
     lesions = desk.layers.lesions
-    mirrored = [plane.model.layers["Lesions"] for plane in desk.view.planes.planes]
+    planes = desk.view.planes.planes
+    # The other planes follow when the main one rests.
+    qtbot.waitUntil(lambda: all(plane.model.dims.point == viewer.dims.point for plane in planes), timeout=20_000)
+    mirrored = [plane.model.layers["Lesions"] for plane in planes]
     index = tuple(np.round(lesions.world_to_data(viewer.dims.point)).astype(int))
     lesions.brush_size = 1
     lesions.paint(index, 77)
