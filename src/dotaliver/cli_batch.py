@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dotaliver.cli_options import ConfigFile, LabelMap, Nifti, Pdf, Pictures
+from dotaliver.cli_options import ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
 from dotaliver.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ Memory = Annotated[
     str | None, typer.Option("--memory", help="Of one study's process, such as 4GiB [the machine's over the workers].")
 ]
 Limit = Annotated[str, typer.Option("--timeout", help="For one study, such as 90s, 20min or 2h; 'none' for no limit.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Progress and results as lines of JSON.")]
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dotaliver.geometry import Vector, grow_box
 from dotaliver.volume import BoolArray, used_box
 
-__all__ = ["Float32Array", "distance_inside_mm", "distance_to_mm"]
+__all__ = ["Float32Array", "distance_inside_mm", "distance_to_mm", "signed_distance_mm"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -63,3 +63,8 @@ def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | No
     box = grow_box(used, np.ceil(within_mm / np.asarray(spacing_mm)) + 1, _shape(mask))
     distance[box] = _edt(~mask[box], spacing_mm)
     return distance
+
+
+def signed_distance_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
+    """Distance to the border of a mask, float32: `distance_inside_mm` inside it, minus `distance_to_mm` outside."""
+    return distance_inside_mm(mask, spacing_mm) - distance_to_mm(mask, spacing_mm)

@@ -143,6 +143,16 @@ class Geometry:
         """Patient coordinates of the middle of the grid, in mm."""
         return _vector(self.index_to_lps((np.asarray(self.shape) - 1) / 2.0))
 
+    def box_of(self, points_lps_mm: npt.ArrayLike, margin_voxels: int = 0) -> Box | None:
+        """The voxels among which some places lie (shape (..., 3), in mm), with a margin; None where none is there."""
+        index = self.lps_to_index(points_lps_mm).reshape(-1, 3)
+        low = np.clip(np.floor(index.min(axis=0)).astype(int) - margin_voxels, 0, self.shape)
+        high = np.clip(np.ceil(index.max(axis=0)).astype(int) + margin_voxels + 1, 0, self.shape)
+        if (high <= low).any():
+            return None
+        k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return (k, j, i)
+
     def index_to_lps(self, index: npt.ArrayLike) -> FloatArray:
         """Patient coordinates (mm) of indices, shape (..., 3) in the order slice, row, column."""
         points: FloatArray = np.asarray(index, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]

@@ -83,13 +83,7 @@ _MARGIN = 2
 
 def _box_under(grid: Geometry, image: Geometry) -> Box | None:
     """The voxels of an image that a grid over it may ask for; None where they do not meet."""
-    corners = image.lps_to_index(grid.corners_lps_mm())
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - _MARGIN, 0, image.shape)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + _MARGIN + 1, 0, image.shape)
-    if (high <= low).any():
-        return None
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return (k, j, i)
+    return image.box_of(grid.corners_lps_mm(), _MARGIN)
 
 
 # Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from

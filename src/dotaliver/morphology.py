@@ -1,4 +1,4 @@
-"""Operations on masks slice by slice, done for the whole stack at once."""
+"""Operations on masks, slice by slice."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ def filled_in_slices(mask: BoolArray) -> BoolArray:
     box = used_box(mask)
     if box is None:
         return mask
-    in_plane = np.zeros((3, 3, 3), dtype=bool)
-    in_plane[1] = [[False, True, False], [True, True, True], [False, True, False]]
-    # A rim of background around every slice is one part with all that is outside.
-    background = np.pad(~mask[box], ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    parts, _ = label(background, in_plane)
     filled = mask.copy()
-    filled[box] = (parts != parts[:, :1, :1])[:, 1:-1, 1:-1]
+    for plane in filled[box]:
+        # A rim of background around the slice is one part with all that is outside.
+        parts, _ = label(np.pad(~plane, 1, constant_values=True))
+        plane[:] = (parts != parts[0, 0])[1:-1, 1:-1]
     return filled

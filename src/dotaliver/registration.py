@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
+from dotaliver.distance import distance_to_mm, signed_distance_mm
 from dotaliver.errors import StudyError
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.itkimage import resample_through, to_itk
@@ -52,8 +53,6 @@ class LiverMatch:
 
 def _distance_map(labels: LabelMap) -> Any:
     """Signed distance from a mask's border (inside positive, cut at 30 mm), on a 4 mm grid around it."""
-    from edt import edt
-
     box = used_box(labels.mask)
     if box is None:
         msg = "a liver mask is empty, so livers cannot be registered; outline the liver"
@@ -65,9 +64,7 @@ def _distance_map(labels: LabelMap) -> Any:
     if not mask.any():
         msg = "a liver mask is too small to be registered; outline the whole liver"
         raise StudyError(msg)
-    spacing = grid.spacing_mm
-    distance = np.asarray(edt(mask, anisotropy=spacing)) - np.asarray(edt(~mask, anisotropy=spacing))
-    clipped = np.clip(distance, -_REACH_MM, _REACH_MM).astype(np.float32)
+    clipped = np.clip(signed_distance_mm(mask, grid.spacing_mm), -_REACH_MM, _REACH_MM)
     return to_itk(Volume(clipped, grid, Quantity.RELATIVE))
 
 
@@ -194,10 +191,8 @@ def _calm(ct: Volume) -> Any:
 
 
 def _around_liver(ct: Volume, liver: BoolArray) -> Any:
-    from edt import edt
-
-    near = np.asarray(edt(~liver, anisotropy=ct.geometry.spacing_mm)) <= _SEARCH_MM
-    return to_itk(LabelMap((near | liver).astype(np.uint8), ct.geometry))
+    near = distance_to_mm(liver, ct.geometry.spacing_mm, within_mm=_SEARCH_MM) <= _SEARCH_MM
+    return to_itk(LabelMap(near, ct.geometry))
 
 
 def _start(fixed: Any, moving: Any, mask: Any, *, same_frame: bool) -> tuple[float, float, float]:

@@ -6,7 +6,6 @@ everything else is pydicom's and its plugins'. Every path gives pydicom's values
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
+from dotaliver.second_process import processors
 
 __all__ = ["PlaneReader", "Progress", "Stored", "each_plane", "refuse_impossible", "stored_type"]
 
@@ -218,11 +218,6 @@ def refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
             )
 
 
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
 class PlaneReader:
     """Reads the stored values of a stack's planes, several planes at a time.
 
@@ -275,7 +270,7 @@ class PlaneReader:
             consume(k, out)
 
         # Warnings are silenced here, for doing it is not safe from several threads at once.
-        with quiet(), ThreadPoolExecutor(min(_processors(), len(planes))) as pool:
+        with quiet(), ThreadPoolExecutor(min(processors(), len(planes))) as pool:
             for done, _ in enumerate(pool.map(one, planes), start=1):
                 if progress is not None and done % _PROGRESS_EVERY == 0:
                     progress(f"{self._stack.series.name}: {done} of {len(planes)} slices")

@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.config import BurdenConfig
-from dotaliver.distance import distance_inside_mm, distance_to_mm
+from dotaliver.distance import distance_inside_mm, distance_to_mm, signed_distance_mm
 from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.itkimage import resample, resample_labels
 from dotaliver.measurement.cores import cold_cores
@@ -150,8 +150,7 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
     first = grid.index_to_lps((-2, -2, -2))
     shape = (mask.shape[0], mask.shape[1], mask.shape[2])
     grid = replace(grid, shape=shape, origin_lps_mm=(float(first[0]), float(first[1]), float(first[2])))
-    into_mm, away_mm = distance_inside_mm(mask, grid.spacing_mm), distance_to_mm(mask, grid.spacing_mm)
-    signed = Volume(into_mm - away_mm, grid, Quantity.RELATIVE)
+    signed = Volume(signed_distance_mm(mask, grid.spacing_mm), grid, Quantity.RELATIVE)
     return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
 
 

@@ -116,13 +116,9 @@ def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
 def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config: CtLesionConfig) -> Box:
     """The part of a grid that holds some lesions and what is looked at around each, with room for rounding."""
     corners = [labels.geometry.crop(box).corners_lps_mm() for label, box in labels.boxes() if label in wanted]
-    size = np.asarray(onto.shape)
-    # A lesion that lies off this grid has no box here; one voxel is as good as any.
-    index = onto.lps_to_index(np.concatenate(corners)) if corners else np.zeros((1, 3))
-    low = np.clip(np.floor(index.min(axis=0)) - 1, 0, size - 1).astype(int)
-    high = np.clip(np.ceil(index.max(axis=0)) + 2, low + 1, size).astype(int)
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return with_surroundings((k, j, i), onto, config)
+    box = onto.box_of(np.concatenate(corners), 1) if corners else None
+    # Lesions that lie off this grid have no box here; one voxel is as good as any.
+    return with_surroundings(box or (slice(0, 1), slice(0, 1), slice(0, 1)), onto, config)
 
 
 def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:

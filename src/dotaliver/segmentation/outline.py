@@ -17,6 +17,7 @@ from dotaliver.config import LiverConfig
 from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.itkimage import resample
+from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.volume import BoolArray, Quantity, Volume, used_box
 
@@ -84,8 +85,6 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     ndarray of bool
         On the CT's grid, without holes in any slice.
     """
-    from scipy.ndimage import binary_fill_holes
-
     ct.require(Quantity.HU)
     result = np.zeros(ct.geometry.shape, dtype=bool)
     likely = used_box(probability.array > _LEAST_LIKELY)
@@ -96,20 +95,14 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     judged = _judged_in_blocks(ct, box, probability, liver_hu, config)
     mask = _liver_pieces((judged & _LIVER) != 0, (judged & _SURE) != 0, grid)
     mask = _down_steps(mask, (judged & _ON_STEP) != 0, grid)
-    for k, part in enumerate(mask, start=box[0].start):
-        result[k, box[1], box[2]] = binary_fill_holes(part)
+    result[box] = filled_in_slices(mask)
     return result
 
 
 def _box_on(part: Geometry, onto: Geometry) -> Box | None:
     """The box of a grid that holds another one and the outline's margin."""
-    index = onto.lps_to_index(part.corners_lps_mm())
-    low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, onto.shape)
-    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, onto.shape)
-    if (high <= low).any():
-        return None
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return grow_box((k, j, i), np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
+    box = onto.box_of(part.corners_lps_mm())
+    return None if box is None else grow_box(box, np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
 
 
 # What was found of each voxel: liver by its place and density, liver by its place, and where an outline may grow.

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +29,7 @@ from dotaliver.records import RestOfBody, Verdict, VerdictWord
 from napari_dotaliver._keys import Key
 from napari_dotaliver._measuring import Measured, ReadingState
 from napari_dotaliver._opening import Background, sentence_of
+from napari_dotaliver._parts import refusal_line, scrolled
 from napari_dotaliver._session import ReadingSession
 from napari_dotaliver._shortcuts import bind_key
 
@@ -151,22 +151,9 @@ class ConfirmWidget(QWidget):
     # --- what it is made of -----------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.message = QLabel()
-        self.message.setWordWrap(True)
-        self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setStyleSheet("QLabel { border: 1px solid #E69F00; padding: 4px; }")
-        self.message.hide()
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
-        for box in (self._reader_box(), self._rest_box(), self._checklist_box(), self._answers_box()):
-            column.addWidget(box)
-        column.addStretch()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.message = refusal_line()
+        area = scrolled((self._reader_box(), self._rest_box(), self._checklist_box(), self._answers_box()))
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
         self.save_button = QPushButton("Save the reading (Ctrl+S)")
         self.folder_button = QPushButton("Other folder…")
         self.folder_line = QLabel()

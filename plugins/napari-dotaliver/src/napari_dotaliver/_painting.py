@@ -25,6 +25,7 @@ from dotaliver.errors import DotaliverError, MaskError
 from napari_dotaliver._correcting import between_slices, filled, highest_in_sphere, smoothed_slices, threshold_in_sphere
 from napari_dotaliver._layers import uptake_unit
 from napari_dotaliver._orientation import position_lps_mm
+from napari_dotaliver._parts import millimetres
 from napari_dotaliver._session import ReadingSession
 
 if TYPE_CHECKING:
@@ -100,12 +101,7 @@ class PaintPanel(QWidget):
             grid.addWidget(button, 1, column)
             self.modes[mode] = button
         self.modes["pan_zoom"].setChecked(True)
-        self.brush_mm = QDoubleSpinBox()
-        self.brush_mm.setRange(1.0, 100.0)
-        self.brush_mm.setDecimals(0)
-        self.brush_mm.setValue(12.0)
-        self.brush_mm.setSuffix(" mm")
-        self.brush_mm.setAccessibleName("Brush diameter in mm")
+        self.brush_mm = millimetres("Brush diameter in mm", (1.0, 100.0), 12.0)
         self.brush_mm.valueChanged.connect(self._set_brush)
         grid.addWidget(QLabel("Brush diameter ([ ])"), 2, 0, 1, 2)
         grid.addWidget(self.brush_mm, 2, 2, 1, 2)
@@ -114,12 +110,7 @@ class PaintPanel(QWidget):
     def _sphere(self) -> QGroupBox:
         box = QGroupBox("Threshold in a sphere")
         grid = QGridLayout(box)
-        self.sphere_mm = QDoubleSpinBox()
-        self.sphere_mm.setRange(4.0, 200.0)
-        self.sphere_mm.setDecimals(0)
-        self.sphere_mm.setValue(40.0)
-        self.sphere_mm.setSuffix(" mm")
-        self.sphere_mm.setAccessibleName("Diameter of the sphere in mm")
+        self.sphere_mm = millimetres("Diameter of the sphere in mm", (4.0, 200.0), 40.0)
         self.level = QDoubleSpinBox()
         self.level.setRange(0.1, 1000.0)
         self.level.setDecimals(1)

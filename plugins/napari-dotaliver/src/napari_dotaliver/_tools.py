@@ -6,15 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QDoubleSpinBox,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -32,6 +29,7 @@ from napari_dotaliver._measuring import Measured
 from napari_dotaliver._opening import Background, sentence_of
 from napari_dotaliver._orientation import position_lps_mm
 from napari_dotaliver._painting import PaintPanel
+from napari_dotaliver._parts import millimetres, refusal_line, scrolled
 from napari_dotaliver._session import MARKS, ReadingSession
 from napari_dotaliver._shortcuts import bind_key, soon
 
@@ -98,11 +96,7 @@ class ToolsWidget(QWidget):
     # --- what it is made of -----------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.message = QLabel()
-        self.message.setWordWrap(True)
-        self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setStyleSheet("QLabel { border: 1px solid #E69F00; padding: 4px; }")
-        self.message.hide()
+        self.message = refusal_line()
         self.undo_button = self._button("Undo (Ctrl+Z)", self.undo)
         self.redo_button = self._button("Redo", self.redo)
         self.measure_button = self._button("Re-measure (F10)", self.remeasure)
@@ -113,16 +107,7 @@ class ToolsWidget(QWidget):
         self.changes = QTextBrowser()
         self.changes.setAccessibleName("What changed against the automatic result")
         self.changes.setMinimumHeight(64)
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self._lesion_box(), self.painting, self._sphere_box()):
-            column.addWidget(part)
-        column.addStretch()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setWidget(inner)
+        area = scrolled((self._lesion_box(), self.painting, self._sphere_box()))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(top)
@@ -169,13 +154,8 @@ class ToolsWidget(QWidget):
     def _sphere_box(self) -> QGroupBox:
         box = QGroupBox("Normal-liver sphere (drag it, or)")
         line = QHBoxLayout(box)
-        self.sphere_mm = QDoubleSpinBox()
-        self.sphere_mm.setRange(5.0, 60.0)
-        self.sphere_mm.setDecimals(0)
-        self.sphere_mm.setValue(30.0)
-        self.sphere_mm.setSuffix(" mm")
+        self.sphere_mm = millimetres("Diameter of the normal-liver sphere in mm", (5.0, 60.0), 30.0)
         self.sphere_mm.setKeyboardTracking(False)
-        self.sphere_mm.setAccessibleName("Diameter of the normal-liver sphere in mm")
         self.sphere_mm.valueChanged.connect(self._resize_sphere)
         self.sphere_button = self._button("To the crosshair (W)", self.sphere_to_crosshair)
         self.auto_sphere_button = self._button("Automatic", self.automatic_sphere)
