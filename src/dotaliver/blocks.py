@@ -27,6 +27,7 @@ __all__ = [
     "ConnectedParts",
     "LazyVolume",
     "ReadBox",
+    "RunningSums",
     "SlabCache",
     "lazily_filtered",
     "lazy_planes",
@@ -161,10 +162,12 @@ class SlabCache:
             return slab
 
 
-def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array], halo: int) -> LazyVolume:
+def lazily_filtered(
+    volume: Volume, box: Box, function: Callable[[Array], Array], halo: int, *, keep_slices: int = 0
+) -> LazyVolume:
     """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
 
-    The filter sees nothing beyond the box.
+    The filter sees nothing beyond the box. At least `keep_slices` that were read last are not made again.
     """
     grid = volume.geometry.crop(box)
     first = box[0].start
@@ -174,7 +177,8 @@ def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array]
         part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
         return part[slices.start - low : slices.stop - low]
 
-    return LazyVolume(SlabCache(make, grid.shape, np.float32, 0), np.float32, grid, volume.quantity)
+    keep_bytes = 4 * (keep_slices + 2 * SLAB_SLICES) * grid.shape[1] * grid.shape[2] if keep_slices else 0
+    return LazyVolume(SlabCache(make, grid.shape, np.float32, keep_bytes), np.float32, grid, volume.quantity)
 
 
 def lazy_planes(
@@ -299,6 +303,8 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
     sums of real numbers do. A sum that fits the type is exact, whatever overflows on the way.
     """
     for axis, width in enumerate(size):
+        if width == 1:
+            continue
         n, half = values.shape[axis], width // 2
         running = np.cumsum(values, axis=axis, dtype=values.dtype)
         upper = np.minimum(np.arange(n) + half, n - 1)
@@ -308,6 +314,44 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
             early = tuple(slice(0, n - half - 1) if a == axis else slice(None) for a in range(values.ndim))
             values[late] -= running[early]
     return values
+
+
+class RunningSums:
+    """Those sums slice after slice, for images too large to be summed at once.
+
+    Going up by one slice costs no more than the slice that enters the window and the one that leaves it.
+
+    Parameters
+    ----------
+    planes : callable
+        Gives the whole numbers of a slice, ``[image, row, column]`` of several images of one type.
+    count : int
+        Slices of the images.
+    size : sequence of int
+        Of the window, odd.
+    """
+
+    def __init__(self, planes: Callable[[int], Array], count: int, size: Sequence[int]) -> None:
+        self._planes, self._count = planes, count
+        self._half, self._across = size[0] // 2, (1, *size[1:])
+        self._at: int | None = None
+        self._running: Array | None = None
+
+    def at(self, k: int) -> Array:
+        """The sums around each voxel of a slice, ``[image, row, column]``."""
+        first, last = k - self._half, min(k + self._half, self._count - 1)
+        if self._running is None or self._at != k - 1:
+            self._running = self._planes(max(first, 0)).copy()
+            entering = range(max(first, 0) + 1, last + 1)
+        else:
+            entering = range(k + self._half, last + 1)
+            if first > 0:
+                self._running -= self._planes(first - 1)
+        for n in entering:
+            self._running += self._planes(n)
+        self._at = k
+        sums = window_sums(self._running, self._across)
+        return sums.copy() if sums is self._running else sums
 
 
 # --- connected parts -------------------------------------------------------------------------------------------------
@@ -321,14 +365,16 @@ class ConnectedParts:
 
     Parameters
     ----------
-    mask : ndarray of bool
-        ``[slice, row, column]``.
+    mask : callable
+        Gives the mask of some slices, ``[slice, row, column]``.
+    count : int
+        Slices of the mask.
     thickness : int
         Slices of a slab.
     """
 
-    def __init__(self, mask: Array, thickness: int) -> None:
-        self._mask, self._thickness = mask, thickness
+    def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
+        self._mask, self._slices, self._thickness = mask, count, thickness
         self._offsets: list[int] = []
         roots = [0]
         above: Array | None = None
@@ -350,9 +396,9 @@ class ConnectedParts:
     def _own_labels(self) -> Iterator[tuple[slice, Array]]:
         import cc3d
 
-        for first in range(0, self._mask.shape[0], self._thickness):
-            part = slice(first, min(first + self._thickness, self._mask.shape[0]))
-            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask[part]), connectivity=6)
+        for first in range(0, self._slices, self._thickness):
+            part = slice(first, min(first + self._thickness, self._slices))
+            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
 
     def slabs(self) -> Iterator[tuple[slice, Array]]:
         """The slices of each slab and the numbers of the parts there."""
@@ -360,21 +406,20 @@ class ConnectedParts:
             table = np.concatenate([[0], self._number[offset + 1 :][: int(labels.max(initial=0))]])
             yield part, table.astype(np.uint32)[labels]
 
-    def sizes(self, where: Array | None = None) -> npt.NDArray[np.int64]:
+    def sizes(self, where: Callable[[slice], Array] | None = None) -> npt.NDArray[np.int64]:
         """Voxels of each part (of those in a mask), by number; 0 for what is in none."""
         sizes = np.zeros(self.count + 1, dtype=np.int64)
         for part, labels in self.slabs():
+            inside = None if where is None else where(part)
             for k, plane in enumerate(labels):
-                seen = plane != 0 if where is None else (plane != 0) & where[part.start + k]
+                seen = plane != 0 if inside is None else (plane != 0) & inside[k]
                 sizes += np.bincount(plane[seen], minlength=len(sizes))
         return sizes
 
-    def chosen(self, wanted: Array) -> npt.NDArray[np.bool_]:
-        """Where the parts are whose entry in a table by number is true."""
-        result = np.zeros(self._mask.shape, dtype=bool)
+    def chosen(self, wanted: Array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
+        """The slices of each slab, and where the parts are whose entry in a table by number is true."""
         for part, labels in self.slabs():
-            result[part] = np.asarray(wanted)[labels]
-        return result
+            yield part, np.asarray(wanted)[labels]
 
 
 def _root(roots: list[int], label: int) -> int:

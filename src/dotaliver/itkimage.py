@@ -13,6 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.geometry import Box, Geometry
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import LabelMap, Quantity, Volume
 
 __all__ = [
@@ -127,7 +128,7 @@ def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     """The labels on another grid: each voxel takes the label found at its centre."""
     if labels.geometry.is_close(onto):
         return LabelMap(labels.array, onto)
-    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+    result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is not None:
         part = labels.crop(labels.used)
         wanted = _box_under(part.geometry, onto)
@@ -138,7 +139,7 @@ def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
 
 def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
     """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
-    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+    result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is None:
         return LabelMap(result, onto)
     image = to_itk(labels.crop(labels.used))
@@ -161,14 +162,13 @@ def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.
     """
     if mask.geometry.is_close(onto):
         return mask.mask.astype(np.float32)
-    binary = LabelMap(mask.mask, mask.geometry)
     share = np.empty(onto.shape, dtype=np.float32)
     fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
     for k in range(0, onto.shape[0], _TOGETHER):
         slab = onto.crop(
             (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
         )
-        fine = resample_labels(binary, slab.with_spacing(fine_spacing)).array  # type: ignore[arg-type]
+        fine = resample_labels(mask, slab.with_spacing(fine_spacing)).array != 0  # type: ignore[arg-type]
         slices, rows, columns = slab.shape
         blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
         share[k : k + slices] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dotaliver.errors import GeometryError, QuantityError
 from dotaliver.geometry import Box, Geometry
+from dotaliver.sparse import sparse_zeros
 
 __all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "used_box"]
 
@@ -184,7 +185,7 @@ class LabelMap:
 
     def _everywhere(self, question: Callable[[npt.NDArray[Any]], BoolArray]) -> BoolArray:
         """A mask of the whole grid; outside the box of all labels its memory is not even touched."""
-        answer = np.zeros(self.geometry.shape, dtype=bool)
+        answer = sparse_zeros(self.geometry.shape, np.bool_)
         if self.used is not None:
             answer[self.used] = question(self.array[self.used])
         return answer
@@ -243,7 +244,7 @@ def _labels_in_box(
     geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
 ) -> LabelMap:
     """The label map that holds a part's labels in a box and nothing else."""
-    array = np.zeros(geometry.shape, dtype=dtype)
+    array = sparse_zeros(geometry.shape, dtype)
     if bounds is not None:
         array[tuple(slice(start, stop) for start, stop in bounds)] = part
     return LabelMap(array, geometry)

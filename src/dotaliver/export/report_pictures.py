@@ -97,8 +97,8 @@ def _turned(layer: MaskLayer | None) -> MaskLayer | None:
 
 def _whole(layer: MaskLayer | None) -> MaskLayer | None:
     """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
-    if layer is None:
-        return None
+    if layer is None or layer.labels.labels == (1,):
+        return layer
     return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
 
 

@@ -25,6 +25,7 @@ from dotaliver.itkimage import resample_labels
 from dotaliver.placement import VoxelSet
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import BoolArray, LabelMap
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def _slices_of(segments: Sequence[_Segment]) -> slice:
 
 def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> Any:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
-    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
+    labels = sparse_zeros(grid.shape, np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
         k, j, i = segment.voxels.box
         part = labels[k.start - slices.start : k.stop - slices.start, j, i]
