@@ -177,7 +177,7 @@ def lazily_filtered(
         part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
         return part[slices.start - low : slices.stop - low]
 
-    keep_bytes = 4 * (keep_slices + 2 * SLAB_SLICES) * grid.shape[1] * grid.shape[2] if keep_slices else 0
+    keep_bytes = 4 * (keep_slices + SLAB_SLICES) * grid.shape[1] * grid.shape[2]
     return LazyVolume(SlabCache(make, grid.shape, np.float32, keep_bytes), np.float32, grid, volume.quantity)
 
 

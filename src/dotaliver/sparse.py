@@ -17,7 +17,7 @@ import numpy.typing as npt
 __all__ = ["sparse_zeros"]
 
 # Below, NumPy's own are quicker, and what they take matters less.
-_FROM_BYTES = 1 << 28
+_FROM_BYTES = 192 << 20
 
 
 def sparse_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike, *, from_bytes: int = _FROM_BYTES) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from dotaliver.errors import GeometryError, QuantityError
 from dotaliver.geometry import Box, Geometry
 from dotaliver.sparse import sparse_zeros
 
-__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "used_box"]
+__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
 
 BoolArray = npt.NDArray[np.bool_]
 # How much of a large image is looked at in one go: its size changes no answer.
@@ -65,6 +65,13 @@ def used_box(array: npt.NDArray[Any]) -> Box | None:
         used = np.flatnonzero(seen)
         spans.append(slice(int(used[0]), int(used[-1]) + 1))
     return (spans[0], spans[1], spans[2])
+
+
+def as_mask(array: npt.NDArray[Any]) -> BoolArray:
+    """Where labels are; where they are stored as 0 and 1 already, the same memory."""
+    if array.dtype == np.uint8 and array.max(initial=0) <= 1:
+        return array.view(np.bool_)
+    return np.asarray(array != 0)
 
 
 def _around_both(one: Box, other: Box) -> Box:

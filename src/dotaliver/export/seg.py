@@ -26,7 +26,7 @@ from dotaliver.placement import VoxelSet
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
 from dotaliver.sparse import sparse_zeros
-from dotaliver.volume import BoolArray, LabelMap
+from dotaliver.volume import BoolArray, LabelMap, as_mask
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -108,7 +108,7 @@ def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: flo
 
 def _used_voxels(labels: LabelMap) -> VoxelSet | None:
     """All labels as one mask in the smallest box; None where there is none."""
-    return None if labels.used is None else VoxelSet(labels.used, np.asarray(labels.array[labels.used] != 0))
+    return None if labels.used is None else VoxelSet(labels.used, as_mask(labels.array[labels.used]))
 
 
 def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:

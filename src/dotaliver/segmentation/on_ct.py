@@ -15,7 +15,7 @@ from dotaliver.records import MaskLayer, Segmentations, StudyVolumes, unseen_key
 from dotaliver.registration import register_cts
 from dotaliver.segmentation.ct_lesions import CtOutlines, outline_lesions_on_ct, with_surroundings
 from dotaliver.sparse import sparse_zeros
-from dotaliver.volume import BoolArray, LabelMap, Volume
+from dotaliver.volume import BoolArray, LabelMap, Volume, as_mask
 
 __all__ = ["CtView", "OutlinesJob", "view_of_lesions", "with_lesions_on_ct"]
 
@@ -125,7 +125,7 @@ def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config
 def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
     """A mask on a part of a grid."""
     if labels.geometry.is_close(grid):
-        return np.asarray(labels.array[box] != 0)
+        return as_mask(labels.array[box])
     return resample_labels(labels, grid.crop(box)).mask
 
 

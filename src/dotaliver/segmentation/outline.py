@@ -7,6 +7,7 @@ block by block.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,10 @@ def _judged_in_blocks(
     """What is found of each voxel of the box, in blocks of slices: a voxel looks no further than the kernels reach."""
     grid = ct.geometry.crop(box)
     _, rows, columns = grid.shape
-    look = _Look(ct, box, probability, liver_hu, config)
+    look = _Look(_nearby(ct, box, probability, config), liver_hu, config)
     halo = 2 + gaussian_reach(config.outline_smooth_mm, grid.spacing_mm[0])
     at_once = slices_at_once(_BYTES_PER_VOXEL * rows * columns, halo)
-    kept = _LOOK.itemsize * (at_once + 2 * halo + 2 * SLAB_SLICES) * rows * columns
+    kept = _LOOK.itemsize * (at_once + 2 * halo + SLAB_SLICES) * rows * columns
     looks = SlabCache(look.at, grid.shape, _LOOK, kept)
 
     def judged(seen: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -156,55 +157,23 @@ def _judged_in_blocks(
     return map_overlap(judged, (looks,), (halo, 0, 0), (at_once, rows, columns), out)
 
 
-class _Look:
-    """Each voxel's log odds of liver and what else its density and place tell, a few slices at a time."""
+@dataclass(frozen=True, eq=False)
+class _Nearby:
+    """What a voxel is judged by, made when it is read: calmed density, the lowest within reach, and its place."""
 
-    def __init__(self, ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig) -> None:
-        self._grid = grid = ct.geometry.crop(box)
-        self._liver_hu, self._config = liver_hu, config
-        size, low = _window(config.outline_window_mm, grid), _lowest_window(grid)
+    density: LazyVolume
+    lowest: LazyVolume
+    place: LazyVolume
 
-        def calmed(hu: npt.NDArray[Any]) -> Float32Array:
-            return gaussian(np.clip(hu, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+    def of(self, what: LazyVolume, k: int) -> Float32Array:
+        """One slice of one of them."""
+        _, rows, columns = what.geometry.shape
+        return np.asarray(what.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
 
-        def lowest(density: npt.NDArray[Any]) -> Float32Array:
-            from scipy.ndimage import minimum_filter
-
-            return np.asarray(minimum_filter(density, low))
-
-        reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
-        span = 2 * (max(size[0], low[0]) // 2) + SLAB_SLICES
-        whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
-        self._density = lazily_filtered(ct, box, calmed, reach, keep_slices=span)
-        self._lowest = lazily_filtered(self._density, whole, lowest, low[0] // 2)
-
-        def place(slices: range) -> Float32Array:
-            return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
-
-        span_bytes = 4 * (size[0] + 2 * SLAB_SLICES) * grid.shape[1] * grid.shape[2]
-        likely = LazyVolume(
-            SlabCache(place, grid.shape, np.float32, span_bytes), np.float32, grid, Quantity.PROBABILITY
-        )
-        self._place = likely
-        self._sums = RunningSums(self._to_be_summed, grid.shape[0], size)
-        self._least = 1e-3 * float(np.prod(size))
-
-    def at(self, slices: range) -> npt.NDArray[Any]:
-        """The looks of some slices."""
-        looks = np.empty((len(slices), *self._grid.shape[1:]), dtype=_LOOK)
-        for k in slices:
-            self._look(k, looks[k - slices.start])
-        return looks
-
-    def _plane(self, volume: Volume, k: int) -> Float32Array:
-        _, rows, columns = self._grid.shape
-        return np.asarray(volume.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
-
-    def _to_be_summed(self, k: int) -> npt.NDArray[np.int64]:
+    def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int64]:
         """Of a slice, for what lies inside and what lies outside: voxels, densities and their squares."""
-        density, place = self._plane(self._density, k), self._plane(self._place, k)
-        reach = self._config.lesion_hu_below + 20.0
-        inside = (place > 0.8) & (np.abs(density - self._liver_hu) < reach)
+        density, place = self.of(self.density, k), self.of(self.place, k)
+        inside = (place > 0.8) & (np.abs(density - liver_hu) < reach_hu)
         # Whole numbers, whose sums are exact in any order
         parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int64)
         summed = np.empty((6, *density.shape), dtype=np.int64)
@@ -214,9 +183,54 @@ class _Look:
             np.multiply(summed[n + 1], parts, out=summed[n + 2])
         return summed
 
+
+def _nearby(ct: Volume, box: Box, probability: Volume, config: LiverConfig) -> _Nearby:
+    grid = ct.geometry.crop(box)
+    low = _lowest_window(grid)
+
+    def calmed(hu: npt.NDArray[Any]) -> Float32Array:
+        return gaussian(np.clip(hu, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+
+    def lowest_near(density: npt.NDArray[Any]) -> Float32Array:
+        from scipy.ndimage import minimum_filter
+
+        return np.asarray(minimum_filter(density, low))
+
+    def place_of(slices: range) -> Float32Array:
+        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
+
+    # As much of each is kept as the windows of one slab reach over
+    window = _window(config.outline_window_mm, grid)[0]
+    slices, rows, columns = grid.shape
+    reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
+    density = lazily_filtered(ct, box, calmed, reach, keep_slices=max(window, low[0]) + SLAB_SLICES)
+    whole = (slice(0, slices), slice(0, rows), slice(0, columns))
+    lowest = lazily_filtered(density, whole, lowest_near, low[0] // 2)
+    places = SlabCache(place_of, grid.shape, np.float32, 4 * (window + 2 * SLAB_SLICES) * rows * columns)
+    return _Nearby(density, lowest, LazyVolume(places, np.float32, grid, Quantity.PROBABILITY))
+
+
+class _Look:
+    """Each voxel's log odds of liver and what else its density and place tell, a few slices at a time."""
+
+    def __init__(self, nearby: _Nearby, liver_hu: float, config: LiverConfig) -> None:
+        self._nearby, self._liver_hu, self._config = nearby, liver_hu, config
+        grid = nearby.place.geometry
+        size, reach_hu = _window(config.outline_window_mm, grid), config.lesion_hu_below + 20.0
+        self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape[0], size)
+        self._least = 1e-3 * float(np.prod(size))
+
+    def at(self, slices: range) -> npt.NDArray[Any]:
+        """The looks of some slices."""
+        looks = np.empty((len(slices), *self._nearby.place.geometry.shape[1:]), dtype=_LOOK)
+        for k in slices:
+            self._look(k, looks[k - slices.start])
+        return looks
+
     def _look(self, k: int, out: npt.NDArray[Any]) -> None:
         """The looks of one slice, written into their place."""
-        density, place = self._plane(self._density, k), self._plane(self._place, k)
+        nearby = self._nearby
+        density, place = nearby.of(nearby.density, k), nearby.of(nearby.place, k)
         sums = self._sums.at(k)
         inner, outer = _moments(sums[:3], self._least), _moments(sums[3:], self._least)
         odds, own_density = _density_log_odds(density, inner, outer, self._liver_hu)
@@ -225,7 +239,7 @@ class _Look:
         odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
         odds[density < self._config.outline_fat_hu] = -6.0
         allowed = (place > 0.02) & (density > self._config.outline_fat_hu)
-        allowed &= _on_step(density, own_density, self._plane(self._lowest, k))
+        allowed &= _on_step(density, own_density, nearby.of(nearby.lowest, k))
         out["odds"] = odds
         out["found"] = (place > 0.9) * _SURE | allowed * _ON_STEP | (place > 0.02) * _POSSIBLE
 
