@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
+from dotaliver.allocation import keep_freed_memory
 from dotaliver.cli_batch import register as register_batch
 from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
@@ -101,6 +102,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Score a study: liver, lesions, burden, verdicts, report."""
+    if memory is None:
+        keep_freed_memory()
     from dotaliver import pipeline
     from dotaliver.export.files import output_folder
 

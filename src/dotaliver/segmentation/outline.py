@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.blocks import ConnectedParts, map_overlap, slices_at_once, window_sums
+from dotaliver.blocks import ConnectedParts, block_shape, map_overlap, slices_at_once, window_sums
 from dotaliver.config import LiverConfig
 from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, Geometry, grow_box
@@ -115,25 +115,29 @@ _BYTES_PER_VOXEL = 60
 def _judged_in_blocks(
     ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig
 ) -> npt.NDArray[np.uint8]:
-    """What is found of each voxel of the box, in blocks of slices: a voxel looks no further than the kernels reach."""
+    """What is found of each voxel of the box, in blocks: a voxel looks no further than the kernels reach."""
     grid = ct.geometry.crop(box)
     sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
-    halo = 2 + sum(gaussian_reach(sigma_mm, grid.spacing_mm[0]) for sigma_mm in sigmas)
-    halo += max(_window(config.outline_window_mm, grid)[0], _lowest_window(grid)[0]) // 2
-    at_once = slices_at_once(_BYTES_PER_VOXEL * grid.shape[1] * grid.shape[2], halo)
+    windows = zip(_window(config.outline_window_mm, grid), _lowest_window(grid), strict=True)
+    halo = [
+        2 + sum(gaussian_reach(sigma_mm, spacing_mm) for sigma_mm in sigmas) + max(window) // 2
+        for spacing_mm, window in zip(grid.spacing_mm, windows, strict=True)
+    ]
+    block = block_shape(grid.shape, halo, _BYTES_PER_VOXEL)
 
     def density(part: Box) -> npt.NDArray[Any]:
-        first = box[0].start
-        return ct.crop((slice(part[0].start + first, part[0].stop + first), box[1], box[2])).array
+        k, j, i = (slice(p.start + b.start, p.stop + b.start) for p, b in zip(part, box, strict=True))
+        return ct.crop((k, j, i)).array
 
     def place(part: Box) -> npt.NDArray[Any]:
-        return resample(probability, grid, slices=part[0]).array
+        # Cut afterwards: ITK's places differ in the last digit with where a grid begins.
+        return resample(probability, grid, slices=part[0]).array[:, part[1], part[2]]
 
     def judged(hu: npt.NDArray[Any], likely: Float32Array) -> npt.NDArray[np.uint8]:
         return _judged(hu, likely, liver_hu, grid, config)
 
     out = np.empty(grid.shape, dtype=np.uint8)
-    return map_overlap(judged, (density, place), (halo, 0, 0), (at_once, *grid.shape[1:]), out)
+    return map_overlap(judged, (density, place), halo, block, out)
 
 
 def _judged(

@@ -93,9 +93,11 @@ class TimePointsWidget(QWidget):
         self.table.itemSelectionChanged.connect(self._on_row)
         self.response = QTextBrowser()
         self.response.setAccessibleName("Response by RECIST 1.1")
-        buttons = QHBoxLayout()
-        for button in (self.choose_button, self.measure_button, self.save_button):
-            buttons.addWidget(button)
+        # The panel is narrow: the longest label has a row to itself.
+        buttons = QGridLayout()
+        buttons.addWidget(self.choose_button, 0, 0, 1, 2)
+        buttons.addWidget(self.measure_button, 1, 0)
+        buttons.addWidget(self.save_button, 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(buttons)
