@@ -7,7 +7,7 @@ import gc
 import sys
 from contextlib import suppress
 
-__all__ = ["give_back_freed_memory", "keep_freed_memory"]
+__all__ = ["end_at_once", "give_back_freed_memory", "keep_freed_memory"]
 
 # Parameters of glibc's mallopt (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -45,3 +45,8 @@ def keep_freed_memory() -> None:
         (_M_TOP_PAD, _ASKED_AT_ONCE_BYTES),
     )
     gc.set_threshold(_OBJECTS_BEFORE_LOOKING)
+
+
+def end_at_once() -> None:
+    """To be called at a program's very end: what is left goes with the process, and is not looked through for garbage."""
+    gc.freeze()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
-from dotaliver.allocation import keep_freed_memory
+from dotaliver.allocation import end_at_once, keep_freed_memory
 from dotaliver.cli_batch import register as register_batch
 from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
@@ -403,3 +403,5 @@ def main() -> None:
             err=True,
         )
         sys.exit(_OUR_FAULT)
+    finally:
+        end_at_once()
