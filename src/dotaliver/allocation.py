@@ -48,5 +48,5 @@ def keep_freed_memory() -> None:
 
 
 def end_at_once() -> None:
-    """To be called at a program's very end: what is left goes with the process, and is not looked through for garbage."""
+    """To be called at a program's end: what is left goes with the process, and is not looked through for garbage."""
     gc.freeze()
