@@ -37,10 +37,11 @@ def run_once(study: Path, out: Path, memory: str) -> None:
 
     from dotaliver import pipeline
     from dotaliver.config import ExecutionConfig
+    from dotaliver.one_study import begin
 
     bound = None if memory == "none" else int(TypeAdapter(ByteSize).validate_python(memory))
     execution = ExecutionConfig(memory_bytes=bound)
-    with pipeline.second_process(execution) as beside:
+    with begin(bounded=bound is not None) as beside:
         outcome = pipeline.score_study(pipeline.StudyInput(study), execution=execution, beside=beside)
         pipeline.save(outcome, out, beside=beside)
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

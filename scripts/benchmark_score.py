@@ -101,21 +101,25 @@ class Clock:
 def run_once(study: Path, out: Path, started: float) -> None:
     """One score in this process, as the command line does it; prints seconds and peak memory per stage as JSON."""
     clock = Clock("import", started)
-    from dotaliver import pipeline
-    from dotaliver.export import outputs
-    from dotaliver.second_process import Pending
+    from dotaliver.allocation import end_at_once
+    from dotaliver.one_study import begin
 
-    clock.around(outputs, "report_html", "report")
-    # Of the second process's work only the waiting for it is seen here.
-    clock.around(Pending, "result", "DICOM", but="lesions on CT")
-    clock.enter("headers")
-    with pipeline.second_process() as beside:
+    with begin() as beside:
+        from dotaliver import pipeline
+        from dotaliver.export import outputs
+        from dotaliver.second_process import Pending
+
+        clock.around(outputs, "report_html", "report")
+        # Of the second process's work only the waiting for it is seen here.
+        clock.around(Pending, "result", "DICOM", but="lesions on CT")
+        clock.enter("headers")
         outcome = pipeline.score_study(pipeline.StudyInput(study), beside=beside, progress=clock.told)
         pipeline.save(outcome, out, beside=beside, progress=clock.told)
         clock.enter("end")
         second = 0.0 if beside.process_id is None else peak_mb(str(beside.process_id))
     clock.memory["second process"] = second
     print(json.dumps({"seconds": clock.seconds, "memory": clock.memory}))
+    end_at_once()
 
 
 def measured(script: Path, study: Path, *first: str) -> dict[str, dict[str, float]]:

@@ -109,3 +109,13 @@ def test_without_a_second_process_everything_is_done_here(monkeypatch):
             assert beside.begin(WhoAmI(b"")).result()[0] == os.getpid()
             with pytest.raises(MaskError):
                 beside.begin(Refuses()).result()
+
+
+def test_threads_are_as_many_as_processors_or_fewer_where_they_are_bounded(monkeypatch):
+    monkeypatch.setattr(second_process, "processors", lambda: 4)
+    asked = {"": 4, "nonsense": 4, "1": 1, "3": 3, "16": 4, "0": 1}
+    for words, threads in asked.items():
+        monkeypatch.setenv("OMP_NUM_THREADS", words)
+        assert second_process.threads_at_once() == threads
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert second_process.threads_at_once() == 4

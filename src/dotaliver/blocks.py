@@ -7,12 +7,12 @@ Every answer is that of the whole image in memory, bit for bit, whatever the siz
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.allocation import give_back_freed_memory
 from dotaliver.geometry import Box, Geometry
+from dotaliver.second_process import threads_at_once
 from dotaliver.volume import SLAB_SLICES, Quantity, Volume
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "ReadBox",
     "RunningSums",
     "SlabCache",
+    "block_shape",
     "lazily_filtered",
     "lazy_planes",
     "map_overlap",
@@ -226,28 +229,43 @@ _WORKING_PART = 4
 _bound: ContextVar[int | None] = ContextVar("memory bound", default=None)
 
 
-# Of glibc's mallopt: blocks from this size on are mapped on their own, so that freeing one gives it back.
-_M_MMAP_THRESHOLD = -3
-_MAPPED_FROM_BYTES = 4 << 20
-
-
-def _give_back_at_once() -> None:
-    """Have the C library give large blocks back when they are freed, where it is one that otherwise keeps them."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
-
-
 @contextmanager
 def memory_bound(memory_bytes: int | None) -> Iterator[None]:
     """Work within a bound on the memory of the whole process; None: as is quickest. No answer depends on it."""
     if memory_bytes is not None:
-        _give_back_at_once()
+        give_back_freed_memory()
     token = _bound.set(memory_bytes)
     try:
         yield
     finally:
         _bound.reset(token)
+
+
+def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int) -> tuple[int, ...]:
+    """Shape of the blocks in which work with a halo is done: as large as memory allows, and one for each thread.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image.
+    halo : sequence of int
+        How far the work looks along each axis, in voxels.
+    bytes_per_voxel : int
+        Memory that the work takes.
+    """
+    slices = min(slices_at_once(bytes_per_voxel * math.prod(shape[1:]), halo[0]), shape[0])
+    whole = (slices, *shape[1:])
+    if slices < shape[0] or _threads() == 1:
+        return whole
+    # Across the axis along which a halo adds least to a half.
+    axis = max(range(len(shape)), key=lambda a: shape[a] / (halo[a] + 1))
+    part = -(-shape[axis] // _threads())
+    return whole if part < 2 * halo[axis] else tuple(part if a == axis else n for a, n in enumerate(whole))
+
+
+def _threads() -> int:
+    """How many blocks may be worked on at the same time: one where memory is bounded, for each takes its own."""
+    return threads_at_once() if _bound.get() is None else 1
 
 
 def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
@@ -262,37 +280,51 @@ def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
 
 def map_overlap(
     function: Callable[..., Array],
-    sources: Sequence[Array | ReadBox],
+    sources: Sequence[Array | Callable[[Box], Any]],
     halo: Sequence[int],
     block: Sequence[int],
     out: Array,
+    *,
+    in_order: bool = False,
 ) -> Array:
     """Apply a function to images in blocks, each with the voxels around it that the function looks at.
 
     Where the function looks no further than the halo and treats the image's edge as it comes, the result is that of
-    the function applied to the whole.
+    the function applied to the whole. Without a bound on memory, several blocks are worked on at the same time.
 
     Parameters
     ----------
     function : callable
         Is given a part of each source and returns an array of the same shape.
     sources : sequence of ndarray or callable
-        Images of the shape of ``out``, or functions that give the voxels of a box of one.
+        Images of the shape of ``out``, or functions that give a box of one: its voxels, or what they are read from.
     halo : sequence of int
         How far the function looks along each axis, in voxels.
     block : sequence of int
         Shape of a block; what is left over makes smaller ones.
     out : ndarray
         Where the result goes; also returned.
+    in_order : bool
+        One block after the other, from the first slices to the last: for sources that are best read so.
     """
     shape = out.shape
-    for first in np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))):
+
+    def work(first: tuple[int, ...]) -> None:
         own = [slice(f * b, min((f + 1) * b, n)) for f, b, n in zip(first, block, shape, strict=True)]
         wide = [slice(max(p.start - h, 0), min(p.stop + h, n)) for p, h, n in zip(own, halo, shape, strict=True)]
         box = (wide[0], wide[1], wide[2])
         parts = [source[box] if isinstance(source, np.ndarray) else source(box) for source in sources]
         inner = tuple(slice(o.start - w.start, o.stop - w.start) for o, w in zip(own, wide, strict=True))
         out[tuple(own)] = function(*parts)[inner]
+
+    numbers = list(np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))))
+    threads = 1 if in_order else min(_threads(), len(numbers))
+    if threads < 2:
+        for first in numbers:
+            work(first)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, numbers))
     return out
 
 
@@ -305,14 +337,13 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
     for axis, width in enumerate(size):
         if width == 1:
             continue
-        n, half = values.shape[axis], width // 2
-        running = np.cumsum(values, axis=axis, dtype=values.dtype)
-        upper = np.minimum(np.arange(n) + half, n - 1)
-        values = np.take(running, upper, axis=axis)
-        if half + 1 < n:
-            late = tuple(slice(half + 1, None) if a == axis else slice(None) for a in range(values.ndim))
-            early = tuple(slice(0, n - half - 1) if a == axis else slice(None) for a in range(values.ndim))
-            values[late] -= running[early]
+        n, half = values.shape[axis], min(width // 2, values.shape[axis] - 1)
+        running = np.moveaxis(np.cumsum(values, axis=axis, dtype=values.dtype), axis, 0)
+        values = np.empty_like(values)
+        sums = np.moveaxis(values, axis, 0)
+        sums[: n - half] = running[half:]
+        sums[n - half :] = running[-1]
+        sums[half + 1 :] -= running[: n - half - 1]
     return values
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dotaliver import cli_dicom
+from dotaliver.allocation import end_at_once
 from dotaliver.cli_batch import register as register_batch
 from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
@@ -48,6 +49,7 @@ from dotaliver.cli_options import (
 )
 from dotaliver.cli_view import register as register_view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
+from dotaliver.one_study import begin
 
 if TYPE_CHECKING:
     from dotaliver.config import ExecutionConfig, ScoringConfig
@@ -101,27 +103,24 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Score a study: liver, lesions, burden, verdicts, report."""
-    from dotaliver import pipeline
-    from dotaliver.export.files import output_folder
+    with begin(bounded=memory is not None) as beside:
+        from dotaliver import pipeline
+        from dotaliver.export.files import output_folder
 
-    stated = _stated(weight, dose, height, (injection, reference_time), decay_correction)
-    settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
-    readers_edits = _edits(edits)
-    options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-    execution = _execution(memory)
-    # A folder that cannot be written is told before the work, not after it.
-    with (
-        output_folder(out) if out is not None else contextlib.nullcontext(),
-        _progress(quiet) as progress,
-        pipeline.second_process(execution) as beside,
-    ):
-        part = pipeline.StudyPart(study_uid)
-        source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
-        outcome = pipeline.score_study(
-            source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
-        )
-        folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
-        pipeline.save(outcome, folder, options, beside=beside, progress=progress)
+        stated = _stated(weight, dose, height, (injection, reference_time), decay_correction)
+        settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
+        readers_edits = _edits(edits)
+        options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+        execution = _execution(memory)
+        # A folder that cannot be written is told before the work, not after it.
+        with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
+            part = pipeline.StudyPart(study_uid)
+            source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
+            outcome = pipeline.score_study(
+                source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
+            )
+            folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
+            pipeline.save(outcome, folder, options, beside=beside, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
 
 
@@ -145,27 +144,24 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Measure and judge again with other masks, edits or settings."""
-    from dotaliver import pipeline
-    from dotaliver.config import load_config
-    from dotaliver.export.files import output_folder
+    with begin(bounded=memory is not None) as beside:
+        from dotaliver import pipeline
+        from dotaliver.config import load_config
+        from dotaliver.export.files import output_folder
 
-    target, execution = out or _next_revision(folder), _execution(memory)
-    options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-    with (
-        output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
-        _progress(quiet) as progress,
-        pipeline.second_process(execution) as beside,
-    ):
-        outcome = pipeline.rescore(
-            folder,
-            study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
-            edits=_edits(edits),
-            config=None if config is None else load_config(config),
-            execution=execution,
-            beside=beside,
-            progress=progress,
-        )
-        pipeline.save(outcome, target, options, beside=beside, progress=progress)
+        target, execution = out or _next_revision(folder), _execution(memory)
+        options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+        with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
+            outcome = pipeline.rescore(
+                folder,
+                study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
+                edits=_edits(edits),
+                config=None if config is None else load_config(config),
+                execution=execution,
+                beside=beside,
+                progress=progress,
+            )
+            pipeline.save(outcome, target, options, beside=beside, progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
 
 
@@ -400,3 +396,5 @@ def main() -> None:
             err=True,
         )
         sys.exit(_OUR_FAULT)
+    finally:
+        end_at_once()

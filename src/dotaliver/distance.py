@@ -21,7 +21,9 @@ Float32Array = npt.NDArray[np.float32]
 def _edt(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
     import edt
 
-    return np.asarray(edt.edt(np.ascontiguousarray(mask), anisotropy=spacing_mm, black_border=False), dtype=np.float32)
+    # As numbers: edt takes three to four times as long over the very same answer where it is given truth values.
+    numbers = np.ascontiguousarray(mask).view(np.uint8)
+    return np.asarray(edt.edt(numbers, anisotropy=spacing_mm, black_border=False), dtype=np.float32)
 
 
 def _shape(mask: BoolArray) -> tuple[int, int, int]:

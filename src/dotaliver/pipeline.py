@@ -25,7 +25,6 @@ from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.dicom_files import load_dicom
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.export.seg_sources import SegSources
 from dotaliver.frozen import FrozenModel
@@ -62,7 +61,6 @@ __all__ = [
     "rescore",
     "save",
     "score_study",
-    "second_process",
     "segment_study",
 ]
 
@@ -118,25 +116,6 @@ class LocalPaths(FrozenModel):
     recist_ct: str | None = None
     study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
     files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
-
-
-def second_process(execution: ExecutionConfig = _AS_IS_QUICKEST) -> SecondProcess:
-    """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
-
-    None is started where the memory is bounded, since it would take memory of its own.
-
-    Only for programs that guard their start (``if __name__ == "__main__"``): it is spawned.
-    """
-    return SecondProcess(_load if execution.memory_bytes is None else None)
-
-
-def _load() -> None:
-    """What the second process needs, loaded before there is work."""
-    import cc3d  # noqa: F401
-    import edt  # noqa: F401
-    import skimage.morphology  # noqa: F401
-
-    load_dicom()
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -289,7 +268,7 @@ def score_study(
     execution : ExecutionConfig, optional
         What must not change the answer.
     beside : SecondProcess, optional
-        Does part of the work (`second_process`).
+        Does part of the work (`one_study.begin`).
     progress : callable
         Is told each stage in words.
 
@@ -375,7 +354,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     execution : ExecutionConfig, optional
         What must not change the answer.
     beside : SecondProcess, optional
-        Does part of the work (`second_process`).
+        Does part of the work (`one_study.begin`).
 
     Raises
     ------

@@ -20,9 +20,10 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from dotaliver.allocation import keep_freed_memory
 from dotaliver.errors import DotaliverError
 
-__all__ = ["Job", "Pending", "SecondProcess", "processors"]
+__all__ = ["Job", "Pending", "SecondProcess", "processors", "threads_at_once"]
 
 Result_co = TypeVar("Result_co", covariant=True)
 Result = TypeVar("Result")
@@ -44,12 +45,22 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def threads_at_once() -> int:
+    """How many threads may work here at the same time: one per processor, fewer where ``OMP_NUM_THREADS`` says so."""
+    try:
+        allowed = int(os.environ.get("OMP_NUM_THREADS", ""))
+    except ValueError:
+        return processors()
+    return max(1, min(allowed, processors()))
+
+
 def _serve(connection: Connection, load: Callable[[], None]) -> None:
     """Do one job after the other until nobody asks any more."""
     # Whoever stops the first process stops this one too, in its own way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     with suppress(EOFError, OSError):
+        keep_freed_memory()
         load()
         # The jobs make many small objects that live to their end: looking for garbage among them is a third of the
         # work and finds nothing.

@@ -12,6 +12,7 @@ from napari_dotaliver._layers import lps_to_world, world_to_lps
 from napari_dotaliver._study_layers import StudyLayers
 from napari_dotaliver._timepoints import TimePointsWidget
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from dotaliver.pipeline import StudyInput, save, score_study
 
@@ -56,8 +57,21 @@ def type_size(widget, qtbot, lesion: str, scan: int, text: str) -> None:
     qtbot.wait(50)
 
 
+def test_nothing_is_shown_before_there_is_a_second_scan_and_no_button_is_cut(make_napari_viewer, session):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    widget = TimePointsWidget(session, viewer)
+    viewer.window.add_dock_widget(widget, name="Time points", area="right")
+    QApplication.processEvents()
+    assert not widget.table.isVisible() and not widget.response.isVisible()
+    for button in (widget.choose_button, widget.measure_button, widget.save_button):
+        assert button.width() >= button.sizeHint().width()
+    widget.close_down()
+
+
 def test_the_same_patient_twice_is_matched_lesion_by_lesion(compared, session):
     reading = compared.scans.reading
+    assert compared.table.isVisible() and compared.response.isVisible()
     seen = [lesion for lesion in reading.lesions if len(lesion.track.appearances) == 2]
     assert len(seen) == len(session.score.lesions)
     for lesion in seen:

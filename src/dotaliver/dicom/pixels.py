@@ -23,7 +23,7 @@ from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
-from dotaliver.second_process import processors
+from dotaliver.second_process import threads_at_once
 
 __all__ = ["PlaneReader", "Progress", "Stored", "each_plane", "refuse_impossible", "stored_type"]
 
@@ -270,7 +270,7 @@ class PlaneReader:
             consume(k, out)
 
         # Warnings are silenced here, for doing it is not safe from several threads at once.
-        with quiet(), ThreadPoolExecutor(min(processors(), len(planes))) as pool:
+        with quiet(), ThreadPoolExecutor(min(threads_at_once(), len(planes))) as pool:
             for done, _ in enumerate(pool.map(one, planes), start=1):
                 if progress is not None and done % _PROGRESS_EVERY == 0:
                     progress(f"{self._stack.series.name}: {done} of {len(planes)} slices")

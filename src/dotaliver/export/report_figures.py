@@ -11,7 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CT_WINDOW_HU", "LESION_COLOUR", "LIVER_COLOUR", "Drawing", "Picture", "colour_stops", "fused_rgb", "grey"]
+from dotaliver.export.pixel_figure import PixelFigure, halo, outline_lines
+
+__all__ = [
+    "CT_WINDOW_HU",
+    "LESION_COLOUR",
+    "LIVER_COLOUR",
+    "Drawing",
+    "Picture",
+    "colour_stops",
+    "data_uri",
+    "fused_rgb",
+    "grey",
+]
 
 # Okabe and Ito's colours, told apart by colour-blind readers; lines differ in style as well.
 LIVER_COLOUR = "#56B4E9"
@@ -76,63 +88,48 @@ def _figure(width_px: float, height_px: float) -> Any:
     return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
 
 
-def _encoded(figure: Any, alt: str, caption: str, *, kind: str = "jpg", scale: float = 1.0) -> Picture:
+def data_uri(encoded: bytes, kind: str) -> str:
+    """An encoded picture as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _encoded(figure: Any, alt: str, caption: str, *, kind: str = "jpeg", scale: float = 1.0) -> Picture:
     stream = io.BytesIO()
-    options: dict[str, Any] = {"pil_kwargs": {"quality": 88}} if kind == "jpg" else {}
+    options: dict[str, Any] = {"pil_kwargs": {"quality": 88}} if kind == "jpeg" else {}
     figure.savefig(stream, format=kind, dpi=_DPI * scale, **options)
-    mime = "image/jpeg" if kind == "jpg" else "image/png"
-    return Picture(f"data:{mime};base64,{base64.b64encode(stream.getvalue()).decode()}", alt, caption)
-
-
-def _halo(width: float = 2.5, colour: str = "black") -> list[Any]:
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=width, foreground=colour)]
+    return Picture(data_uri(stream.getvalue(), kind), alt, caption)
 
 
 def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture:
     """An axial slice with outlines, side marks and a scale bar, one image pixel to one picture pixel."""
-    rows, columns = rgb.shape[:2]
-    figure = _figure(columns, rows)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(rgb, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
-    axes.set_axis_off()
+    figure = PixelFigure(rgb)
     if drawing.liver is not None:
-        _outline(axes, drawing.liver, colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
+        figure.outline(drawing.liver, colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
     for label, inside in drawing.lesions.items():
         # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}
         colour = LESION_COLOUR if drawing.emphasised is None else "white"
-        lines = _outline(axes, inside, colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":")
-        lines.set_path_effects(_halo(3.2 if main else 2.4))
+        figure.outline(
+            inside, colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":",
+            path_effects=halo(3.2 if main else 2.4),
+        )  # fmt: skip
     if drawing.emphasised is None:
-        _number_beside(axes, drawing.lesions)
-    text = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": _halo(), "va": "center"}
-    axes.text(0.02, 0.5, "R", transform=axes.transAxes, ha="left", **text)
-    axes.text(0.98, 0.5, "L", transform=axes.transAxes, ha="right", **text)
-    _scale_bar(axes, drawing, rows, columns)
-    axes.set_xlim(0, columns)
-    axes.set_ylim(rows, 0)
-    return _encoded(figure, alt, caption)
+        _number_beside(figure, drawing.lesions)
+    text = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": halo(), "va": "center"}
+    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
+    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
+    _scale_bar(figure, drawing)
+    return Picture(data_uri(figure.encoded("jpeg"), "jpeg"), alt, caption)
 
 
-def _outline(axes: Any, inside: Inside, pixel: tuple[float, float] = (1.0, 1.0), **style: Any) -> Any:
+def _outline(axes: Any, inside: Inside, pixel: tuple[float, float], **style: Any) -> None:
     """The line at 0.5 over pixels of a width and height; the first pixel's corner lies at the origin."""
     from matplotlib.collections import LineCollection
-    from skimage.measure import find_contours
 
-    # Sought only where there is something, and not by matplotlib: contouring whole pictures takes seconds.
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
-    part = inside[top : rows[-1] + 2, left : columns[-1] + 2]
-    found = find_contours(part, 0.5) if min(part.shape) >= 2 else []
-    lines = [(line[:, ::-1] + (left + 0.5, top + 0.5)) * pixel for line in found]
-    collection = LineCollection(lines, **style)
-    axes.add_collection(collection, autolim=False)
-    return collection
+    axes.add_collection(LineCollection([line * pixel for line in outline_lines(inside)], **style), autolim=False)
 
 
-def _number_beside(axes: Any, lesions: Mapping[int, Inside]) -> None:
+def _number_beside(figure: PixelFigure, lesions: Mapping[int, Inside]) -> None:
     """Each lesion's number to the upper right of it, pushed off other numbers."""
     corners = []
     for inside in lesions.values():
@@ -143,19 +140,19 @@ def _number_beside(axes: Any, lesions: Mapping[int, Inside]) -> None:
     shape = next(iter(lesions.values())).shape
     places = spread_apart(np.array(corners), np.empty((0, 2)), 15.0, (float(shape[1]), float(shape[0])))
     for label, (x, y) in zip(lesions, places, strict=True):
-        axes.text(
-            x, y, str(label), color=LESION_COLOUR, fontsize=11, fontweight="bold", path_effects=_halo(),
-            ha="center", va="center", clip_on=True,
+        figure.words(
+            x, y, str(label), color=LESION_COLOUR, fontsize=11, fontweight="bold", path_effects=halo(),
+            ha="center", va="center",
         )  # fmt: skip
 
 
-def _scale_bar(axes: Any, drawing: Drawing, rows: int, columns: int) -> None:
+def _scale_bar(figure: PixelFigure, drawing: Drawing) -> None:
     length = drawing.scale_mm / drawing.pixel_mm
-    right, bottom = columns * 0.96, rows * 0.95
-    axes.plot([right - length, right], [bottom, bottom], color="white", linewidth=2.5, path_effects=_halo(4.5))
-    axes.text(
+    right, bottom = figure.columns * 0.96, figure.rows * 0.95
+    figure.line([right - length, right], [bottom, bottom], color="white", linewidth=2.5, path_effects=halo(4.5))
+    figure.words(
         right - length / 2, bottom - 5, f"{drawing.scale_mm / 10:g} cm", color="white", fontsize=9, ha="center",
-        va="bottom", path_effects=_halo(),
+        va="bottom", path_effects=halo(),
     )  # fmt: skip
 
 
@@ -217,7 +214,7 @@ def _draw_shadow(axes: Any, shadow: Shadow, upper: float) -> None:
         anchors[label] = (float(column * pixel[0]), float(row * pixel[1]))
     _number_with_leaders(axes, anchors, right, bottom)
     axes.set_title(shadow.title, fontsize=12, loc="left", pad=6)
-    text = {"fontsize": 12, "fontweight": "bold", "color": "#333333", "va": "top", "path_effects": _halo(3, "white")}
+    text = {"fontsize": 12, "fontweight": "bold", "color": "#333333", "va": "top", "path_effects": halo(3, "white")}
     axes.text(0.015, 0.985, shadow.sides[0], transform=axes.transAxes, ha="left", **text)
     axes.text(0.985, 0.985, shadow.sides[1], transform=axes.transAxes, ha="right", **text)
     axes.set_xlim(left, right)
@@ -239,7 +236,7 @@ def _number_with_leaders(axes: Any, anchors: Mapping[int, tuple[float, float]], 
         axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=_LESION_DARK, linewidth=0.7)
         axes.text(
             *place, str(label), fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color="#8a3b00",
-            ha="center", va="center", path_effects=_halo(3, "white"),
+            ha="center", va="center", path_effects=halo(3, "white"),
         )  # fmt: skip
 
 

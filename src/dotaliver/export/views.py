@@ -111,13 +111,30 @@ def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDAr
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Points of a picture in patient coordinates, shape (rows, columns, 3), and its pixel size in mm."""
+    """A picture's pixels in patient coordinates: the first one's middle, the steps to its neighbours, and how many."""
 
-    points_lps_mm: FloatArray
+    first_lps_mm: FloatArray
+    down_lps_mm: FloatArray
+    across_lps_mm: FloatArray
+    shape: tuple[int, int]
     pixel_mm: float
 
+    @property
+    def points_lps_mm(self) -> FloatArray:
+        """The middles of all pixels, shape (rows, columns, 3)."""
+        rows, columns = np.indices(self.shape)
+        return self.first_lps_mm + rows[..., None] * self.down_lps_mm + columns[..., None] * self.across_lps_mm
 
-def axial_plane(grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm: tuple[float, float]) -> Plane:
+    def pixels(self, places_lps_mm: npt.ArrayLike) -> FloatArray:
+        """Rows and columns nearest some places, shape (..., 2); the middle of the first pixel is (0, 0)."""
+        steps = np.stack([self.down_lps_mm, self.across_lps_mm]) / self.pixel_mm**2
+        result: FloatArray = (np.asarray(places_lps_mm) - self.first_lps_mm) @ steps.T
+        return result
+
+
+def axial_plane(
+    grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm: tuple[float, float], pixels: int = 320
+) -> Plane:
     """A picture on one slice of a grid with anatomical axes, around the point of the slice nearest a centre.
 
     Parameters
@@ -129,59 +146,92 @@ def axial_plane(grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm
     centre_lps_mm : tuple of float
         Middle of the picture; only its place within the slice counts.
     size_mm : tuple of float
-        Height and width of the picture; its longer side gets 320 pixels.
+        Height and width of the picture.
+    pixels : int
+        How many its longer side gets.
     """
-    pixel_mm = max(size_mm) / 320.0
+    pixel_mm = max(size_mm) / pixels
     rows, columns = (max(round(s / pixel_mm), 8) for s in size_mm)
     middle = grid.lps_to_index(centre_lps_mm)
-    down = middle[1] + (np.arange(rows) - (rows - 1) / 2) * pixel_mm / grid.spacing_mm[1]
-    across = middle[2] + (np.arange(columns) - (columns - 1) / 2) * pixel_mm / grid.spacing_mm[2]
-    index = np.stack(np.broadcast_arrays(float(slice_index), down[:, None], across[None, :]), axis=-1)
-    return Plane(grid.index_to_lps(index), pixel_mm)
+    row_step, column_step = pixel_mm / grid.spacing_mm[1], pixel_mm / grid.spacing_mm[2]
+    top, left = middle[1] - (rows - 1) / 2 * row_step, middle[2] - (columns - 1) / 2 * column_step
+    corners = [(top, left), (top + row_step, left), (top, left + column_step)]
+    first, below, beside = grid.index_to_lps([(slice_index, *corner) for corner in corners])
+    return Plane(first, below - first, beside - first, (rows, columns), pixel_mm)
 
 
-def _box_around(index: FloatArray, shape: tuple[int, int, int]) -> Box | None:
-    # A plane maps to a parallelogram of indices, so its corners bound it.
-    corners = index[:: index.shape[0] - 1, :: index.shape[1] - 1].reshape(-1, 3)
-    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, shape).astype(int)
-    if (high <= low).any():
-        return None
-    return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """A picture's pixels as indices of a grid: that of the first, and the steps to its neighbours."""
+
+    first: FloatArray
+    steps: FloatArray
+    """Down and across, shape (2, 3)."""
+    shape: tuple[int, int]
+
+    def part(self, window: tuple[slice, slice]) -> _Places:
+        """Of a part of the picture."""
+        first = self.first + np.array([part.start for part in window]) @ self.steps
+        return _Places(first, self.steps, (window[0].stop - window[0].start, window[1].stop - window[1].start))
+
+    def along(self, axis: int) -> FloatArray:
+        """The indices along one axis of the grid, of a shape that broadcasts to the picture's."""
+        down, across = self.steps[:, axis]
+        result: FloatArray = (
+            self.first[axis] + np.arange(self.shape[0])[:, None] * down + np.arange(self.shape[1]) * across
+        )
+        return result
+
+    def box(self, shape: tuple[int, int, int]) -> Box | None:
+        """The voxels of a grid that the picture touches, and their neighbours; None where there are none."""
+        ends = np.array([(r, c) for r in (0, self.shape[0] - 1) for c in (0, self.shape[1] - 1)])
+        corners = self.first + ends @ self.steps
+        low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, shape).astype(int)
+        if (high <= low).any():
+            return None
+        return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+
+    def interpolated(self, values: npt.NDArray[np.float32], start: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """The values of a box that starts at an index, linearly interpolated; beyond it those of its edge."""
+        from scipy.ndimage import affine_transform
+
+        matrix = np.column_stack([np.zeros(3), *self.steps])
+        picture = affine_transform(
+            values, matrix, self.first - np.asarray(start), (1, *self.shape), order=1, mode="nearest"
+        )
+        return np.asarray(picture[0])
 
 
-def _interpolated(values: npt.NDArray[Any], index: FloatArray, outside: float, order: int) -> npt.NDArray[Any]:
-    from scipy.ndimage import map_coordinates
-
-    result = map_coordinates(values, np.moveaxis(index, -1, 0), order=order, mode="constant", cval=outside)
-    return np.asarray(result)
+def _places(plane: Plane, grid: Geometry, offset: Vector) -> _Places:
+    corners = np.stack([np.zeros(3), plane.down_lps_mm, plane.across_lps_mm]) + plane.first_lps_mm + np.asarray(offset)
+    first, below, beside = grid.lps_to_index(corners)
+    return _Places(first, np.stack([below - first, beside - first]), plane.shape)
 
 
 def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> npt.NDArray[np.float32]:
     """Values at a plane's points (moved by an offset in mm), linearly interpolated; shape (rows, columns)."""
     grid = volume.geometry
-    index = grid.lps_to_index(plane.points_lps_mm + np.asarray(offset))
-    box = _box_around(index, grid.shape)
+    places = _places(plane, grid, offset)
+    box = places.box(grid.shape)
     if box is None:
-        return np.full(index.shape[:2], outside, dtype=np.float32)
-    start = np.array([part.start for part in box])
+        return np.full(plane.shape, outside, dtype=np.float32)
     part = volume.crop(box).array.astype(np.float32)
-    # A one-slice image has no neighbours to interpolate with: within half a voxel it is that slice.
-    nearest = np.clip(index, 0, np.asarray(grid.shape) - 1)
-    result = _interpolated(part, nearest - start, outside, 1)
-    inside = ((index >= -0.5) & (index <= np.asarray(grid.shape) - 0.5)).all(axis=-1)
-    return np.asarray(np.where(inside, result, np.float32(outside)), dtype=np.float32)
+    # Beyond the middle of the image's last voxel lies half of it, which has its value.
+    result = places.interpolated(part, [b.start for b in box])
+    for axis, n in enumerate(grid.shape):
+        index = places.along(axis)
+        result[(index < -0.5) | (index > n - 0.5)] = outside
+    return result
 
 
 def _window(plane: Plane, grid: Geometry, extent: Box, box: Box, offset: Vector) -> tuple[slice, slice] | None:
     """The part of a picture that a box of voxels may reach: it covers little of it, and the rest can be spared."""
-    points = plane.points_lps_mm
     ends = [(e.start - 1 + b.start, e.stop + b.start) for e, b in zip(extent, box, strict=True)]
     corners = grid.index_to_lps([(k, j, i) for k in ends[0] for j in ends[1] for i in ends[2]]) - np.asarray(offset)
-    steps = np.stack([points[1, 0] - points[0, 0], points[0, 1] - points[0, 0]]) / plane.pixel_mm**2
-    places = (corners - points[0, 0]) @ steps.T
-    low = np.clip(np.floor(places.min(axis=0)), 0, points.shape[:2]).astype(int)
-    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, points.shape[:2]).astype(int)
+    places = plane.pixels(corners)
+    low = np.clip(np.floor(places.min(axis=0)), 0, plane.shape).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, plane.shape).astype(int)
     if (high <= low).any():
         return None
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
@@ -191,21 +241,21 @@ def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt
     """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
     from scipy.ndimage import find_objects
 
-    index = labels.geometry.lps_to_index(plane.points_lps_mm + np.asarray(offset))
-    box = _box_around(index, labels.geometry.shape)
+    places = _places(plane, labels.geometry, offset)
+    box = places.box(labels.geometry.shape)
     if box is None:
         return {}
     part = labels.array[box]
-    local = index - np.array([b.start for b in box])
     found = {}
     for label, extent in enumerate(find_objects(part.astype(np.int32)), start=1):
-        if extent is None:
+        window = None if extent is None else _window(plane, labels.geometry, extent, box, offset)
+        if extent is None or window is None:
             continue
-        window = _window(plane, labels.geometry, extent, box, offset)
-        if window is None:
-            continue
-        inside = np.zeros(index.shape[:2], dtype=np.float32)
-        inside[window] = _interpolated((part == label).astype(np.float32), local[window], 0.0, 1)
+        inside = np.zeros(plane.shape, dtype=np.float32)
+        # A voxel of nothing around it: beyond the edge there is none of it.
+        own = np.pad((part[extent] == label).astype(np.float32), 1)
+        start = [e.start + b.start - 1 for e, b in zip(extent, box, strict=True)]
+        inside[window] = places.part(window).interpolated(own, start)
         if (inside > 0.5).any():
             found[label] = inside
     return found

@@ -18,6 +18,7 @@ from dotaliver.blocks import (
     LazyVolume,
     RunningSums,
     SlabCache,
+    block_shape,
     lazily_filtered,
     map_overlap,
     slices_at_once,
@@ -129,24 +130,51 @@ def _box_on(part: Geometry, onto: Geometry) -> Box | None:
 _LIVER, _SURE, _ON_STEP, _POSSIBLE, _PIECE, _GROWN = (np.uint8(1 << n) for n in range(6))
 _LEAST_LIKELY = 0.1
 _LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
-# Memory that a voxel takes while its odds are smoothed, and while connected parts are looked for.
-_BYTES_PER_VOXEL = 24
-_BYTES_PER_PART = 16
+# Memory that a voxel takes: what is found of it; while its odds are smoothed; while connected parts are looked for.
+_BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
 
 def _judged_in_blocks(
     ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig
 ) -> npt.NDArray[np.uint8]:
-    """What is found of each voxel of the box, in blocks of slices: a voxel looks no further than the kernels reach."""
+    """What is found of each voxel of the box, in blocks: a voxel looks no further than the kernels reach."""
     grid = ct.geometry.crop(box)
+    sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
+    windows = zip(_window(config.outline_window_mm, grid), _lowest_window(grid), strict=True)
+    halo = [
+        2 + sum(gaussian_reach(sigma_mm, spacing_mm) for sigma_mm in sigmas) + max(window) // 2
+        for spacing_mm, window in zip(grid.spacing_mm, windows, strict=True)
+    ]
     _, rows, columns = grid.shape
-    look = _Look(_nearby(ct, box, probability, config), liver_hu, config)
+
+    def hu(part: Box) -> Volume:
+        k, j, i = (slice(p.start + b.start, p.stop + b.start) for p, b in zip(part, box, strict=True))
+        return ct.part((k, j, i))
+
+    def place_of(slices: range) -> Float32Array:
+        # Whole slices: ITK's places differ in the last digit with where a grid begins.
+        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
+
+    kept = 4 * (_window(config.outline_window_mm, grid)[0] + 2 * SLAB_SLICES) * rows * columns
+    place = LazyVolume(SlabCache(place_of, grid.shape, np.float32, kept), np.float32, grid, Quantity.PROBABILITY)
+
+    def judged(density: Volume, likely: Volume) -> npt.NDArray[np.uint8]:
+        return _judged(_Look(_nearby(density, likely, config), liver_hu, config), config)
+
+    out = np.empty(grid.shape, dtype=np.uint8)
+    return map_overlap(judged, (hu, place.part), halo, block_shape(grid.shape, halo, _BYTES_PER_VOXEL), out)
+
+
+def _judged(look: _Look, config: LiverConfig) -> npt.NDArray[np.uint8]:
+    """What is found of each voxel of a block, going up through its slices."""
+    grid = look.geometry
+    _, rows, columns = grid.shape
     halo = 2 + gaussian_reach(config.outline_smooth_mm, grid.spacing_mm[0])
-    at_once = slices_at_once(_BYTES_PER_VOXEL * rows * columns, halo)
+    at_once = slices_at_once(_BYTES_PER_LOOK * rows * columns, halo)
     kept = _LOOK.itemsize * (at_once + 2 * halo + SLAB_SLICES) * rows * columns
     looks = SlabCache(look.at, grid.shape, _LOOK, kept)
 
-    def judged(seen: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    def smoothed(seen: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         from scipy.ndimage import binary_opening
 
         found = seen["found"]
@@ -154,18 +182,18 @@ def _judged_in_blocks(
         return np.asarray(binary_opening(mask) * _LIVER | found, dtype=np.uint8)
 
     out = np.empty(grid.shape, dtype=np.uint8)
-    return map_overlap(judged, (looks,), (halo, 0, 0), (at_once, rows, columns), out)
+    return map_overlap(smoothed, (looks,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
 
 
 @dataclass(frozen=True, eq=False)
 class _Nearby:
     """What a voxel is judged by, made when it is read: calmed density, the lowest within reach, and its place."""
 
-    density: LazyVolume
-    lowest: LazyVolume
-    place: LazyVolume
+    density: Volume
+    lowest: Volume
+    place: Volume
 
-    def of(self, what: LazyVolume, k: int) -> Float32Array:
+    def of(self, what: Volume, k: int) -> Float32Array:
         """One slice of one of them."""
         _, rows, columns = what.geometry.shape
         return np.asarray(what.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
@@ -184,30 +212,24 @@ class _Nearby:
         return summed
 
 
-def _nearby(ct: Volume, box: Box, probability: Volume, config: LiverConfig) -> _Nearby:
-    grid = ct.geometry.crop(box)
+def _nearby(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
+    grid = hu.geometry
     low = _lowest_window(grid)
 
-    def calmed(hu: npt.NDArray[Any]) -> Float32Array:
-        return gaussian(np.clip(hu, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+    def calmed(values: npt.NDArray[Any]) -> Float32Array:
+        return gaussian(np.clip(values, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
 
     def lowest_near(density: npt.NDArray[Any]) -> Float32Array:
         from scipy.ndimage import minimum_filter
 
         return np.asarray(minimum_filter(density, low))
 
-    def place_of(slices: range) -> Float32Array:
-        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
-
-    # As much of each is kept as the windows of one slab reach over
-    window = _window(config.outline_window_mm, grid)[0]
-    slices, rows, columns = grid.shape
+    # As much is kept as the windows of one slab reach over
+    keep = max(_window(config.outline_window_mm, grid)[0], low[0]) + SLAB_SLICES
+    whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
     reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
-    density = lazily_filtered(ct, box, calmed, reach, keep_slices=max(window, low[0]) + SLAB_SLICES)
-    whole = (slice(0, slices), slice(0, rows), slice(0, columns))
-    lowest = lazily_filtered(density, whole, lowest_near, low[0] // 2)
-    places = SlabCache(place_of, grid.shape, np.float32, 4 * (window + 2 * SLAB_SLICES) * rows * columns)
-    return _Nearby(density, lowest, LazyVolume(places, np.float32, grid, Quantity.PROBABILITY))
+    density = lazily_filtered(hu, whole, calmed, reach, keep_slices=keep)
+    return _Nearby(density, lazily_filtered(density, whole, lowest_near, low[0] // 2), place)
 
 
 class _Look:
@@ -215,14 +237,14 @@ class _Look:
 
     def __init__(self, nearby: _Nearby, liver_hu: float, config: LiverConfig) -> None:
         self._nearby, self._liver_hu, self._config = nearby, liver_hu, config
-        grid = nearby.place.geometry
+        self.geometry = grid = nearby.place.geometry
         size, reach_hu = _window(config.outline_window_mm, grid), config.lesion_hu_below + 20.0
         self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape[0], size)
         self._least = 1e-3 * float(np.prod(size))
 
     def at(self, slices: range) -> npt.NDArray[Any]:
         """The looks of some slices."""
-        looks = np.empty((len(slices), *self._nearby.place.geometry.shape[1:]), dtype=_LOOK)
+        looks = np.empty((len(slices), *self.geometry.shape[1:]), dtype=_LOOK)
         for k in slices:
             self._look(k, looks[k - slices.start])
         return looks

@@ -11,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
+    QGridLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -74,11 +74,11 @@ class TimePointsWidget(QWidget):
     def _build(self) -> None:
         self.choose_button = QPushButton("Compare with another scan…")
         self.choose_button.clicked.connect(lambda _=False: self._ask())
-        self.measure_button = QPushButton("Measure on the other scan")
+        self.measure_button = QPushButton("Measure there")
         self.measure_button.setToolTip("Draw the chosen lesion's diameter on the other scan's canvas")
         self.measure_button.clicked.connect(lambda _=False: self.measure_other())
         self.measure_button.setEnabled(False)
-        self.save_button = QPushButton("Save the response…")
+        self.save_button = QPushButton("Save response…")
         self.save_button.clicked.connect(lambda _=False: self._ask_where())
         self.save_button.setEnabled(False)
         self.message = QLabel("Choose the folder of a score of another date.")
@@ -93,15 +93,21 @@ class TimePointsWidget(QWidget):
         self.table.itemSelectionChanged.connect(self._on_row)
         self.response = QTextBrowser()
         self.response.setAccessibleName("Response by RECIST 1.1")
-        buttons = QHBoxLayout()
-        for button in (self.choose_button, self.measure_button, self.save_button):
-            buttons.addWidget(button)
+        # The panel is narrow: the longest label has a row to itself.
+        buttons = QGridLayout()
+        buttons.addWidget(self.choose_button, 0, 0, 1, 2)
+        buttons.addWidget(self.measure_button, 1, 0)
+        buttons.addWidget(self.save_button, 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(buttons)
         layout.addWidget(self.message)
         layout.addWidget(self.table, stretch=2)
         layout.addWidget(self.response, stretch=2)
+        # Without a second scan there is nothing to tell.
+        layout.addStretch(1)
+        self.table.hide()
+        self.response.hide()
         self.work.stage.connect(self._say)
         self.work.done.connect(self._on_compared)
         self.work.failed.connect(lambda error: self._say(sentence_of(error)))
@@ -275,6 +281,8 @@ class TimePointsWidget(QWidget):
         finally:
             self._filling = False
         self.response.setHtml(_response_html(reading))
+        self.table.show()
+        self.response.show()
 
     def _row(self, lesion: TrackedLesion) -> list[QTableWidgetItem]:
         target = QTableWidgetItem(_ROLES[lesion.role])
