@@ -36,6 +36,7 @@ __all__ = [
     "lazy_planes",
     "map_overlap",
     "memory_bound",
+    "slices_around",
     "slices_at_once",
     "turned",
     "window_sums",
@@ -170,7 +171,7 @@ def lazily_filtered(
 ) -> LazyVolume:
     """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
 
-    The filter sees nothing beyond the box. At least `keep_slices` that were read last are not made again.
+    The filter sees nothing beyond the box. What fits into `keep_slices` of those read last is not made again.
     """
     grid = volume.geometry.crop(box)
     first = box[0].start
@@ -180,8 +181,13 @@ def lazily_filtered(
         part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
         return part[slices.start - low : slices.stop - low]
 
-    keep_bytes = 4 * (keep_slices + SLAB_SLICES) * grid.shape[1] * grid.shape[2]
+    keep_bytes = 4 * keep_slices * grid.shape[1] * grid.shape[2]
     return LazyVolume(SlabCache(make, grid.shape, np.float32, keep_bytes), np.float32, grid, volume.quantity)
+
+
+def slices_around(reach: int) -> int:
+    """Slices of the slabs that are looked at from one slab, as far as a reach on either side and the slice beyond."""
+    return SLAB_SLICES * (2 * -(-(reach + 1) // SLAB_SLICES) + 1)
 
 
 def lazy_planes(

@@ -21,6 +21,7 @@ from dotaliver.blocks import (
     block_shape,
     lazily_filtered,
     map_overlap,
+    slices_around,
     slices_at_once,
 )
 from dotaliver.config import LiverConfig
@@ -155,7 +156,7 @@ def _judged_in_blocks(
         # Whole slices: ITK's places differ in the last digit with where a grid begins.
         return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
 
-    kept = 4 * (_window(config.outline_window_mm, grid)[0] + 2 * SLAB_SLICES) * rows * columns
+    kept = 4 * slices_around(_window(config.outline_window_mm, grid)[0] // 2) * rows * columns
     place = LazyVolume(SlabCache(place_of, grid.shape, np.float32, kept), np.float32, grid, Quantity.PROBABILITY)
 
     def judged(density: Volume, likely: Volume) -> npt.NDArray[np.uint8]:
@@ -224,8 +225,7 @@ def _nearby(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
 
         return np.asarray(minimum_filter(density, low))
 
-    # As much is kept as the windows of one slab reach over
-    keep = max(_window(config.outline_window_mm, grid)[0], low[0]) + SLAB_SLICES
+    keep = slices_around(max(_window(config.outline_window_mm, grid)[0], low[0]) // 2)
     whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
     reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
     density = lazily_filtered(hu, whole, calmed, reach, keep_slices=keep)
