@@ -133,7 +133,7 @@ def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: sl
 def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     """The labels on another grid: each voxel takes the label found at its centre."""
     if labels.geometry.is_close(onto):
-        return LabelMap(labels.array, onto)
+        return labels.placed(onto)
     result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is not None:
         part = labels.crop(labels.used)

@@ -123,7 +123,7 @@ def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
 
 def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
     """Part of each PET voxel inside a binary map that is moved by a shift; None where it lies off the PET."""
-    moved = LabelMap(labels.array, labels.geometry.moved(shift_lps_mm))
+    moved = labels.placed(labels.geometry.moved(shift_lps_mm))
     box = _box_on(moved.geometry, onto, margin_mm)
     if box is None:
         return None

@@ -157,6 +157,13 @@ class LabelMap:
             raise QuantityError(msg)
         object.__setattr__(self, "array", _frozen(array, self.geometry))
 
+    def placed(self, geometry: Geometry) -> LabelMap:
+        """The same labels on another grid of the same shape, with what is known of them."""
+        there = LabelMap(self.array, geometry)
+        known = ("used", "labels", "_boxes", "_sha256")
+        there.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
+        return there
+
     @cached_property
     def used(self) -> Box | None:
         """The smallest box that holds every label; None where there is none."""

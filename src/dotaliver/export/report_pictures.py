@@ -107,7 +107,7 @@ def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -
     if layer is None:
         return None
     shift = offset_mm("pet", layer.drawn_on, mismatch)
-    there = LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    there = layer.labels.placed(layer.labels.geometry.moved(shift))
     return anatomical(resample_labels(there, pet))
 
 

@@ -218,7 +218,7 @@ def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -
     if layer is None or not changed.labels.array.any():
         return layer
     shift = np.subtract(shift_of(changed, base.mismatch), shift_of(layer, base.mismatch))
-    hot = LabelMap(changed.labels.array, changed.labels.geometry.moved(shift))
+    hot = changed.labels.placed(changed.labels.geometry.moved(shift))
     covered: set[int] = set()
     for label, box in layer.labels.boxes():
         there = resample_labels(hot, layer.labels.geometry.crop(box)).mask[layer.labels.array[box] == label]

@@ -159,4 +159,4 @@ def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
     if layer.drawn_on == "pet" and found.mismatch is not None:
         x, y, z = found.mismatch.shift_lps_mm
         shift = (-x, -y, -z)
-    return LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    return layer.labels.placed(layer.labels.geometry.moved(shift))
