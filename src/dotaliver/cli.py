@@ -21,6 +21,7 @@ from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
     AnyTracer,
     AsJson,
+    Cache,
     ConfigFile,
     Correction,
     CtSeries,
@@ -97,6 +98,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
+    cache: Cache = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -108,7 +110,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
     readers_edits = _edits(edits)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-    execution = _execution(memory)
+    execution = _execution(memory, cache)
     # A folder that cannot be written is told before the work, not after it.
     with (
         output_folder(out) if out is not None else contextlib.nullcontext(),
@@ -141,6 +143,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
+    cache: Cache = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -149,7 +152,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.config import load_config
     from dotaliver.export.files import output_folder
 
-    target, execution = out or _next_revision(folder), _execution(memory)
+    target, execution = out or _next_revision(folder), _execution(memory, cache)
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     with (
         output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
@@ -290,16 +293,16 @@ def _settings(
         raise ConfigError(msg) from error
 
 
-def _execution(memory: str | None) -> ExecutionConfig:
+def _execution(memory: str | None, cache: Path | None) -> ExecutionConfig:
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     from dotaliver.config import ExecutionConfig
 
     if memory is None:
-        return ExecutionConfig()
+        return ExecutionConfig(cache=cache)
     try:
         # pydantic's own type knows the units
-        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)))
+        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)), cache=cache)
     except ValidationError as error:
         msg = f"--memory {memory}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
         raise ConfigError(msg) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dotaliver.cli_options import ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
+from dotaliver.cli_options import Cache, ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
 from dotaliver.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def register(app: typer.Typer) -> None:
         manifest: Manifest = None,
         config: ConfigFile = None,
         memory: Memory = None,
+        cache: Cache = None,
         timeout: Limit = "30min",
         nifti: Nifti = False,
         labelmap: LabelMap = False,
@@ -94,6 +95,7 @@ def register(app: typer.Typer) -> None:
             outputs=Outputs(nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures),
             timeout_s=_seconds(timeout),
             memory_bytes=None if memory is None else _bytes(memory),
+            cache=cache,
         )
         reporter = _reporter(quiet=quiet, as_json=as_json)
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dotaliver.batch.file_index import FileIndex
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.dicom.headers import OWN_OUTPUT, UNFINISHED
+from dotaliver.dicom.headers import CACHE_MARK, OWN_OUTPUT, UNFINISHED
 from dotaliver.errors import StudyError
 from dotaliver.score import folder_name
 
@@ -104,7 +104,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
     for parent, folders, names in os.walk(root, onerror=refuse):
         here = Path(parent)
         folders[:] = sorted(name for name in folders if here / name != out)
-        if OWN_OUTPUT.issubset(names):
+        if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue
         if UNFINISHED in names:
