@@ -210,11 +210,14 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
     return read
 
 
-def _lies_open(stack: Stack, dtype: np.dtype[Any]) -> bool:
-    """Whether all values stand in the files as they are: no cache reads them quicker (scripts/benchmark_cache.py)."""
-    plain = {*_LITTLE, _BIG} - {_DEFLATED}
+def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
+    """Whether the files are read as quickly as a cache would be, by what scripts/benchmark_cache.py measures.
+
+    So are values that stand in the files as they are, in single-frame files also deflated ones and run lengths.
+    """
+    open_, single = {*_LITTLE, _BIG} - {_DEFLATED}, {_DEFLATED, RLE}
     return _is_full(stack.series, dtype) and all(
-        part.transfer_syntax in plain and part.pixels is not None for part in stack.slices
+        part.transfer_syntax in (open_ if part.frame is not None else open_ | single) for part in stack.slices
     )
 
 
@@ -230,7 +233,7 @@ def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
 
     # Files that are unpacked from an archive are others each time
     from_archive = any(part.keeper is not None for part in slices)
-    if cache is None or from_archive or _lies_open(stack, dtype):
+    if cache is None or from_archive or _is_quick(stack, dtype):
         return of_file
     return CachedPlanes(cache, stack, dtype, of_file)
 

@@ -57,13 +57,13 @@ def _blosc(data: bytes, out: _Bytes) -> int:
     stated = struct.unpack_from("<I", data, 4)[0] if len(data) >= 16 else -1
     if stated != out.nbytes:
         return stated
-    return len(imagecodecs.blosc_decode(data, out=memoryview(out), numthreads=1))
+    return len(imagecodecs.blosc_decode(data, out=out.data, numthreads=1))
 
 
 def _zstd(data: bytes, out: _Bytes) -> int:
     import imagecodecs
 
-    return len(imagecodecs.zstd_decode(data, out=memoryview(out)))
+    return len(imagecodecs.zstd_decode(data, out=out.data))
 
 
 def _zlib(data: bytes, out: _Bytes) -> int:
@@ -77,7 +77,7 @@ def _lz4(data: bytes, out: _Bytes) -> int:
     import imagecodecs
 
     # Zarr v2 puts the size before the block
-    return len(imagecodecs.lz4_decode(data[4:], out=memoryview(out)))
+    return len(imagecodecs.lz4_decode(data[4:], out=out.data))
 
 
 _UNPACKERS: dict[str, Callable[[bytes, _Bytes], int]] = {
