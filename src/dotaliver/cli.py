@@ -241,6 +241,7 @@ def schema() -> None:
 app.command()(cli_dicom.pull)
 app.command()(cli_dicom.push)
 app.command()(cli_dicom.measurements)
+app.command()(cli_dicom.zarr)
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
