@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -47,6 +46,7 @@ from dotaliver.cli_options import (
     StudyUid,
     Weight,
 )
+from dotaliver.cli_progress import stages
 from dotaliver.cli_view import register as register_view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
@@ -114,7 +114,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     # A folder that cannot be written is told before the work, not after it.
     with (
         output_folder(out) if out is not None else contextlib.nullcontext(),
-        _progress(quiet) as progress,
+        stages(quiet) as progress,
         pipeline.second_process(execution) as beside,
     ):
         part = pipeline.StudyPart(study_uid)
@@ -156,7 +156,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
     with (
         output_folder(target) if folder.is_dir() else contextlib.nullcontext(),
-        _progress(quiet) as progress,
+        stages(quiet) as progress,
         pipeline.second_process(execution) as beside,
     ):
         outcome = pipeline.rescore(
@@ -219,7 +219,7 @@ def sample(
     from dotaliver.phantom.study import make_phantom
     from dotaliver.phantom.writer import write_study
 
-    with _progress(quiet) as progress:
+    with stages(quiet) as progress:
         progress("making the phantom")
         study = make_phantom(phantom_of(preset, seed, "small" if small else "clinical"))
         progress("writing DICOM")
@@ -343,18 +343,6 @@ def _console() -> Any:
     return Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
 
 
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Stages on standard error, in one changing line; silent when asked to be or when nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _stage: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting") as status:
-        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
-
-
 def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(outcome.score.to_json(), nl=False)
@@ -371,7 +359,7 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
 
 
 register_batch(app)
-register_followup(app, _progress, _console)
+register_followup(app, stages, _console)
 register_view(app, _settings)
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dotaliver.cli_progress import stages
+
 if TYPE_CHECKING:
     from dotaliver.pacs.archive import Archive
 
@@ -117,7 +119,7 @@ def zarr(
     """
     from dotaliver.export.zarr_study import write_zarr_study
 
-    with _stages(quiet) as progress:
+    with stages(quiet) as progress:
         done = write_zarr_study(study, out, progress)
     if quiet:
         typer.echo(str(done.folder))
@@ -125,18 +127,6 @@ def zarr(
     copied = f"; {done.copied} files that form no CT or PET volume are copied as they are" if done.copied else ""
     typer.echo(f"{len(done.images)} series as OME-Zarr in {done.folder}{copied}")
     typer.echo("The headers beside them hold the patient's data, as the DICOM files do")
-
-
-@contextlib.contextmanager
-def _stages(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Stages on standard error; none when asked to be quiet or when nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _stage: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting") as status:
-        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
 
 
 def _archive(

@@ -54,7 +54,9 @@ RecistCt = Annotated[
         "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
     ),
 ]
-LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
+LiverMask = Annotated[
+    Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr.")
+]
 LesionMask = Annotated[
     list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")
 ]
