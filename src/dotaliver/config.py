@@ -561,7 +561,9 @@ class ExecutionConfig(FrozenModel):
 
     threads: int | None = Field(default=None, ge=1, description="ITK threads; None: one per core")
     memory_bytes: int | None = Field(default=None, ge=1, description="Bound of the whole run; None: unbounded")
-    cache: Path | None = Field(default=None, exclude=True, description="Folder of decoded series; not in the record")
+    cache: Path | None = Field(
+        default=None, exclude=True, repr=False, description="Folder of decoded series; not in the record"
+    )
     cached: bool = Field(default=False, description="Whether a folder of decoded series was given")
 
     @model_validator(mode="before")

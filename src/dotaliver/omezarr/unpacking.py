@@ -20,6 +20,8 @@ from dotaliver.omezarr.layout import Coding
 __all__ = ["checksum", "unpack_chunk", "without_checksum"]
 
 _CHECKSUM_BYTES = 4
+# Version, codec's version, flags, size of a value; then sizes unpacked, of a block and packed, each uint32.
+_BLOSC_HEADER = 16
 # gzip and zlib headers alike
 _ANY_ZLIB = 32 + zlib.MAX_WBITS
 _Bytes = npt.NDArray[np.uint8]
@@ -53,10 +55,13 @@ def without_checksum(data: bytes) -> bytes:
 def _blosc(data: bytes, out: _Bytes) -> int:
     import imagecodecs
 
-    # Its decoder takes the smaller size in the header for granted
-    stated = struct.unpack_from("<I", data, 4)[0] if len(data) >= 16 else -1
+    # Its decoder believes the header: it would read as far as that says, and fill no more than that
+    stated, _, length = struct.unpack_from("<III", data, 4) if len(data) >= _BLOSC_HEADER else (0, 0, -1)
+    if length != len(data):
+        msg = "it is cut short"
+        raise ValueError(msg)
     if stated != out.nbytes:
-        return stated
+        return int(stated)
     return len(imagecodecs.blosc_decode(data, out=out.data, numthreads=1))
 
 
