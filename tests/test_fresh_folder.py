@@ -15,10 +15,14 @@ def made(target, text):
     return folder
 
 
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_it_gets_its_name_with_all_that_is_in_it(tmp_path):
     put_in_place(made(tmp_path / "a", "one"), tmp_path / "a", replacing=False)
     assert (tmp_path / "a" / "sub" / "file").read_text() == "one"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_what_stands_there_stays_or_goes(tmp_path):
@@ -44,7 +48,7 @@ def test_of_two_that_replace_at_once_the_slower_gives_way(tmp_path, monkeypatch)
     monkeypatch.setattr(type(tmp_path), "rename", rename)
     put_in_place(slower, tmp_path / "a", replacing=True)
     assert (tmp_path / "a" / "sub" / "file").read_text() == "quicker"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_only_old_left_overs_are_removed(tmp_path):
@@ -54,5 +58,5 @@ def test_only_old_left_overs_are_removed(tmp_path):
     for path in (old, tmp_path / "kept"):
         os.utime(path, (long_ago, long_ago))
     remove_left_over(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == sorted([new.name, "kept"])
+    assert names(tmp_path) == sorted([new.name, "kept"])
     remove_left_over(tmp_path / "nowhere")

@@ -223,8 +223,17 @@ def test_metadata_that_are_no_json_object_are_refused(tmp_path, text):
         opened(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"dtype": "|O"}, {"dtype": "<U9"}, {"filters": [{"id": "pickle"}]},
-                                    {"compressor": {"id": "pickle"}}, {"dtype": [["a", "<i2"]]}, {"order": "X"}])  # fmt: skip
+CHANGES_V2 = [
+    {"dtype": "|O"},
+    {"dtype": "<U9"},
+    {"dtype": [["a", "<i2"]]},
+    {"filters": [{"id": "pickle"}]},
+    {"compressor": {"id": "pickle"}},
+    {"order": "X"},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES_V2)
 def test_metadata_of_version_2_of_another_kind_are_refused(tmp_path, change):
     written(tmp_path, voxels((2, 3, 4)), zarr_format=2)
     data = json.loads((tmp_path / ".zarray").read_text())
