@@ -57,12 +57,22 @@ class StoredArray:
         self._lock = threading.Lock()
 
     def stored_bytes(self) -> int:
-        """Size of all files of the array."""
-        return sum(
-            os.path.getsize(os.path.join(parent, name))  # noqa: PTH118, PTH202 -- there may be thousands
-            for parent, _, names in os.walk(self._folder)
-            for name in names
-        )
+        """Size of all files of the array; a link counts as itself.
+
+        Raises
+        ------
+        FileFormatError
+            Where one of them goes meanwhile.
+        """
+        try:
+            return sum(
+                os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 -- there may be thousands
+                for parent, _, names in os.walk(self._folder)
+                for name in names
+            )
+        except OSError as error:
+            msg = f"its files cannot be read ({error.strerror})"
+            raise FileFormatError(msg) from error
 
     def refuse_impossible(self) -> None:
         """Refuse, before memory is taken, an array that its files are too small to hold."""
