@@ -84,6 +84,11 @@ def register(app: typer.Typer) -> None:
             raise ConfigError(msg) from error
         from dotaliver.config import load_config
 
+        if cache is not None:
+            # Told before the work, and not by every study
+            from dotaliver.omezarr.writing import require_zarr
+
+            require_zarr()
         given = BatchInput(
             root,
             out,
