@@ -52,11 +52,11 @@ def test_of_two_that_replace_at_once_the_slower_gives_way(tmp_path, monkeypatch)
 
 
 def test_only_old_left_overs_are_removed(tmp_path):
-    old, new = temporary_beside(tmp_path / "a"), temporary_beside(tmp_path / "b")
+    old, new, others = (temporary_beside(tmp_path / name) for name in ("a1", "a2", "b"))
     (tmp_path / "kept").mkdir()
     long_ago = time.time() - 2 * 24 * 3600
-    for path in (old, tmp_path / "kept"):
+    for path in (old, others, tmp_path / "kept"):
         os.utime(path, (long_ago, long_ago))
-    remove_left_over(tmp_path)
-    assert names(tmp_path) == sorted([new.name, "kept"])
-    remove_left_over(tmp_path / "nowhere")
+    remove_left_over(tmp_path, "a[0-9]")
+    assert names(tmp_path) == sorted([new.name, others.name, "kept"])
+    remove_left_over(tmp_path / "nowhere", "a[0-9]")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
@@ -561,7 +562,7 @@ class ExecutionConfig(FrozenModel):
 
     threads: int | None = Field(default=None, ge=1, description="ITK threads; None: one per core")
     memory_bytes: int | None = Field(default=None, ge=1, description="Bound of the whole run; None: unbounded")
-    cache: Path | None = Field(
+    cache: SkipJsonSchema[Path | None] = Field(
         default=None, exclude=True, repr=False, description="Folder of decoded series; not in the record"
     )
     cached: bool = Field(default=False, description="Whether a folder of decoded series was given")

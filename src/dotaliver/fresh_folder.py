@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["PART_ENDING", "put_in_place", "remove_left_over", "temporary_beside"]
+__all__ = ["put_in_place", "remove_left_over", "temporary_beside"]
 
-PART_ENDING = ".part"
+_PART_ENDING = ".part"
 _LEFT_OVER_S = 24 * 3600.0
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 
@@ -26,7 +26,7 @@ def temporary_beside(target: Path) -> Path:
     OSError
         Where it cannot be made.
     """
-    made = target.with_name(f".{target.name}.{secrets.token_hex(6)}{PART_ENDING}")
+    made = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART_ENDING}")
     made.mkdir()
     return made
 
@@ -69,7 +69,7 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
             _fsync(Path(parent) / name, 0)
         _fsync_folder(Path(parent))
     if replacing and target.exists():
-        old = target.with_name(f".{target.name}.{secrets.token_hex(6)}{PART_ENDING}")
+        old = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART_ENDING}")
         # Another process may have been quicker
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)
@@ -83,14 +83,17 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
     _fsync_folder(target.parent)
 
 
-def remove_left_over(folder: Path) -> None:
-    """Remove what killed processes left half done in a folder a day ago or earlier; others may be at work."""
-    for part in _parts(folder):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _LEFT_OVER_S:
-                shutil.rmtree(part, ignore_errors=True)
+def remove_left_over(folder: Path, name: str) -> None:
+    """Remove what killed processes left half done in a folder a day ago or earlier; others may be at work.
 
-
-def _parts(folder: Path) -> Iterator[Path]:
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Regular expression of the names that folders there get in the end.
+    """
+    part_of = re.compile(rf"\.(?:{name})\.[0-9a-f]{{12}}{re.escape(_PART_ENDING)}")
     with contextlib.suppress(OSError):
-        yield from (p for p in folder.iterdir() if p.name.startswith(".") and p.name.endswith(PART_ENDING))
+        for part in folder.iterdir():
+            if part_of.fullmatch(part.name) and time.time() - part.lstat().st_mtime > _LEFT_OVER_S:
+                shutil.rmtree(part, ignore_errors=True)

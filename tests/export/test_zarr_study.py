@@ -233,6 +233,13 @@ DAMAGE = {
         ),
         "link",
     ),
+    "an image that a link leads to": (
+        lambda m: (
+            level(m).parent.rename(m.parent / "elsewhere"),
+            (series_folder(m, "ct") / "image.ome.zarr").symlink_to(m.parent / "elsewhere"),
+        ),
+        "it is a link",
+    ),
     "voxels that a link leads to": (
         lambda m: ((level(m) / "c").rename(m.parent / "c"), (level(m) / "c").symlink_to(m.parent / "c")),
         "leads out of the folder by a link",
@@ -300,7 +307,7 @@ def test_nothing_is_left_of_a_study_that_cannot_be_read(tmp_path, study):
     data = path.read_bytes()
     path.write_bytes(data[:-20])
     with pytest.raises(FileFormatError, match=path.name):
-        write_zarr_study(study, tmp_path / "out")
+        write_zarr_study(study, tmp_path / "new" / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["study"]
 
 

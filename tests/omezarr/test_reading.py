@@ -204,6 +204,9 @@ CHANGES = {
     "a transposition of other axes": lambda d: d["codecs"].insert(
         0, {"name": "transpose", "configuration": {"order": [0, 0, 1]}}
     ),
+    "a transposition by fractions": lambda d: d["codecs"].insert(
+        0, {"name": "transpose", "configuration": {"order": [0.0, 1.0, 2.0]}}
+    ),
     "the name of a file": lambda d: d["chunk_grid"].update(configuration="zarr.json"),
 }
 
@@ -248,6 +251,23 @@ def test_links_that_lead_out_are_not_followed(tmp_path, linked):
     (folder / linked).rename(outside)
     (folder / linked).symlink_to(outside)
     with pytest.raises(FileFormatError, match="leads out of the folder by a link"):
+        opened(folder).read((slice(0, 2), slice(0, 3), slice(0, 4)))
+
+
+def test_links_in_a_circle_are_not_followed(tmp_path):
+    folder = written(tmp_path / "z", voxels((2, 3, 4)))
+    chunk = folder / "c" / "0" / "0" / "0"
+    chunk.unlink()
+    chunk.symlink_to(chunk)
+    with pytest.raises(FileFormatError, match=r"link|missing"):
+        opened(folder).read((slice(0, 2), slice(0, 3), slice(0, 4)))
+
+
+def test_a_chunk_that_is_far_too_long_is_not_read(tmp_path):
+    folder = written(tmp_path, voxels((2, 3, 4)))
+    with (folder / "c" / "0" / "0" / "0").open("r+b") as file:
+        file.truncate(1 << 40)  # takes no room on the disk, and would take a terabyte of memory
+    with pytest.raises(FileFormatError, match="1099511627776 bytes are too many"):
         opened(folder).read((slice(0, 2), slice(0, 3), slice(0, 4)))
 
 

@@ -43,6 +43,8 @@ def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
         msg = f"{stack.series.name}: its pixels lie in several places; give one folder with the series, whole and once"
         raise SeriesError(msg)
     name = f"{folder.parent.name}/{folder.name}"
+    if folder.is_symlink():
+        raise _unusable(name, "it is a link, and might lead anywhere")
     try:
         image = PlaneImage(folder)
     except FileFormatError as error:

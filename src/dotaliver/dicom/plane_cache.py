@@ -36,6 +36,7 @@ __all__ = ["CachedPlanes", "PlaneCache", "cache_in_use", "plane_cache"]
 
 _KEY = "files_sha256"
 _FORM = 1
+_NAMES = "[0-9a-f]{32}"
 Stored = npt.NDArray[Any]
 ReadPlane = Callable[[int, Stored], None]
 Tell = Callable[[str], None]
@@ -55,7 +56,7 @@ class PlaneCache:
     def __init__(self, folder: Path, tell: Tell) -> None:
         self.folder = folder
         self._tell, self._told = tell, False
-        remove_left_over(folder)
+        remove_left_over(folder, _NAMES)
 
     def prepare(self) -> None:
         """Make the folder, marked as one that belongs to no study; `OSError` where that cannot be."""

@@ -21,7 +21,7 @@ from dotaliver.dicom.image_beside import HEADERS_FOLDER, IMAGE_FOLDER
 from dotaliver.dicom.pixels import PlaneReader, refuse_impossible, stored_type
 from dotaliver.dicom.stack import Stack, stack_of
 from dotaliver.errors import DotaliverError, FileFormatError, OutputError, StudyError
-from dotaliver.export.files import why_not_written
+from dotaliver.export.files import output_folder, why_not_written
 from dotaliver.fresh_folder import put_in_place, temporary_beside
 from dotaliver.omezarr.writing import ImageWriter, require_zarr
 
@@ -71,20 +71,17 @@ def write_zarr_study(study: Path, out: Path, progress: Progress = lambda _stage:
     if any(part.image is not None for series in index.series for part in series.slices):
         msg = f"{study.name}: the folder holds OME-Zarr already; give the folder of the DICOM files"
         raise StudyError(msg)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with output_folder(out.parent):
         made = temporary_beside(out)
-    except OSError as error:
-        raise OutputError(why_not_written(out, error)) from error
-    try:
-        written = _written(index, made, progress)
-        put_in_place(made, out, replacing=False)
-    except DotaliverError:
-        raise
-    except OSError as error:
-        raise OutputError(why_not_written(out, error)) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        try:
+            written = _written(index, made, progress)
+            put_in_place(made, out, replacing=False)
+        except DotaliverError:
+            raise
+        except OSError as error:
+            raise OutputError(why_not_written(out, error)) from error
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return ZarrStudy(out, *written)
 
 

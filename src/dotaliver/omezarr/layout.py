@@ -227,7 +227,8 @@ def _coding_v3(codecs: list[tuple[str, dict[str, Any]]], dtype: np.dtype[Any], a
     if names and names[0] == "transpose":
         order = tuple(codecs[0][1]["order"])
         codecs, names = codecs[1:], names[1:]
-    if sorted(order) != list(range(axes)) or not names or names[0] != "bytes" or not _PACKERS_V3.issuperset(names[1:]):
+    whole = all(type(axis) is int for axis in order) and sorted(order) == list(range(axes))
+    if not whole or not names or names[0] != "bytes" or not _PACKERS_V3.issuperset(names[1:]):
         msg = f"codecs {', '.join(names)[:80] or 'none'}"
         raise ValueError(msg)
     endian = codecs[0][1].get("endian", "little")

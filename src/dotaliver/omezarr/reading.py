@@ -24,6 +24,8 @@ __all__ = ["StoredArray"]
 _ABSENT = 0xFFFFFFFFFFFFFFFF
 # Images shrink to a third or so, and blank ones to a thousandth; small ones may hold little.
 _LARGEST_RATIO, _ALWAYS_BYTES = 1000, 4 << 20
+# Codecs add little to what they cannot pack.
+_LONGEST_SHARE, _ALWAYS_PACKED = 2, 1 << 12
 Array = npt.NDArray[Any]
 Place = tuple[int, ...]
 
@@ -46,9 +48,7 @@ class StoredArray:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._root = root.resolve()
-        self._folder = folder
-        if not folder.resolve().is_relative_to(self._root):
-            raise _leads_out(folder.name)
+        self._folder = self._within(folder)
         for name in ("zarr.json", ".zarray"):
             self._within(folder / name)
         self.layout: ArrayLayout = array_layout(folder)
@@ -156,15 +156,22 @@ class StoredArray:
         """The bytes of one chunk as they are stored."""
         shards = self.layout.shards
         if shards is None:
-            return self._path(place).read_bytes()
+            return self._piece(self._path(place), 0, None)
         file = tuple(n // c for n, c in zip(place, shards.counts, strict=True))
         inner = tuple(n % c for n, c in zip(place, shards.counts, strict=True))
         offset, length = _entry(self._index(file, shards), shards, inner)
-        path = self._path(file)
+        return self._piece(self._path(file), offset, length)
+
+    def _piece(self, path: Path, offset: int, length: int | None) -> bytes:
+        """Some bytes of a file, or all from an offset on; no more than a chunk can have."""
         with path.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if offset + length > size:
+            left = os.fstat(opened.fileno()).st_size - offset
+            length = left if length is None else length
+            if length > left:
                 msg = "its shard is cut short"
+                raise ValueError(msg)
+            if length > _LONGEST_SHARE * self.layout.chunk_bytes + _ALWAYS_PACKED:
+                msg = f"{length} bytes are too many for it"
                 raise ValueError(msg)
             opened.seek(offset)
             return opened.read(length)
@@ -201,13 +208,15 @@ class StoredArray:
         return path
 
     def _within(self, path: Path) -> Path:
-        if not path.resolve().is_relative_to(self._root):
-            raise _leads_out(path.name)
+        try:
+            inside = path.resolve().is_relative_to(self._root)
+        except (OSError, RuntimeError):
+            # Links in a circle
+            inside = False
+        if not inside:
+            msg = f"{path.name} leads out of the folder by a link"
+            raise FileFormatError(msg)
         return path
-
-
-def _leads_out(name: str) -> FileFormatError:
-    return FileFormatError(f"{name} leads out of the folder by a link")
 
 
 def _grid(shape: tuple[int, ...], piece: tuple[int, ...]) -> tuple[int, ...]:
