@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -22,6 +21,7 @@ from dotaliver.cli_followup import register as register_followup
 from dotaliver.cli_options import (
     AnyTracer,
     AsJson,
+    Cache,
     ConfigFile,
     Correction,
     CtSeries,
@@ -47,6 +47,7 @@ from dotaliver.cli_options import (
     StudyUid,
     Weight,
 )
+from dotaliver.cli_progress import stages
 from dotaliver.cli_view import register as register_view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 from dotaliver.one_study import begin
@@ -99,6 +100,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
+    cache: Cache = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -111,9 +113,9 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         settings = _settings(config, stated, relative=relative, any_tracer=any_tracer, segmenter=segmenter)
         readers_edits = _edits(edits)
         options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-        execution = _execution(memory)
+        execution = _execution(memory, cache)
         # A folder that cannot be written is told before the work, not after it.
-        with output_folder(out) if out is not None else contextlib.nullcontext(), _progress(quiet) as progress:
+        with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
             part = pipeline.StudyPart(study_uid)
             source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
             outcome = pipeline.score_study(
@@ -140,6 +142,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
+    cache: Cache = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -149,9 +152,9 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         from dotaliver.config import load_config
         from dotaliver.export.files import output_folder
 
-        target, execution = out or _next_revision(folder), _execution(memory)
+        target, execution = out or _next_revision(folder), _execution(memory, cache)
         options = _outputs(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
-        with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), _progress(quiet) as progress:
+        with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
                 folder,
                 study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
@@ -212,7 +215,7 @@ def sample(
     from dotaliver.phantom.study import make_phantom
     from dotaliver.phantom.writer import write_study
 
-    with _progress(quiet) as progress:
+    with stages(quiet) as progress:
         progress("making the phantom")
         study = make_phantom(phantom_of(preset, seed, "small" if small else "clinical"))
         progress("writing DICOM")
@@ -234,6 +237,7 @@ def schema() -> None:
 app.command()(cli_dicom.pull)
 app.command()(cli_dicom.push)
 app.command()(cli_dicom.measurements)
+app.command()(cli_dicom.zarr)
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
@@ -286,16 +290,16 @@ def _settings(
         raise ConfigError(msg) from error
 
 
-def _execution(memory: str | None) -> ExecutionConfig:
+def _execution(memory: str | None, cache: Path | None) -> ExecutionConfig:
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     from dotaliver.config import ExecutionConfig
 
     if memory is None:
-        return ExecutionConfig()
+        return ExecutionConfig(cache=cache)
     try:
         # pydantic's own type knows the units
-        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)))
+        return ExecutionConfig(memory_bytes=int(TypeAdapter(ByteSize).validate_python(memory)), cache=cache)
     except ValidationError as error:
         msg = f"--memory {memory}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
         raise ConfigError(msg) from error
@@ -335,18 +339,6 @@ def _console() -> Any:
     return Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
 
 
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Stages on standard error, in one changing line; silent when asked to be or when nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _stage: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting") as status:
-        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
-
-
 def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(outcome.score.to_json(), nl=False)
@@ -363,7 +355,7 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
 
 
 register_batch(app)
-register_followup(app, _progress, _console)
+register_followup(app, stages, _console)
 register_view(app, _settings)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dotaliver.cli_options import ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
+from dotaliver.cli_options import Cache, ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
 from dotaliver.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def register(app: typer.Typer) -> None:
         manifest: Manifest = None,
         config: ConfigFile = None,
         memory: Memory = None,
+        cache: Cache = None,
         timeout: Limit = "30min",
         nifti: Nifti = False,
         labelmap: LabelMap = False,
@@ -83,6 +84,11 @@ def register(app: typer.Typer) -> None:
             raise ConfigError(msg) from error
         from dotaliver.config import load_config
 
+        if cache is not None:
+            # Told before the work, and not by every study
+            from dotaliver.omezarr.writing import require_zarr
+
+            require_zarr()
         given = BatchInput(
             root,
             out,
@@ -94,6 +100,7 @@ def register(app: typer.Typer) -> None:
             outputs=Outputs(nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures),
             timeout_s=_seconds(timeout),
             memory_bytes=None if memory is None else _bytes(memory),
+            cache=cache,
         )
         reporter = _reporter(quiet=quiet, as_json=as_json)
         try:

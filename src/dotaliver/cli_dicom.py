@@ -1,4 +1,4 @@
-"""The commands that speak DICOM with others: pull, push, measurements."""
+"""The commands that speak DICOM with others: pull, push, measurements, zarr."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dotaliver.cli_progress import stages
+
 if TYPE_CHECKING:
     from dotaliver.pacs.archive import Archive
 
-__all__ = ["measurements", "pull", "push"]
+__all__ = ["measurements", "pull", "push", "zarr"]
 
 Url = Annotated[
     str,
@@ -103,6 +105,28 @@ def measurements(
 
     console = Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
     console.print(report_tables(found, compared))
+
+
+def zarr(
+    study: Annotated[Path, typer.Argument(help="Folder (or zip) of DICOM files.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New folder to write into.", show_default=False)],
+    quiet: Quiet = False,
+) -> None:
+    """Write a study as OME-Zarr images with their DICOM headers beside them, to be scored like the files.
+
+    The headers are copied whole: they hold the patient's name and data as the DICOM files do. For others, de-identify
+    the files first; 'dotaliver score --deidentify' takes the patient out of a score.
+    """
+    from dotaliver.export.zarr_study import write_zarr_study
+
+    with stages(quiet) as progress:
+        done = write_zarr_study(study, out, progress)
+    if quiet:
+        typer.echo(str(done.folder))
+        return
+    copied = f"; {done.copied} files that form no CT or PET volume are copied as they are" if done.copied else ""
+    typer.echo(f"{len(done.images)} series as OME-Zarr in {done.folder}{copied}")
+    typer.echo("The headers beside them hold the patient's data, as the DICOM files do")
 
 
 def _archive(

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "AnyTracer",
     "AsJson",
+    "Cache",
     "ConfigFile",
     "Correction",
     "CtSeries",
@@ -36,7 +37,12 @@ __all__ = [
     "Weight",
 ]
 
-Study = Annotated[Path, typer.Argument(help="Folder of DICOM files, in any order and nesting.", show_default=False)]
+Study = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of DICOM files, in any order and nesting, or one that 'dotaliver zarr' made.", show_default=False
+    ),
+]
 StudyUid = Annotated[
     str | None, typer.Option("--study-uid", help="Study Instance UID, where the folder holds several studies.")
 ]
@@ -48,7 +54,9 @@ RecistCt = Annotated[
         "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
     ),
 ]
-LiverMask = Annotated[Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI or NRRD.")]
+LiverMask = Annotated[
+    Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr.")
+]
 LesionMask = Annotated[
     list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")
 ]
@@ -89,6 +97,13 @@ PseudonymKey = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option("--memory", help="Bound of the whole run, such as 1GiB or 800MiB: large images are read in parts."),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder that keeps decoded compressed series (as OME-Zarr) for the next run; of patients' images.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]

@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
@@ -561,6 +562,18 @@ class ExecutionConfig(FrozenModel):
 
     threads: int | None = Field(default=None, ge=1, description="ITK threads; None: one per core")
     memory_bytes: int | None = Field(default=None, ge=1, description="Bound of the whole run; None: unbounded")
+    cache: SkipJsonSchema[Path | None] = Field(
+        default=None, exclude=True, repr=False, description="Folder of decoded series; not in the record"
+    )
+    cached: bool = Field(default=False, description="Whether a folder of decoded series was given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_that_there_is_a_cache(cls, data: Any) -> Any:
+        """Of the folder the record tells no more than that: folders are named after patients."""
+        if isinstance(data, dict) and data.get("cache") is not None:
+            return {**data, "cached": True}
+        return data
 
 
 def load_config(path: Path) -> ScoringConfig:

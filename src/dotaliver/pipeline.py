@@ -20,6 +20,7 @@ from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig, read
 from dotaliver.dicom.choice import SeriesChoice, choose_series
 from dotaliver.dicom.headers import WHOLE_FOLDER, StudyPart, index_folder
 from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
+from dotaliver.dicom.plane_cache import plane_cache
 from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.sources import slice_headers
 from dotaliver.dicom.stack import stack_of
@@ -133,9 +134,10 @@ def open_study(
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
     _require_room(choice, config, execution.memory_bytes)
-    volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
-    if recist is not None:
-        volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
+    with plane_cache(execution.cache, progress):
+        volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
+        if recist is not None:
+            volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from dotaliver.batch.file_index import FileIndex
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.dicom.headers import OWN_OUTPUT, UNFINISHED
+from dotaliver.dicom.headers import CACHE_MARK, OWN_OUTPUT, UNFINISHED
+from dotaliver.dicom.image_beside import image_beside
 from dotaliver.errors import StudyError
 from dotaliver.score import folder_name
 
@@ -104,7 +105,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
     for parent, folders, names in os.walk(root, onerror=refuse):
         here = Path(parent)
         folders[:] = sorted(name for name in folders if here / name != out)
-        if OWN_OUTPUT.issubset(names):
+        if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue
         if UNFINISHED in names:
@@ -162,7 +163,7 @@ def _tasks(below: _Below, root: Path, out: Path) -> list[StudyTask]:
     owners = _owners(below.studies, root)
     loose: list[tuple[Path, str]] = []
     for path, damage in below.damaged:
-        owner = _owner_of(path.parent, owners, root)
+        owner = _owner_of(_home(path), owners, root)
         if owner is None or owner is _SEVERAL or path.suffix.lower() == ".zip":
             loose.append((path, damage))
         else:
@@ -176,7 +177,7 @@ def _owners(studies: dict[StudyName, _Pieces], root: Path) -> dict[Path, StudyNa
     """For each folder the one study that lies in it and below it, or `_SEVERAL`."""
     owners: dict[Path, StudyName] = {}
     for study, pieces in studies.items():
-        for folder in {path.parent for path in pieces.files}:
+        for folder in {_home(path) for path in pieces.files}:
             for place in (folder, *folder.parents):
                 before = owners.get(place)
                 if before is _SEVERAL:
@@ -185,6 +186,11 @@ def _owners(studies: dict[StudyName, _Pieces], root: Path) -> dict[Path, StudyNa
                 if place == root:
                     break
     return owners
+
+
+def _home(path: Path) -> Path:
+    """The folder that a file lies in; with an OME-Zarr image beside its headers, that of both."""
+    return path.parent if image_beside(path) is None else path.parent.parent
 
 
 def _owner_of(folder: Path, owners: dict[Path, StudyName], root: Path) -> StudyName | None:
@@ -215,7 +221,7 @@ def _place(study: StudyName, pieces: _Pieces, owners: dict[Path, StudyName], out
     if pieces.archives:
         archive, alone = pieces.archives[0]
         return Place(folder=str(archive), study_uid=None if alone else uid)
-    folder = Path(os.path.commonpath([path.parent for path in pieces.files]))
+    folder = Path(os.path.commonpath([_home(path) for path in pieces.files]))
     if owners.get(folder) == study and not out.is_relative_to(folder):
         return Place(folder=str(folder))
     names = tuple(sorted(path.relative_to(folder).as_posix() for path in pieces.files))

@@ -91,6 +91,7 @@ class RunSettings(FrozenModel):
     timeout_s: float | None = Field(default=None, gt=0)
     memory_bytes: int | None = Field(default=None, gt=0, description="Of one study's process")
     bound_bytes: int | None = Field(default=None, gt=0, description="Memory that the score plans with")
+    cache: str | None = Field(default=None, description="Folder of decoded series, seen under this path by all workers")
     version: str = __version__
 
     def answer_sha256(self) -> str:

@@ -57,6 +57,7 @@ class BatchInput:
     outputs: Outputs = field(default_factory=Outputs)
     timeout_s: float | None = 1800.0
     memory_bytes: int | None = None
+    cache: Path | None = None
     scorer: str = DEFAULT_SCORER
 
 
@@ -126,6 +127,7 @@ def _settings(given: BatchInput) -> RunSettings:
         timeout_s=given.timeout_s,
         memory_bytes=memory or given.cluster.memory_share(),
         bound_bytes=None if memory is None else int(_PLANNED_SHARE * memory),
+        cache=None if given.cache is None else str(given.cache.resolve()),
     )
 
 

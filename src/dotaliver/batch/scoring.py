@@ -35,12 +35,14 @@ def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: C
     from dotaliver.config import ExecutionConfig, ScoringConfig
 
     config = ScoringConfig.model_validate(settings.config)
+    cache = None if settings.cache is None else Path(settings.cache)
     if settings.rescore:
         changed = config if settings.config_given else None
-        outcome = pipeline.rescore(task.place.path, config=changed, progress=progress)
+        execution = ExecutionConfig(cache=cache)
+        outcome = pipeline.rescore(task.place.path, config=changed, execution=execution, progress=progress)
     else:
         source = pipeline.StudyInput(task.place.path, part=task.place.part)
-        execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes)
+        execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes, cache=cache)
         outcome = pipeline.score_study(source, config, execution=execution, progress=progress)
     options = pipeline.OutputOptions(**settings.outputs.model_dump())
     pipeline.save(outcome, folder, options, progress=progress)

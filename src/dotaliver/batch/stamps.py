@@ -18,6 +18,7 @@ from pathlib import Path
 from dotaliver.batch.records import Place, StudyTask
 from dotaliver.batch.workspace import sha256_of
 from dotaliver.dicom.headers import files_below
+from dotaliver.dicom.image_beside import image_beside
 from dotaliver.errors import FileFormatError
 
 __all__ = ["content_of", "files_of", "stamp_of"]
@@ -40,6 +41,9 @@ def _files_at(place: Place) -> Iterator[tuple[Path, str]]:
     path = place.path
     if place.files is not None:
         yield from ((path / name, name) for name in place.files)
+        beside = (image_beside(path / name) for name in place.files)
+        for image in sorted({found for found in beside if found is not None}):
+            yield from ((file, file.relative_to(path).as_posix()) for file, _ in files_below(image))
     elif path.is_file():
         yield path, path.name
     else:

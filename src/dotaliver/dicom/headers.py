@@ -14,11 +14,13 @@ from pydicom.tag import Tag
 
 from dotaliver.dicom.archive import Unpacked, unpack
 from dotaliver.dicom.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
+from dotaliver.dicom.image_beside import belongs_to_image, image_beside, refuse_lone_image
 from dotaliver.dicom.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = [
+    "CACHE_MARK",
     "OWN_OUTPUT",
     "UNFINISHED",
     "WHOLE_FOLDER",
@@ -73,6 +75,8 @@ _NATIVE = {
     (False, True): "1.2.840.10008.1.2.1",
     (False, False): "1.2.840.10008.1.2.2",
 }
+# Marks a folder of decoded series (`plane_cache`), which is no part of the study that it may lie in.
+CACHE_MARK = ".dotaliver-cache"
 # Marks a folder into which a study is still coming from a PACS.
 UNFINISHED = ".dotaliver-unfinished.json"
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
@@ -113,6 +117,8 @@ class SliceHeader:
     keeper: Unpacked | None = field(default=None, repr=False)
     # Where the pixels of the file lie; None where that is not known
     pixels: PixelPlace | None = field(default=None, repr=False)
+    # The OME-Zarr image that the pixels lie in; None where they lie in the file
+    image: Path | None = field(default=None, repr=False)
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -200,6 +206,8 @@ class StudyIndex:
 def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every file under a folder, in order, with its name from there; pipes and devices are not opened.
 
+    Folders of our own output and of decoded series are passed over.
+
     Raises
     ------
     FileFormatError
@@ -218,7 +226,7 @@ def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
         if UNFINISHED in names:
             msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
             raise StudyError(msg)
-        if OWN_OUTPUT.issubset(names):
+        if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue
         within = Path(parent).relative_to(folder).as_posix()
@@ -230,8 +238,8 @@ def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
                 yield Path(place), prefix + name
 
 
-def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None] | None:
-    """Header of one file and the place of its pixels, or None where the file is no DICOM object."""
+def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | None] | None:
+    """Header of one file, and the place of its pixels or their image; None where the file is no DICOM object."""
     try:
         start = read_start(path)
     except OSError as error:
@@ -249,11 +257,12 @@ def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None] | None:
             return None
         msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
         raise FileFormatError(msg) from error
-    if found and not reaches_pixels and text(header, "SOPClassUID") in _IMAGES:
+    image = None if reaches_pixels else image_beside(path)
+    if found and not reaches_pixels and image is None and text(header, "SOPClassUID") in _IMAGES:
         msg = f"{name}: the image is cut short before its pixels; copy it again or take it out of the folder"
         raise FileFormatError(msg)
     if found:
-        return header, place
+        return header, place, image
     if not has_preamble or text(header.file_meta, "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
         return None
     msg = (
@@ -312,17 +321,21 @@ def _grouped(
     others: list[str] = []
     files = files_below(folder) if part.files is None else ((folder / name, name) for name in part.files)
     for path, name in files:
+        if belongs_to_image(path, name):
+            continue
         read = _read_header(path, name)
         if read is None:
             others.append(name)
             continue
-        header, place = read
+        header, place, image = read
         if part.study_uid is not None and text(header, "StudyInstanceUID") != part.study_uid:
             continue
         modality = text(header, "Modality") or "unknown"
         # De-identifiers are known to blank the UID: such files are told apart by Series Number
         uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
-        groups.setdefault((uid, modality), []).extend(_slices(SliceHeader(path, name, header, None, keeper, place)))
+        groups.setdefault((uid, modality), []).extend(
+            _slices(SliceHeader(path, name, header, None, keeper, place, image))
+        )
     return groups, others
 
 
@@ -355,6 +368,7 @@ def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
         msg = f"the folder holds no study {part.study_uid}; give its folder, or the UID of a study that is there"
         raise StudyError(msg)
     if not groups:
+        refuse_lone_image(folder, (name for _, name in files_below(folder)))
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"
         raise StudyError(msg)

@@ -17,7 +17,7 @@ from dotaliver.geometry import FloatArray, Geometry
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
 
-__all__ = ["IMAGE_ENDINGS", "read_image_mask"]
+__all__ = ["IMAGE_ENDINGS", "LARGEST_GRID", "labels_on_image", "read_image_mask"]
 
 _NIFTI = (".nii.gz", ".nii")
 _ORIGINS = {
@@ -33,8 +33,9 @@ IMAGE_ENDINGS = tuple(_ORIGINS)
 _NIFTI_SIBLINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _LARGEST_LABEL = np.iinfo(np.uint16).max
 _SAME_SPACING_SHARE = 0.01
-_LARGEST_GRID = 1 << 30
 _SAME_PLACE_MM = 0.1
+LARGEST_GRID = 1 << 30
+"""Voxels that a mask may have"""
 
 
 def _ending(path: Path) -> str:
@@ -47,7 +48,7 @@ def _read_itk(path: Path) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    if math.prod(reader.GetSize()) > _LARGEST_GRID:
+    if math.prod(reader.GetSize()) > LARGEST_GRID:
         msg = f"{path.name}: {' x '.join(map(str, reader.GetSize()))} voxels are no mask of a scan; write it again"
         raise MaskError(msg)
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
@@ -189,19 +190,44 @@ def read_image_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedM
     from dotaliver.itkimage import geometry_from_itk
 
     image = _read(path)
-    labels = _whole_labels(path.name, sitk.GetArrayFromImage(image))
     try:
         grid = geometry_from_itk(image)
     except GeometryError as error:
         msg = f"{path.name}: {error}"
         raise MaskError(msg) from error
+    found = (sitk.GetArrayFromImage(image), grid, _ORIGINS[_ending(path)])
+    return labels_on_image(path.name, found, volumes, kind)
+
+
+def labels_on_image(
+    name: str, found: tuple[npt.NDArray[Any], Geometry, str], volumes: StudyVolumes, kind: MaskKind
+) -> NamedMask:
+    """A mask from what a file holds.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    found : tuple
+        Its voxels ``[slice, row, column]``, their grid, and what the file's format is called.
+    volumes : StudyVolumes
+    kind : str
+        As for `dotaliver.dicom.masks_in.read_mask`.
+
+    Raises
+    ------
+    MaskError
+        Where the voxels are no labels, or a liver mask holds several.
+    """
+    values, grid, origin = found
+    labels = _whole_labels(name, values)
     present = [int(n) for n in np.flatnonzero(np.bincount(labels.ravel())) if n]
     if kind == "liver" and len(present) > 1:
         listed = ", ".join(str(n) for n in present[:20])
-        msg = f"{path.name}: which label is the liver cannot be told (there are: {listed}); give a mask of one label"
+        msg = f"{name}: which label is the liver cannot be told (there are: {listed}); give a mask of one label"
         raise MaskError(msg)
     if kind == "liver":
         labels = (labels != 0).astype(np.uint16)
     placed, drawn_on = _on_image(labels, grid, volumes, kind)
     names = {1: "Liver"} if kind == "liver" else {n: f"Lesion {n}" for n in present}
-    return NamedMask(placed, drawn_on, _ORIGINS[_ending(path)], names)
+    return NamedMask(placed, drawn_on, origin, names)

@@ -1,4 +1,4 @@
-"""Masks that others drew: DICOM SEG, RTSTRUCT, NIfTI and NRRD, laid on the study's images.
+"""Masks that others drew: DICOM SEG, RTSTRUCT, NIfTI, NRRD and OME-Zarr, laid on the study's images.
 
 A mask stays on the grid of the image that it was drawn on. `read_mask` looks at what the file is, not at what it is
 called, apart from the endings of NIfTI, NRRD and MetaImage.
@@ -20,6 +20,7 @@ from dotaliver.dicom.mask_grid import MaskKind, NamedMask, check_patient, image_
 from dotaliver.dicom.objects import read_object
 from dotaliver.dicom.rtstruct import read_rtstruct
 from dotaliver.dicom.seg import read_seg
+from dotaliver.dicom.zarr_mask import is_zarr_mask, read_zarr_mask
 from dotaliver.errors import MaskError
 from dotaliver.records import DrawnOn, StudyVolumes
 from dotaliver.volume import LabelMap
@@ -59,21 +60,26 @@ def _dicom_class(path: Path) -> str | None:
 
 
 def _mask_files(path: Path) -> list[Path]:
-    """A mask file, or the mask files in a folder in the order of their names."""
+    """A mask file or OME-Zarr, or those in a folder in the order of their names."""
+    if is_zarr_mask(path):
+        return [path]
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.is_file())
-        return [p for p in files if _is_image(p) or _dicom_class(p) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}]
+        return [p for p in sorted(path.iterdir()) if is_zarr_mask(p) or (p.is_file() and _is_mask_file(p))]
     if not path.is_file():
         msg = f"{path.name}: there is no such mask file"
         raise MaskError(msg)
     return [path]
 
 
+def _is_mask_file(path: Path) -> bool:
+    return _is_image(path) or _dicom_class(path) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}
+
+
 def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
     sop_class = _dicom_class(path)
     readers = {_SEG: read_seg, _LABELMAP_SEG: read_seg, _RTSTRUCT: read_rtstruct}
     if sop_class not in readers:
-        msg = f"{path.name}: the file is no mask; give a DICOM SEG, RTSTRUCT, NIfTI or NRRD"
+        msg = f"{path.name}: the file is no mask; give a DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr"
         raise MaskError(msg)
     try:
         with quiet():
@@ -94,7 +100,7 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
     Parameters
     ----------
     path : Path
-        A file, or a folder that holds one mask file.
+        A file or OME-Zarr, or a folder that holds one.
     volumes : StudyVolumes
         The study; a mask of another study, or outside its images, is refused.
     kind : str
@@ -113,8 +119,10 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
         msg = f"{path.name}: the folder holds {len(files)} mask files; name the one that is meant"
         raise MaskError(msg)
     path = files[0]
-    reader = read_image_mask if _is_image(path) else _read_dicom
-    found = reader(path, volumes, kind)
+    if is_zarr_mask(path):
+        found = read_zarr_mask(path, volumes, kind)
+    else:
+        found = (read_image_mask if _is_image(path) else _read_dicom)(path, volumes, kind)
     labels = found.labels
     if not labels.array.any():
         msg = f"{path.name}: the mask is empty; give one that outlines something"

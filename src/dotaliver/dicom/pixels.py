@@ -21,6 +21,8 @@ from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.elements import quiet, whole
 from dotaliver.dicom.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.image_planes import planes_of_image
+from dotaliver.dicom.plane_cache import CachedPlanes, ReadPlane, cache_in_use
 from dotaliver.dicom.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
 from dotaliver.second_process import threads_at_once
@@ -36,7 +38,7 @@ _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _PROGRESS_EVERY = 100
 Stored = npt.NDArray[Any]
 Progress = Callable[[str], None]
-_ReadPlane = Callable[[SliceHeader, Stored], None]
+_ReadSlice = Callable[[SliceHeader, Stored], None]
 
 
 def stored_type(series: SeriesHeaders) -> np.dtype[Any]:
@@ -178,9 +180,13 @@ class _Frames:
             out[...] = self._stored[part.frame]
 
 
-def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadPlane:
-    # Unused bits may hold anything (old overlays): pydicom knows how to drop them.
-    full = whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
+def _is_full(series: SeriesHeaders, dtype: np.dtype[Any]) -> bool:
+    """Whether all bits are used. Unused ones may hold anything (old overlays): pydicom knows how to drop them."""
+    return whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
+
+
+def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
+    full = _is_full(series, dtype)
     frames = _Frames(Counter(part.path for part in series.slices))
 
     def read(part: SliceHeader, out: Stored) -> None:
@@ -204,8 +210,38 @@ def _plane_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadPlane:
     return read
 
 
+def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
+    """Whether the files are read as quickly as a cache would be, by what scripts/benchmark_cache.py measures.
+
+    So are values that stand in the files as they are, in single-frame files also deflated ones and run lengths.
+    """
+    open_, single = {*_LITTLE, _BIG} - {_DEFLATED}, {_DEFLATED, RLE}
+    return _is_full(stack.series, dtype) and all(
+        part.transfer_syntax in (open_ if part.frame is not None else open_ | single) for part in stack.slices
+    )
+
+
+def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
+    """Reads a plane by its place in the stack: from an OME-Zarr image, from a cache, or from its file."""
+    of_image = planes_of_image(stack, dtype)
+    if of_image is not None:
+        return of_image
+    read, slices, cache = _slice_reader(stack.series, dtype), stack.slices, cache_in_use()
+
+    def of_file(k: int, out: Stored) -> None:
+        read(slices[k], out)
+
+    # Files that are unpacked from an archive are others each time
+    from_archive = any(part.keeper is not None for part in slices)
+    if cache is None or from_archive or _is_quick(stack, dtype):
+        return of_file
+    return CachedPlanes(cache, stack, dtype, of_file)
+
+
 def refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
     """Refuse, before any memory is taken, an image that its files are too small to hold."""
+    if planes_of_image(stack, dtype) is not None:
+        return
     sizes = {part.path: part.path.stat().st_size for part in stack.slices}
     plane_bytes = stack.geometry.shape[1] * stack.geometry.shape[2] * dtype.itemsize
     raw = {part.path: part.transfer_syntax in {*_LITTLE, _BIG} - {_DEFLATED} for part in stack.slices}
@@ -231,7 +267,7 @@ class PlaneReader:
         self.dtype = stored_type(stack.series)
         refuse_impossible(stack, self.dtype)
         self._stack = stack
-        self._read = _plane_reader(stack.series, self.dtype)
+        self._read = _plane_reader(stack, self.dtype)
 
     def each(
         self,
@@ -257,7 +293,7 @@ class PlaneReader:
         FileFormatError
             Where a file is cut short or its pixels cannot be decoded; the text names it.
         """
-        shape, slices, local = self._stack.geometry.shape[1:], self._stack.slices, threading.local()
+        shape, local = self._stack.geometry.shape[1:], threading.local()
 
         def one(k: int) -> None:
             if target is not None:
@@ -266,7 +302,7 @@ class PlaneReader:
                 if not hasattr(local, "plane"):
                     local.plane = np.empty(shape, dtype=self.dtype)
                 out = local.plane
-            self._read(slices[k], out)
+            self._read(k, out)
             consume(k, out)
 
         # Warnings are silenced here, for doing it is not safe from several threads at once.

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from dotaliver.errors import OutputError
 
-__all__ = ["output_folder", "prepare_output_folder", "write_atomically"]
+__all__ = ["output_folder", "prepare_output_folder", "why_not_written", "write_atomically"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def _sentence(path: Path, error: OSError) -> str:
+def why_not_written(path: Path, error: OSError) -> str:
+    """What to tell of a file or folder that cannot be written: why, and what would mend it."""
     if error.errno in _FULL:
         return f"{path}: there is no room left to write it; free some space or choose another output folder"
     if error.errno in _FORBIDDEN:
@@ -58,7 +59,7 @@ def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = N
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(_sentence(shown_as or path, error)) from error
+        raise OutputError(why_not_written(shown_as or path, error)) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -92,7 +93,7 @@ def prepare_output_folder(path: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(_sentence(path, error)) from error
+        raise OutputError(why_not_written(path, error)) from error
 
 
 @contextlib.contextmanager
@@ -107,7 +108,7 @@ def output_folder(path: Path) -> Iterator[None]:
     try:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
     except OSError as error:
-        raise OutputError(_sentence(path, error)) from error
+        raise OutputError(why_not_written(path, error)) from error
     try:
         prepare_output_folder(path)
         yield

@@ -1,0 +1,1 @@
+"""OME-Zarr images on disk: read with distrust, written whole."""

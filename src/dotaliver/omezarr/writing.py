@@ -1,0 +1,160 @@
+"""Writing images of planes: stored values as they are, coarser levels for viewers, several planes a file."""
+
+from __future__ import annotations
+
+import math
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import ConfigError
+from dotaliver.geometry import Geometry
+from dotaliver.omezarr.ngff import multiscales_of
+from dotaliver.omezarr.planes import plane_attributes, plane_sha256
+
+__all__ = ["ImageWriter", "require_zarr"]
+
+# A file holds so much, unpacked: a series is some ten files, and no more than this waits in memory.
+_FILE_BYTES = 32 << 20
+_MOST_LEVELS = 5
+# A level whose planes are this small is quick to show.
+_SMALL = 128
+Array = npt.NDArray[Any]
+
+
+def require_zarr() -> Any:
+    """The package that writes Zarr; `ConfigError` says how to install it."""
+    try:
+        import zarr
+    except ImportError as error:
+        msg = f"writing OME-Zarr needs the extra: pip install 'dotaliver[zarr]' ({error.name} is missing)"
+        raise ConfigError(msg) from error
+    return zarr
+
+
+class ImageWriter:
+    """Writes one image into an empty folder, its planes in any order and from several threads.
+
+    Parameters
+    ----------
+    folder : Path
+        Becomes the image's group.
+    name : str
+        Of the image, as viewers show it.
+    grid : Geometry
+        Of the planes, which ascend along the slice normal.
+    dtype : numpy dtype
+        Of the stored values.
+    purpose : str
+        "speed" writes one level that is quick to pack and unpack, "exchange" packs tighter and adds coarser levels.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, grid: Geometry, dtype: np.dtype[Any], purpose: Literal["speed", "exchange"]
+    ) -> None:
+        zarr = require_zarr()
+        shapes = _levels(grid.shape) if purpose == "exchange" else [grid.shape]
+        self._attributes = {"ome": multiscales_of(name, grid, len(shapes))}
+        self._group = zarr.create_group(folder, zarr_format=3, attributes=self._attributes)
+        self._levels = [
+            _LevelWriter(self._group, str(n), shape, dtype.newbyteorder("="), purpose) for n, shape in enumerate(shapes)
+        ]
+        self._hashes: list[str | None] = [None] * grid.shape[0]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all planes are written."""
+        return None not in self._hashes
+
+    def put(self, k: int, plane: Array) -> None:
+        """Write plane `k`; where it was written before, nothing happens.
+
+        Raises
+        ------
+        OSError
+            Where it cannot be written.
+        """
+        if self._hashes[k] is not None:
+            return
+        digest = plane_sha256(plane)
+        for n, level in enumerate(self._levels):
+            if k % 2**n:
+                break
+            if n:
+                plane = _halved(plane)
+            level.put(k // 2**n, plane)
+        self._hashes[k] = digest
+
+    def finish(self, **texts: str) -> None:
+        """Write what can be told only now: the planes' hashes, and texts beside them.
+
+        Raises
+        ------
+        ValueError
+            Where planes are missing.
+        """
+        hashes = [digest for digest in self._hashes if digest is not None]
+        if len(hashes) != len(self._hashes):
+            msg = f"{len(self._hashes) - len(hashes)} planes were not written"
+            raise ValueError(msg)
+        self._group.attrs.put({**self._attributes, **plane_attributes(hashes, **texts)})
+
+
+def _levels(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """Shapes of the levels: every second plane, and half the rows and columns, until a plane is small."""
+    shapes = [shape]
+    while len(shapes) < _MOST_LEVELS and max(shapes[-1][1:]) > _SMALL and min(shapes[-1][1:]) >= 2:
+        planes, rows, columns = shapes[-1]
+        shapes.append((-(-planes // 2), rows // 2, columns // 2))
+    return shapes
+
+
+def _halved(plane: Array) -> Array:
+    """Means of two by two voxels, rounded. Planes are not mixed, for each may have a rescale slope of its own."""
+    rows, columns = (n // 2 * 2 for n in plane.shape)
+    parts = plane[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
+    return np.asarray(np.round(parts.mean(axis=(1, 3))), plane.dtype)
+
+
+class _LevelWriter:
+    """One array, whose files are written when all their planes are there."""
+
+    def __init__(self, group: Any, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any], purpose: str) -> None:
+        from zarr.codecs import BloscCodec
+
+        plane_bytes = math.prod(shape[1:]) * dtype.itemsize
+        self._thickness = max(1, min(shape[0], _FILE_BYTES // plane_bytes))
+        packed = BloscCodec(
+            cname="lz4" if purpose == "speed" else "zstd", clevel=1 if purpose == "speed" else 3, shuffle="bitshuffle"
+        )
+        self._array = group.create_array(
+            name,
+            shape=shape,
+            dtype=dtype,
+            chunks=(1, *shape[1:]),
+            shards=(self._thickness, *shape[1:]),
+            compressors=packed,
+            dimension_names=["z", "y", "x"],
+            # A chunk of zeros is written like any other: one that is not there is damage.
+            config={"write_empty_chunks": True},
+        )
+        self._shape, self._dtype = shape, dtype
+        self._waiting: dict[int, tuple[Array, set[int]]] = {}
+        self._lock = threading.Lock()
+
+    def put(self, k: int, plane: Array) -> None:
+        number = k // self._thickness
+        first = number * self._thickness
+        stop = min(first + self._thickness, self._shape[0])
+        with self._lock:
+            if number not in self._waiting:
+                self._waiting[number] = (np.empty((stop - first, *self._shape[1:]), self._dtype), set())
+            block, there = self._waiting[number]
+            block[k - first] = plane
+            there.add(k)
+            if len(there) == stop - first:
+                self._array[first:stop] = block
+                del self._waiting[number]
