@@ -14,7 +14,6 @@ from scipy import ndimage
 from dotaliver.blocks import (
     ConnectedParts,
     LazyVolume,
-    RunningSums,
     SlabCache,
     block_shape,
     lazily_filtered,
@@ -23,10 +22,10 @@ from dotaliver.blocks import (
     memory_bound,
     slices_at_once,
     turned,
-    window_sums,
 )
 from dotaliver.geometry import Geometry
 from dotaliver.volume import LabelMap, Quantity, Volume, used_box
+from dotaliver.windows import RunningSums, window_sums
 
 shapes = st.tuples(st.integers(1, 23), st.integers(1, 9), st.integers(1, 9))
 blocks = st.tuples(st.integers(1, 25), st.integers(1, 10), st.integers(1, 10))

@@ -1,0 +1,70 @@
+"""Sums of whole numbers over windows around each voxel: exact, so that no answer depends on where adding began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["RunningSums", "window_sums"]
+
+Array = npt.NDArray[Any]
+
+
+def window_sums(values: Array, size: Sequence[int]) -> Array:
+    """Sums of whole numbers over a window of odd size around each voxel, with nothing beyond the edges.
+
+    Whole numbers are added without rounding, so that the sums do not depend on where adding began, as running
+    sums of real numbers do. A sum that fits the type is exact, whatever overflows on the way.
+    """
+    for axis, width in enumerate(size):
+        if width == 1:
+            continue
+        n, half = values.shape[axis], min(width // 2, values.shape[axis] - 1)
+        running = np.moveaxis(np.cumsum(values, axis=axis, dtype=values.dtype), axis, 0)
+        values = np.empty_like(values)
+        sums = np.moveaxis(values, axis, 0)
+        sums[: n - half] = running[half:]
+        sums[n - half :] = running[-1]
+        sums[half + 1 :] -= running[: n - half - 1]
+    return values
+
+
+class RunningSums:
+    """Those sums slice after slice, for images too large to be summed at once.
+
+    Going up by one slice costs no more than the slice that enters the window and the one that leaves it.
+
+    Parameters
+    ----------
+    planes : callable
+        Gives the whole numbers of a slice, ``[image, row, column]`` of several images of one type.
+    count : int
+        Slices of the images.
+    size : sequence of int
+        Of the window, odd.
+    """
+
+    def __init__(self, planes: Callable[[int], Array], count: int, size: Sequence[int]) -> None:
+        self._planes, self._count = planes, count
+        self._half, self._across = size[0] // 2, (1, *size[1:])
+        self._at: int | None = None
+        self._running: Array | None = None
+
+    def at(self, k: int) -> Array:
+        """The sums around each voxel of a slice, ``[image, row, column]``."""
+        first, last = k - self._half, min(k + self._half, self._count - 1)
+        if self._running is None or self._at != k - 1:
+            self._running = self._planes(max(first, 0)).copy()
+            entering = range(max(first, 0) + 1, last + 1)
+        else:
+            entering = range(k + self._half, last + 1)
+            if first > 0:
+                self._running -= self._planes(first - 1)
+        for n in entering:
+            self._running += self._planes(n)
+        self._at = k
+        sums = window_sums(self._running, self._across)
+        return sums.copy() if sums is self._running else sums
