@@ -2,14 +2,16 @@
 """Peak memory and time of `dotaliver score` on large studies, with and without a bound, each run in a fresh process.
 
     .venv/bin/python scripts/benchmark_memory.py [--memory 1GiB] [--rounds 3] [--study FOLDER]
-    .venv/bin/python scripts/benchmark_memory.py --linear [--memory 1GiB]
-    .venv/bin/python scripts/benchmark_memory.py --ten-times
+    .venv/bin/python scripts/benchmark_memory.py --linear [--memory 1GiB] [--rounds 1]
+    .venv/bin/python scripts/benchmark_memory.py --ten-times [--memory 1GiB]
 
 Without options: a generated total-body study (CT 512² x 2000, PET 400² x 800) scored within the bound and without one,
-in turns, and the sample's usual matrix without one. ``--linear`` scores fields of view of 1, 2, 4 and 8 times 320 mm.
-``--ten-times`` scores a CT of 1024² x 5120, ten times the bound. Peaks are those of the process (resident set), and of
-its second process where it starts one; ``cpu`` is the time of both on a processor, which other programs disturb less
-than the time on the clock. Every run of a study must give the same ``record_id``.
+in turns, and the sample's usual matrix without one. ``--linear`` scores fields of view of 1, 2, 4 and 8 times 320 mm
+(images 512² in slices of 1 mm, once each unless told otherwise: about ten minutes with making them), and says what
+each doubling costs. ``--ten-times`` scores a CT of 1024² x 5120, ten times the bound (10 GiB on disk, made in seven
+minutes). Peaks are those of the process (resident set), and of its second process where it starts one; ``cpu`` is the
+time of both on a processor, which other programs disturb less than the time on the clock. Every run of a study must
+give the same ``record_id``.
 """
 
 from __future__ import annotations
@@ -106,7 +108,7 @@ def generate(folder: Path, size: dict[str, float]) -> None:
 def usual(folder: Path, options: argparse.Namespace) -> None:
     """The total-body study within the bound and without, and a study of the usual size without."""
     study = options.study or written(folder / "total-body")
-    found = compared(study, (options.memory, "none"), options.rounds)
+    found = compared(study, (options.memory, "none"), options.rounds or 3)
     bounded, free = found[options.memory], found["none"]
     ratio, cpu = bounded["seconds"] / free["seconds"], bounded["cpu"] / free["cpu"]
     print(f"total body: peak {bounded['peak_mb']:.0f} MiB within {options.memory} (to reach: {LIMIT_MIB:.0f})")
@@ -114,22 +116,27 @@ def usual(folder: Path, options: argparse.Namespace) -> None:
     if options.study is None:
         sample = folder / "usual"
         written(sample, bottom_mm=-170, top_mm=150, ct_slice_mm=4.0, pet_slice_mm=3.0, pet_matrix=200)
-        normal = compared(sample, ("none", options.memory), options.rounds)["none"]
+        normal = compared(sample, ("none", options.memory), options.rounds or 3)["none"]
         print(f"usual study: peak {normal['peak_mb']:.0f} MiB without a bound (to reach: {NORMAL_LIMIT_MB:.0f} MB)")
 
 
 def linear(folder: Path, options: argparse.Namespace) -> None:
     """Fields of view of 1, 2, 4 and 8 times the trunk's."""
-    rows = []
+    rows: list[tuple[int, dict[str, dict[str, float]]]] = []
     for times in (1, 2, 4, 8):
         above = min(1.2 * FIELD_MM, (times - 1) * FIELD_MM / 2)
         bottom = 150.0 + above - times * FIELD_MM
         study = written(folder / f"field-{times}", bottom_mm=bottom, top_mm=150.0 + above)
-        rows.append((times, compared(study, (options.memory, "none"), options.rounds)))
-    print(f"{'volume':>7} {'bounded s':>10} {'cpu s':>7} {'MiB':>6} {'free s':>8} {'cpu s':>7} {'MiB':>6}")
-    for times, found in rows:
-        cells = [f"{found[b]['seconds']:.1f} {found[b]['cpu']:.1f} {found[b]['peak_mb']:.0f}" for b in found]
-        print(f"{times:>6}x {'   '.join(cells)}")
+        rows.append((times, compared(study, (options.memory, "none"), options.rounds or 1)))
+    for bound, name in ((options.memory, f"within {options.memory}"), ("none", "without a bound")):
+        print(f"{name}:\n{'volume':>7} {'s':>7} {'s cpu':>7} {'x before':>9} {'MiB peak':>9}")
+        before: float | None = None
+        for times, found in rows:
+            one = found[bound]
+            growth = "" if before is None else f"{one['cpu'] / before:.2f}"
+            print(f"{times:>6}x {one['seconds']:>7.1f} {one['cpu']:>7.1f} {growth:>9} {one['peak_mb']:>9.0f}")
+            before = one["cpu"]
+    print("(cost is linear in the volume, or less, where a doubling costs no more than 2 times the one before)")
 
 
 def ten_times(folder: Path, options: argparse.Namespace) -> None:
@@ -150,7 +157,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description="Peak memory and time of 'dotaliver score' on large studies.")
     parser.add_argument("--memory", default="1GiB")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="runs of each; 3, and 1 with --linear")
     parser.add_argument("--study", type=Path, help="folder to score instead of a generated one")
     parser.add_argument("--keep", type=Path, help="where generated studies are put and found again")
     parser.add_argument("--linear", action="store_true")

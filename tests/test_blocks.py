@@ -14,6 +14,7 @@ from scipy import ndimage
 from dotaliver.blocks import (
     ConnectedParts,
     LazyVolume,
+    RunningSums,
     SlabCache,
     block_shape,
     lazily_filtered,
@@ -217,6 +218,31 @@ def test_a_window_sum_that_fits_is_exact_though_the_running_sum_does_not():
     assert (window_sums(array, (1, 1, 1)) == 2**30).all()
 
 
+windows = st.tuples(*[st.integers(0, 6).map(lambda half: 2 * half + 1)] * 3)
+
+
+@given(shapes, seeds, windows, st.data())
+@settings(deadline=None)
+def test_running_sums_are_the_window_sums_in_whatever_order_slices_are_asked_for(shape, seed, size, data):
+    images = image((2, *shape), seed).astype(np.int64)
+    expected = [window_sums(each, size) for each in images]
+    sums = RunningSums(lambda k: images[:, k], shape[0], size)
+    for k in [*range(shape[0]), *data.draw(st.lists(st.integers(0, shape[0] - 1), max_size=5))]:
+        np.testing.assert_array_equal(sums.at(k), [each[k] for each in expected])
+
+
+def test_running_sums_ask_for_each_slice_when_it_enters_and_when_it_leaves():
+    asked = []
+
+    def planes(k):
+        asked.append(k)
+        return np.full((1, 1, 1), k)
+
+    sums = RunningSums(planes, 100, (11, 1, 1))
+    assert [int(sums.at(k)[0, 0, 0]) for k in range(100)][50] == sum(range(45, 56))
+    assert max(asked.count(k) for k in range(100)) == 2
+
+
 @given(shapes, seeds, st.data())
 @settings(deadline=None)
 def test_a_box_filtered_when_it_is_read_is_the_filtered_box(shape, seed, data):
@@ -226,7 +252,7 @@ def test_a_box_filtered_when_it_is_read_is_the_filtered_box(shape, seed, data):
     def filtered(part):
         return ndimage.gaussian_filter(part.astype(np.float32), 1.0, mode="nearest", truncate=2.5)
 
-    lazy = lazily_filtered(lazily(array), box, filtered, 3)
+    lazy = lazily_filtered(lazily(array), box, filtered, 3, keep_slices=data.draw(st.integers(0, 40)))
     expected = filtered(array[box])
     inner = data.draw(boxes_in(expected.shape))
     np.testing.assert_array_equal(lazy.crop(inner).array, expected[inner])
@@ -235,28 +261,34 @@ def test_a_box_filtered_when_it_is_read_is_the_filtered_box(shape, seed, data):
 # --- connected parts ---------------------------------------------------------------------------------------------
 
 
+def slices_of(mask):
+    return lambda part: mask[part]
+
+
 @given(shapes, seeds, st.integers(1, 25), st.floats(-1500, 1500))
 @settings(deadline=None)
 def test_parts_merged_across_faces_are_those_of_the_whole(shape, seed, thickness, level):
     mask = image(shape, seed) > level
     expected = cc3d.connected_components(mask, connectivity=6)
-    parts = ConnectedParts(mask, thickness)
+    parts = ConnectedParts(slices_of(mask), shape[0], thickness)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in parts.slabs()]), expected)
     assert parts.count == expected.max()
     counts = np.bincount(expected.ravel(), minlength=parts.count + 1)
     assert parts.sizes()[1:].tolist() == counts[1:].tolist()
     where = image(shape, seed + 1) > 0
     inside = np.bincount(expected[where].ravel(), minlength=parts.count + 1)
-    assert parts.sizes(where)[1:].tolist() == inside[1:].tolist()
+    assert parts.sizes(slices_of(where))[1:].tolist() == inside[1:].tolist()
     wanted = np.arange(parts.count + 1) % 2 == 1
-    np.testing.assert_array_equal(parts.chosen(wanted), wanted[expected])
+    chosen = list(parts.chosen(wanted))
+    np.testing.assert_array_equal(np.concatenate([part for _, part in chosen]), wanted[expected])
+    assert [slab for slab, _ in chosen] == [slab for slab, _ in parts.slabs()]
 
 
 def test_a_part_that_joins_two_others_further_on_is_one_with_both():
     mask = np.zeros((5, 1, 5), dtype=bool)
     mask[:, 0, 0] = mask[:, 0, 4] = mask[4, 0, :] = True
-    assert ConnectedParts(mask, 1).count == 1
-    assert ConnectedParts(mask[:4], 1).count == 2
+    assert ConnectedParts(slices_of(mask), 5, 1).count == 1
+    assert ConnectedParts(slices_of(mask), 4, 1).count == 2
 
 
 # --- label maps ----------------------------------------------------------------------------------------------------

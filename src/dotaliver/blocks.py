@@ -29,12 +29,14 @@ __all__ = [
     "ConnectedParts",
     "LazyVolume",
     "ReadBox",
+    "RunningSums",
     "SlabCache",
     "block_shape",
     "lazily_filtered",
     "lazy_planes",
     "map_overlap",
     "memory_bound",
+    "slices_around",
     "slices_at_once",
     "turned",
     "window_sums",
@@ -164,10 +166,12 @@ class SlabCache:
             return slab
 
 
-def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array], halo: int) -> LazyVolume:
+def lazily_filtered(
+    volume: Volume, box: Box, function: Callable[[Array], Array], halo: int, *, keep_slices: int = 0
+) -> LazyVolume:
     """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
 
-    The filter sees nothing beyond the box.
+    The filter sees nothing beyond the box. What fits into `keep_slices` of those read last is not made again.
     """
     grid = volume.geometry.crop(box)
     first = box[0].start
@@ -177,7 +181,13 @@ def lazily_filtered(volume: Volume, box: Box, function: Callable[[Array], Array]
         part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
         return part[slices.start - low : slices.stop - low]
 
-    return LazyVolume(SlabCache(make, grid.shape, np.float32, 0), np.float32, grid, volume.quantity)
+    keep_bytes = 4 * keep_slices * grid.shape[1] * grid.shape[2]
+    return LazyVolume(SlabCache(make, grid.shape, np.float32, keep_bytes), np.float32, grid, volume.quantity)
+
+
+def slices_around(reach: int) -> int:
+    """Slices of the slabs that are looked at from one slab, as far as a reach on either side and the slice beyond."""
+    return SLAB_SLICES * (2 * -(-(reach + 1) // SLAB_SLICES) + 1)
 
 
 def lazy_planes(
@@ -276,10 +286,12 @@ def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
 
 def map_overlap(
     function: Callable[..., Array],
-    sources: Sequence[Array | ReadBox],
+    sources: Sequence[Array | Callable[[Box], Any]],
     halo: Sequence[int],
     block: Sequence[int],
     out: Array,
+    *,
+    in_order: bool = False,
 ) -> Array:
     """Apply a function to images in blocks, each with the voxels around it that the function looks at.
 
@@ -291,13 +303,15 @@ def map_overlap(
     function : callable
         Is given a part of each source and returns an array of the same shape.
     sources : sequence of ndarray or callable
-        Images of the shape of ``out``, or functions that give the voxels of a box of one.
+        Images of the shape of ``out``, or functions that give a box of one: its voxels, or what they are read from.
     halo : sequence of int
         How far the function looks along each axis, in voxels.
     block : sequence of int
         Shape of a block; what is left over makes smaller ones.
     out : ndarray
         Where the result goes; also returned.
+    in_order : bool
+        One block after the other, from the first slices to the last: for sources that are best read so.
     """
     shape = out.shape
 
@@ -310,7 +324,7 @@ def map_overlap(
         out[tuple(own)] = function(*parts)[inner]
 
     numbers = list(np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))))
-    threads = min(_threads(), len(numbers))
+    threads = 1 if in_order else min(_threads(), len(numbers))
     if threads < 2:
         for first in numbers:
             work(first)
@@ -327,6 +341,8 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
     sums of real numbers do. A sum that fits the type is exact, whatever overflows on the way.
     """
     for axis, width in enumerate(size):
+        if width == 1:
+            continue
         n, half = values.shape[axis], min(width // 2, values.shape[axis] - 1)
         running = np.moveaxis(np.cumsum(values, axis=axis, dtype=values.dtype), axis, 0)
         values = np.empty_like(values)
@@ -335,6 +351,44 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
         sums[n - half :] = running[-1]
         sums[half + 1 :] -= running[: n - half - 1]
     return values
+
+
+class RunningSums:
+    """Those sums slice after slice, for images too large to be summed at once.
+
+    Going up by one slice costs no more than the slice that enters the window and the one that leaves it.
+
+    Parameters
+    ----------
+    planes : callable
+        Gives the whole numbers of a slice, ``[image, row, column]`` of several images of one type.
+    count : int
+        Slices of the images.
+    size : sequence of int
+        Of the window, odd.
+    """
+
+    def __init__(self, planes: Callable[[int], Array], count: int, size: Sequence[int]) -> None:
+        self._planes, self._count = planes, count
+        self._half, self._across = size[0] // 2, (1, *size[1:])
+        self._at: int | None = None
+        self._running: Array | None = None
+
+    def at(self, k: int) -> Array:
+        """The sums around each voxel of a slice, ``[image, row, column]``."""
+        first, last = k - self._half, min(k + self._half, self._count - 1)
+        if self._running is None or self._at != k - 1:
+            self._running = self._planes(max(first, 0)).copy()
+            entering = range(max(first, 0) + 1, last + 1)
+        else:
+            entering = range(k + self._half, last + 1)
+            if first > 0:
+                self._running -= self._planes(first - 1)
+        for n in entering:
+            self._running += self._planes(n)
+        self._at = k
+        sums = window_sums(self._running, self._across)
+        return sums.copy() if sums is self._running else sums
 
 
 # --- connected parts -------------------------------------------------------------------------------------------------
@@ -348,14 +402,16 @@ class ConnectedParts:
 
     Parameters
     ----------
-    mask : ndarray of bool
-        ``[slice, row, column]``.
+    mask : callable
+        Gives the mask of some slices, ``[slice, row, column]``.
+    count : int
+        Slices of the mask.
     thickness : int
         Slices of a slab.
     """
 
-    def __init__(self, mask: Array, thickness: int) -> None:
-        self._mask, self._thickness = mask, thickness
+    def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
+        self._mask, self._slices, self._thickness = mask, count, thickness
         self._offsets: list[int] = []
         roots = [0]
         above: Array | None = None
@@ -377,9 +433,9 @@ class ConnectedParts:
     def _own_labels(self) -> Iterator[tuple[slice, Array]]:
         import cc3d
 
-        for first in range(0, self._mask.shape[0], self._thickness):
-            part = slice(first, min(first + self._thickness, self._mask.shape[0]))
-            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask[part]), connectivity=6)
+        for first in range(0, self._slices, self._thickness):
+            part = slice(first, min(first + self._thickness, self._slices))
+            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
 
     def slabs(self) -> Iterator[tuple[slice, Array]]:
         """The slices of each slab and the numbers of the parts there."""
@@ -387,21 +443,20 @@ class ConnectedParts:
             table = np.concatenate([[0], self._number[offset + 1 :][: int(labels.max(initial=0))]])
             yield part, table.astype(np.uint32)[labels]
 
-    def sizes(self, where: Array | None = None) -> npt.NDArray[np.int64]:
+    def sizes(self, where: Callable[[slice], Array] | None = None) -> npt.NDArray[np.int64]:
         """Voxels of each part (of those in a mask), by number; 0 for what is in none."""
         sizes = np.zeros(self.count + 1, dtype=np.int64)
         for part, labels in self.slabs():
+            inside = None if where is None else where(part)
             for k, plane in enumerate(labels):
-                seen = plane != 0 if where is None else (plane != 0) & where[part.start + k]
+                seen = plane != 0 if inside is None else (plane != 0) & inside[k]
                 sizes += np.bincount(plane[seen], minlength=len(sizes))
         return sizes
 
-    def chosen(self, wanted: Array) -> npt.NDArray[np.bool_]:
-        """Where the parts are whose entry in a table by number is true."""
-        result = np.zeros(self._mask.shape, dtype=bool)
+    def chosen(self, wanted: Array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
+        """The slices of each slab, and where the parts are whose entry in a table by number is true."""
         for part, labels in self.slabs():
-            result[part] = np.asarray(wanted)[labels]
-        return result
+            yield part, np.asarray(wanted)[labels]
 
 
 def _root(roots: list[int], label: int) -> int:

@@ -6,6 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.geometry import Box, Geometry
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import LabelMap, Quantity, Volume
 
 __all__ = [
@@ -93,10 +95,12 @@ _TOGETHER = 16
 
 
 def _in_slabs(
-    image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float, dtype: npt.DTypeLike
-) -> npt.NDArray[Any]:
-    """An image on a box of another grid, slab by slab, from no more of the image than each slab needs."""
-    array = np.full(tuple(part.stop - part.start for part in wanted), outside, dtype=dtype)
+    image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """An image on a box of another grid, slab by slab, from no more of the image than each slab needs.
+
+    Each comes with its slices in the box; where the image has no voxels, none comes.
+    """
     first, last = wanted[0].start, wanted[0].stop
     for start in range(first - first % _TOGETHER, last, _TOGETHER):
         stop = min(start + _TOGETHER, onto.shape[0])
@@ -108,8 +112,8 @@ def _in_slabs(
         pixel_type = sitk.sitkFloat32 if interpolator == sitk.sitkLinear else source.GetPixelID()
         result = _filter(grid, interpolator, outside, pixel_type).Execute(source)
         low, high = max(start, first), min(stop, last)
-        array[low - first : high - first] = sitk.GetArrayViewFromImage(result)[low - start : high - start]
-    return array
+        del source
+        yield slice(low - first, high - first), sitk.GetArrayViewFromImage(result)[low - start : high - start]
 
 
 def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: slice | None = None) -> Volume:
@@ -119,26 +123,34 @@ def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: sl
     grid are made; they are the same as in the whole.
     """
     wanted = (slices or slice(0, onto.shape[0]), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
-    array = _in_slabs(volume, onto, wanted, sitk.sitkLinear, outside, np.float32)
-    return Volume(array, onto.crop(wanted), volume.quantity)
+    grid = onto.crop(wanted)
+    array = np.full(grid.shape, outside, dtype=np.float32)
+    for part, voxels in _in_slabs(volume, onto, wanted, sitk.sitkLinear, outside):
+        array[part] = voxels
+    return Volume(array, grid, volume.quantity)
 
 
 def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     """The labels on another grid: each voxel takes the label found at its centre."""
     if labels.geometry.is_close(onto):
-        return LabelMap(labels.array, onto)
-    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+        return labels.placed(onto)
+    result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is not None:
         part = labels.crop(labels.used)
         wanted = _box_under(part.geometry, onto)
         if wanted is not None:
-            result[wanted] = _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0, result.dtype)
+            for slices, found in _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0):
+                rows = np.flatnonzero(found.any(axis=(0, 2)))
+                if rows.size:
+                    # Where no label is nothing is written, and no memory taken
+                    some = slice(int(rows[0]), int(rows[-1]) + 1)
+                    result[wanted][slices, some] = found[:, some]
     return LabelMap(result, onto)
 
 
 def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
     """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
-    result = np.zeros(onto.shape, dtype=labels.array.dtype)
+    result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is None:
         return LabelMap(result, onto)
     image = to_itk(labels.crop(labels.used))
@@ -161,14 +173,13 @@ def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.
     """
     if mask.geometry.is_close(onto):
         return mask.mask.astype(np.float32)
-    binary = LabelMap(mask.mask, mask.geometry)
     share = np.empty(onto.shape, dtype=np.float32)
     fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
     for k in range(0, onto.shape[0], _TOGETHER):
         slab = onto.crop(
             (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
         )
-        fine = resample_labels(binary, slab.with_spacing(fine_spacing)).array  # type: ignore[arg-type]
+        fine = resample_labels(mask, slab.with_spacing(fine_spacing)).array != 0  # type: ignore[arg-type]
         slices, rows, columns = slab.shape
         blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
         share[k : k + slices] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)

@@ -16,7 +16,7 @@ from dotaliver.errors import GeometryError
 from dotaliver.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.itkimage import occupancy_on
 from dotaliver.records import MaskLayer, Mismatch, Segmentations
-from dotaliver.volume import BoolArray, LabelMap, used_box
+from dotaliver.volume import BoolArray, LabelMap, as_mask, used_box
 
 __all__ = ["Placement", "Share", "VoxelSet", "own_labels", "place", "share_on", "shift_of"]
 
@@ -102,7 +102,7 @@ def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
     if labels.used is None:
         return None
     part = labels.crop(labels.used)
-    mask = part.array != 0 if label is None else part.array == label
+    mask = as_mask(part.array) if label is None else part.array == label
     box = used_box(mask)
     return None if box is None else LabelMap(mask[box], part.geometry.crop(box))
 
@@ -123,7 +123,7 @@ def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
 
 def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
     """Part of each PET voxel inside a binary map that is moved by a shift; None where it lies off the PET."""
-    moved = LabelMap(labels.array, labels.geometry.moved(shift_lps_mm))
+    moved = labels.placed(labels.geometry.moved(shift_lps_mm))
     box = _box_on(moved.geometry, onto, margin_mm)
     if box is None:
         return None

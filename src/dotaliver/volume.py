@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from dotaliver.errors import GeometryError, QuantityError
 from dotaliver.geometry import Box, Geometry
+from dotaliver.sparse import sparse_zeros
 
-__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "used_box"]
+__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
 
 BoolArray = npt.NDArray[np.bool_]
 # How much of a large image is looked at in one go: its size changes no answer.
@@ -64,6 +65,13 @@ def used_box(array: npt.NDArray[Any]) -> Box | None:
         used = np.flatnonzero(seen)
         spans.append(slice(int(used[0]), int(used[-1]) + 1))
     return (spans[0], spans[1], spans[2])
+
+
+def as_mask(array: npt.NDArray[Any]) -> BoolArray:
+    """Where labels are; where they are stored as 0 and 1 already, the same memory."""
+    if array.dtype == np.uint8 and array.max(initial=0) <= 1:
+        return array.view(np.bool_)
+    return np.asarray(array != 0)
 
 
 def _around_both(one: Box, other: Box) -> Box:
@@ -149,6 +157,13 @@ class LabelMap:
             raise QuantityError(msg)
         object.__setattr__(self, "array", _frozen(array, self.geometry))
 
+    def placed(self, geometry: Geometry) -> LabelMap:
+        """The same labels on another grid of the same shape, with what is known of them."""
+        there = LabelMap(self.array, geometry)
+        known = ("used", "labels", "_boxes", "_sha256")
+        there.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
+        return there
+
     @cached_property
     def used(self) -> Box | None:
         """The smallest box that holds every label; None where there is none."""
@@ -184,7 +199,7 @@ class LabelMap:
 
     def _everywhere(self, question: Callable[[npt.NDArray[Any]], BoolArray]) -> BoolArray:
         """A mask of the whole grid; outside the box of all labels its memory is not even touched."""
-        answer = np.zeros(self.geometry.shape, dtype=bool)
+        answer = sparse_zeros(self.geometry.shape, np.bool_)
         if self.used is not None:
             answer[self.used] = question(self.array[self.used])
         return answer
@@ -243,7 +258,7 @@ def _labels_in_box(
     geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
 ) -> LabelMap:
     """The label map that holds a part's labels in a box and nothing else."""
-    array = np.zeros(geometry.shape, dtype=dtype)
+    array = sparse_zeros(geometry.shape, dtype)
     if bounds is not None:
         array[tuple(slice(start, stop) for start, stop in bounds)] = part
     return LabelMap(array, geometry)

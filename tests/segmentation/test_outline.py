@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from dotaliver.blocks import LazyVolume, memory_bound
 from dotaliver.config import LiverConfig
 from dotaliver.geometry import Geometry
 from dotaliver.segmentation.outline import outline_on_ct
@@ -56,3 +57,41 @@ def test_a_calcified_tumour_leaves_no_hole():
     mask = outline(hu)
     assert mask[tumour].all()
     assert abs(volume_error(mask)) < 0.04
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return ball_hu(np.where(distance_mm(GRID) < RADIUS_MM + 6.0, FAT_HU, MUSCLE_HU)) + np.random.default_rng(5).normal(
+        0, 12, GRID.shape
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("memory_bytes", [None, 1, 3 << 20, 12 << 20])
+def test_the_outline_is_the_same_however_small_the_pieces_are(noisy, monkeypatch, memory_bytes, threads):
+    monkeypatch.setattr("dotaliver.blocks.threads_at_once", lambda: 1)
+    whole = outline(noisy)
+    monkeypatch.setattr("dotaliver.blocks.threads_at_once", lambda: threads)
+    with memory_bound(memory_bytes):
+        np.testing.assert_array_equal(outline(noisy), whole)
+    assert 300e3 < whole.sum() * np.prod(GRID.spacing_mm) < 450e3
+
+
+def test_the_density_of_each_slice_is_made_once(noisy):
+    read = []
+    ct = Volume(noisy.astype(np.float32), GRID, Quantity.HU)
+
+    def counted(box):
+        read.append(box[0].stop - box[0].start)
+        return ct.array[box]
+
+    likely = 1 / (1 + np.exp((distance_mm(COARSE) - RADIUS_MM) / 2.0))
+    probability = Volume(likely.astype(np.float32), COARSE, Quantity.PROBABILITY)
+    lazy = LazyVolume(counted, np.float32, GRID, Quantity.HU)
+    with memory_bound(12 << 20):
+        np.testing.assert_array_equal(
+            outline_on_ct(lazy, probability, LIVER_HU, LiverConfig()),
+            outline_on_ct(ct, probability, LIVER_HU, LiverConfig()),
+        )
+    # Slabs of 16 slices with one on either side
+    assert sum(read) <= GRID.shape[0] + 2 * 3

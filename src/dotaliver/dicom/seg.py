@@ -30,6 +30,7 @@ from dotaliver.dicom.seg_frames import Frame, FramePixels, frames_of, group_of
 from dotaliver.errors import MaskError
 from dotaliver.geometry import Geometry
 from dotaliver.records import DrawnOn, StudyVolumes
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import LabelMap
 
 __all__ = ["read_seg"]
@@ -185,7 +186,7 @@ def _laid(
     name: str, frames: list[Frame], pixels: FramePixels, grid: Geometry, labels_of: dict[int, int]
 ) -> npt.NDArray[np.uint16]:
     """The wanted segments as labels on a grid."""
-    labels = np.zeros(grid.shape, dtype=np.uint16)
+    labels = sparse_zeros(grid.shape, np.uint16)
     shares = np.zeros(grid.shape, dtype=np.float32) if pixels.kind == "FRACTIONAL" else None
     table = np.zeros(_LARGEST_LABEL + 1, dtype=np.uint16)
     table[list(labels_of)] = list(labels_of.values())

@@ -12,7 +12,6 @@ from dotaliver.longitudinal.assembly import ReadScans
 from dotaliver.longitudinal.records import TrackedLesion
 from dotaliver.longitudinal.scans import LoadedScan
 from dotaliver.records import Diameter, Lesion, StudyVolumes
-from dotaliver.volume import LabelMap
 
 __all__ = ["LesionPlace", "view_of"]
 
@@ -88,7 +87,7 @@ def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
         return ThumbnailView(volumes.pet, place.on_pet, scan.lesions, place.labels, place.diameter("pet"), upper)
     back = _sum((0.0, 0.0, 0.0), place.shift, -1.0)
     if measured is None or recist is not None:
-        outlines = LabelMap(scan.lesions.array, scan.lesions.geometry.moved(back))
+        outlines = scan.lesions.placed(scan.lesions.geometry.moved(back))
         return ThumbnailView(volumes.ct, _sum(place.on_pet, back), outlines, place.labels, None, upper)
-    outlines = scan.ct_lesions or LabelMap(scan.lesions.array, scan.lesions.geometry.moved(back))
+    outlines = scan.ct_lesions or scan.lesions.placed(scan.lesions.geometry.moved(back))
     return ThumbnailView(volumes.ct, _middle(measured), outlines, place.labels, measured, upper)

@@ -97,8 +97,8 @@ def _turned(layer: MaskLayer | None) -> MaskLayer | None:
 
 def _whole(layer: MaskLayer | None) -> MaskLayer | None:
     """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
-    if layer is None:
-        return None
+    if layer is None or layer.labels.labels == (1,):
+        return layer
     return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
 
 
@@ -107,7 +107,7 @@ def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -
     if layer is None:
         return None
     shift = offset_mm("pet", layer.drawn_on, mismatch)
-    there = LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    there = layer.labels.placed(layer.labels.geometry.moved(shift))
     return anatomical(resample_labels(there, pet))
 
 

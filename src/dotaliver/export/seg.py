@@ -25,7 +25,8 @@ from dotaliver.itkimage import resample_labels
 from dotaliver.placement import VoxelSet
 from dotaliver.records import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
 from dotaliver.score import StudyScore
-from dotaliver.volume import BoolArray, LabelMap
+from dotaliver.sparse import sparse_zeros
+from dotaliver.volume import BoolArray, LabelMap, as_mask
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -107,7 +108,7 @@ def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: flo
 
 def _used_voxels(labels: LabelMap) -> VoxelSet | None:
     """All labels as one mask in the smallest box; None where there is none."""
-    return None if labels.used is None else VoxelSet(labels.used, np.asarray(labels.array[labels.used] != 0))
+    return None if labels.used is None else VoxelSet(labels.used, as_mask(labels.array[labels.used]))
 
 
 def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
@@ -252,7 +253,7 @@ def _slices_of(segments: Sequence[_Segment]) -> slice:
 
 def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> Any:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
-    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
+    labels = sparse_zeros(grid.shape, np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
         k, j, i = segment.voxels.box
         part = labels[k.start - slices.start : k.stop - slices.start, j, i]

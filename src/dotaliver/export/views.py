@@ -55,6 +55,8 @@ def anatomical(image: AnyImage) -> AnyImage:
     grid = Geometry.from_affine(shape, affine, image.geometry.frame_of_reference_uid)
     if isinstance(image, Volume):
         return turned(image, order, flipped, grid)
+    if tuple(order) == (0, 1, 2) and not any(flipped):
+        return image.placed(grid)
     array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     return LabelMap(array, grid)
 

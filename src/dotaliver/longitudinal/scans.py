@@ -184,7 +184,7 @@ def _on_whole(part: LabelMap, mask: MaskRecord) -> LabelMap | None:
 
 def _on_pet(layer: MaskLayer, score: StudyScore) -> LabelMap:
     shift = shift_of(layer, score.segmentation.mismatch)
-    return LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    return layer.labels.placed(layer.labels.geometry.moved(shift))
 
 
 def check_one_patient(scans: Sequence[LoadedScan]) -> bool:

@@ -175,7 +175,7 @@ def _factors(
     if whole is None:
         return None
     borders = Borders(segmentations.lesions.border_uncertainty_mm, segmentations.liver.border_uncertainty_mm)
-    moved = LabelMap(whole.array, whole.geometry.moved(shift_of(segmentations.liver, segmentations.mismatch)))
+    moved = whole.placed(whole.geometry.moved(shift_of(segmentations.liver, segmentations.mismatch)))
     margin_mm = borders.lesion_mm + borders.liver_mm + 3 * grid_mm
     grid = _around(moved.geometry, np.full(3, grid_mm), margin_mm)
     layer = segmentations.lesions
@@ -188,7 +188,7 @@ def _factors(
     tumour = _on_grid(cores, grid) if cores.mask.any() else np.zeros(grid.shape, dtype=bool)
     if chosen is not None:
         shift = shift_of(layer, segmentations.mismatch)
-        tumour = tumour | _on_grid(LabelMap(chosen.array, chosen.geometry.moved(shift)), grid)
+        tumour = tumour | _on_grid(chosen.placed(chosen.geometry.moved(shift)), grid)
     return border_factors(tumour, _on_grid(moved, grid), grid_mm, borders)
 
 

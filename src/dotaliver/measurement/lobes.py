@@ -54,6 +54,9 @@ def _left_share(plane: LobePlane, labels: LabelMap, shift: Vector) -> float:
     corner = float(normal @ grid.index_to_lps((0.0, 0.0, 0.0)))
     steps = [float(normal @ np.asarray(d)) * s for d, s in zip(grid.directions, grid.spacing_mm, strict=True)]
     k, j, i = (np.arange(n) * step for n, step in zip(grid.shape, steps, strict=True))
-    side = corner + k[:, None, None] + j[None, :, None] + i[None, None, :] > level
-    count = int(np.count_nonzero(labels.mask))
-    return int(np.count_nonzero(labels.mask & side)) / count if count else 0.0
+    count = left = 0
+    for part, height in zip(labels.array, k, strict=True):
+        mask = part != 0
+        count += int(np.count_nonzero(mask))
+        left += int(np.count_nonzero(mask & (corner + height + j[:, None] + i[None, :] > level)))
+    return left / count if count else 0.0

@@ -116,7 +116,7 @@ def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:
     if found.lesions is None:
         return np.zeros(grid.shape, dtype=bool)
     labels = found.lesions.labels
-    moved = LabelMap(labels.array, labels.geometry.moved(shift_of(found.lesions, found.mismatch)))
+    moved = labels.placed(labels.geometry.moved(shift_of(found.lesions, found.mismatch)))
     return resample_labels(moved, grid).mask
 
 

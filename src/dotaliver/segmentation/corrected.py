@@ -18,6 +18,7 @@ from dotaliver.geometry import Box, grow_box
 from dotaliver.itkimage import resample_labels
 from dotaliver.placement import shift_of
 from dotaliver.records import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import LabelMap, used_box
 
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
@@ -127,7 +128,7 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
     if not taken:
         return given
     whole = outlines.labels.geometry
-    array = np.zeros(whole.shape, np.uint16) if given.ct_lesions is None else given.ct_lesions.labels.array.copy()
+    array = sparse_zeros(whole.shape, np.uint16) if given.ct_lesions is None else given.ct_lesions.labels.array.copy()
     for label, box in outlines.labels.boxes():
         if label in taken:
             part = array[box]
@@ -217,7 +218,7 @@ def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -
     if layer is None or not changed.labels.array.any():
         return layer
     shift = np.subtract(shift_of(changed, base.mismatch), shift_of(layer, base.mismatch))
-    hot = LabelMap(changed.labels.array, changed.labels.geometry.moved(shift))
+    hot = changed.labels.placed(changed.labels.geometry.moved(shift))
     covered: set[int] = set()
     for label, box in layer.labels.boxes():
         there = resample_labels(hot, layer.labels.geometry.crop(box)).mask[layer.labels.array[box] == label]

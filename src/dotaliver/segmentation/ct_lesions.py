@@ -19,6 +19,7 @@ from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
 __all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
@@ -110,7 +111,7 @@ def outline_lesions_on_ct(
         A label of ``placed`` (or of ``only``) is either in ``labels`` or in ``unseen``.
     """
     ct.require(Quantity.HU)
-    labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
+    labels = sparse_zeros(ct.geometry.shape, np.uint16)
     unseen: dict[int, str] = {}
     for label, box in placed.boxes():
         if only is not None and label not in only:

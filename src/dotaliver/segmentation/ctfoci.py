@@ -22,6 +22,7 @@ from dotaliver.itkimage import resample, resample_labels
 from dotaliver.records import CtSearch
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.outline import gaussian, gaussian_reach
+from dotaliver.sparse import sparse_zeros
 from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
 
 __all__ = ["find_ct_foci"]
@@ -70,7 +71,7 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
 
     ct.require(Quantity.HU)
     whole = resample_labels(liver, ct.geometry)
-    labels = np.zeros(ct.geometry.shape, dtype=np.uint16)
+    labels = sparse_zeros(ct.geometry.shape, np.uint16)
     if whole.used is None:
         return LabelMap(labels, ct.geometry), CtSearch(
             diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
@@ -89,7 +90,9 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     small = np.zeros(search.grid.shape, dtype=np.uint16)
     for number, focus in enumerate(found):
         small[focus] = config.first_label + number
-    labels[box] = resample_labels(LabelMap(small, search.grid), ct.geometry.crop(box)).array
+    fine = resample_labels(LabelMap(small, search.grid), ct.geometry.crop(box))
+    if fine.used is not None:
+        labels[box][fine.used] = fine.array[fine.used]
     return LabelMap(labels, ct.geometry), _what_could_be_seen(search, config)
 
 

@@ -14,7 +14,8 @@ from dotaliver.itkimage import resample_labels, resample_through
 from dotaliver.records import MaskLayer, Segmentations, StudyVolumes, unseen_key
 from dotaliver.registration import register_cts
 from dotaliver.segmentation.ct_lesions import CtOutlines, outline_lesions_on_ct, with_surroundings
-from dotaliver.volume import BoolArray, LabelMap, Volume
+from dotaliver.sparse import sparse_zeros
+from dotaliver.volume import BoolArray, LabelMap, Volume, as_mask
 
 __all__ = ["CtView", "OutlinesJob", "view_of_lesions", "with_lesions_on_ct"]
 
@@ -124,7 +125,7 @@ def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config
 def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
     """A mask on a part of a grid."""
     if labels.geometry.is_close(grid):
-        return np.asarray(labels.array[box] != 0)
+        return as_mask(labels.array[box])
     return resample_labels(labels, grid.crop(box)).mask
 
 
@@ -138,9 +139,12 @@ def with_lesions_on_ct(
     if view is None or outlines is None or found.lesions is None:
         return found
     before = found.ct_lesions
-    labels = np.zeros(view.geometry.shape, dtype=np.uint16) if before is None else before.labels.array.astype(np.uint16)
-    part = labels[view.box]
-    np.copyto(part, outlines.labels.array, where=part == 0)
+    labels = sparse_zeros(view.geometry.shape, np.uint16)
+    if before is not None and before.labels.used is not None:
+        labels[before.labels.used] = before.labels.array[before.labels.used]
+    for label, box in outlines.labels.boxes():
+        part = labels[view.box][box]
+        part[(outlines.labels.array[box] == label) & (part == 0)] = label
     layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
     outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
@@ -155,4 +159,4 @@ def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
     if layer.drawn_on == "pet" and found.mismatch is not None:
         x, y, z = found.mismatch.shift_lps_mm
         shift = (-x, -y, -z)
-    return LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+    return layer.labels.placed(layer.labels.geometry.moved(shift))

@@ -85,7 +85,7 @@ def _on_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
     if layer.drawn_on == "ct" or found.mismatch is None:
         return layer.labels
     back = tuple(-s for s in found.mismatch.shift_lps_mm)
-    return LabelMap(layer.labels.array, layer.labels.geometry.moved(back))
+    return layer.labels.placed(layer.labels.geometry.moved(back))
 
 
 def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
