@@ -11,8 +11,10 @@ from batch_cases import key, tiny, uid
 from dotaliver.batch import file_index
 from dotaliver.batch.discovery import find_studies
 from dotaliver.batch.file_index import open_index
-from dotaliver.dicom.headers import UNFINISHED
+from dotaliver.batch.stamps import stamp_of
+from dotaliver.dicom.headers import UNFINISHED, index_folder
 from dotaliver.errors import FileFormatError, StudyError
+from dotaliver.export.zarr_study import write_zarr_study
 
 
 @pytest.fixture
@@ -204,3 +206,36 @@ def test_a_link_to_a_folder_is_told_and_not_followed(root, tmp_path):
     (root / "loop").symlink_to(root)
     refusals = [task.refusal for task in found(root).values() if task.refusal]
     assert len(refusals) == 2 and all("link to a folder" in refusal for refusal in refusals)
+
+
+def test_studies_as_ome_zarr_are_found_with_their_images(root):
+    """Whether a study is alone or beside others, its stamp tells of a change of its voxels and of no other's."""
+    write_zarr_study(tiny(root.parent / "one", 1), root / "alone")
+    assert found(root)[key(1)].place.folder in {str(root / "alone"), str(next((root / "alone").iterdir()))}
+    tiny(tiny(root.parent / "both", 2), 3)
+    write_zarr_study(root.parent / "both", root / "mixed")
+    tasks = found(root)
+    assert tasks.keys() == {key(1), key(2), key(3)}
+    before = {name: stamp_of(task) for name, task in tasks.items()}
+    for number in (1, 2, 3):
+        (series,) = index_folder(tasks[key(number)].place.path, tasks[key(number)].place.part).series
+        (shard,) = (series.slices[0].image / "0" / "c" / "0" / "0").iterdir()
+        shard.write_bytes(shard.read_bytes()[:-1])
+        changed = {name for name, task in tasks.items() if stamp_of(task) != before[name]}
+        assert changed == {key(n) for n in range(1, number + 1)}
+
+
+def test_studies_as_ome_zarr_in_one_series_folder_each_name_their_files(root):
+    """Two studies whose folders hold one another: the images are stamped though only headers are named."""
+    write_zarr_study(tiny(root.parent / "one", 1), root / "all")
+    write_zarr_study(tiny(root.parent / "two", 2), root / "all" / "within")
+    tiny(root, 1, modality="CT")
+    tiny(root, 2, modality="CT")
+    tasks = found(root)
+    task = tasks[key(1)]
+    assert task.place.files is not None
+    assert not [name for name in task.place.files if "image.ome.zarr" in name]
+    before = stamp_of(task)
+    (shard,) = (path for path in (root / "all").glob("pt-*/image.ome.zarr/0/c/0/0/0"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert stamp_of(task) != before

@@ -211,13 +211,13 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
 
 
 def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
-    """Whether the files are read as quickly as a cache would be, by what scripts/benchmark_cache.py measures.
+    """Whether the files are read about as quickly as a cache would be, by what scripts/benchmark_cache.py measures.
 
-    So are values that stand in the files as they are, in single-frame files also deflated ones and run lengths.
+    So are uncompressed values, and run lengths in single-frame files.
     """
-    open_, single = {*_LITTLE, _BIG} - {_DEFLATED}, {_DEFLATED, RLE}
-    return _is_full(stack.series, dtype) and all(
-        part.transfer_syntax in (open_ if part.frame is not None else open_ | single) for part in stack.slices
+    plain, runs = {*_LITTLE, _BIG} - {_DEFLATED}, {RLE} if _is_full(stack.series, dtype) else set()
+    return all(
+        part.transfer_syntax in plain or (part.frame is None and part.transfer_syntax in runs) for part in stack.slices
     )
 
 
