@@ -11,7 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
-__all__ = ["put_in_place", "remove_left_over", "temporary_beside"]
+__all__ = ["put_in_place", "remove_left_over", "sync_folder", "temporary_beside"]
 
 _PART_ENDING = ".part"
 _LEFT_OVER_S = 24 * 3600.0
@@ -42,7 +42,8 @@ def _fsync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def _fsync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder onto the disk, where the system lets a folder be synchronised."""
     if hasattr(os, "O_DIRECTORY"):
         _fsync(folder, os.O_DIRECTORY)
 
@@ -67,7 +68,7 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
     for parent, _, names in os.walk(made):
         for name in names:
             _fsync(Path(parent) / name, 0)
-        _fsync_folder(Path(parent))
+        sync_folder(Path(parent))
     if replacing and target.exists():
         old = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART_ENDING}")
         # Another process may have been quicker
@@ -80,7 +81,7 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
         if not replacing or error.errno not in _TAKEN:
             raise
         shutil.rmtree(made, ignore_errors=True)
-    _fsync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def remove_left_over(folder: Path, name: str) -> None:

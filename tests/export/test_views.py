@@ -90,7 +90,7 @@ def test_samples_are_linear_and_outside_is_outside() -> None:
     slope = Volume(np.broadcast_to(np.arange(5, dtype=np.float32), (3, 5, 5)), grid, Quantity.SUVBW)
     plane = axial_plane(grid, 1, (0.0, 0.0, 0.0), (4.0, 20.0))
     picture = sample(slope, plane, (0.0, 0.0, 0.0), outside=-7.0)
-    x = plane.points_lps_mm[0, :, 0]
+    x = plane.first_lps_mm[0] + np.arange(plane.shape[1]) * plane.across_lps_mm[0]
     inner = np.abs(x) < 4.0
     assert np.allclose(picture[0, inner], x[inner] / 2.0 + 2.0, atol=1e-5)
     assert (picture[0, np.abs(x) > 5.01] == -7.0).all()

@@ -32,6 +32,7 @@ __all__ = ["PlaneReader", "Progress", "Stored", "each_plane", "refuse_impossible
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
+_PLAIN = {*_LITTLE, _BIG} - {_DEFLATED}
 # A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
 _LARGEST_RATIO = 1000
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
@@ -215,9 +216,9 @@ def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
 
     So are uncompressed values, and run lengths in single-frame files.
     """
-    plain, runs = {*_LITTLE, _BIG} - {_DEFLATED}, {RLE} if _is_full(stack.series, dtype) else set()
+    runs = {RLE} if _is_full(stack.series, dtype) else set()
     return all(
-        part.transfer_syntax in plain or (part.frame is None and part.transfer_syntax in runs) for part in stack.slices
+        part.transfer_syntax in _PLAIN or (part.frame is None and part.transfer_syntax in runs) for part in stack.slices
     )
 
 
@@ -226,6 +227,7 @@ def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
     of_image = planes_of_image(stack, dtype)
     if of_image is not None:
         return of_image
+    _refuse_small_files(stack, dtype)
     read, slices, cache = _slice_reader(stack.series, dtype), stack.slices, cache_in_use()
 
     def of_file(k: int, out: Stored) -> None:
@@ -240,11 +242,14 @@ def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
 
 def refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
     """Refuse, before any memory is taken, an image that its files are too small to hold."""
-    if planes_of_image(stack, dtype) is not None:
-        return
+    if planes_of_image(stack, dtype) is None:
+        _refuse_small_files(stack, dtype)
+
+
+def _refuse_small_files(stack: Stack, dtype: np.dtype[Any]) -> None:
     sizes = {part.path: part.path.stat().st_size for part in stack.slices}
     plane_bytes = stack.geometry.shape[1] * stack.geometry.shape[2] * dtype.itemsize
-    raw = {part.path: part.transfer_syntax in {*_LITTLE, _BIG} - {_DEFLATED} for part in stack.slices}
+    raw = {part.path: part.transfer_syntax in _PLAIN for part in stack.slices}
     for path, count in Counter(part.path for part in stack.slices).items():
         room = sizes[path] * (1 if raw[path] else _LARGEST_RATIO)
         if count * plane_bytes > room:
@@ -265,7 +270,6 @@ class PlaneReader:
 
     def __init__(self, stack: Stack) -> None:
         self.dtype = stored_type(stack.series)
-        refuse_impossible(stack, self.dtype)
         self._stack = stack
         self._read = _plane_reader(stack, self.dtype)
 

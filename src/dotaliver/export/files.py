@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dotaliver.errors import OutputError
+from dotaliver.fresh_folder import sync_folder
 
 __all__ = ["output_folder", "prepare_output_folder", "why_not_written", "write_atomically"]
 
@@ -54,26 +55,12 @@ def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = N
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise OutputError(why_not_written(shown_as or path, error)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the new name itself onto the disk, where the system lets a folder be synchronised."""
-    if not hasattr(os, "O_DIRECTORY"):  # pragma: no cover
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:  # network file systems refuse it, and need it least
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def prepare_output_folder(path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PixelFigure", "halo", "outline_lines"]
+__all__ = ["JPEG_QUALITY", "PixelFigure", "halo", "outline_lines"]
 
 _DPI = 100
-_JPEG_QUALITY = 88
+JPEG_QUALITY = 88
 
 
 def halo(width: float = 2.5, colour: str = "black") -> list[Any]:
@@ -86,6 +86,6 @@ class PixelFigure:
         canvas = FigureCanvasAgg(self._figure)
         canvas.draw()
         stream = io.BytesIO()
-        options: dict[str, Any] = {"quality": _JPEG_QUALITY} if kind == "jpeg" else {}
+        options: dict[str, Any] = {"quality": JPEG_QUALITY} if kind == "jpeg" else {}
         Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(stream, format=kind, **options)
         return stream.getvalue()

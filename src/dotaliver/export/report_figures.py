@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.export.pixel_figure import PixelFigure, halo, outline_lines
+from dotaliver.export.pixel_figure import JPEG_QUALITY, PixelFigure, halo, outline_lines
 
 __all__ = [
     "CT_WINDOW_HU",
@@ -95,7 +95,7 @@ def data_uri(encoded: bytes, kind: str) -> str:
 
 def _encoded(figure: Any, alt: str, caption: str, *, kind: str = "jpeg", scale: float = 1.0) -> Picture:
     stream = io.BytesIO()
-    options: dict[str, Any] = {"pil_kwargs": {"quality": 88}} if kind == "jpeg" else {}
+    options: dict[str, Any] = {"pil_kwargs": {"quality": JPEG_QUALITY}} if kind == "jpeg" else {}
     figure.savefig(stream, format=kind, dpi=_DPI * scale, **options)
     return Picture(data_uri(stream.getvalue(), kind), alt, caption)
 

@@ -121,12 +121,6 @@ class Plane:
     shape: tuple[int, int]
     pixel_mm: float
 
-    @property
-    def points_lps_mm(self) -> FloatArray:
-        """The middles of all pixels, shape (rows, columns, 3)."""
-        rows, columns = np.indices(self.shape)
-        return self.first_lps_mm + rows[..., None] * self.down_lps_mm + columns[..., None] * self.across_lps_mm
-
     def pixels(self, places_lps_mm: npt.ArrayLike) -> FloatArray:
         """Rows and columns nearest some places, shape (..., 2); the middle of the first pixel is (0, 0)."""
         steps = np.stack([self.down_lps_mm, self.across_lps_mm]) / self.pixel_mm**2

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config import CtLesionConfig
-from dotaliver.distance import Float32Array, distance_inside_mm, distance_to_mm
+from dotaliver.distance import Float32Array, distance_in_mask_mm, distance_inside_mm, distance_to_mm
 from dotaliver.geometry import Box, Geometry, grow_box
 from dotaliver.morphology import filled_in_slices
 from dotaliver.segmentation.outline import FWHM_PER_SIGMA, gaussian
@@ -310,11 +310,9 @@ class _Step:
 
 def _steps(site: _Site, mask: BoolArray, k: int, width_mm: float) -> Iterator[_Step]:
     """The step of density in twelve directions around an outline's middle in one slice."""
-    from edt import edt
-
     spacing = site.grid.spacing_mm[1:]
-    inner = edt(mask, anisotropy=spacing, black_border=False)
-    outer = edt(~mask, anisotropy=spacing, black_border=False)
+    inner = distance_in_mask_mm(mask, spacing)
+    outer = distance_in_mask_mm(~mask, spacing)
     rows, columns = np.nonzero(mask)
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     angle = np.arctan2((y - rows.mean()) * spacing[0], (x - columns.mean()) * spacing[1])
