@@ -29,7 +29,7 @@ from dotaliver.batch.cluster import ClusterChoice
 from dotaliver.batch.progress import Reporter
 from dotaliver.batch.records import StudyRecord
 from dotaliver.batch.run import BatchInput, run_batch
-from dotaliver.batch.scoring import Scored
+from dotaliver.batch.score_task import Scored
 
 LEAST_SPEED_UP, MOST_OVERHEAD, MOST_DUMMY_S, MOST_SLOPE_MB = 1.7, 0.02, 60.0, 0.1
 DIGITS = 12

@@ -24,11 +24,11 @@ import pydicom
 from benchmark_loading import write_series
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from dotaliver.dicom import pixels
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.plane_cache import plane_cache
-from dotaliver.dicom.series import read_stored
-from dotaliver.dicom.stack import stack_of
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels import planes
+from dotaliver.dicom.pixels.cache import plane_cache
+from dotaliver.dicom.pixels.series import read_stored
 from dotaliver.omezarr.writing import require_zarr
 
 SYNTAXES = {
@@ -87,7 +87,7 @@ def main() -> None:
     arguments = parser.parse_args()
     slices, size = (40, 256) if arguments.quick else (300, 512)
     require_zarr()
-    with tempfile.TemporaryDirectory() as temporary, patch.object(pixels, "_is_quick", lambda *_: False):
+    with tempfile.TemporaryDirectory() as temporary, patch.object(planes, "_is_quick", lambda *_: False):
         for case, syntax in SYNTAXES.items():
             if arguments.only not in case:
                 continue

@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
-from dotaliver.geometry import Geometry
-from dotaliver.itkimage import resample_labels, to_itk
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import resample_labels, to_itk
+from dotaliver.image.volume import LabelMap, Quantity, Volume, used_box
 from dotaliver.measurement.diameters import longest_diameter
-from dotaliver.volume import LabelMap, Quantity, Volume, used_box
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 

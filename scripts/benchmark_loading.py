@@ -122,9 +122,9 @@ def write_series(folder: Path, modality: str, count: int, size: int, syntax: str
 
 
 def prepare_ours(folder: Path) -> Callable[[], object]:
-    from dotaliver.dicom.choice import choose_series
-    from dotaliver.dicom.headers import index_folder
-    from dotaliver.dicom.series import read_series
+    from dotaliver.dicom.choice.pet import choose_series
+    from dotaliver.dicom.files.headers import index_folder
+    from dotaliver.dicom.pixels.series import read_series
 
     def run() -> object:
         index = index_folder(folder)
@@ -168,7 +168,7 @@ def prepare_bytes(folder: Path) -> Callable[[], object]:
 
 
 def prepare_listing(folder: Path) -> Callable[[], object]:
-    from dotaliver.dicom.headers import index_folder
+    from dotaliver.dicom.files.headers import index_folder
 
     return lambda: index_folder(folder)
 
@@ -177,7 +177,7 @@ def prepare_loop(folder: Path) -> Callable[[], object]:
     import pydicom
     from pydicom.tag import Tag
 
-    from dotaliver.dicom.headers import HEADER_TAGS
+    from dotaliver.dicom.files.headers import HEADER_TAGS
 
     tags = [Tag(number) for number in HEADER_TAGS]
 

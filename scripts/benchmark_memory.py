@@ -38,8 +38,8 @@ def run_once(study: Path, out: Path, memory: str) -> None:
     from pydantic import ByteSize, TypeAdapter
 
     from dotaliver import pipeline
-    from dotaliver.config import ExecutionConfig
-    from dotaliver.one_study import begin
+    from dotaliver.cli.second_process import begin
+    from dotaliver.config.scoring import ExecutionConfig
 
     bound = None if memory == "none" else int(TypeAdapter(ByteSize).validate_python(memory))
     execution = ExecutionConfig(memory_bytes=bound)

@@ -138,7 +138,7 @@ def plain_window(layers: list[Any]) -> Any:
 
 def frame_times(desk: Any) -> None:
     """Scrolling and painting at the desk, and in napari alone."""
-    from napari_dotaliver._orientation import show_plane
+    from napari_dotaliver.view.orientation import show_plane
 
     masks = [layer for layer in (desk.layers.liver, desk.layers.lesions) if layer is not None]
     shown = [layer for layer in (desk.layers.ct, desk.layers.pet, *masks) if layer is not None]
@@ -166,24 +166,24 @@ def frame_times(desk: Any) -> None:
 
 def _when_read() -> list[float]:
     """Gets the moment at which the files were read, before anything of them is shown."""
-    from napari_dotaliver import _desk
+    from napari_dotaliver.widgets import desk
 
     moments: list[float] = []
-    read = _desk.open_folder
+    read = desk.open_folder
 
     def timed(*given: Any) -> Any:
         result = read(*given)
         moments.append(time.perf_counter())
         return result
 
-    _desk.open_folder = timed
+    desk.open_folder = timed
     return moments
 
 
 def run(study: Path, *, score: bool) -> None:
     """Open, score and look, and print what it cost."""
     import napari
-    from napari_dotaliver._start import desk_of
+    from napari_dotaliver.widgets.start import desk_of
 
     from dotaliver.pipeline import StudyInput
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.spec import LesionSpec, PhantomSpec
 from dotaliver.phantom.study import PhantomStudy, make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue
-from dotaliver.records import ReaderEdits, Segmentations
-from dotaliver.score import StudyScore
-from dotaliver.scoring import score_labels
-from dotaliver.segmentation.complete import complete
-from dotaliver.segmentation.other_organs import with_other_organs
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import ReaderEdits, Segmentations
+from dotaliver.segmentation.lesions_and_reference import complete
+from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.petct import segment
 
 SIZES_MM = (10, 12, 15, 20, 25, 30, 40)

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari_dotaliver import _measuring
-from napari_dotaliver._session import ReadingSession
+from napari_dotaliver.reading import measuring
+from napari_dotaliver.reading.session import ReadingSession
 
 from dotaliver import pipeline
-from dotaliver.config import ScoringConfig
-from dotaliver.records import ReaderEdits
-from dotaliver.scoring import score_labels
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.study import ReaderEdits
 
 LIMIT_S = 1.0
 FULL = {"ct_slice_mm": 2.0, "pet_slice_mm": 2.0, "ct_bottom_mm": -400.0, "ct_top_mm": 300.0}
@@ -57,14 +57,14 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     def around(self, name: str, stage: str) -> None:
-        function = getattr(_measuring, name)
+        function = getattr(measuring, name)
 
         def clocked(*arguments: Any, **options: Any) -> Any:
             spent, result = timed(lambda: function(*arguments, **options))
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
             return result
 
-        setattr(_measuring, name, clocked)
+        setattr(measuring, name, clocked)
 
 
 def grown(session: ReadingSession, label: int) -> np.ndarray:

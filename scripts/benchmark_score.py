@@ -101,13 +101,13 @@ class Clock:
 def run_once(study: Path, out: Path, started: float) -> None:
     """One score in this process, as the command line does it; prints seconds and peak memory per stage as JSON."""
     clock = Clock("import", started)
-    from dotaliver.allocation import end_at_once
-    from dotaliver.one_study import begin
+    from dotaliver.cli.second_process import begin
+    from dotaliver.system.allocation import end_at_once
 
     with begin() as beside:
         from dotaliver import pipeline
         from dotaliver.export import outputs
-        from dotaliver.second_process import Pending
+        from dotaliver.system.second_process import Pending
 
         clock.around(outputs, "report_html", "report")
         # Of the second process's work only the waiting for it is seen here.

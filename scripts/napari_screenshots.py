@@ -44,7 +44,7 @@ def main() -> None:
 
     import napari
     from napari_dotaliver._sample_data import sample_study
-    from napari_dotaliver._start import desk_of
+    from napari_dotaliver.widgets.start import desk_of
 
     from dotaliver.pipeline import StudyInput
 

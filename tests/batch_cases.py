@@ -15,7 +15,7 @@ from dicom.factory import write_series
 from dotaliver.batch.records import Place, RunSettings, StudyTask
 from dotaliver.batch.run import BatchInput, run_batch
 from dotaliver.batch.stamps import stamp_of
-from dotaliver.score import folder_name
+from dotaliver.records.score import folder_name
 
 TESTS = Path(__file__).parent
 UID = "1.2.826.0.1.3680043.10.999.77."

@@ -11,9 +11,9 @@ import signal
 import time
 from pathlib import Path
 
-from dotaliver.batch.scoring import Scored
+from dotaliver.batch.score_task import Scored
 from dotaliver.errors import FileFormatError, OutputError, StudyError
-from dotaliver.export.files import output_folder, write_atomically
+from dotaliver.system.files import output_folder, write_atomically
 
 
 def behave(task, folder, settings, progress):

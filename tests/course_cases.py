@@ -6,7 +6,7 @@ from datetime import date
 from functools import cache
 
 from criteria.making import lesion
-from dotaliver.config import RecistConfig, ScoringConfig
+from dotaliver.config.scoring import RecistConfig, ScoringConfig
 from dotaliver.longitudinal.course import CourseInput, read_course
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.matching import Matching
@@ -19,9 +19,9 @@ from dotaliver.longitudinal.records import (
     Track,
     TrialKeys,
 )
-from dotaliver.records import ReaderEdits
-from dotaliver.score import StudyScore
-from dotaliver.scoring import score_labels
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import ReaderEdits
 from scoring_cases import Case, grid, series
 
 RULES = RecistConfig()

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from dotaliver.flags import Flag
-from dotaliver.geometry import Geometry
-from dotaliver.records import (
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.flags import Flag
+from dotaliver.records.study import (
     Acquisition,
     MaskLayer,
     ReferenceRegion,
@@ -17,7 +18,6 @@ from dotaliver.records import (
     StudyIdentity,
     StudyVolumes,
 )
-from dotaliver.volume import LabelMap, Quantity, Volume
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SSTR = Acquisition(tracer="68Ga-DOTATATE", tracer_is_sstr=True, nuclide="68Ga")

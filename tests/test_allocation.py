@@ -10,7 +10,7 @@ import pytest
 PROBE = """
 import resource, sys
 import numpy as np
-from dotaliver.allocation import keep_freed_memory
+from dotaliver.system.allocation import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def work():
@@ -35,7 +35,9 @@ def test_freed_memory_is_used_again_without_asking_the_system_for_it():
 
 
 def test_garbage_is_looked_for_less_often():
-    script = "import gc; from dotaliver.allocation import keep_freed_memory as k; a = gc.get_threshold()[0]; k(); "
+    script = (
+        "import gc; from dotaliver.system.allocation import keep_freed_memory as k; a = gc.get_threshold()[0]; k(); "
+    )
     script += "assert gc.isenabled(); print(gc.get_threshold()[0] / a)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(done.stdout) > 5

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dotaliver.blocks import (
+from dotaliver.image.blocks import (
     ConnectedParts,
     LazyVolume,
     SlabCache,
@@ -23,9 +23,9 @@ from dotaliver.blocks import (
     slices_at_once,
     turned,
 )
-from dotaliver.geometry import Geometry
-from dotaliver.volume import LabelMap, Quantity, Volume, used_box
-from dotaliver.windows import RunningSums, window_sums
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume, used_box
+from dotaliver.segmentation.liver.window_sums import RunningSums, window_sums
 
 shapes = st.tuples(st.integers(1, 23), st.integers(1, 9), st.integers(1, 9))
 blocks = st.tuples(st.integers(1, 25), st.integers(1, 10), st.integers(1, 10))
@@ -177,7 +177,7 @@ def test_blocks_for_several_threads_cover_the_image_and_give_the_whole(shape, se
         return ndimage.minimum_filter(part, [2 * h + 1 for h in halo], mode="nearest")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dotaliver.blocks.threads_at_once", lambda: threads)
+        patch.setattr("dotaliver.image.blocks.threads_at_once", lambda: threads)
         block = block_shape(shape, halo, 8)
         out = map_overlap(filtered, (array,), halo, block, np.empty_like(array))
     np.testing.assert_array_equal(out, filtered(array))
@@ -185,7 +185,7 @@ def test_blocks_for_several_threads_cover_the_image_and_give_the_whole(shape, se
 
 
 def test_with_bounded_memory_blocks_are_whole_slices_that_fit_and_one_is_worked_on_at_a_time(monkeypatch):
-    monkeypatch.setattr("dotaliver.blocks.threads_at_once", lambda: 4)
+    monkeypatch.setattr("dotaliver.image.blocks.threads_at_once", lambda: 4)
     at_once, most = 0, 0
 
     def watched(part):

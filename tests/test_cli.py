@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from dicom.factory import write_series
 from dicom.factory import write_study as write_tiny_study
 from dicom.test_masks_in import square, write_rtstruct
-from dotaliver.score import StudyScore
+from dotaliver.records.score import StudyScore
 from flow_cases import TELLTALES, Run, change, run_cli
 
 

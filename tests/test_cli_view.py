@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from dotaliver import cli_view
+from dotaliver.cli import view as cli_view
 from dotaliver.pipeline import StudyInput
 from flow_cases import run_cli
 

@@ -7,9 +7,9 @@ import json
 import pydicom
 import pytest
 
-from dotaliver.comparison import compare
 from dotaliver.dicom.sr import read_report
 from dotaliver.errors import FileFormatError
+from dotaliver.pipeline.sr_comparison import compare
 from flow_cases import run_cli
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dotaliver.decay import FrameTiming, ReferenceWay, back_computed, start_references
 from dotaliver.errors import SuvError
+from dotaliver.suv.decay import FrameTiming, ReferenceWay, back_computed, start_references
 
 START = datetime(2026, 3, 2, 10)
 GA68_S = 4062.6

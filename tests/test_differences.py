@@ -1,9 +1,9 @@
 import json
 
 from course_cases import scan, sized
-from dotaliver.config import Inc4Config
-from dotaliver.differences import compare_records
-from dotaliver.records import LesionEdit, ReaderEdits
+from dotaliver.config.scoring import Inc4Config
+from dotaliver.records.differences import compare_records
+from dotaliver.records.study import LesionEdit, ReaderEdits
 from flow_cases import run_cli
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
-from dotaliver.distance import distance_inside_mm, distance_to_mm
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 
 SPACINGS = st.tuples(*(st.sampled_from([0.7, 1.0, 2.5, 4.0]) for _ in range(3)))
 

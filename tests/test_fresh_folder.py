@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dotaliver.fresh_folder import put_in_place, remove_left_over, temporary_beside
+from dotaliver.system.folders import put_in_place, remove_left_over, temporary_beside
 
 
 def made(target, text):

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dotaliver.errors import GeometryError
-from dotaliver.geometry import Geometry
-from dotaliver.itkimage import geometry_from_itk, to_itk
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import geometry_from_itk, to_itk
+from dotaliver.image.volume import Quantity, Volume
 
 AXIAL = Geometry((4, 5, 6), (-10.0, -20.0, 30.0), (3.0, 2.0, 1.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
 

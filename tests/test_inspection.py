@@ -9,12 +9,12 @@ import SimpleITK as sitk
 from rich.console import Console
 
 from dicom.factory import REMOVED, ramp, write_series, write_study
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError, StudyError
-from dotaliver.inspection import inspect_study, inspection_tables
-from dotaliver.itkimage import to_itk
-from dotaliver.volume import LabelMap
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
+from dotaliver.pipeline.inspection import inspect_study, inspection_tables
 
 # 60 min after 150 MBq of 68Ga in 78 kg
 SLOPE = 78000 / (150e6 * 2 ** (-3600 / 4062.6))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes
 
-from dotaliver.morphology import filled_in_slices
+from dotaliver.image.morphology import filled_in_slices
 
 
 @settings(max_examples=80, deadline=None)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dotaliver.errors import SuvError
-from dotaliver.normalisation import (
+from dotaliver.suv.body_size import (
     Body,
     Normalisation,
     body_size,

@@ -13,11 +13,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.blocks import LazyVolume
-from dotaliver.config import ExecutionConfig, ScoringConfig
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
+from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
 from dotaliver.export.outputs import OutputOptions
+from dotaliver.image.blocks import LazyVolume
 from dotaliver.pipeline import (
     StudyInput,
     default_folder,
@@ -28,9 +28,9 @@ from dotaliver.pipeline import (
     score_study,
     segment_study,
 )
-from dotaliver.records import ReaderEdits
-from dotaliver.score import StudyScore
-from dotaliver.scoring import score_labels
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import ReaderEdits
 from flow_cases import TELLTALES
 
 
@@ -108,8 +108,8 @@ def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
     study, outcome, scored, tmp_path, monkeypatch, memory_bytes
 ):
     # The study is small: its images are read in parts only if nothing is held, and the program itself must not count.
-    monkeypatch.setattr("dotaliver.dicom.lazy._HELD_PART", 1 << 40)
-    monkeypatch.setattr("dotaliver.pipeline._OWN_BYTES", 0)
+    monkeypatch.setattr("dotaliver.dicom.pixels.lazy._HELD_PART", 1 << 40)
+    monkeypatch.setattr("dotaliver.pipeline.run._OWN_BYTES", 0)
     execution = ExecutionConfig(memory_bytes=memory_bytes)
     bounded = score_study(StudyInput(study), execution=execution)
     assert isinstance(bounded.opened.volumes.pet, LazyVolume)

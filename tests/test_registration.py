@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dotaliver.errors import StudyError
-from dotaliver.geometry import Geometry
-from dotaliver.registration import register_cts, register_livers
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.registration import register_cts, register_livers
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 from scoring_cases import AXIAL
 
 GRID = Geometry((40, 70, 80), (0.0, 0.0, 0.0), (4.0, 3.0, 3.0), AXIAL, "1.2.3")

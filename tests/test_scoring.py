@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.config import AssumedValues, ExecutionConfig, ScoringConfig
+from dotaliver.config.protocol import CRITERIA
+from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.errors import ConfigError, GeometryError, QuantityError
-from dotaliver.flags import raise_flag
-from dotaliver.geometry import Geometry
-from dotaliver.protocol import CRITERIA
-from dotaliver.records import Acquisition, ReaderEdits, ReferenceRegion
-from dotaliver.score import StudyScore
-from dotaliver.scoring import score_labels
-from dotaliver.volume import LabelMap, Quantity
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import Acquisition, ReaderEdits, ReferenceRegion
 from scoring_cases import Case, ball, grid, layer, series, study
 
 TWO = ((96.0, 15.0, 20.0), (56.0, 9.0, 12.0))

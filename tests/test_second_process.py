@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from dotaliver import second_process
 from dotaliver.errors import MaskError
-from dotaliver.second_process import SecondProcess
+from dotaliver.system import second_process
+from dotaliver.system.second_process import SecondProcess
 
 needs_two_processors = pytest.mark.skipif(second_process.processors() < 2, reason="there is one processor alone")
 

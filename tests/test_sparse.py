@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dotaliver.sparse import sparse_zeros
+from dotaliver.image.sparse import sparse_zeros
 
 
 @pytest.mark.parametrize("from_bytes", [1, 1 << 40])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dotaliver.errors import SuvError
-from dotaliver.suv import (
+from dotaliver.suv.arithmetic import (
     DecayCorrection,
     FrameTiming,
     SuvInputs,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dotaliver.volume import LabelMap, as_mask
+from dotaliver.image.volume import LabelMap, as_mask
 from scoring_cases import grid
 
 
@@ -47,7 +47,7 @@ def test_labels_that_are_placed_elsewhere_are_not_looked_through_again(monkeypat
     labels = LabelMap(array, grid(array.shape))
     known = (labels.used, labels.labels, list(labels.boxes()), labels.sha256())
     there = labels.placed(labels.geometry.moved((1.0, 2.0, 3.0)))
-    monkeypatch.setattr("dotaliver.volume.used_box", lambda _: pytest.fail("looked through"))
+    monkeypatch.setattr("dotaliver.image.volume.used_box", lambda _: pytest.fail("looked through"))
     assert (there.used, there.labels, list(there.boxes()), there.sha256()) == known
     assert there.geometry == labels.geometry.moved((1.0, 2.0, 3.0))
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import FAMILIES, HELD_OUT, family_spec
 from dotaliver.phantom.study import make_phantom, study_volumes
-from dotaliver.records import StudyVolumes
-from dotaliver.volume import LabelMap
+from dotaliver.records.study import StudyVolumes
 from segmentation_bench import real
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config import ScoringConfig
-from dotaliver.itkimage import resample_labels
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.itk import resample_labels
 from dotaliver.phantom.families import family_spec
 from dotaliver.pipeline import segment_study
-from dotaliver.records import ReaderEdits, Segmentations
-from dotaliver.score import StudyScore
-from dotaliver.scoring import score_labels
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import ReaderEdits, Segmentations
 from dotaliver.segmentation.coarse import coarse_images
-from dotaliver.segmentation.complete import liver_share, normal_liver_within
-from dotaliver.segmentation.lesions import find_lesions
+from dotaliver.segmentation.lesions.pet_lesions import find_lesions
+from dotaliver.segmentation.lesions_and_reference import liver_share, normal_liver_within
 from segmentation_bench.cohort import Case
 
 Row = dict[str, Any]

@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
-from dotaliver.geometry import Geometry
-from dotaliver.itkimage import labels_from_itk, resample_labels, to_itk, volume_from_itk
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import labels_from_itk, resample_labels, to_itk, volume_from_itk
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.phantom.families import family_spec
 from dotaliver.phantom.lesions import make_blob
 from dotaliver.phantom.physics import PetPhysics, simulate_pet
 from dotaliver.phantom.presets import avid_lesion
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue, draw_suv
-from dotaliver.records import StudyVolumes
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.records.study import StudyVolumes
 
 HYBRIDS = ("hybrid_moderate", "hybrid_massive")
 _BEND_MM, _BEND_SCALE_MM = 9.0, 70.0

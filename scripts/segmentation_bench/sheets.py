@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.geometry import grow_box
-from dotaliver.itkimage import resample, resample_labels
-from dotaliver.placement import shift_of
-from dotaliver.records import Segmentations
-from dotaliver.volume import LabelMap, used_box
+from dotaliver.image.geometry import grow_box
+from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.volume import LabelMap, used_box
+from dotaliver.measurement.placement import shift_of
+from dotaliver.records.study import Segmentations
 from segmentation_bench.cohort import Case
 
 Rgb = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ from dotaliver.batch import file_index
 from dotaliver.batch.discovery import find_studies
 from dotaliver.batch.file_index import open_index
 from dotaliver.batch.stamps import stamp_of
-from dotaliver.dicom.headers import UNFINISHED, index_folder
+from dotaliver.dicom.files.headers import UNFINISHED, index_folder
 from dotaliver.errors import FileFormatError, StudyError
 from dotaliver.export.zarr_study import write_zarr_study
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.findings import Findings
 from dotaliver.measurement.hotspots import HottestSphere
-from dotaliver.records import Acquisition, Burden, Reference
+from dotaliver.records.study import Acquisition, Burden, Reference
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Short ways to say what a lesion is."""
 
-from dotaliver.records import Lesion, SeriesIdentity
+from dotaliver.records.study import Lesion, SeriesIdentity
 
 
 def lesion(label=1, *, peak=4.0, size=20.0, short=15.0, source="pet", in_liver=True, marks=(), flags=()) -> Lesion:

@@ -2,8 +2,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.best_response import DatedResponse, best_response, best_response_confirmed
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.longitudinal.best_response import DatedResponse, best_response, best_response_confirmed
 
 RULES = RecistConfig()
 BASELINE = date(2024, 1, 1)

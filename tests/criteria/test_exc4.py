@@ -1,7 +1,7 @@
 import pytest
 
 from dotaliver.criteria.exc4 import judge
-from dotaliver.records import Burden
+from dotaliver.records.study import Burden
 
 
 def burden(fraction, low, high):

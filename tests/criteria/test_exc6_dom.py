@@ -4,7 +4,7 @@ import pytest
 
 from criteria.making import ct, lesion
 from dotaliver.criteria.eligibility import judge_all
-from dotaliver.records import Burden, CtFocus, CtSearch, Reference, RestOfBody
+from dotaliver.records.study import Burden, CtFocus, CtSearch, Reference, RestOfBody
 
 SEARCH = CtSearch(diameter_mm=15.0, liver_hu=104.0, noise_hu=9.0, visible_contrast_hu=13.0)
 

@@ -2,8 +2,8 @@ from datetime import date
 
 import pytest
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.inc6 import ScanPair, judge_progression, months_before
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.longitudinal.progression import ScanPair, judge_progression, months_before
 
 RULES = RecistConfig()
 ENTRY = date(2024, 8, 31)

@@ -4,9 +4,9 @@ import pytest
 
 from criteria.making import lesion
 from dotaliver.criteria.inc7 import judge
-from dotaliver.flags import raise_flag
 from dotaliver.measurement.hotspots import HottestSphere
-from dotaliver.records import Reference, RestOfBody
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.study import Reference, RestOfBody
 
 NOTHING_ELSEWHERE = RestOfBody(lesions=False)
 

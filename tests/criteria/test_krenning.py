@@ -1,8 +1,8 @@
 import pytest
 
-from dotaliver.config import KrenningConfig
+from dotaliver.config.scoring import KrenningConfig
 from dotaliver.criteria.krenning import krenning_grade
-from dotaliver.records import Reference
+from dotaliver.records.study import Reference
 
 
 def references(spleen=None, blood=None, liver=5.0):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.recist import (
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.longitudinal.recist import (
     TargetSize,
     non_target_response,
     overall_response,

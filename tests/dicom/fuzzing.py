@@ -39,9 +39,9 @@ from pydicom.uid import (
 
 from dicom.damage import DAMAGES, cut_out, flipped, places, repeated, truncated
 from dicom.factory import ramp, rewritten, write_series
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.series import read_series
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.pixels.series import read_series
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import DotaliverError
 

@@ -7,15 +7,15 @@ import pytest
 from pydicom.sequence import Sequence
 
 from dicom.factory import REMOVED, _code, write_series
-from dotaliver.config import AcquisitionConfig, AssumedValues
-from dotaliver.dicom.acquisition import grid_flags, read_acquisition
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.suv_inputs import suv_inputs
-from dotaliver.dicom.tracer import nuclide_of, tracer_of
+from dotaliver.config.protocol import default_protocol
+from dotaliver.config.scoring import AcquisitionConfig, AssumedValues
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.pet.acquisition import grid_flags, read_acquisition
+from dotaliver.dicom.pet.suv_inputs import suv_inputs
+from dotaliver.dicom.pet.tracer import nuclide_of, tracer_of
 from dotaliver.errors import AcquisitionError, SuvError
-from dotaliver.geometry import Geometry
-from dotaliver.protocol import default_protocol
-from dotaliver.suv import suvbw_arithmetic
+from dotaliver.image.geometry import Geometry
+from dotaliver.suv.arithmetic import suvbw_arithmetic
 
 PROTOCOL = default_protocol()
 NOBODY = AssumedValues()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dicom.factory import write_study
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.archive import unpack
-from dotaliver.dicom.headers import index_folder
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.archive import unpack
+from dotaliver.dicom.files.headers import index_folder
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import FileFormatError
 

@@ -12,7 +12,7 @@ import pytest
 from dicom.damage import DAMAGES
 from dicom.factory import write_series
 from dicom.fuzzing import LONGEST_S, REAL, REWRITERS
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import DotaliverError
 

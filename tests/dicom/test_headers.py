@@ -7,8 +7,8 @@ import pydicom
 import pytest
 
 from dicom.factory import STUDY_UID, write_series, write_study
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.headers import FileStudy, StudyPart, index_folder, study_of_file
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.headers import FileStudy, StudyPart, index_folder, study_of_file
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import FileFormatError, StudyError
 

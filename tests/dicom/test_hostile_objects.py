@@ -16,8 +16,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from dicom.factory import write_study
 from dicom.seg_factory import changed, segment, write_seg
 from dicom.test_masks_in import write_rtstruct
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
 

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from dicom.factory import ramp, rewritten, write_series, write_study
-from dotaliver.blocks import LazyVolume
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.choice import choose_series
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.lazy import ct_image_of, lazy_ct, lazy_scaled
-from dotaliver.dicom.series import ct_volume, read_stored, rescale_of, scaled
-from dotaliver.dicom.stack import stack_of
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.pet import choose_series
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels.lazy import ct_image_of, lazy_ct, lazy_scaled
+from dotaliver.dicom.pixels.series import ct_volume, read_stored, rescale_of, scaled
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import FileFormatError, SeriesError
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.blocks import LazyVolume
+from dotaliver.image.volume import Quantity, Volume
 
 
 def stack_in(folder):

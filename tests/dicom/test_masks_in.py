@@ -14,13 +14,13 @@ from scipy.spatial.transform import Rotation
 
 from dicom.factory import FRAME_UID, STUDY_UID, ramp, write_series, write_study
 from dicom.seg_factory import changed, segment, write_seg
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.masks_in import read_mask
-from dotaliver.dicom.rtstruct import fill_polygons
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.masks.reading import read_mask
+from dotaliver.dicom.masks.rtstruct import fill_polygons
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
-from dotaliver.itkimage import to_itk
-from dotaliver.volume import LabelMap
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
 
 TILTED = tuple(Rotation.from_euler("xyz", (12, -7, 30), degrees=True).as_matrix()[:, :2].T.ravel())
 

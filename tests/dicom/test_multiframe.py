@@ -7,11 +7,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom.factory import CT_CLASS, PET_CLASS, ramp, write_series, write_study
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.series import read_series
-from dotaliver.dicom.sources import slice_headers
-from dotaliver.dicom.stack import stack_of
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.slice_headers import slice_headers
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels.series import read_series
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import StudyError
 

@@ -11,10 +11,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from dicom.factory import ramp, rewritten, write_series
 from dicom.fuzzing import REWRITERS, encoded
-from dotaliver.dicom import part10, pixels
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.series import read_series, read_stored
-from dotaliver.dicom.stack import stack_of
+from dotaliver.dicom.files import part10
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels import planes
+from dotaliver.dicom.pixels.series import read_series, read_stored
 from dotaliver.errors import FileFormatError
 
 
@@ -213,6 +214,6 @@ def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(tmp_
     ds.compress(JPEG2000Lossless, np.zeros((400, 360), np.int16))
     ds.Rows, ds.Columns = 40, 36
     ds.save_as(paths[2])
-    monkeypatch.setattr(pixels, "_decoded", lambda part: pytest.fail("decoded") if part.path == paths[2] else None)
+    monkeypatch.setattr(planes, "_decoded", lambda part: pytest.fail("decoded") if part.path == paths[2] else None)
     with pytest.raises(FileFormatError, match=r"002.dcm: the size of its compressed image"):
-        pixels._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16))
+        planes._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16))

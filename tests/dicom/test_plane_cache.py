@@ -15,12 +15,12 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from dicom.factory import ramp, rewritten, write_series
-from dotaliver.dicom import pixels
-from dotaliver.dicom.headers import CACHE_MARK, index_folder
-from dotaliver.dicom.lazy import lazy_ct
-from dotaliver.dicom.plane_cache import cache_in_use, plane_cache
-from dotaliver.dicom.series import ct_volume, read_stored
-from dotaliver.dicom.stack import stack_of
+from dotaliver.dicom.files.headers import CACHE_MARK, index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels import planes
+from dotaliver.dicom.pixels.cache import cache_in_use, plane_cache
+from dotaliver.dicom.pixels.lazy import lazy_ct
+from dotaliver.dicom.pixels.series import ct_volume, read_stored
 from dotaliver.errors import FileFormatError
 
 
@@ -51,7 +51,7 @@ class Read:
 
     def __init__(self, folder, cache, read=read_stored):
         self.told, self.files = [], 0
-        original = pixels._slice_reader
+        original = planes._slice_reader
 
         def counting(*arguments):
             inner = original(*arguments)
@@ -63,7 +63,7 @@ class Read:
             return one
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pixels, "_slice_reader", counting)
+            patch.setattr(planes, "_slice_reader", counting)
             with plane_cache(cache, self.told.append):
                 self.found = read(stack_in(folder))
 
@@ -184,7 +184,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path, series):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        original = pixels._slice_reader
+        original = planes._slice_reader
 
         def changing(*arguments):
             inner = original(*arguments)
@@ -195,7 +195,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path, series):
 
             return one
 
-        patch.setattr(pixels, "_slice_reader", changing)
+        patch.setattr(planes, "_slice_reader", changing)
         with plane_cache(tmp_path / "cache", pytest.fail):
             touching(stack_in(series))
 
@@ -302,8 +302,8 @@ def test_a_file_that_grows_past_a_limit_is_a_full_disk(tmp_path, series):
     """In a process of its own, whose files may not grow past a few bytes, as on a full disk."""
     code = (
         "import resource, signal, sys; from pathlib import Path; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from dotaliver.dicom.headers import index_folder; from dotaliver.dicom.stack import stack_of\n"
-        "from dotaliver.dicom.series import read_stored; from dotaliver.dicom.plane_cache import plane_cache\n"
+        "from dotaliver.dicom.files.headers import index_folder; from dotaliver.dicom.files.stack import stack_of\n"
+        "from dotaliver.dicom.pixels.series import read_stored; from dotaliver.dicom.pixels.cache import plane_cache\n"
         "stack = stack_of(index_folder(Path(sys.argv[1])).series[0])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "with plane_cache(Path(sys.argv[2]), print): print(read_stored(stack).shape)\n"
@@ -345,8 +345,8 @@ def test_two_processes_that_write_the_same_entry_leave_one_that_is_whole(tmp_pat
 def test_a_process_that_is_killed_leaves_no_entry_that_would_be_read(tmp_path, series, stored):
     code = (
         "import sys, time; from pathlib import Path; from dotaliver.dicom import plane_cache as c\n"
-        "from dotaliver.dicom.headers import index_folder; from dotaliver.dicom.stack import stack_of\n"
-        "from dotaliver.dicom.series import read_stored\n"
+        "from dotaliver.dicom.files.headers import index_folder; from dotaliver.dicom.files.stack import stack_of\n"
+        "from dotaliver.dicom.pixels.series import read_stored\n"
         "c.put_in_place = lambda *a, **k: (print('now', flush=True), time.sleep(60))\n"
         "with c.plane_cache(Path(sys.argv[2]), print):\n"
         "    read_stored(stack_of(index_folder(Path(sys.argv[1])).series[0]))\n"

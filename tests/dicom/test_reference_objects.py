@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from dicom.factory import REMOVED, write_series
-from dotaliver.config import AssumedValues, ScoringConfig
-from dotaliver.inspection import inspect_study
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.pipeline.inspection import inspect_study
 
 SHAPE = (6, 12, 10)
 WEIGHT_G, HEIGHT_CM, DOSE_BQ, HALF_LIFE_S = 70_000.0, 175.0, 150e6, 4062.6

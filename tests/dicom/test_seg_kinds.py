@@ -12,14 +12,14 @@ from scipy.spatial.transform import Rotation
 
 from dicom.factory import write_study
 from dicom.seg_factory import changed, segment, write_seg
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.mask_grid import embedded, laid_on
-from dotaliver.dicom.masks_in import on_image, read_lesion_masks, read_mask
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.masks.grid import embedded, laid_on
+from dotaliver.dicom.masks.reading import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
-from dotaliver.geometry import Geometry
-from dotaliver.itkimage import to_itk
-from dotaliver.volume import LabelMap
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
 
 
 @pytest.fixture

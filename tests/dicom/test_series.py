@@ -6,11 +6,11 @@ import pytest
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, RLELossless
 
 from dicom.factory import REMOVED, ramp, write_series
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.series import read_series, read_stored
-from dotaliver.dicom.stack import stack_of
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels.series import read_series, read_stored
 from dotaliver.errors import FileFormatError, SeriesError
-from dotaliver.volume import Quantity
+from dotaliver.image.volume import Quantity
 
 
 def series_in(folder):

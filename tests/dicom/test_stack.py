@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dicom.factory import AXIAL, ramp, write_series
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.series import read_series
-from dotaliver.dicom.stack import stack_of
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pixels.series import read_series
 from dotaliver.errors import FileFormatError, SeriesError
-from dotaliver.itkimage import geometry_from_itk
+from dotaliver.image.itk import geometry_from_itk
 
 
 def series_in(folder):

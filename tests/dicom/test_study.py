@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dicom.factory import FRAME_UID, REMOVED, ramp, write_series, write_study
-from dotaliver.config import AssumedValues, ScoringConfig
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.dicom.study import choose_series, index_folder, load_study
 from dotaliver.errors import DotaliverError, FileFormatError, SeriesError, StudyError, SuvError
-from dotaliver.volume import Quantity
+from dotaliver.image.volume import Quantity
 
 CONFIG = ScoringConfig()
 OTHER_FRAME = "1.2.826.0.1.3680043.10.999.77"

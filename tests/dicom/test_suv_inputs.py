@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from dicom.factory import REMOVED, ramp, write_series, write_study
-from dotaliver.config import AssumedValues, ScoringConfig
-from dotaliver.dicom.headers import index_folder
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.pet.suv_inputs import suv_inputs
 from dotaliver.dicom.study import load_study
-from dotaliver.dicom.suv_inputs import suv_inputs
 from dotaliver.errors import AcquisitionError, SuvError
-from dotaliver.inspection import inspect_study
-from dotaliver.normalisation import Normalisation
-from dotaliver.suv import suvbw_arithmetic
-from dotaliver.volume import Quantity
+from dotaliver.image.volume import Quantity
+from dotaliver.pipeline.inspection import inspect_study
+from dotaliver.suv.arithmetic import suvbw_arithmetic
+from dotaliver.suv.body_size import Normalisation
 
 NOBODY = AssumedValues()
 # 3600 s of 4062.6 s: 2 ** -0.886132 = 0.541063; 78000 g / (150e6 Bq * 0.541063)

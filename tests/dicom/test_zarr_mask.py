@@ -9,8 +9,8 @@ import zarr
 
 from dicom.factory import write_study
 from dicom.test_masks_in import two_lesions
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.masks_in import read_lesion_masks, read_mask
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.masks.reading import read_lesion_masks, read_mask
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
 

@@ -10,9 +10,9 @@ import pytest
 from export_factory import DIAGNOSTIC_FRAME, DIAGNOSTIC_SERIES_UID, DIAGNOSTIC_STUDY_UID, FRAME, STUDY_UID, Case
 from pydicom.dataset import Dataset
 
-from dotaliver.export.derived import encoded
-from dotaliver.export.seg_sources import SegSources
-from dotaliver.geometry import Geometry
+from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.source_headers import SegSources
+from dotaliver.image.geometry import Geometry
 
 CT_CLASS, PET_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"
 PET_SLOPE = 1.5

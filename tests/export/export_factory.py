@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dotaliver.config import ExecutionConfig, ScoringConfig
-from dotaliver.flags import raise_flag
-from dotaliver.geometry import Geometry
-from dotaliver.records import (
+from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.score import LiverRecord, MaskRecord, Provenance, SegmentationRecord, StudyScore
+from dotaliver.records.study import (
     Acquisition,
     Burden,
     Diameter,
@@ -27,9 +29,7 @@ from dotaliver.records import (
     StudyVolumes,
     Verdict,
 )
-from dotaliver.score import LiverRecord, MaskRecord, Provenance, SegmentationRecord, StudyScore
-from dotaliver.suv import DecayCorrection, SuvArithmetic, SuvStep
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.suv.arithmetic import DecayCorrection, SuvArithmetic, SuvStep
 
 FRAME = "1.2.3.4.5"
 STUDY_UID = "1.2.3.1"

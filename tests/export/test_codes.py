@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dotaliver.export.codes import OWN_SCHEME, own, uptake_codes
-from dotaliver.normalisation import Normalisation
+from dotaliver.export.dicom.codes import OWN_SCHEME, own, uptake_codes
+from dotaliver.suv.body_size import Normalisation
 
 WANTED = [n for n in Normalisation if n is not Normalisation.LEAN_MORGAN]
 

@@ -13,11 +13,11 @@ from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources
 from export_factory import DIAGNOSTIC_STUDY_UID, STUDY_UID, Case, small_case, suv, verdicts, with_diagnostic_ct
 
 from dotaliver.errors import ConfigError
+from dotaliver.export.deidentify.pseudonyms import Pseudonyms, pseudonym_key
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
-from dotaliver.export.pseudonyms import Pseudonyms, pseudonym_key
-from dotaliver.flags import raise_flag
-from dotaliver.records import Decision, LesionEdit, Reader, ReaderEdits, VerdictEdit
-from dotaliver.score import StudyScore
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import Decision, LesionEdit, Reader, ReaderEdits, VerdictEdit
 from flow_cases import run_cli
 
 KEY = b"k3y-of-the-trial-0123456789"

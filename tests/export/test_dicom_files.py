@@ -9,8 +9,8 @@ import numpy as np
 from dicom_factory import sources
 from export_factory import small_case, with_diagnostic_ct
 
-from dotaliver.export.dicom_files import DicomJob
-from dotaliver.volume import Volume
+from dotaliver.export.dicom.files import DicomJob
+from dotaliver.image.volume import Volume
 
 
 def job_of(case) -> DicomJob:

@@ -13,11 +13,11 @@ from dicom_factory import dciodvfy_errors, needs_dciodvfy, sources, written
 from export_factory import small_case, verdicts
 from PIL import Image
 
-from dotaliver.export.derived import encoded
-from dotaliver.export.documents import encapsulated_pdf, secondary_captures
-from dotaliver.export.report import report_context
-from dotaliver.export.report_pdf import picture_bytes, report_pdf
-from dotaliver.export.seg_sources import usable_headers
+from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
+from dotaliver.export.dicom.source_headers import usable_headers
+from dotaliver.export.report.html import report_context
+from dotaliver.export.report.pdf import picture_bytes, report_pdf
 
 needs_poppler = pytest.mark.skipif(
     shutil.which("pdftotext") is None, reason="pdftotext (Debian package poppler-utils) is not installed"

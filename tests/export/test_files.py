@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dotaliver.errors import OutputError
-from dotaliver.export.files import prepare_output_folder, write_atomically
+from dotaliver.system.files import prepare_output_folder, write_atomically
 
 
 def refuse(number: int):

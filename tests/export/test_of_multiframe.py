@@ -10,12 +10,12 @@ from export_factory import score_for
 
 from dicom.factory import write_study
 from dicom.test_multiframe import ENHANCED_PET, SLOPES, enhanced
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.sr import read_report
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
+from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import StudyInput, open_study
-from dotaliver.records import MaskLayer, ReferenceRegion, Segmentations
-from dotaliver.volume import LabelMap
+from dotaliver.records.study import MaskLayer, ReferenceRegion, Segmentations
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from export_factory import Case, lesion, score_for, small_case, verdicts
 
-from dotaliver.config import ScoringConfig
-from dotaliver.export.report import report_html
-from dotaliver.export.words import verdict_headline
-from dotaliver.flags import raise_flag
-from dotaliver.protocol import default_protocol
-from dotaliver.records import (
+from dotaliver.config.protocol import default_protocol
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.export.report.html import report_html
+from dotaliver.export.report.words import verdict_headline
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.study import (
     Decision,
     LesionEdit,
     Reader,
@@ -229,7 +229,7 @@ def test_another_limit_of_the_protocol_moves_the_line() -> None:
 
 
 def test_axes_turned_otherwise_give_the_same_pictures() -> None:
-    from dotaliver.export.views import anatomical
+    from dotaliver.export.report.views import anatomical
 
     case = small_case(ct=False)
     pet = case.volumes.pet

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dotaliver.export.report_figures import (
+from dotaliver.export.report.figures import (
     Drawing,
     Shadow,
     axial_picture,

@@ -4,14 +4,14 @@ import io
 import pytest
 
 from course_cases import course_of, reading_of, scan, seen, simple_reading, sized, track
-from dotaliver.export.recist_tables import lesions_over_time_csv, time_points_csv
-from dotaliver.export.response_pictures import lesion_chart, sum_chart
-from dotaliver.export.response_report import ReadingPictures, response_html
-from dotaliver.export.thumbnails import ThumbnailView, thumbnail
+from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
+from dotaliver.export.response.html import ReadingPictures, response_html
+from dotaliver.export.response.pictures import lesion_chart, sum_chart
+from dotaliver.export.response.tables import lesions_over_time_csv, time_points_csv
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit
 from dotaliver.longitudinal.records import Track
-from dotaliver.records import Diameter
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.records.study import Diameter
 from scoring_cases import ball, grid
 
 NOTHING = (ReadingPictures({}),)

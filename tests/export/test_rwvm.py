@@ -7,7 +7,7 @@ import pytest
 from dicom_factory import PET_SLOPE, dciodvfy_errors, needs_dciodvfy, sources, written
 from export_factory import small_case, suv
 
-from dotaliver.export.rwvm import suv_map
+from dotaliver.export.dicom.real_world_value_map import suv_map
 
 FACTOR = 8.6e-4  # SUV per Bq/ml in export_factory.suv
 

@@ -6,12 +6,12 @@ from datetime import date
 import pytest
 
 from course_cases import course_of, reading_of, scan, seen, simple_reading, sized, track
-from dotaliver.config import RecistConfig
+from dotaliver.config.scoring import RecistConfig
 from dotaliver.errors import CourseError, OutputError
-from dotaliver.export.sdtm import DOMAINS, TERMINOLOGY, sdtm_csv
-from dotaliver.export.sdtm_check import RULES, check_sdtm, conformance_report
-from dotaliver.export.sdtm_rows import sdtm_datasets, study_day
-from dotaliver.export.xpt import xpt_bytes
+from dotaliver.export.sdtm.check import RULES, check_sdtm, conformance_report
+from dotaliver.export.sdtm.datasets import DOMAINS, TERMINOLOGY, sdtm_csv
+from dotaliver.export.sdtm.rows import sdtm_datasets, study_day
+from dotaliver.export.sdtm.xpt import xpt_bytes
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Evaluator, Track
 
@@ -170,7 +170,7 @@ def test_transport_files_of_version_5_read_back_with_pyreadstat_and_pandas(tmp_p
 
 
 def test_without_the_extra_transport_files_are_refused_by_name(monkeypatch):
-    monkeypatch.setattr("dotaliver.export.xpt.xpt_is_available", lambda: False)
+    monkeypatch.setattr("dotaliver.export.sdtm.xpt.xpt_is_available", lambda: False)
     with pytest.raises(OutputError, match="dotaliver\\[sdtm\\]"):
         xpt_bytes(sdtm_datasets(full_course())[0])
 

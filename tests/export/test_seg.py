@@ -24,13 +24,13 @@ from export_factory import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import MaskError
-from dotaliver.export.derived import encoded
-from dotaliver.export.seg import segmentation_datasets, segmentation_files, sphere_mask
-from dotaliver.geometry import Geometry
-from dotaliver.records import MaskLayer
-from dotaliver.volume import LabelMap
+from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.seg import segmentation_datasets, segmentation_files, sphere_mask
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.study import MaskLayer
 
 highdicom = pytest.importorskip("highdicom")
 

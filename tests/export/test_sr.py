@@ -17,10 +17,10 @@ from export_factory import DIAGNOSTIC_FRAME, FRAME, small_case, verdicts, with_d
 from pydicom.sr.codedict import codes
 
 from dotaliver.dicom.sr import read_report
-from dotaliver.export.rwvm import suv_map
-from dotaliver.export.seg import segmentation_datasets
-from dotaliver.export.sr import measurement_report, person_name
-from dotaliver.records import CtFocus, Decision, Diameter, Lobe, Lobes, Reader, ReaderEdits, RestOfBody
+from dotaliver.export.dicom.real_world_value_map import suv_map
+from dotaliver.export.dicom.seg import segmentation_datasets
+from dotaliver.export.dicom.sr import measurement_report, person_name
+from dotaliver.records.study import CtFocus, Decision, Diameter, Lobe, Lobes, Reader, ReaderEdits, RestOfBody
 
 # Numbers that no decimal string of 16 characters holds.
 AWKWARD = 1 / 3 * 1e-5

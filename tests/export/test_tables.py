@@ -9,7 +9,7 @@ import pytest
 from export_factory import STUDY_UID, lesion, small_case
 
 from dotaliver.export.tables import cell, lesions_csv, uptake_name
-from dotaliver.flags import raise_flag
+from dotaliver.records.flags import raise_flag
 
 
 def rows(text: str) -> list[dict[str, str]]:

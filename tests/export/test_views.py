@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from export_factory import FRAME, axial
 
-from dotaliver.export.views import anatomical, axial_plane, offset_mm, outlines_on, project, sample
-from dotaliver.geometry import Geometry
-from dotaliver.records import Mismatch
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.export.report.views import anatomical, axial_plane, offset_mm, outlines_on, project, sample
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.study import Mismatch
 
 SENSES = {"head": (0.0, 0.0, 1.0), "back": (0.0, 1.0, 0.0), "left": (1.0, 0.0, 0.0)}
 # Every way to lay the three body axes along slices, rows and columns, each in both senses.

@@ -12,14 +12,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from dicom.factory import AXIAL, ramp, rewritten, write_series, write_study
 from dicom.test_multiframe import enhanced
-from dotaliver.blocks import LazyVolume
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.choice import choose_series
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.sources import slice_headers
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.pet import choose_series
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.slice_headers import slice_headers
 from dotaliver.dicom.study import load_chosen, load_study
 from dotaliver.errors import ConfigError, DotaliverError, FileFormatError, OutputError, StudyError
 from dotaliver.export.zarr_study import write_zarr_study
+from dotaliver.image.blocks import LazyVolume
 
 
 def load(folder, **options):

@@ -10,7 +10,7 @@ import pytest
 from batch_cases import tiny
 from dotaliver.batch.stored_scores import find_scores
 from dotaliver.pipeline import read_record
-from dotaliver.score import folder_name
+from dotaliver.records.score import folder_name
 from flow_cases import TELLTALES, run_cli
 
 COLUMNS = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")

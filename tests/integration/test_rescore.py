@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.config import AssumedValues, LiverConfig, ScoringConfig
+from dotaliver.config.scoring import AssumedValues, LiverConfig, ScoringConfig
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.seg import sphere_mask
-from dotaliver.itkimage import to_itk
+from dotaliver.export.dicom.seg import sphere_mask
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.spec import LesionSpec
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import StudyInput, load_edits, open_study, rescore, save, score_study
-from dotaliver.records import (
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import (
     DiameterEdit,
     LesionEdit,
     Reader,
@@ -26,8 +28,6 @@ from dotaliver.records import (
     RestOfBody,
     VerdictEdit,
 )
-from dotaliver.score import StudyScore
-from dotaliver.volume import LabelMap
 from flow_cases import run_cli
 
 READER = Reader(name="A Reader", role="nuclear-medicine physician")

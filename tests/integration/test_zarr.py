@@ -7,9 +7,9 @@ import pydicom
 import pytest
 from pydicom.uid import JPEG2000Lossless
 
-from dotaliver.dicom.headers import CACHE_MARK
-from dotaliver.export.files import write_atomically
+from dotaliver.dicom.files.headers import CACHE_MARK
 from dotaliver.pipeline import read_record
+from dotaliver.system.files import write_atomically
 from flow_cases import TELLTALES, run_cli
 
 
@@ -62,7 +62,7 @@ def test_a_score_of_the_files_is_revised_with_ome_zarr_and_the_other_way(made, s
 
 
 def test_it_is_scored_within_a_bound_on_the_memory(made, scored, tmp_path, monkeypatch):
-    monkeypatch.setattr("dotaliver.dicom.lazy._HELD_PART", 1 << 40)
+    monkeypatch.setattr("dotaliver.dicom.pixels.lazy._HELD_PART", 1 << 40)
     done = run_cli("score", made, "--out", tmp_path / "out", "--memory", "600MiB")
     assert done.status == 0, done.err
     assert record_id(tmp_path / "out") == record_id(scored)

@@ -6,11 +6,11 @@ import pytest
 
 from course_cases import DAYS, RULES, scan, sized
 from dotaliver.errors import ConfigError, CourseError
+from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.manifest import ManifestRow
 from dotaliver.longitudinal.scans import LoadedScan
-from dotaliver.volume import LabelMap
 from scoring_cases import ball, grid
 
 GRID = grid((40, 60, 60), (4.0, 4.0, 4.0))

@@ -4,9 +4,9 @@ import pytest
 
 from course_cases import DAYS, RULES, TRIAL, course_of, reading_of, scan, seen, simple_reading, sized, track
 from dotaliver.errors import ConfigError
-from dotaliver.flags import raise_flag
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Track
+from dotaliver.records.flags import raise_flag
 
 
 def edits(*lesions, **more):

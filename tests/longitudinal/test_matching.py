@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from dotaliver.config import RecistConfig
+from dotaliver.config.scoring import RecistConfig
 from dotaliver.errors import ConfigError
+from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.matching import KnownIdentity, PlacedScan, match_lesions
-from dotaliver.volume import LabelMap
 from scoring_cases import ball, grid
 
 RULES = RecistConfig()

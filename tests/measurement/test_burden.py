@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.burden import Borders, border_factors, measure_burden
 from dotaliver.measurement.lesions import measure_lesions
-from dotaliver.placement import place
-from dotaliver.records import Mismatch, ReaderEdits, Reference
-from dotaliver.scoring import score_labels
+from dotaliver.measurement.placement import place
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.study import Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, grid, layer
 
 CONFIG = ScoringConfig()

@@ -1,6 +1,6 @@
 import numpy as np
 
-from dotaliver.measurement.cores import cold_cores
+from dotaliver.measurement.necrosis import cold_cores
 
 
 def shell(inside):

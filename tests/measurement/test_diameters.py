@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist
 
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.diameters import longest_diameter, reader_diameter
-from dotaliver.records import DiameterEdit
-from dotaliver.volume import LabelMap
+from dotaliver.records.study import DiameterEdit
 from scoring_cases import AXIAL, grid
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.hotspots import hottest_sphere
+from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references
-from dotaliver.placement import place
-from dotaliver.records import ReaderEdits
+from dotaliver.records.study import ReaderEdits
 from scoring_cases import Case, ball, layer
 
 

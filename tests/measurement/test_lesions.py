@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.lesions import measure_lesions
-from dotaliver.placement import place
-from dotaliver.records import DiameterEdit, LesionEdit, Mismatch, ReaderEdits, Reference
+from dotaliver.measurement.placement import place
+from dotaliver.records.study import DiameterEdit, LesionEdit, Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, grid, layer
 
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0)

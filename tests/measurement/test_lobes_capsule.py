@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.burden import measure_burden
 from dotaliver.measurement.capsule import with_capsule_distances
-from dotaliver.measurement.ctfoci import measure_ct_foci, with_ct_foci
+from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
 from dotaliver.measurement.merging import with_merging_flags
-from dotaliver.placement import place
-from dotaliver.records import Burden, LesionEdit, LobePlane, Mismatch, ReaderEdits, Reference
+from dotaliver.measurement.placement import place
+from dotaliver.records.study import Burden, LesionEdit, LobePlane, Mismatch, ReaderEdits, Reference
 from scoring_cases import Case, ball, layer
 
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0, peak_limit=6.5)

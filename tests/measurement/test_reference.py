@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import Inc7Config, ScoringConfig
+from dotaliver.config.scoring import Inc7Config, ScoringConfig
 from dotaliver.errors import GeometryError
+from dotaliver.image.volume import LabelMap
+from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references, peak_limit_factor
-from dotaliver.placement import place
-from dotaliver.records import ReaderEdits, ReferenceEdit, ReferenceRegion
-from dotaliver.volume import LabelMap
+from dotaliver.records.study import ReaderEdits, ReferenceEdit, ReferenceRegion
 from scoring_cases import Case, ball, layer
 
 
@@ -47,7 +47,7 @@ def test_the_noise_over_one_millilitre_is_that_of_the_spheres_weights():
     # Independent voxels with SD s: a weighted mean has SD s * sqrt(sum w^2) / sum w.
     case = Case(lesions=(), noise=0.25)
     found, spheres = references(case)
-    from dotaliver.measurement.sphere import sphere_kernel, sphere_radius_mm
+    from dotaliver.image.spheres import sphere_kernel, sphere_radius_mm
 
     weights = sphere_kernel((3.0, 3.0, 3.0), sphere_radius_mm(1.0), 8)
     expected = 0.25 * 5.0 * np.sqrt((weights**2).sum()) / weights.sum()

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotaliver.errors import GeometryError
-from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
+from dotaliver.image.volume import Quantity, Volume
 from scoring_cases import grid
 
 

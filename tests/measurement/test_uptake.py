@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import PeakConfig
+from dotaliver.config.scoring import PeakConfig
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.measurement.placement import VoxelSet
 from dotaliver.measurement.uptake import lesion_uptake
-from dotaliver.placement import VoxelSet
-from dotaliver.volume import Quantity, Volume
 from scoring_cases import ball, grid
 
 WHOLE = (slice(None),) * 3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dotaliver.errors import ConfigError, FileFormatError
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.ngff import image_metadata, placed_grid
 from dotaliver.omezarr.planes import PlaneImage
 from dotaliver.omezarr.writing import ImageWriter, require_zarr

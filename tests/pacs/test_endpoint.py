@@ -10,7 +10,7 @@ import pytest
 from dotaliver.errors import ConfigError
 from dotaliver.pacs.archive import Settings, open_archive
 from dotaliver.pacs.endpoint import Credentials, credentials_from, endpoint_of, valid_uid
-from dotaliver.private_file import read_private_file
+from dotaliver.system.private_file import read_private_file
 from flow_cases import run_cli
 
 

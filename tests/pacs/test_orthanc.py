@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from orthanc_server import PASSWORD, USER, Orthanc, encrypted, needs_orthanc
 
-from dotaliver.dicom.headers import UNFINISHED, index_folder
+from dotaliver.dicom.files.headers import UNFINISHED, index_folder
 from dotaliver.errors import FileFormatError, OutputError, PacsError, StudyError
 from dotaliver.pacs.archive import Settings, open_archive
 from dotaliver.pacs.endpoint import Credentials, Tls, endpoint_of

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import erf
 
 from dotaliver.errors import QuantityError
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.phantom.physics import PetPhysics, displaced, fwhm_to_sigma, pet_slopes, simulate_pet
-from dotaliver.volume import Quantity, Volume
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 

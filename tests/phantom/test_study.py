@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from dotaliver.image.volume import LabelMap, Quantity
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.spec import LesionSpec, LiverSpec, NeighbourSpec, PatientSpec, PhantomSpec, ScannerSpec
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue
-from dotaliver.volume import LabelMap, Quantity
 
 SMALL = {"ct_matrix": 128, "ct_pixel_mm": 3.5, "ct_slice_mm": 5.0}
 SMALL |= {"pet_matrix": 72, "pet_pixel_mm": 6.0, "pet_slice_mm": 5.0}
@@ -140,7 +140,7 @@ def test_normal_liver_has_the_planned_mean_and_the_scanners_noise():
     liver = spec.liver.model_copy(update={"uptake_texture": 0.0})
     study = make_phantom(spec.model_copy(update={"scanner": scanner, "liver": liver}))
     volumes = study_volumes(study)
-    from dotaliver.itkimage import occupancy_on
+    from dotaliver.image.itk import occupancy_on
 
     parenchyma = LabelMap(study.organs.where(Tissue.LIVER), study.ct.geometry)
     share = occupancy_on(parenchyma, volumes.pet.geometry)

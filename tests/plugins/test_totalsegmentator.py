@@ -14,11 +14,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import SegmenterError
-from dotaliver.geometry import Geometry
-from dotaliver.records import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.records.study import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
 
 FOLDER = Path(__file__).parents[2] / "plugins" / "dotaliver-totalsegmentator"
 WEIGHTS = "Dataset297_TotalSegmentator_total_3mm_1559subj"

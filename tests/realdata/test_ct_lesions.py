@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.config import ScoringConfig
-from dotaliver.itkimage import labels_from_itk, resample_labels
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.itk import labels_from_itk, resample_labels
+from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.pipeline import StudyInput, open_study, segment_study
-from dotaliver.records import ReaderEdits
-from dotaliver.scoring import score_labels
-from dotaliver.volume import LabelMap
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.study import ReaderEdits
 
 
 def need(data, name):

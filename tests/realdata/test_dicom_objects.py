@@ -6,16 +6,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.choice import choose_series
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.seg import read_seg
-from dotaliver.dicom.sources import slice_headers
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.pet import choose_series
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.slice_headers import slice_headers
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.masks.seg import read_seg
 from dotaliver.dicom.sr import read_report
-from dotaliver.dicom.stack import stack_of
 from dotaliver.dicom.study import suv_of
-from dotaliver.records import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.records.study import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_report_with_several_groups_is_read(objects) -> None:
 
 
 def test_a_segmentation_of_the_liver_lies_on_its_ct(objects) -> None:
-    from dotaliver.dicom.headers import index_folder
+    from dotaliver.dicom.files.headers import index_folder
 
     series = next(s for s in index_folder(objects / "ct_3slice").series if s.modality == "CT")
     stack = stack_of(series)

@@ -9,16 +9,16 @@ import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
 from dicom.factory import REMOVED, ramp, write_series
-from dotaliver.config import AssumedValues, ScoringConfig
-from dotaliver.dicom.headers import index_folder
-from dotaliver.dicom.masks_in import read_mask
-from dotaliver.dicom.series import read_series
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.masks.reading import read_mask
+from dotaliver.dicom.pet.suv_inputs import suv_inputs
+from dotaliver.dicom.pixels.series import read_series
 from dotaliver.dicom.study import load_study
-from dotaliver.dicom.suv_inputs import suv_inputs
 from dotaliver.errors import SeriesError, StudyError, SuvError
-from dotaliver.inspection import inspect_study
-from dotaliver.itkimage import geometry_from_itk
-from dotaliver.suv import suvbw_arithmetic
+from dotaliver.image.itk import geometry_from_itk
+from dotaliver.pipeline.inspection import inspect_study
+from dotaliver.suv.arithmetic import suvbw_arithmetic
 
 CONFIG = ScoringConfig()
 

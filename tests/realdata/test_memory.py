@@ -2,14 +2,14 @@
 
 import pytest
 
-from dotaliver.blocks import LazyVolume, memory_bound
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.choice import choose_series
-from dotaliver.dicom.headers import index_folder
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.pet import choose_series
+from dotaliver.dicom.files.headers import index_folder
 from dotaliver.dicom.study import load_chosen
+from dotaliver.image.blocks import LazyVolume, memory_bound
 from dotaliver.pipeline import segment_study
-from dotaliver.records import ReaderEdits
-from dotaliver.scoring import score_labels
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.study import ReaderEdits
 
 
 def record(folder, memory_bytes):

@@ -3,10 +3,10 @@
 import csv
 from collections import defaultdict
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.recist import TargetSize, non_target_response, overall_response, target_response, target_sum
-from dotaliver.export.sdtm import DOMAINS
-from dotaliver.export.sdtm_rows import TESTS
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.export.sdtm.datasets import DOMAINS
+from dotaliver.export.sdtm.rows import TESTS
+from dotaliver.longitudinal.recist import TargetSize, non_target_response, overall_response, target_response, target_sum
 
 RULES = RecistConfig()
 STATES = {"PRESENT": "present", "ABSENT": "absent"}

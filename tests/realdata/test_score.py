@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from dotaliver.config import AssumedValues, ScoringConfig
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.pipeline import StudyInput, score_study
 
 NAMES = ("INC7", "EXC4", "EXC6", "DOM")

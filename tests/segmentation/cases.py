@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from dotaliver.geometry import Geometry
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((50, 56, 56), (0.0, 0.0, 0.0), (3.0, 3.5, 3.5), AXIAL)

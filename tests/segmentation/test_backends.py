@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from dotaliver.errors import SegmenterError
-from dotaliver.segmentation.backends import segmenter, segmenter_names
 from dotaliver.segmentation.petct import segment
+from dotaliver.segmentation.segmenters import segmenter, segmenter_names
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
-from dotaliver.flags import raise_flag
-from dotaliver.geometry import Geometry
-from dotaliver.records import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, unseen_key
-from dotaliver.segmentation.corrected import Corrections, with_known_outlines, with_masks
-from dotaliver.volume import LabelMap
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.study import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, unseen_key
+from dotaliver.segmentation.corrections import Corrections, with_known_outlines, with_masks
 
 CONFIG = ScoringConfig()
 # 4 mm voxels, 160 mm along each axis.

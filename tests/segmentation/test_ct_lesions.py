@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import CtLesionConfig
-from dotaliver.geometry import Geometry
+from dotaliver.config.scoring import CtLesionConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
-from dotaliver.segmentation.ct_lesions import outline_lesions_on_ct
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct
 from scoring_cases import AXIAL
 
 CONFIG = CtLesionConfig()

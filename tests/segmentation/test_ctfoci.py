@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dotaliver.config import CtFociConfig
-from dotaliver.geometry import Geometry
-from dotaliver.segmentation.ctfoci import find_ct_foci
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.config.scoring import CtFociConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 
 GRID = Geometry((40, 80, 80), (0.0, 0.0, 0.0), (4.0, 2.0, 2.0), ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)))
 MIDDLE = np.array(GRID.centre_lps_mm)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import LesionConfig
-from dotaliver.segmentation.lesions import find_foci, find_lesions
+from dotaliver.config.scoring import LesionConfig
+from dotaliver.segmentation.lesions.pet_lesions import find_foci, find_lesions
 from segmentation.cases import GRID, MIDDLE, NORMAL, ball, liver, pet, volume_ml, with_lesions
 
 CONFIG = LesionConfig()

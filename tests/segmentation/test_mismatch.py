@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
-from dotaliver.segmentation.neighbours import Surroundings
-from dotaliver.volume import Quantity, Volume
+from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
+from dotaliver.segmentation.organs.surroundings import Surroundings
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SPACING_MM = 4.0

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.neighbours import Surroundings, find_kidneys, find_spleen_like
-from dotaliver.volume import Quantity, Volume
+from dotaliver.segmentation.organs.surroundings import Surroundings, find_kidneys, find_spleen_like
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((50, 50, 70), (-140.0, -140.0, 0.0), (4.0,) * 3, AXIAL)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dotaliver.blocks import LazyVolume, memory_bound
-from dotaliver.config import LiverConfig
-from dotaliver.geometry import Geometry
-from dotaliver.segmentation.outline import outline_on_ct
-from dotaliver.volume import Quantity, Volume
+from dotaliver.config.scoring import LiverConfig
+from dotaliver.image.blocks import LazyVolume, memory_bound
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.segmentation.liver.outline import outline_on_ct
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((50, 70, 70), (0.0, 0.0, 0.0), (3.0, 2.0, 2.0), AXIAL)
@@ -69,9 +69,9 @@ def noisy():
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("memory_bytes", [None, 1, 3 << 20, 12 << 20])
 def test_the_outline_is_the_same_however_small_the_pieces_are(noisy, monkeypatch, memory_bytes, threads):
-    monkeypatch.setattr("dotaliver.blocks.threads_at_once", lambda: 1)
+    monkeypatch.setattr("dotaliver.image.blocks.threads_at_once", lambda: 1)
     whole = outline(noisy)
-    monkeypatch.setattr("dotaliver.blocks.threads_at_once", lambda: threads)
+    monkeypatch.setattr("dotaliver.image.blocks.threads_at_once", lambda: threads)
     with memory_bound(memory_bytes):
         np.testing.assert_array_equal(outline(noisy), whole)
     assert 300e3 < whole.sum() * np.prod(GRID.spacing_mm) < 450e3

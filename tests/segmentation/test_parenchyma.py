@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import LiverConfig
-from dotaliver.geometry import Geometry
+from dotaliver.config.scoring import LiverConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.parenchyma import normal_liver
-from dotaliver.volume import Quantity, Volume
+from dotaliver.segmentation.liver.parenchyma import normal_liver
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((30, 30, 30), (0.0, 0.0, 0.0), (4.0,) * 3, AXIAL)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
-from dotaliver.geometry import Geometry
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.pipeline import segment_study
-from dotaliver.records import MaskLayer, Segmentations
-from dotaliver.segmentation.complete import complete
-from dotaliver.volume import LabelMap, Volume
+from dotaliver.records.study import MaskLayer, Segmentations
+from dotaliver.segmentation.lesions_and_reference import complete
 
 CONFIG = ScoringConfig()
 

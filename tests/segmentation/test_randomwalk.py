@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dotaliver.segmentation.randomwalk import Feature, random_walk
+from dotaliver.segmentation.liver.random_walk import Feature, random_walk
 
 
 def chain(length):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dotaliver.config import ReferenceConfig
-from dotaliver.segmentation.lesions import Parenchyma
-from dotaliver.segmentation.reference import find_liver_reference
+from dotaliver.config.scoring import ReferenceConfig
+from dotaliver.segmentation.lesions.pet_lesions import Parenchyma
+from dotaliver.segmentation.liver.reference import find_liver_reference
 from segmentation.cases import MIDDLE, NORMAL, ball, liver, pet, with_lesions
 
 CONFIG = ReferenceConfig()

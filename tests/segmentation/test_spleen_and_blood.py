@@ -6,16 +6,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dotaliver.config import ScoringConfig
-from dotaliver.itkimage import resample_labels
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue
-from dotaliver.segmentation.bloodpool import find_aorta, find_blood_pool
 from dotaliver.segmentation.coarse import coarse_images
-from dotaliver.segmentation.neighbours import survey
-from dotaliver.segmentation.spleen import find_spleen_reference
-from dotaliver.volume import Quantity, Volume
+from dotaliver.segmentation.organs.blood_pool import find_aorta, find_blood_pool
+from dotaliver.segmentation.organs.spleen import find_spleen_reference
+from dotaliver.segmentation.organs.surroundings import survey
 
 CONFIG = ScoringConfig()
 

@@ -18,12 +18,12 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import SegmenterError
-from dotaliver.flags import raise_flag
-from dotaliver.geometry import Geometry
-from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
-from dotaliver.volume import LabelMap, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
 
 __all__ = ["segment"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
 import pytest
-from napari_dotaliver._session import ReadingSession
+from napari_dotaliver.reading.session import ReadingSession
 
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom

@@ -6,8 +6,8 @@ import gc
 from unittest.mock import patch
 
 import numpy as np
-from napari_dotaliver._desk import Desk
-from napari_dotaliver._layers import lps_to_world
+from napari_dotaliver.view.layers import lps_to_world
+from napari_dotaliver.widgets.desk import Desk
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QMessageBox
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from napari_dotaliver._confirm import ConfirmWidget
+from napari_dotaliver.widgets.confirm import ConfirmWidget
 from qtpy.QtCore import QSettings, Qt
 
 from dotaliver.pipeline import read_record, rescore
@@ -136,7 +136,7 @@ def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pict
 
 
 def test_reader_is_known_the_next_time(confirm, qtbot, outcome):
-    from napari_dotaliver._session import ReadingSession
+    from napari_dotaliver.reading.session import ReadingSession
 
     sign(confirm, qtbot, "B Reader")
     again = ConfirmWidget(ReadingSession(outcome), confirm._viewer)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from napari_dotaliver._correcting import (
+from napari_dotaliver.reading.label_tools import (
     between_slices,
     connected_parts,
     filled,
@@ -15,11 +15,11 @@ from napari_dotaliver._correcting import (
     smoothed_slices,
     threshold_in_sphere,
 )
-from napari_dotaliver._packed import PackedLabels
+from napari_dotaliver.reading.packed import PackedLabels
 
 from dotaliver.errors import MaskError
-from dotaliver.geometry import Geometry
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 
 GRID = Geometry((20, 40, 40), (0.0, 0.0, 0.0), (3.0, 2.0, 2.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
 

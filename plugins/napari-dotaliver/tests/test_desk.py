@@ -8,18 +8,18 @@ import weakref
 import numpy as np
 import pytest
 from desk_cases import PATIENCE_MS, canvas, close, open_and_wait, pixel_of, score_and_wait
-from napari_dotaliver import _layers
-from napari_dotaliver._desk import Desk
-from napari_dotaliver._start import desk_of
-from napari_dotaliver._verdicts import evidence_words, verdicts_html
+from napari_dotaliver.reading.verdicts_html import evidence_words, verdicts_html
+from napari_dotaliver.view import layers
+from napari_dotaliver.widgets.desk import Desk
+from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.pipeline import StudyInput
-from dotaliver.scoring import score_labels
+from dotaliver.pipeline.score_labels import score_labels
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_row_shows_its_lesion_in_its_colour(read, viewer):
         place = desk.layers.place_of(lesion)
         picture = canvas(viewer)
         y, x = pixel_of(viewer, picture, place)
-        wanted = QColor(_layers.lesion_colour(label))
+        wanted = QColor(layers.lesion_colour(label))
         assert abs(picture[y, x] - [wanted.red(), wanted.green(), wanted.blue()]).max() <= 3, f"lesion {label}"
         rows, columns = picture.shape[:2]
         assert (abs(y - rows / 2), abs(x - columns / 2)) < (3, 3), "the lesion is not in the middle"

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer, Points, Shapes
-from napari_dotaliver import _layers
+from napari_dotaliver.view import layers
 
 from dotaliver.errors import MaskError
-from dotaliver.export.views import anatomical
-from dotaliver.geometry import Geometry
-from dotaliver.records import Acquisition
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.export.report.views import anatomical
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.study import Acquisition
 
 AXES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 
@@ -31,7 +31,7 @@ def some_labels(geometry: Geometry, seed=0) -> LabelMap:
 
 
 def shown(labels: LabelMap) -> Layer:
-    return Layer.create(*_layers.lesions_layer(labels))
+    return Layer.create(*layers.lesions_layer(labels))
 
 
 @settings(max_examples=40, deadline=None)
@@ -43,7 +43,7 @@ def shown(labels: LabelMap) -> Layer:
 )
 def test_a_mask_comes_back_from_its_layer_as_it_was(order, signs, tilt, seed):
     labels = some_labels(grid(order, signs, tilt=tilt), seed)
-    back = _layers.labels_of_layer(shown(labels), labels.geometry)
+    back = layers.labels_of_layer(shown(labels), labels.geometry)
     assert back.geometry == labels.geometry
     np.testing.assert_array_equal(back.array, labels.array)
 
@@ -59,7 +59,7 @@ def test_a_layer_shows_each_voxel_where_the_patient_has_it(order, signs, voxel):
     (place,) = np.argwhere(layer.data == 7)
     world = layer.data_to_world(place)
     expected = geometry.index_to_lps(np.argwhere(labels.array == 7)[0])
-    np.testing.assert_allclose(_layers.world_to_lps(world), expected, atol=1e-9)
+    np.testing.assert_allclose(layers.world_to_lps(world), expected, atol=1e-9)
 
 
 def test_layers_run_to_head_back_and_left_whatever_the_series_did():
@@ -92,30 +92,30 @@ def test_a_layer_that_was_moved_is_refused(move):
     layer = shown(labels)
     MOVES[move](layer)
     with pytest.raises(MaskError, match=r"'Lesions' was moved or rescaled .* by up to \d+\.\d mm"):
-        _layers.labels_of_layer(layer, labels.geometry)
+        layers.labels_of_layer(layer, labels.geometry)
 
 
 def test_a_layer_of_another_shape_is_refused():
     labels = some_labels(grid())
     layer = shown(some_labels(grid(shape=(3, 4, 6))))
     with pytest.raises(MaskError, match=r"shape \(3, 4, 6\) and its image \(3, 4, 5\)"):
-        _layers.labels_of_layer(layer, labels.geometry)
+        layers.labels_of_layer(layer, labels.geometry)
 
 
 def test_an_image_of_another_frame_that_lies_elsewhere_is_refused():
     labels = some_labels(grid())
     layer = shown(LabelMap(labels.array, labels.geometry.moved((0.0, 0.0, 3.0))))
     with pytest.raises(MaskError, match=r"3\.0 mm"):
-        _layers.labels_of_layer(layer, labels.geometry)
+        layers.labels_of_layer(layer, labels.geometry)
 
 
 def test_what_holds_no_labels_is_refused():
     geometry = grid()
     image = Layer.create(np.zeros(geometry.shape), {"name": "PET"}, "image")
     with pytest.raises(MaskError, match="'PET' holds no labels"):
-        _layers.labels_of_layer(image, geometry)
+        layers.labels_of_layer(image, geometry)
     with pytest.raises(MaskError, match="holds no labels"):
-        _layers.labels_of_layer(Points(np.zeros((2, 3))), geometry)
+        layers.labels_of_layer(Points(np.zeros((2, 3))), geometry)
 
 
 @pytest.mark.parametrize(("value", "says"), [(-1, "negative"), (70_000, "70000")])
@@ -125,7 +125,7 @@ def test_labels_that_cannot_be_stored_are_refused(value, says):
     layer.data = layer.data.astype(np.int32)
     layer.data[0, 0, 0] = value
     with pytest.raises(MaskError, match=says):
-        _layers.labels_of_layer(layer, labels.geometry)
+        layers.labels_of_layer(layer, labels.geometry)
 
 
 def pet(quantity=Quantity.SUVBW, value=3.0) -> Volume:
@@ -135,15 +135,15 @@ def pet(quantity=Quantity.SUVBW, value=3.0) -> Volume:
 
 def test_a_ct_is_shown_in_the_soft_tissue_window():
     geometry = grid()
-    _, look, kind = _layers.ct_layer(Volume(np.zeros(geometry.shape, dtype=np.int16), geometry, Quantity.HU))
+    _, look, kind = layers.ct_layer(Volume(np.zeros(geometry.shape, dtype=np.int16), geometry, Quantity.HU))
     low, high = look["contrast_limits"]
     assert kind == "image"
     assert ((low + high) / 2, high - low) == (40.0, 400.0)
 
 
 def test_a_pet_begins_at_0_and_fdg_is_shown_to_a_lower_maximum():
-    receptor = _layers.pet_layer(pet(), Acquisition(tracer_is_sstr=True), over_ct=True)[1]["contrast_limits"]
-    sugar = _layers.pet_layer(pet(), Acquisition(tracer_is_sstr=False), over_ct=True)[1]["contrast_limits"]
+    receptor = layers.pet_layer(pet(), Acquisition(tracer_is_sstr=True), over_ct=True)[1]["contrast_limits"]
+    sugar = layers.pet_layer(pet(), Acquisition(tracer_is_sstr=False), over_ct=True)[1]["contrast_limits"]
     assert receptor[0] == sugar[0] == 0.0
     # A normal liver (SUV 2.3 to 12.4 on receptor PET, 1.3 to 3.0 on FDG) is neither black nor white.
     assert receptor[1] > 12.4
@@ -151,41 +151,41 @@ def test_a_pet_begins_at_0_and_fdg_is_shown_to_a_lower_maximum():
 
 
 def test_relative_uptake_is_shown_to_what_there_is():
-    limits = _layers.pet_layer(pet(Quantity.RELATIVE, 4e4), Acquisition(), over_ct=True)[1]["contrast_limits"]
+    limits = layers.pet_layer(pet(Quantity.RELATIVE, 4e4), Acquisition(), over_ct=True)[1]["contrast_limits"]
     assert limits == (0.0, pytest.approx(4e4))
-    empty = _layers.pet_layer(pet(Quantity.RELATIVE, 0.0), Acquisition(), over_ct=True)[1]["contrast_limits"]
+    empty = layers.pet_layer(pet(Quantity.RELATIVE, 0.0), Acquisition(), over_ct=True)[1]["contrast_limits"]
     assert empty[1] > 0.0
 
 
 def test_a_diameter_comes_back_from_its_line():
     geometry = grid((1, 0, 2), (1, -1, 1))
     line = ((-8.0, 18.0, -28.0), (-5.0, 15.5, -28.0))
-    layer = Layer.create(*_layers.diameters_layer({4: line}, geometry))
+    layer = Layer.create(*layers.diameters_layer({4: line}, geometry))
     assert isinstance(layer, Shapes)
     assert list(layer.features["lesion"]) == [4]
-    p, q = _layers.line_of_shape(layer.data[0], layer)
+    p, q = layers.line_of_shape(layer.data[0], layer)
     np.testing.assert_allclose((p, q), line, atol=1e-6)
 
 
 def test_what_is_no_line_is_no_diameter():
-    layer = Layer.create(*_layers.diameters_layer({}, grid()))
+    layer = Layer.create(*layers.diameters_layer({}, grid()))
     with pytest.raises(MaskError, match="straight line"):
-        _layers.line_of_shape(np.zeros((4, 3)), layer)
+        layers.line_of_shape(np.zeros((4, 3)), layer)
     with pytest.raises(MaskError, match="longer than"):
-        _layers.line_of_shape(np.zeros((2, 3)), layer)
+        layers.line_of_shape(np.zeros((2, 3)), layer)
 
 
 def test_the_sphere_of_normal_liver_stands_where_it_is_read():
-    layer = Layer.create(*_layers.reference_layer(((-5.0, 22.0, -27.0), 30.0), grid()))
-    np.testing.assert_allclose(_layers.points_lps_mm(layer), [(-5.0, 22.0, -27.0)], atol=1e-6)
+    layer = Layer.create(*layers.reference_layer(((-5.0, 22.0, -27.0), 30.0), grid()))
+    np.testing.assert_allclose(layers.points_lps_mm(layer), [(-5.0, 22.0, -27.0)], atol=1e-6)
     assert list(layer.size) == [30.0]
-    assert len(Layer.create(*_layers.reference_layer(None, grid())).data) == 0
+    assert len(Layer.create(*layers.reference_layer(None, grid())).data) == 0
 
 
 def test_each_lesion_is_numbered_on_each_of_its_slices_and_inside_itself():
     labels = some_labels(grid((2, 1, 0), (1, -1, -1), shape=(4, 5, 6)), 3)
     turned = anatomical(labels)
-    data, look, _ = _layers.numbers_layer(labels)
+    data, look, _ = layers.numbers_layer(labels)
     numbers = look["features"]["number"].astype(int)
     assert [turned.array[tuple(place.astype(int))] for place in data] == list(numbers)
     for label in labels.labels:
@@ -196,6 +196,6 @@ def test_each_lesion_is_numbered_on_each_of_its_slices_and_inside_itself():
 
 def test_a_lesion_is_looked_at_inside_itself():
     labels = some_labels(grid(), 5)
-    place = _layers.middle_of(labels, 2)
+    place = layers.middle_of(labels, 2)
     assert labels.array[tuple(np.rint(labels.geometry.lps_to_index(place)).astype(int))] == 2
-    assert _layers.middle_of(labels, 99) is None
+    assert layers.middle_of(labels, 99) is None

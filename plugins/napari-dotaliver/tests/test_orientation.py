@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_dotaliver._orientation import (
+from napari_dotaliver.view.orientation import (
     PLANES,
     crosshair_lines,
     current_plane,

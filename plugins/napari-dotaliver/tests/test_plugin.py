@@ -9,7 +9,7 @@ import pytest
 from napari_dotaliver import _sample_data
 from npe2 import PluginManifest
 
-from dotaliver.cli_view import GROUP, viewer
+from dotaliver.cli.view import GROUP, viewer
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def test_the_manifest_is_valid_and_its_commands_exist(manifest):
 
 
 def test_the_command_line_finds_the_viewer():
-    assert [entry.value for entry in entry_points(group=GROUP)] == ["napari_dotaliver._start:view"]
-    assert viewer().__module__ == "napari_dotaliver._start"
+    assert [entry.value for entry in entry_points(group=GROUP)] == ["napari_dotaliver.widgets.start:view"]
+    assert viewer().__module__ == "napari_dotaliver.widgets.start"
 
 
 def test_only_qtpy_is_asked_for_qt():

@@ -9,7 +9,7 @@ import pytest
 from napari_dotaliver._reader import get_reader, read_layers
 
 from dotaliver.errors import DotaliverError
-from dotaliver.volume import Quantity
+from dotaliver.image.volume import Quantity
 
 
 def test_a_folder_of_dicom_is_read_in_place_of_napari(study, outcome):

@@ -6,9 +6,9 @@ import stat
 import sys
 
 import pytest
-from napari_dotaliver._packed import PackedLabels
-from napari_dotaliver._recovery import KEPT_EVERY_MS, RecoveryBanner, RecoveryFile
-from napari_dotaliver._session import ReadingSession
+from napari_dotaliver.reading.packed import PackedLabels
+from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.widgets.recovery import KEPT_EVERY_MS, RecoveryBanner, RecoveryFile
 
 from dotaliver.errors import FileFormatError
 

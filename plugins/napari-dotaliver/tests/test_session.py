@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_dotaliver._session import ReadingSession
+from napari_dotaliver.reading.session import ReadingSession
 
 from dotaliver.errors import ConfigError, GeometryError, MaskError, OutputError
 from dotaliver.pipeline import StudyInput, read_record, rescore
-from dotaliver.records import LesionEdit, ReaderEdits, RestOfBody, VerdictEdit
+from dotaliver.records.study import LesionEdit, ReaderEdits, RestOfBody, VerdictEdit
 
 READER = ("A Reader", "nuclear-medicine physician")
 

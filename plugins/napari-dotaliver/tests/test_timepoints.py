@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from napari_dotaliver._layers import lps_to_world, world_to_lps
-from napari_dotaliver._study_layers import StudyLayers
-from napari_dotaliver._timepoints import TimePointsWidget
+from napari_dotaliver.view.layers import lps_to_world, world_to_lps
+from napari_dotaliver.view.study_layers import StudyLayers
+from napari_dotaliver.widgets.time_points import TimePointsWidget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 

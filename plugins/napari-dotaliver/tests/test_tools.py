@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_dotaliver._layers import lps_to_world
-from napari_dotaliver._study_layers import StudyLayers
-from napari_dotaliver._tools import KEYS, ToolsWidget
+from napari_dotaliver.view.layers import lps_to_world
+from napari_dotaliver.view.study_layers import StudyLayers
+from napari_dotaliver.widgets.tools import KEYS, ToolsWidget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 

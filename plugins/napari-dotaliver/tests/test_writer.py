@@ -6,10 +6,10 @@ import nibabel
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari_dotaliver._study_layers import StudyLayers
 from napari_dotaliver._writer import write_nifti, write_seg
+from napari_dotaliver.view.study_layers import StudyLayers
 
-from dotaliver.dicom.masks_in import read_mask
+from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import MaskError
 
 

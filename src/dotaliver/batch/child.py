@@ -28,11 +28,11 @@ from filelock import FileLock, Timeout
 
 from dotaliver.batch.privacy import without_names
 from dotaliver.batch.records import SCRATCH, RunSettings, Status, StudyRecord, StudyTask
-from dotaliver.batch.scoring import Scored
+from dotaliver.batch.score_task import Scored
 from dotaliver.batch.stamps import content_of, stamp_of
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import DotaliverError, OutputError, SegmenterError
-from dotaliver.export.files import write_atomically
+from dotaliver.system.files import write_atomically
 
 __all__ = ["main"]
 

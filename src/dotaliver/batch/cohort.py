@@ -13,10 +13,10 @@ from dotaliver.batch.cohort_page import cohort_html
 from dotaliver.batch.records import StudyRecord
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import CourseError
-from dotaliver.export.files import write_atomically
 from dotaliver.export.tables import cell
 from dotaliver.longitudinal.manifest import ManifestRow
-from dotaliver.score import folder_name
+from dotaliver.records.score import folder_name
+from dotaliver.system.files import write_atomically
 
 __all__ = ["Cohort", "cohort_rows", "lesion_table", "write_cohort"]
 

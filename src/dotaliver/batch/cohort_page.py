@@ -11,9 +11,9 @@ from typing import Any
 
 from dotaliver.batch.records import FAILURES
 from dotaliver.batch.workspace import Workspace
-from dotaliver.export.pages import page_template
-from dotaliver.export.report_figures import Picture
-from dotaliver.export.thumbnails import figure_of, png_of
+from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.template import page_template
+from dotaliver.export.report.thumbnails import figure_of, png_of
 
 __all__ = ["cohort_html"]
 

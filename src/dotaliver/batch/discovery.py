@@ -15,10 +15,10 @@ from pathlib import Path
 
 from dotaliver.batch.file_index import FileIndex
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.dicom.headers import CACHE_MARK, OWN_OUTPUT, UNFINISHED
-from dotaliver.dicom.image_beside import image_beside
+from dotaliver.dicom.files.headers import CACHE_MARK, OWN_OUTPUT, UNFINISHED
+from dotaliver.dicom.files.omezarr_beside import image_beside
 from dotaliver.errors import StudyError
-from dotaliver.score import folder_name
+from dotaliver.records.score import folder_name
 
 __all__ = ["find_studies"]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotaliver.dicom.headers import FileStudy, index_folder, study_of_file
+from dotaliver.dicom.files.headers import FileStudy, index_folder, study_of_file
 from dotaliver.errors import DotaliverError, OutputError
 
 __all__ = ["FileIndex", "KnownFile", "open_index"]

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import OutputError
-from dotaliver.export.files import write_atomically
+from dotaliver.system.files import write_atomically
 
 __all__ = ["held"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dotaliver import __version__
-from dotaliver.dicom.headers import StudyPart
+from dotaliver.dicom.files.headers import StudyPart
 from dotaliver.frozen import FrozenModel
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "StudyTask",
 ]
 
-DEFAULT_SCORER = "dotaliver.batch.scoring:score_task"
+DEFAULT_SCORER = "dotaliver.batch.score_task:score_task"
 
 Status = Literal["scored", "refused", "skipped", "fault", "timeout", "memory", "crashed", "worker_lost", "missing"]
 """How a study ended. ``refused``: its files do not allow a score; ``skipped``: it is nothing to score; ``fault``: the

@@ -26,10 +26,10 @@ from dotaliver.batch.records import DEFAULT_SCORER, Outputs, RunSettings, StudyR
 from dotaliver.batch.stored_scores import find_scores
 from dotaliver.batch.supervision import Ending
 from dotaliver.batch.workspace import Workspace
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ClusterError, ConfigError, StudyError
-from dotaliver.export.files import output_folder
 from dotaliver.longitudinal.manifest import read_manifest
+from dotaliver.system.files import output_folder
 
 __all__ = ["BatchInput", "BatchResult", "run_batch"]
 

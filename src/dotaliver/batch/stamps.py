@@ -17,8 +17,8 @@ from pathlib import Path
 
 from dotaliver.batch.records import Place, StudyTask
 from dotaliver.batch.workspace import sha256_of
-from dotaliver.dicom.headers import files_below
-from dotaliver.dicom.image_beside import image_beside
+from dotaliver.dicom.files.headers import files_below
+from dotaliver.dicom.files.omezarr_beside import image_beside
 from dotaliver.errors import FileFormatError
 
 __all__ = ["content_of", "files_of", "stamp_of"]

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.dicom.headers import OWN_OUTPUT
+from dotaliver.dicom.files.headers import OWN_OUTPUT
 from dotaliver.errors import StudyError
-from dotaliver.score import folder_name
+from dotaliver.records.score import folder_name
 
 __all__ = ["find_scores"]
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from dotaliver.batch.records import RunSettings, StudyRecord
 from dotaliver.errors import OutputError
-from dotaliver.export.files import write_atomically
+from dotaliver.system.files import write_atomically
 
 __all__ = ["Workspace", "is_intact", "sha256_of"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dotaliver.config import ScoringConfig
-from dotaliver.criteria import dom, exc4, exc6, inc4, inc7, single_study
+from dotaliver.config.protocol import CRITERIA, Criterion, CriterionId
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.criteria import dom, exc4, exc6, inc4, inc6, inc7
 from dotaliver.criteria.findings import Findings, Proposal
 from dotaliver.errors import ConfigError
-from dotaliver.flags import Flag
-from dotaliver.protocol import CRITERIA, Criterion, CriterionId
-from dotaliver.records import Acquisition, Decision, EffectWord, ReaderEdits, Verdict, VerdictEdit, VerdictWord
+from dotaliver.records.flags import Flag
+from dotaliver.records.study import Acquisition, Decision, EffectWord, ReaderEdits, Verdict, VerdictEdit, VerdictWord
 
 __all__ = ["effect_of", "judge_all", "reason_not_to_judge", "with_readers_answers"]
 
@@ -18,7 +18,7 @@ _JUDGES: Mapping[CriterionId, Callable[[Findings], Proposal]] = {
     "INC7": inc7.judge,
     "EXC4": exc4.judge,
     "INC4": inc4.judge,
-    "INC6": single_study.judge_progression,
+    "INC6": inc6.judge_progression,
     "EXC6": exc6.judge,
     "DOM": dom.judge,
 }

@@ -8,7 +8,7 @@ for the liver, provided that the CT could have shown one.
 from __future__ import annotations
 
 from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
-from dotaliver.records import CtFocus, CtSearch, Evidence, Lesion, RestOfBody, VerdictWord
+from dotaliver.records.study import CtFocus, CtSearch, Evidence, Lesion, RestOfBody, VerdictWord
 
 __all__ = ["judge"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dotaliver.config import ScoringConfig
-from dotaliver.flags import Flag
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.hotspots import HottestSphere
-from dotaliver.records import (
+from dotaliver.records.flags import Flag
+from dotaliver.records.study import (
     Acquisition,
     Burden,
     CtFocus,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
-from dotaliver.flags import Flag, raise_flag
-from dotaliver.records import Evidence, Lesion, RestOfBody, SeriesIdentity, VerdictWord
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import Evidence, Lesion, RestOfBody, SeriesIdentity, VerdictWord
 
 __all__ = ["judge", "threshold_mm", "with_threshold_flags"]
 

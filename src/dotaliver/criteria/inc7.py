@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
 from dotaliver.measurement.lesions import largest_extent_mm
-from dotaliver.records import Evidence, Lesion, Reference, RestOfBody, VerdictWord
+from dotaliver.records.study import Evidence, Lesion, Reference, RestOfBody, VerdictWord
 
 __all__ = ["judge"]
 

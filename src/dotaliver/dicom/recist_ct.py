@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.acquisition import grid_flags
-from dotaliver.dicom.choice import SeriesChoice
-from dotaliver.dicom.elements import joined
-from dotaliver.dicom.fitness import CT_CLASS, named_series, unfit
-from dotaliver.dicom.headers import SeriesHeaders, StudyIndex
-from dotaliver.dicom.lazy import ct_image_of
-from dotaliver.dicom.stack import stack_of
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.fitness import CT_CLASS, named_series, unfit
+from dotaliver.dicom.choice.pet import SeriesChoice
+from dotaliver.dicom.files.elements import joined
+from dotaliver.dicom.files.headers import SeriesHeaders, StudyIndex
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.pet.acquisition import grid_flags
+from dotaliver.dicom.pixels.lazy import ct_image_of
 from dotaliver.dicom.study import series_identity
 from dotaliver.errors import StudyError
-from dotaliver.records import StudyVolumes
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["choose_recist_ct", "with_recist_ct"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import Field
 
-from dotaliver.dicom.elements import first_item, number, quiet, text, texts
-from dotaliver.dicom.objects import plain_text, read_object, walk_items
+from dotaliver.dicom.files.elements import first_item, number, quiet, text, texts
+from dotaliver.dicom.files.objects import plain_text, read_object, walk_items
 from dotaliver.errors import FileFormatError
 from dotaliver.frozen import FrozenModel
-from dotaliver.geometry import Vector
+from dotaliver.image.geometry import Vector
 
 __all__ = ["CodedName", "MeasuredGroup", "MeasuredValue", "MeasurementReport", "read_report"]
 

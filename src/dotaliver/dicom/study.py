@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config import ScoringConfig
-from dotaliver.dicom.acquisition import grid_flags, read_acquisition
-from dotaliver.dicom.choice import SeriesChoice, SeriesReport, choose_series, report_series
-from dotaliver.dicom.elements import joined, naming, number, parse_date, text
-from dotaliver.dicom.headers import StudyIndex, index_folder
-from dotaliver.dicom.lazy import ct_image_of, is_large, kept_bytes, lazy_scaled
-from dotaliver.dicom.relative import check_relative
-from dotaliver.dicom.series import read_stored, rescale_of, scaled
-from dotaliver.dicom.stack import Stack, stack_of
-from dotaliver.dicom.suv_inputs import suv_inputs
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.choice.pet import SeriesChoice, SeriesReport, choose_series, report_series
+from dotaliver.dicom.files.elements import joined, naming, number, parse_date, text
+from dotaliver.dicom.files.headers import StudyIndex, index_folder
+from dotaliver.dicom.files.stack import Stack, stack_of
+from dotaliver.dicom.pet.acquisition import grid_flags, read_acquisition
+from dotaliver.dicom.pet.relative import check_relative
+from dotaliver.dicom.pet.suv_inputs import suv_inputs
+from dotaliver.dicom.pixels.lazy import ct_image_of, is_large, kept_bytes, lazy_scaled
+from dotaliver.dicom.pixels.series import read_stored, rescale_of, scaled
 from dotaliver.errors import SuvError
-from dotaliver.flags import Flag, raise_flag
-from dotaliver.records import SeriesIdentity, StudyIdentity, StudyVolumes
-from dotaliver.suv import PetUnits, SuvArithmetic, quantity_of, suvbw_arithmetic
-from dotaliver.volume import Quantity, Volume
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
+from dotaliver.suv.arithmetic import PetUnits, SuvArithmetic, quantity_of, suvbw_arithmetic
 
 __all__ = [
     "SeriesChoice",

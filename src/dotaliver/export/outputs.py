@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from dotaliver.errors import OutputError
-from dotaliver.export.deidentify import deidentified, pseudonyms_for
-from dotaliver.export.dicom_files import DicomJob, encoded_files
-from dotaliver.export.documents import encapsulated_pdf, secondary_captures
-from dotaliver.export.files import output_folder, write_atomically
-from dotaliver.export.report import report_context, report_html
-from dotaliver.export.report_pdf import report_pdf
-from dotaliver.export.seg_sources import SegSources, usable_headers
+from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
+from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
+from dotaliver.export.dicom.files import DicomJob, encoded_files
+from dotaliver.export.dicom.source_headers import SegSources, usable_headers
+from dotaliver.export.report.html import report_context, report_html
+from dotaliver.export.report.pdf import report_pdf
 from dotaliver.export.tables import lesions_csv
-from dotaliver.itkimage import resample_labels, to_itk
-from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
-from dotaliver.score import StudyScore
-from dotaliver.second_process import SecondProcess
-from dotaliver.volume import LabelMap
+from dotaliver.image.itk import resample_labels, to_itk
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.system.files import output_folder, write_atomically
+from dotaliver.system.second_process import SecondProcess
 
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 

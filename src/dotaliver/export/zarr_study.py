@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pydicom
 
-from dotaliver.dicom.elements import quiet
-from dotaliver.dicom.headers import SeriesHeaders, StudyIndex, index_folder
-from dotaliver.dicom.image_beside import HEADERS_FOLDER, IMAGE_FOLDER
-from dotaliver.dicom.pixels import PlaneReader, refuse_impossible, stored_type
-from dotaliver.dicom.stack import Stack, stack_of
+from dotaliver.dicom.files.elements import quiet
+from dotaliver.dicom.files.headers import SeriesHeaders, StudyIndex, index_folder
+from dotaliver.dicom.files.omezarr_beside import HEADERS_FOLDER, IMAGE_FOLDER
+from dotaliver.dicom.files.stack import Stack, stack_of
+from dotaliver.dicom.pixels.planes import PlaneReader, refuse_impossible, stored_type
 from dotaliver.errors import DotaliverError, FileFormatError, OutputError, StudyError
-from dotaliver.export.files import output_folder, why_not_written
-from dotaliver.fresh_folder import put_in_place, temporary_beside
 from dotaliver.omezarr.writing import ImageWriter, require_zarr
+from dotaliver.system.files import output_folder, why_not_written
+from dotaliver.system.folders import put_in_place, temporary_beside
 
 __all__ = ["ZarrStudy", "write_zarr_study"]
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dotaliver import __version__
-from dotaliver.config import RecistConfig
+from dotaliver.config.scoring import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
-from dotaliver.geometry import Vector
+from dotaliver.image.geometry import Vector
+from dotaliver.image.registration import Pose
 from dotaliver.longitudinal.course import CourseInput, read_course
 from dotaliver.longitudinal.edits import CourseEdits, scan_index
 from dotaliver.longitudinal.manifest import ManifestRow, rows_of_subject, trial_keys
 from dotaliver.longitudinal.matching import KnownIdentity, Matching, PlacedScan, match_lesions
-from dotaliver.longitudinal.placing import place_scans, poses_of
 from dotaliver.longitudinal.records import Evaluator, PatientCourse, ScanKey, TrialKeys
+from dotaliver.longitudinal.registration import place_scans, poses_of
 from dotaliver.longitudinal.scans import LoadedScan, check_one_patient
-from dotaliver.registration import Pose
 
 __all__ = ["AssembledCourse", "ReadScans", "assemble"]
 

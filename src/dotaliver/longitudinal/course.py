@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.best_response import DatedResponse, best_response, best_response_confirmed
-from dotaliver.criteria.recist import (
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.errors import ConfigError
+from dotaliver.longitudinal.best_response import DatedResponse, best_response, best_response_confirmed
+from dotaliver.longitudinal.context import CourseInput, Scene, is_surely_new
+from dotaliver.longitudinal.edits import LesionOnScan, scan_index
+from dotaliver.longitudinal.followed import FollowedLesion, follow
+from dotaliver.longitudinal.open_questions import progression_before_entry, questions, warnings_of
+from dotaliver.longitudinal.recist import (
     NewLesionWord,
     NonTargetAssessment,
     TargetAssessment,
@@ -16,16 +21,11 @@ from dotaliver.criteria.recist import (
     target_response,
     target_sum,
 )
-from dotaliver.errors import ConfigError
-from dotaliver.longitudinal.edits import LesionOnScan, scan_index
-from dotaliver.longitudinal.followed import FollowedLesion, follow
-from dotaliver.longitudinal.open_questions import progression_before_entry, questions, warnings_of
 from dotaliver.longitudinal.records import (
     Reading,
     TimePoint,
     TrackedLesion,
 )
-from dotaliver.longitudinal.scene import CourseInput, Scene, is_surely_new
 from dotaliver.longitudinal.selection import select_targets
 from dotaliver.longitudinal.uptake import patient_uptake, route_effects
 

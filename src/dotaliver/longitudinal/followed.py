@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.recist import NonTargetState, TargetSize
+from dotaliver.config.scoring import RecistConfig
 from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
+from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import LesionUptake, Track
-from dotaliver.records import DiameterSource, Lesion, LesionMark
-from dotaliver.score import StudyScore
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import DiameterSource, Lesion, LesionMark
 
 __all__ = ["LYMPH_NODE", "UNKNOWN_ORGAN", "FollowedLesion", "follow"]
 

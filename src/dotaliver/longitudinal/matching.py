@@ -15,11 +15,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config import RecistConfig
+from dotaliver.config.scoring import RecistConfig
 from dotaliver.errors import ConfigError
-from dotaliver.geometry import FloatArray, Vector
+from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.records import Appearance, Question, Track
-from dotaliver.volume import LabelMap
 
 __all__ = ["KnownIdentity", "Matching", "PlacedScan", "match_lesions"]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 
-from dotaliver.criteria.inc6 import ProgressionAnswer, ScanPair, judge_progression
-from dotaliver.criteria.recist import NewLesionWord
+from dotaliver.longitudinal.context import Scene, is_surely_new, measurable_mm
 from dotaliver.longitudinal.followed import FollowedLesion
+from dotaliver.longitudinal.progression import ProgressionAnswer, ScanPair, judge_progression
+from dotaliver.longitudinal.recist import NewLesionWord
 from dotaliver.longitudinal.records import Question, TimePoint
-from dotaliver.longitudinal.scene import Scene, is_surely_new, measurable_mm
 
 __all__ = ["progression_before_entry", "questions", "warnings_of"]
 

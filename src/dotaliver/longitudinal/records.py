@@ -12,10 +12,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from dotaliver.config import RecistConfig
-from dotaliver.criteria.best_response import BestResponse
-from dotaliver.criteria.inc6 import ProgressionAnswer
-from dotaliver.criteria.recist import (
+from dotaliver.config.scoring import RecistConfig
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.longitudinal.best_response import BestResponse
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.progression import ProgressionAnswer
+from dotaliver.longitudinal.recist import (
     NewLesionWord,
     NonTargetAssessment,
     NonTargetState,
@@ -23,10 +26,7 @@ from dotaliver.criteria.recist import (
     TargetAssessment,
     TargetSize,
 )
-from dotaliver.frozen import FrozenModel
-from dotaliver.geometry import Vector
-from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.records import DiameterSource
+from dotaliver.records.study import DiameterSource
 
 __all__ = [
     "Appearance",

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from dotaliver.errors import CourseError
-from dotaliver.geometry import Geometry
-from dotaliver.placement import shift_of
-from dotaliver.records import MaskLayer
-from dotaliver.score import MaskName, MaskRecord, StudyScore
-from dotaliver.volume import LabelMap
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap
+from dotaliver.measurement.placement import shift_of
+from dotaliver.records.score import MaskName, MaskRecord, StudyScore
+from dotaliver.records.study import MaskLayer
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 

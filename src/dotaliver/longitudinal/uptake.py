@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.records import Cycle, PatientUptake, RouteEffect, ScanKey
-from dotaliver.score import StudyScore
+from dotaliver.records.score import StudyScore
 
 __all__ = ["patient_uptake", "relative_change", "route_effects"]
 

@@ -36,15 +36,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config import BurdenConfig
-from dotaliver.distance import distance_inside_mm, distance_to_mm, signed_distance_mm
-from dotaliver.geometry import FloatArray, Geometry
-from dotaliver.itkimage import resample, resample_labels
-from dotaliver.measurement.cores import cold_cores
-from dotaliver.measurement.sphere import sphere_radius_mm
-from dotaliver.placement import Placement, own_labels, shift_of
-from dotaliver.records import Burden, Lesion, Reference, Segmentations
-from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.config.scoring import BurdenConfig
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm, signed_distance_mm
+from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.spheres import sphere_radius_mm
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.measurement.necrosis import cold_cores
+from dotaliver.measurement.placement import Placement, own_labels, shift_of
+from dotaliver.records.study import Burden, Lesion, Reference, Segmentations
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.geometry import Vector
+from dotaliver.image.geometry import Vector
+from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import depth_mm
-from dotaliver.placement import Placement
-from dotaliver.records import Lesion
+from dotaliver.records.study import Lesion
 
 __all__ = ["with_capsule_distances"]
 

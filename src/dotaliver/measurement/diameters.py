@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.geometry import FloatArray, Vector
-from dotaliver.records import Diameter, DiameterEdit, DiameterSource
-from dotaliver.volume import BoolArray, LabelMap
+from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.records.study import Diameter, DiameterEdit, DiameterSource
 
 __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
 

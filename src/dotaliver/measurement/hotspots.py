@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
-from dotaliver.distance import distance_to_mm
-from dotaliver.geometry import FloatArray, Vector
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.distance import distance_to_mm
+from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.spheres import sphere_radius_mm
+from dotaliver.image.volume import BoolArray
+from dotaliver.measurement.placement import Placement, Share
 from dotaliver.measurement.reference import LiverSpheres
-from dotaliver.measurement.sphere import sphere_radius_mm
-from dotaliver.placement import Placement, Share
-from dotaliver.volume import BoolArray
 
 __all__ = ["HottestSphere", "hottest_sphere"]
 

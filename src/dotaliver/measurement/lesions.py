@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
-from dotaliver.flags import Flag, raise_flag
-from dotaliver.geometry import Box, FloatArray, Vector
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Box, FloatArray, Vector
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
+from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import depth_mm
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
-from dotaliver.placement import Placement
-from dotaliver.records import (
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import (
     Diameter,
     Lesion,
     LesionEdit,
@@ -26,7 +27,6 @@ from dotaliver.records import (
     Segmentations,
     unseen_key,
 )
-from dotaliver.volume import BoolArray, LabelMap, Volume
 
 __all__ = ["largest_extent_mm", "measure_lesions"]
 
@@ -197,7 +197,7 @@ def _at_liver_border(scene: _Scene, label: int) -> bool:
 
 def _core_ml(scene: _Scene, label: int) -> float:
     """Volume of the places that a lesion encloses on the PET, with uptake below normal liver, in ml."""
-    from dotaliver.measurement.cores import cold_cores
+    from dotaliver.measurement.necrosis import cold_cores
 
     voxels = scene.placement.lesions.get(label)
     if voxels is None:

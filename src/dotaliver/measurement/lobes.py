@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.geometry import Vector
+from dotaliver.image.geometry import Vector
+from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.burden import counts_for_burden
-from dotaliver.placement import Placement, own_labels
-from dotaliver.records import Burden, Lesion, Lobe, LobePlane, Lobes, Segmentations
-from dotaliver.volume import LabelMap
+from dotaliver.measurement.placement import Placement, own_labels
+from dotaliver.records.study import Burden, Lesion, Lobe, LobePlane, Lobes, Segmentations
 
 __all__ = ["measure_lobes"]
 

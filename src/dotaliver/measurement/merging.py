@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.config import Inc7Config
-from dotaliver.distance import distance_to_mm
-from dotaliver.flags import raise_flag
-from dotaliver.placement import Placement
-from dotaliver.records import Lesion
-from dotaliver.volume import Volume
+from dotaliver.config.scoring import Inc7Config
+from dotaliver.image.distance import distance_to_mm
+from dotaliver.image.volume import Volume
+from dotaliver.measurement.placement import Placement
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.study import Lesion
 
 __all__ = ["with_merging_flags"]
 

@@ -13,15 +13,15 @@ from typing import Literal
 
 import numpy as np
 
-from dotaliver.config import Inc7Config, ScoringConfig
-from dotaliver.distance import distance_inside_mm, distance_to_mm
+from dotaliver.config.scoring import Inc7Config, ScoringConfig
 from dotaliver.errors import GeometryError
-from dotaliver.flags import Flag, raise_flag
-from dotaliver.geometry import FloatArray, Vector
-from dotaliver.measurement.sphere import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
-from dotaliver.placement import Placement, Share, own_labels, share_on
-from dotaliver.records import ReaderEdits, Reference, ReferenceRegion, Segmentations
-from dotaliver.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm
+from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.measurement.placement import Placement, Share, own_labels, share_on
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import ReaderEdits, Reference, ReferenceRegion, Segmentations
 
 __all__ = [
     "LiverSpheres",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dotaliver.records import Diameter, Lesion, SeriesIdentity, StudyIdentity
+from dotaliver.records.study import Diameter, Lesion, SeriesIdentity, StudyIdentity
 
 __all__ = ["on_their_slices"]
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dotaliver.errors import FileFormatError, GeometryError
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.layout import json_of
 
 __all__ = ["ImageMetadata", "attributes_of", "image_metadata", "multiscales_of", "placed_grid"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import ConfigError
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.ngff import multiscales_of
 from dotaliver.omezarr.planes import plane_attributes, plane_sha256
 

@@ -17,7 +17,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from dotaliver.errors import ConfigError
-from dotaliver.private_file import read_private_file
+from dotaliver.system.private_file import read_private_file
 
 __all__ = ["Credentials", "Endpoint", "Tls", "credentials_from", "endpoint_of", "valid_uid"]
 

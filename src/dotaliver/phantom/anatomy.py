@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dotaliver.geometry import Box, Geometry
+from dotaliver.image.geometry import Box, Geometry
 from dotaliver.phantom.organs import hollow_organs, kidneys, left_tongue, liver, small_glands, spleen
 from dotaliver.phantom.shapes import Field, Space, interpolate, make_space, smooth_max
 from dotaliver.phantom.spec import PhantomSpec

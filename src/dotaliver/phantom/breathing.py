@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.geometry import Geometry
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Volume
 from dotaliver.phantom.anatomy import Anatomy, field_on
-from dotaliver.volume import Volume
 
 __all__ = ["breathe"]
 

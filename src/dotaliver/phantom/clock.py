@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.spec import PhantomSpec
-from dotaliver.suv import FrameTiming, decay_factor, frame_decay_reference
+from dotaliver.suv.arithmetic import FrameTiming, decay_factor, frame_decay_reference
 
 __all__ = [
     "CT_SOP_CLASS",

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from dotaliver.errors import ConfigError
-from dotaliver.geometry import Box, Geometry, Vector
+from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.phantom.anatomy import Anatomy, Painting
 from dotaliver.phantom.shapes import Field, stream
 from dotaliver.phantom.spec import LesionSpec, PhantomSpec

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dotaliver.geometry import Geometry, Vector
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.phantom.shapes import interpolate, stream
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.tissues import Tissue
-from dotaliver.volume import Quantity, Volume
 
 _STORED_MAXIMUM = 32767
 
@@ -158,7 +158,7 @@ def _reduced(activity: Volume, step_mm: float) -> Volume:
 
 
 def _blurred(activity: Volume, onto: Geometry, resolution_mm: float) -> npt.NDArray[np.float32]:
-    from dotaliver.itkimage import resample
+    from dotaliver.image.itk import resample
 
     source = _reduced(activity, min(onto.spacing_mm) / 2)
     wanted = fwhm_to_sigma(resolution_mm) ** 2

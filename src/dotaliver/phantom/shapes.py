@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from dotaliver.geometry import Box, Vector
+from dotaliver.image.geometry import Box, Vector
 
 __all__ = [
     "FAR_MM",

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dotaliver.geometry import Geometry, Vector
-from dotaliver.itkimage import resample_labels
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import LabelMap, Quantity, Volume, array_sha256
 from dotaliver.phantom.anatomy import Anatomy, Painting, field_on, largest_piece, paint, shape_anatomy
 from dotaliver.phantom.breathing import breathe
 from dotaliver.phantom.clock import (
@@ -27,9 +28,8 @@ from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.tissues import Tissue, draw_hu, draw_suv
 from dotaliver.phantom.truth import PhantomTruth, known_truth
-from dotaliver.records import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
-from dotaliver.suv import DecayCorrection, SuvInputs, suvbw_arithmetic
-from dotaliver.volume import LabelMap, Quantity, Volume, array_sha256
+from dotaliver.records.study import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
+from dotaliver.suv.arithmetic import DecayCorrection, SuvInputs, suvbw_arithmetic
 
 __all__ = ["PhantomStudy", "make_phantom", "study_volumes"]
 

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dotaliver.blocks import lazy_planes
-from dotaliver.geometry import Geometry
+from dotaliver.image.blocks import lazy_planes
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.phantom.clock import timing
 from dotaliver.phantom.physics import fwhm_to_sigma
 from dotaliver.phantom.shapes import interpolate, stream
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy, make_phantom
-from dotaliver.volume import Quantity, Volume
 
 __all__ = ["TotalBody", "total_body"]
 

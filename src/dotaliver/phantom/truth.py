@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from dotaliver.frozen import FrozenModel
-from dotaliver.geometry import Geometry, Vector
+from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.phantom.clock import timing
 from dotaliver.phantom.lesions import LesionMasks
 from dotaliver.phantom.spec import PhantomSpec

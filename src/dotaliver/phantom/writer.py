@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import OutputError
-from dotaliver.itkimage import to_itk
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.phantom.clock import (
     CT_SOP_CLASS,
     FRAME_DURATION_S,
@@ -24,7 +25,6 @@ from dotaliver.phantom.clock import (
 from dotaliver.phantom.physics import pet_slopes
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy
-from dotaliver.volume import LabelMap, Volume
 
 __all__ = ["write_images", "write_study"]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.distance import Float32Array
-from dotaliver.geometry import Geometry, Vector
-from dotaliver.itkimage import resample
-from dotaliver.records import StudyVolumes
-from dotaliver.volume import SLAB_SLICES, BoolArray, Volume
+from dotaliver.image.distance import Float32Array
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.itk import resample
+from dotaliver.image.volume import SLAB_SLICES, BoolArray, Volume
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_grid", "coarse_images", "coarse_of", "largest_component"]
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from dotaliver.config import ScoringConfig
-from dotaliver.flags import Flag, raise_flag
-from dotaliver.records import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
 from dotaliver.segmentation.coarse import coarse_of
-from dotaliver.segmentation.liver import find_core, liver_probability
-from dotaliver.segmentation.mismatch import estimate_mismatch, mismatch_of_outline
-from dotaliver.segmentation.neighbours import survey
-from dotaliver.segmentation.outline import outline_on_ct, outline_on_grid
-from dotaliver.volume import LabelMap, Quantity, Volume
+from dotaliver.segmentation.liver.core import find_core, liver_probability
+from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
+from dotaliver.segmentation.liver.outline import outline_on_ct, outline_on_grid
+from dotaliver.segmentation.organs.surroundings import survey
 
 __all__ = ["segment"]
 

@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dotaliver.config import ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.pipeline import Outcome, StudyInput
-from napari_dotaliver._layers import LayerData, ct_layer, lesions_layer, liver_layer, pet_layer
-from napari_dotaliver._opening import open_folder
-from napari_dotaliver._start import desk_of, windowed_viewer
+from napari_dotaliver.view.layers import LayerData, ct_layer, lesions_layer, liver_layer, pet_layer
+from napari_dotaliver.widgets.background import open_folder
+from napari_dotaliver.widgets.start import desk_of, windowed_viewer
 
 __all__ = ["get_reader", "read_layers"]
 

@@ -15,7 +15,7 @@ from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import StudyInput
 from napari_dotaliver._reader import read_layers
-from napari_dotaliver._start import desk_of, windowed_viewer
+from napari_dotaliver.widgets.start import desk_of, windowed_viewer
 
 __all__ = ["open_sample", "sample_study"]
 

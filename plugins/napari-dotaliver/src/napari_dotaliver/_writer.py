@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from dotaliver.errors import DotaliverError, MaskError
-from dotaliver.export.files import write_atomically
-from dotaliver.export.seg import segmentation_files
-from dotaliver.geometry import Geometry
-from dotaliver.itkimage import to_itk
-from dotaliver.volume import LabelMap
-from napari_dotaliver._layers import LESIONS, LIVER, READING, LayerData, labels_of_layer, world_to_lps
-from napari_dotaliver._session import ReadingSession
+from dotaliver.export.dicom.seg import segmentation_files
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
+from dotaliver.system.files import write_atomically
+from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.view.layers import LESIONS, LIVER, READING, LayerData, labels_of_layer, world_to_lps
 
 __all__ = ["write_nifti", "write_seg"]
 

@@ -1,0 +1,1 @@
+"""A reading of one study without any window: session, edits, undo."""

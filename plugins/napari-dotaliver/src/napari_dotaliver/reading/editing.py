@@ -1,0 +1,290 @@
+"""What a reader does to a reading: masks, marks, diameters, the sphere, statements and answers. No window in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from dotaliver.config.protocol import CriterionId
+from dotaliver.errors import ConfigError, GeometryError, MaskError
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.study import (
+    DiameterEdit,
+    LesionEdit,
+    LesionMark,
+    Reader,
+    ReaderEdits,
+    ReferenceEdit,
+    RestOfBody,
+    VerdictEdit,
+    VerdictWord,
+)
+from napari_dotaliver.reading.label_tools import parts_of
+from napari_dotaliver.reading.packed import PackedLabels
+from napari_dotaliver.reading.steps import Segment, Steps, found_masks
+
+__all__ = ["MARKS", "Editing"]
+
+MARKS: tuple[LesionMark, ...] = get_args(LesionMark)
+
+
+class Editing(Steps):
+    """A reading that can be edited; every edit is one step, refused in one sentence or taken as a whole."""
+
+    # --- masks ---------------------------------------------------------------------------------------------------
+
+    def set_lesions(self, array: npt.NDArray[Any]) -> None:
+        """Take other lesions, as labels ``[slice, row, column]`` on the grid of `lesions`; the array is copied.
+
+        Raises
+        ------
+        MaskError
+            Where the array has another shape, or labels that no lesion may have.
+        """
+        grid = self._grids[1]
+        labels = _checked(array, grid, "lesion")
+        if np.array_equal(labels, self.lesions.array):
+            return
+        if labels.max(initial=0) >= self.config.ct_foci.first_label:
+            msg = f"lesion numbers must lie below {self.config.ct_foci.first_label}; paint with a smaller one"
+            raise MaskError(msg)
+        new = LabelMap(labels, grid)
+        self._highest_label = max(self._highest_label, *self.lesions.labels, *new.labels, 0)
+        gone = set(self.lesions.labels) - set(new.labels)
+        edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label not in gone))
+        found = found_masks(self.outcome, self._grids)[1]
+        packed: PackedLabels | None = PackedLabels.of(labels)
+        if self.outcome.segmentations.lesions is not None and np.array_equal(labels, found.array):
+            packed, new = None, found
+        self._become(replace(self.state, lesions=packed, edits=edits), replace(self._step.standing, lesions=new))
+
+    def set_liver(self, mask: npt.NDArray[Any]) -> None:
+        """Take another liver with its tumours, as a mask on `liver_grid`; the array is copied.
+
+        Marks on CT candidates fall: in another liver the CT is searched anew.
+
+        Raises
+        ------
+        MaskError
+            Where the mask has another shape or is empty.
+        """
+        labels = np.minimum(_checked(mask, self._grids[0], "liver"), 1)
+        if not labels.any():
+            msg = "the liver outline is empty; draw it, or undo"
+            raise MaskError(msg)
+        if self.liver is not None and np.array_equal(labels, self.liver.array != 0):
+            return
+        first = self.config.ct_foci.first_label
+        edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label < first))
+        found = found_masks(self.outcome, self._grids)[0]
+        packed: PackedLabels | None = PackedLabels.of(labels)
+        new: LabelMap | None = LabelMap(labels.astype(np.uint8), self._grids[0])
+        if found is not None and np.array_equal(labels, found.array != 0):
+            packed, new = None, found
+        self._become(replace(self.state, liver=packed, edits=edits), replace(self._step.standing, liver=new))
+
+    def delete_lesion(self, label: int) -> None:
+        """Take a lesion away."""
+        self._require_lesion(label)
+        array = self.lesions.array.copy()
+        array[array == label] = 0
+        self.set_lesions(array)
+
+    def merge_lesions(self, labels: Iterable[int]) -> None:
+        """Make lesions one, under the lowest of their numbers.
+
+        Raises
+        ------
+        MaskError
+            Where fewer than two lesions are named, or one is not there.
+        """
+        chosen = sorted(set(labels))
+        if len(chosen) < 2:
+            msg = "choose at least two lesions to merge"
+            raise MaskError(msg)
+        for label in chosen:
+            self._require_lesion(label)
+        array = self.lesions.array.copy()
+        array[np.isin(array, chosen[1:])] = chosen[0]
+        self.set_lesions(array)
+
+    def split_lesion(self, label: int, seeds_lps_mm: Sequence[Vector] = ()) -> tuple[int, ...]:
+        """Split a lesion; the largest part keeps the number. Returns the numbers of the parts.
+
+        Raises
+        ------
+        MaskError
+            Where there is nothing to tell two parts by.
+        """
+        self._require_lesion(label)
+        box, parts = parts_of(self.volumes.pet, self.lesions, label, seeds_lps_mm)
+        first = self.next_label()
+        names = (label, *range(first, first + int(parts.max()) - 1))
+        array = self.lesions.array.copy()
+        for number, name in enumerate(names, start=1):
+            array[box][parts == number] = name
+        self.set_lesions(array)
+        return names
+
+    def _require_lesion(self, label: int) -> None:
+        if label not in self.lesions.labels:
+            there = ", ".join(map(str, self.lesions.labels)) or "none"
+            msg = f"lesion {label} is not there (lesions: {there}); choose one of them"
+            raise MaskError(msg)
+
+    # --- edits ---------------------------------------------------------------------------------------------------
+
+    def _edits_of(self, lesions: Iterable[LesionEdit]) -> ReaderEdits:
+        """The edits with other ones of lesions, in the order of the labels and without empty ones."""
+        said = sorted((e for e in lesions if e != LesionEdit(label=e.label)), key=lambda e: e.label)
+        return self.edits.model_copy(update={"lesions": tuple(said)})
+
+    def _edit(self, **update: object) -> None:
+        self._become(replace(self.state, edits=self.edits.model_copy(update=update)))
+
+    def _edit_lesion(self, label: int, **update: object) -> None:
+        changed = self.edits.lesion(label).model_copy(update=update)
+        others = (edit for edit in self.edits.lesions if edit.label != label)
+        self._become(replace(self.state, edits=self._edits_of((*others, changed))))
+
+    def mark_lesion(self, label: int, mark: LesionMark, on: bool = True) -> None:
+        """Mark a lesion or a CT candidate as treated, not a lesion and so on, or take the mark away.
+
+        Raises
+        ------
+        ConfigError
+            Where there is no such mark.
+        MaskError
+            Where there is no such lesion.
+        """
+        if mark not in MARKS:
+            msg = f"there is no mark {mark!r}; choose one of {', '.join(MARKS)}"
+            raise ConfigError(msg)
+        if label not in {focus.label for focus in self.score.ct_foci}:
+            self._require_lesion(label)
+        elif self.state.liver is not self._measured.state.liver:
+            msg = "the liver was changed and CT candidates are searched anew; re-measure before marking one"
+            raise MaskError(msg)
+        marks = [m for m in self.marks_of(label) if m != mark]
+        self._edit_lesion(label, marks=tuple(m for m in MARKS if m in {*marks, *([mark] if on else [])}))
+
+    def redraw_diameter(self, label: int, ends_lps_mm: Segment | None) -> None:
+        """Draw a lesion's longest diameter anew, by its end points in mm; None takes the drawn one back."""
+        self._require_lesion(label)
+        if ends_lps_mm is None:
+            self._edit_lesion(label, diameter=None)
+            return
+        first, second = (_point(end) for end in ends_lps_mm)
+        if np.linalg.norm(np.subtract(first, second)) < 1.0:
+            msg = "the line is shorter than 1 mm; draw it from border to border"
+            raise GeometryError(msg)
+        measured = self.volumes.recist_ct or self.volumes.ct or self.volumes.pet
+        if abs(first[2] - second[2]) > max(measured.geometry.spacing_mm):
+            msg = "a diameter is measured in one axial slice; draw the line on an axial view"
+            raise GeometryError(msg)
+        self._edit_lesion(label, diameter=DiameterEdit(long_axis_lps_mm=(first, second)))
+
+    def place_reference(self, centre_lps_mm: Vector, diameter_mm: float, organ: str = "liver") -> None:
+        """Place a reference sphere, in the position of the PET.
+
+        Raises
+        ------
+        GeometryError
+            Where the sphere leaves the PET, or its diameter is none of a sphere.
+        """
+        centre = _point(centre_lps_mm)
+        reach = np.asarray([s * diameter_mm / 2.0 for s in (-1.0, 1.0)])
+        ends = np.asarray([np.add(centre, np.eye(3)[axis] * r) for axis in range(3) for r in reach])
+        if not 1.0 <= diameter_mm <= 100.0 or not bool(self.volumes.pet.geometry.contains(ends).all()):
+            msg = f"a sphere of {diameter_mm:.0f} mm at that place leaves the PET; move it or make it smaller"
+            raise GeometryError(msg)
+        edit = ReferenceEdit.model_validate({"organ": organ, "centre_lps_mm": centre, "diameter_mm": diameter_mm})
+        self._edit(references=(*(r for r in self.edits.references if r.organ != organ), edit))
+
+    def release_reference(self, organ: str = "liver") -> None:
+        """Take a reader's sphere back; the automatic one counts again."""
+        self._edit(references=tuple(r for r in self.edits.references if r.organ != organ))
+
+    def state_rest_of_body(self, statement: RestOfBody | None) -> None:
+        """State what the body outside the liver shows; None takes the statement back."""
+        self._edit(rest_of_body=statement)
+
+    def check(self, item: str, present: bool | None) -> None:
+        """Answer an item of the protocol's checklist; None leaves it open."""
+        if item not in self.config.protocol.checklist:
+            msg = f"the protocol's checklist has no item {item!r}"
+            raise ConfigError(msg)
+        given = {k: v for k, v in self.edits.checklist.items() if k != item}
+        if present is not None:
+            given[item] = present
+        self._edit(checklist={k: given[k] for k in self.config.protocol.checklist if k in given})
+
+    def sign(self, name: str, role: str) -> None:
+        """Say who reads, and as what.
+
+        Raises
+        ------
+        ConfigError
+            Where name or role is empty.
+        """
+        if not name.strip() or not role.strip():
+            msg = "give the reader's name and role"
+            raise ConfigError(msg)
+        self._edit(reader=Reader(name=name.strip(), role=role.strip()))
+
+    def answer(self, criterion: CriterionId, verdict: VerdictWord | None, reason: str | None = None) -> None:
+        """Confirm a proposal, overrule it with a reason, or (None) leave it as proposed.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody signed yet, or a proposal is overruled without a reason.
+        """
+        others = tuple(answer for answer in self.edits.verdicts if answer.criterion != criterion)
+        if verdict is None:
+            self._edit(verdicts=others)
+            return
+        try:
+            edit = VerdictEdit(criterion=criterion, verdict=verdict, reason=(reason or "").strip() or None)
+        except ValidationError as error:
+            msg = f"{criterion} cannot be answered with {verdict!r}"
+            raise ConfigError(msg) from error
+        edits = self.edits.model_copy(update={"verdicts": (*others, edit)})
+        if self.edits.reader is None:
+            msg = "give the reader's name and role before answering a criterion"
+            raise ConfigError(msg)
+        proposal = self.proposed(criterion)
+        if verdict != proposal and edit.reason is None:
+            name = self.config.protocol.criterion(criterion).name
+            msg = f"{name}: give a reason for overruling the proposal"
+            raise ConfigError(msg)
+        order = list(self.automatic.criteria)
+        ordered = tuple(sorted(edits.verdicts, key=lambda answer: order.index(answer.criterion)))
+        self._edit(verdicts=ordered)
+
+
+def _point(values: Sequence[float]) -> Vector:
+    x, y, z = (float(v) for v in values)
+    if not np.isfinite((x, y, z)).all():
+        msg = "a place in the patient needs three finite coordinates in mm"
+        raise GeometryError(msg)
+    return (x, y, z)
+
+
+def _checked(array: npt.NDArray[Any], grid: Geometry, what: str) -> npt.NDArray[np.uint16]:
+    if array.shape != grid.shape:
+        msg = f"the {what} mask has {array.shape} voxels and its image {grid.shape}; paint on the layer that was opened"
+        raise MaskError(msg)
+    if array.dtype.kind not in "bui" or (array.dtype.kind == "i" and array.min(initial=0) < 0):
+        msg = f"the {what} mask holds values that are no labels; paint on the layer that was opened"
+        raise MaskError(msg)
+    if array.dtype != np.bool_ and array.max(initial=0) > np.iinfo(np.uint16).max:
+        msg = f"the {what} mask holds labels above {np.iinfo(np.uint16).max}; choose smaller ones"
+        raise MaskError(msg)
+    return np.array(array, dtype=np.uint16)

@@ -1,0 +1,266 @@
+"""What a reader's tools do to labels: pure functions from arrays to arrays, without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import MaskError
+from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
+from dotaliver.image.itk import resample
+from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+
+__all__ = [
+    "between_slices",
+    "connected_parts",
+    "filled",
+    "highest_in_sphere",
+    "parts_of",
+    "smoothed_slices",
+    "threshold_in_sphere",
+]
+
+Labels = npt.NDArray[np.uint16]
+
+
+def _sphere(grid: Geometry, centre_lps_mm: Vector, diameter_mm: float) -> tuple[Box, BoolArray] | None:
+    """The part of a grid that a ball meets and its voxel centres inside it; None where it holds none."""
+    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.floor(middle + reach) + 1, 0, grid.shape).astype(int)
+    if (high <= low).any():
+        return None
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    offsets = [
+        (np.arange(part.start, part.stop) - m) * s
+        for part, m, s in zip((k, j, i), middle, grid.spacing_mm, strict=True)
+    ]
+    planes = np.meshgrid(*offsets, indexing="ij", sparse=True)
+    return (k, j, i), np.asarray(sum(p**2 for p in planes) <= (0.5 * diameter_mm) ** 2)
+
+
+def threshold_in_sphere(
+    pet: Volume, labels: LabelMap, sphere: tuple[Vector, float], level: float, label: int
+) -> Labels:
+    """Labels with one lesion added: the voxels of a ball at or above a level that hang together with its maximum.
+
+    Parameters
+    ----------
+    pet : Volume
+        Uptake; brought to the labels' grid where that is another.
+    labels : LabelMap
+        The lesions as they stand; voxels of other lesions stay theirs.
+    sphere : (centre, diameter)
+        Centre in patient coordinates and diameter, in mm.
+    level : float
+        Uptake from which a voxel belongs to the lesion, in the PET's unit.
+    label : int
+        The lesion that is drawn or added to.
+
+    Raises
+    ------
+    MaskError
+        Where the ball lies off the image or nothing in it reaches the level.
+    """
+    import cc3d
+
+    found = _sphere(labels.geometry, *sphere)
+    if found is None or not found[1].any():
+        msg = "the sphere lies outside the image; place it on the lesion"
+        raise MaskError(msg)
+    box, inside = found
+    part = labels.geometry.crop(box)
+    uptake = pet.array[box] if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
+    free = inside & ((labels.array[box] == 0) | (labels.array[box] == label))
+    hot = free & (uptake >= level)
+    if not hot.any():
+        msg = f"nothing in the sphere reaches {level:.2f}; lower the threshold or move the sphere"
+        raise MaskError(msg)
+    pieces = cc3d.connected_components(hot, connectivity=18)
+    hottest = np.unravel_index(int(np.argmax(np.where(hot, uptake, -np.inf))), hot.shape)
+    result = labels.array.astype(np.uint16)
+    result[box][pieces == pieces[hottest]] = label
+    return result
+
+
+def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:
+    """The highest uptake of a voxel of the PET in a ball (centre and diameter in mm).
+
+    Raises
+    ------
+    MaskError
+        Where the ball lies off the PET.
+    """
+    found = _sphere(pet.geometry, *sphere)
+    if found is None or not found[1].any():
+        msg = "the sphere lies outside the PET; place it on the lesion"
+        raise MaskError(msg)
+    box, inside = found
+    return float(pet.array[box][inside].max())
+
+
+def connected_parts(mask: BoolArray) -> list[BoolArray]:
+    """The parts of a mask that do not touch (corners count as touching), the largest first."""
+    import cc3d
+
+    pieces, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    order = sorted(range(1, count + 1), key=lambda n: (-int(sizes[n]), n))
+    return [np.asarray(pieces == n) for n in order]
+
+
+def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[Vector] = ()) -> tuple[Box, Labels]:
+    """Split a lesion: along the valleys of uptake between seeds, else into its parts, else between its two maxima.
+
+    Returns
+    -------
+    tuple of box and ndarray
+        The lesion's box, and in it 1, 2 … for the parts, the largest first.
+
+    Raises
+    ------
+    MaskError
+        Where there is nothing to tell two parts by.
+    """
+    mask = labels.where(label)
+    used = used_box(mask)
+    if used is None:
+        msg = f"lesion {label} has no voxels; choose one that is in the table"
+        raise MaskError(msg)
+    box = grow_box(used, (1, 1, 1), labels.geometry.shape)
+    own, part = mask[box], labels.geometry.crop(box)
+    parts = connected_parts(own)
+    if not seeds_lps_mm and len(parts) > 1:
+        return box, _numbered(parts)
+    uptake = pet.array[box] if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
+    markers = _seeds(own, part, seeds_lps_mm) if seeds_lps_mm else _two_maxima(own, uptake, part.spacing_mm, label)
+    from skimage.segmentation import watershed
+
+    basins = watershed(-uptake.astype(np.float64), markers, mask=own)
+    # What hangs together with no seed stays with the first.
+    basins[own & (basins == 0)] = 1
+    found = [np.asarray(basins == n) for n in range(1, int(markers.max()) + 1)]
+    return box, _numbered(sorted((p for p in found if p.any()), key=lambda p: -int(p.sum())))
+
+
+def _numbered(parts: Sequence[BoolArray]) -> Labels:
+    result = np.zeros(parts[0].shape, dtype=np.uint16)
+    for number, part in enumerate(parts, start=1):
+        result[part] = number
+    return result
+
+
+def _seeds(own: BoolArray, grid: Geometry, seeds_lps_mm: Sequence[Vector]) -> npt.NDArray[np.int32]:
+    markers = np.zeros(own.shape, dtype=np.int32)
+    for number, seed in enumerate(seeds_lps_mm, start=1):
+        place = tuple(int(n) for n in np.rint(grid.lps_to_index(seed)))
+        inside = all(0 <= p < n for p, n in zip(place, own.shape, strict=True))
+        if not inside or not own[place]:
+            msg = f"seed {number} lies outside the lesion; click inside it, once in each part"
+            raise MaskError(msg)
+        markers[place] = number
+    if np.unique(markers).size < 3:
+        msg = "one seed makes no two parts; click once in each part"
+        raise MaskError(msg)
+    return markers
+
+
+def _two_maxima(
+    own: BoolArray, uptake: npt.NDArray[np.floating], spacing_mm: Vector, label: int
+) -> npt.NDArray[np.int32]:
+    """The two highest maxima that lie at least 10 mm apart, after light smoothing, as markers 1 and 2."""
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
+    smooth = gaussian_filter(uptake.astype(np.float64), [2.0 / s for s in spacing_mm])
+    peaks = np.argwhere(own & (smooth == maximum_filter(smooth, [max(3, round(8.0 / s) | 1) for s in spacing_mm])))
+    ranked = sorted((tuple(int(n) for n in p) for p in peaks), key=lambda p: (-smooth[p], p))
+    for second in ranked[1:]:
+        if np.linalg.norm(np.subtract(second, ranked[0]) * np.asarray(spacing_mm)) >= 10.0:
+            markers = np.zeros(own.shape, dtype=np.int32)
+            markers[ranked[0]], markers[second] = 1, 2
+            return markers
+    msg = f"lesion {label} shows one maximum only; paint the second part with another number"
+    raise MaskError(msg)
+
+
+def filled(labels: LabelMap, label: int, axis: int) -> Labels:
+    """Labels with one lesion's holes filled, slice by slice across an axis; other lesions keep their voxels."""
+    from scipy.ndimage import binary_fill_holes
+
+    result = labels.array.astype(np.uint16)
+    used = used_box(labels.where(label))
+    if used is None:
+        return result
+    part = result[used]
+    own = np.moveaxis(part == label, axis, 0)
+    full = np.moveaxis(np.stack([binary_fill_holes(plane) for plane in own]), 0, axis)
+    part[full & (part == 0)] = label
+    return result
+
+
+def _signed_distance_mm(mask: BoolArray, spacing_mm: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """Positive inside, in mm; from the border that lies half a voxel off the voxel centres."""
+    from edt import edt
+
+    half = 0.5 * min(spacing_mm)
+    inside = np.asarray(edt(mask, anisotropy=spacing_mm, black_border=False), dtype=np.float64)
+    outside = np.asarray(edt(~mask, anisotropy=spacing_mm, black_border=False), dtype=np.float64)
+    return np.where(mask, inside - half, half - outside)
+
+
+def between_slices(mask: BoolArray, spacing_mm: Vector, first: int, last: int) -> BoolArray:
+    """The mask with the slices between two drawn ones interpolated by shape (signed distances); both ends stay.
+
+    Raises
+    ------
+    MaskError
+        Where an end is not drawn, or nothing lies between.
+    """
+    first, last = sorted((first, last))
+    if last - first < 2:
+        msg = "there is no slice between the two; choose slices that lie further apart"
+        raise MaskError(msg)
+    for index in (first, last):
+        if not mask[index].any():
+            msg = f"slice {index + 1} holds no outline; draw one there first"
+            raise MaskError(msg)
+    box = used_box(mask[[first, last]])
+    assert box is not None
+    rows, columns = box[1], box[2]
+    flat = (spacing_mm[1], spacing_mm[2])
+    low, high = (_signed_distance_mm(mask[k][rows, columns], flat) for k in (first, last))
+    result = mask.copy()
+    for k in range(first + 1, last):
+        part = (k - first) / (last - first)
+        result[k] = False
+        result[k][rows, columns] = (1.0 - part) * low + part * high > 0
+    return result
+
+
+def smoothed_slices(mask: BoolArray, spacing_mm: Vector, first: int, last: int, reach_mm: float = 4.0) -> BoolArray:
+    """The mask with the border of a range of slices smoothed over a few mm, between the slices too.
+
+    Signed distances to the border are averaged by a Gaussian of ``reach_mm`` (standard deviation), cut at 3; what
+    lies outside the range stays as it is.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    first, last = sorted((first, last))
+    margin = [int(np.ceil(3 * reach_mm / s)) + 1 for s in spacing_mm]
+    wide = (max(first - margin[0], 0), min(last + 1 + margin[0], mask.shape[0]))
+    used = used_box(mask[wide[0] : wide[1]])
+    if used is None:
+        return mask
+    _, rows, columns = grow_box(used, margin, mask.shape)
+    part = mask[wide[0] : wide[1], rows, columns]
+    flat = (spacing_mm[1], spacing_mm[2])
+    cut = 3.0 * reach_mm
+    distance = np.stack([np.clip(_signed_distance_mm(plane, flat), -cut, cut) if plane.any() else
+                         np.full(plane.shape, -cut) for plane in part])  # fmt: skip
+    smooth = gaussian_filter(distance, [reach_mm / s for s in spacing_mm], mode="nearest", truncate=3.0) > 0
+    result = mask.copy()
+    result[first : last + 1, rows, columns] = smooth[first - wide[0] : last + 1 - wide[0]]
+    return result

@@ -1,0 +1,118 @@
+"""The verdicts as a page of text: answers, reasons, evidence and doubts, for the panel beside the images."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from html import escape
+
+from dotaliver.config.protocol import CRITERIA
+from dotaliver.export.report.tables import lobe_rows, number, reference_rows
+from dotaliver.export.report.words import EFFECT_WORDS, verdict_headline
+from dotaliver.export.tables import uptake_name
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import Evidence, Verdict
+
+__all__ = ["evidence_words", "verdicts_html"]
+
+# A sign beside each colour: nothing is told by colour alone.
+_SIGNS = {"supports": "✔", "excludes": "✖", "undecided": "?"}
+_UNITS = {"_mm": "mm", "_ml": "ml", "_hu": "HU", "_min": "min"}
+_SHARES = frozenset({"fraction", "low", "high", "limit", "increase", "liver_share"})
+_COLOURS = {"supports": "#56B4E9", "excludes": "#E69F00", "undecided": "#BBBBBB"}
+
+
+def verdicts_html(score: StudyScore, unfolded: Collection[str] = ()) -> str:
+    """Every criterion with its answer, then the numbers that matter and every doubt, as HTML for a text view.
+
+    Parameters
+    ----------
+    score : StudyScore
+        The record.
+    unfolded : collection of str
+        Criteria of which the numbers are shown too; of the others a link ``#INC7`` stands in their place.
+    """
+    parts = [_figures(score)]
+    parts += [_criterion(score, score.criteria[name], name in unfolded) for name in CRITERIA if name in score.criteria]
+    parts.append(_references(score))
+    if score.flags:
+        parts.append("<h3>Doubts</h3><ul>")
+        parts += [f"<li>{escape(flag.sentence)}</li>" for flag in score.flags]
+        parts.append("</ul>")
+    parts.append(
+        "<p><i>Every answer is a proposal until a reader confirms it. Research use; no medical device.</i></p>"
+    )
+    return "".join(parts)
+
+
+def _figures(score: StudyScore) -> str:
+    burden, lines = score.burden, []
+    if score.liver.volume_ml is not None:
+        lines.append(f"Liver {score.liver.volume_ml:.0f} ml")
+    if burden.fraction is not None and burden.low is not None and burden.high is not None:
+        interval = f"{100 * burden.low:.1f} to {100 * burden.high:.1f} %"
+        lines.append(
+            f"tumour {number(burden.tumour_ml, 0)} ml, <b>burden {100 * burden.fraction:.1f} %</b> ({interval})"
+        )
+    elif burden.reason:
+        lines.append(f"no burden: {escape(burden.reason)}")
+    lines.append(f"{len(score.lesions)} lesion{'' if len(score.lesions) == 1 else 's'}")
+    rows = "".join(
+        f"<br>{name}: {volume}, tumour {tumour}, burden {share}" for name, volume, tumour, share in lobe_rows(score)
+    )
+    return f"<p>{'; '.join(lines)}.{rows}</p>"
+
+
+def _criterion(score: StudyScore, verdict: Verdict, unfolded: bool) -> str:
+    criterion = score.config.protocol.criterion(verdict.criterion)
+    colour, sign = _COLOURS[verdict.effect], _SIGNS[verdict.effect]
+    headline = f"{sign} {escape(verdict_headline(criterion, verdict))}"
+    status = "" if verdict.status == "proposed" else f", {verdict.status}"
+    text = f'<h3 style="color:{colour}; margin-bottom:0">{headline}</h3>'
+    text += f"<p style='margin-top:2px'><b>{escape(criterion.topic)}</b> ({EFFECT_WORDS[verdict.effect]}{status})<br>"
+    text += f"{escape(verdict.reason)}</p>"
+    if verdict.decision is not None:
+        decision = verdict.decision
+        because = f": {escape(decision.reason)}" if decision.reason else ""
+        text += f"<p>By {escape(decision.reader)}, {escape(decision.role)}{because}</p>"
+    if verdict.evidence:
+        word = "Hide" if unfolded else "Show"
+        link = (
+            f"<a style='color:#56B4E9' href='#{verdict.criterion}'>{word} the numbers of {escape(criterion.name)}</a>"
+        )
+        text += f"<p style='margin-top:2px'>{link}</p>"
+        text += _evidence(verdict) if unfolded else ""
+    return text
+
+
+def _evidence(verdict: Verdict) -> str:
+    cells = "".join(
+        f"<tr><td style='padding-right:12px'>{escape(name)}</td><td align='right'>{escape(value)}</td></tr>"
+        for name, value in (evidence_words(*item) for item in verdict.evidence.items())
+    )
+    return f"<table style='margin-left:8px' cellspacing='0'>{cells}</table>"
+
+
+def evidence_words(key: str, value: Evidence) -> tuple[str, str]:
+    """One piece of evidence as people read it: what it is, and its value with its unit."""
+    name = key.replace("_", " ").replace("suv", "SUV").replace("pet ", "PET ").replace("ct foci", "CT candidates")
+    unit = next((word for end, word in _UNITS.items() if key.endswith(end)), "")
+    name = name.removesuffix(f" {unit.lower()}") if unit else name
+    name = name[:1].upper() + name[1:]
+    if value is None or isinstance(value, bool | str):
+        return name, {None: "–", True: "yes", False: "no"}.get(value, str(value).replace("_", " "))
+    if key in _SHARES:
+        return name, f"{100 * value:.1f} %"
+    if "ratio" in key or "over_liver" in key:
+        return name, f"{value:.2f} ×"
+    shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+    return name, f"{shown} {unit}".strip()
+
+
+def _references(score: StudyScore) -> str:
+    name = uptake_name(score.uptake_unit)[0].strip()
+    head = f"<tr><th align='left'>Normal uptake</th><th>{name}mean</th><th>SD</th><th align='left'>read in</th></tr>"
+    rows = "".join(
+        "<tr>" + "".join(f"<td style='padding-right:10px'>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in reference_rows(score)
+    )
+    return f"<h3>References</h3><table>{head}{rows}</table>"

@@ -1,0 +1,1 @@
+"""From images and masks to napari layers and back."""

@@ -1,0 +1,367 @@
+"""Records as napari layers, and layers as records again: pure functions, without Qt and without a viewer.
+
+A layer's data have anatomical axes (slices towards the head, rows to the back, columns to the patient's left) and
+an affine to napari's world, which is patient coordinates in millimetres (DICOM LPS) with the axes in the order
+z, y, x. A view of z, y, x with rows downward is then what a radiologist expects of an axial slice. Nothing is
+interpolated on the way, in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import MaskError
+from dotaliver.export.report.views import anatomical
+from dotaliver.image.geometry import FloatArray, Geometry, Vector
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.measurement.placement import own_labels
+from dotaliver.records.study import Acquisition, CtFocus
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+__all__ = [
+    "CANDIDATES",
+    "CANDIDATE_COLOUR",
+    "CT",
+    "DIAMETERS",
+    "HU_RANGE",
+    "LESIONS",
+    "LIVER",
+    "NUMBERS",
+    "PET",
+    "PET_ALONE",
+    "PET_OVER_CT",
+    "READING",
+    "REFERENCE",
+    "LayerData",
+    "anatomical_grid",
+    "candidates_layer",
+    "ct_layer",
+    "diameters_layer",
+    "labels_of_layer",
+    "lesion_colour",
+    "lesions_layer",
+    "line_of_shape",
+    "liver_layer",
+    "lps_to_world",
+    "middle_of",
+    "numbers_layer",
+    "pet_layer",
+    "points_lps_mm",
+    "reference_layer",
+    "uptake_unit",
+    "world_affine",
+    "world_to_lps",
+]
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer from: data, keyword arguments and kind."""
+
+CT, PET, LIVER, LESIONS = "CT", "PET", "Liver", "Lesions"
+REFERENCE, DIAMETERS, NUMBERS = "Normal liver", "Diameters", "Lesion numbers"
+CANDIDATES = "CT candidates"
+READING = "dotaliver reading"
+"""Under which key of its metadata a mask layer names the reading that it belongs to."""
+
+SOFT_TISSUE_HU = (-160.0, 240.0)
+"""The usual abdominal window: level 40, width 400 HU."""
+HU_RANGE = (-1024.0, 3071.0)
+"""What twelve bits of CT hold, over which the window can be set."""
+
+PET_OVER_CT: dict[str, Any] = {"colormap": "inferno", "opacity": 0.55}
+PET_ALONE: dict[str, Any] = {"colormap": "gray_r", "opacity": 1.0}
+
+# Between voxel centres the picture is smoothed; what is measured never is. One slice is shown, however thick the
+# slab is in which spheres are looked for.
+_SMOOTH = {"interpolation2d": "linear", "projection_mode": "none"}
+# SUV up to which the PET is drawn: a normal liver is then a third of it on receptor PET, and on FDG.
+_SSTR_SUV_SHOWN, _OTHER_SUV_SHOWN = 20.0, 7.0
+_RELATIVE_SHARE_SHOWN = 99.5
+_MM = ("mm", "mm", "mm")
+# Okabe and Ito's colours, told apart by colour-blind readers; those that stand out from inferno come first.
+_LESION_COLOURS = ("#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#E69F00", "#D55E00")
+_LIVER_COLOUR, _REFERENCE_COLOUR, _DIAMETER_COLOUR, CANDIDATE_COLOUR = "#0072B2", "#009E73", "#F0E442", "#E69F00"
+# Corners of an unmoved layer agree to rounding; a hundredth of a millimetre is a move.
+_TOLERANCE_MM = 1e-2
+_SHORTEST_LINE_MM = 1.0
+_LINE_MM = 1.2
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def lps_to_world(points_lps_mm: npt.ArrayLike) -> FloatArray:
+    """Patient coordinates (x, y, z) as napari's world (z, y, x), shape (..., 3), in mm."""
+    return np.asarray(points_lps_mm, dtype=np.float64)[..., ::-1].copy()
+
+
+def world_to_lps(points_mm: npt.ArrayLike) -> FloatArray:
+    """World coordinates of napari (z, y, x) as patient coordinates (x, y, z), shape (..., 3), in mm."""
+    return lps_to_world(points_mm)
+
+
+def anatomical_grid(grid: Geometry) -> Geometry:
+    """The grid that a layer of this image has: the same voxels, with anatomical axes."""
+    # A view of one number, however large the grid is.
+    return anatomical(LabelMap(np.broadcast_to(np.uint8(0), grid.shape), grid)).geometry
+
+
+def world_affine(grid: Geometry) -> FloatArray:
+    """4 x 4 matrix from the indices of a grid to napari's world, in mm."""
+    matrix = np.array(grid.affine)
+    matrix[:3] = matrix[2::-1]
+    return matrix
+
+
+def _placed(grid: Geometry) -> dict[str, Any]:
+    return {"affine": world_affine(grid), "units": _MM, "axis_labels": ("z", "y", "x")}
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+def ct_layer(ct: Volume) -> LayerData:
+    """A CT in the soft-tissue window."""
+    turned = anatomical(ct.require(Quantity.HU))
+    look = {"name": CT, "colormap": "gray", "contrast_limits": SOFT_TISSUE_HU, **_SMOOTH}
+    return turned.array, look | _placed(turned.geometry), "image"
+
+
+def pet_layer(pet: Volume, acquisition: Acquisition, *, over_ct: bool) -> LayerData:
+    """A PET from 0 to a sensible maximum: half as thick over a CT, in inverted grey where it stands alone."""
+    turned = anatomical(pet)
+    shown = _pet_maximum(pet, acquisition)
+    look = {"name": PET, "contrast_limits": (0.0, shown), "blending": "translucent_no_depth", **_SMOOTH}
+    return turned.array, look | (PET_OVER_CT if over_ct else PET_ALONE) | _placed(turned.geometry), "image"
+
+
+def _pet_maximum(pet: Volume, acquisition: Acquisition) -> float:
+    if pet.quantity is Quantity.RELATIVE:
+        # Air fills most of the image: a share of all voxels would be a share of air.
+        warm = pet.array[pet.array > 0]
+        return float(np.percentile(warm, _RELATIVE_SHARE_SHOWN)) if warm.size else 1.0
+    return _SSTR_SUV_SHOWN if acquisition.tracer_is_sstr is not False else _OTHER_SUV_SHOWN
+
+
+def uptake_unit(quantity: Quantity) -> str:
+    """How people are shown the unit of a PET."""
+    return {Quantity.SUVBW: "SUV", Quantity.RELATIVE: "relative uptake"}.get(quantity, quantity.name)
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def lesion_colour(label: int) -> str:
+    """The colour of a lesion's label, as #RRGGBB."""
+    return _LESION_COLOURS[(label - 1) % len(_LESION_COLOURS)]
+
+
+def lesions_layer(labels: LabelMap) -> LayerData:
+    """Lesions, each in the colour of its number, to be painted on."""
+    from napari.utils.colormaps import CyclicLabelColormap
+
+    colours = CyclicLabelColormap(colors=["#00000000", *_LESION_COLOURS])
+    return _mask_layer(labels, LESIONS, {"colormap": colours, "opacity": 0.55})
+
+
+def liver_layer(liver: LabelMap) -> LayerData:
+    """The liver in its colour; whoever shows it makes an outline of it (`Labels.contour`)."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    colours = DirectLabelColormap(color_dict={0: "#00000000", 1: _LIVER_COLOUR, None: _LIVER_COLOUR})
+    return _mask_layer(liver, LIVER, {"colormap": colours, "opacity": 0.9})
+
+
+def _mask_layer(labels: LabelMap, name: str, look: dict[str, Any]) -> LayerData:
+    turned = anatomical(labels)
+    # Records are read-only and layers are painted on, so each has its own voxels.
+    meta = {"name": name, "metadata": {"mask": name}}
+    return np.array(turned.array), {**meta, **look, **_placed(turned.geometry)}, "labels"
+
+
+def labels_of_layer(layer: Layer, grid: Geometry) -> LabelMap:
+    """What is painted in a labels layer, on the grid of the image that it was drawn on.
+
+    Raises
+    ------
+    MaskError
+        Where the layer is not one of labels, has another shape than the image, or does not lie where the image lies:
+        what was moved or stretched is refused, never measured.
+    """
+    turned = anatomical_grid(grid)
+    data = np.asarray(getattr(layer, "data", None))
+    if data.dtype.kind not in "iub" or data.ndim != 3:
+        msg = f"layer {layer.name!r} holds no labels; paint in a labels layer and measure again"
+        raise MaskError(msg)
+    if data.shape != turned.shape:
+        msg = (
+            f"layer {layer.name!r} has the shape {data.shape} and its image {turned.shape}; what it holds cannot be "
+            "measured, undo or score again"
+        )
+        raise MaskError(msg)
+    if _displacement_mm(layer, turned) > _TOLERANCE_MM:
+        msg = (
+            f"layer {layer.name!r} was moved or rescaled against its image by up to "
+            f"{_displacement_mm(layer, turned):.1f} mm and is not measured; put it back (undo) or score again"
+        )
+        raise MaskError(msg)
+    if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
+        msg = f"layer {layer.name!r} holds negative labels; lesions are numbered from 1"
+        raise MaskError(msg)
+    if data.size and int(data.max()) > np.iinfo(np.uint16).max:
+        msg = f"layer {layer.name!r} holds the label {int(data.max())}; labels up to 65535 can be stored"
+        raise MaskError(msg)
+    stored = _turned_back(data, turned, grid)
+    return LabelMap(np.ascontiguousarray(stored).astype(np.uint16, copy=True), grid)
+
+
+def _displacement_mm(layer: Layer, grid: Geometry) -> float:
+    """How far the layer's corners lie from those of its image; large where it has other axes or units."""
+    size = np.asarray(grid.shape) - 0.5
+    ends = [(-0.5, float(n)) for n in size]
+    corners = np.array([(k, j, i) for k in ends[0] for j in ends[1] for i in ends[2]])
+    placed = np.array([layer.data_to_world(corner) for corner in corners], dtype=np.float64)
+    return float(np.linalg.norm(placed - lps_to_world(grid.index_to_lps(corners)), axis=1).max())
+
+
+def _turned_back(data: npt.NDArray[Any], turned: Geometry, grid: Geometry) -> npt.NDArray[Any]:
+    """Voxels with anatomical axes in the order in which the image stores them."""
+    cosines = np.asarray(turned.directions) @ np.asarray(grid.directions).T
+    order = np.abs(cosines).argmax(axis=1)
+    flips = tuple(slice(None, None, -1 if cosines[n, a] < 0 else 1) for n, a in enumerate(order))
+    return data[flips].transpose(np.argsort(order))
+
+
+# --- signs -----------------------------------------------------------------------------------------------------------
+
+
+def reference_layer(sphere: tuple[Vector, float] | None, grid: Geometry) -> LayerData:
+    """The sphere in which normal liver is read (centre and diameter in mm), as a circle in every plane of a grid."""
+    places, sizes = ([], []) if sphere is None else ([sphere[0]], [sphere[1]])
+    return _rings(REFERENCE, places, sizes, _REFERENCE_COLOUR, grid)
+
+
+def candidates_layer(foci: Sequence[CtFocus], grid: Geometry) -> LayerData:
+    """Focal lesions that only the CT shows, as circles as large as they are, with their numbers."""
+    sizes = [focus.longest_diameter_mm or _sphere_mm(focus.volume_ml) for focus in foci]
+    places = [focus.centroid_lps_mm for focus in foci]
+    data, look, kind = _rings(CANDIDATES, places, sizes, CANDIDATE_COLOUR, grid)
+    names = np.array([f"CT {focus.label}" for focus in foci], dtype=object)
+    return data, look | {"features": {"number": names}, "text": _number_text(CANDIDATE_COLOUR)}, kind
+
+
+def _rings(
+    name: str, places_lps_mm: Sequence[Vector], sizes_mm: Sequence[float], colour: str, grid: Geometry
+) -> LayerData:
+    """Spheres as points as large as they are, counted in mm from the image's first voxel."""
+    # napari 0.9 draws a dot where a points layer begins while none of its points is on the slice: there, at the
+    # image's corner, it is in nobody's way.
+    start = lps_to_world(anatomical_grid(grid).origin_lps_mm)
+    look: dict[str, Any] = {"name": name, "face_color": "#00000000", "border_color": colour}
+    look |= {"size": np.array(sizes_mm, dtype=np.float64) if len(sizes_mm) else 30.0, "translate": start}
+    look |= {"border_width": 1.5, "border_width_is_relative": False, "projection_mode": "rescale_spherical"}
+    look |= {"units": _MM, "axis_labels": ("z", "y", "x"), "ndim": 3}
+    return lps_to_world(np.array(places_lps_mm).reshape(-1, 3)) - start, look, "points"
+
+
+def points_lps_mm(layer: Layer) -> FloatArray:
+    """Where a points layer's points lie, in patient coordinates, shape (points, 3)."""
+    places = [world_to_lps(layer.data_to_world(point)) for point in layer.data]
+    return np.array(places, dtype=np.float64).reshape(-1, 3)
+
+
+def _number_text(colour: str) -> dict[str, Any]:
+    return {"string": "{number}", "size": 11, "color": colour, "anchor": "center"}
+
+
+def _sphere_mm(volume_ml: float) -> float:
+    """Diameter of the sphere that is so large."""
+    return float(np.cbrt(6.0 * 1000.0 * volume_ml / np.pi))
+
+
+def middle_of(labels: LabelMap, label: int) -> Vector | None:
+    """The voxel of a lesion that lies nearest its middle, in patient coordinates; None where it has none."""
+    part = own_labels(labels, label)
+    if part is None:
+        return None
+    index = np.argwhere(part.array)
+    return _vector(part.geometry.index_to_lps(_nearest_middle(index)))
+
+
+def _nearest_middle(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    chosen: npt.NDArray[np.int64] = index[np.linalg.norm(index - index.mean(axis=0), axis=1).argmin()]
+    return chosen
+
+
+def numbers_layer(labels: LabelMap) -> LayerData:
+    """Each lesion's number, once on every axial slice of it, in indices of its image.
+
+    The feature ``middle`` tells the one number of a lesion that stays where the slices are laid on each other.
+    """
+    turned = anatomical(labels)
+    places, numbers, middles = [], [], []
+    for label, (slices, rows, columns) in turned.boxes():
+        index = np.argwhere(turned.array[slices, rows, columns] == label)
+        index += [slices.start, rows.start, columns.start]
+        levels = np.unique(index[:, 0])
+        middle = _nearest_middle(index)[0]
+        for level in levels:
+            places.append(_nearest_middle(index[index[:, 0] == level]))
+            numbers.append(str(label))
+            middles.append(bool(level == middle))
+    look: dict[str, Any] = {
+        "name": NUMBERS,
+        "features": {"number": np.array(numbers, dtype=object), "middle": np.array(middles, dtype=bool)},
+        "text": _number_text("white"),
+        "size": 1.0,
+        "projection_mode": "none",
+        "face_color": "#00000000",
+        "border_color": "#00000000",
+        "ndim": 3,
+    }
+    return np.array(places, dtype=np.float64).reshape(-1, 3), look | _placed(turned.geometry), "points"
+
+
+def diameters_layer(lines_lps_mm: Mapping[int, tuple[Vector, Vector]], grid: Geometry) -> LayerData:
+    """Longest diameters as lines, in indices of the image that they were measured on; a feature names the lesion."""
+    turned = anatomical_grid(grid)
+    lines = [turned.lps_to_index(line) for line in lines_lps_mm.values()]
+    look: dict[str, Any] = {
+        "name": DIAMETERS,
+        "shape_type": "line",
+        "edge_color": _DIAMETER_COLOUR,
+        "edge_width": _LINE_MM / min(turned.spacing_mm),
+        "features": {"lesion": np.array(list(lines_lps_mm), dtype=int)},
+        "ndim": 3,
+        **_placed(turned),
+    }
+    return lines, look, "shapes"
+
+
+def line_of_shape(vertices: npt.ArrayLike, layer: Layer) -> tuple[Vector, Vector]:
+    """The two ends of a line in a shapes layer, in patient coordinates.
+
+    Raises
+    ------
+    MaskError
+        Where it has not two ends that lie apart.
+    """
+    points = np.asarray(vertices, dtype=np.float64)
+    if points.shape != (2, 3):
+        msg = "a diameter is a straight line with two ends; draw it with the line tool"
+        raise MaskError(msg)
+    p, q = (world_to_lps(layer.data_to_world(point)) for point in points)
+    if float(np.linalg.norm(p - q)) < _SHORTEST_LINE_MM:
+        msg = f"a diameter must be longer than {_SHORTEST_LINE_MM:g} mm; draw the line from border to border"
+        raise MaskError(msg)
+    return _vector(p), _vector(q)
+
+
+def _vector(point: FloatArray) -> Vector:
+    x, y, z = (float(v) for v in point)
+    return (x, y, z)

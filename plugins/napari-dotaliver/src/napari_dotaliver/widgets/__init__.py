@@ -1,0 +1,1 @@
+"""The windows and panels that Qt shows."""

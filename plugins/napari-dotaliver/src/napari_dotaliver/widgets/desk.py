@@ -1,0 +1,420 @@
+"""The desk: open a study, score it, look at each lesion, correct, sign. The panel beside the images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QTabWidget,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.errors import AcquisitionError, SuvError
+from dotaliver.image.geometry import Vector
+from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.view.layers import lps_to_world, middle_of
+from napari_dotaliver.view.orientation import PlaneName, jump
+from napari_dotaliver.view.study_layers import StudyLayers
+from napari_dotaliver.widgets import confirm, tools
+from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
+from napari_dotaliver.widgets.confirm import ConfirmWidget
+from napari_dotaliver.widgets.keys import KEYS, bind_keys, keys_html
+from napari_dotaliver.widgets.lesion_table import LesionTable
+from napari_dotaliver.widgets.recovery import RecoveryBanner
+from napari_dotaliver.widgets.time_points import TimePointsWidget
+from napari_dotaliver.widgets.tools import ToolsWidget
+from napari_dotaliver.widgets.verdict_panel import VerdictPanel
+from napari_dotaliver.widgets.view_bar import ViewBar
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["Desk"]
+
+Opening = tuple[StudyInput, OpenStudy | Outcome]
+"""What was asked for, and what it was: a study, or a score with its images and masks."""
+
+_WAITING = "Open a folder of DICOM files: a 68Ga-DOTATATE PET/CT, or the folder of a score."
+
+
+_PANEL_PIXELS = 460
+
+
+class Desk(QWidget):
+    """The reading of one study.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Its layers and camera are used; docks are added to its window.
+    config : ScoringConfig, optional
+        What changes the answer; the defaults where it is left out.
+    """
+
+    lesion_selected = Signal(int)
+    scored = Signal()
+    opened_study = Signal()
+
+    def __init__(self, napari_viewer: Viewer, config: ScoringConfig | None = None) -> None:
+        super().__init__()
+        # Widgets get a proxy, whose layers are proxies too and would be no longer the ones that were added.
+        napari_viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.viewer = napari_viewer
+        self.config = config or ScoringConfig()
+        self.opened: OpenStudy | None = None
+        self.folder: Path | None = None
+        self._asked: StudyInput | None = None
+        self._watched: QWidget | None = None
+        self.layers: StudyLayers | None = None
+        self.session: ReadingSession | None = None
+        self.tools: ToolsWidget | None = None
+        self.confirm: ConfirmWidget | None = None
+        self.time_points: TimePointsWidget | None = None
+        self.banner: RecoveryBanner | None = None
+        self.reading = Background(self)
+        self.scoring = Background(self)
+        self.table = LesionTable()
+        self.view = ViewBar(napari_viewer)
+        self.setMinimumWidth(400)
+        self._build()
+        self._connect()
+        self._add_docks()
+        self._renew_buttons()
+
+    # --- what it is made of ------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.study_line = QLabel(_WAITING)
+        self.study_line.setWordWrap(True)
+        self.study_line.setTextFormat(Qt.TextFormat.PlainText)
+        self.open_button = QPushButton(f"Open… ({KEYS['open'].key})")
+        self.score_button = QPushButton(f"Score ({KEYS['score'].key})")
+        self.cancel_button = QPushButton("Cancel")
+        self.relative_button = QPushButton("Open without SUV (ratios and burden only)")
+        self.relative_button.hide()
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 0)
+        self.progress.hide()
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
+        self.message.hide()
+        self.verdicts = VerdictPanel()
+        self.keys = QTextBrowser()
+        self.keys.setAccessibleName("Shortcuts")
+        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS)))
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.verdicts, "Verdicts")
+        self.tabs.addTab(self.keys, "Keys")
+        buttons = QHBoxLayout()
+        for button in (self.open_button, self.score_button, self.cancel_button):
+            buttons.addWidget(button)
+        self._column = layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for part in (self.study_line, self.message, self.relative_button, self.progress):
+            layout.addWidget(part)
+        layout.insertLayout(1, buttons)
+        layout.addWidget(self.view)
+        layout.addWidget(self.tabs, stretch=1)
+
+    def _connect(self) -> None:
+        self.open_button.clicked.connect(self.ask_for_folder)
+        self.score_button.clicked.connect(self.score)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.relative_button.clicked.connect(self._open_relative)
+        self.reading.stage.connect(self._on_stage)
+        self.reading.done.connect(self._on_opened)
+        self.reading.failed.connect(self._on_not_opened)
+        self.scoring.stage.connect(self._on_stage)
+        self.scoring.done.connect(self._on_scored)
+        self.scoring.failed.connect(self._on_failed)
+        self.table.lesion_selected.connect(self._on_row)
+
+    def _add_docks(self) -> None:
+        window = self.viewer.window
+        self._table_dock = window.add_dock_widget(self.table, name="Lesions", area="bottom", tabify=False)
+        self.view.add_planes(window)
+        bind_keys(self)
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    def ask_for_folder(self) -> None:
+        """Let the reader choose a folder, and open it."""
+        chosen = QFileDialog.getExistingDirectory(self, "A study, or the folder of a score")
+        if chosen:
+            self.open(StudyInput(Path(chosen)))
+
+    def open(self, study: StudyInput) -> None:
+        """Read a folder beside the window; a reading with unsaved edits is asked about first."""
+        if self.open_made(lambda _tell: study):
+            self._asked = study
+
+    def open_made(self, make: Callable[[Progress], StudyInput]) -> bool:
+        """Read the study that a function gives, which may take its time to make it; False: the reader stays."""
+        if not self.may_leave():
+            return False
+        self._tell(None)
+        self.relative_button.hide()
+        self.scoring.cancel()
+        config = self.config
+
+        def work(tell: Progress) -> Opening:
+            study = make(tell)
+            return study, open_folder(study, config, tell)
+
+        self.reading.run(work)
+        self._renew_buttons()
+        return True
+
+    def _open_relative(self) -> None:
+        assume = self.config.assume.model_copy(update={"relative": True})
+        self.config = self.config.model_copy(update={"assume": assume})
+        if self._asked is not None:
+            self.open(self._asked)
+
+    def _on_opened(self, read: Opening) -> None:
+        study, result = read
+        self.folder = study.folder
+        outcome = result if isinstance(result, Outcome) else None
+        self.opened = result.opened if isinstance(result, Outcome) else result
+        self._leave()
+        self.layers = StudyLayers(self.viewer, self.opened.volumes)
+        self.view.show_study(self.layers)
+        self.study_line.setText(_study_words(self.opened))
+        self._done()
+        self.opened_study.emit()
+        if outcome is not None:
+            self._begin(outcome, self.folder)
+
+    def _on_not_opened(self, error: Exception) -> None:
+        self._on_failed(error)
+        if isinstance(error, SuvError | AcquisitionError) and not self.config.assume.relative:
+            self.relative_button.show()
+
+    # --- scoring -----------------------------------------------------------------------------------------------------
+
+    def score(self) -> None:
+        """Outline, measure and judge beside the window."""
+        if self.opened is None or self.folder is None or self.reading.busy or not self.may_leave():
+            return
+        self._tell(None)
+        opened, folder, config = self.opened, self.folder, self.config
+        self.scoring.run(lambda tell: score_opened(opened, folder, config, tell))
+        self._renew_buttons()
+
+    def cancel(self) -> None:
+        """Call off what runs; the window is as it was before."""
+        self.reading.cancel()
+        self.scoring.cancel()
+        self._done()
+        self._tell("Cancelled.")
+
+    def _on_scored(self, outcome: Outcome) -> None:
+        self._done()
+        self._begin(outcome, None)
+
+    def _begin(self, outcome: Outcome, record: Path | None) -> None:
+        """Start a reading of what was scored; `record` is the folder where that score lies already."""
+        if self.layers is None:
+            return
+        self._end_reading()
+        self.session = session = ReadingSession(outcome, record)
+        session.on_change(self._on_changed)
+        self._on_changed()
+        self._go_to_liver(session)
+        self.tools = ToolsWidget(session, self.viewer, self.layers, self)
+        self.tools.chosen = lambda: self.table.chosen
+        self.confirm = ConfirmWidget(session, self.viewer, self)
+        self.time_points = TimePointsWidget(session, self.viewer, self)
+        for place, (tab, name) in enumerate(
+            ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
+        ):
+            self.tabs.insertTab(place, tab, name)
+        self.banner = RecoveryBanner(session)
+        self._column.insertWidget(2, self.banner)
+        self.tabs.setCurrentWidget(self.verdicts)
+        self.scored.emit()
+
+    def _go_to_liver(self, session: ReadingSession) -> None:
+        """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
+        middle = None if session.liver is None else middle_of(session.liver, 1)
+        if middle is not None:
+            self.viewer.dims.point = tuple(float(v) for v in lps_to_world(middle))
+
+    def _end_reading(self) -> None:
+        """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
+        for owner in (self.banner, self.time_points):
+            if owner is not None:
+                owner.close_down()
+        for widget in (self.tools, self.confirm, self.time_points, self.banner):
+            if widget is not None:
+                self.tabs.removeTab(self.tabs.indexOf(widget))
+                widget.setParent(None)
+                widget.deleteLater()
+        self.tools = self.confirm = self.time_points = self.banner = self.session = None
+
+    def _leave(self) -> None:
+        """Put away what was read before."""
+        self._end_reading()
+        self.table.show_score(None)
+        self.verdicts.show_score(None)
+        self.view.show_study(None)
+        if self.layers is not None:
+            self.layers.remove()
+            self.layers = None
+
+    def _on_changed(self) -> None:
+        """Show the reading as it is now: layers, table, verdicts."""
+        if self.session is None or self.layers is None:
+            return
+        score = self.session.score
+        self.layers.show(self.session)
+        self.table.show_score(score)
+        self.verdicts.show_score(score)
+        self.view.show_masks()
+        self._renew_buttons()
+
+    # --- lesions -----------------------------------------------------------------------------------------------------
+
+    def current_label(self) -> int | None:
+        """The lesion of the current row, if one is chosen."""
+        return self.table.chosen[0] if self.table.chosen else None
+
+    def jump_to(self, label: int) -> None:
+        """Put the crosshair on a lesion and frame it."""
+        if self.session is None:
+            return
+        place, extent_mm = self._place_of(label)
+        if place is not None:
+            jump(self.viewer, place, extent_mm)
+            if self.layers is not None and self.layers.lesions is not None:
+                self.layers.lesions.selected_label = label
+
+    def _place_of(self, label: int) -> tuple[Vector | None, float]:
+        """Where a lesion is looked at, and how large it is there."""
+        if self.session is None or self.layers is None:
+            return None, 0.0
+        for lesion in self.session.score.lesions:
+            if lesion.label == label:
+                size = lesion.longest_diameter_mm or lesion.pet_extent_mm or 0.0
+                return self.layers.place_of(lesion), size
+        for focus in self.session.score.ct_foci:
+            if focus.label == label:
+                return focus.centroid_lps_mm, focus.longest_diameter_mm or 0.0
+        return None, 0.0
+
+    def _on_row(self, label: int) -> None:
+        self.jump_to(label)
+        if self.tools is not None:
+            self.tools.lesion_chosen(label)
+        self.lesion_selected.emit(label)
+
+    def step_lesion(self, ways: int) -> None:
+        """Go to the next lesion of the table, or the one before."""
+        self.table.step(ways)
+
+    def show_plane(self, name: PlaneName) -> None:
+        """Cut in one of the three planes."""
+        self.view.show_plane(name)
+
+    # --- what people are told ----------------------------------------------------------------------------------------
+
+    def _on_stage(self, stage: str) -> None:
+        self.progress.setFormat(stage[:1].upper() + stage[1:] + " …")
+        self._tell(stage[:1].upper() + stage[1:] + " …")
+
+    def _on_failed(self, error: Exception) -> None:
+        self._done()
+        self._tell(sentence_of(error))
+
+    def _done(self) -> None:
+        self._tell(None)
+        self._renew_buttons()
+
+    def _tell(self, sentence: str | None) -> None:
+        self.message.setVisible(sentence is not None)
+        self.message.setText(sentence or "")
+
+    def _renew_buttons(self) -> None:
+        busy = self.reading.busy or self.scoring.busy
+        self.progress.setVisible(busy)
+        self.cancel_button.setEnabled(busy)
+        self.score_button.setEnabled(self.opened is not None and not busy)
+        self.score_button.setText(f"{'Score' if self.session is None else 'Score again'} ({KEYS['score'].key})")
+
+    # --- leaving -----------------------------------------------------------------------------------------------------
+
+    def may_leave(self) -> bool:
+        """Whether the reading may be left: nothing is unsaved, or the reader says so."""
+        if self.session is None or not self.session.dirty:
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Unsaved edits",
+            "This reading has edits that were not saved. Leave it and lose them? (Save them with Ctrl+S first.)",
+            buttons.Discard | buttons.Cancel,
+            buttons.Cancel,
+        )
+        if answer != buttons.Discard:
+            return False
+        if self.banner is not None:
+            self.banner.discard()
+        return True
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
+        """Watch over the window that the desk was put into."""
+        super().showEvent(event)
+        window = self.window()
+        if window is self._watched:
+            return
+        self._watched = window
+        window.installEventFilter(self)
+        if isinstance(window, QMainWindow):
+            # The panel runs down the whole side; images have the rest, and the table what it needs.
+            window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+            window.resizeDocks([self.parentWidget()], [_PANEL_PIXELS], Qt.Orientation.Horizontal)
+            # Docks have their sizes once the window has its own.
+            QTimer.singleShot(0, lambda: self.view.arrange(window))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
+        """Ask before the window closes over unsaved edits."""
+        if event.type() == QEvent.Type.Close and watched is self.window():
+            if not self.may_leave():
+                event.ignore()
+                return True
+            self.reading.cancel()
+            self.scoring.cancel()
+        return bool(super().eventFilter(watched, event))
+
+
+def _study_words(opened: OpenStudy) -> str:
+    """What was opened, without a name: date, tracer, activity, and which series."""
+    volumes = opened.volumes
+    identity, acquisition = volumes.identity, volumes.acquisition
+    parts = [f"Study of {identity.study_date}" if identity.study_date else "Study without a date"]
+    parts.append(acquisition.tracer or "tracer unknown")
+    if acquisition.uptake_time_min is not None:
+        parts.append(f"{acquisition.uptake_time_min:.0f} min after injection")
+    series = identity.pet
+    parts.append(f"PET {' × '.join(str(n) for n in series.shape)} at {series.spacing_mm[0]:.1f} mm")
+    if identity.ct is None:
+        parts.append("no CT")
+    else:
+        parts.append(f"CT {' × '.join(str(n) for n in identity.ct.shape)} at {identity.ct.spacing_mm[0]:.1f} mm")
+    return ", ".join(parts)

@@ -1,0 +1,78 @@
+"""What the keyboard does, declared once: bound to the window and listed in the panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut
+
+if TYPE_CHECKING:
+    from napari_dotaliver.widgets.desk import Desk
+
+__all__ = ["KEYS", "Key", "bind_keys", "keys_html"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key and what it does; function keys and punctuation, since napari's brushes have the letters."""
+
+    key: str
+    does: str
+
+
+KEYS: dict[str, Key] = {
+    "open": Key("F9", "open a study or a score"),
+    "score": Key("F5", "score the study"),
+    "axial": Key("F1", "axial slices"),
+    "coronal": Key("F2", "coronal slices"),
+    "sagittal": Key("F3", "sagittal slices"),
+    "projection": Key("F4", "maximum-intensity projection of the PET, on and off"),
+    "images": Key("F6", "fused images, PET alone (inverted grey), CT alone"),
+    "crosshair": Key("F7", "crosshair on and off"),
+    "planes": Key("F8", "the two other planes on and off"),
+    "next": Key(".", "next lesion"),
+    "previous": Key(",", "lesion before"),
+}
+_NAPARI: tuple[Key, ...] = (
+    Key("← →", "slice by slice (or the mouse wheel with Ctrl)"),
+    Key("click", "moves the crosshair; in the small planes too"),
+    Key("Ctrl+R", "whole image"),
+    Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer chosen"),
+    Key("[ ]", "smaller and larger brush"),
+    Key("Space held", "move the image while painting"),
+    Key("Tab, Shift+Tab, arrows", "through the panel and the table"),
+)
+
+
+def bind_keys(desk: Desk) -> None:
+    """Let the keys work wherever the focus is while the desk is shown."""
+    acts = {
+        "open": desk.ask_for_folder,
+        "score": desk.score,
+        "axial": lambda: desk.show_plane("axial"),
+        "coronal": lambda: desk.show_plane("coronal"),
+        "sagittal": lambda: desk.show_plane("sagittal"),
+        "projection": desk.view.toggle_projection,
+        "images": desk.view.next_images,
+        "crosshair": desk.view.toggle_crosshair,
+        "planes": desk.view.toggle_planes,
+        "next": lambda: desk.step_lesion(1),
+        "previous": lambda: desk.step_lesion(-1),
+    }
+    for name, act in acts.items():
+        shortcut = QShortcut(QKeySequence(KEYS[name].key), desk)
+        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        shortcut.activated.connect(act)
+
+
+def keys_html(more: tuple[Key, ...] = ()) -> str:
+    """The list of keys for the panel."""
+    rows = "".join(
+        f"<tr><td style='padding-right:14px'><b>{escape(key.key)}</b></td><td>{escape(key.does)}</td></tr>"
+        for key in (*KEYS.values(), *more, *_NAPARI)
+    )
+    return f"<table cellspacing='4'>{rows}</table>"

@@ -1,0 +1,248 @@
+"""The table of lesions: sortable by number, one row per lesion, a row chosen is a lesion shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from dotaliver.export.report.tables import ct_focus_summary, lesion_summary
+from dotaliver.export.report.words import MARK_WORDS
+from dotaliver.export.tables import uptake_name
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import CtFocus, Lesion
+from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
+
+__all__ = ["LesionTable"]
+
+Cell = tuple[str, float | str | None]
+"""What is read and what is sorted by; None sorts below every number."""
+
+_SOURCES = {"ct": "CT", "reader": "reader"}
+# Grades are sorted as they rise; the one without a spleen to compare with lies between 3 and 4.
+_GRADES = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "≥3": 3.5, "4": 4.0}
+_LABEL_ROLE = int(Qt.ItemDataRole.UserRole)
+
+
+class _Item(QTableWidgetItem):
+    """A cell that is sorted by its number where it has one."""
+
+    def __init__(self, text: str, key: float | str) -> None:
+        super().__init__(text)
+        self._key = key
+        self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        mine, theirs = self._key, getattr(other, "_key", "")
+        return mine < theirs if isinstance(mine, type(theirs)) else self.text() < other.text()
+
+
+class LesionTable(QWidget):
+    """All lesions of a reading, and in words what is doubtful about the one that is chosen."""
+
+    lesion_selected = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._score: StudyScore | None = None
+        self.table = QTableWidget(0, 0, self)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.verticalHeader().setVisible(False)
+        self.table.setWordWrap(False)
+        self.table.setAccessibleName("Lesions")
+        self.details = QLabel("No study is scored yet.", self)
+        self.details.setWordWrap(True)
+        self.details.setTextFormat(Qt.TextFormat.PlainText)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.table, stretch=1)
+        layout.addWidget(self.details)
+        self.table.itemSelectionChanged.connect(self._on_selection)
+
+    def show_score(self, score: StudyScore | None) -> None:
+        """Fill the table; the order and the chosen lesions stay as far as they are still there."""
+        chosen = self.chosen
+        self._score = score
+        header = self.table.horizontalHeader()
+        order = (header.sortIndicatorSection(), header.sortIndicatorOrder()) if self.table.columnCount() else None
+        self.table.blockSignals(True)
+        self.table.setSortingEnabled(False)
+        self.table.clear()
+        columns = [] if score is None else _headings(score)
+        self.table.setColumnCount(len(columns))
+        self.table.setHorizontalHeaderLabels([name for name, _ in columns])
+        for column, (_, explanation) in enumerate(columns):
+            self.table.horizontalHeaderItem(column).setToolTip(explanation)
+        rows = [] if score is None else [*score.lesions, *score.ct_foci]
+        self.table.setRowCount(len(rows))
+        for place, row in enumerate(rows):
+            self._fill(place, row)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        self.table.setSortingEnabled(True)
+        if columns:
+            self.table.sortItems(*(order or (0, Qt.SortOrder.AscendingOrder)))
+        self.table.blockSignals(False)
+        self.choose(chosen, tell=False)
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Labels of the chosen rows, the current one first."""
+        rows = sorted({index.row() for index in self.table.selectedIndexes()})
+        current = self.table.currentRow()
+        rows.sort(key=lambda row: row != current)
+        return tuple(self._label(row) for row in rows)
+
+    def choose(self, labels: Sequence[int], *, tell: bool = True) -> None:
+        """Choose the rows of some lesions."""
+        self.table.blockSignals(True)
+        self.table.clearSelection()
+        mode = self.table.selectionMode()
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
+        for row in range(self.table.rowCount()):
+            if self._label(row) in labels:
+                self.table.selectRow(row)
+        self.table.setSelectionMode(mode)
+        self.table.blockSignals(False)
+        self._describe()
+        if tell and self.chosen:
+            self.lesion_selected.emit(self.chosen[0])
+
+    def step(self, ways: int) -> None:
+        """Choose the next row, or the one before."""
+        count = self.table.rowCount()
+        if count:
+            chosen = self.table.selectedIndexes()
+            row = self.table.currentRow() if chosen else (-1 if ways > 0 else 0)
+            self.table.selectRow((row + ways) % count)
+
+    def _label(self, row: int) -> int:
+        return int(self.table.item(row, 0).data(_LABEL_ROLE))
+
+    def _fill(self, place: int, row: Lesion | CtFocus) -> None:
+        cells = _lesion_cells(row) if isinstance(row, Lesion) else _focus_cells(row)
+        for column, (text, key) in enumerate(cells):
+            item = _Item(text, -1.0 if key is None else key)
+            item.setData(_LABEL_ROLE, row.label)
+            if not isinstance(key, str):
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.table.setItem(place, column, item)
+        swatch = QPixmap(12, 12)
+        swatch.fill(QColor(lesion_colour(row.label) if isinstance(row, Lesion) else CANDIDATE_COLOUR))
+        self.table.item(place, 0).setIcon(QIcon(swatch))
+
+    def _on_selection(self) -> None:
+        self._describe()
+        if self.chosen:
+            self.lesion_selected.emit(self.chosen[0])
+
+    def _describe(self) -> None:
+        """Say in words what is known of the chosen lesion."""
+        if self._score is None:
+            self.details.setText("No study is scored yet.")
+            return
+        chosen = self.chosen[0] if self.chosen else None
+        for lesion in self._score.lesions:
+            if lesion.label == chosen:
+                known = ", ".join(f"{name} {value}" for name, value in lesion_summary(lesion, self._score.uptake_unit))
+                doubts = " ".join(flag.sentence for flag in lesion.flags)
+                self.details.setText(f"Lesion {chosen}: {known}. {doubts}")
+                return
+        for focus in self._score.ct_foci:
+            if focus.label == chosen:
+                known = ", ".join(f"{name} {value}" for name, value in ct_focus_summary(focus, self._score.uptake_unit))
+                self.details.setText(f"Seen on CT alone, for a reader to call (SSTR-RADS 3D): {known}.")
+                return
+        count = len(self._score.lesions)
+        self.details.setText("Choose a row to see the lesion." if count else "No lesion was found.")
+
+
+def _headings(score: StudyScore) -> list[tuple[str, str]]:
+    name, unit = uptake_name(score.uptake_unit)
+    return [
+        ("Lesion", "Its number and colour in the images; 'CT': seen on CT alone"),
+        (f"{name}max", f"Highest voxel, {unit}"),
+        (f"{name}peak", f"Highest mean of a 1 ml sphere, {unit}"),
+        (f"{name}mean", f"Mean over the lesion, {unit}"),
+        ("Volume [ml]", "Volume of the mask"),
+        (
+            "Diameter [mm]",
+            "Longest in-plane diameter and the longest across it, on CT or by the reader; in brackets: the extent on "
+            "PET, which is no RECIST diameter",
+        ),
+        ("From", "Where the diameter was measured"),
+        ("Peak / liver", "SUVpeak over the mean of normal liver"),
+        ("Krenning", "Modified Krenning grade, 0 to 4"),
+        ("In liver", "Whether most of it lies in the liver"),
+        ("Marks", "What the reader called it"),
+        ("Flags", "What is doubtful; in full below the table"),
+    ]
+
+
+def _number(value: float | None, digits: int) -> Cell:
+    return ("–", None) if value is None else (f"{value:.{digits}f}", value)
+
+
+def _lesion_cells(lesion: Lesion) -> list[Cell]:
+    return [
+        (str(lesion.label), float(lesion.label)),
+        _number(lesion.suv_max, 1),
+        _number(lesion.suv_peak, 1),
+        _number(lesion.suv_mean, 1),
+        _number(lesion.volume_ml, 1),
+        *_size_cells(lesion),
+        _number(lesion.ratio_to_liver, 1),
+        (lesion.krenning or "–", _GRADES.get(lesion.krenning or "")),
+        _yes_no(lesion.in_liver),
+        _words([MARK_WORDS.get(mark, mark) for mark in lesion.marks]),
+        _words([_spoken(flag.code) for flag in lesion.flags]),
+    ]
+
+
+def _size_cells(lesion: Lesion) -> list[Cell]:
+    """Diameters where there are any; else, in brackets, the extent on PET, which is none and is said to be none."""
+    size, across = lesion.longest_diameter_mm, lesion.short_axis_mm
+    if size is not None and lesion.diameter_source != "pet":
+        text = f"{size:.0f}" if across is None else f"{size:.0f} × {across:.0f}"
+        return [(text, size), _words([_SOURCES.get(lesion.diameter_source or "", "")])]
+    extent = size if size is not None else lesion.pet_extent_mm
+    if extent is not None:
+        return [(f"({extent:.0f})", extent), _words(["PET: no diameter"])]
+    return [("–", None), _words([])]
+
+
+def _focus_cells(focus: CtFocus) -> list[Cell]:
+    across = "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"
+    size = focus.longest_diameter_mm
+    return [
+        (f"CT {focus.label}", float(focus.label)),
+        ("–", None),
+        ("–", None),
+        _number(focus.suv_mean, 1),
+        _number(focus.volume_ml, 1),
+        ("–", None) if size is None else (f"{size:.0f}{across}", size),
+        _words(["CT"]),
+        _number(focus.ratio_to_liver, 1),
+        ("–", None),
+        _yes_no(focus.in_liver),
+        _words([MARK_WORDS.get(mark, mark) for mark in focus.marks]),
+        _words(["to be called by a reader"] if focus.candidate else []),
+    ]
+
+
+def _yes_no(value: bool | None) -> Cell:
+    word = {True: "yes", False: "no", None: "unknown"}[value]
+    return (word, word)
+
+
+def _words(parts: Sequence[str]) -> Cell:
+    text = ", ".join(part for part in parts if part)
+    return (text, text)
+
+
+def _spoken(code: str) -> str:
+    """A flag's code as words."""
+    return code.replace("_", " ").lower().replace("pet", "PET").replace(" ct", " CT")

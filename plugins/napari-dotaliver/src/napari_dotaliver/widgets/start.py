@@ -1,0 +1,55 @@
+"""Finding the desk of a viewer, and starting napari with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.pipeline import StudyInput
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_dotaliver.widgets.desk import Desk
+
+__all__ = ["desk_of", "view", "windowed_viewer"]
+
+_PLUGIN, _WIDGET = "napari-dotaliver", "Liver reading (dotaliver)"
+
+
+def windowed_viewer() -> Viewer | None:
+    """The viewer that is in use, where it has a window."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    return viewer if viewer is not None and getattr(viewer, "window", None) is not None else None
+
+
+def desk_of(viewer: Viewer) -> Desk:
+    """The desk of a viewer's window, which is added where there is none yet."""
+    from napari_dotaliver.widgets.desk import Desk
+
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, Desk):
+            return widget
+    _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, _WIDGET)
+    return widget
+
+
+def view(study: StudyInput, config: ScoringConfig) -> None:
+    """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
+
+    Parameters
+    ----------
+    study : StudyInput
+        A folder (or zip) of DICOM files, and which of its series; or the folder that ``dotaliver score`` wrote.
+    config : ScoringConfig
+        Everything that changes the answer.
+    """
+    import napari
+
+    viewer = napari.Viewer(title="dotaliver")
+    desk = desk_of(viewer)
+    desk.config = config
+    desk.open(study)
+    napari.run()

@@ -1,0 +1,227 @@
+"""How the study is looked at: planes, fused or single images, projection, crosshair."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QGridLayout, QMainWindow, QPushButton, QWidget
+
+from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
+from napari_dotaliver.view.orientation import (
+    PLANES,
+    PlaneName,
+    current_plane,
+    show_on_white,
+    show_plane,
+    show_slab,
+)
+from napari_dotaliver.view.planes import Crosshair, SidePlanes
+from napari_dotaliver.widgets.keys import KEYS
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_dotaliver.view.study_layers import StudyLayers
+
+__all__ = ["ViewBar"]
+
+_Images = Literal["fused", "PET", "CT"]
+_PLANES_PIXELS = 280
+_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "fused"}
+
+
+class ViewBar(QWidget):
+    """Buttons for the ways to look, each with its key."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._layers: StudyLayers | None = None
+        self.images: _Images = "fused"
+        self.projected = False
+        self.crosshair = Crosshair(viewer)
+        self.planes = SidePlanes(viewer)
+        self._planes_dock: Any = None
+        self._build()
+        on_click = _without_hold(self)
+        for model in (viewer, *(plane.model for plane in self.planes.planes)):
+            model.mouse_drag_callbacks.append(on_click)
+
+    def _build(self) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.buttons: dict[str, QPushButton] = {}
+        acts = {
+            "axial": ("Axial", lambda: self.show_plane("axial")),
+            "coronal": ("Coronal", lambda: self.show_plane("coronal")),
+            "sagittal": ("Sagittal", lambda: self.show_plane("sagittal")),
+            "projection": ("MIP", self.toggle_projection),
+            "images": ("Fused", self.next_images),
+            "crosshair": ("Crosshair", self.toggle_crosshair),
+            "planes": ("Planes", self.toggle_planes),
+        }
+        for number, (name, (text, act)) in enumerate(acts.items()):
+            button = QPushButton(f"{text} ({KEYS[name].key})")
+            button.setToolTip(KEYS[name].does)
+            button.setCheckable(name in {*PLANES, "projection", "crosshair", "planes"})
+            button.clicked.connect(act)
+            self.buttons[name] = button
+            grid.addWidget(button, number // 4, number % 4)
+
+    def arrange(self, window: QMainWindow) -> None:
+        """Give the two other planes the upper part of the side."""
+        if self._planes_dock is not None:
+            window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
+
+    def add_planes(self, window: Any) -> None:
+        """Put the two other planes beside the main canvas."""
+        self._planes_dock = window.add_dock_widget(self.planes, name="Planes", area="right", tabify=False)
+        self._renew()
+
+    def show_study(self, layers: StudyLayers | None) -> None:
+        """Show a study that was opened: axial, fused, crosshair in its middle."""
+        before, self._layers = self._layers, layers
+        self.projected = False
+        if layers is None:
+            if before is not None:
+                self.planes.show_layers(None)
+            return
+        self._viewer.dims.axis_labels = ("z", "y", "x")
+        self._viewer.canvas.overlays.scale_bar.visible = True
+        point = (layers.ct or layers.pet).extent.world.mean(axis=0)
+        self._viewer.dims.point = tuple(float(v) for v in point)
+        self.show_plane("axial")
+        self.crosshair.show()
+        self._show_images("fused" if layers.ct is not None else "PET")
+        # The main picture first: the reader waits for that one.
+        QTimer.singleShot(0, self._show_planes)
+
+    def _show_planes(self) -> None:
+        if self._layers is not None:
+            self.planes.show_layers(self._layers)
+            self._show_images(self.images)
+
+    def show_masks(self) -> None:
+        """Show new masks in the other planes too, and the crosshair on top."""
+        if self._layers is not None:
+            self.planes.show_masks(self._layers)
+            self.crosshair.show()
+            self._show_images(self.images)
+
+    def show_plane(self, name: PlaneName) -> None:
+        """Cut in one of the three planes."""
+        if self.projected:
+            self._project(False)
+        self._cut(name)
+        self._renew()
+
+    def _cut(self, name: PlaneName) -> None:
+        show_plane(self._viewer, name, None if self._layers is None else self._layers.body)
+
+    def toggle_projection(self) -> None:
+        """The PET's highest values along the line of sight, seen from the front; the plane of before once more."""
+        if self._layers is None:
+            return
+        if self.projected:
+            self._project(False)
+            self._cut("axial")
+        else:
+            if current_plane(self._viewer).name == "axial":
+                self._cut("coronal")
+            self._project(True)
+        self._renew()
+
+    def _project(self, on: bool) -> None:
+        if self._layers is None:
+            return
+        self.projected = on
+        for mask in (self._layers.liver, self._layers.lesions):
+            if mask is not None:
+                # A mask is cut, not projected: one slice of it would mislead.
+                mask.visible = not on
+        numbers = self._layers.numbers
+        if numbers is not None:
+            numbers.shown = numbers.features["middle"].to_numpy() if on else True
+            numbers.projection_mode = "all" if on else "none"
+        show_slab(self._viewer, self._layers.pet, whole=on)
+        self._show_images("PET" if on or self._layers.ct is None else "fused")
+
+    def next_images(self) -> None:
+        """Fused, PET alone, CT alone."""
+        if self._layers is not None and self._layers.ct is not None:
+            self._show_images(_NEXT[self.images])
+
+    def _show_images(self, images: _Images) -> None:
+        layers = self._layers
+        if layers is None:
+            return
+        self.images = images
+        if layers.ct is not None:
+            layers.ct.visible = images != "PET"
+        layers.pet.visible = images != "CT"
+        alone = images == "PET"
+        for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
+            setattr(layers.pet, name, value)
+        for viewer in (self._viewer, *(plane.model for plane in self.planes.planes)):
+            show_on_white(viewer, white=alone)
+        if layers.numbers is not None:
+            layers.numbers.text.color = "#D55E00" if alone else "white"
+        self._renew()
+
+    def toggle_crosshair(self) -> None:
+        """Hide or show the crosshair, everywhere."""
+        for crosshair in self._crosshairs():
+            crosshair.toggle()
+        self._renew()
+
+    def toggle_planes(self) -> None:
+        """Hide or show the two other planes."""
+        if self._planes_dock is not None:
+            self._planes_dock.setVisible(not self._planes_dock.isVisible())
+            self.planes.follow()
+        self._renew()
+
+    def _crosshairs(self) -> Iterator[Crosshair]:
+        yield self.crosshair
+        for plane in self.planes.planes:
+            yield plane.crosshair
+
+    def _renew(self) -> None:
+        shown = current_plane(self._viewer).name
+        for name in PLANES:
+            self.buttons[name].setChecked(name == shown and not self.projected)
+        self.buttons["projection"].setChecked(self.projected)
+        self.buttons["images"].setText(
+            f"{self.images.capitalize() if self.images == 'fused' else self.images} ({KEYS['images'].key})"
+        )
+        layer = self.crosshair.layer
+        self.buttons["crosshair"].setChecked(layer is not None and layer.visible)
+        self.buttons["planes"].setChecked(self._planes_dock is not None and not self._planes_dock.isHidden())
+
+    def clicked(self, viewer: Any, event: Any) -> Iterator[None]:
+        """A click that neither drags nor paints moves the crosshair."""
+        start = tuple(event.position)
+        yield
+        moved = False
+        while event.type == "mouse_move":
+            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
+            yield
+        active = self._viewer.layers.selection.active
+        idle = active is None or str(active.mode) == "pan_zoom" or viewer is not self._viewer
+        if not moved and idle and event.button == 1 and viewer.dims.ndisplay == 2 and not self.projected:
+            self._viewer.dims.point = tuple(float(v) for v in start)
+
+
+def _without_hold(bar: ViewBar) -> Callable[[Any, Any], Iterator[None]]:
+    """The bar's answer to a click, for a viewer that may outlive the bar and must not keep it."""
+    known = weakref.ref(bar)
+
+    def on_click(viewer: Any, event: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            yield from still.clicked(viewer, event)
+
+    return on_click

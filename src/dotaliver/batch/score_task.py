@@ -1,0 +1,76 @@
+"""What a study's process does with it: exactly what `score` or `rescore` does, and its row and picture beside."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dotaliver.batch.records import RunSettings, StudyTask
+
+__all__ = ["Scored", "score_task"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is told of a study that was scored; its files are written by then."""
+
+    row: dict[str, Any] = field(default_factory=dict)
+    lesions: tuple[dict[str, Any], ...] = ()
+    thumbnail_png: bytes | None = field(default=None, repr=False)
+
+
+def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: Callable[[str], None]) -> Scored:
+    """Score one study, or a stored score again, and write its files into a folder.
+
+    Raises
+    ------
+    DotaliverError
+        Where the study cannot be scored.
+    """
+    from dotaliver import pipeline
+    from dotaliver.batch.summary import lesion_rows, study_row
+    from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
+
+    config = ScoringConfig.model_validate(settings.config)
+    cache = None if settings.cache is None else Path(settings.cache)
+    if settings.rescore:
+        changed = config if settings.config_given else None
+        execution = ExecutionConfig(cache=cache)
+        outcome = pipeline.rescore(task.place.path, config=changed, execution=execution, progress=progress)
+    else:
+        source = pipeline.StudyInput(task.place.path, part=task.place.part)
+        execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes, cache=cache)
+        outcome = pipeline.score_study(source, config, execution=execution, progress=progress)
+    options = pipeline.OutputOptions(**settings.outputs.model_dump())
+    pipeline.save(outcome, folder, options, progress=progress)
+    return Scored(study_row(outcome.score), lesion_rows(outcome.score), _thumbnail(outcome))
+
+
+_THUMBNAIL_PX = (84, 110)
+# Uptake shown black, over that of normal liver: as dark as the report shows it
+_BLACK_RATIO, _BLACK_PERCENTILE = 3.0, 99.5
+
+
+def _thumbnail(outcome: Any) -> bytes:
+    """The PET as seen from the front, highest uptake along each line, head first."""
+    import numpy as np
+    from PIL import Image
+
+    from dotaliver.export.report.views import anatomical
+
+    pet = anatomical(outcome.opened.volumes.pet)
+    front = pet.array[::-1].max(axis=1)
+    normal = outcome.score.references.get("liver")
+    mean = None if normal is None else normal.suv_mean
+    upper = _BLACK_RATIO * mean if mean else float(np.percentile(front, _BLACK_PERCENTILE))
+    level = np.clip(front / max(upper, 1e-6), 0.0, 1.0)
+    picture = Image.fromarray((255 * (1.0 - level)).astype(np.uint8), mode="L")
+    down, _, across = pet.geometry.size_mm
+    scale = min(_THUMBNAIL_PX[0] / across, _THUMBNAIL_PX[1] / down)
+    size = (max(1, round(across * scale)), max(1, round(down * scale)))
+    stream = io.BytesIO()
+    picture.resize(size).save(stream, format="png", optimize=True)
+    return stream.getvalue()

@@ -1,0 +1,190 @@
+"""The commands that look at several records: one patient over time, and two records side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dotaliver.config.scoring import RecistConfig
+    from dotaliver.longitudinal.records import PatientCourse, Reading
+    from dotaliver.records.differences import Change
+
+__all__ = ["register"]
+
+ProgressOf = Callable[[bool], AbstractContextManager[Callable[[str], None]]]
+
+Folders = Annotated[
+    list[Path], typer.Argument(help="Folders that 'dotaliver score' wrote, of one patient.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.", show_default=False)]
+Manifest = Annotated[
+    Path | None, typer.Option("--manifest", help="CSV that ties scans to the trial; needed for SDTM and INC6.")
+]
+Edits = Annotated[list[Path] | None, typer.Option("--edits", help="A reader's decisions (JSON); once per evaluator.")]
+Config = Annotated[Path | None, typer.Option("--config", help="RECIST settings to change (TOML or JSON).")]
+FiveMm = Annotated[bool, typer.Option("--inc6-5mm", help="Ask INC6 for an increase of 5 mm too.")]
+Confirmed = Annotated[bool, typer.Option("--confirm", help="Export the confirmed best overall response.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
+
+
+def register(app: typer.Typer, progress: ProgressOf, console: Callable[[], Any]) -> None:
+    """Add the commands to the application."""
+
+    @app.command()
+    def recist(  # noqa: PLR0913, PLR0917  one parameter per option
+        folders: Folders,
+        out: Out,
+        manifest: Manifest = None,
+        edits: Edits = None,
+        config: Config = None,
+        five_mm: FiveMm = False,
+        confirm: Confirmed = False,
+        quiet: Quiet = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Follow one patient over time: response by RECIST 1.1, tables, SDTM, report."""
+        from dotaliver.pipeline.followup import FollowUpInput, follow_patient, save_course
+
+        rules = _rules(config, five_mm=five_mm, confirm=confirm)
+        given = FollowUpInput(tuple(folders), manifest, tuple(edits or ()))
+        with progress(quiet) as say:
+            made = follow_patient(given, rules, say)
+            files = save_course(made, out, say)
+        if as_json:
+            typer.echo(made.course.to_json(), nl=False)
+        elif quiet:
+            typer.echo(str(out))
+        else:
+            _show_course(console(), made.course)
+            console().print(f"Report: {out / 'response.html'}", soft_wrap=True)
+            console().print(f"Files: {', '.join(files)}", soft_wrap=True)
+            _say_without_xpt(made.course)
+
+    @app.command()
+    def diff(
+        before: Annotated[Path, typer.Argument(help="Folder of a score, or its score.json.", show_default=False)],
+        now: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+        as_json: AsJson = False,
+    ) -> None:
+        """Show which input, edit or constant changed each number and verdict between two records."""
+        from dotaliver.pipeline import read_record
+        from dotaliver.records.differences import compare_records
+
+        found = compare_records(read_record(_folder(before)), read_record(_folder(now)))
+        if as_json:
+            typer.echo(found.model_dump_json(indent=2))
+            return
+        screen = console()
+        if not found.same_study:
+            screen.print("The records are of two different studies.")
+        if not found.causes and not found.effects:
+            screen.print("Nothing differs.")
+            return
+        screen.print(_change_table("What changed", found.causes))
+        screen.print(_change_table("What came of it", found.effects))
+        for criterion, reasons in found.reasons.items():
+            screen.print(f"{criterion}: {reasons}", soft_wrap=True, markup=False)
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.name == "score.json" else path
+
+
+def _rules(path: Path | None, *, five_mm: bool, confirm: bool) -> RecistConfig:
+    from pydantic import ValidationError
+
+    from dotaliver.config.scoring import RecistConfig, read_settings
+    from dotaliver.errors import ConfigError
+
+    data = {} if path is None else read_settings(path)
+    chosen = {"inc6_needs_mm": five_mm, "confirm_responses": confirm}
+    data |= {name: True for name, is_on in chosen.items() if is_on}
+    try:
+        return RecistConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = f"{'--config' if path is None else path.name}: {where}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def _say_without_xpt(course: PatientCourse) -> None:
+    from dotaliver.export.sdtm.xpt import xpt_is_available
+
+    if course.trial is None:
+        typer.echo("Without --manifest no SDTM is written, and INC6 is not evaluable.", err=True)
+    elif not xpt_is_available():
+        typer.echo("SAS transport files need the extra: pip install 'dotaliver[sdtm]'.", err=True)
+
+
+def _show_course(screen: Any, course: PatientCourse) -> None:
+    for reading in course.readings:
+        screen.print(_course_table(reading))
+        screen.print(f"Best overall response: {_best(reading)}", soft_wrap=True, markup=False)
+        answer = reading.progression_before_entry
+        screen.print(f"Inclusion 6: {answer.verdict.replace('_', ' ')}. {answer.reason}", soft_wrap=True, markup=False)
+        for question in reading.questions:
+            screen.print(f"? {question.sentence}", soft_wrap=True, markup=False)
+        for warning in reading.warnings:
+            screen.print(f"! {warning}", soft_wrap=True, markup=False)
+
+
+def _best(reading: Reading) -> str:
+    confirmed = reading.best_confirmed.response or "none"
+    return f"{reading.best.response or 'none'} (confirmed: {confirmed}). {reading.best.reason}"
+
+
+def _course_table(reading: Reading) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    who = " ".join(part for part in (reading.evaluator.role, reading.evaluator.identifier) if part)
+    table = Table(title=f"Response by RECIST 1.1, {who}", title_justify="left", show_lines=True, expand=False)
+    for name in ("Scan", "Sum (mm)", "Targets", "Non-targets", "New", "Overall"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("Why", overflow="fold")
+    for point in reading.time_points:
+        key = reading.scans[point.scan]
+        total = point.targets.sum_mm
+        overall = point.overall
+        flag = " (within reader variation)" if point.targets.within_noise else ""
+        table.add_row(
+            Text(f"{key.on} {key.visit or ''}".strip()),
+            "–" if total is None else f"{total:.1f}",
+            Text((point.targets.response or "–") + flag),
+            point.non_targets.response or "–",
+            "–" if overall is None else point.new_lesion,
+            "baseline" if overall is None else overall.response,
+            Text(point.targets.reason if overall is None else f"{overall.reason} {point.targets.reason}"),
+        )
+    return table
+
+
+def _change_table(title: str, changes: tuple[Change, ...]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", expand=False)
+    for name in ("Kind", "Field", "Before", "Now"):
+        table.add_column(name, overflow="fold")
+    for change in changes:
+        table.add_row(change.kind, Text(change.field), Text(_short(change.before)), Text(_short(change.now)))
+    return table
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+    with contextlib.suppress(ValueError):
+        if len(text) == 64 and int(text, 16) >= 0:
+            return text[:12] + "…"
+    return text

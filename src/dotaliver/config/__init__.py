@@ -1,0 +1,1 @@
+"""Every setting and constant, one file per stage, and the trial protocol."""

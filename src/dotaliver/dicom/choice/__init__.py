@@ -1,0 +1,1 @@
+"""Which PET and CT series are scored, and why."""

@@ -1,0 +1,1 @@
+"""DICOM files: found, bounded, parsed, stacked."""

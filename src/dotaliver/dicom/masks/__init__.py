@@ -1,0 +1,1 @@
+"""Masks of others: SEG, RTSTRUCT, NIfTI, NRRD, OME-Zarr."""

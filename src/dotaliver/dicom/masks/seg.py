@@ -1,0 +1,266 @@
+"""DICOM Segmentation objects: frames laid on the grid of the image by their positions.
+
+Only non-empty frames need be stored, in any order, so each is placed by its own Image Position (Patient). A fractional
+voxel belongs to a segment from one half on, and to the one with the larger share where two claim it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.dicom.files.elements import first_item, numbers, text, texts, whole
+from dotaliver.dicom.files.objects import plain_text
+from dotaliver.dicom.masks.grid import (
+    MaskKind,
+    NamedMask,
+    check_study,
+    embedded,
+    grid_of,
+    image_grids,
+    is_liver_name,
+    is_reference_name,
+    pick_outlines,
+)
+from dotaliver.dicom.masks.seg_frames import Frame, FramePixels, frames_of, group_of
+from dotaliver.errors import MaskError
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.study import DrawnOn, StudyVolumes
+
+__all__ = ["read_seg"]
+
+# Liver in SNOMED CT, the older SRT, and FMA.
+_LIVER_CODES = {"10200004", "T-62000", "7197"}
+# Categories of segments that are anatomy, and so no lesions: Anatomical Structure, in SNOMED CT and SRT.
+_ANATOMY = {"123037004", "T-D000A"}
+_OWN_LESION = re.compile(r"dotaliver:lesion:(\d+)")
+_OWN_OTHER = re.compile(r"dotaliver:(?!lesion:)")
+_OWN_FOCUS = re.compile(r"dotaliver:ct_focus:(\d+)")
+_LESION_NAME = re.compile(r"lesion[\s_-]*(\d+)", re.IGNORECASE)
+# A frame may lie this share of a voxel off the image's voxels.
+_OFF_GRID = 0.1
+_PARALLEL = 1e-4
+_SAME_SPACING_SHARE = 1e-3
+_LARGEST_LABEL = int(np.iinfo(np.uint16).max)
+_LONGEST_NAME = 64
+# Frames that lie far apart would span a grid that no study has (1 GB of labels).
+_LARGEST_GRID = 1 << 29
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """What the segments are called, and which are the liver, which neither liver nor lesion."""
+
+    names: dict[int, str]
+    livers: set[int]
+    others: set[int]
+    tracking: dict[int, str]
+
+
+def _segments(name: str, dataset: Any) -> _Segments:
+    names, livers, others, tracking = {}, set(), set(), {}
+    labelmap = text(dataset, "SegmentationType") == "LABELMAP"
+    for segment in dataset.get("SegmentSequence") or ():
+        number = whole(segment, "SegmentNumber") or 0
+        if number == 0 and labelmap:
+            continue  # the background
+        if number in names or not 0 < number <= _LARGEST_LABEL:
+            msg = f"{name}: segment number {number} is used twice or is none; export the segmentation again"
+            raise MaskError(msg)
+        names[number] = _shown(segment, "SegmentLabel") or f"Segment {number}"
+        tracking[number] = _shown(segment, "TrackingID")
+        code = first_item(segment, "SegmentedPropertyTypeCodeSequence")
+        coded_liver = code is not None and text(code, "CodeValue") in _LIVER_CODES
+        own = tracking[number]
+        if is_reference_name(names[number]) or own.startswith("dotaliver:reference"):
+            others.add(number)
+        elif own == "dotaliver:liver" or is_liver_name(names[number]) or (coded_liver and not own):
+            livers.add(number)
+        elif _OWN_OTHER.match(own) or (_is_anatomy(segment) and not own):
+            others.add(number)
+    return _Segments(names, livers, others, tracking)
+
+
+def _shown(segment: Any, keyword: str) -> str:
+    return plain_text(" ".join(texts(segment, keyword)), _LONGEST_NAME)
+
+
+def _is_anatomy(segment: Any) -> bool:
+    """Whether a segment is coded as an organ or another normal structure."""
+    category = first_item(segment, "SegmentedPropertyCategoryCodeSequence")
+    return category is not None and text(category, "CodeValue") in _ANATOMY
+
+
+def _lesion_labels(picked: list[int], segments: _Segments) -> dict[int, int]:
+    """Label of each lesion segment: the number in our own tracking IDs or names where all have one, else its own."""
+    labels = {}
+    for number in picked:
+        match = _OWN_LESION.fullmatch(segments.tracking[number]) or _LESION_NAME.fullmatch(segments.names[number])
+        if match is None:
+            return {n: n for n in picked}
+        labels[number] = int(match.group(1))
+    chosen = labels.values()
+    unique = len(set(chosen)) == len(labels) and min(chosen) > 0 and max(chosen) <= _LARGEST_LABEL
+    return labels if unique else {n: n for n in picked}
+
+
+def _fits(frame: Frame, grid: Geometry) -> bool:
+    """Whether a frame's pixels are those of an image's slices, apart from which slice it is."""
+    along_rows, along_columns = np.asarray(grid.directions[1]), np.asarray(grid.directions[2])
+    parallel = (
+        np.abs(frame.cosines[0] - along_columns).max() < _PARALLEL**0.5
+        and np.abs(frame.cosines[1] - along_rows).max() < _PARALLEL**0.5
+    )
+    spacing = np.abs(frame.spacing_mm / np.asarray(grid.spacing_mm[1:]) - 1).max() < _SAME_SPACING_SHARE
+    index = grid.lps_to_index(frame.position_mm)
+    return bool(
+        parallel
+        and spacing
+        and np.abs(index[1:]).max() < _OFF_GRID
+        and abs(index[0] - round(float(index[0]))) < _OFF_GRID
+    )
+
+
+def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any) -> Geometry:
+    """The grid that the frames themselves span, where it is none of the images'."""
+    first = frames[0]
+    normal = np.cross(first.cosines[0], first.cosines[1])
+    along = np.array([f.position_mm @ normal for f in frames])
+    places = np.unique(np.round(along, 3))
+    measures = group_of(dataset, None, "PixelMeasuresSequence")
+    stated = None
+    if measures is not None:
+        values = numbers(measures, "SpacingBetweenSlices") or numbers(measures, "SliceThickness")
+        stated = None if values is None else values[0]
+    spacing = float(np.diff(places).min()) if len(places) > 1 else stated
+    if not spacing or any(np.abs(f.cosines - first.cosines).max() > _PARALLEL**0.5 for f in frames):
+        msg = f"{name}: its frames form no grid; export the segmentation on one of the study's images"
+        raise MaskError(msg)
+    steps = (places - places[0]) / spacing
+    if np.abs(steps - np.round(steps)).max() > _OFF_GRID:
+        msg = f"{name}: its frames are unevenly spaced; export the segmentation on one of the study's images"
+        raise MaskError(msg)
+    if (float(steps[-1]) + 1) * shape[0] * shape[1] > _LARGEST_GRID:
+        msg = f"{name}: its frames lie too far apart to be one grid; export the segmentation again"
+        raise MaskError(msg)
+    lowest = frames[int(along.argmin())].position_mm
+    matrix = np.eye(4)
+    matrix[:3, 0] = normal * spacing
+    matrix[:3, 1] = first.cosines[1] * first.spacing_mm[0]
+    matrix[:3, 2] = first.cosines[0] * first.spacing_mm[1]
+    matrix[:3, 3] = lowest
+    return Geometry.from_affine((round(float(steps[-1])) + 1, *shape), matrix)
+
+
+def _reference_uids(dataset: Any) -> tuple[set[str], set[str]]:
+    series, instances = set(), set()
+    for part in dataset.get("ReferencedSeriesSequence") or ():
+        series.add(text(part, "SeriesInstanceUID") or "")
+        images = part.get("ReferencedInstanceSequence") or ()
+        instances |= {text(image, "ReferencedSOPInstanceUID") or "" for image in images}
+    return series - {""}, instances - {""}
+
+
+def _place(
+    name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any, volumes: StudyVolumes
+) -> tuple[Geometry, DrawnOn]:
+    """The grid that the frames belong on: the image's that they fit, else their own."""
+    series, instances = _reference_uids(dataset)
+    stated = grid_of(volumes, series, instances)
+    check_study(name, volumes, text(dataset, "StudyInstanceUID"), {text(dataset, "FrameOfReferenceUID") or ""}, stated)
+    grids = image_grids(volumes)
+    for image in sorted(grids, key=lambda i: (i != stated, i != "pet")):
+        grid = grids[image]
+        if (grid.shape[1], grid.shape[2]) == shape and all(_fits(f, grid) for f in frames):
+            return grid, image
+    return _own_grid(name, frames, shape, dataset), stated or "pet"
+
+
+def _laid(
+    name: str, frames: list[Frame], pixels: FramePixels, grid: Geometry, labels_of: dict[int, int]
+) -> npt.NDArray[np.uint16]:
+    """The wanted segments as labels on a grid."""
+    labels = sparse_zeros(grid.shape, np.uint16)
+    shares = np.zeros(grid.shape, dtype=np.float32) if pixels.kind == "FRACTIONAL" else None
+    table = np.zeros(_LARGEST_LABEL + 1, dtype=np.uint16)
+    table[list(labels_of)] = list(labels_of.values())
+    # The lower label comes first, and keeps what a later one claims too
+    order = sorted(range(len(frames)), key=lambda i: (labels_of.get(frames[i].segment or 0, 0), i))
+    outside = 0
+    for i in order:
+        segment = frames[i].segment
+        if segment is not None and segment not in labels_of:
+            continue
+        k = round(float(grid.lps_to_index(frames[i].position_mm)[0]))
+        if segment is None:
+            plane = table[pixels.values(i)]
+            claimed = plane != 0
+        else:
+            share = pixels.share(i)
+            plane, claimed = np.full(pixels.shape, labels_of[segment], dtype=np.uint16), share > 0
+        if not claimed.any():
+            continue
+        if not 0 <= k < grid.shape[0]:
+            outside += 1
+            continue
+        if shares is not None and segment is not None:
+            claimed &= share > shares[k]
+            shares[k][claimed] = share[claimed]
+        else:
+            claimed &= labels[k] == 0
+        labels[k][claimed] = plane[claimed]
+    if outside and not labels.any():
+        msg = f"{name}: all {outside} frames lie outside the image; give a mask that was drawn on this study"
+        raise MaskError(msg)
+    return labels
+
+
+def _require_described(name: str, pixels: FramePixels, count: int, names: dict[int, str]) -> None:
+    """Refuse a label map that shows a segment which it does not describe."""
+    for i in range(count):
+        unknown = set(np.unique(pixels.values(i)).tolist()) - names.keys() - {0}
+        if unknown:
+            msg = f"{name}: it holds voxels of segment {min(unknown)}, which it does not describe; export it again"
+            raise MaskError(msg)
+
+
+def _wanted(name: str, kind: MaskKind, segments: _Segments) -> dict[int, int]:
+    """Labels of the segments that are meant, by their numbers."""
+    if kind == "ct_foci":
+        matches = {n: _OWN_FOCUS.fullmatch(own) for n, own in sorted(segments.tracking.items())}
+        return {n: int(match.group(1)) for n, match in matches.items() if match}
+    picked = pick_outlines(name, kind, segments.names, segments.livers, segments.others)
+    return {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, segments)
+
+
+_ORIGINS = {
+    "BINARY": "DICOM SEG",
+    "FRACTIONAL": "DICOM SEG (fractional, cut at one half)",
+    "LABELMAP": "DICOM SEG (label map)",
+}
+
+
+def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+    """Lay the frames of the segments that are meant on a grid: the image's where they fit its voxels.
+
+    Where two lesions overlap, the voxels stay with the one of the lower label, or with the larger share.
+    """
+    segments = _segments(name, dataset)
+    labels_of = _wanted(name, kind, segments)
+    frames = frames_of(name, dataset)
+    pixels = FramePixels(name, dataset, len(frames))
+    if pixels.kind == "LABELMAP":
+        _require_described(name, pixels, len(frames), segments.names)
+    grid, drawn_on = _place(name, frames, pixels.shape, dataset, volumes)
+    labels = _laid(name, frames, pixels, grid, labels_of)
+    image = image_grids(volumes).get(drawn_on)
+    if image is not None and grid != image and (inside := embedded(labels, grid, image)) is not None:
+        labels, grid = inside, image
+    called = {label: segments.names[n] for n, label in reversed(labels_of.items())}
+    return NamedMask(LabelMap(labels, grid), drawn_on, _ORIGINS[pixels.kind], called)

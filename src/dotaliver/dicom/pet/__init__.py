@@ -1,0 +1,1 @@
+"""What the PET's headers say on tracer, timing and SUV."""

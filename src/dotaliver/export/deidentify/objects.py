@@ -1,0 +1,218 @@
+"""De-identified outputs: the record, the headers and the grids that every file is made from, without the patient.
+
+After the Basic Application Level Confidentiality Profile of DICOM PS3.15 E, with the options to keep patient
+characteristics (sex, size and weight, which SUV rests on), longitudinal times with modified dates, and cleaned
+structured content. Files are made from what is left here, so nothing has to be taken out of them afterwards. Headers
+keep the elements of a list and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dotaliver.export.deidentify.pseudonyms import Pseudonyms
+from dotaliver.export.dicom.source_headers import SegSources
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["deidentified", "mark_deidentified", "pseudonyms_for"]
+
+# How the pixels are stored and lie, what kind of scan it is, and the patient characteristics that SUV rests on.
+_KEPT = (
+    "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "InstanceNumber", "ReferencedFrameNumber",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept",
+    "PatientSex", "PatientSize", "PatientWeight", "StudyTime",
+)  # fmt: skip
+_UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_EMPTY = ("PatientBirthDate", "AccessionNumber", "StudyID", "ReferringPhysicianName")
+_REMOVED = "removed at de-identification"
+# Sentences that quote file names
+_QUOTING = {"FILES_LEFT_OUT": "Some files were not DICOM images and were left out."}
+_METHOD = "dotaliver: PS3.15 basic profile, keyed"
+_METHOD_CODES = (
+    ("113100", "Basic Application Confidentiality Profile"),
+    ("113108", "Retain Patient Characteristics Option"),
+    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    ("113104", "Clean Structured Content Option"),
+)
+
+
+def pseudonyms_for(key: bytes, sources: SegSources) -> Pseudonyms:
+    """The pseudonyms of the patient that headers tell; of the study where they tell no patient."""
+    first = sources.pet_headers[0]
+    patient = str(first.get("PatientID") or "").strip() or str(first.StudyInstanceUID)
+    return Pseudonyms(key, patient)
+
+
+def deidentified(
+    score: StudyScore,
+    volumes: StudyVolumes,
+    segmentations: Segmentations,
+    sources: SegSources,
+    pseudonyms: Pseudonyms,
+) -> tuple[StudyScore, StudyVolumes, Segmentations, SegSources]:
+    """What files are made from, without the patient.
+
+    Returns
+    -------
+    tuple
+        Record (under a new ``record_id``), images with their grids, masks and headers.
+    """
+    uids = _uids_of(score, sources)
+    record = _record(score, pseudonyms, uids)
+
+    def grid(geometry: Geometry) -> Geometry:
+        uid = geometry.frame_of_reference_uid
+        return geometry if uid is None else replace(geometry, frame_of_reference_uid=pseudonyms.uid(uid))
+
+    def image(volume: Volume) -> Volume:
+        return volume.placed(grid(volume.geometry))
+
+    def labels(found: LabelMap) -> LabelMap:
+        return LabelMap(found.array, grid(found.geometry))
+
+    def layer(found: MaskLayer | None) -> MaskLayer | None:
+        return None if found is None else replace(found, labels=labels(found.labels))
+
+    images = replace(
+        volumes,
+        pet=image(volumes.pet),
+        ct=None if volumes.ct is None else image(volumes.ct),
+        recist_ct=None if volumes.recist_ct is None else image(volumes.recist_ct),
+        identity=record.study,
+        acquisition=record.acquisition,
+        suv=record.suv,
+        flags=(),
+        patient_id=None,
+    )
+    masks = replace(
+        segmentations,
+        liver=layer(segmentations.liver),
+        lesions=layer(segmentations.lesions),
+        ct_foci=layer(segmentations.ct_foci),
+        ct_lesions=layer(segmentations.ct_lesions),
+        references=tuple(
+            replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references
+        ),
+        neighbours={},
+        flags=record.segmentation.flags,
+    )
+    return record, images, masks, _headers(sources, pseudonyms)
+
+
+def mark_deidentified(dataset: Any) -> None:
+    """Say in an object that, and how, it was de-identified (PS3.3 C.7.1.1, C.12.1)."""
+    from pydicom.dataset import Dataset
+
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = _METHOD
+    dataset.LongitudinalTemporalInformationModified = "MODIFIED"
+    dataset.DeidentificationMethodCodeSequence = []
+    for value, meaning in _METHOD_CODES:
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+        dataset.DeidentificationMethodCodeSequence.append(item)
+
+
+# --- headers ---------------------------------------------------------------------------------------------------------
+
+
+def _headers(sources: SegSources, pseudonyms: Pseudonyms) -> SegSources:
+    def clean(headers: Sequence[Dataset]) -> list[Dataset]:
+        return [_header(header, pseudonyms) for header in headers]
+
+    ct, recist = sources.ct_headers, sources.recist_ct_headers
+    return SegSources(
+        clean(sources.pet_headers), None if ct is None else clean(ct), None if recist is None else clean(recist)
+    )
+
+
+def _header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    clean = Dataset()
+    for keyword in _KEPT:
+        if keyword in header:
+            clean[keyword] = header[keyword]
+    for keyword in _UIDS:
+        if header.get(keyword):
+            setattr(clean, keyword, pseudonyms.uid(str(header.get(keyword))))
+    for keyword in _EMPTY:
+        setattr(clean, keyword, "")
+    clean.SpecificCharacterSet = "ISO_IR 192"
+    clean.PatientName, clean.PatientID = f"{pseudonyms.name}^", pseudonyms.name
+    clean.StudyDate = pseudonyms.dates_in(str(header.get("StudyDate") or ""))
+    return clean
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
+    """Every UID that stands in record and headers."""
+    study = score.study
+    found = {study.study_instance_uid}
+    for series in (study.pet, study.ct, study.recist_ct):
+        if series is not None:
+            found |= {series.series_instance_uid, series.frame_of_reference_uid or "", *series.sop_instance_uids}
+    for headers in (sources.pet_headers, sources.ct_headers or (), sources.recist_ct_headers or ()):
+        found |= {str(header.get(keyword) or "") for header in headers for keyword in _UIDS}
+    return found - {""}
+
+
+def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyScore:
+    data = score.model_dump(mode="json")
+    protocol = data["config"].pop("protocol")
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        return pseudonyms.text(value, uids) if isinstance(value, str) else value
+
+    study = data["study"]
+    study["study_description"] = None
+    for series in (study["pet"], study["ct"], study["recist_ct"]):
+        if series is not None:
+            series |= {"description": None, "chosen_because": _REMOVED}
+            # These are long lists of plain UIDs: they need no search
+            series["sop_instance_uids"] = [pseudonyms.uid(uid) for uid in series["sop_instance_uids"]]
+            series["series_instance_uid"] = pseudonyms.uid(series["series_instance_uid"])
+            if series["frame_of_reference_uid"]:
+                series["frame_of_reference_uid"] = pseudonyms.uid(series["frame_of_reference_uid"])
+    study["study_instance_uid"] = pseudonyms.uid(study["study_instance_uid"])
+    study["study_date"] = pseudonyms.dates_in(study["study_date"] or "") or None
+    data["acquisition"]["ct_contrast_agent"] = None
+    _clean_edits(data["edits"], protocol["checklist"], pseudonyms)
+    for verdict in data["criteria"].values():
+        if (decision := verdict["decision"]) is not None:
+            decision["reader"] = pseudonyms.reader(decision["reader"])
+            decision["reason"] = decision["reason"] and _REMOVED
+    for flag in (*data["flags"], *data["segmentation"]["flags"]):
+        flag["sentence"] = _QUOTING.get(flag["code"], flag["sentence"])
+    clean = {key: value if key == "study" else walk(value) for key, value in data.items()}
+    clean["config"]["protocol"] = protocol
+    clean["provenance"] |= {"revises": None, "deidentified": True}
+    record = StudyScore.model_validate(clean)
+    provenance = record.provenance.model_copy(update={"config_sha256": record.config.sha256()})
+    return record.model_copy(update={"provenance": provenance}).with_record_id()
+
+
+def _clean_edits(edits: dict[str, Any], checklist: list[str], pseudonyms: Pseudonyms) -> None:
+    """Take names and free texts of readers out of their edits; changed in place."""
+    if edits["reader"] is not None:
+        edits["reader"]["name"] = pseudonyms.reader(edits["reader"]["name"])
+    for lesion in edits["lesions"]:
+        lesion["comment"] = lesion["comment"] and _REMOVED
+    for verdict in edits["verdicts"]:
+        verdict["reason"] = verdict["reason"] and _REMOVED
+    edits["checklist"] = {key: value for key, value in edits["checklist"].items() if key in checklist}

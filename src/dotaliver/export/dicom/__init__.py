@@ -1,0 +1,1 @@
+"""DICOM objects: SEG, SR, RWVM and documents."""

@@ -1,0 +1,358 @@
+"""Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
+
+``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
+liver; ``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask
+stands in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
+follows from the record, so that scoring twice gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import MaskError
+from dotaliver.export.dicom.codes import ANATOMY
+from dotaliver.export.dicom.derived import encoded, equipment, make_repeatable, refer_to_multiframe
+from dotaliver.export.dicom.source_headers import ImageName, SegSources, uid_from, usable_headers
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import BoolArray, LabelMap, as_mask
+from dotaliver.measurement.placement import VoxelSet
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["SegSources", "segmentation_datasets", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
+
+SegKind = Literal["BINARY", "LABELMAP"]
+_File = Literal["pet", "ct", "ct_lesions"]
+_FILE_NAMES: dict[_File, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
+}
+# 9003 to 9006 are those of the measurements, the map to SUV and the documents.
+_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
+_FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
+_ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
+# CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
+_COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
+# What tells a slice's header from another's.
+_OF_ONE_SLICE = ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ReferencedFrameNumber")
+_COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """One mask to be stored."""
+
+    label: str
+    tracking_id: str
+    kind: str
+    organ: str
+    voxels: VoxelSet
+    origin: str
+    by_hand: bool = False
+    # The organ that a lesion lies in, or a reference region is part of
+    within: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """One file's content: segments of one image, as pixels of the slices that they lie on."""
+
+    file: _File
+    kind: SegKind
+    slices: slice
+    grid: Geometry
+    pixels: npt.NDArray[Any]
+    segments: Sequence[_Segment]
+
+
+def tracking_id(kind: str, name: str | int) -> str:
+    """The identifier that a mask keeps through editing, storing and reading back: ``dotaliver:lesion:3``."""
+    return f"dotaliver:{kind}:{name}"
+
+
+def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> BoolArray:
+    """Voxels of a grid whose centre lies inside a sphere; bool, of the grid's shape.
+
+    Raises
+    ------
+    MaskError
+        Where no voxel centre lies inside.
+    """
+    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.floor(middle + reach) + 1, low, grid.shape).astype(int)
+    mask = np.zeros(grid.shape, dtype=bool)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
+    k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
+    mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
+    if not mask[box].any():
+        msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
+        raise MaskError(msg)
+    return mask
+
+
+def _used_voxels(labels: LabelMap) -> VoxelSet | None:
+    """All labels as one mask in the smallest box; None where there is none."""
+    return None if labels.used is None else VoxelSet(labels.used, as_mask(labels.array[labels.used]))
+
+
+def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
+    """In which file a mask belongs: that of the image whose grid it has."""
+    grids: dict[DrawnOn, Geometry] = {"pet": volumes.pet.geometry}
+    if volumes.ct is not None:
+        grids["ct"] = volumes.ct.geometry
+    fitting: list[DrawnOn] = [name for name, grid in grids.items() if labels.geometry.is_close(grid)]
+    if not fitting:
+        msg = f"the {what} mask lies neither on the grid of the PET nor on that of the CT; resample it onto one of them"
+        raise MaskError(msg)
+    return drawn_on if drawn_on in fitting else fitting[0]
+
+
+def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
+    present = set(layer.labels.labels)
+    for lesion in score.lesions:
+        if lesion.label not in present:
+            msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
+            raise MaskError(msg)
+    yield from _lesion_outlines(score, layer)
+
+
+def _lesion_outlines(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
+    inside = {lesion.label for lesion in score.lesions if lesion.in_liver}
+    for label, box in layer.labels.boxes():
+        voxels = VoxelSet(box, np.asarray(layer.labels.array[box] == label))
+        within = "liver" if label in inside else ""
+        identity = tracking_id("lesion", label)
+        yield _Segment(f"Lesion {label}", identity, "lesion", "", voxels, layer.origin, within=within)
+
+
+def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Segment | None:
+    name = _ORGAN_NAMES[region.organ]
+    if region.region is not None:
+        voxels = _used_voxels(resample_labels(region.region, grid))
+    elif region.centre_lps_mm is not None and region.diameter_mm is not None:
+        voxels = _used_voxels(LabelMap(sphere_mask(grid, region.centre_lps_mm, region.diameter_mm), grid))
+    else:
+        return None
+    if voxels is None:
+        msg = f"the reference region of the {name} has no voxels on the PET; place it inside the image"
+        raise MaskError(msg)
+    identity = tracking_id("reference", region.organ)
+    by_hand = region.method == "reader"
+    return _Segment(f"Reference {name}", identity, "reference", region.organ, voxels, origin, by_hand, region.organ)
+
+
+def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
+    files: dict[_File, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
+    if (lesions := segmentations.lesions) is not None:
+        target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
+        files[target] += _lesion_segments(score, lesions)
+    if (on_ct := segmentations.ct_lesions) is not None:
+        # The same lesions as on the PET, so under the same tracking identifiers. In a file of their own: beside the
+        # liver, which they overlap, every segment would need a volume of its own in memory.
+        files["ct_lesions"] += _lesion_outlines(score, on_ct)
+    for region in segmentations.references:
+        if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
+            files["pet"].append(segment)
+    if (foci := segmentations.ct_foci) is not None:
+        target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
+        for label, box in foci.labels.boxes():
+            name, identity = f"CT candidate {label}", tracking_id("ct_focus", label)
+            voxels = VoxelSet(box, np.asarray(foci.labels.array[box] == label))
+            files[target].append(_Segment(name, identity, "ct_focus", "", voxels, foci.origin))
+    if (liver := segmentations.liver) is not None:
+        target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
+        whole = _used_voxels(liver.labels)
+        if whole is None:
+            msg = "the liver mask has no voxels; draw the liver or leave the mask out"
+            raise MaskError(msg)
+        files[target].append(_Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", whole, liver.origin))
+    return files
+
+
+def segmentation_datasets(
+    score: StudyScore,
+    volumes: StudyVolumes,
+    segmentations: Segmentations,
+    sources: SegSources,
+    *,
+    labelmap: bool = False,
+) -> dict[str, Any]:
+    """The masks as DICOM objects, by file name; a file that would hold nothing is left out.
+
+    Parameters
+    ----------
+    score : StudyScore
+        The record; its ``record_id`` names the objects.
+    volumes : StudyVolumes
+        The images, for their grids.
+    segmentations : Segmentations
+        The masks; each must have the grid of the PET or of the CT.
+    sources : SegSources
+        Headers of the images' slices, for patient, study and references.
+    labelmap : bool
+        Store label maps (PS3.3 A.51.3, of 2024) instead of binary frames; a file whose segments overlap, as those
+        of liver and lesions do without a CT, stays binary, since a label map holds one segment per voxel.
+
+    Returns
+    -------
+    dict of str to highdicom.seg.Segmentation
+        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_ct_lesions.dcm``, or fewer.
+
+    Raises
+    ------
+    MaskError
+        Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
+    """
+    result = {}
+    measured_ct: ImageName = "ct" if volumes.recist_ct is None else "recist_ct"
+    images: dict[_File, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
+    for file, segments in _segments(score, volumes, segmentations).items():
+        if not segments:
+            continue
+        image = images[file]
+        volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
+        headers = usable_headers(sources, image, volume.geometry)
+        slices = _slices_of(segments)
+        _, rows, columns = volume.geometry.shape
+        grid = volume.geometry.crop((slices, slice(0, rows), slice(0, columns)))
+        pixels = _pixels(segments, slices, grid)
+        kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
+        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, slices, grid, pixels, segments), headers)
+    return result
+
+
+def segmentation_files(
+    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations, sources: SegSources
+) -> dict[str, bytes]:
+    """The masks as the bytes of DICOM files, by file name: `segmentation_datasets`, encoded."""
+    datasets = segmentation_datasets(score, volumes, segmentations, sources)
+    return {name: encoded(dataset) for name, dataset in datasets.items()}
+
+
+def _slices_of(segments: Sequence[_Segment]) -> slice:
+    """The slices that segments lie on, from the first to the last."""
+    boxes = [segment.voxels.box[0] for segment in segments]
+    return slice(min(box.start for box in boxes), max(box.stop for box in boxes))
+
+
+def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> Any:
+    """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
+    labels = sparse_zeros(grid.shape, np.uint8 if len(segments) < 256 else np.uint16)
+    for number, segment in enumerate(segments, start=1):
+        k, j, i = segment.voxels.box
+        part = labels[k.start - slices.start : k.stop - slices.start, j, i]
+        if part[segment.voxels.mask].any():
+            whole = (slices, slice(0, grid.shape[1]), slice(0, grid.shape[2]))
+            return np.stack([s.voxels.within(whole) for s in segments], axis=-1)
+        part[segment.voxels.mask] = number
+    return labels
+
+
+def _of_slices(headers: list[Dataset], slices: slice) -> list[Dataset]:
+    """The headers of some slices; the first of them speaks for patient, study and series, as that of the stack does."""
+    from pydicom.dataset import Dataset
+
+    chosen = headers[slices]
+    if slices.start > 0:
+        first = Dataset()
+        first.update(headers[0])
+        for keyword in _OF_ONE_SLICE:
+            if keyword in chosen[0]:
+                first[keyword] = chosen[0][keyword]
+        chosen[0] = first
+    return chosen
+
+
+def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
+    import highdicom
+    from highdicom.seg import Segmentation
+
+    file, segments, pixels = stored.file, stored.segments, stored.pixels
+    channels = {"SegmentNumber": list(range(1, len(segments) + 1))} if pixels.ndim == 4 else None
+    headers = _of_slices(headers, stored.slices)
+    first = headers[0]
+    volume = highdicom.Volume(
+        pixels,
+        np.array(stored.grid.affine),
+        "PATIENT",
+        frame_of_reference_uid=first.FrameOfReferenceUID,
+        channels=channels,
+    )
+    # A binary object and a label map of one record are two objects.
+    names = (score.record_id, file, *(() if stored.kind == "BINARY" else (stored.kind,)))
+    with warnings.catch_warnings():
+        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
+        warnings.simplefilter("ignore")
+        dataset = Segmentation(
+            source_images=headers,
+            pixel_array=volume,
+            segmentation_type=stored.kind,
+            segment_descriptions=[_description(n, s, score) for n, s in enumerate(segments, start=1)],
+            series_instance_uid=uid_from(*names, "series"),
+            series_number=_SERIES_NUMBERS[file],
+            sop_instance_uid=uid_from(*names, "instance"),
+            instance_number=1,
+            content_label="DOTALIVER",
+            content_description="Masks that a liver score rests on",
+            series_description=f"dotaliver masks on {_FILE_WORDS[file]}",
+            **equipment(score),
+        )
+    make_repeatable(dataset, first, *names)
+    study = score.study
+    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_ct}[file]
+    if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
+        refer_to_multiframe(dataset, identity)
+    return dataset
+
+
+def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentDescription
+    from pydicom.sr.codedict import codes
+
+    if segment.kind == "lesion":
+        category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
+    elif segment.kind == "ct_focus":
+        category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion
+    elif segment.organ == "blood_pool":
+        category, kind = codes.SCT.BodySubstance, codes.SCT.Blood
+    else:
+        category, kind = codes.SCT.AnatomicalStructure, ANATOMY[segment.organ]
+    algorithm = None
+    if not segment.by_hand:
+        algorithm = AlgorithmIdentificationSequence(
+            name=f"dotaliver: {segment.origin}"[:64],
+            family=codes.DCM.MorphologicalOperations,
+            version=score.provenance.dotaliver_version,
+        )
+    automatic = segment.origin == score.segmentation.segmenter
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type="MANUAL" if segment.by_hand else "AUTOMATIC" if automatic else "SEMIAUTOMATIC",
+        algorithm_identification=algorithm,
+        # Of the study, not of the record: a revised record speaks of the same lesion.
+        tracking_uid=uid_from(score.study.study_instance_uid, segment.tracking_id),
+        tracking_id=segment.tracking_id,
+        anatomic_regions=[ANATOMY[segment.within]] if segment.within in ANATOMY else None,
+        display_color=CIELabColor(*_COLOURS[segment.kind]),
+    )

@@ -1,0 +1,142 @@
+"""The source slices' headers, brought to what a DICOM segmentation needs of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from dotaliver.errors import MaskError
+from dotaliver.image.geometry import Geometry
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["ImageName", "SegSources", "uid_from", "usable_headers"]
+
+ImageName = Literal["pet", "ct", "recist_ct"]
+"""The images of a study that masks are drawn on."""
+
+_DATE = re.compile(r"\d{8}")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_SEXES = {"M", "F", "O"}
+# What a Clinical Trial Subject must have, if there is one (PS3.3 C.7.1.3); archives are known to leave part of it out,
+# and then nothing of it is handed on. What says how a patient was de-identified stands in the same group.
+_TRIAL_SUBJECT = (
+    ("ClinicalTrialSponsorName",),
+    ("ClinicalTrialProtocolID",),
+    ("ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID"),
+)
+_ABOUT_IDENTITY = {0x0062, 0x0063, 0x0064}
+# Type 2 elements of the patient and study modules (PS3.3 C.7.1.1, C.7.2.1): present, empty where unknown.
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SegSources:
+    """Headers of the images' slices, each in stack order; pixel data are not needed."""
+
+    pet_headers: Sequence[Dataset]
+    ct_headers: Sequence[Dataset] | None = None
+    recist_ct_headers: Sequence[Dataset] | None = None
+    # Each object of a record asks for them again
+    _usable: dict[tuple[ImageName, Geometry], list[Dataset]] = field(default_factory=dict, repr=False)
+
+    def of(self, image: ImageName) -> Sequence[Dataset] | None:
+        """The headers of one image."""
+        return {"pet": self.pet_headers, "ct": self.ct_headers, "recist_ct": self.recist_ct_headers}[image]
+
+
+def uid_from(*parts: str) -> str:
+    """A DICOM UID that follows from texts: the first 128 bits of their SHA-256 below 2.25 (PS3.5 B.2)."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> list[Dataset]:
+    """Copies of one image's headers that a segmentation can be made from; the same ones each time, to be left as is.
+
+    Elements that must be there are added empty, unreadable dates and times emptied, and the place of each
+    slice is that of the grid, since headers of one series may differ in the last digit.
+
+    Raises
+    ------
+    MaskError
+        Where there are not as many headers as slices.
+    """
+    headers = sources.of(image)
+    found = 0 if headers is None else len(headers)
+    if headers is None or found != grid.shape[0]:
+        name = image.upper().replace("_", " ")
+        msg = (
+            f"{found} {name} headers were given for {grid.shape[0]} slices, so the masks cannot be stored "
+            "as DICOM; give one header per slice, in stack order"
+        )
+        raise MaskError(msg)
+    if (image, grid) not in sources._usable:
+        with warnings.catch_warnings():
+            # Values of the patient's headers are not ours to mend, and warnings would show them.
+            warnings.simplefilter("ignore")
+            # Patient and study are taken from the first header alone; the others are only referred to.
+            ready = [_in_unicode(deepcopy(headers[0])), *headers[1:]]
+            sources._usable[image, grid] = [_usable(header, grid, index) for index, header in enumerate(ready)]
+    return sources._usable[image, grid]
+
+
+def _in_unicode(header: Dataset) -> Dataset:
+    """A header whose texts are decoded and will be written as UTF-8, whatever they were written in."""
+    # Names are kept as text over the decoding, which would first encode anew those that never were bytes.
+    names = {element.tag: str(element.value) for element in header if element.VR == "PN" and element.VM == 1}
+    header.decode()
+    header.SpecificCharacterSet = "ISO_IR 192"
+    for tag, name in names.items():
+        header[tag].value = name
+    return header
+
+
+def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:
+    from pydicom.dataset import Dataset
+    from pydicom.valuerep import format_number_as_ds
+
+    copy = Dataset()
+    whole_trial = all(any(header.get(keyword) for keyword in alternatives) for alternatives in _TRIAL_SUBJECT)
+    for element in header:
+        of_trial = element.tag.group == 0x0012 and element.tag.element not in _ABOUT_IDENTITY
+        if element.tag.group not in {0x0002, 0x7FE0} and (whole_trial or not of_trial):
+            copy.add(element)
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in copy or copy.get(keyword) is None:
+            setattr(copy, keyword, "")
+    for keyword in ("PatientBirthDate", "StudyDate"):
+        if not _DATE.fullmatch(str(copy.get(keyword))):
+            setattr(copy, keyword, "")
+    if not _TIME.fullmatch(str(copy.StudyTime)):
+        copy.StudyTime = ""
+    if copy.PatientSex not in _SEXES:
+        copy.PatientSex = ""
+    if not copy.get("FrameOfReferenceUID"):
+        copy.FrameOfReferenceUID = grid.frame_of_reference_uid or uid_from(copy.SeriesInstanceUID, "frame")
+    _, rows, columns = grid.shape
+    copy.Rows, copy.Columns = rows, columns
+    _, along_rows, along_columns = grid.directions
+    cosines = (*along_columns, *along_rows)
+    copy.ImageOrientationPatient = [format_number_as_ds(float(c)) for c in cosines]
+    copy.ImagePositionPatient = [format_number_as_ds(float(c)) for c in grid.index_to_lps((index, 0, 0))]
+    copy.PixelSpacing = [format_number_as_ds(float(s)) for s in grid.spacing_mm[1:]]
+    if not copy.get("SliceThickness"):
+        copy.SliceThickness = format_number_as_ds(float(grid.spacing_mm[0]))
+    return copy

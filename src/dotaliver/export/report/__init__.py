@@ -1,0 +1,1 @@
+"""The report of one study: tables, figures, pictures, HTML, PDF and terminal."""

@@ -1,0 +1,378 @@
+"""From a study to the report's pictures: which slices, which crop, what lies over what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.export.report.figures import (
+    CT_WINDOW_HU,
+    Drawing,
+    Picture,
+    Rgb,
+    Shadow,
+    UptakeSamples,
+    axial_picture,
+    fused_rgb,
+    grey,
+    histogram_picture,
+    mip_picture,
+)
+from dotaliver.export.report.views import (
+    View,
+    anatomical,
+    axial_plane,
+    offset_mm,
+    outlines_on,
+    project,
+    sample,
+    shadow_of,
+)
+from dotaliver.export.tables import uptake_name
+from dotaliver.image.geometry import Box, Geometry, Vector
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import DrawnOn, MaskLayer, Mismatch, Segmentations, StudyVolumes
+
+__all__ = [
+    "Scene",
+    "ct_focus_pictures",
+    "histogram",
+    "lesion_picture",
+    "level_pictures",
+    "mip",
+    "most_telling",
+    "scene_of",
+]
+
+_LESION_FIELD_MM = 120.0
+_LESION_MARGIN_MM = 30.0
+_LEVELS = 6
+_BODY_HU = -300.0
+_AIR_HU = -1000.0
+# Width of the window in which a focus of 10 to 40 HU below the liver stands out.
+_NARROW_HU = 160.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A study with anatomical axes, ready to be drawn.
+
+    ``liver_on_pet`` and ``lesions_on_pet`` lie on the PET's grid in the PET's position; ``upper`` is the uptake
+    that is drawn darkest (or brightest).
+    """
+
+    pet: Volume
+    ct: Volume | None
+    liver: MaskLayer | None
+    lesions: MaskLayer | None
+    liver_on_pet: BoolArray | None
+    lesions_on_pet: LabelMap | None
+    mismatch: Mismatch | None
+    upper: float
+    unit: str
+    volumes: StudyVolumes
+    ct_foci: MaskLayer | None = None
+    liver_hu: float | None = None
+
+    @property
+    def moved_mm(self) -> float:
+        """How far masks or PET are moved when they are drawn over the other image."""
+        shift = self.mismatch.shift_lps_mm if self.mismatch is not None and self.ct is not None else (0.0, 0.0, 0.0)
+        return float(np.linalg.norm(shift))
+
+    def base(self) -> tuple[DrawnOn, Volume]:
+        """The image that outlines are drawn over: CT where there is one."""
+        return ("pet", self.pet) if self.ct is None else ("ct", self.ct)
+
+
+def _turned(layer: MaskLayer | None) -> MaskLayer | None:
+    return None if layer is None else replace(layer, labels=anatomical(layer.labels))
+
+
+def _whole(layer: MaskLayer | None) -> MaskLayer | None:
+    """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
+    if layer is None or layer.labels.labels == (1,):
+        return layer
+    return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
+
+
+def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -> LabelMap | None:
+    """Labels on the PET's grid, in the PET's position, with anatomical axes."""
+    if layer is None:
+        return None
+    shift = offset_mm("pet", layer.drawn_on, mismatch)
+    there = layer.labels.placed(layer.labels.geometry.moved(shift))
+    return anatomical(resample_labels(there, pet))
+
+
+def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
+    """Three times normal liver: lesions stand out, spleen and kidneys saturate; else what few voxels exceed."""
+    if mean is None and liver is not None and liver.any():
+        box = used_box(liver)
+        assert box is not None
+        mean = float(np.median(pet.crop(box).array[liver[box]]))
+    if mean is not None and mean > 0:
+        upper = 3.0 * mean
+    else:
+        count, rows, columns = pet.geometry.shape
+        planes = (slice(k, k + 1) for k in range(0, count, max(count // 64, 1)))
+        thin = [pet.crop((k, slice(0, rows), slice(0, columns))).array[:, ::2, ::2] for k in planes]
+        upper = float(np.percentile(np.concatenate(thin), 99.9))
+    if upper <= 0:
+        return 1.0
+    step = 10.0 ** np.floor(np.log10(upper)) / 10.0
+    return float(np.round(np.ceil(upper / step) * step, 10))
+
+
+def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> Scene:
+    """Turn a study's images and masks the way they are looked at."""
+    pet = anatomical(volumes.pet)
+    liver = _on_pet(segmentations.liver, volumes.pet.geometry, segmentations.mismatch)
+    lesions = _on_pet(segmentations.lesions, volumes.pet.geometry, segmentations.mismatch)
+    reference = score.references.get("liver")
+    liver_mask = None if liver is None else liver.mask
+    name, unit = uptake_name(score.uptake_unit)
+    return Scene(
+        pet=pet,
+        ct=None if volumes.ct is None else anatomical(volumes.ct),
+        liver=_whole(_turned(segmentations.liver)),
+        lesions=_turned(segmentations.lesions),
+        liver_on_pet=liver_mask,
+        lesions_on_pet=lesions,
+        mismatch=segmentations.mismatch,
+        upper=_upper(pet, liver_mask, reference.suv_mean if reference else None),
+        unit=unit if unit == "relative units" else name,
+        volumes=volumes,
+        ct_foci=_turned(segmentations.ct_foci),
+        liver_hu=None if segmentations.ct_search is None else segmentations.ct_search.liver_hu,
+    )
+
+
+def _shadow(scene: Scene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
+    grid = scene.pet.geometry
+    whole = project(scene.pet, view)
+    hot = np.flatnonzero((whole.array > 0.04 * scene.upper).any(axis=0))
+    margin = int(np.ceil(15.0 / whole.column_mm))
+    low, high = (hot[0], hot[-1] + 1) if hot.size else (0, whole.array.shape[1])
+    columns = slice(max(low - margin, 0), high + margin)
+    cut = replace(whole, array=whole.array[:, columns])
+    liver = scene.liver_on_pet
+    box_of_liver = None if liver is None else used_box(liver)
+    shadows = {}
+    if scene.lesions_on_pet is not None:
+        for label, box in scene.lesions_on_pet.boxes():
+            mask = scene.lesions_on_pet.array[box] == label
+            shadows[label] = shadow_of(mask, box, grid, view)[:, columns]
+    return Shadow(
+        title=title,
+        array=cut.array,
+        extent_mm=cut.extent_mm,
+        liver=None
+        if liver is None or box_of_liver is None
+        else shadow_of(liver[box_of_liver], box_of_liver, grid, view)[:, columns],
+        lesions=shadows,
+        sides=sides,
+    )
+
+
+def mip(scene: Scene) -> Picture:
+    """Coronal and sagittal maximum-intensity projections of the whole PET, with the outlines' shadows."""
+    shadows = [
+        _shadow(scene, "coronal", "From the front", ("R", "L")),
+        _shadow(scene, "sagittal", "From the left", ("Front", "Back")),
+    ]
+    alt = "Maximum-intensity projections of the PET from the front and from the left, with liver and lesions outlined"
+    return mip_picture(shadows, scene.upper, scene.unit, alt, "")
+
+
+def _slice_name(scene: Scene, base: DrawnOn, point_lps_mm: Vector) -> str:
+    volume = scene.volumes.ct if base == "ct" and scene.volumes.ct is not None else scene.volumes.pet
+    grid = volume.geometry
+    name = base.upper()
+    if grid.axis_towards((0.0, 0.0, 1.0))[0] != 0:
+        return f"{name}, axial cut at {point_lps_mm[2]:.0f} mm"
+    return f"{name} slice {round(float(grid.lps_to_index(point_lps_mm)[0])) + 1} of {grid.shape[0]}"
+
+
+def _picture(
+    scene: Scene, base: DrawnOn, slice_index: int, centre: Vector, size_mm: tuple[float, float]
+) -> tuple[Rgb, Rgb, Drawing]:
+    """The plain and the fused picture of a slice, with the outlines that cross it."""
+    volume = scene.ct if base == "ct" and scene.ct is not None else scene.pet
+    plane = axial_plane(volume.geometry, slice_index, centre, size_mm)
+    uptake = sample(scene.pet, plane, offset_mm("pet", base, scene.mismatch), outside=0.0)
+    if base == "ct":
+        hu = sample(volume, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
+        plain, fused = grey(hu, *CT_WINDOW_HU), fused_rgb(hu, uptake, scene.upper)
+    else:
+        plain = fused = grey(uptake, 0.0, scene.upper, inverted=True)
+    lesions, liver = {}, None
+    if scene.lesions is not None:
+        lesions = outlines_on(scene.lesions.labels, plane, offset_mm(scene.lesions.drawn_on, base, scene.mismatch))
+    if scene.liver is not None:
+        offset = offset_mm(scene.liver.drawn_on, base, scene.mismatch)
+        liver = outlines_on(scene.liver.labels, plane, offset).get(1)
+    return plain, fused, Drawing(lesions, liver, plane.pixel_mm, 50.0)
+
+
+def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, float]]:
+    """Middle, height and width of the body on a slice, in mm: the largest piece of tissue, without the table."""
+    from scipy.ndimage import find_objects
+    from scipy.ndimage import label as pieces_of
+
+    base, volume = scene.base()
+    spacing = np.asarray(volume.geometry.spacing_mm[1:])
+    step = np.maximum(np.round(3.0 / spacing), 1).astype(int)
+    _, rows, columns = volume.geometry.shape
+    plane = volume.crop((slice(slice_index, slice_index + 1), slice(0, rows), slice(0, columns))).array[0]
+    values = plane[:: step[0], :: step[1]]
+    pieces, _ = pieces_of(values > (_BODY_HU if base == "ct" else 0.05 * scene.upper))
+    sizes = np.bincount(pieces.ravel())[1:]
+    box = find_objects(pieces)[int(sizes.argmax())] if sizes.size else (slice(0, values.shape[0]), slice(0, None))
+    low = np.array([part.start for part in box]) * step
+    high = np.array([part.indices(n)[1] for part, n in zip(box, values.shape, strict=True)]) * step
+    row, column = (low + high - 1) / 2.0
+    x, y, z = volume.geometry.index_to_lps((slice_index, row, column))
+    height, width = (high - low) * spacing + 16.0
+    return (float(x), float(y), float(z)), (float(height), float(width))
+
+
+def _level_slices(scene: Scene) -> list[int]:
+    """Slices of the base image spread evenly over the liver, the highest first."""
+    assert scene.liver is not None
+    base, volume = scene.base()
+    labels = scene.liver.labels
+    if labels.used is None:
+        return []
+    heights = (labels.used[0].start, labels.used[0].stop - 1)
+    middle = (np.asarray(labels.geometry.shape) - 1) / 2.0
+    ends = []
+    for height in heights:
+        point = labels.geometry.index_to_lps((height, middle[1], middle[2]))
+        point = point + np.asarray(offset_mm(base, scene.liver.drawn_on, scene.mismatch))
+        ends.append(float(volume.geometry.lps_to_index(point)[0]))
+    places = ends[0] + (np.arange(_LEVELS) + 0.5) / _LEVELS * (ends[1] - ends[0])
+    found = {int(n) for n in np.clip(np.round(places), 0, volume.geometry.shape[0] - 1)}
+    return sorted(found, reverse=True)
+
+
+def level_pictures(scene: Scene) -> list[Picture]:
+    """The liver's outline and the lesions' on slices spread over the liver; none without a liver."""
+    if scene.liver is None:
+        return []
+    base, volume = scene.base()
+    slices = _level_slices(scene)
+    if not slices:
+        return []
+    centre, size = _body_box(scene, slices[len(slices) // 2])
+    pictures = []
+    for index in slices:
+        plain, _, drawing = _picture(scene, base, index, centre, size)
+        point = volume.geometry.index_to_lps((index, *volume.geometry.lps_to_index(centre)[1:]))
+        name = _slice_name(scene, base, (float(point[0]), float(point[1]), float(point[2])))
+        alt = f"{name} with the outlines of the liver and of {len(drawing.lesions)} lesion(s)"
+        pictures.append(axial_picture(plain, drawing, alt, name))
+    return pictures
+
+
+def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
+    """Middle of a lesion's largest axial section, and the section's longer side in mm."""
+    box = dict(labels.boxes())[label]
+    where = labels.array[box] == label
+    areas = where.sum(axis=(1, 2))
+    height = int(areas.argmax())
+    rows, columns = np.nonzero(where[height])
+    corner = np.array([box[1].start, box[2].start])
+    low = corner + np.array([rows.min(), columns.min()])
+    high = corner + np.array([rows.max(), columns.max()])
+    height += box[0].start
+    size = float(((high - low + 1) * np.asarray(labels.geometry.spacing_mm[1:])).max())
+    middle = labels.geometry.index_to_lps((height, *((low + high) / 2.0)))
+    return (float(middle[0]), float(middle[1]), float(middle[2])), size
+
+
+def lesion_picture(scene: Scene, label: int) -> Picture | None:
+    """A lesion's largest axial section, PET over CT, about 12 cm wide; None where it has no voxels.
+
+    Where the CT does not reach the lesion, or is missing, the PET alone is shown.
+    """
+    if scene.lesions is None or label not in scene.lesions.labels.labels:
+        return None
+    place, size = _largest_section(scene.lesions.labels, label)
+    base, volume = scene.base()
+    point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+    if not volume.geometry.contains(point):
+        base, volume = "pet", scene.pet
+        point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+    centre: Vector = (float(point[0]), float(point[1]), float(point[2]))
+    index = int(np.clip(round(float(volume.geometry.lps_to_index(point)[0])), 0, volume.geometry.shape[0] - 1))
+    field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)
+    _, fused, drawing = _picture(scene, base, index, centre, (field, field))
+    name = _slice_name(scene, base, centre)
+    kind = "PET over CT" if base == "ct" else "PET"
+    drawing = replace(drawing, scale_mm=20.0, emphasised=label)
+    return axial_picture(fused, drawing, f"Lesion {label} on {kind}, {name}", name)
+
+
+def ct_focus_pictures(scene: Scene, label: int) -> tuple[Picture, Picture] | None:
+    """A CT candidate's largest axial section: the CT in a narrow window, and the PET over it; None without voxels."""
+    if scene.ct is None or scene.ct_foci is None or label not in scene.ct_foci.labels.labels:
+        return None
+    seen = replace(scene, lesions=scene.ct_foci)
+    place, size = _largest_section(scene.ct_foci.labels, label)
+    index = int(np.clip(round(float(scene.ct.geometry.lps_to_index(place)[0])), 0, scene.ct.geometry.shape[0] - 1))
+    field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)
+    _, fused, drawing = _picture(seen, "ct", index, place, (field, field))
+    plane = axial_plane(scene.ct.geometry, index, place, (field, field))
+    hu = sample(scene.ct, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
+    middle = 80.0 if scene.liver_hu is None else scene.liver_hu
+    plain = grey(hu, middle - _NARROW_HU / 2, middle + _NARROW_HU / 2)
+    name = _slice_name(scene, "ct", place)
+    drawing = replace(drawing, scale_mm=20.0, emphasised=label)
+    return (
+        axial_picture(plain, drawing, f"CT candidate {label} on CT, {name}", f"CT, window {_NARROW_HU:g} HU; {name}"),
+        axial_picture(fused, drawing, f"CT candidate {label} on PET over CT, {name}", "PET over CT"),
+    )
+
+
+def _uptake_in(
+    pet: Volume, mask: npt.NDArray[Any] | None, box: Box | None, *, without: npt.NDArray[Any] | None = None
+) -> npt.NDArray[Any]:
+    """The uptake of the voxels of a mask, whose box is known; of those of another mask none."""
+    if mask is None or box is None:
+        return np.zeros(0, dtype=np.float32)
+    inside = mask[box] != 0
+    if without is not None:
+        inside &= without[box] == 0
+    return np.asarray(pet.crop(box).array[inside])
+
+
+def histogram(scene: Scene, score: StudyScore) -> Picture | None:
+    """How uptake is distributed in liver and lesions; None without either."""
+    lesions, liver = scene.lesions_on_pet, scene.liver_on_pet
+    tumour = None if lesions is None else lesions.array
+    in_lesions = _uptake_in(scene.pet, tumour, None if lesions is None else lesions.used)
+    in_liver = _uptake_in(scene.pet, liver, None if liver is None else used_box(liver), without=tumour)
+    if not in_lesions.size and not in_liver.size:
+        return None
+    reference = score.references.get("liver")
+    samples = UptakeSamples(
+        liver=in_liver,
+        lesions=in_lesions,
+        mean=reference.suv_mean if reference else None,
+        limit=reference.peak_limit if reference else None,
+        unit=scene.unit,
+    )
+    return histogram_picture(samples, "Distribution of uptake in the lesion-free liver and in the lesions", "")
+
+
+def most_telling(score: StudyScore, count: int) -> Sequence[int]:
+    """Labels of the lesions to be shown: those with most uptake in all (hot and large), in order of label."""
+    ranked = sorted(score.lesions, key=lambda n: (-(n.total_uptake or 0.0), -n.volume_ml, n.label))
+    return sorted(n.label for n in ranked[:count])

@@ -1,0 +1,268 @@
+"""The report's tables: records as rows of words and rounded numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dotaliver.config.protocol import TrialProtocol
+from dotaliver.export.report.words import MARK_WORDS, answer_words
+from dotaliver.export.tables import uptake_name
+from dotaliver.records.score import StudyScore
+from dotaliver.records.study import Acquisition, CtFocus, Evidence, Lesion, ReaderEdits, SeriesIdentity, Verdict
+
+__all__ = [
+    "acquisition_rows",
+    "ct_focus_summary",
+    "edit_rows",
+    "evidence_rows",
+    "lesion_columns",
+    "lesion_row",
+    "lesion_summary",
+    "lobe_rows",
+    "number",
+    "provenance_rows",
+    "reference_rows",
+]
+
+Row = tuple[str, str]
+_SOURCES = {"ct": "(CT)", "pet": "(PET)", "reader": "(reader)", None: ""}
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A rounded number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _size(lesion: Lesion) -> str:
+    if lesion.longest_diameter_mm is None:
+        extent = number(lesion.pet_extent_mm, 0)
+        return "–" if extent == "–" else f"{extent} mm (PET extent)"
+    short = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
+    return f"{lesion.longest_diameter_mm:.0f}{short} mm {_SOURCES[lesion.diameter_source]}".strip()
+
+
+def _marks(lesion: Lesion) -> str:
+    return ", ".join(MARK_WORDS.get(mark, mark) for mark in lesion.marks)
+
+
+def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
+    """What stands beside a lesion's picture."""
+    name = uptake_name(uptake_unit)[0].strip()
+    rows = [("Volume", f"{number(lesion.volume_ml, 1)} ml"), ("Size", _size(lesion))]
+    if lesion.suv_max is not None or lesion.max_ratio_to_liver is None:
+        rows += [
+            (f"{name}max", number(lesion.suv_max)),
+            (f"{name}peak", number(lesion.suv_peak)),
+            (f"{name}mean", number(lesion.suv_mean)),
+        ]
+    rows.append(("Peak to liver", "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f} ×"))
+    if lesion.krenning is not None:
+        rows.append(("Krenning", lesion.krenning))
+    if lesion.marks:
+        rows.append(("Marked", _marks(lesion)))
+    return rows
+
+
+def ct_focus_summary(focus: CtFocus, uptake_unit: str) -> list[Row]:
+    """What stands beside the picture of a focal lesion that only CT shows."""
+    name = uptake_name(uptake_unit)[0].strip()
+    size = "–" if focus.longest_diameter_mm is None else f"{focus.longest_diameter_mm:.0f}"
+    size += "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"
+    rows = [("Size", f"{size} mm (CT)"), ("Volume", f"{number(focus.volume_ml, 1)} ml")]
+    if focus.below_liver_hu is not None:
+        rows.append(("Below liver", f"{focus.below_liver_hu:.0f} HU"))
+    if focus.suv_mean is not None:
+        rows.append((f"{name}mean at most", number(focus.suv_mean)))
+    rows.append(("To liver", "–" if focus.ratio_to_liver is None else f"{focus.ratio_to_liver:.2f} ×"))
+    if focus.marks:
+        rows.append(("Marked", ", ".join(MARK_WORDS.get(mark, mark) for mark in focus.marks)))
+    return rows
+
+
+def lobe_rows(score: StudyScore) -> list[list[str]]:
+    """Right and left lobe: volume, tumour and burden; none where the lobes are not told apart."""
+    rows = []
+    for name, lobe in (("Right lobe", score.lobes.right), ("Left lobe", score.lobes.left)):
+        if lobe is not None:
+            burden = "–" if lobe.fraction is None else f"{100 * lobe.fraction:.1f} %"
+            rows.append([name, f"{lobe.liver_ml:.0f} ml", f"{number(lobe.tumour_ml)} ml", burden])
+    return rows
+
+
+def reference_rows(score: StudyScore) -> list[list[str]]:
+    """Normal liver, spleen and blood pool: mean, SD and how each was read, or why it was not."""
+    ways = {"organ": "along the organ", "low_mode": "low mode", "reader": "placed by the reader"}
+    rows = []
+    for organ, found in score.references.items():
+        name = {"liver": "Normal liver", "spleen": "Spleen", "blood_pool": "Blood pool (aorta)"}[organ]
+        if found.method == "none":
+            rows.append([name, "–", "–", found.reason or "not found"])
+            continue
+        way = ways.get(found.method, "")
+        if found.diameter_mm is not None:
+            way = f"sphere of {found.diameter_mm:g} mm" + (f", {way}" if way else "")
+        elif found.volume_ml is not None:
+            way = f"{way}, {found.volume_ml:.0f} ml"
+        rows.append([name, number(found.suv_mean, 2), number(found.suv_sd, 2), way])
+    return rows
+
+
+def lesion_columns(uptake_unit: str) -> list[str]:
+    """Headings of the table of all lesions."""
+    name = uptake_name(uptake_unit)[0].strip()
+    return [
+        "Lesion",
+        "In liver",
+        f"{name}max",
+        f"{name}peak",
+        f"{name}mean",
+        "Peak / liver",
+        "Krenning",
+        "Volume (ml)",
+        f"Total {name} × ml",
+        "Size",
+        "To capsule (mm)",
+        "Marks",
+    ]
+
+
+def lesion_row(lesion: Lesion, uptake_unit: str) -> list[str]:
+    """One lesion in the table of all."""
+    del uptake_unit
+    return [
+        str(lesion.label),
+        {True: "yes", False: "no", None: "unknown"}[lesion.in_liver],
+        number(lesion.suv_max),
+        number(lesion.suv_peak),
+        number(lesion.suv_mean),
+        number(lesion.ratio_to_liver),
+        lesion.krenning or "–",
+        number(lesion.volume_ml),
+        number(lesion.total_uptake, 0),
+        _size(lesion),
+        number(lesion.capsule_distance_mm, 0),
+        _marks(lesion),
+    ]
+
+
+def _evidence(value: Evidence) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)
+
+
+def evidence_rows(verdict: Verdict) -> list[Row]:
+    """The numbers behind a verdict."""
+    return [(key.replace("_", " "), _evidence(value)) for key, value in verdict.evidence.items()]
+
+
+def _instant(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat(sep=" ", timespec="seconds")
+
+
+def _given(value: float | None, unit: str, digits: int = 1) -> str | None:
+    return None if value is None else f"{value:.{digits}f} {unit}"
+
+
+def _yes(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def acquisition_rows(acquisition: Acquisition) -> list[Row]:
+    """How the images were made; what the headers do not tell is left out."""
+    scanner = " ".join(part for part in (acquisition.manufacturer, acquisition.model) if part)
+    rows: list[tuple[str, str | None]] = [
+        ("Scanner", scanner or None),
+        ("Tracer", acquisition.tracer),
+        ("Nuclide", acquisition.nuclide),
+        ("Injected activity", _given(acquisition.injected_activity_mbq, "MBq")),
+        ("Injection", _instant(acquisition.injection)),
+        ("Start of scan", _instant(acquisition.scan_start)),
+        ("Uptake time", _given(acquisition.uptake_time_min, "min", 0)),
+        ("Units", acquisition.units),
+        ("Decay correction", acquisition.decay_correction),
+        ("Attenuation corrected", _yes(acquisition.attenuation_corrected)),
+        ("Scatter corrected", _yes(acquisition.scatter_corrected)),
+        ("Corrections", ", ".join(acquisition.corrections) or None),
+        ("Reconstruction", acquisition.reconstruction),
+        ("Body weight", _given(acquisition.patient_weight_kg, "kg")),
+        ("Body height", _given(acquisition.patient_height_m, "m", 2)),
+        ("Position", acquisition.patient_position),
+        ("CT contrast agent", acquisition.ct_contrast_agent),
+        ("CT tube voltage", _given(acquisition.ct_kvp, "kV", 0)),
+    ]
+    return [(label, value) for label, value in rows if value]
+
+
+def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
+    """What a reader changed or stated; empty where nothing was."""
+    rows: list[Row] = []
+    if edits.reader is not None:
+        when = _instant(edits.made_at)
+        rows.append(("Reader", f"{edits.reader.name}, {edits.reader.role}" + (f", {when}" if when else "")))
+    for sphere in edits.references:
+        place = ", ".join(f"{c:.0f}" for c in sphere.centre_lps_mm)
+        organ = sphere.organ.replace("_", " ")
+        rows.append((f"Reference {organ}", f"sphere of {sphere.diameter_mm:g} mm placed at ({place}) mm, LPS"))
+    for lesion in edits.lesions:
+        said = [MARK_WORDS.get(mark, mark) for mark in lesion.marks]
+        said += ["diameter redrawn"] if lesion.diameter else []
+        said += [lesion.comment] if lesion.comment else []
+        rows.append((f"Lesion {lesion.label}", ", ".join(said) or "no change"))
+    if (rest := edits.rest_of_body) is not None:
+        stated = [
+            ("lesions outside the liver", rest.lesions),
+            ("uptake above liver", rest.uptake_above_liver),
+            ("measurable", rest.measurable),
+            ("receptor-negative", rest.receptor_negative),
+        ]
+        rows.append(("Rest of the body", ", ".join(f"{what}: {_yes(v)}" for what, v in stated if v is not None)))
+    for question in protocol.checklist:
+        if question in edits.checklist:
+            rows.append((question, _evidence(edits.checklist[question])))
+    rows += [(key, _evidence(value)) for key, value in edits.checklist.items() if key not in protocol.checklist]
+    for answer in edits.verdicts:
+        criterion = protocol.criterion(answer.criterion)
+        because = f" ({answer.reason})" if answer.reason else ""
+        rows.append((criterion.name, answer_words(criterion, answer.verdict) + because))
+    return rows
+
+
+def _series(name: str, series: SeriesIdentity) -> list[Row]:
+    shape = " × ".join(str(n) for n in series.shape)
+    spacing = " × ".join(f"{s:.3g}" for s in series.spacing_mm)
+    described = f"“{series.description}”, " if series.description else ""
+    return [
+        (f"{name} series", f"{described}{shape} voxels of {spacing} mm; {series.chosen_because}"),
+        (f"{name} series UID", series.series_instance_uid),
+        (f"{name} voxels, SHA-256", series.pixel_sha256),
+    ]
+
+
+def provenance_rows(score: StudyScore) -> list[Row]:
+    """Where the record comes from: programs, inputs, masks and settings by name and hash."""
+    source = score.provenance
+    rows: list[Row] = [("Record", score.record_id), ("Schema version", score.schema_version)]
+    if source.revises:
+        rows.append(("Revises record", source.revises))
+    rows += [
+        ("Scored", _instant(source.scored_at) or ""),
+        ("dotaliver", source.dotaliver_version),
+        ("Python", f"{source.python_version} on {source.platform}"),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in source.dependencies.items())),
+        ("Settings, SHA-256", source.config_sha256),
+        ("Trial protocol", f"{score.config.protocol.id}, {score.config.protocol.amendment}"),
+        ("Study UID", score.study.study_instance_uid),
+        *_series("PET", score.study.pet),
+        *(_series("CT", score.study.ct) if score.study.ct else []),
+    ]
+    for mask in score.segmentation.masks:
+        drawn = f"{mask.origin}, drawn on {mask.drawn_on.upper()}, border ± {mask.border_uncertainty_mm:g} mm"
+        name = mask.name.replace("ct_foci", "CT candidates")
+        rows += [(f"Mask of {name}", drawn), (f"Mask of {name}, SHA-256", mask.sha256)]
+    if (mismatch := score.segmentation.mismatch) is not None:
+        shift = ", ".join(f"{c:.1f}" for c in mismatch.shift_lps_mm)
+        rows.append(("PET from CT", f"({shift}) mm, LPS; {mismatch.method}"))
+    return rows

@@ -1,0 +1,82 @@
+"""Small axial pictures of one lesion, with its outline and its diameters."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
+from dotaliver.export.report.pixel_figure import PixelFigure
+from dotaliver.export.report.views import Plane, anatomical, axial_plane, outlines_on, sample
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.records.study import Diameter
+
+__all__ = ["ThumbnailView", "figure_of", "png_of", "thumbnail"]
+
+_DPI = 110
+_FIELD_MM = 90.0
+_PIXELS = 209
+
+
+@dataclass(frozen=True, eq=False)
+class ThumbnailView:
+    """What one thumbnail shows: an image around a place, with outlines and a diameter where there are any."""
+
+    image: Volume
+    centre_lps_mm: Vector
+    outlines: LabelMap | None
+    labels: tuple[int, ...]
+    diameter: Diameter | None
+    upper: float
+    """Uptake shown black, where the image is a PET."""
+
+
+def figure_of(width: float, height: float) -> Any:
+    """A figure without a screen, sizes in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=_DPI)
+
+
+def png_of(figure: Any, alt: str) -> Picture:
+    """A figure as a picture that stands in the page itself."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    return Picture(data_uri(stream.getvalue(), "png"), alt)
+
+
+def thumbnail(view: ThumbnailView, alt: str) -> Picture:
+    """An axial section of 9 cm around a place, head first, the patient's right on the left."""
+    image = anatomical(view.image)
+    grid = image.geometry
+    index = int(np.clip(round(float(grid.lps_to_index(view.centre_lps_mm)[0])), 0, grid.shape[0] - 1))
+    plane = axial_plane(grid, index, view.centre_lps_mm, (_FIELD_MM, _FIELD_MM), _PIXELS)
+    is_ct = image.quantity is Quantity.HU
+    values = sample(image, plane, (0.0, 0.0, 0.0), outside=-1000.0 if is_ct else 0.0)
+    low, high = CT_WINDOW_HU if is_ct else (0.0, view.upper)
+    figure = PixelFigure(grey(values, low, high, inverted=not is_ct))
+    if view.outlines is not None:
+        for label, inside in outlines_on(view.outlines, plane, (0.0, 0.0, 0.0)).items():
+            own = label in view.labels
+            figure.outline(
+                inside, colors=LESION_COLOUR if own else "white", linewidths=1.6 if own else 0.8,
+                linestyles="-" if own else ":",
+            )  # fmt: skip
+    if view.diameter is not None:
+        _draw_axes(figure, view.diameter, plane, index, grid)
+    return Picture(data_uri(figure.encoded("png"), "png"), alt)
+
+
+def _draw_axes(figure: PixelFigure, diameter: Diameter, plane: Plane, index: int, grid: Geometry) -> None:
+    """Long and short axis, where they lie on the slice that is shown."""
+    ends: Sequence[tuple[Vector, Vector] | None] = (diameter.long_axis_lps_mm, diameter.short_axis_lps_mm)
+    for pair, style in zip(ends, ("-", "--"), strict=True):
+        if pair is None or abs(float(grid.lps_to_index(pair[0])[0]) - index) > 0.6:
+            continue
+        places = plane.pixels(pair) + 0.5
+        figure.line(places[:, 1], places[:, 0], color=LIVER_COLOUR, linewidth=1.4, linestyle=style)

@@ -1,0 +1,257 @@
+"""How a physician looks at an image: head up, patient's right on the left, front on top or on the left.
+
+Pictures only: sampling here interpolates, and nothing is measured on what it gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.image.blocks import turned
+from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
+from dotaliver.records.study import DrawnOn, Mismatch
+
+__all__ = [
+    "Plane",
+    "Projection",
+    "anatomical",
+    "axial_plane",
+    "offset_mm",
+    "outlines_on",
+    "project",
+    "sample",
+    "shadow_of",
+]
+
+AnyImage = TypeVar("AnyImage", Volume, LabelMap)
+View = Literal["coronal", "sagittal"]
+
+# Towards the head, the back and the left (LPS): the senses in which slices, rows and columns of a picture run.
+_SENSES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+def anatomical(image: AnyImage) -> AnyImage:
+    """The same voxels with axes turned: slices towards the head, rows to the back, columns to the left.
+
+    Axes are swapped and flipped, never interpolated, so an oblique grid stays oblique; each axis takes the
+    sense that the three together fit best. The voxels are a view of the given ones.
+    """
+    cosines = np.asarray(image.geometry.directions) @ _SENSES.T
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))
+    flipped = [cosines[order[n], n] < 0 for n in range(3)]
+    affine = np.array(image.geometry.affine)
+    first = np.array([image.geometry.shape[order[n]] - 1 if flipped[n] else 0 for n in range(3)])
+    start = np.zeros(3)
+    start[list(order)] = first
+    affine[:3, 3] = image.geometry.index_to_lps(start)
+    affine[:3, :3] = affine[:3, list(order)] * np.where(flipped, -1.0, 1.0)
+    shape = tuple(image.geometry.shape[axis] for axis in order)
+    grid = Geometry.from_affine(shape, affine, image.geometry.frame_of_reference_uid)
+    if isinstance(image, Volume):
+        return turned(image, order, flipped, grid)
+    if tuple(order) == (0, 1, 2) and not any(flipped):
+        return image.placed(grid)
+    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
+    return LabelMap(array, grid)
+
+
+def offset_mm(drawn_on: DrawnOn, shown_on: DrawnOn, mismatch: Mismatch | None) -> Vector:
+    """What to add to a place on one image to find the same anatomy in the position of another, in mm.
+
+    A place on CT plus the mismatch's shift is the place on PET.
+    """
+    if drawn_on == shown_on or mismatch is None:
+        return (0.0, 0.0, 0.0)
+    x, y, z = mismatch.shift_lps_mm
+    return (x, y, z) if drawn_on == "pet" else (-x, -y, -z)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A two-dimensional picture with the head up; ``array[row, column]``, pixel sizes in mm."""
+
+    array: npt.NDArray[Any]
+    row_mm: float
+    column_mm: float
+
+    @property
+    def extent_mm(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge for drawing, origin in the upper left corner."""
+        rows, columns = self.array.shape
+        return (0.0, columns * self.column_mm, rows * self.row_mm, 0.0)
+
+
+def _axes(view: View) -> tuple[int, int]:
+    """Along which axis is looked, and which runs across the picture."""
+    return (1, 2) if view == "coronal" else (2, 1)
+
+
+def project(image: Volume, view: View) -> Projection:
+    """The highest value along rows (coronal) or columns (sagittal) of an image with anatomical axes.
+
+    Coronal: seen from the front, the patient's right on the left. Sagittal: seen from the patient's left, the
+    front on the left.
+    """
+    axis, across = _axes(view)
+    flat = np.concatenate([slab.array.max(axis=axis) for slab in image.slabs()])
+    return Projection(flat[::-1], image.geometry.spacing_mm[0], image.geometry.spacing_mm[across])
+
+
+def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDArray[np.float32]:
+    """The projection of a mask in a box of an image with anatomical axes, 0 or 1, of the whole picture's shape."""
+    axis, across = _axes(view)
+    shadow = np.zeros((grid.shape[0], grid.shape[across]), dtype=np.float32)
+    shadow[box[0], box[across]] = mask.any(axis=axis)
+    return shadow[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A picture's pixels in patient coordinates: the first one's middle, the steps to its neighbours, and how many."""
+
+    first_lps_mm: FloatArray
+    down_lps_mm: FloatArray
+    across_lps_mm: FloatArray
+    shape: tuple[int, int]
+    pixel_mm: float
+
+    def pixels(self, places_lps_mm: npt.ArrayLike) -> FloatArray:
+        """Rows and columns nearest some places, shape (..., 2); the middle of the first pixel is (0, 0)."""
+        steps = np.stack([self.down_lps_mm, self.across_lps_mm]) / self.pixel_mm**2
+        result: FloatArray = (np.asarray(places_lps_mm) - self.first_lps_mm) @ steps.T
+        return result
+
+
+def axial_plane(
+    grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm: tuple[float, float], pixels: int = 320
+) -> Plane:
+    """A picture on one slice of a grid with anatomical axes, around the point of the slice nearest a centre.
+
+    Parameters
+    ----------
+    grid : Geometry
+        With anatomical axes.
+    slice_index : int
+        Which slice.
+    centre_lps_mm : tuple of float
+        Middle of the picture; only its place within the slice counts.
+    size_mm : tuple of float
+        Height and width of the picture.
+    pixels : int
+        How many its longer side gets.
+    """
+    pixel_mm = max(size_mm) / pixels
+    rows, columns = (max(round(s / pixel_mm), 8) for s in size_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    row_step, column_step = pixel_mm / grid.spacing_mm[1], pixel_mm / grid.spacing_mm[2]
+    top, left = middle[1] - (rows - 1) / 2 * row_step, middle[2] - (columns - 1) / 2 * column_step
+    corners = [(top, left), (top + row_step, left), (top, left + column_step)]
+    first, below, beside = grid.index_to_lps([(slice_index, *corner) for corner in corners])
+    return Plane(first, below - first, beside - first, (rows, columns), pixel_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """A picture's pixels as indices of a grid: that of the first, and the steps to its neighbours."""
+
+    first: FloatArray
+    steps: FloatArray
+    """Down and across, shape (2, 3)."""
+    shape: tuple[int, int]
+
+    def part(self, window: tuple[slice, slice]) -> _Places:
+        """Of a part of the picture."""
+        first = self.first + np.array([part.start for part in window]) @ self.steps
+        return _Places(first, self.steps, (window[0].stop - window[0].start, window[1].stop - window[1].start))
+
+    def along(self, axis: int) -> FloatArray:
+        """The indices along one axis of the grid, of a shape that broadcasts to the picture's."""
+        down, across = self.steps[:, axis]
+        result: FloatArray = (
+            self.first[axis] + np.arange(self.shape[0])[:, None] * down + np.arange(self.shape[1]) * across
+        )
+        return result
+
+    def box(self, shape: tuple[int, int, int]) -> Box | None:
+        """The voxels of a grid that the picture touches, and their neighbours; None where there are none."""
+        ends = np.array([(r, c) for r in (0, self.shape[0] - 1) for c in (0, self.shape[1] - 1)])
+        corners = self.first + ends @ self.steps
+        low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, shape).astype(int)
+        if (high <= low).any():
+            return None
+        return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+
+    def interpolated(self, values: npt.NDArray[np.float32], start: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """The values of a box that starts at an index, linearly interpolated; beyond it those of its edge."""
+        from scipy.ndimage import affine_transform
+
+        matrix = np.column_stack([np.zeros(3), *self.steps])
+        picture = affine_transform(
+            values, matrix, self.first - np.asarray(start), (1, *self.shape), order=1, mode="nearest"
+        )
+        return np.asarray(picture[0])
+
+
+def _places(plane: Plane, grid: Geometry, offset: Vector) -> _Places:
+    corners = np.stack([np.zeros(3), plane.down_lps_mm, plane.across_lps_mm]) + plane.first_lps_mm + np.asarray(offset)
+    first, below, beside = grid.lps_to_index(corners)
+    return _Places(first, np.stack([below - first, beside - first]), plane.shape)
+
+
+def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> npt.NDArray[np.float32]:
+    """Values at a plane's points (moved by an offset in mm), linearly interpolated; shape (rows, columns)."""
+    grid = volume.geometry
+    places = _places(plane, grid, offset)
+    box = places.box(grid.shape)
+    if box is None:
+        return np.full(plane.shape, outside, dtype=np.float32)
+    part = volume.crop(box).array.astype(np.float32)
+    # Beyond the middle of the image's last voxel lies half of it, which has its value.
+    result = places.interpolated(part, [b.start for b in box])
+    for axis, n in enumerate(grid.shape):
+        index = places.along(axis)
+        result[(index < -0.5) | (index > n - 0.5)] = outside
+    return result
+
+
+def _window(plane: Plane, grid: Geometry, extent: Box, box: Box, offset: Vector) -> tuple[slice, slice] | None:
+    """The part of a picture that a box of voxels may reach: it covers little of it, and the rest can be spared."""
+    ends = [(e.start - 1 + b.start, e.stop + b.start) for e, b in zip(extent, box, strict=True)]
+    corners = grid.index_to_lps([(k, j, i) for k in ends[0] for j in ends[1] for i in ends[2]]) - np.asarray(offset)
+    places = plane.pixels(corners)
+    low = np.clip(np.floor(places.min(axis=0)), 0, plane.shape).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, plane.shape).astype(int)
+    if (high <= low).any():
+        return None
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt.NDArray[np.float32]]:
+    """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
+    from scipy.ndimage import find_objects
+
+    places = _places(plane, labels.geometry, offset)
+    box = places.box(labels.geometry.shape)
+    if box is None:
+        return {}
+    part = labels.array[box]
+    found = {}
+    for label, extent in enumerate(find_objects(part.astype(np.int32)), start=1):
+        window = None if extent is None else _window(plane, labels.geometry, extent, box, offset)
+        if extent is None or window is None:
+            continue
+        inside = np.zeros(plane.shape, dtype=np.float32)
+        # A voxel of nothing around it: beyond the edge there is none of it.
+        own = np.pad((part[extent] == label).astype(np.float32), 1)
+        start = [e.start + b.start - 1 for e, b in zip(extent, box, strict=True)]
+        inside[window] = places.part(window).interpolated(own, start)
+        if (inside > 0.5).any():
+            found[label] = inside
+    return found

@@ -1,0 +1,58 @@
+"""What people are shown of a verdict: plain words in place of keys."""
+
+from __future__ import annotations
+
+from dotaliver.config.protocol import Criterion
+from dotaliver.records.study import Verdict, VerdictWord
+
+__all__ = ["EFFECT_WORDS", "MARK_WORDS", "answer_words", "verdict_headline"]
+
+_ANSWERS: dict[str, dict[VerdictWord, str]] = {
+    "inclusion": {
+        "met": "fulfilled",
+        "not_met": "not fulfilled",
+        "indeterminate": "undecided",
+        "not_evaluable": "not evaluable",
+    },
+    "exclusion": {
+        "met": "applies",
+        "not_met": "does not apply",
+        "indeterminate": "undecided",
+        "not_evaluable": "not evaluable",
+    },
+    "description": {
+        "met": "present",
+        "not_met": "not present",
+        "indeterminate": "undecided",
+        "not_evaluable": "not evaluable",
+    },
+}
+
+EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry", "undecided": "open"}
+
+MARK_WORDS = {
+    "treated": "treated before",
+    "progressed_since_treatment": "progressed since treatment",
+    "cystic": "simple cyst",
+    "blastic_bone": "purely blastic bone",
+    "not_a_lesion": "not a lesion",
+    "node": "lymph node",
+    "target": "target lesion",
+    "receptor_negative": "receptor-negative",
+}
+
+
+def answer_words(criterion: Criterion, word: VerdictWord) -> str:
+    """One of the four words as said of a criterion: "fulfilled", "does not apply", "undecided"."""
+    return _ANSWERS[criterion.kind][word]
+
+
+def verdict_headline(criterion: Criterion, verdict: Verdict) -> str:
+    """A verdict as a headline, such as "Exclusion 4 does not apply".
+
+    A body criterion that the liver alone shows not to be met stays open because of the rest of the body; the
+    headline says so, since "undecided" would sound as if the liver were in doubt.
+    """
+    if verdict.verdict == "indeterminate" and verdict.scope == "body" and verdict.liver_finding == "not_met":
+        return f"{criterion.name} cannot be decided from the liver alone"
+    return f"{criterion.name} {answer_words(criterion, verdict.verdict)}"

@@ -1,0 +1,1 @@
+"""One patient's course as tables and a page."""

@@ -1,0 +1,224 @@
+"""The response report: one self-contained HTML page with the answer, its reasons, sums and lesions over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.tables import number
+from dotaliver.export.report.template import page_template
+from dotaliver.export.response.pictures import lesion_chart, sum_chart
+from dotaliver.export.response.tables import ROLE_WORDS
+from dotaliver.longitudinal.records import PatientCourse, Reading, RouteEffect, TimePoint, TrackedLesion
+from dotaliver.longitudinal.uptake import relative_change
+
+__all__ = ["RESPONSE_WORDS", "ReadingPictures", "response_html"]
+
+RESPONSE_WORDS = {
+    "CR": "complete response",
+    "PR": "partial response",
+    "SD": "stable disease",
+    "PD": "progressive disease",
+    "NE": "not evaluable",
+    "NON-CR/NON-PD": "neither complete response nor progression",
+    "NED": "no evidence of disease",
+}
+_ROUTES = {"ia": "Intra-arterial", "iv": "Intravenous"}
+_VERDICTS = {
+    "met": "fulfilled",
+    "indeterminate": "undecided",
+    "not_evaluable": "not evaluable",
+    "not_met": "not fulfilled",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ReadingPictures:
+    """Thumbnails of a reading: for each lesion, one per scan; None where its images were not found."""
+
+    thumbnails: Mapping[str, tuple[Picture | None, ...]]
+
+
+def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...]) -> str:
+    """The course as one HTML page that needs nothing else; every text of a file or a reader is escaped."""
+    page = page_template("response.html.j2")
+    readings = [_reading(course, reading, found) for reading, found in zip(course.readings, pictures, strict=True)]
+    subject = None if course.trial is None else course.trial.unique_subject_id
+    return page.render(course=course, subject=subject, readings=readings)
+
+
+def _reading(course: PatientCourse, reading: Reading, pictures: ReadingPictures) -> dict[str, Any]:
+    evaluator = " ".join(part for part in (reading.evaluator.role, reading.evaluator.identifier) if part)
+    accepted = [key.on.isoformat() for key in reading.scans if key.accepted]
+    last = next((p for p in reversed(reading.time_points) if p.overall is not None), None)
+    return {
+        "evaluator": evaluator.capitalize(),
+        "accepted": accepted,
+        "cards": _cards(reading, last),
+        "questions": [question.sentence for question in reading.questions],
+        "warnings": reading.warnings,
+        "sums": sum_chart(reading, course.config),
+        "lines": lesion_chart(reading),
+        "points": [_point(reading, point) for point in reading.time_points],
+        "scans": [_scan_heading(reading, n) for n in range(len(reading.scans))],
+        "lesions": [_lesion(course, reading, lesion) for lesion in _in_order(reading)],
+        "strips": _strips(reading, pictures),
+        "uptake": [_uptake(reading, n) for n in range(len(reading.scans))],
+        "routes": [_route(reading, effect) for effect in reading.routes],
+        "inc6": sorted(reading.progression_before_entry.evidence.items()),
+    }
+
+
+def _cards(reading: Reading, last: TimePoint | None) -> list[dict[str, str]]:
+    cards = []
+    if last is not None and last.overall is not None:
+        word = last.overall.response
+        cards.append(_card(f"Last scan, {reading.scans[last.scan].on}", word, last.overall.reason, word))
+    for title, best in (
+        ("Best overall response", reading.best),
+        ("Best overall response, confirmed", reading.best_confirmed),
+    ):
+        cards.append(_card(title, best.response or "–", best.reason, best.response or "NE"))
+    answer = reading.progression_before_entry
+    style = {"met": "PD"}.get(answer.verdict, "NE")
+    card = _card("Inclusion 6: progression before entry", _VERDICTS[answer.verdict], answer.reason, style)
+    return [*cards, card]
+
+
+def _card(title: str, word: str, reason: str, style: str) -> dict[str, str]:
+    meaning = RESPONSE_WORDS.get(word, "")
+    return {
+        "title": title,
+        "word": word,
+        "meaning": meaning,
+        "reason": reason,
+        "style": style.lower().partition("/")[0],
+    }
+
+
+def _scan_heading(reading: Reading, scan: int) -> dict[str, str]:
+    key = reading.scans[scan]
+    cycle = "" if key.cycle is None else f"after {_ROUTES[key.cycle].lower()} therapy"
+    role = "baseline" if scan == reading.baseline else cycle
+    return {"name": key.visit or f"Scan {scan + 1}", "date": key.on.isoformat(), "note": role}
+
+
+def _percent(change: float | None) -> str:
+    return "–" if change is None else f"{100 * change:+.0f} %"
+
+
+def _point(reading: Reading, point: TimePoint) -> dict[str, Any]:
+    targets = point.targets
+    flags = []
+    if targets.within_noise:
+        flags.append("within what two readers differ by")
+    if targets.could_be:
+        flags.append(f"a second measurement could give {' or '.join(targets.could_be)}")
+    word = "baseline" if point.overall is None else point.overall.response
+    return {
+        **_scan_heading(reading, point.scan),
+        "sum": "–" if targets.sum_mm is None else f"{targets.sum_mm:.1f}",
+        "baseline": _percent(targets.change_from_baseline),
+        "nadir": _percent(targets.change_from_nadir),
+        "target": targets.response or "–",
+        "noise": flags,
+        "non_target": point.non_targets.response or "–",
+        "new": "–" if point.overall is None else point.new_lesion,
+        "overall": word,
+        "style": word.lower().partition("/")[0],
+        "reasons": _reasons(point),
+    }
+
+
+def _reasons(point: TimePoint) -> list[tuple[str, str]]:
+    if point.overall is None:
+        return [("Targets", point.targets.reason)]
+    return [
+        ("Targets", point.targets.reason),
+        ("Non-targets", point.non_targets.reason),
+        ("New lesions", point.new_lesion_reason),
+        ("Together", point.overall.reason),
+    ]
+
+
+def _in_order(reading: Reading) -> list[TrackedLesion]:
+    order = {"target": 0, "new": 1, "non_target": 2, "earlier": 3}
+    return sorted(reading.lesions, key=lambda lesion: (order[lesion.role], lesion.lesion))
+
+
+def _lesion(course: PatientCourse, reading: Reading, lesion: TrackedLesion) -> dict[str, Any]:
+    return {
+        "name": lesion.lesion,
+        "role": ROLE_WORDS[lesion.role],
+        "organ": lesion.organ.lower(),
+        "node": lesion.node,
+        "why": lesion.role_reason,
+        "cells": [_cell(course, reading, lesion, n) for n in range(len(reading.scans))],
+    }
+
+
+def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: int) -> dict[str, str]:
+    """What a lesion is on a scan: its size, where it comes from, and how sure its identity is."""
+    appearance = lesion.track.on(scan)
+    point = next((p for p in reading.time_points if p.scan == scan), None)
+    size = None if point is None else next((s for s in point.sizes if s.lesion == lesion.lesion), None)
+    found = next((u for u in lesion.uptake if u.scan == scan), None)
+    if appearance is None:
+        return {"main": "", "detail": ""}
+    detail: list[str] = [] if appearance.state == "seen" else [appearance.state]
+    if appearance.by == "matching" and appearance.state != "vanished" and scan > lesion.track.first:
+        detail.append(f"{100 * appearance.confidence:.0f} % sure")
+    counted = None if size is None else size.counted_mm(course.config)
+    if counted is not None and size is not None:
+        main = f"{counted:.1f} mm"
+        detail += [size.status.replace("_", " ")] if size.status not in {"measured"} else []
+    elif found is not None and found.source in {"ct", "reader"} and found.longest_mm is not None:
+        main = f"{(found.short_mm if lesion.node else found.longest_mm) or 0.0:.1f} mm"
+    elif found is not None and found.pet_extent_mm is not None:
+        main = f"PET {found.pet_extent_mm:.0f} mm"
+    else:
+        main = "–"
+    if size is not None and counted is None and size.reason:
+        detail.append(size.reason)
+    return {"main": main, "detail": "; ".join(detail)}
+
+
+def _strips(reading: Reading, pictures: ReadingPictures) -> list[dict[str, Any]]:
+    strips = []
+    for lesion in _in_order(reading):
+        found = pictures.thumbnails.get(lesion.lesion)
+        if found is not None and any(found):
+            strips.append({"name": lesion.lesion, "role": ROLE_WORDS[lesion.role], "pictures": found})
+    return strips
+
+
+def _uptake(reading: Reading, scan: int) -> dict[str, Any]:
+    now, base = reading.uptake[scan], reading.uptake[reading.baseline]
+    pairs = [
+        ("Highest SUVpeak", number(now.suv_peak_highest), base.suv_peak_highest, now.suv_peak_highest),
+        ("Tumour (ml)", number(now.tumour_ml, 0), base.tumour_ml, now.tumour_ml),
+        ("Total uptake (SUV × ml)", number(now.total_uptake, 0), base.total_uptake, now.total_uptake),
+        ("Burden (%)", number(None if now.burden is None else 100 * now.burden), base.burden, now.burden),
+    ]
+    later = scan != reading.baseline
+    cells = [(text, _percent(relative_change(before, value)) if later else "") for _, text, before, value in pairs]
+    return {**_scan_heading(reading, scan), "lesions": now.lesions, "cells": cells}
+
+
+def _route(reading: Reading, effect: RouteEffect) -> dict[str, Any]:
+    return {
+        "route": _ROUTES[effect.route],
+        "cycles": effect.cycles,
+        "from": _scan_heading(reading, effect.from_scan)["name"],
+        "to": _scan_heading(reading, effect.to_scan)["name"],
+        "changes": [
+            _percent(effect.suv_peak_change),
+            _percent(effect.tumour_ml_change),
+            _percent(effect.total_uptake_change),
+            _percent(effect.burden_change),
+            _percent(effect.target_sum_change),
+        ],
+        "lesions": ", ".join(f"{name} {_percent(change)}" for name, change in sorted(effect.lesions.items())),
+    }

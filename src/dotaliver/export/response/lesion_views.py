@@ -1,0 +1,93 @@
+"""Where to look at a lesion on each scan: its own place, or that of the registered liver where it was not found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dotaliver.export.report.thumbnails import ThumbnailView
+from dotaliver.image.geometry import Vector
+from dotaliver.longitudinal.assembly import ReadScans
+from dotaliver.longitudinal.records import TrackedLesion
+from dotaliver.longitudinal.scans import LoadedScan
+from dotaliver.records.study import Diameter, Lesion, StudyVolumes
+
+__all__ = ["LesionPlace", "view_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class LesionPlace:
+    """A lesion of the course on one scan."""
+
+    lesion: TrackedLesion
+    scan: LoadedScan
+    number: int
+    scans: ReadScans
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """What it is called there; nothing where it was not found."""
+        appearance = self.lesion.track.on(self.number)
+        return () if appearance is None else appearance.labels
+
+    @cached_property
+    def largest(self) -> Lesion | None:
+        """Its largest part there."""
+        parts = [lesion for lesion in self.scan.score.lesions if lesion.label in self.labels]
+        return max(parts, key=lambda part: part.volume_ml, default=None)
+
+    @property
+    def shift(self) -> Vector:
+        """From the position of the scan's CT to that of its PET, in mm."""
+        mismatch = self.scan.score.segmentation.mismatch
+        return (0.0, 0.0, 0.0) if mismatch is None else mismatch.shift_lps_mm
+
+    @property
+    def on_pet(self) -> Vector:
+        """Where it lies on the PET, or would lie there."""
+        if self.largest is None:
+            first = self.scans.places_lps_mm[self.lesion.lesion]
+            pose = self.scans.poses[self.number]
+            return first if pose is None else _vector(pose.places([first])[0])
+        mask = next((m for m in self.scan.score.segmentation.masks if m.name == "lesions"), None)
+        drawn_on_ct = mask is not None and mask.drawn_on == "ct"
+        return _sum(self.largest.centroid_lps_mm, self.shift if drawn_on_ct else (0.0, 0.0, 0.0))
+
+    def diameter(self, *sources: str) -> Diameter | None:
+        """Its diameter, where it comes from one of some sources."""
+        found = None if self.largest is None else self.largest.diameter
+        return found if found is not None and found.source in sources else None
+
+
+def _vector(values: Sequence[float]) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return (x, y, z)
+
+
+def _sum(one: Vector, other: Vector, sign: float = 1.0) -> Vector:
+    return (one[0] + sign * other[0], one[1] + sign * other[1], one[2] + sign * other[2])
+
+
+def _middle(diameter: Diameter) -> Vector:
+    a, b = diameter.long_axis_lps_mm
+    return (0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1]), 0.5 * (a[2] + b[2]))
+
+
+def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
+    """What to show: the CT that was measured, else the scan's CT, else its PET."""
+    scan = place.scan
+    liver = scan.score.references.get("liver")
+    upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else float(volumes.pet.array.max())
+    recist = scan.score.study.recist_ct
+    measured = place.diameter("ct", "reader")
+    if measured is not None and volumes.recist_ct is not None and measured.source == "ct":
+        return ThumbnailView(volumes.recist_ct, _middle(measured), scan.ct_lesions, place.labels, measured, upper)
+    if volumes.ct is None:
+        return ThumbnailView(volumes.pet, place.on_pet, scan.lesions, place.labels, place.diameter("pet"), upper)
+    back = _sum((0.0, 0.0, 0.0), place.shift, -1.0)
+    if measured is None or recist is not None:
+        outlines = scan.lesions.placed(scan.lesions.geometry.moved(back))
+        return ThumbnailView(volumes.ct, _sum(place.on_pet, back), outlines, place.labels, None, upper)
+    outlines = scan.ct_lesions or scan.lesions.placed(scan.lesions.geometry.moved(back))
+    return ThumbnailView(volumes.ct, _middle(measured), outlines, place.labels, measured, upper)

@@ -1,0 +1,1 @@
+"""CDISC SDTM tables TU, TR and RS."""

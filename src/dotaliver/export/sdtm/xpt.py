@@ -1,0 +1,54 @@
+"""SDTM domains as SAS transport files, version 5, through pyreadstat (the extra ``sdtm``)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from dotaliver.errors import OutputError
+from dotaliver.export.sdtm.datasets import Dataset
+
+__all__ = ["xpt_bytes", "xpt_is_available"]
+
+
+def xpt_is_available() -> bool:
+    """Whether pandas and pyreadstat are installed."""
+    from importlib.util import find_spec
+
+    return find_spec("pandas") is not None and find_spec("pyreadstat") is not None
+
+
+def xpt_bytes(dataset: Dataset) -> bytes:
+    """A domain as a SAS transport file of version 5, with labels; text that is missing is blank, numbers are ``.``.
+
+    Raises
+    ------
+    OutputError
+        Where the extra is not installed.
+    """
+    if not xpt_is_available():
+        msg = "SAS transport files need pandas and pyreadstat; install them with pip install 'dotaliver[sdtm]'"
+        raise OutputError(msg)
+    import pandas as pd
+    import pyreadstat
+
+    columns = {}
+    for variable in dataset.variables:
+        values = [row[variable.name] for row in dataset.rows]
+        if variable.kind == "Num":
+            columns[variable.name] = pd.Series([None if v is None else float(v) for v in values], dtype="float64")
+        else:
+            # A column of nothing but blanks has width 0, which the format does not know: it keeps one blank.
+            texts = ["" if v is None else str(v) for v in values]
+            columns[variable.name] = pd.Series(texts if any(texts) else [" "] * len(texts), dtype=object)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{dataset.domain.lower()}.xpt"
+        pyreadstat.write_xport(
+            pd.DataFrame(columns),
+            str(path),
+            file_label=dataset.label[:40],
+            column_labels=[variable.label for variable in dataset.variables],
+            table_name=dataset.domain,
+            file_format_version=5,
+        )
+        return path.read_bytes()

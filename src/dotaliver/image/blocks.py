@@ -1,0 +1,412 @@
+"""The only file that knows about blocks: images that are read part by part, and work on them in pieces.
+
+A `LazyVolume` looks like any other image and holds no voxels: each crop reads what it needs. The rest of the file
+does in pieces what is meant for the whole: filters with finite kernels, connected parts, hashes and projections.
+Every answer is that of the whole image in memory, bit for bit, whatever the size of the pieces.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.volume import SLAB_SLICES, Quantity, Volume
+from dotaliver.system.allocation import give_back_freed_memory
+from dotaliver.system.second_process import threads_at_once
+
+__all__ = [
+    "ConnectedParts",
+    "LazyVolume",
+    "ReadBox",
+    "SlabCache",
+    "block_shape",
+    "lazily_filtered",
+    "lazy_planes",
+    "map_overlap",
+    "memory_bound",
+    "slices_around",
+    "slices_at_once",
+    "turned",
+]
+
+Array = npt.NDArray[Any]
+ReadBox = Callable[[Box], Array]
+
+
+def _span(part: slice, size: int) -> slice:
+    start, stop, _ = part.indices(size)
+    return slice(start, stop)
+
+
+class LazyVolume(Volume):
+    """An image whose voxels are read when they are asked for; ``array`` reads it whole.
+
+    Parameters
+    ----------
+    read : callable
+        Is given a box of indices (start and stop within the grid, step 1) and returns its voxels.
+    dtype : numpy dtype
+        Of the voxels that it returns.
+    geometry, quantity
+        As for every image.
+    """
+
+    _read: ReadBox
+    _dtype: np.dtype[Any]
+
+    def __init__(self, read: ReadBox, dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity) -> None:
+        for name, value in (("_read", read), ("_dtype", np.dtype(dtype)), ("geometry", geometry)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "quantity", quantity)
+
+    @property
+    def array(self) -> Array:
+        """All voxels, read now and not kept."""
+        slices, rows, columns = self.geometry.shape
+        return self.crop((slice(0, slices), slice(0, rows), slice(0, columns))).array
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self._dtype
+
+    def crop(self, box: Box) -> Volume:
+        """The part of the image in a box of indices, in memory."""
+        k, j, i = (_span(part, n) for part, n in zip(box, self.geometry.shape, strict=True))
+        return Volume(self._read((k, j, i)), self.geometry.crop((k, j, i)), self.quantity)
+
+    @cached_property
+    def _hash(self) -> str:
+        return super().sha256()
+
+    def sha256(self) -> str:
+        """Hash of the voxel values, which are read once for it."""
+        return self._hash
+
+    def with_array(self, array: Array, quantity: Quantity | None = None) -> Volume:
+        """A sibling image on the same grid, in memory."""
+        return Volume(array, self.geometry, quantity or self.quantity)
+
+    def part(self, box: Box) -> LazyVolume:
+        """The part of the image in a box of indices, read when it is asked for."""
+        k, j, i = (_span(part, n) for part, n in zip(box, self.geometry.shape, strict=True))
+
+        def read(inner: Box) -> Array:
+            a, b, c = (slice(o.start + p.start, o.start + p.stop) for o, p in zip((k, j, i), inner, strict=True))
+            return self._read((a, b, c))
+
+        return LazyVolume(read, self._dtype, self.geometry.crop((k, j, i)), self.quantity)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent elsewhere with its voxels."""
+        return Volume, (self.array, self.geometry, self.quantity)
+
+    def placed(self, geometry: Geometry) -> LazyVolume:
+        """The same voxels on another grid of the same shape."""
+        return LazyVolume(self._read, self._dtype, geometry, self.quantity)
+
+
+class SlabCache:
+    """Boxes of an image that is made a few whole slices at a time; those that were used last are kept.
+
+    Parameters
+    ----------
+    make : callable
+        Is given a range of slices and returns their voxels.
+    shape : tuple of int
+        Of the image.
+    dtype : numpy dtype
+        Of its voxels.
+    keep_bytes : int
+        How much is kept; two slabs at least.
+    """
+
+    def __init__(
+        self, make: Callable[[range], Array], shape: tuple[int, int, int], dtype: npt.DTypeLike, keep_bytes: int
+    ) -> None:
+        self._make, self._shape, self._dtype = make, shape, np.dtype(dtype)
+        slab_bytes = SLAB_SLICES * shape[1] * shape[2] * self._dtype.itemsize
+        self._most = max(keep_bytes // slab_bytes, 2)
+        self._kept: OrderedDict[int, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, box: Box) -> Array:
+        """The voxels of a box."""
+        k, j, i = box
+        result = np.empty(tuple(part.stop - part.start for part in box), dtype=self._dtype)
+        for number in range(k.start // SLAB_SLICES, -(-k.stop // SLAB_SLICES)):
+            first = number * SLAB_SLICES
+            start, stop = max(k.start, first), min(k.stop, first + SLAB_SLICES)
+            result[start - k.start : stop - k.start] = self._slab(number)[start - first : stop - first, j, i]
+        return result
+
+    def _slab(self, number: int) -> Array:
+        with self._lock:
+            slab = self._kept.get(number)
+            if slab is None:
+                while len(self._kept) >= self._most:
+                    self._kept.popitem(last=False)
+                first = number * SLAB_SLICES
+                slab = self._make(range(first, min(first + SLAB_SLICES, self._shape[0])))
+                self._kept[number] = slab
+            self._kept.move_to_end(number)
+            return slab
+
+
+def lazily_filtered(
+    volume: Volume, box: Box, function: Callable[[Array], Array], halo: int, *, keep_slices: int = 0
+) -> LazyVolume:
+    """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
+
+    The filter sees nothing beyond the box. What fits into `keep_slices` of those read last is not made again.
+    """
+    grid = volume.geometry.crop(box)
+    first = box[0].start
+
+    def make(slices: range) -> Array:
+        low, high = max(slices.start - halo, 0), min(slices.stop + halo, grid.shape[0])
+        part = function(volume.crop((slice(low + first, high + first), *box[1:])).array)
+        return part[slices.start - low : slices.stop - low]
+
+    keep_bytes = 4 * keep_slices * grid.shape[1] * grid.shape[2]
+    return LazyVolume(SlabCache(make, grid.shape, np.float32, keep_bytes), np.float32, grid, volume.quantity)
+
+
+def slices_around(reach: int) -> int:
+    """Slices of the slabs that are looked at from one slab, as far as a reach on either side and the slice beyond."""
+    return SLAB_SLICES * (2 * -(-(reach + 1) // SLAB_SLICES) + 1)
+
+
+def lazy_planes(
+    plane: Callable[[int], Array], dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity
+) -> LazyVolume:
+    """An image from a function that makes one slice of it at a time."""
+
+    def read(box: Box) -> Array:
+        return np.stack([plane(k)[box[1:]] for k in range(box[0].start, box[0].stop)])
+
+    return LazyVolume(read, dtype, geometry, quantity)
+
+
+def turned(volume: Volume, order: Sequence[int], flipped: Sequence[bool], geometry: Geometry) -> Volume:
+    """An image with its axes in another order, some of them reversed, on the grid that goes with it.
+
+    Parameters
+    ----------
+    order : sequence of int
+        Which axis of the image becomes the first, second and third.
+    flipped : sequence of bool
+        For each of the new axes, whether it runs the other way.
+    """
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
+    if not isinstance(volume, LazyVolume):
+        return Volume(volume.array.transpose(order)[steps], geometry, volume.quantity)
+    source = volume
+
+    def read(box: Box) -> Array:
+        there = [slice(0, 0)] * 3
+        for new, (old, part) in enumerate(zip(order, box, strict=True)):
+            size = geometry.shape[new]
+            there[old] = slice(size - part.stop, size - part.start) if flipped[new] else part
+        return source.crop((there[0], there[1], there[2])).array.transpose(order)[steps]
+
+    return LazyVolume(read, source.dtype, geometry, source.quantity)
+
+
+# --- how much at once ------------------------------------------------------------------------------------------------
+
+# Without a bound, pieces of this size: larger ones are no quicker, and leave the memory to others.
+_UNBOUNDED = 1 << 29
+# Work on pieces may take this part of a bound; the rest is for what stands beside it.
+_WORKING_PART = 4
+_bound: ContextVar[int | None] = ContextVar("memory bound", default=None)
+
+
+@contextmanager
+def memory_bound(memory_bytes: int | None) -> Iterator[None]:
+    """Work within a bound on the memory of the whole process; None: as is quickest. No answer depends on it."""
+    if memory_bytes is not None:
+        give_back_freed_memory()
+    token = _bound.set(memory_bytes)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int) -> tuple[int, ...]:
+    """Shape of the blocks in which work with a halo is done: as large as memory allows, and one for each thread.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image.
+    halo : sequence of int
+        How far the work looks along each axis, in voxels.
+    bytes_per_voxel : int
+        Memory that the work takes.
+    """
+    slices = min(slices_at_once(bytes_per_voxel * math.prod(shape[1:]), halo[0]), shape[0])
+    whole = (slices, *shape[1:])
+    if slices < shape[0] or _threads() == 1:
+        return whole
+    # Across the axis along which a halo adds least to a half.
+    axis = max(range(len(shape)), key=lambda a: shape[a] / (halo[a] + 1))
+    part = -(-shape[axis] // _threads())
+    return whole if part < 2 * halo[axis] else tuple(part if a == axis else n for a, n in enumerate(whole))
+
+
+def _threads() -> int:
+    """How many blocks may be worked on at the same time: one where memory is bounded, for each takes its own."""
+    return threads_at_once() if _bound.get() is None else 1
+
+
+def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
+    """How many slices a piece may have, when those around it are needed too; at least one."""
+    bound = _bound.get()
+    room = _UNBOUNDED if bound is None else bound // _WORKING_PART
+    return max(room // max(bytes_per_slice, 1) - 2 * halo, 1)
+
+
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+
+def map_overlap(
+    function: Callable[..., Array],
+    sources: Sequence[Array | Callable[[Box], Any]],
+    halo: Sequence[int],
+    block: Sequence[int],
+    out: Array,
+    *,
+    in_order: bool = False,
+) -> Array:
+    """Apply a function to images in blocks, each with the voxels around it that the function looks at.
+
+    Where the function looks no further than the halo and treats the image's edge as it comes, the result is that of
+    the function applied to the whole. Without a bound on memory, several blocks are worked on at the same time.
+
+    Parameters
+    ----------
+    function : callable
+        Is given a part of each source and returns an array of the same shape.
+    sources : sequence of ndarray or callable
+        Images of the shape of ``out``, or functions that give a box of one: its voxels, or what they are read from.
+    halo : sequence of int
+        How far the function looks along each axis, in voxels.
+    block : sequence of int
+        Shape of a block; what is left over makes smaller ones.
+    out : ndarray
+        Where the result goes; also returned.
+    in_order : bool
+        One block after the other, from the first slices to the last: for sources that are best read so.
+    """
+    shape = out.shape
+
+    def work(first: tuple[int, ...]) -> None:
+        own = [slice(f * b, min((f + 1) * b, n)) for f, b, n in zip(first, block, shape, strict=True)]
+        wide = [slice(max(p.start - h, 0), min(p.stop + h, n)) for p, h, n in zip(own, halo, shape, strict=True)]
+        box = (wide[0], wide[1], wide[2])
+        parts = [source[box] if isinstance(source, np.ndarray) else source(box) for source in sources]
+        inner = tuple(slice(o.start - w.start, o.stop - w.start) for o, w in zip(own, wide, strict=True))
+        out[tuple(own)] = function(*parts)[inner]
+
+    numbers = list(np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))))
+    threads = 1 if in_order else min(_threads(), len(numbers))
+    if threads < 2:
+        for first in numbers:
+            work(first)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, numbers))
+    return out
+
+
+# --- connected parts -------------------------------------------------------------------------------------------------
+
+
+class ConnectedParts:
+    """The face-connected parts of a mask, found in slabs and merged where they touch across the slabs' faces.
+
+    Parts are numbered from 1 in the order of their first voxels, as in the whole. No label image is held: `slabs`
+    makes it again, slab by slab.
+
+    Parameters
+    ----------
+    mask : callable
+        Gives the mask of some slices, ``[slice, row, column]``.
+    count : int
+        Slices of the mask.
+    thickness : int
+        Slices of a slab.
+    """
+
+    def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
+        self._mask, self._slices, self._thickness = mask, count, thickness
+        self._offsets: list[int] = []
+        roots = [0]
+        above: Array | None = None
+        for _, labels in self._own_labels():
+            offset, count = len(roots) - 1, int(labels.max(initial=0))
+            self._offsets.append(offset)
+            roots.extend(range(offset + 1, offset + count + 1))
+            if above is not None:
+                touch = (above > 0) & (labels[0] > 0)
+                pairs = np.unique(np.stack([above[touch], labels[0][touch].astype(np.int64) + offset]), axis=1)
+                for one, other in pairs.T.tolist():
+                    _join(roots, one, other)
+            last = labels[-1].astype(np.int64)
+            above = np.where(last > 0, last + offset, 0)
+        found = np.array([_root(roots, n) for n in range(len(roots))], dtype=np.int64)
+        _, self._number = np.unique(found, return_inverse=True)
+        self.count = int(self._number.max())
+
+    def _own_labels(self) -> Iterator[tuple[slice, Array]]:
+        import cc3d
+
+        for first in range(0, self._slices, self._thickness):
+            part = slice(first, min(first + self._thickness, self._slices))
+            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
+
+    def slabs(self) -> Iterator[tuple[slice, Array]]:
+        """The slices of each slab and the numbers of the parts there."""
+        for offset, (part, labels) in zip(self._offsets, self._own_labels(), strict=True):
+            table = np.concatenate([[0], self._number[offset + 1 :][: int(labels.max(initial=0))]])
+            yield part, table.astype(np.uint32)[labels]
+
+    def sizes(self, where: Callable[[slice], Array] | None = None) -> npt.NDArray[np.int64]:
+        """Voxels of each part (of those in a mask), by number; 0 for what is in none."""
+        sizes = np.zeros(self.count + 1, dtype=np.int64)
+        for part, labels in self.slabs():
+            inside = None if where is None else where(part)
+            for k, plane in enumerate(labels):
+                seen = plane != 0 if inside is None else (plane != 0) & inside[k]
+                sizes += np.bincount(plane[seen], minlength=len(sizes))
+        return sizes
+
+    def chosen(self, wanted: Array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
+        """The slices of each slab, and where the parts are whose entry in a table by number is true."""
+        for part, labels in self.slabs():
+            yield part, np.asarray(wanted)[labels]
+
+
+def _root(roots: list[int], label: int) -> int:
+    while roots[label] != label:
+        roots[label] = roots[roots[label]]
+        label = roots[label]
+    return label
+
+
+def _join(roots: list[int], one: int, other: int) -> None:
+    low, high = sorted((_root(roots, one), _root(roots, other)))
+    roots[high] = low

@@ -1,0 +1,75 @@
+"""Euclidean distances from masks, in mm between voxel centres, computed only where they are needed.
+
+The nearest voxel outside a mask lies in the smallest box around it or directly beside that box, so a mask's depth needs
+no more than its own box; a distance that is asked for up to a reach needs no more than the box grown by the reach.
+The results are those of the whole image to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.image.geometry import Vector, grow_box
+from dotaliver.image.volume import BoolArray, used_box
+
+__all__ = ["Float32Array", "distance_in_mask_mm", "distance_inside_mm", "distance_to_mm", "signed_distance_mm"]
+
+Float32Array = npt.NDArray[np.float32]
+
+
+def distance_in_mask_mm(mask: BoolArray, spacing_mm: Sequence[float]) -> Float32Array:
+    """As `distance_inside_mm`, of an image of any number of axes, computed everywhere."""
+    import edt
+
+    # As numbers: edt takes three to four times as long over the very same answer where it is given truth values.
+    numbers = np.ascontiguousarray(mask).view(np.uint8)
+    return np.asarray(edt.edt(numbers, anisotropy=spacing_mm, black_border=False), dtype=np.float32)
+
+
+def _shape(mask: BoolArray) -> tuple[int, int, int]:
+    slices, rows, columns = mask.shape
+    return (slices, rows, columns)
+
+
+def distance_inside_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
+    """Distance from each voxel of a mask to the nearest voxel outside it, float32; 0 outside.
+
+    The image's edge is not outside; infinite where the mask fills the image.
+    """
+    depth = np.zeros(mask.shape, dtype=np.float32)
+    used = used_box(mask)
+    if used is not None:
+        box = grow_box(used, (1, 1, 1), _shape(mask))
+        depth[box] = distance_in_mask_mm(mask[box], spacing_mm)
+    return depth
+
+
+def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | None = None) -> Float32Array:
+    """Distance from each voxel to the nearest voxel of a mask, float32; infinite where the mask is empty.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        ``[slice, row, column]``.
+    spacing_mm : tuple of float
+        Along slices, rows and columns.
+    within_mm : float, optional
+        How far the distances matter: larger ones may be given as infinite, which saves their computation.
+    """
+    used = used_box(mask)
+    if used is None:
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    if within_mm is None:
+        return distance_in_mask_mm(~mask, spacing_mm)
+    distance = np.full(mask.shape, np.inf, dtype=np.float32)
+    box = grow_box(used, np.ceil(within_mm / np.asarray(spacing_mm)) + 1, _shape(mask))
+    distance[box] = distance_in_mask_mm(~mask[box], spacing_mm)
+    return distance
+
+
+def signed_distance_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
+    """Distance to the border of a mask, float32: `distance_inside_mm` inside it, minus `distance_to_mm` outside."""
+    return distance_inside_mm(mask, spacing_mm) - distance_to_mm(mask, spacing_mm)

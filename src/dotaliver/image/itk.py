@@ -1,0 +1,186 @@
+"""The only door between our images and SimpleITK, and resampling from one grid to another.
+
+ITK orders axes column, row, slice and stores directions as the columns of a matrix; both turnings happen here
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
+
+from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+
+__all__ = [
+    "geometry_from_itk",
+    "labels_from_itk",
+    "occupancy_on",
+    "resample",
+    "resample_labels",
+    "resample_through",
+    "to_itk",
+    "volume_from_itk",
+]
+
+AnyImage = TypeVar("AnyImage", Volume, LabelMap)
+
+
+def to_itk(image: Volume | LabelMap) -> Any:
+    """A SimpleITK image with the voxels and grid of ours (a copy)."""
+    array = image.array
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    result = sitk.GetImageFromArray(array)
+    grid = image.geometry
+    result.SetSpacing(tuple(reversed(grid.spacing_mm)))
+    result.SetOrigin(grid.origin_lps_mm)
+    result.SetDirection(np.asarray(grid.directions)[::-1].T.ravel().tolist())
+    return result
+
+
+def geometry_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> Geometry:
+    """The grid of a three-dimensional SimpleITK image."""
+    axes = np.asarray(image.GetDirection()).reshape(3, 3).T[::-1]
+    spacing, size, origin = image.GetSpacing(), image.GetSize(), image.GetOrigin()
+    return Geometry(
+        (size[2], size[1], size[0]),
+        (origin[0], origin[1], origin[2]),
+        (spacing[2], spacing[1], spacing[0]),
+        tuple(tuple(float(c) for c in axis) for axis in axes),  # type: ignore[arg-type]
+        frame_of_reference_uid,
+    )
+
+
+def volume_from_itk(image: Any, quantity: Quantity, frame_of_reference_uid: str | None = None) -> Volume:
+    """Our image from a SimpleITK image (a copy of its voxels)."""
+    return Volume(sitk.GetArrayFromImage(image), geometry_from_itk(image, frame_of_reference_uid), quantity)
+
+
+def labels_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> LabelMap:
+    """Our label map from a SimpleITK image of whole numbers (a copy)."""
+    return LabelMap(sitk.GetArrayFromImage(image), geometry_from_itk(image, frame_of_reference_uid))
+
+
+def _filter(onto: Geometry, interpolator: int, outside: float, pixel_type: int) -> Any:
+    filter_ = sitk.ResampleImageFilter()
+    filter_.SetSize(tuple(reversed(onto.shape)))
+    filter_.SetOutputSpacing(tuple(reversed(onto.spacing_mm)))
+    filter_.SetOutputOrigin(onto.origin_lps_mm)
+    filter_.SetOutputDirection(np.asarray(onto.directions)[::-1].T.ravel().tolist())
+    filter_.SetInterpolator(interpolator)
+    filter_.SetDefaultPixelValue(outside)
+    filter_.SetOutputPixelType(pixel_type)
+    return filter_
+
+
+# Voxels around the places that are asked for, so that the edge of what is read is no edge for interpolation.
+_MARGIN = 2
+
+
+def _box_under(grid: Geometry, image: Geometry) -> Box | None:
+    """The voxels of an image that a grid over it may ask for; None where they do not meet."""
+    return image.box_of(grid.corners_lps_mm(), _MARGIN)
+
+
+# Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from
+# the same computation whichever part of the grid is asked for: ITK's places differ in the last digit with where it
+# begins.
+_TOGETHER = 16
+
+
+def _in_slabs(
+    image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """An image on a box of another grid, slab by slab, from no more of the image than each slab needs.
+
+    Each comes with its slices in the box; where the image has no voxels, none comes.
+    """
+    first, last = wanted[0].start, wanted[0].stop
+    for start in range(first - first % _TOGETHER, last, _TOGETHER):
+        stop = min(start + _TOGETHER, onto.shape[0])
+        grid = onto.crop((slice(start, stop), *wanted[1:]))
+        box = _box_under(grid, image.geometry)
+        if box is None:
+            continue
+        source = to_itk(image.crop(box))
+        pixel_type = sitk.sitkFloat32 if interpolator == sitk.sitkLinear else source.GetPixelID()
+        result = _filter(grid, interpolator, outside, pixel_type).Execute(source)
+        low, high = max(start, first), min(stop, last)
+        del source
+        yield slice(low - first, high - first), sitk.GetArrayViewFromImage(result)[low - start : high - start]
+
+
+def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: slice | None = None) -> Volume:
+    """The image on another grid by linear interpolation, float32; `outside` where it has no voxels.
+
+    For looking and for segmentation only: what is measured is never interpolated. With `slices` only those of the
+    grid are made; they are the same as in the whole.
+    """
+    wanted = (slices or slice(0, onto.shape[0]), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
+    grid = onto.crop(wanted)
+    array = np.full(grid.shape, outside, dtype=np.float32)
+    for part, voxels in _in_slabs(volume, onto, wanted, sitk.sitkLinear, outside):
+        array[part] = voxels
+    return Volume(array, grid, volume.quantity)
+
+
+def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
+    """The labels on another grid: each voxel takes the label found at its centre."""
+    if labels.geometry.is_close(onto):
+        return labels.placed(onto)
+    result = sparse_zeros(onto.shape, labels.array.dtype)
+    if labels.used is not None:
+        part = labels.crop(labels.used)
+        wanted = _box_under(part.geometry, onto)
+        if wanted is not None:
+            for slices, found in _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0):
+                rows = np.flatnonzero(found.any(axis=(0, 2)))
+                if rows.size:
+                    # Where no label is nothing is written, and no memory taken
+                    some = slice(int(rows[0]), int(rows[-1]) + 1)
+                    result[wanted][slices, some] = found[:, some]
+    return LabelMap(result, onto)
+
+
+def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
+    """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
+    result = sparse_zeros(onto.shape, labels.array.dtype)
+    if labels.used is None:
+        return LabelMap(result, onto)
+    image = to_itk(labels.crop(labels.used))
+    for k in range(onto.shape[0]):
+        grid = onto.crop((slice(k, k + 1), slice(0, onto.shape[1]), slice(0, onto.shape[2])))
+        filter_ = _filter(grid, sitk.sitkNearestNeighbor, 0, image.GetPixelID())
+        filter_.SetTransform(transform)
+        plane = filter_.Execute(image)
+        found = sitk.GetArrayViewFromImage(plane)[0]
+        if found.any():
+            result[k] = found
+    return LabelMap(result, onto)
+
+
+def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.NDArray[np.float32]:
+    """Share of each voxel of a grid that lies inside a mask, 0 to 1, float32, of the grid's shape.
+
+    Each voxel of `onto` is probed at ``subsamples`` points along each axis, evenly spread inside it, by nearest
+    neighbour; the share is the mean of the probes. On the mask's own grid the answer is the mask.
+    """
+    if mask.geometry.is_close(onto):
+        return mask.mask.astype(np.float32)
+    share = np.empty(onto.shape, dtype=np.float32)
+    fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
+    for k in range(0, onto.shape[0], _TOGETHER):
+        slab = onto.crop(
+            (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
+        )
+        fine = resample_labels(mask, slab.with_spacing(fine_spacing)).array != 0  # type: ignore[arg-type]
+        slices, rows, columns = slab.shape
+        blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
+        share[k : k + slices] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    return share

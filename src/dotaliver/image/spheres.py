@@ -1,0 +1,125 @@
+"""Spheres on a grid: how much of each voxel lies inside, and means over spheres.
+
+A voxel counts by the part of it inside the sphere, taken from ``subsamples`` probes along each axis, evenly
+spread inside the voxel. Nothing is interpolated: a sphere's mean is a weighted mean of voxel values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import GeometryError
+from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector, grow_box
+from dotaliver.image.volume import Volume
+
+__all__ = ["WeightedBox", "sphere_kernel", "sphere_means", "sphere_on", "sphere_radius_mm"]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedBox:
+    """Voxels of a box with the part of each that counts, 0 to 1."""
+
+    box: Box
+    weights: FloatArray
+
+
+def sphere_radius_mm(volume_ml: float) -> float:
+    """Radius of a sphere: r = (3 V / 4π)^(1/3); 1 ml gives 6.2035 mm."""
+    return float((3000.0 * volume_ml / (4.0 * math.pi)) ** (1.0 / 3.0))
+
+
+def _weights(
+    centre: npt.NDArray[np.float64], spacing: npt.NDArray[np.float64], radius_mm: float, subsamples: int
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """First index and weights of the voxels that a sphere around a fractional index reaches."""
+    reach = radius_mm / spacing
+    first = np.ceil(centre - reach - 0.5).astype(np.int64)
+    last = np.floor(centre + reach + 0.5).astype(np.int64)
+    probes = (2 * np.arange(subsamples) + 1 - subsamples) / (2.0 * subsamples)
+    squares = []
+    for axis in range(3):
+        index = np.arange(first[axis], last[axis] + 1)
+        offsets = ((index - centre[axis])[:, None] + probes).ravel() * spacing[axis]
+        squares.append(offsets**2)
+    inside = squares[0][:, None, None] + squares[1][:, None] + squares[2] <= radius_mm**2
+    shape = tuple(int(n) for n in last - first + 1)
+    blocks = inside.reshape(shape[0], subsamples, shape[1], subsamples, shape[2], subsamples)
+    return first, np.asarray(blocks.mean(axis=(1, 3, 5)), dtype=np.float64)
+
+
+@lru_cache(maxsize=16)
+def sphere_kernel(spacing_mm: Vector, radius_mm: float, subsamples: int) -> FloatArray:
+    """Part of each voxel inside a sphere that is centred on a voxel; sizes are odd, the middle is the centre."""
+    _, weights = _weights(np.zeros(3), np.asarray(spacing_mm), radius_mm, subsamples)
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        used = np.flatnonzero(weights.any(axis=others))
+        weights = weights.take(np.arange(used[0], used[-1] + 1), axis=axis)
+    weights.setflags(write=False)
+    return weights
+
+
+def sphere_on(
+    geometry: Geometry, centre_lps_mm: Vector, radius_mm: float, subsamples: int, *, name: str
+) -> WeightedBox:
+    """A sphere anywhere on a grid.
+
+    Raises
+    ------
+    GeometryError
+        Where the sphere leaves the image; the text names it.
+    """
+    centre = geometry.lps_to_index(centre_lps_mm)
+    first, weights = _weights(centre, np.asarray(geometry.spacing_mm), radius_mm, subsamples)
+    used = np.argwhere(weights > 0)
+    low, high = first + used.min(axis=0), first + used.max(axis=0) + 1
+    if (low < 0).any() or (high > np.asarray(geometry.shape)).any():
+        x, y, z = centre_lps_mm
+        msg = (
+            f"the {name} sphere of {2 * radius_mm:g} mm at ({x:.1f}, {y:.1f}, {z:.1f}) mm leaves the PET; "
+            "place it wholly inside the image"
+        )
+        raise GeometryError(msg)
+    start, stop = low - first, high - first
+    kept = weights[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]]
+    box = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
+    return WeightedBox(box, kept)
+
+
+def sphere_means(image: Volume, box: Box, kernel: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Mean over a sphere centred on each voxel of a box.
+
+    Parameters
+    ----------
+    image : Volume
+        The whole image.
+    box : Box
+        Where means are wanted.
+    kernel : ndarray
+        From `sphere_kernel`.
+
+    Returns
+    -------
+    means : ndarray of float64
+        Σ w x / Σ w over the voxels that exist; of the box's shape.
+    cut : ndarray of bool
+        Where part of the sphere lies outside the image.
+    """
+    from scipy.ndimage import correlate
+
+    half = np.asarray(kernel.shape) // 2
+    grown = grow_box(box, half, image.geometry.shape)
+    part = image.crop(grown).array.astype(np.float64)
+    inner = tuple(slice(b.start - g.start, b.stop - g.start) for b, g in zip(box, grown, strict=True))
+    sums = correlate(part, kernel, mode="constant", cval=0.0)[inner]
+    total = float(kernel.sum())
+    wanted = [b.stop - b.start + 2 * int(h) for b, h in zip(box, half, strict=True)]
+    if list(part.shape) == wanted:
+        return sums / total, np.zeros(sums.shape, dtype=bool)
+    weights = correlate(np.ones_like(part), kernel, mode="constant", cval=0.0)[inner]
+    return sums / weights, weights < total * (1 - 1e-9)

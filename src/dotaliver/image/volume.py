@@ -1,0 +1,264 @@
+"""Images: voxel values on a grid, with the physical quantity that they measure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import GeometryError, QuantityError
+from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.sparse import sparse_zeros
+
+__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
+
+BoolArray = npt.NDArray[np.bool_]
+# How much of a large image is looked at in one go: its size changes no answer.
+SLAB_SLICES = 16
+
+
+class Quantity(StrEnum):
+    """What a voxel value measures, and in which unit (UCUM where one exists)."""
+
+    HU = "[hnsf'U]"
+    BQML = "Bq/ml"
+    COUNTS = "{counts}"
+    SUVBW = "g/ml{SUVbw}"
+    SUVLBM = "g/ml{SUVlbm}"
+    SUVBSA = "cm2/ml{SUVbsa}"
+    SUVIBW = "g/ml{SUVibw}"
+    RELATIVE = "1"
+    PROBABILITY = "{probability}"
+
+
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """SHA-256 of an array's values in C order, little endian, with its shape and type in front."""
+    return _sha256_of([array], array.dtype, array.shape)
+
+
+def _sha256_of(parts: Iterable[npt.NDArray[Any]], dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """The same of an array that comes in pieces along its first axis."""
+    little = dtype.newbyteorder("<")
+    digest = hashlib.sha256(f"{little.str}{shape}".encode())
+    for part in parts:
+        digest.update(np.ascontiguousarray(part, dtype=little).data)
+    return digest.hexdigest()
+
+
+def used_box(array: npt.NDArray[Any]) -> Box | None:
+    """The smallest box that holds all that is not zero; None where there is nothing."""
+    used = np.flatnonzero([part.any() for part in array])
+    if not used.size:
+        return None
+    first, last = int(used[0]), int(used[-1]) + 1
+    spans = [slice(first, last)]
+    for axis in (1, 2):
+        seen = np.zeros(array.shape[axis], dtype=bool)
+        for part in array[first:last]:
+            seen |= part.any(axis=2 - axis)
+        used = np.flatnonzero(seen)
+        spans.append(slice(int(used[0]), int(used[-1]) + 1))
+    return (spans[0], spans[1], spans[2])
+
+
+def as_mask(array: npt.NDArray[Any]) -> BoolArray:
+    """Where labels are; where they are stored as 0 and 1 already, the same memory."""
+    if array.dtype == np.uint8 and array.max(initial=0) <= 1:
+        return array.view(np.bool_)
+    return np.asarray(array != 0)
+
+
+def _around_both(one: Box, other: Box) -> Box:
+    """The smallest box that holds two boxes."""
+    k, j, i = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (k, j, i)
+
+
+def _frozen(array: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
+    if array.shape != geometry.shape:
+        msg = f"an array of shape {array.shape} does not fit a grid of shape {geometry.shape}"
+        raise GeometryError(msg)
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxel values ``[slice, row, column]`` on a grid, read-only, with their physical quantity."""
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+    quantity: Quantity
+
+    def __post_init__(self) -> None:
+        """Hold the array to the grid's shape and make it read-only."""
+        object.__setattr__(self, "array", _frozen(self.array, self.geometry))
+
+    def require(self, *quantities: Quantity) -> Volume:
+        """Return this volume if it measures one of `quantities`, else raise `QuantityError`."""
+        if self.quantity not in quantities:
+            wanted = " or ".join(q.name for q in quantities)
+            msg = f"a volume in {wanted} is needed here, not one in {self.quantity.name}"
+            raise QuantityError(msg)
+        return self
+
+    def with_array(self, array: npt.NDArray[Any], quantity: Quantity | None = None) -> Volume:
+        """A sibling image on the same grid."""
+        return replace(self, array=array, quantity=quantity or self.quantity)
+
+    def placed(self, geometry: Geometry) -> Volume:
+        """The same voxels on another grid of the same shape."""
+        return replace(self, geometry=geometry)
+
+    def crop(self, box: Box) -> Volume:
+        """The part of the image in a box of indices (a view, not a copy)."""
+        return Volume(self.array[box], self.geometry.crop(box), self.quantity)
+
+    def part(self, box: Box) -> Volume:
+        """The same, for looking at again and again: of an image that is not in memory it is not read here."""
+        return self.crop(box)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self.array.dtype
+
+    def slabs(self, box: Box | None = None) -> Iterator[Volume]:
+        """The image, or a box of it, in pieces of a few slices, from the first to the last."""
+        k, j, i = box or (slice(0, self.geometry.shape[0]), slice(None), slice(None))
+        for first in range(k.start, k.stop, SLAB_SLICES):
+            yield self.crop((slice(first, min(first + SLAB_SLICES, k.stop)), j, i))
+
+    def sha256(self) -> str:
+        """Hash of the voxel values."""
+        return _sha256_of((slab.array for slab in self.slabs()), self.dtype, self.geometry.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Labels ``[slice, row, column]`` on a grid, read-only; 0 is background, each label one object."""
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        """Hold the array to the grid's shape, to whole numbers, and make it read-only."""
+        # Both are stored as bytes of 0 and 1
+        array = self.array.view(np.uint8) if self.array.dtype == np.bool_ else self.array
+        if array.dtype.kind != "u":
+            msg = f"labels must be unsigned whole numbers, not {array.dtype}"
+            raise QuantityError(msg)
+        object.__setattr__(self, "array", _frozen(array, self.geometry))
+
+    def placed(self, geometry: Geometry) -> LabelMap:
+        """The same labels on another grid of the same shape, with what is known of them."""
+        there = LabelMap(self.array, geometry)
+        known = ("used", "labels", "_boxes", "_sha256")
+        there.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
+        return there
+
+    @cached_property
+    def used(self) -> Box | None:
+        """The smallest box that holds every label; None where there is none."""
+        return used_box(self.array)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and sent as the box that holds the labels: most of a grid is background."""
+        box = self.used
+        bounds = None if box is None else tuple((part.start, part.stop) for part in box)
+        part = None if box is None else np.ascontiguousarray(self.array[box])
+        return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
+
+    @cached_property
+    def labels(self) -> tuple[int, ...]:
+        """The labels that occur, ascending, without the background."""
+        if self.used is None:
+            return ()
+        part = self.array[self.used]
+        counts = np.zeros(int(part.max()) + 1, dtype=np.int64)
+        for plane in part:
+            # Most of a label map is background: left out before counting, which works on eight bytes a voxel.
+            counts += np.bincount(plane[plane != 0], minlength=len(counts))
+        return tuple(int(n) for n in np.flatnonzero(counts))
+
+    @property
+    def mask(self) -> BoolArray:
+        """Where any label is."""
+        return self._everywhere(lambda part: part != 0)
+
+    def where(self, label: int) -> BoolArray:
+        """Where one label is, not 0."""
+        return self._everywhere(lambda part: part == label)
+
+    def _everywhere(self, question: Callable[[npt.NDArray[Any]], BoolArray]) -> BoolArray:
+        """A mask of the whole grid; outside the box of all labels its memory is not even touched."""
+        answer = sparse_zeros(self.geometry.shape, np.bool_)
+        if self.used is not None:
+            answer[self.used] = question(self.array[self.used])
+        return answer
+
+    def crop(self, box: Box) -> LabelMap:
+        """The part of the label map in a box of indices (a view, not a copy)."""
+        return LabelMap(self.array[box], self.geometry.crop(box))
+
+    def with_array(self, array: npt.NDArray[Any]) -> LabelMap:
+        """Other labels on the same grid."""
+        return replace(self, array=array)
+
+    def volume_ml(self, label: int | None = None) -> float:
+        """Volume of one label, or of all, in millilitres, by counting voxels."""
+        if self.used is None:
+            return 0.0
+        part = self.array[self.used]
+        count = np.count_nonzero(part if label is None else part == label)
+        return float(count) * self.geometry.voxel_volume_ml
+
+    def boxes(self) -> Iterator[tuple[int, Box]]:
+        """Each label with the smallest box that holds it."""
+        return iter(self._boxes)
+
+    @cached_property
+    def _boxes(self) -> tuple[tuple[int, Box], ...]:
+        return tuple(self._found_boxes())
+
+    def _found_boxes(self) -> Iterator[tuple[int, Box]]:
+        from scipy.ndimage import find_objects
+
+        if self.used is None:
+            return
+        k, j, i = self.used
+        found: dict[int, Box] = {}
+        for first in range(k.start, k.stop, SLAB_SLICES):
+            slab = (slice(first, min(first + SLAB_SLICES, k.stop)), j, i)
+            for number, box in enumerate(find_objects(self.array[slab].astype(np.int32)), start=1):
+                if box is not None:
+                    a, b, c = (slice(w.start + o.start, w.start + o.stop) for w, o in zip(slab, box, strict=True))
+                    found[number] = _around_both(found.get(number, (a, b, c)), (a, b, c))
+        yield from sorted(found.items())
+
+    def sha256(self) -> str:
+        """Hash of the labels; equal labels hash equally whatever their integer type."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        # Masks that a reader did not touch are measured again and again.
+        planes = (plane.astype(np.uint16, copy=False) for plane in self.array)
+        return _sha256_of(planes, np.dtype(np.uint16), self.geometry.shape)
+
+
+def _labels_in_box(
+    geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
+) -> LabelMap:
+    """The label map that holds a part's labels in a box and nothing else."""
+    array = sparse_zeros(geometry.shape, dtype)
+    if bounds is not None:
+        array[tuple(slice(start, stop) for start, stop in bounds)] = part
+    return LabelMap(array, geometry)

@@ -1,0 +1,127 @@
+"""Focal lesions on CT, measured: size and density on CT, uptake where they lie on the PET."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Vector
+from dotaliver.image.spheres import sphere_radius_mm
+from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.measurement.diameters import longest_diameter
+from dotaliver.measurement.placement import Placement, share_on, shift_of
+from dotaliver.records.study import Burden, CtFocus, MaskLayer, ReaderEdits, Reference, Segmentations, StudyVolumes
+
+__all__ = ["measure_ct_foci", "with_ct_foci"]
+
+
+def measure_ct_foci(
+    volumes: StudyVolumes,
+    segmentations: Segmentations,
+    edits: ReaderEdits,
+    placement: Placement,
+    liver: Reference,
+    config: ScoringConfig,
+) -> tuple[CtFocus, ...]:
+    """Measure each focus, in the order of the labels.
+
+    Its place on the PET is known to within a few millimetres: its mean is taken there and moved by
+    ``config.ct_foci.mismatch_mm`` along each axis both ways, and the highest of them is held against the level that
+    normal liver reaches (U), so that an avid lesion is not called receptor-negative because it lies a little off.
+    """
+    layer, ct, pet = segmentations.ct_foci, volumes.ct, volumes.pet
+    if layer is None:
+        return ()
+    foci = []
+    for label, box in layer.labels.boxes():
+        mask = np.asarray(layer.labels.array[box] == label)
+        own = LabelMap(mask.astype(np.uint8), layer.labels.geometry.crop(box))
+        hu = None
+        if ct is not None and ct.geometry.is_close(layer.labels.geometry):
+            hu = float(np.median(ct.crop(box).array[mask]))
+        search = segmentations.ct_search
+        liver_hu = None if search is None else search.liver_hu
+        mean = _highest_mean(own, pet, shift_of(layer, segmentations.mismatch), config.ct_foci.mismatch_mm)
+        outlined = longest_diameter(own, "ct")
+        x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(mask).mean(axis=0)))
+        foci.append(
+            CtFocus(
+                label=label,
+                in_liver=_in_liver(own, layer, segmentations, placement, config),
+                volume_ml=own.volume_ml(),
+                longest_diameter_mm=None if outlined is None else outlined.diameter.longest_mm,
+                short_axis_mm=None if outlined is None else outlined.diameter.short_mm,
+                hu=hu,
+                below_liver_hu=None if hu is None or liver_hu is None else liver_hu - hu,
+                suv_mean=mean,
+                ratio_to_liver=None if mean is None or not liver.suv_mean else mean / liver.suv_mean,
+                above_liver=None if mean is None or liver.peak_limit is None else mean > liver.peak_limit,
+                centroid_lps_mm=(x, y, z),
+                marks=edits.lesion(label).marks,
+            )
+        )
+    return tuple(foci)
+
+
+def with_ct_foci(burden: Burden, foci: tuple[CtFocus, ...], uncertainty_mm: float) -> Burden:
+    """The burden with the focal lesions that only CT shows.
+
+    A candidate that nobody has judged enters the upper bound alone; one that a reader called a receptor-negative
+    lesion enters the fraction too. Each focus is taken as a ball of its volume whose border moves by its uncertainty
+    (inwards for the lower bound, outwards for the upper one), over the volume of the liver.
+    """
+    if burden.fraction is None or burden.low is None or burden.high is None or not burden.liver_ml:
+        return burden
+    accepted = [x.volume_ml for x in foci if x.accepted and x.in_liver]
+    candidates = [x.volume_ml for x in foci if x.candidate]
+    low = sum(_ball_ml(v, -uncertainty_mm) for v in accepted) / burden.liver_ml
+    known = sum(accepted) / burden.liver_ml
+    high = sum(_ball_ml(v, uncertainty_mm) for v in (*accepted, *candidates)) / burden.liver_ml
+    tumour_ml = min((burden.tumour_ml or 0.0) + sum(accepted), burden.liver_ml)
+    update = {
+        "fraction": min(burden.fraction + known, 1.0),
+        "low": min(burden.low + low, 1.0),
+        "high": min(burden.high + high, 1.0),
+        "tumour_ml": tumour_ml,
+    }
+    return burden.model_copy(update=update) if accepted or candidates else burden
+
+
+def _ball_ml(volume_ml: float, move_mm: float) -> float:
+    """Volume of a ball whose surface moves outwards by a distance."""
+    radius = sphere_radius_mm(volume_ml)
+    return volume_ml * max(1.0 + move_mm / radius, 0.0) ** 3
+
+
+def _highest_mean(own: LabelMap, pet: Volume, shift: Vector, reach_mm: float) -> float | None:
+    """Highest weighted mean over a focus, at its place on the PET and moved along each axis; None off the PET."""
+    moves = [np.zeros(3)]
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            move = np.zeros(3)
+            move[axis] = sign * reach_mm
+            moves.append(move)
+    means = []
+    for move in moves:
+        x, y, z = (float(c) for c in np.asarray(shift) + move)
+        share = share_on(own, pet.geometry, (x, y, z), 0.0)
+        if share is None or not share.part.any():
+            continue
+        weights = share.part.astype(np.float64)
+        means.append(float((pet.crop(share.box).array * weights).sum() / weights.sum()))
+    return max(means, default=None)
+
+
+def _in_liver(
+    own: LabelMap, layer: MaskLayer, segmentations: Segmentations, placement: Placement, config: ScoringConfig
+) -> bool | None:
+    if placement.liver is None:
+        return None
+    share = share_on(own, placement.geometry, shift_of(layer, segmentations.mismatch), 0.0)
+    if share is None or not share.part.any():
+        return None
+    inside = np.zeros(placement.geometry.shape, dtype=bool)
+    inside[placement.liver.box] = placement.liver.inside
+    weights = share.part.astype(np.float64)
+    held = float((weights * inside[share.box]).sum() / weights.sum())
+    return held >= config.lesions.in_liver_share

@@ -1,0 +1,179 @@
+"""Where masks lie on the PET.
+
+Uptake is read on the PET's own grid and in the PET's position. A mask drawn there is taken as it is; a mask
+drawn on CT is moved by the mismatch that breathing makes, and brought to the PET as the share of each PET
+voxel inside it. The PET itself is never interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.errors import GeometryError
+from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
+from dotaliver.image.itk import occupancy_on
+from dotaliver.image.volume import BoolArray, LabelMap, as_mask, used_box
+from dotaliver.records.study import MaskLayer, Mismatch, Segmentations
+
+__all__ = ["Placement", "Share", "VoxelSet", "own_labels", "place", "share_on", "shift_of"]
+
+# The liver's box on the PET reaches this far beyond the liver: hot neighbours are looked for there.
+_LIVER_MARGIN_MM = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Part of each voxel of a box of the PET that lies inside a mask, 0 to 1."""
+
+    box: Box
+    geometry: Geometry
+    part: npt.NDArray[np.float32]
+
+    @property
+    def inside(self) -> BoolArray:
+        """Voxels of which at least half lies in the mask."""
+        return np.asarray(self.part >= 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelSet:
+    """Voxels of the PET, as a mask in a box."""
+
+    box: Box
+    mask: BoolArray
+
+    def within(self, box: Box) -> BoolArray:
+        """The same voxels, seen in another box of the image; those outside it are left out."""
+        seen = np.zeros(tuple(b.stop - b.start for b in box), dtype=bool)
+        low = [max(a.start, b.start) for a, b in zip(self.box, box, strict=True)]
+        high = [min(a.stop, b.stop) for a, b in zip(self.box, box, strict=True)]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            there = tuple(slice(a - b.start, c - b.start) for a, c, b in zip(low, high, box, strict=True))
+            here = tuple(slice(a - s.start, c - s.start) for a, c, s in zip(low, high, self.box, strict=True))
+            seen[there] = self.mask[here]
+        return seen
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Liver and lesions in the position and on the grid of the PET."""
+
+    geometry: Geometry
+    liver: Share | None
+    lesions: dict[int, VoxelSet]
+    liver_seen: float = 1.0
+    """Share of the liver's volume that lies on the PET, 0 to 1."""
+
+    def liver_share_of(self, label: int) -> float | None:
+        """Share of a lesion's voxels that lie in the liver, 0 to 1; None where there is no liver.
+
+        A voxel lies in the liver where at least half of it does. Weighting each voxel by its part inside would
+        count a lesion under the capsule too small: of the voxels that border and lesion cut, it would take part of
+        those in the lesion's mask away without giving the others anything.
+        """
+        lesion = self.lesions.get(label)
+        if self.liver is None or lesion is None:
+            return None
+        inside = np.count_nonzero(lesion.within(self.liver.box) & self.liver.inside)
+        return int(inside) / int(np.count_nonzero(lesion.mask))
+
+    def lesion_voxels(self, labels: tuple[int, ...]) -> BoolArray:
+        """Voxels of some lesions, in the liver's box."""
+        if self.liver is None:
+            msg = "there is no liver whose box could be asked for"
+            raise GeometryError(msg)
+        voxels = np.zeros(self.liver.part.shape, dtype=bool)
+        for label in labels:
+            if label in self.lesions:
+                voxels |= self.lesions[label].within(self.liver.box)
+        return voxels
+
+
+def shift_of(layer: MaskLayer, mismatch: Mismatch | None) -> Vector:
+    """What to add to a mask's own place to have its place on the PET, in mm."""
+    return mismatch.shift_lps_mm if layer.drawn_on == "ct" and mismatch is not None else (0.0, 0.0, 0.0)
+
+
+def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
+    """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
+    if labels.used is None:
+        return None
+    part = labels.crop(labels.used)
+    mask = as_mask(part.array) if label is None else part.array == label
+    box = used_box(mask)
+    return None if box is None else LabelMap(mask[box], part.geometry.crop(box))
+
+
+def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
+    """Box of `onto` that holds another grid and a margin around it; None where they do not meet."""
+    corners = onto.lps_to_index(geometry.corners_lps_mm())
+    # A thousandth of a voxel keeps rounding of touching edges from adding a layer.
+    low = np.floor(corners.min(axis=0) + 0.5 + 1e-3).astype(int)
+    high = np.ceil(corners.max(axis=0) + 0.5 - 1e-3).astype(int)
+    size = np.asarray(onto.shape)
+    if (high <= 0).any() or (low >= size).any():
+        return None
+    margin = np.ceil(margin_mm / np.asarray(onto.spacing_mm)).astype(int)
+    clipped = [slice(max(int(a), 0), min(int(b), int(n))) for a, b, n in zip(low, high, size, strict=True)]
+    return grow_box((clipped[0], clipped[1], clipped[2]), margin, onto.shape)
+
+
+def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
+    """Part of each PET voxel inside a binary map that is moved by a shift; None where it lies off the PET."""
+    moved = labels.placed(labels.geometry.moved(shift_lps_mm))
+    box = _box_on(moved.geometry, onto, margin_mm)
+    if box is None:
+        return None
+    part_of = onto.crop(box)
+    return Share(box, part_of, occupancy_on(moved, part_of))
+
+
+def _lesion_voxels(share: Share) -> VoxelSet | None:
+    """Voxels at least half inside; where there is none, those that hold most of the lesion."""
+    highest = float(share.part.max())
+    if highest <= 0:
+        return None
+    return VoxelSet(share.box, np.asarray(share.part >= min(0.5, highest)))
+
+
+def _seen(whole: LabelMap, share: Share | None, pet: Geometry, shift_lps_mm: Vector) -> float:
+    """Share of a mask's volume that lies on the PET once it is moved, 0 to 1."""
+    if share is None:
+        return 0.0
+    if bool(pet.contains(whole.geometry.moved(shift_lps_mm).corners_lps_mm()).all()):
+        return 1.0
+    placed_ml = float(share.part.sum(dtype=np.float64)) * pet.voxel_volume_ml
+    return min(placed_ml / whole.volume_ml(), 1.0)
+
+
+def place(segmentations: Segmentations, pet: Geometry) -> Placement:
+    """Bring liver and lesions to the PET.
+
+    A lesion on another grid takes the PET voxels that lie at least half inside it; a lesion too small for any
+    takes those that hold the largest share of it. A lesion that lies outside the PET has no voxels there.
+    """
+    liver, seen = None, 1.0
+    if segmentations.liver is not None:
+        whole = own_labels(segmentations.liver.labels)
+        if whole is not None:
+            shift = shift_of(segmentations.liver, segmentations.mismatch)
+            liver = share_on(whole, pet, shift, _LIVER_MARGIN_MM)
+            seen = _seen(whole, liver, pet, shift)
+    lesions: dict[int, VoxelSet] = {}
+    layer = segmentations.lesions
+    if layer is not None:
+        shift = shift_of(layer, segmentations.mismatch)
+        same_grid = layer.labels.geometry.moved(shift).is_close(pet)
+        for label, box in layer.labels.boxes():
+            if same_grid:
+                lesions[label] = VoxelSet(box, np.asarray(layer.labels.array[box] == label))
+                continue
+            own = LabelMap((layer.labels.array[box] == label).astype(np.uint8), layer.labels.geometry.crop(box))
+            share = share_on(own, pet, shift, 0.0)
+            voxels = None if share is None else _lesion_voxels(share)
+            if voxels is not None:
+                lesions[label] = voxels
+    return Placement(pet, liver, lesions, seen)

@@ -1,0 +1,144 @@
+"""One patient over time, from folders of scores to a folder of results: course, tables, SDTM, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotaliver.config.scoring import RecistConfig, read_edits
+from dotaliver.errors import CourseError, DotaliverError
+from dotaliver.export.response.html import ReadingPictures, response_html
+from dotaliver.export.response.tables import lesions_over_time_csv, time_points_csv
+from dotaliver.export.sdtm.check import conformance_report
+from dotaliver.export.sdtm.datasets import TERMINOLOGY, sdtm_csv
+from dotaliver.export.sdtm.rows import sdtm_datasets
+from dotaliver.export.sdtm.xpt import xpt_bytes, xpt_is_available
+from dotaliver.longitudinal.assembly import AssembledCourse, ReadScans, assemble
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.manifest import read_manifest
+from dotaliver.longitudinal.records import PatientCourse, Reading
+from dotaliver.longitudinal.scans import LoadedScan, load_scan
+from dotaliver.system.files import output_folder, write_atomically
+
+if TYPE_CHECKING:
+    from dotaliver.export.report.figures import Picture
+    from dotaliver.records.study import StudyVolumes
+
+__all__ = ["FollowUpInput", "follow_patient", "save_course"]
+
+# More lesions than this are not shown as thumbnails: targets and new ones come first.
+_MOST_STRIPS = 12
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FollowUpInput:
+    """Which scores, and what ties them together."""
+
+    folders: tuple[Path, ...]
+    manifest: Path | None = None
+    edits: tuple[Path, ...] = ()
+
+
+def follow_patient(given: FollowUpInput, config: RecistConfig, progress: Progress) -> AssembledCourse:
+    """Read one patient's scores and make the course; the errors are those of `dotaliver.longitudinal`."""
+    seen: set[Path] = set()
+    for folder in given.folders:
+        if not folder.is_dir():
+            msg = f"{folder.name}: there is no such folder; give folders that 'dotaliver score' wrote"
+            raise CourseError(msg)
+        if folder.resolve() in seen:
+            msg = f"{folder.name}: the folder is named twice; give each scan once"
+            raise CourseError(msg)
+        seen.add(folder.resolve())
+    manifest = None if given.manifest is None else read_manifest(given.manifest)
+    edits = [read_edits(path, CourseEdits) for path in given.edits]
+    scans = []
+    for folder in given.folders:
+        progress(f"reading {folder.name}")
+        scans.append(load_scan(folder))
+    return assemble(scans, manifest, edits, config, progress)
+
+
+def save_course(made: AssembledCourse, out: Path, progress: Progress) -> tuple[str, ...]:
+    """Write everything that a course gives into a folder; returns the files' names, the record last.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be written.
+    """
+    with output_folder(out):
+        contents = _contents(made, progress)
+        progress("writing")
+        for name, content in contents.items():
+            write_atomically(out / name, content)
+        # What an earlier course left and this one has not would speak of another one.
+        for name in {f"{d}.{e}" for d in ("tu", "tr", "rs") for e in ("csv", "xpt")} | {"sdtm_check.txt"}:
+            if name not in contents:
+                (out / name).unlink(missing_ok=True)
+    return tuple(contents)
+
+
+def _contents(made: AssembledCourse, progress: Progress) -> dict[str, str | bytes]:
+    course = made.course
+    progress("drawing the report")
+    pictures = tuple(
+        _pictures(reading, scans, progress) for reading, scans in zip(course.readings, made.readings, strict=True)
+    )
+    contents: dict[str, str | bytes] = {
+        "recist.csv": lesions_over_time_csv(course),
+        "time_points.csv": time_points_csv(course),
+        "response.html": response_html(course, pictures),
+    }
+    if course.trial is not None:
+        contents |= _sdtm_files(course)
+    contents["course.json"] = course.to_json()
+    return contents
+
+
+def _sdtm_files(course: PatientCourse) -> dict[str, str | bytes]:
+    datasets = sdtm_datasets(course)
+    files: dict[str, str | bytes] = {}
+    for dataset in datasets:
+        name = dataset.domain.lower()
+        files[f"{name}.csv"] = sdtm_csv(dataset)
+        if xpt_is_available():
+            files[f"{name}.xpt"] = xpt_bytes(dataset)
+    files["sdtm_check.txt"] = conformance_report(datasets, TERMINOLOGY)
+    return files
+
+
+# --- thumbnails ------------------------------------------------------------------------------------------------------
+
+
+def _pictures(reading: Reading, scans: ReadScans, progress: Progress) -> ReadingPictures:
+    """A thumbnail of each lesion on each scan whose images are found where they were scored."""
+    from dotaliver.export.report.thumbnails import thumbnail
+    from dotaliver.export.response.lesion_views import LesionPlace, view_of
+
+    order = {"target": 0, "new": 1, "non_target": 2, "earlier": 3}
+    chosen = sorted(reading.lesions, key=lambda lesion: (order[lesion.role], lesion.lesion))[:_MOST_STRIPS]
+    strips: dict[str, list[Picture | None]] = {lesion.lesion: [] for lesion in chosen}
+    for number, scan in enumerate(scans.scans):
+        progress(f"drawing scan {number + 1}")
+        volumes = _images(scan)
+        for lesion in chosen:
+            if volumes is None:
+                strips[lesion.lesion].append(None)
+                continue
+            view = view_of(LesionPlace(lesion, scan, number, scans), volumes)
+            strips[lesion.lesion].append(thumbnail(view, f"{lesion.lesion} on the scan of {scan.on}"))
+    return ReadingPictures({name: tuple(found) for name, found in strips.items()})
+
+
+def _images(scan: LoadedScan) -> StudyVolumes | None:
+    """The images of a scan, where ``local.json`` still finds them and they are the ones that were scored."""
+    from dotaliver.pipeline.run import images_of_score
+
+    try:
+        return images_of_score(scan.folder, scan.score)
+    except DotaliverError:
+        return None

@@ -1,0 +1,318 @@
+"""What a folder holds, what would be scored and why, how SUV comes about, and SUV statistics: no liver needed.
+
+A site can check its scanner with it on a phantom or a reference object. Where SUV is refused the series are listed
+all the same, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.elements import text, whole
+from dotaliver.dicom.files.headers import StudyIndex
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.dicom.masks.reading import ImportedMask, read_mask
+from dotaliver.dicom.pet.acquisition import attenuation_corrected, read_acquisition
+from dotaliver.dicom.study import (
+    SeriesChoice,
+    SeriesReport,
+    choose_series,
+    index_folder,
+    load_chosen,
+    report_series,
+)
+from dotaliver.errors import DotaliverError, MaskError
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.records.flags import Flag
+from dotaliver.records.study import Acquisition, StudyVolumes
+from dotaliver.suv.arithmetic import SuvArithmetic
+
+__all__ = ["InspectedSuv", "Inspection", "SeriesLine", "UptakeStatistics", "inspect_study", "inspection_tables"]
+
+
+class SeriesLine(FrozenModel):
+    """One series of the folder."""
+
+    modality: str
+    series_instance_uid: str
+    number: int | None
+    description: str | None
+    slices: int = Field(description="Files of the series")
+    rows: int | None
+    columns: int | None
+    spacing_mm: Vector | None = Field(description="Between slices, rows and columns; None where it is no volume")
+    units: str | None = Field(description="PET only: Units (0054,1001)")
+    attenuation_corrected: bool | None
+    used_as: Literal["pet", "ct"] | None
+    reason: str = Field(description="Why it would be scored, or why not")
+
+
+class UptakeStatistics(FrozenModel):
+    """Uptake over a set of voxels of the PET's own grid."""
+
+    min: float
+    median: float
+    mean: float
+    max: float
+    voxels: int
+
+
+class InspectedSuv(FrozenModel):
+    """How SUV comes about in the PET that would be scored, and its statistics."""
+
+    arithmetic: SuvArithmetic | None = Field(description="None in relative units: then the statistics are no SUV")
+    unit: str = Field(description="UCUM unit of the statistics, with the normalisation")
+    image: UptakeStatistics
+    within_mask: UptakeStatistics | None = None
+    mask: str | None = Field(default=None, description="Where the mask came from and what it outlines")
+
+
+class Inspection(FrozenModel):
+    """What `dotaliver inspect` tells."""
+
+    series: tuple[SeriesLine, ...]
+    other_files: int = Field(description="Files that are no DICOM objects")
+    acquisition: Acquisition | None
+    suv: InspectedSuv | None
+    refused: str | None = Field(description="Why the folder cannot be scored in SUV; None where it can")
+    flags: tuple[Flag, ...]
+
+
+def _line(report: SeriesReport) -> SeriesLine:
+    series = report.series
+    try:
+        spacing: Vector | None = stack_of(series).geometry.spacing_mm if series.modality in {"CT", "PT"} else None
+    except DotaliverError:
+        spacing = None
+    is_pet = series.modality == "PT"
+    return SeriesLine(
+        modality=series.modality,
+        series_instance_uid=series.uid,
+        number=series.number,
+        description=series.description,
+        slices=len(series.slices),
+        rows=whole(series.first, "Rows"),
+        columns=whole(series.first, "Columns"),
+        spacing_mm=spacing,
+        units=text(series.first, "Units") if is_pet else None,
+        attenuation_corrected=attenuation_corrected(series) if is_pet else None,
+        used_as=report.role,
+        reason=report.reason,
+    )
+
+
+def _statistics(values: npt.NDArray[Any]) -> UptakeStatistics:
+    """Statistics in float64 over all voxels; the median of an even count is the mean of the middle two."""
+    wide = values.astype(np.float64).ravel()
+    return UptakeStatistics(
+        min=float(wide.min()),
+        median=float(np.median(wide)),
+        mean=float(wide.mean()),
+        max=float(wide.max()),
+        voxels=int(wide.size),
+    )
+
+
+def _any_mask(path: Path, volumes: StudyVolumes) -> ImportedMask:
+    """The lesions of a mask file, or its liver where it outlines nothing else."""
+    try:
+        return read_mask(path, volumes, "lesions")
+    except MaskError as error:
+        try:
+            return read_mask(path, volumes, "liver")
+        except MaskError:
+            raise error from None
+
+
+def _within(mask: ImportedMask, volumes: StudyVolumes) -> UptakeStatistics:
+    from dotaliver.image.itk import resample_labels
+
+    inside = resample_labels(mask.labels, volumes.pet.geometry).mask
+    if not inside.any():
+        msg = "the mask holds no voxel of the PET; give one that outlines more than a voxel"
+        raise MaskError(msg)
+    return _statistics(volumes.pet.array[inside])
+
+
+def _suv(
+    choice: SeriesChoice, config: ScoringConfig, mask: Path | None
+) -> tuple[InspectedSuv, Acquisition, tuple[Flag, ...]]:
+    # The CT's voxels are of use only to lay a mask on them
+    volumes = load_chosen(choice if mask is not None else replace(choice, ct=None), config)
+    imported = None if mask is None else _any_mask(mask, volumes)
+    told = None if imported is None else f"{imported.origin}: {', '.join(imported.names.values())}"
+    inspected = InspectedSuv(
+        arithmetic=volumes.suv,
+        unit=str(volumes.pet.quantity),
+        image=_statistics(volumes.pet.array),
+        within_mask=None if imported is None else _within(imported, volumes),
+        mask=told,
+    )
+    return inspected, volumes.acquisition, volumes.flags
+
+
+def inspect_study(
+    folder: Path,
+    *,
+    mask: Path | None = None,
+    pet: str | None = None,
+    ct: str | None = None,
+    config: ScoringConfig | None = None,
+) -> Inspection:
+    """Look at a folder: its series, which would be scored and why, and how SUV comes about.
+
+    Parameters
+    ----------
+    mask : Path, optional
+        A mask (DICOM SEG, RTSTRUCT, NIfTI, NRRD) inside which SUV statistics are taken.
+
+    Returns
+    -------
+    Inspection
+        ``refused`` says why the study cannot be scored, where it cannot; the series are listed in any case.
+
+    Raises
+    ------
+    StudyError, FileFormatError
+        Where the folder cannot be listed at all.
+    MaskError
+        Where the mask does not fit the study.
+    """
+    config = config or ScoringConfig()
+    index = index_folder(folder)
+    try:
+        choice = choose_series(index, pet=pet, ct=ct)
+    except DotaliverError as error:
+        return _refused(index, report_series(index), None, (), str(error))
+    try:
+        suv, acquisition, flags = _suv(choice, config, mask)
+    except MaskError:
+        raise
+    except DotaliverError as error:
+        return _refused(index, choice.reports, *_told(choice, config), str(error))
+    lines = tuple(_line(report) for report in choice.reports)
+    return Inspection(
+        series=lines,
+        other_files=len(index.other_files),
+        acquisition=acquisition,
+        suv=suv,
+        refused=None,
+        flags=flags,
+    )
+
+
+def _told(choice: SeriesChoice, config: ScoringConfig) -> tuple[Acquisition | None, tuple[Flag, ...]]:
+    """What the headers tell of the acquisition where SUV is refused."""
+    try:
+        acquisition, flags = read_acquisition(choice.pet, choice.ct, config.protocol, config.assume)
+    except DotaliverError:
+        return None, choice.flags
+    return acquisition, (*choice.flags, *flags)
+
+
+def _refused(
+    index: StudyIndex,
+    reports: tuple[SeriesReport, ...],
+    acquisition: Acquisition | None,
+    flags: tuple[Flag, ...],
+    why: str,
+) -> Inspection:
+    return Inspection(
+        series=tuple(_line(report) for report in reports),
+        other_files=len(index.other_files),
+        acquisition=acquisition,
+        suv=None,
+        refused=why,
+        flags=flags,
+    )
+
+
+# --- for people --------------------------------------------------------------------------------------------------
+
+_YES_NO = {True: "yes", False: "no", None: ""}
+
+
+def _cell(value: object) -> Any:
+    """A cell of plain text: headers may hold what rich would take for markup."""
+    from rich.text import Text
+
+    return Text("" if value is None else str(value))
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _series_row(line: SeriesLine) -> tuple[object, ...]:
+    matrix = f"{line.rows} × {line.columns}" if line.rows and line.columns else ""
+    spacing = "" if line.spacing_mm is None else " × ".join(f"{mm:.2f}" for mm in line.spacing_mm)
+    used = {"pet": "as PET", "ct": "as CT", None: "no"}[line.used_as]
+    corrected = _YES_NO[line.attenuation_corrected]
+    return (
+        line.number,
+        line.modality,
+        line.description,
+        line.slices,
+        matrix,
+        spacing,
+        line.units,
+        corrected,
+        used,
+        line.reason,
+    )
+
+
+def _statistics_row(name: str, s: UptakeStatistics) -> tuple[object, ...]:
+    return (name, f"{s.min:.2f}", f"{s.median:.2f}", f"{s.mean:.2f}", f"{s.max:.2f}", s.voxels)
+
+
+def inspection_tables(inspection: Inspection) -> Any:
+    """The inspection as rich tables, to be printed on a terminal."""
+    from rich.console import Group
+
+    columns = (
+        "No.",
+        "Modality",
+        "Description",
+        "Slices",
+        "Matrix",
+        "Spacing mm",
+        "Units",
+        "Att. corr.",
+        "Chosen",
+        "Why, or why not",
+    )
+    parts = [_table("Series", columns, [_series_row(line) for line in inspection.series])]
+    if inspection.refused is not None:
+        parts.append(_cell(f"Cannot be scored: {inspection.refused}"))
+    if inspection.suv is not None:
+        suv = inspection.suv
+        if suv.arithmetic is not None:
+            steps = [(s.quantity, s.value, s.source) for s in suv.arithmetic.steps]
+            parts.append(_table("How SUV comes about", ("Quantity", "Value", "From"), steps))
+        title = "relative units" if suv.arithmetic is None else f"SUV ({suv.arithmetic.normalisation})"
+        rows = [_statistics_row("whole image", suv.image)]
+        if suv.within_mask is not None:
+            rows.append(_statistics_row(f"within the mask ({suv.mask})", suv.within_mask))
+        parts.append(
+            _table(title[:1].upper() + title[1:], ("", "Minimum", "Median", "Mean", "Maximum", "Voxels"), rows)
+        )
+    if inspection.flags:
+        parts.append(_table("Flags", ("Flag", "What it means"), [(f.code, f.sentence) for f in inspection.flags]))
+    return Group(*parts)

@@ -1,0 +1,219 @@
+"""Doubt as data: every named flag, with its sentence and the verdicts that it weakens.
+
+A flag is made by `raise_flag` from its code and the values that its sentence needs; so each wording stands
+here once, and a viewer can list them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dotaliver.config.protocol import CRITERIA, CriterionId
+from dotaliver.frozen import FrozenModel
+
+__all__ = ["FLAGS", "Flag", "FlagKind", "raise_flag"]
+
+_BURDEN: tuple[CriterionId, ...] = ("EXC4",)
+_UPTAKE: tuple[CriterionId, ...] = ("INC7", "EXC6")
+_PET: tuple[CriterionId, ...] = ("INC7", "EXC4", "EXC6", "DOM")
+
+
+class Flag(FrozenModel):
+    """One doubt about one study or lesion."""
+
+    code: str
+    sentence: str
+    weakens: tuple[CriterionId, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlagKind:
+    """What a flag says: a sentence with named gaps, and the verdicts that it weakens."""
+
+    sentence: str
+    weakens: tuple[CriterionId, ...] = ()
+
+
+FLAGS: dict[str, FlagKind] = {
+    # What the folder held
+    "NO_CT": FlagKind(
+        "There is no CT: the liver was looked for on uptake alone, and sizes are those of the PET.",
+        ("EXC4", "INC4", "EXC6"),
+    ),
+    "CT_IN_ANOTHER_FRAME": FlagKind(
+        "The CT (series {series}) lies in another frame of reference than the PET and was left out; "
+        "use --ct to insist on it.",
+        ("EXC4", "INC4", "EXC6"),
+    ),
+    "CT_FRAME_ASSUMED": FlagKind(
+        "The CT (series {series}) lies in another frame of reference than the PET and was used because the "
+        "user asked for it.",
+        ("EXC4", "INC4", "EXC6"),
+    ),
+    "CT_COVERS_PET_PARTLY": FlagKind("The CT covers only {percent:.0f} % of the PET's field.", ("EXC4", "EXC6")),
+    "FILES_LEFT_OUT": FlagKind("{count} file(s) were not DICOM images and were left out, such as {example}."),
+    "PATIENT_IDENTITY_MISSING": FlagKind(
+        "No Patient ID (0010,0020) stands in the files, so CT and PET could not be held to one patient.",
+        CRITERIA,
+    ),
+    # Who may be judged
+    "TRACER_NOT_SSTR": FlagKind(
+        "The tracer is {tracer}, not a somatostatin-receptor ligand: the trial's receptor criteria cannot be "
+        "read from this scan.",
+        _PET,
+    ),
+    "TRACER_UNKNOWN": FlagKind(
+        "The header does not name a tracer that is known as a somatostatin-receptor ligand ({tracer}).", _PET
+    ),
+    "NUCLIDE_NOT_68GA": FlagKind(
+        "The nuclide is {nuclide}, not 68Ga: a scan after therapy or with another agent is no basis for eligibility.",
+        _PET,
+    ),
+    "NUCLIDE_UNKNOWN": FlagKind("The header does not say which nuclide was given.", _PET),
+    "JUDGED_ON_REQUEST": FlagKind(
+        "The receptor criteria were judged although the tracer or nuclide is not the protocol's, because the "
+        "user asked for it.",
+        _PET,
+    ),
+    # How the PET was made
+    "UPTAKE_TIME_OUT_OF_RANGE": FlagKind(
+        "The scan began {minutes:.0f} min after injection; the protocol's window is {low:.0f} to {high:.0f} min.",
+        _UPTAKE,
+    ),
+    "ACTIVITY_OUT_OF_RANGE": FlagKind(
+        "The injected activity was {mbq:.0f} MBq; the usual range is {low:.0f} to {high:.0f} MBq.", _UPTAKE
+    ),
+    "NOT_ATTENUATION_CORRECTED": FlagKind("The PET is not corrected for attenuation.", _PET),
+    "NOT_SCATTER_CORRECTED": FlagKind("The PET is not corrected for scatter.", _PET),
+    "CORRECTIONS_UNKNOWN": FlagKind("The PET does not say which corrections were applied (0028,0051).", _PET),
+    "VOXELS_LARGE": FlagKind("PET voxels of {mm:.1f} mm (over {limit:.1f} mm) blur small lesions.", ("INC7", "EXC4")),
+    "SLICES_THICK": FlagKind("{modality} slices of {mm:.1f} mm exceed {limit:.0f} mm.", ("EXC4", "INC4")),
+    # How SUV came about
+    "WEIGHT_ASSUMED": FlagKind("The body weight {kg:g} kg was given by the user, not by the files."),
+    "DOSE_ASSUMED": FlagKind("The injected activity {mbq:g} MBq was given by the user, not by the files."),
+    "DOSE_READ_AS_MBQ": FlagKind(
+        "Radionuclide Total Dose (0018,1074) {value:g} can only be MBq and was read so.", _UPTAKE
+    ),
+    "WEIGHT_READ_AS_GRAMS": FlagKind("Patient's Weight (0010,1030) {value:g} can only be grams and was read so."),
+    "HALF_LIFE_FROM_NUCLIDE": FlagKind(
+        "The half-life is missing and was taken from the coded nuclide {nuclide}: {seconds:g} s."
+    ),
+    "HALF_LIFE_UNUSUAL": FlagKind(
+        "The header's half-life {seconds:g} s differs by {percent:.1f} % from that of {nuclide}.", _UPTAKE
+    ),
+    "INJECTION_DATE_ASSUMED": FlagKind(
+        "The injection's date is missing; its time was put on {date}, the last such time before the scan."
+    ),
+    "PRIVATE_TIME_IGNORED": FlagKind(
+        "The private scan time of {vendor} does not fit the public dates and was not used."
+    ),
+    "REFERENCE_TIMES_DIFFER": FlagKind(
+        "Two valid ways to the decay reference time differ by {percent:.1f} % of SUV ({first} and {second}).",
+        _UPTAKE,
+    ),
+    "INJECTION_DATE_CONTRADICTS": FlagKind(
+        "Radiopharmaceutical Start DateTime (0018,1078) lies after the scan; its time was put on {date}, the last "
+        "such time before the scan.",
+        _UPTAKE,
+    ),
+    "INJECTION_DATE_UNSURE": FlagKind(
+        "The injection's date is missing, and {nuclide} lasts long enough to be imaged on a later day; the last such "
+        "time before the scan was taken.",
+        _UPTAKE,
+    ),
+    "INJECTION_TIMES_DIFFER": FlagKind(
+        "Radiopharmaceutical Start DateTime (0018,1078) {used} and Start Time (0018,1072) {other} differ; the first "
+        "was used, the second would change SUV by {percent:.1f} %.",
+        _UPTAKE,
+    ),
+    "INJECTION_ASSUMED": FlagKind("The time of injection {time} was given by the user, not by the files."),
+    "DECAY_CORRECTION_GIVEN": FlagKind("Decay Correction (0054,1102) {value} was given by the user, not by the files."),
+    "REFERENCE_TIME_GIVEN": FlagKind("The decay reference time {time} was given by the user, not by the files."),
+    "REFERENCE_TIME_ASSUMED": FlagKind(
+        "The decay reference time stands nowhere in the files; the earliest acquisition {time} was taken.", _UPTAKE
+    ),
+    "HEIGHT_ASSUMED": FlagKind("The body height {m:g} m was given by the user, not by the files."),
+    "HEIGHT_READ_AS_CM": FlagKind(
+        "Patient's Size (0010,1020) {value:g} can only be centimetres and was read so.", _UPTAKE
+    ),
+    "SEX_OTHER": FlagKind(
+        "Patient's Sex (0010,0040) is O: the mean of the formulas for men and women was taken.", _UPTAKE
+    ),
+    "PHILIPS_FACTORS_DIFFER": FlagKind(
+        "Philips' factors to SUV (7053,1000) and to activity (7053,1009) lead to SUVs that differ by {percent:.1f} %; "
+        "the first was used.",
+        _UPTAKE,
+    ),
+    "RELATIVE_UNITS": FlagKind("Uptake is in relative units: ratios and burden hold, SUVs are left empty.", ()),
+    # The masks
+    "LIVER_NOT_FOUND": FlagKind("The liver was not found: {reason}.", _PET),
+    "LIVER_FROM_PET_ALONE": FlagKind("The liver outline rests on uptake alone.", ("EXC4", "EXC6")),
+    "LIVER_FROM_CT_ALONE": FlagKind("The liver outline rests on CT alone; uptake did not confirm it.", ("EXC4",)),
+    "LIVER_CUT_BY_FIELD_OF_VIEW": FlagKind(
+        "The liver is cut by the {side} end of the field of view over {area_cm2:.0f} cm².", _PET
+    ),
+    "LIVER_PARTLY_OFF_PET": FlagKind("{percent:.0f} % of the liver lies outside the PET.", _PET),
+    "LIVER_VOLUME_UNUSUAL": FlagKind("The liver measures {ml:.0f} ml, outside {low:.0f} to {high:.0f} ml.", _BURDEN),
+    "PET_CT_MISMATCH": FlagKind("On the PET the liver lies {mm:.0f} mm from its place on CT.", ("EXC4", "EXC6")),
+    "PET_CT_MISMATCH_UNKNOWN": FlagKind(
+        "How far the liver lies on the PET from its place on CT could not be estimated.", ("EXC4", "EXC6")
+    ),
+    "LESIONS_NOT_BOUND_BY_LIVER": FlagKind(
+        "Without a liver, hot foci are listed as candidates; they enter no burden and no verdict.", _PET
+    ),
+    "MASK_PARTLY_OUTSIDE_LIVER": FlagKind("{percent:.0f} % of the lesion mask lies outside the liver.", _BURDEN),
+    # The normal liver
+    "REFERENCE_SPHERE_SMALL": FlagKind(
+        "No 3 cm sphere of normal liver was found; one of {mm:.0f} mm was used.", _UPTAKE
+    ),
+    "REFERENCE_LOW_MODE": FlagKind(
+        "No sphere of normal liver fits; the low mode of the liver's uptake was used.", _UPTAKE
+    ),
+    "REFERENCE_NOT_FOUND": FlagKind("No normal liver was found: {reason}. A reader can place the reference.", _UPTAKE),
+    "REFERENCE_UPTAKE_UNUSUAL": FlagKind(
+        "Normal liver has SUVmean {suv:.1f}, outside {low:.1f} to {high:.1f}.", ("INC7", "EXC4", "EXC6")
+    ),
+    "REFERENCE_BY_READER": FlagKind("The normal-liver reference was placed by the reader."),
+    "REFERENCE_NOISE_ASSUMED": FlagKind(
+        "Too little lesion-free liver to measure its noise; {percent:.0f} % of its mean was assumed.",
+        ("INC7",),
+    ),
+    "NORMAL_LIVER_UNSURE": FlagKind(
+        "Liver that takes up clearly less than what was taken for normal measures {percent:.0f} % of it: what was "
+        "taken for normal may be tumour.",
+        ("INC7", "EXC4", "EXC6"),
+    ),
+    # One lesion
+    "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
+    "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),
+    "LESION_AT_LIVER_BORDER": FlagKind("The lesion forms part of the liver's border.", ("INC7",)),
+    "LESION_MERGES_WITH_NEIGHBOUR": FlagKind(
+        "An organ outside the liver, at least as hot, lies against lesion {label}: part of it may be that organ's.",
+        ("INC7", "EXC4"),
+    ),
+    "LESION_OUTSIDE_LIVER": FlagKind("The lesion lies outside the liver."),
+    "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is not known."),
+    "LESION_WITH_COLD_CORE": FlagKind("A core without uptake, enclosed by the lesion, counts as tumour ({ml:.1f} ml)."),
+    "LESION_SMALLER_THAN_RESOLUTION": FlagKind(
+        "The lesion is smaller than twice the PET's resolution: its uptake is underestimated."
+    ),
+    "LESION_NOT_SEEN_ON_CT": FlagKind(
+        "The CT does not show the lesion's border: {reason}. Its size is its extent on the PET, no RECIST diameter.",
+        ("INC4",),
+    ),
+    "RECIST_CT_REGISTERED": FlagKind(
+        "Lesions were found again on the diagnostic CT (series {series}) by registering it to the PET's CT "
+        "(similarity {similarity:.2f}); look at their identity.",
+        ("INC4",),
+    ),
+    "DIAMETER_LEAVES_LESION": FlagKind("The longest diameter leaves the lesion's outline."),
+    "DIAMETER_NEAR_THRESHOLD": FlagKind(
+        "The diameter lies within reader variation of the threshold of {mm:g} mm.", ("INC4",)
+    ),
+}
+
+
+def raise_flag(code: str, **values: float | str) -> Flag:
+    """Make a flag from its code; `values` fill the gaps of its sentence."""
+    kind = FLAGS[code]
+    return Flag(code=code, sentence=kind.sentence.format(**values), weakens=kind.weakens)

@@ -1,0 +1,186 @@
+"""The record of one study: everything that was measured, answered and doubted, and from what.
+
+`StudyScore` is what ``score.json`` holds. Its ``record_id`` names inputs, settings, masks, edits and results,
+and leaves out times, versions and paths, so the same work gives the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from dotaliver.config.protocol import CriterionId
+from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.records.flags import Flag
+from dotaliver.records.study import (
+    Acquisition,
+    Burden,
+    CtFocus,
+    CtSearch,
+    DrawnOn,
+    Lesion,
+    LobePlane,
+    Lobes,
+    Mismatch,
+    ReaderEdits,
+    Reference,
+    StudyIdentity,
+    Verdict,
+)
+from dotaliver.suv.arithmetic import SuvArithmetic
+
+__all__ = [
+    "LiverRecord",
+    "MaskName",
+    "MaskRecord",
+    "Provenance",
+    "ReferenceSource",
+    "SegmentationRecord",
+    "StudyScore",
+    "folder_name",
+    "record_id_of",
+]
+
+
+MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions"]
+
+
+class MaskRecord(FrozenModel):
+    """One mask that the score rests on; its voxels stand in the DICOM SEG beside the record."""
+
+    name: MaskName
+    origin: str
+    drawn_on: DrawnOn
+    border_uncertainty_mm: float
+    labels: tuple[int, ...]
+    shape: tuple[int, int, int]
+    origin_lps_mm: Vector
+    spacing_mm: Vector
+    sha256: str
+
+
+class ReferenceSource(FrozenModel):
+    """Where the first half of the pipeline placed a reference, whatever a reader did to it later."""
+
+    method: Literal["sphere", "small_sphere", "low_mode", "organ", "reader", "none"]
+    centre_lps_mm: Vector | None = None
+    diameter_mm: float | None = None
+    reason: str | None = None
+
+
+class SegmentationRecord(FrozenModel):
+    """How the masks came about."""
+
+    segmenter: str
+    masks: tuple[MaskRecord, ...]
+    mismatch: Mismatch | None
+    references: dict[str, ReferenceSource]
+    reasons: dict[str, str]
+    flags: tuple[Flag, ...]
+    ct_search: CtSearch | None = Field(default=None, description="What a search for focal lesions on CT could see")
+    lobes: LobePlane | None = Field(default=None, description="The plane between right and left lobe")
+
+
+class LiverRecord(FrozenModel):
+    """The whole liver, its tumours included."""
+
+    volume_ml: float | None
+    drawn_on: DrawnOn | None
+    reason: str | None = None
+
+
+class Provenance(FrozenModel):
+    """Where the record comes from."""
+
+    dotaliver_version: str
+    python_version: str
+    platform: str
+    dependencies: dict[str, str]
+    scored_at: datetime
+    execution: ExecutionConfig
+    config_sha256: str
+    revises: str | None = Field(default=None, description="record_id of the record that this one revises")
+    deidentified: bool = Field(default=False, description="Whether names, UIDs and dates are pseudonyms")
+
+
+class StudyScore(FrozenModel):
+    """One study, scored."""
+
+    schema_version: Literal["1"] = "1"
+    record_id: str = ""
+    study: StudyIdentity
+    acquisition: Acquisition
+    uptake_unit: str = Field(description="UCUM unit of every uptake in this record")
+    suv: SuvArithmetic | None
+    references: dict[str, Reference]
+    liver: LiverRecord
+    burden: Burden
+    lobes: Lobes = Field(default=Lobes(), description="Right and left lobe, with volume and burden")
+    lesions: tuple[Lesion, ...]
+    ct_foci: tuple[CtFocus, ...] = Field(default=(), description="Focal lesions on CT that the PET does not outline")
+    criteria: dict[CriterionId, Verdict]
+    flags: tuple[Flag, ...]
+    segmentation: SegmentationRecord
+    edits: ReaderEdits
+    config: ScoringConfig
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        """The record as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def with_record_id(self) -> StudyScore:
+        """The same record under its own name."""
+        return self.model_copy(update={"record_id": record_id_of(self)})
+
+
+def folder_name(study_uid: str) -> str:
+    """What a study's folder is called: a short hash of its Study Instance UID, which tells nothing of the patient."""
+    return hashlib.sha256(study_uid.encode()).hexdigest()[:12]
+
+
+_NAMED_BY_ID = (
+    "schema_version",
+    "study",
+    "acquisition",
+    "uptake_unit",
+    "suv",
+    "references",
+    "liver",
+    "burden",
+    "lobes",
+    "lesions",
+    "ct_foci",
+    "criteria",
+    "flags",
+    "segmentation",
+    "edits",
+    "config",
+)
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_times(v) for k, v in value.items() if k not in {"made_at", "scored_at"}}
+    if isinstance(value, list):
+        return [_without_times(v) for v in value]
+    return value
+
+
+def record_id_of(score: StudyScore) -> str:
+    """SHA-256 over inputs, settings, masks, edits and results, without times, versions, paths and file formats.
+
+    The fields are those of ``_NAMED_BY_ID``, as canonical JSON (sorted keys, shortest round-trip numbers).
+    """
+    data = score.model_dump(mode="json", include=set(_NAMED_BY_ID))
+    for mask in data["segmentation"]["masks"]:
+        # One mask is one input, whether it came as NIfTI or as NRRD.
+        del mask["origin"]
+    text = json.dumps(_without_times(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,229 @@
+"""Other masks in the place of those that stand: what was found before stays where it still holds, the rest falls.
+
+Another liver overtakes everything that was found in it. Other lesions in the same liver leave standing what does not
+depend on them: spleen, blood pool and lobes; the normal-liver sphere as long as no lesion comes near it; candidates on
+CT that no changed lesion covers; and the outlines on CT of lesions that did not change. So a reader who corrects one
+lesion moves no number of another, and the steps that follow look only for what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Box, grow_box
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import LabelMap, used_box
+from dotaliver.measurement.placement import shift_of
+from dotaliver.records.study import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
+
+__all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
+
+CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
+"""Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew."""
+REGISTERED_FLAG = "RECIST_CT_REGISTERED"
+# What was said of a liver that another one takes the place of.
+_OF_THE_LIVER = frozenset({"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"})
+# Two ways of measuring one distance differ by rounding.
+_SAME_DISTANCE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Masks that take the place of those that stand; None where the one that stands is kept."""
+
+    liver: MaskLayer | None = None
+    lesions: MaskLayer | None = None
+
+
+def with_masks(base: Segmentations, other: Corrections, config: ScoringConfig) -> Segmentations:
+    """Put other masks in the place of those that stand, and leave out what they overtake.
+
+    Parameters
+    ----------
+    base : Segmentations
+        What was found, complete or as it was stored.
+    other : Corrections
+        A liver, lesions, or both, imported or painted.
+    config : ScoringConfig
+        Which distance a reference keeps from lesions, and when a candidate on CT is part of one.
+
+    Returns
+    -------
+    Segmentations
+        To be completed by `dotaliver.pipeline.segment_study`.
+    """
+    if other.liver is not None:
+        return _in_another_liver(base, other)
+    if other.lesions is None:
+        return base
+    return _with_other_lesions(base, other.lesions, config)
+
+
+def _in_another_liver(base: Segmentations, other: Corrections) -> Segmentations:
+    codes = {flag.code for flag in base.flags}
+    lesions = other.lesions or (None if CANDIDATES_FLAG in codes else base.lesions)
+    overtaken = _OF_THE_LIVER | {CANDIDATES_FLAG, REGISTERED_FLAG}
+    return Segmentations(
+        segmenter=base.segmenter,
+        liver=other.liver,
+        lesions=lesions,
+        mismatch=base.mismatch,
+        reasons={k: v for k, v in base.reasons.items() if k != "liver" and not is_unseen_key(k)},
+        flags=tuple(flag for flag in base.flags if flag.code not in overtaken),
+    )
+
+
+def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: ScoringConfig) -> Segmentations:
+    same = _unchanged(base.lesions, lesions)
+    changed = replace(lesions, labels=_without(lesions.labels, same))
+    outlines = base.ct_lesions
+    if outlines is not None:
+        gone = set(outlines.labels.labels) - same
+        if gone:
+            outlines = replace(outlines, labels=_less(outlines.labels, gone))
+    seen_or_not = {unseen_key(label) for label in same} if outlines is not None else set()
+    return replace(
+        base,
+        lesions=lesions,
+        references=tuple(r for r in base.references if r.organ != "liver" or _still_clear(r, base, lesions, config)),
+        reasons={k: v for k, v in base.reasons.items() if not is_unseen_key(k) or k in seen_or_not},
+        flags=tuple(
+            flag
+            for flag in base.flags
+            if flag.code != CANDIDATES_FLAG and (flag.code != REGISTERED_FLAG or outlines is not None)
+        ),
+        ct_foci=_uncovered(base, changed, config),
+        ct_lesions=outlines,
+    )
+
+
+def with_known_outlines(given: Segmentations, known: Segmentations, config: ScoringConfig) -> Segmentations:
+    """Take outlines on CT from an earlier correction of the same liver, where nothing near them changed since.
+
+    An outline depends on nothing but the lesion, the liver and the lesions around it, so what is taken is what would
+    be found again.
+
+    Parameters
+    ----------
+    given : Segmentations
+        From `with_masks`, with outlines to be looked for.
+    known : Segmentations
+        Complete, with the same liver at the same place.
+    config : ScoringConfig
+        How far around a lesion is looked.
+    """
+    lesions, outlines = given.lesions, known.ct_lesions
+    if lesions is None or known.lesions is None or outlines is None:
+        return given
+    standing = set() if given.ct_lesions is None else set(given.ct_lesions.labels.labels)
+    wanted = {n for n in set(lesions.labels.labels) - standing if unseen_key(n) not in given.reasons}
+    seen = set(outlines.labels.labels)
+    told = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or unseen_key(n) in known.reasons}
+    taken = told & _undisturbed(known.lesions.labels, lesions.labels, (wanted, told), _reach(lesions, outlines, config))
+    if not taken:
+        return given
+    whole = outlines.labels.geometry
+    array = sparse_zeros(whole.shape, np.uint16) if given.ct_lesions is None else given.ct_lesions.labels.array.copy()
+    for label, box in outlines.labels.boxes():
+        if label in taken:
+            part = array[box]
+            part[(outlines.labels.array[box] == label) & (part == 0)] = label
+    reasons = {unseen_key(n): known.reasons[unseen_key(n)] for n in sorted(taken - seen)}
+    # The layer's own word on its border stands, whoever outlined it first.
+    layer = replace(outlines, labels=outlines.labels.with_array(array))
+    return replace(given, ct_lesions=layer, reasons={**given.reasons, **reasons})
+
+
+def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> npt.NDArray[np.int64]:
+    """How many voxels around a lesion may matter to its outline, whatever the angle between the two grids."""
+    far_mm = config.ct_lesions.surroundings_mm[1] + 3 * max(outlines.labels.geometry.spacing_mm)
+    voxels = np.ceil(np.sqrt(3) * far_mm / np.asarray(lesions.labels.geometry.spacing_mm)) + 2
+    return np.asarray(voxels, dtype=np.int64)
+
+
+def _undisturbed(
+    old: LabelMap, new: LabelMap, labels: tuple[set[int], set[int]], reach: npt.NDArray[np.int64]
+) -> set[int]:
+    """Those of the lesions told about near which no voxel changed and none is outlined anew."""
+    wanted, told = labels
+    changed = used_box(np.asarray(old.array != new.array))
+    boxes = dict(new.boxes())
+    anew = [boxes[n] for n in wanted - told] + ([] if changed is None else [changed])
+    calm = set(told)
+    while True:
+        near = {n for n in calm if any(_meet(grow_box(boxes[n], reach, new.array.shape), box) for box in anew)}
+        if not near:
+            return calm
+        calm -= near
+        anew = [boxes[n] for n in near]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
+
+
+def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
+    """Labels whose voxels are the same in both masks."""
+    if before is None or before.drawn_on != now.drawn_on or not before.labels.geometry.is_close(now.labels.geometry):
+        return set()
+    old, new = before.labels, now.labels
+    box = used_box(np.asarray(old.array != new.array))
+    known = set(old.labels) & set(new.labels)
+    if box is None:
+        return known
+    differ = old.array[box] != new.array[box]
+    return known - {int(n) for part in (old, new) for n in np.unique(part.array[box][differ])}
+
+
+def _less(labels: LabelMap, some: set[int]) -> LabelMap:
+    """The labels but for some of them, on the same grid."""
+    array = labels.array.copy()
+    for label, box in labels.boxes():
+        if label in some:
+            part = array[box]
+            part[part == label] = 0
+    return labels.with_array(array)
+
+
+def _without(labels: LabelMap, some: set[int]) -> LabelMap:
+    """The labels but for some of them, on the smallest part of the grid that holds the others; or one voxel of 0."""
+    kept = np.zeros(int(labels.array.max(initial=0)) + 1, dtype=labels.array.dtype)
+    for label in set(labels.labels) - some:
+        kept[label] = label
+    box = used_box(np.asarray(kept[labels.array] != 0)) or (slice(0, 1), slice(0, 1), slice(0, 1))
+    return LabelMap(kept[labels.array[box]], labels.geometry.crop(box))
+
+
+def _still_clear(region: ReferenceRegion, base: Segmentations, lesions: MaskLayer, config: ScoringConfig) -> bool:
+    """Whether a normal-liver sphere of full size keeps its distance from every lesion; others are looked for anew."""
+    if region.method != "sphere" or region.centre_lps_mm is None or region.diameter_mm is None:
+        return False
+    grid = lesions.labels.geometry.moved(shift_of(lesions, base.mismatch))
+    margin_mm = region.diameter_mm / 2.0 + config.reference.lesion_margin_mm - _SAME_DISTANCE_MM
+    for label, box in lesions.labels.boxes():
+        places = grid.crop(box).index_to_lps(np.argwhere(lesions.labels.array[box] == label))
+        if float(np.linalg.norm(places - np.asarray(region.centre_lps_mm), axis=1).min()) < margin_mm:
+            return False
+    return True
+
+
+def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -> MaskLayer | None:
+    """The candidates on CT without those that a changed lesion takes in."""
+    layer = base.ct_foci
+    if layer is None or not changed.labels.array.any():
+        return layer
+    shift = np.subtract(shift_of(changed, base.mismatch), shift_of(layer, base.mismatch))
+    hot = changed.labels.placed(changed.labels.geometry.moved(shift))
+    covered: set[int] = set()
+    for label, box in layer.labels.boxes():
+        there = resample_labels(hot, layer.labels.geometry.crop(box)).mask[layer.labels.array[box] == label]
+        if float(there.mean()) >= config.ct_foci.avid_share:
+            covered.add(label)
+    if not covered:
+        return layer
+    return replace(layer, labels=_less(layer.labels, covered))

@@ -1,0 +1,245 @@
+"""Focal lesions of the liver that CT shows: round places less dense than the parenchyma around them.
+
+The liver's density is first freed of what varies slowly (fat, filling), by a mean over parenchyma in a window that is
+far larger than the lesions looked for. Places where density falls short are found at several sizes, each against the
+noise that this CT has at that size. Round a find, the contour at half its contrast must close: a vessel's does not,
+since it runs on, and a fissure's or the gallbladder's lies at the liver's border or near water. What is left is
+measured in HU, and so is what could be seen at all: the contrast at which a lesion of 15 mm exceeds this CT's noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.scoring import CtFociConfig
+from dotaliver.image.blocks import lazily_filtered
+from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.geometry import Box, Geometry, grow_box
+from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.records.study import CtSearch
+from dotaliver.segmentation.coarse import Float32Array
+from dotaliver.segmentation.liver.outline import gaussian, gaussian_reach
+
+__all__ = ["find_ct_foci"]
+
+# 1.4826 x MAD is the SD of a normal distribution.
+_SD_PER_MAD = 1.4826
+# Share of a ball's contrast that a Gaussian of half its radius as sigma sees: the chi distribution of 3 degrees at 2.
+_SEEN_SHARE = 0.739
+_MARGIN_MM = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The liver on the search grid, and how far each voxel falls short of the parenchyma around it, in HU."""
+
+    grid: Geometry
+    hu: Float32Array
+    liver: BoolArray
+    depth_mm: Float32Array
+    short_hu: Float32Array
+    config: CtFociConfig
+
+
+def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> tuple[LabelMap, CtSearch]:
+    """Look for focal lesions on CT.
+
+    Parameters
+    ----------
+    ct : Volume
+        In HU.
+    liver : LabelMap
+        The liver in the CT's position, not empty.
+    avid : LabelMap, optional
+        Lesions that the PET shows, in the CT's position: a focus that lies in one is not listed.
+    config : CtFociConfig
+        Sizes, limits and tolerances.
+
+    Returns
+    -------
+    labels : LabelMap
+        On the CT's grid, numbered from ``config.first_label``, in the order of their places from the feet up.
+    search : CtSearch
+        What could be seen.
+    """
+    from scipy.ndimage import binary_dilation
+
+    ct.require(Quantity.HU)
+    whole = resample_labels(liver, ct.geometry)
+    labels = sparse_zeros(ct.geometry.shape, np.uint16)
+    if whole.used is None:
+        return LabelMap(labels, ct.geometry), CtSearch(
+            diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
+        )
+    box = grow_box(whole.used, np.ceil(_MARGIN_MM / np.asarray(ct.geometry.spacing_mm)), ct.geometry.shape)
+    search = _prepare(ct, box, whole.crop(box), avid, config)
+    if search is None:
+        why = "too little of the liver is free of lesions"
+        return LabelMap(labels, ct.geometry), CtSearch(diameter_mm=config.reference_diameter_mm, reason=why)
+    shortfalls = [(radius, *_shortfall(search, radius)) for radius in config.radii_mm]
+    found = _foci(search, shortfalls)
+    if avid is not None:
+        hot = resample_labels(avid, search.grid).mask
+        # With what lies around it: the cold core of an avid lesion is that lesion.
+        found = [f for f in found if hot[binary_dilation(f, iterations=2)].mean() < config.avid_share]
+    small = np.zeros(search.grid.shape, dtype=np.uint16)
+    for number, focus in enumerate(found):
+        small[focus] = config.first_label + number
+    fine = resample_labels(LabelMap(small, search.grid), ct.geometry.crop(box))
+    if fine.used is not None:
+        labels[box][fine.used] = fine.array[fine.used]
+    return LabelMap(labels, ct.geometry), _what_could_be_seen(search, config)
+
+
+def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> _Search | None:
+    """Bring the liver's box onto the search grid and take away what varies slowly."""
+    own = ct.geometry.crop(box)
+
+    def calmed(hu: npt.NDArray[np.number]) -> Float32Array:
+        return gaussian(np.clip(hu, -150, 350).astype(np.float32), 0.4 * config.grid_mm, own)
+
+    calm = lazily_filtered(ct, box, calmed, gaussian_reach(0.4 * config.grid_mm, own.spacing_mm[0]))
+    step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
+    counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
+    grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
+    hu = resample(calm, grid).array
+    inside = resample_labels(liver, grid).mask
+    depth = distance_inside_mm(inside, grid.spacing_mm)
+    normal = inside & (depth > config.edge_mm)
+    if avid is not None:
+        normal &= ~resample_labels(avid, grid).mask
+    if float(normal.sum()) * grid.voxel_volume_ml < config.parenchyma_min_ml:
+        return None
+    middle = float(np.median(hu[normal]))
+    typical: npt.NDArray[np.floating] = np.full(hu.shape, middle, dtype=np.float32)
+    spread = _SD_PER_MAD * float(np.median(np.abs(hu[normal] - middle)))
+    for _ in range(2):
+        alike = normal & (np.abs(hu - typical) < 2.5 * spread)
+        weight = gaussian(alike.astype(np.float32), config.window_mm, grid)
+        around = gaussian(np.where(alike, hu, 0.0), config.window_mm, grid) / np.maximum(weight, 1e-6)
+        typical = np.where(weight > 0.02, around, typical)
+    return _Search(grid, hu, inside, depth, np.asarray(typical - hu, dtype=np.float32), config)
+
+
+def _shortfall(search: _Search, radius_mm: float) -> tuple[Float32Array, float]:
+    """Mean shortfall over a Gaussian as wide as a ball of this radius, inside the liver, and its SD by noise."""
+    smooth = _within(search.short_hu, search.liver, radius_mm / 2, search.grid)
+    deep = search.depth_mm > search.config.edge_mm + radius_mm / 2
+    sample = smooth[deep] if deep.any() else smooth[search.liver]
+    centre = float(np.median(sample))
+    # Vessels and lesions make one flank of the distribution long; the calmer half tells the noise.
+    below, above = sample[sample <= centre], sample[sample >= centre]
+    sd = _SD_PER_MAD * min(float(np.median(np.abs(part - centre))) for part in (below, above))
+    return np.where(search.liver, smooth - centre, -np.inf).astype(np.float32), max(sd, 0.1)
+
+
+def _foci(search: _Search, shortfalls: list[tuple[float, Float32Array, float]]) -> list[BoolArray]:
+    """Closed round places, the clearest first where two overlap, then ordered from the feet up."""
+    from scipy.ndimage import maximum_filter
+
+    config = search.config
+    seeds = []
+    for radius, smooth, sd in shortfalls:
+        size = [max(1, round(radius / s)) | 1 for s in search.grid.spacing_mm]
+        peak = (smooth == maximum_filter(smooth, size)) & (search.depth_mm > config.edge_mm)
+        peak &= (smooth > config.detect_sd * sd) & (smooth > _SEEN_SHARE * config.least_contrast_hu)
+        seeds += [(float(smooth[tuple(p)] / sd), radius, tuple(p)) for p in np.argwhere(peak)]
+    kept: list[BoolArray] = []
+    taken = np.zeros(search.grid.shape, dtype=bool)
+    for _, radius, place in sorted(seeds, reverse=True):
+        if taken[place]:
+            continue
+        focus = _closed_focus(search, radius, place)
+        if focus is not None and not (focus & taken).any():
+            taken |= focus
+            kept.append(focus)
+    return sorted(kept, key=lambda f: tuple(np.argwhere(f).mean(axis=0)))
+
+
+def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> BoolArray | None:
+    """The place within the contour at half its contrast, if that closes and is a round lesion's; else None.
+
+    Where a lesion touches another or a vein, the contour at half leaks into it, and a somewhat higher one closes; a
+    vein has the same density all along, and no contour of it closes.
+    """
+    import cc3d
+    from scipy.ndimage import binary_erosion
+
+    config, grid = search.config, search.grid
+    reach = config.closed_within * radius_mm + 4.0
+    low = [max(int(p - np.ceil(reach / s)), 0) for p, s in zip(place, grid.spacing_mm, strict=True)]
+    high = [min(int(p + np.ceil(reach / s)) + 1, n) for p, s, n in zip(place, grid.spacing_mm, grid.shape, strict=True)]
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = replace(grid, shape=tuple(b - a for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
+    middle = tuple(p - a for p, a in zip(place, low, strict=True))
+    calm = _within(search.short_hu[box], search.liver[box], max(config.contour_mm, 0.25 * radius_mm), part)
+    contrast = float(np.percentile(calm[_ball(part, middle, 0.4 * radius_mm)], 60.0))
+    inner = search.depth_mm[box] > config.edge_mm
+    for share in config.contour_shares:
+        pieces = cc3d.connected_components((calm > share * contrast) & inner, connectivity=6)
+        own = pieces == pieces[middle]
+        if pieces[middle] and not (own & ~_ball(part, middle, reach)).any():
+            break
+    else:
+        return None
+    surface = own & ~binary_erosion(own)
+    at_edge = search.depth_mm[box][surface] <= config.edge_mm + max(grid.spacing_mm)
+    if float(at_edge.mean()) > config.border_share:
+        return None
+    if not _looks_like_lesion(search, own, search.hu[box][own], contrast, part):
+        return None
+    focus = np.zeros(grid.shape, dtype=bool)
+    focus[box] = own
+    return focus
+
+
+def _within(values: Float32Array, where: BoolArray, sigma_mm: float, grid: Geometry) -> Float32Array:
+    """Gaussian mean over the voxels of a mask alone."""
+    weight = gaussian(where.astype(np.float32), sigma_mm, grid)
+    total = gaussian(np.clip(values, -80.0, 120.0) * where, sigma_mm, grid)
+    return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
+
+
+def _ball(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> BoolArray:
+    offset = [(np.arange(n) - m) * s for n, m, s in zip(grid.shape, middle, grid.spacing_mm, strict=True)]
+    k, j, i = np.meshgrid(*offset, indexing="ij", sparse=True)
+    return np.asarray(k**2 + j**2 + i**2 <= max(radius_mm, min(grid.spacing_mm)) ** 2)
+
+
+def _looks_like_lesion(
+    search: _Search, own: BoolArray, hu: npt.NDArray[np.floating], contrast_hu: float, grid: Geometry
+) -> bool:
+    """Size, density and roundness: no dot, no water, no tube."""
+    config = search.config
+    volume_mm3 = float(own.sum()) * grid.voxel_volume_ml * 1000.0
+    diameter = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
+    if diameter < config.least_diameter_mm or contrast_hu < config.least_contrast_hu:
+        return False
+    # Drawn a little wide, water has a rim of partial volume: its inner part tells.
+    if float(np.percentile(hu, 35.0)) < config.water_hu:
+        return False
+    places = np.argwhere(own) * np.asarray(grid.spacing_mm)
+    # A ball of diameter d has variance d²/20 along each axis; half a voxel's size is in every variance.
+    variances = np.linalg.eigvalsh(np.cov(places.T) + np.diag(np.asarray(grid.spacing_mm) ** 2) / 12.0)
+    if np.sqrt(variances[-1] / variances[0]) > config.longest_ratio:
+        return False
+    fill = volume_mm3 / (4.0 / 3.0 * np.pi * float(np.sqrt(np.prod(5.0 * variances))))
+    return bool(fill > config.fill)
+
+
+def _what_could_be_seen(search: _Search, config: CtFociConfig) -> CtSearch:
+    """The contrast at which a lesion of the reference diameter is found on this CT."""
+    _, sd = _shortfall(search, config.reference_diameter_mm / 2)
+    deep = search.depth_mm > 2 * config.edge_mm
+    noise = search.short_hu[deep] if deep.any() else search.short_hu[search.liver]
+    return CtSearch(
+        diameter_mm=config.reference_diameter_mm,
+        liver_hu=float(np.median(search.hu[search.liver])),
+        noise_hu=_SD_PER_MAD * float(np.median(np.abs(noise - np.median(noise)))),
+        visible_contrast_hu=max(config.detect_sd * sd / _SEEN_SHARE, config.least_contrast_hu),
+    )

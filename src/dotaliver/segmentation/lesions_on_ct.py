@@ -1,0 +1,162 @@
+"""The step after every segmenter that looks for the lesions' borders on CT: the PET's own, or a diagnostic one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.config.scoring import CtLesionConfig, ScoringConfig
+from dotaliver.errors import StudyError
+from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.itk import resample_labels, resample_through
+from dotaliver.image.registration import register_cts
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes, unseen_key
+from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
+
+__all__ = ["CtView", "OutlinesJob", "view_of_lesions", "with_lesions_on_ct"]
+
+_NAME = "petct"
+# Two CTs of one patient correlate above this near the liver, in whatever phase.
+_LEAST_SIMILARITY = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class OutlinesJob:
+    """What the lesions' borders on CT are found from: the part of the CT around them, and the masks in it."""
+
+    ct: Volume
+    placed: LabelMap
+    liver: BoolArray
+    config: CtLesionConfig
+    wanted: frozenset[int]
+    """Lesions whose border is looked for; the others stand around them."""
+
+    def run(self) -> CtOutlines:
+        """Look for them."""
+        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class CtView:
+    """A CT's grid with the lesions' places and the liver brought to it, and the part of it that is looked at."""
+
+    geometry: Geometry
+    box: Box
+    job: OutlinesJob
+    flags: tuple[Flag, ...] = ()
+
+
+def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
+    """Bring the lesions to the CT that diameters are measured on.
+
+    Lesions that have an outline there already, or a reason for none, are not looked for again.
+
+    Returns
+    -------
+    CtView or None
+        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, or where nothing
+        is left to be looked for.
+
+    Raises
+    ------
+    StudyError
+        Where a diagnostic CT was named and cannot be registered.
+    """
+    lesions, ct = found.lesions, volumes.ct
+    if lesions is None or found.liver is None or ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
+        return None
+    wanted = _not_looked_for(found, lesions)
+    if not wanted:
+        return None
+    # From the position that each mask was drawn in to that of the PET's CT.
+    moved = [_in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
+    if volumes.recist_ct is None:
+        box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
+        part = ct.part(box)
+        placed = resample_labels(moved[0], part.geometry)
+        job = OutlinesJob(part, placed, _part_of(moved[1], ct.geometry, box), config.ct_lesions, wanted)
+        return CtView(ct.geometry, box, job)
+    liver = resample_labels(moved[1], ct.geometry)
+    onto = volumes.recist_ct
+    pose = register_cts(onto, ct, liver.mask)
+    series = volumes.identity.recist_ct
+    name = "" if series is None else str(series.series_number or series.series_instance_uid)
+    if pose.similarity < _LEAST_SIMILARITY:
+        msg = (
+            f"the diagnostic CT (series {name}) cannot be laid on the PET's CT (similarity {pose.similarity:.2f}); "
+            "name a CT of the same patient that shows the whole liver with --recist-ct"
+        )
+        raise StudyError(msg)
+    placed = resample_through(moved[0], onto.geometry, pose.transform)
+    there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
+    flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
+    box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
+    job = OutlinesJob(
+        onto.part(box),
+        LabelMap(placed.array[box], onto.geometry.crop(box)),
+        there.mask[box],
+        config.ct_lesions,
+        wanted,
+    )
+    return CtView(onto.geometry, box, job, (flag,))
+
+
+def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
+    """Lesions that neither have an outline on CT nor a reason for none."""
+    every = frozenset(lesions.labels.labels)
+    if found.ct_lesions is None:
+        return every
+    outlined = every & set(found.ct_lesions.labels.labels)
+    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
+
+
+def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config: CtLesionConfig) -> Box:
+    """The part of a grid that holds some lesions and what is looked at around each, with room for rounding."""
+    corners = [labels.geometry.crop(box).corners_lps_mm() for label, box in labels.boxes() if label in wanted]
+    box = onto.box_of(np.concatenate(corners), 1) if corners else None
+    # Lesions that lie off this grid have no box here; one voxel is as good as any.
+    return with_surroundings(box or (slice(0, 1), slice(0, 1), slice(0, 1)), onto, config)
+
+
+def _part_of(labels: LabelMap, grid: Geometry, box: Box) -> BoolArray:
+    """A mask on a part of a grid."""
+    if labels.geometry.is_close(grid):
+        return as_mask(labels.array[box])
+    return resample_labels(labels, grid.crop(box)).mask
+
+
+def with_lesions_on_ct(
+    found: Segmentations, view: CtView | None, outlines: CtOutlines | None, config: ScoringConfig
+) -> Segmentations:
+    """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
+
+    Outlines that stand keep their voxels.
+    """
+    if view is None or outlines is None or found.lesions is None:
+        return found
+    before = found.ct_lesions
+    labels = sparse_zeros(view.geometry.shape, np.uint16)
+    if before is not None and before.labels.used is not None:
+        labels[before.labels.used] = before.labels.array[before.labels.used]
+    for label, box in outlines.labels.boxes():
+        part = labels[view.box][box]
+        part[(outlines.labels.array[box] == label) & (part == 0)] = label
+    layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
+    outside = view.job.wanted - set(view.job.placed.labels)
+    missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
+    reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
+    said = {flag.code for flag in view.flags}
+    flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
+    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
+
+
+def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
+    shift = (0.0, 0.0, 0.0)
+    if layer.drawn_on == "pet" and found.mismatch is not None:
+        x, y, z = found.mismatch.shift_lps_mm
+        shift = (-x, -y, -z)
+    return layer.labels.placed(layer.labels.geometry.moved(shift))

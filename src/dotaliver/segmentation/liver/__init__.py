@@ -1,0 +1,1 @@
+"""Where the liver lies on CT and PET."""

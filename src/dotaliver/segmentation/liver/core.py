@@ -1,0 +1,261 @@
+"""Where the liver is: the broadest warm organ, grown on CT and PET together against its neighbours.
+
+On the coarse grid the deepest point of warm soft tissue on the right lies in the liver whatever its shape; the uptake
+and density around it are those of this patient's liver. Seeds for the liver and for everything else then compete
+by a random walk over both images, so that a leak meets an owner instead of a threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.config.scoring import LiverConfig
+from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean
+from dotaliver.segmentation.liver.parenchyma import NormalLiver, background_uptake, normal_liver
+from dotaliver.segmentation.liver.random_walk import Feature, random_walk
+from dotaliver.segmentation.organs.surroundings import (
+    Surroundings,
+    WarmParts,
+    find_kidneys,
+    find_spleen_like,
+    warm_parts,
+)
+
+__all__ = ["LiverCore", "find_core", "liver_probability"]
+
+# The highest of some thirty neighbours with 5 to 7 % noise lies about a tenth above their mean.
+_TOP_BIAS = 0.9
+
+
+@dataclass(frozen=True)
+class LiverCore:
+    """The deepest part of the liver, this patient's normal liver, and the uptake that counts as warm."""
+
+    seed: tuple[int, int, int]
+    normal: NormalLiver
+    warm_uptake: float
+
+
+def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -> LiverCore | None:
+    """Find the liver's core; None where no warm organ on the right is broad enough."""
+    import cc3d
+    from scipy.ndimage import binary_dilation
+
+    background = background_uptake(images)
+    if background <= 0:
+        return None
+    smooth = box_mean(images.uptake)
+    spacing = (images.spacing_mm,) * 3
+    for ratio in config.warm_ratios:
+        warm = around.soft & (smooth > ratio * background)
+        depth = distance_inside_mm(warm, spacing)
+        on_right = np.where(around.right, depth, 0.0)
+        seed = tuple(int(n) for n in np.unravel_index(int(on_right.argmax()), depth.shape))
+        if on_right[seed] >= config.core_radius_mm:
+            break
+    else:
+        return None
+    # Only what hangs together deep inside: bowel and kidney are joined to the liver by thin bridges at most.
+    parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
+    region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
+    region &= _upper_abdomen(images, around, seed)
+    normal = normal_liver(images, images.uptake, region, background, config)
+    return LiverCore((seed[0], seed[1], seed[2]), normal, ratio * background)
+
+
+def _upper_abdomen(images: CoarseImages, around: Surroundings, seed: tuple[int, ...]) -> BoolArray:
+    """Where bowel and spleen, which may hang together with the liver, are not: for reading what liver takes up."""
+    height = (np.arange(images.geometry.shape[0]) - seed[0])[:, None, None] * images.spacing_mm
+    return np.asarray((height > -60.0) & (around.lateral_mm < 60.0)[None, None, :])
+
+
+def liver_probability(
+    images: CoarseImages, around: Surroundings, core: LiverCore, uptake: Float32Array, config: LiverConfig
+) -> tuple[Float32Array, BoolArray]:
+    """Probability of liver on the coarse grid, and the kidneys.
+
+    Parameters
+    ----------
+    images, around, core
+        From the steps before.
+    uptake : ndarray
+        Uptake brought to the CT's position.
+    config : LiverConfig
+        Seeds, scales and weights.
+    """
+    from scipy.ndimage import binary_dilation
+
+    smooth = box_mean(uptake)
+    liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
+    kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
+    images, around = _without_deposits(images, around, core, smooth)
+    spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
+    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys | spleen)
+    parts = warm_parts(warm, images.spacing_mm)
+    chosen = _liver_parts(images, around, core, parts, smooth)
+    in_chosen = np.isin(parts.labels, sorted(chosen))
+    inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys
+    inside &= _looks_like_liver(images, core, config)
+    others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
+    step = max(1, round(8.0 / images.spacing_mm))
+    cold = around.body & (smooth < config.cold_share * core.normal.uptake)
+    cold &= ~binary_dilation(smooth > config.warm_share * core.normal.uptake, iterations=step)
+    never = ~around.body | around.lungs
+    if images.hu is not None:
+        never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
+    lukewarm = _lukewarm(around, core, smooth)
+    background = (never | cold | others | lukewarm | kidneys | spleen) & ~inside
+    reach = max(1, round(config.reach_mm / images.spacing_mm))
+    region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
+    features = [Feature(np.log(np.maximum(uptake, 0.1 * core.normal.uptake)), config.uptake_log_scale)]
+    if images.hu is not None:
+        features.append(Feature(images.hu, config.hu_scale))
+    prior = _prior(images, core, uptake, smooth, config)
+    probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
+    return probability, kidneys
+
+
+# No organ is denser than this with contrast agent in it, but for vessels and the kidneys' cortex.
+_DEPOSIT_HU = 220.0
+
+
+def _without_deposits(
+    images: CoarseImages, around: Surroundings, core: LiverCore, smooth: Float32Array
+) -> tuple[CoarseImages, Surroundings]:
+    """Calcium and embolic agent in the liver's tumours, which take up no less than liver, seen as liver.
+
+    Bone and vessels are as dense but cold.
+    """
+    if images.hu is None or core.normal.hu is None:
+        return images, around
+    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > 0.8 * core.normal.uptake)
+    hu = np.where(deposits, np.float32(core.normal.hu), images.hu)
+    return replace(images, hu=hu), replace(around, soft=around.soft | deposits)
+
+
+def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
+    if images.hu is None or core.normal.hu is None:
+        return np.ones(images.geometry.shape, dtype=bool)
+    mean = box_mean(images.hu)
+    return np.asarray(
+        (mean > core.normal.hu - config.lesion_hu_below) & (mean < core.normal.hu + config.lesion_hu_above)
+    )
+
+
+def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
+    """Soft tissue whose uptake is flat and clearly below the liver's: stomach, bowel, blood, not a blurred border."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < 0.3 * core.normal.uptake
+    return np.asarray(around.soft & flat & (smooth < 0.7 * core.normal.uptake))
+
+
+def _liver_parts(
+    images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
+) -> set[int]:
+    """The part that holds the core, and parts that face it over 1.5 cm² and belong to it."""
+    from scipy.ndimage import binary_dilation
+
+    on_right = np.where(around.right, parts.depth_mm, 0.0)
+    first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
+    chosen, grown = {first}, True
+    # A fissure parts the lobes by up to 12 mm of fat and vessels: facing across it counts as touching.
+    reach = max(1, round(12.0 / images.spacing_mm))
+    face_cm2 = images.spacing_mm**2 / 100.0
+    while grown:
+        current = np.isin(parts.labels, sorted(chosen))
+        near = np.bincount(parts.labels[binary_dilation(current, iterations=reach) & ~current])
+        touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
+        new = {
+            int(part)
+            for part in np.flatnonzero(near * face_cm2 / reach > 1.5)
+            if part and part not in chosen
+            if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
+        }
+        chosen |= new
+        grown = bool(new)
+    return chosen
+
+
+def _belongs(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    part: BoolArray,
+    smooth: Float32Array,
+    contact_cm2: float,
+) -> bool:
+    """Whether a warm part that faces the liver is liver.
+
+    * No part of a liver has its middle more than 200 mm above or below the core.
+    * What is warm on the right, in front of the spine's level, and larger than any other organ there (300 ml; a kidney
+      has 250 at most) is liver, whatever tumour and its cores make of its uptake and density.
+    * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
+      normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
+      level; further back there is liver on the right alone.
+    * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
+      left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
+      surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver.
+    """
+    from scipy.ndimage import binary_erosion
+
+    places = np.nonzero(part)
+    ratio = float(np.median(smooth[part])) / core.normal.uptake
+    lateral = float(around.lateral_mm[places[2]].mean())
+    difference = 0.0
+    if images.hu is not None and core.normal.hu is not None:
+        difference = float(np.median(images.hu[part])) - core.normal.hu
+    volume_ml = float(part.sum()) * images.voxel_ml
+    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+    posterior = float(around.posterior_mm[places[1]].mean())
+    if abs(height) > 200.0:
+        return False
+    # Marrow and muscle along the spine, as warm as liver on some scans, are larger still.
+    in_front = posterior < -15.0
+    if ratio > 0.75 and -60.0 < difference < 30.0 and lateral < 20.0 and volume_ml > 300.0 and in_front:
+        return True
+    if 0.75 < ratio < 1.35:
+        return abs(difference) < 12.0 and lateral < 130.0 and (in_front or lateral < -30.0)
+    if ratio < 1.35 or not -60.0 < difference < 30.0:
+        return False
+    surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    if posterior < -60.0:
+        broad = volume_ml > 100.0 or contact_cm2 > 0.1 * surface_cm2
+        return lateral < 80.0 and height > -60.0 and broad
+    return lateral < 20.0 and contact_cm2 > 0.25 * surface_cm2
+
+
+def _prior(
+    images: CoarseImages, core: LiverCore, uptake: Float32Array, smooth: Float32Array, config: LiverConfig
+) -> Float32Array:
+    """Probability of liver by a voxel's own look: uptake at least half the step to its surroundings, density alike.
+
+    The border of a blurred step lies at half its height. Next to a hot lesion that half lies far above normal
+    liver, so the level follows the highest and lowest uptake within 8 mm wherever one of them is clearly cold.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    normal = core.normal.uptake
+    size = 2 * max(1, round(8.0 / images.spacing_mm)) + 1
+    highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
+    half = 0.5 * (np.maximum(_TOP_BIAS * highest, normal) + lowest)
+    level = np.where(lowest < config.cold_share * normal, half, 0.55 * normal)
+    # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
+    trust = np.where(highest > 1.5 * normal, 0.5, 1.0)
+    logit = np.clip(trust * np.log(np.maximum(uptake, 0.004 * normal) / level) / config.prior_log_scale, -4.0, 4.0)
+    if images.hu is not None and core.normal.hu is not None:
+        logit = np.where(uptake > 1.3 * normal, np.minimum(logit, 2.0), logit)
+        mean = box_mean(images.hu)
+        below, above = np.clip(core.normal.hu - mean, 0.0, None), np.clip(mean - core.normal.hu, 0.0, None)
+        # Lesions may be darker or brighter than liver; what takes up like normal liver must also look like it.
+        lesion_like = smooth > 1.4 * normal
+        tight = max(2.5 * (core.normal.hu_sd or 8.0), 15.0)
+        scale_below = np.where(lesion_like, 40.0, tight)
+        scale_above = np.where(lesion_like, 30.0, tight)
+        density = 1.0 - (below / scale_below) ** 2 - (above / scale_above) ** 2
+        logit = logit + 1.5 * np.clip(density, -4.0, 1.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float32)

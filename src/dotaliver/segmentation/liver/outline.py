@@ -1,0 +1,210 @@
+"""The liver's outline on the CT's own grid, from its probability on the coarse grid.
+
+Inside the liver's box each voxel weighs what the coarse step says of its place against how its density compares
+with the liver's and with what lies outside nearby. All kernels are finite, so the answer would be the same
+block by block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.scoring import LiverConfig
+from dotaliver.errors import GeometryError
+from dotaliver.image.blocks import (
+    ConnectedParts,
+    LazyVolume,
+    SlabCache,
+    block_shape,
+    map_overlap,
+    slices_around,
+    slices_at_once,
+)
+from dotaliver.image.geometry import Box, Geometry, grow_box
+from dotaliver.image.itk import resample
+from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import SLAB_SLICES, BoolArray, Quantity, Volume, used_box
+from dotaliver.segmentation.coarse import Float32Array
+from dotaliver.segmentation.liver.likelihood import (
+    GROWN,
+    LIVER,
+    LOOK,
+    ON_STEP,
+    PIECE,
+    POSSIBLE,
+    STEP_REACH_MM,
+    SURE,
+    Looks,
+    density_window,
+    gaussian,
+    gaussian_reach,
+    lowest_window,
+)
+
+__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "gaussian_reach", "outline_on_ct", "outline_on_grid"]
+
+# Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
+FWHM_PER_SIGMA = 2.3548
+_MARGIN_MM = 16.0
+
+
+def box_around(mask: BoolArray, geometry: Geometry, margin_mm: float) -> Box:
+    """The smallest box that holds a mask, which must not be empty, and a margin, within the grid."""
+    used = used_box(mask)
+    if used is None:
+        msg = "an empty mask has no box around it"
+        raise GeometryError(msg)
+    return grow_box(used, np.ceil(margin_mm / np.asarray(geometry.spacing_mm)), geometry.shape)
+
+
+def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
+    """Where the probability, interpolated onto a grid, is at least one half."""
+    found = sparse_zeros(onto.shape, np.uint8)
+    for k in range(onto.shape[0]):
+        place = resample(probability, onto, slices=slice(k, k + 1)).array[0]
+        found[k] = (place >= 0.5) * LIVER | (place > 0.9) * SURE
+    _mark_liver_pieces(found, onto)
+    return np.asarray((found & PIECE) != 0)
+
+
+def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: LiverConfig) -> BoolArray:
+    """Refine the outline on the CT's grid.
+
+    The log odds of a voxel are those of the coarse step plus those of its density, the latter between a normal
+    distribution of the liver and one of what lies outside, both measured within `outline_window_mm` of the voxel
+    and cut at 4; they are averaged over `outline_smooth_mm`. Fat is never liver. Where fat or air parts the liver from
+    its neighbour, the outline is then carried down that step.
+
+    Parameters
+    ----------
+    ct : Volume
+        In HU.
+    probability : Volume
+        Of liver, on the coarse grid in the CT's position.
+    liver_hu : float
+        Median density of the liver's core.
+    config : LiverConfig
+        Windows and scales.
+
+    Returns
+    -------
+    ndarray of bool
+        On the CT's grid, without holes in any slice.
+    """
+    ct.require(Quantity.HU)
+    result = sparse_zeros(ct.geometry.shape, np.bool_)
+    likely = used_box(probability.array > _LEAST_LIKELY)
+    box = None if likely is None else _box_on(probability.geometry.crop(likely), ct.geometry)
+    if box is None:
+        return result
+    grid = ct.geometry.crop(box)
+    judged = _judged_in_blocks(ct, box, probability, liver_hu, config)
+    _mark_liver_pieces(judged, grid)
+    _mark_down_steps(judged, grid)
+    for plane, found in zip(result[box], judged, strict=True):
+        mask = (found & GROWN) != 0
+        rows = np.flatnonzero(mask.any(axis=1))
+        if rows.size:
+            # Beside the liver nothing is written: there the mask takes no memory
+            plane[rows[0] : rows[-1] + 1] = filled_in_slices(mask[None])[0, rows[0] : rows[-1] + 1]
+    return result
+
+
+def _box_on(part: Geometry, onto: Geometry) -> Box | None:
+    """The box of a grid that holds another one and the outline's margin."""
+    box = onto.box_of(part.corners_lps_mm())
+    return None if box is None else grow_box(box, np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
+
+
+_LEAST_LIKELY = 0.1
+# Memory that a voxel takes: what is found of it; while its odds are smoothed; while connected parts are looked for.
+_BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
+
+
+def _judged_in_blocks(
+    ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig
+) -> npt.NDArray[np.uint8]:
+    """What is found of each voxel of the box, in blocks: a voxel looks no further than the kernels reach."""
+    grid = ct.geometry.crop(box)
+    sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
+    windows = zip(density_window(grid, config), lowest_window(grid), strict=True)
+    halo = [
+        2 + sum(gaussian_reach(sigma_mm, spacing_mm) for sigma_mm in sigmas) + max(window) // 2
+        for spacing_mm, window in zip(grid.spacing_mm, windows, strict=True)
+    ]
+    _, rows, columns = grid.shape
+
+    def hu(part: Box) -> Volume:
+        k, j, i = (slice(p.start + b.start, p.stop + b.start) for p, b in zip(part, box, strict=True))
+        return ct.part((k, j, i))
+
+    def place_of(slices: range) -> Float32Array:
+        # Whole slices: ITK's places differ in the last digit with where a grid begins.
+        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
+
+    kept = 4 * slices_around(density_window(grid, config)[0] // 2) * rows * columns
+    place = LazyVolume(SlabCache(place_of, grid.shape, np.float32, kept), np.float32, grid, Quantity.PROBABILITY)
+
+    def judged(density: Volume, likely: Volume) -> npt.NDArray[np.uint8]:
+        return _judged(Looks(density, likely, liver_hu, config), config)
+
+    out = np.empty(grid.shape, dtype=np.uint8)
+    return map_overlap(judged, (hu, place.part), halo, block_shape(grid.shape, halo, _BYTES_PER_VOXEL), out)
+
+
+def _judged(look: Looks, config: LiverConfig) -> npt.NDArray[np.uint8]:
+    """What is found of each voxel of a block, going up through its slices."""
+    grid = look.geometry
+    _, rows, columns = grid.shape
+    halo = 2 + gaussian_reach(config.outline_smooth_mm, grid.spacing_mm[0])
+    at_once = slices_at_once(_BYTES_PER_LOOK * rows * columns, halo)
+    kept = LOOK.itemsize * (at_once + 2 * halo + SLAB_SLICES) * rows * columns
+    looks = SlabCache(look.at, grid.shape, LOOK, kept)
+
+    def smoothed(seen: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        from scipy.ndimage import binary_opening
+
+        found = seen["found"]
+        mask = (gaussian(seen["odds"], config.outline_smooth_mm, grid) > 0) & ((found & POSSIBLE) != 0)
+        return np.asarray(binary_opening(mask) * LIVER | found, dtype=np.uint8)
+
+    out = np.empty(grid.shape, dtype=np.uint8)
+    return map_overlap(smoothed, (looks,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
+
+
+def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
+    """Mark the largest part, and others of 20 ml that the coarse step was sure of (a lobe behind a fissure)."""
+    thickness = slices_at_once(_BYTES_PER_PART * found.shape[1] * found.shape[2])
+    parts = ConnectedParts(lambda part: (found[part] & LIVER) != 0, found.shape[0], thickness)
+    counts, certain = parts.sizes(), parts.sizes(lambda part: (found[part] & SURE) != 0)
+    large = (counts * grid.voxel_volume_ml >= 20.0) & (certain > 0.3 * counts)
+    large[counts.argmax()] = counts.any()
+    large[0] = False
+    for part, chosen in parts.chosen(large):
+        found[part] |= chosen * PIECE
+
+
+def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
+    """Mark the pieces, grown by at most `STEP_REACH_MM` down a step: they stop in the fat, before what lies behind."""
+    from scipy.ndimage import binary_dilation, generate_binary_structure
+
+    structure = generate_binary_structure(3, 1)
+    for axis, spacing in enumerate(grid.spacing_mm):
+        if spacing > STEP_REACH_MM:
+            # A neighbour that is further away than the reach is not next to the outline
+            structure[tuple(slice(None) if a == axis else 1 for a in range(3))] = [False, True, False]
+    steps = max(1, round(STEP_REACH_MM / min(grid.spacing_mm)))
+
+    def grown(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        own = (part & PIECE) != 0
+        allowed = own | ((part & ON_STEP) != 0)
+        more = binary_dilation(own, structure, iterations=steps, mask=allowed)
+        return np.asarray(part | more * GROWN, dtype=np.uint8)
+
+    at_once = slices_at_once(16 * found.shape[1] * found.shape[2], steps)
+    # What one block writes, no other looks at
+    map_overlap(grown, (found,), (steps, 0, 0), (at_once, *found.shape[1:]), found)

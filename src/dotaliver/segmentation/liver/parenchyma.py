@@ -1,0 +1,129 @@
+"""What normal liver takes up, read where uptake is level: on plateaus, not on blurred borders.
+
+In a healthy or moderately diseased liver the plateau that holds most of it is normal parenchyma. Where tumour has
+replaced most of the liver, the largest plateau is tumour, and normal parenchyma is the lowest one that is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dotaliver.config.scoring import LiverConfig
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean
+
+__all__ = ["NormalLiver", "background_uptake", "normal_liver"]
+
+# Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
+_PLATEAU_LOG = 0.15
+_BIN_LOG = 0.05
+# Uptake over that of normal liver below which neither noise nor texture takes it.
+_CLEARLY_LOWER = 0.75
+# Share of a liver full of tumour that its valleys hold at least.
+_VALLEY_PERCENT = 2.0
+# Between fat and enhanced vessels.
+_SOFT_HU = (-20.0, 200.0)
+
+
+@dataclass(frozen=True)
+class NormalLiver:
+    """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU.
+
+    ``lower_share`` is how much liver takes up clearly less than what was taken for normal, over how much takes up
+    just that: vessels and cores make up to 3 %; more may be the true normal liver, and the plateau tumour.
+    """
+
+    uptake: float
+    hu: float | None
+    hu_sd: float | None
+    lower_share: float = 0.0
+
+
+def background_uptake(images: CoarseImages) -> float:
+    """Median uptake of soft tissue, most of it muscle: by density, or without a CT by what exceeds the image's noise.
+
+    0 where there is none.
+    """
+    if images.hu is not None:
+        soft = (images.hu > _SOFT_HU[0]) & (images.hu < _SOFT_HU[1])
+    else:
+        soft = images.uptake > 0.02 * float(np.percentile(images.uptake, 99.5))
+    return float(np.median(images.uptake[soft])) if soft.any() else 0.0
+
+
+def normal_liver(
+    images: CoarseImages, uptake: Float32Array, region: BoolArray, background: float, config: LiverConfig
+) -> NormalLiver:
+    """Read normal liver inside a region that is liver for the most part.
+
+    Parameters
+    ----------
+    images : CoarseImages
+        For the density.
+    uptake : ndarray
+        Uptake on the coarse grid, in the CT's position where there is a CT.
+    region : ndarray of bool
+        Liver, a little inside its border.
+    background : float
+        Uptake of soft tissue, which bounds what normal livers take up.
+    config : LiverConfig
+        Bounds and shares.
+    """
+    smooth = box_mean(uptake)
+    alike = region
+    if images.hu is not None:
+        # Remnants of bowel, kidney or fat in the region are less dense or much denser than liver and its tumours.
+        mean_hu = box_mean(images.hu)
+        typical = float(np.median(images.hu[region]))
+        alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
+    level = alike & (_relative_range(smooth) < config.plateau_range)
+    found = _plateau(smooth[level], images.voxel_ml, background, config)
+    limit = config.uptake_limit_ratio * background
+    if found is None or found > limit:
+        # No plateau that a normal liver could have: tumour fills the liver, and what is left lies in its valleys.
+        found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
+    normal = min(found, limit)
+    relative = smooth[alike] / normal
+    plateau = int(np.count_nonzero(np.abs(relative - 1.0) < _PLATEAU_LOG))
+    lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(plateau, 1)
+    if images.hu is None:
+        return NormalLiver(normal, None, None, lower_share)
+    near = alike & (np.abs(smooth - normal) < 0.35 * normal)
+    sample = images.hu[near] if near.sum() > 50 else images.hu[region]
+    hu = float(np.median(sample))
+    # 1.4826 x MAD is the SD of a normal distribution, and vessels or calcifications do not move it.
+    return NormalLiver(normal, hu, float(1.4826 * np.median(np.abs(sample - hu))), lower_share)
+
+
+def _relative_range(smooth: Float32Array) -> Float32Array:
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    span = maximum_filter(smooth, 3) - minimum_filter(smooth, 3)
+    return np.asarray(span / np.maximum(smooth, 1e-6), dtype=np.float32)
+
+
+def _plateau(values: Float32Array, voxel_ml: float, background: float, config: LiverConfig) -> float | None:
+    """The plateau of normal liver among level voxels; None where there is none of `plateau_min_ml`."""
+    low, high = config.warm_ratios[-1] * background, config.uptake_limit_ratio * background
+    values = values[values > low]
+    if values.size * voxel_ml < config.plateau_min_ml:
+        return None
+    logs = np.log(values)
+    centres = np.arange(logs.min(), logs.max() + _BIN_LOG, _BIN_LOG)
+    held_ml = np.array([np.count_nonzero(np.abs(logs - c) <= _PLATEAU_LOG) for c in centres]) * voxel_ml
+    largest = int(held_ml.argmax())
+    if held_ml[largest] >= config.dominant_share * values.size * voxel_ml and np.exp(centres[largest]) < high:
+        chosen = largest
+    else:
+        peaks = [n for n in range(len(centres)) if held_ml[n] >= config.plateau_min_ml and _is_peak(held_ml, n)]
+        if not peaks:
+            return None
+        chosen = peaks[0]
+    return float(np.median(values[np.abs(logs - centres[chosen]) <= _PLATEAU_LOG]))
+
+
+def _is_peak(held_ml: np.ndarray, n: int) -> bool:
+    reach = round(2 * _PLATEAU_LOG / _BIN_LOG)
+    return bool(held_ml[n] == held_ml[max(n - reach, 0) : n + reach + 1].max())

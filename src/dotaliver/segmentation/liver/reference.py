@@ -1,0 +1,120 @@
+"""Where normal liver is read: the calmest sphere away from lesions and borders, or an honest substitute.
+
+After Hirata 2014 (the 30 mm sphere in the liver whose uptake varies least agrees with physicians' choice), kept at a
+distance from candidate lesions and from the liver's border, and held to the liver's low mode, because a calm
+place inside a tumour is not normal liver.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.scoring import ReferenceConfig
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
+from dotaliver.records.study import ReferenceRegion
+from dotaliver.segmentation.coarse import Float32Array
+from dotaliver.segmentation.lesions.pet_lesions import Parenchyma
+
+__all__ = ["find_liver_reference"]
+
+# Spill-out of a lesion reaches about one resolution (6 mm) beyond its border.
+_SPILL_MM = 6.0
+_AT_ONCE = 4096
+
+
+def find_liver_reference(
+    pet: Volume, occupancy: Float32Array, lesions: BoolArray, parenchyma: Parenchyma, config: ReferenceConfig
+) -> ReferenceRegion:
+    """Place the normal-liver reference on the PET.
+
+    Spheres of falling diameter are tried, first those whose mean is the low mode's, then those that come near it; of
+    those that fit, the one with the least coefficient of variation is taken (the first in scan order where several
+    are equal). Uptake varies from place to place within a liver, so the calmest of all spheres may lie where it is
+    not typical. Where none fits, the region is every voxel of lesion-free liver near the low mode; where that is too
+    little, there is none, and the region says why.
+
+    Parameters
+    ----------
+    pet : Volume
+        Uptake on its own grid.
+    occupancy : ndarray
+        Share of each voxel inside the liver.
+    lesions : ndarray of bool
+        Candidate lesions on the PET's grid.
+    parenchyma : Parenchyma
+        The liver's low mode.
+    config : ReferenceConfig
+        Diameters, margins and tolerances.
+    """
+    inside = occupancy >= 0.5
+    spacing = pet.geometry.spacing_mm
+    to_border = distance_inside_mm(inside, spacing)
+    # A voxel of the image's edge has no liver beyond it: the field of view is a border too.
+    to_border = np.minimum(to_border, _to_edge_mm(pet.geometry))
+    to_lesion = distance_to_mm(lesions, spacing)
+    for tolerance in (config.low_mode_tolerance, config.low_mode_loose_tolerance):
+        for diameter in config.diameters_mm:
+            radius = diameter / 2.0
+            fits = (to_border >= radius + config.border_margin_mm) & (to_lesion >= radius + config.lesion_margin_mm)
+            centre = _calmest(pet, fits, radius, parenchyma, tolerance)
+            if centre is not None:
+                x, y, z = (float(c) for c in pet.geometry.index_to_lps(centre))
+                largest = diameter == config.diameters_mm[0]
+                return ReferenceRegion("liver", "sphere" if largest else "small_sphere", (x, y, z), diameter)
+    return _low_mode_region(pet, inside, to_border, to_lesion, parenchyma, config)
+
+
+def _to_edge_mm(grid: Geometry) -> Float32Array:
+    along = []
+    for size, spacing in zip(grid.shape, grid.spacing_mm, strict=True):
+        index = np.arange(size)
+        along.append((np.minimum(index, size - 1 - index) + 0.5) * spacing)
+    return np.minimum(np.minimum(along[0][:, None, None], along[1][:, None]), along[2]).astype(np.float32)
+
+
+def _sphere_offsets(radius_mm: float, grid: Geometry) -> npt.NDArray[np.int64]:
+    reach = [int(np.ceil(radius_mm / s)) for s in grid.spacing_mm]
+    offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
+    distance = np.linalg.norm(offsets * np.asarray(grid.spacing_mm), axis=1)
+    return np.asarray(offsets[distance <= radius_mm], dtype=np.int64)
+
+
+def _calmest(
+    pet: Volume, fits: BoolArray, radius_mm: float, parenchyma: Parenchyma, tolerance: float
+) -> npt.NDArray[np.int64] | None:
+    """The centre whose sphere varies least and whose mean is the low mode's within a tolerance."""
+    centres = np.argwhere(fits)
+    offsets = _sphere_offsets(radius_mm, pet.geometry)
+    best, best_variation = None, np.inf
+    for start in range(0, len(centres), _AT_ONCE):
+        some = centres[start : start + _AT_ONCE]
+        places = some[:, None, :] + offsets[None, :, :]
+        values = pet.array[places[..., 0], places[..., 1], places[..., 2]].astype(np.float64)
+        mean = values.mean(axis=1)
+        variation = values.std(axis=1) / np.maximum(mean, 1e-12)
+        variation[np.abs(mean / parenchyma.uptake - 1.0) > tolerance] = np.inf
+        lowest = int(variation.argmin())
+        if variation[lowest] < best_variation:
+            best, best_variation = some[lowest], float(variation[lowest])
+    return best
+
+
+def _low_mode_region(
+    pet: Volume,
+    inside: BoolArray,
+    to_border: Float32Array,
+    to_lesion: Float32Array,
+    parenchyma: Parenchyma,
+    config: ReferenceConfig,
+) -> ReferenceRegion:
+    near = np.abs(pet.array - parenchyma.uptake) < max(2.0 * parenchyma.sd, 0.2 * parenchyma.uptake)
+    region = inside & near & (to_lesion > _SPILL_MM) & (to_border > _SPILL_MM)
+    volume_ml = float(region.sum()) * pet.geometry.voxel_volume_ml
+    liver_ml = float(inside.sum()) * pet.geometry.voxel_volume_ml
+    if volume_ml < config.low_mode_min_ml or volume_ml < config.low_mode_min_share * liver_ml:
+        reason = f"only {volume_ml:.0f} ml of {liver_ml:.0f} ml liver look lesion-free, too little for a reference"
+        return ReferenceRegion("liver", "none", reason=reason)
+    return ReferenceRegion("liver", "low_mode", region=LabelMap(region, pet.geometry))

@@ -1,0 +1,1 @@
+"""The other organs: kidneys, spleen, blood pool, lobes."""

@@ -1,0 +1,113 @@
+"""What is looked for beside liver and avid lesions: spleen, blood pool, focal lesions on CT, and the lobes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Vector
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.measurement.placement import own_labels
+from dotaliver.records.study import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.segmentation.coarse import CoarseImages, coarse_of
+from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
+from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
+from dotaliver.segmentation.organs.blood_pool import find_blood_pool
+from dotaliver.segmentation.organs.lobes import find_lobe_plane
+from dotaliver.segmentation.organs.spleen import find_spleen_reference
+from dotaliver.segmentation.organs.surroundings import Surroundings, survey
+
+__all__ = ["with_other_organs"]
+
+_NAME = "petct"
+
+
+def with_other_organs(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+    """Add the references of spleen and blood pool, focal lesions on CT, and the plane between the lobes.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images.
+    found : Segmentations
+        With liver and lesions where they were found; what stands there already is kept.
+    config : ScoringConfig
+        All of it.
+    """
+    images = images_around(coarse_of(volumes, config.liver.coarse_mm), found)
+    around = survey(images)
+    found = _with_references(volumes, found, (images, around), config)
+    if found.liver is not None and volumes.ct is not None and found.ct_search is None:
+        found = _with_ct_foci(volumes, found, config)
+    if found.liver is not None and found.lobes is None:
+        plane = find_lobe_plane(images, around, _liver_on(found, images), config.lobes)
+        if isinstance(plane, LobePlane):
+            found = replace(found, lobes=plane)
+        else:
+            found = replace(found, reasons={**found.reasons, "lobes": plane})
+    return found
+
+
+def _with_references(
+    volumes: StudyVolumes,
+    found: Segmentations,
+    coarse: tuple[CoarseImages, Surroundings],
+    config: ScoringConfig,
+) -> Segmentations:
+    missing = [organ for organ in ("spleen", "blood_pool") if found.reference(organ) is None]
+    if not missing:
+        return found
+    images, around = coarse
+    regions = list(found.references)
+    if "spleen" in missing:
+        if found.liver is None:
+            reason = "the liver was not found, and the spleen is told by being hotter"
+            regions.append(ReferenceRegion("spleen", "none", reason=reason))
+        else:
+            shift: Vector = (0.0, 0.0, 0.0) if found.mismatch is None else found.mismatch.shift_lps_mm
+            liver = _liver_on(found, images)
+            liver_uptake = normal_liver_within(images, found, config).uptake
+            regions.append(find_spleen_reference(images, around, liver, liver_uptake, shift, config.spleen))
+    if "blood_pool" in missing:
+        if volumes.ct is None:
+            reason = "there is no CT to find the aorta on"
+            regions.append(ReferenceRegion("blood_pool", "none", reason=reason))
+        else:
+            regions.append(find_blood_pool(volumes.ct, volumes.pet, images, around, config.blood_pool))
+    return replace(found, references=tuple(regions))
+
+
+def _on_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
+    """A layer's labels in the CT's position."""
+    if layer.drawn_on == "ct" or found.mismatch is None:
+        return layer.labels
+    back = tuple(-s for s in found.mismatch.shift_lps_mm)
+    return layer.labels.placed(layer.labels.geometry.moved(back))
+
+
+def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
+    if found.liver is None:
+        return np.zeros(images.geometry.shape, dtype=bool)
+    return resample_labels(_on_ct(found.liver, found), images.geometry).mask
+
+
+def _with_ct_foci(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+    if volumes.ct is None or found.liver is None:
+        return found
+    liver = _on_ct(found.liver, found)
+    avid = None
+    if found.lesions is not None and own_labels(found.lesions.labels) is not None:
+        avid = _on_ct(found.lesions, found)
+    labels, search = find_ct_foci(volumes.ct, liver, avid, config.ct_foci)
+    layer = MaskLayer(labels, "ct", _NAME, config.ct_foci.border_uncertainty_mm)
+    return replace(found, ct_foci=layer, ct_search=_rounded(search))
+
+
+def _rounded(search: CtSearch) -> CtSearch:
+    """Figures to a tenth of a HU: no CT tells more."""
+    numbers = ("liver_hu", "noise_hu", "visible_contrast_hu")
+    values = {name: getattr(search, name) for name in numbers}
+    return search.model_copy(update={k: None if v is None else round(v, 1) for k, v in values.items()})

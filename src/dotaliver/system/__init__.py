@@ -1,0 +1,1 @@
+"""The machine below: processors, memory, processes, files and folders."""

@@ -1,0 +1,106 @@
+"""Writing without half-written files: what stands under a name is always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from dotaliver.errors import OutputError
+from dotaliver.system.folders import sync_folder
+
+__all__ = ["output_folder", "prepare_output_folder", "why_not_written", "write_atomically"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def why_not_written(path: Path, error: OSError) -> str:
+    """What to tell of a file or folder that cannot be written: why, and what would mend it."""
+    if error.errno in _FULL:
+        return f"{path}: there is no room left to write it; free some space or choose another output folder"
+    if error.errno in _FORBIDDEN:
+        return f"{path}: may not be written; change its permissions or choose another output folder"
+    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
+        return f"{path}: a file stands where a folder is needed; move it or choose another output folder"
+    if error.errno == errno.EISDIR:
+        return f"{path}: a folder stands where the file is to be written; move it or choose another output folder"
+    if error.errno == errno.ENOENT:
+        return f"{path}: its folder does not exist; create it or choose another output folder"
+    return f"{path}: cannot be written ({error.strerror or error}); choose another output folder"
+
+
+def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = None) -> None:
+    """Write a whole file or none: to a temporary file beside it, onto the disk, then renamed.
+
+    A reader, or a run that was cut off, finds the old file or the new one, never a part. Text is stored as
+    UTF-8 with the line ends that it has. An error names the file as `shown_as`, where that is given.
+
+    Raises
+    ------
+    OutputError
+        Where the folder is missing, full, read-only or not a folder; what stood under the name is untouched.
+    """
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        try:
+            # Opened by hand and not by tempfile, whose files only their owner may read: results are shared.
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(why_not_written(shown_as or path, error)) from error
+
+
+def prepare_output_folder(path: Path) -> None:
+    """Create a folder with its parents if need be, and make sure that a file can be written into it.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be created or written to; the sentence says why and what would mend it.
+    """
+    probe = path / f".{secrets.token_hex(6)}.part"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            # One block, not an empty file: a full disk still takes names.
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(why_not_written(path, error)) from error
+
+
+@contextlib.contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Prepare a folder for what is written inside the block; where the block fails, no empty folder is left behind.
+
+    Raises
+    ------
+    OutputError
+        As `prepare_output_folder`.
+    """
+    try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    except OSError as error:
+        raise OutputError(why_not_written(path, error)) from error
+    try:
+        prepare_output_folder(path)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty any more, or never made
+            for folder in made:
+                folder.rmdir()
+        raise

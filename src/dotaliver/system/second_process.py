@@ -1,0 +1,167 @@
+"""A second process that does part of the work beside this one.
+
+Much of a score is Python that lets no other thread run beside it: DICOM objects, the report, the lesions' outlines one
+by one. Where there is a second processor, one job at a time is given to a second process. It starts with the study, so
+that it has loaded what it needs by the time that there is work, and it comes to the same result: where it cannot be had
+or ends early, the job is done here.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from dotaliver.errors import DotaliverError
+from dotaliver.system.allocation import keep_freed_memory
+
+__all__ = ["Job", "Pending", "SecondProcess", "processors", "threads_at_once"]
+
+Result_co = TypeVar("Result_co", covariant=True)
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+
+
+class Job(Protocol[Result_co]):
+    """Something to do with all that it needs; it and its result can be pickled."""
+
+    def run(self) -> Result_co:
+        """Do it."""
+        ...
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads_at_once() -> int:
+    """How many threads may work here at the same time: one per processor, fewer where ``OMP_NUM_THREADS`` says so."""
+    try:
+        allowed = int(os.environ.get("OMP_NUM_THREADS", ""))
+    except ValueError:
+        return processors()
+    return max(1, min(allowed, processors()))
+
+
+def _serve(connection: Connection, load: Callable[[], None]) -> None:
+    """Do one job after the other until nobody asks any more."""
+    # Whoever stops the first process stops this one too, in its own way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    with suppress(EOFError, OSError):
+        keep_freed_memory()
+        load()
+        # The jobs make many small objects that live to their end: looking for garbage among them is a third of the
+        # work and finds nothing.
+        gc.disable()
+        while True:
+            job: Job[Any] = connection.recv()
+            try:
+                connection.send(job.run())
+            except DotaliverError as error:
+                connection.send(error)
+            except Exception:
+                # The first process does the job again, and says what is wrong.
+                return
+            gc.collect()
+
+
+class Pending(Generic[Result]):
+    """A job that was given away, or that is to be done here."""
+
+    def __init__(self, job: Job[Result], beside: SecondProcess | None) -> None:
+        self._job, self._beside = job, beside
+
+    def result(self) -> Result:
+        """What the job came to; to be asked for once.
+
+        Raises
+        ------
+        Exception
+            What doing the job raises.
+        """
+        if self._beside is not None:
+            answer = self._beside._answer()
+            if isinstance(answer, DotaliverError):
+                raise answer
+            if answer is not None:
+                result: Result = answer
+                return result
+        return self._job.run()
+
+
+class SecondProcess:
+    """Does jobs beside this process; to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    load : callable, optional
+        Called there first: loads what the jobs need. A function of a module, by whose name it is found there. Without
+        it, or with one processor alone, nothing is started and every job is done here.
+    """
+
+    def __init__(self, load: Callable[[], None] | None = None) -> None:
+        self._connection: Connection | None = None
+        self._process: Any = None
+        self._busy = False
+        if load is not None and processors() > 1:
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, load), daemon=True, name="dotaliver-second")
+            self._process.start()
+            theirs.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the other process, where there is one."""
+        return None if self._process is None else self._process.pid
+
+    def begin(self, job: Job[Result]) -> Pending[Result]:
+        """Give a job away, where the other process is there and has none."""
+        if self._connection is None or self._busy:
+            return Pending(job, None)
+        try:
+            self._connection.send(job)
+        except OSError:
+            self.close()
+            return Pending(job, None)
+        self._busy = True
+        return Pending(job, self)
+
+    def _answer(self) -> Any:
+        """What the other process answers; None where it ended."""
+        self._busy = False
+        if self._connection is not None:
+            with suppress(EOFError, OSError):
+                return self._connection.recv()
+        _log.info("the second process ended early; its job is done here")
+        self.close()
+        return None
+
+    def close(self) -> None:
+        """End the other process."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+
+    def __enter__(self) -> SecondProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
