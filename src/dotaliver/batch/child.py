@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -26,15 +27,17 @@ from typing import IO, Any, NoReturn, cast
 import psutil
 from filelock import FileLock, Timeout
 
-from dotaliver.batch.privacy import without_names
 from dotaliver.batch.records import SCRATCH, RunSettings, Status, StudyRecord, StudyTask
 from dotaliver.batch.score_task import Scored
-from dotaliver.batch.stamps import content_of, stamp_of
+from dotaliver.batch.stamps import content_of, files_of, stamp_of
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import DotaliverError, OutputError, SegmenterError
 from dotaliver.system.files import write_atomically
 
-__all__ = ["main"]
+__all__ = [
+    "main",
+    "without_names",
+]
 
 # A process with nothing to do ends, so that a cluster that is shared gets its memory back.
 _IDLE_S = 120.0
@@ -214,3 +217,23 @@ def _log_into(path: Path) -> Iterator[None]:
 
 if __name__ == "__main__":
     main()
+
+
+_NAME = "[a file]"
+
+
+# A file that is called "3" or "study" is meant only where a sentence begins with it, as ours on files do.
+_PLAIN = re.compile(r"\d+|[a-z]+")
+
+
+def without_names(sentence: str, task: StudyTask) -> str:
+    """A sentence without the names of files and folders, since these are named after patients more often than not."""
+    place = Path(task.place.folder)
+    names = {str(place), *place.parts[1:]}
+    with contextlib.suppress(DotaliverError):
+        for path, name in files_of(task):
+            names |= {str(path), name, *Path(name).parts}
+    for name in sorted((name for name in names if name in sentence), key=len, reverse=True):
+        after = r"(?=[:/]| frame)" if _PLAIN.fullmatch(name) else r"(?![\w-])"
+        sentence = re.sub(rf"(?<![\w.-]){re.escape(name)}{after}", _NAME, sentence)
+    return sentence

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dotaliver.errors import ClusterError
-from dotaliver.system.second_process import processors
+from dotaliver.system.processors import processors
 
 __all__ = ["ClusterChoice", "connected", "dask_setup"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from dotaliver.batch.privacy import without_names
+from dotaliver.batch.child import without_names
 from dotaliver.batch.records import MACHINE_FAILURES, RunSettings, StudyRecord, StudyTask
 from dotaliver.batch.stamps import content_of, stamp_of
 from dotaliver.batch.workspace import Workspace, is_intact

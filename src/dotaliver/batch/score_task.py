@@ -59,7 +59,7 @@ def _thumbnail(outcome: Any) -> bytes:
     import numpy as np
     from PIL import Image
 
-    from dotaliver.export.report.views import anatomical
+    from dotaliver.image.orientation import anatomical
 
     pet = anatomical(outcome.opened.volumes.pet)
     front = pet.array[::-1].max(axis=1)

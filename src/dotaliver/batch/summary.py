@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Lesion
 
 __all__ = ["lesion_rows", "study_row"]
 

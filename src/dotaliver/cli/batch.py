@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
         except ImportError as error:
             msg = f"batches need the extra: pip install 'dotaliver[batch]' ({error.name} is missing)"
             raise ConfigError(msg) from error
-        from dotaliver.config.scoring import load_config
+        from dotaliver.config.files import load_config
 
         if cache is not None:
             # Told before the work, and not by every study

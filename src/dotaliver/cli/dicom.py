@@ -137,8 +137,8 @@ def _archive(
     workers: int,
     move_port: int | None,
 ) -> Archive:
-    from dotaliver.pacs.archive import Settings, open_archive
-    from dotaliver.pacs.endpoint import Tls, credentials_from, endpoint_of
+    from dotaliver.pacs.archive import open_archive
+    from dotaliver.pacs.endpoint import Settings, Tls, credentials_from, endpoint_of
 
     given = credentials_from(credentials)
     return open_archive(Settings(endpoint_of(url), given, Tls(*tls), aet, move_port, workers))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dotaliver.config.scoring import RecistConfig
+    from dotaliver.config.criteria import RecistConfig
     from dotaliver.longitudinal.records import PatientCourse, Reading
     from dotaliver.records.differences import Change
 
@@ -101,7 +101,8 @@ def _folder(path: Path) -> Path:
 def _rules(path: Path | None, *, five_mm: bool, confirm: bool) -> RecistConfig:
     from pydantic import ValidationError
 
-    from dotaliver.config.scoring import RecistConfig, read_settings
+    from dotaliver.config.criteria import RecistConfig
+    from dotaliver.config.files import read_settings
     from dotaliver.errors import ConfigError
 
     data = {} if path is None else read_settings(path)

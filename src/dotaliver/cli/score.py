@@ -53,7 +53,7 @@ from dotaliver.errors import ConfigError
 if TYPE_CHECKING:
     from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
     from dotaliver.pipeline import Outcome, OutputOptions
-    from dotaliver.records.study import ReaderEdits
+    from dotaliver.records.edits import ReaderEdits
 
 __all__ = ["app"]
 
@@ -147,7 +147,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     """Measure and judge again with other masks, edits or settings."""
     with begin(bounded=memory is not None) as beside:
         from dotaliver import pipeline
-        from dotaliver.config.scoring import load_config
+        from dotaliver.config.files import load_config
         from dotaliver.system.files import output_folder
 
         target, execution = out or _next_revision(folder), _execution(memory, cache)
@@ -271,7 +271,8 @@ def _settings(
 ) -> ScoringConfig:
     from pydantic import ValidationError
 
-    from dotaliver.config.scoring import ScoringConfig, load_config
+    from dotaliver.config.files import load_config
+    from dotaliver.config.scoring import ScoringConfig
 
     config = ScoringConfig() if path is None else load_config(path)
     chosen = {"relative": relative, "judge_other_tracer": any_tracer}

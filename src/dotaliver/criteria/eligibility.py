@@ -9,8 +9,10 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria import dom, exc4, exc6, inc4, inc6, inc7
 from dotaliver.criteria.findings import Findings, Proposal
 from dotaliver.errors import ConfigError
+from dotaliver.records.edits import ReaderEdits, VerdictEdit
 from dotaliver.records.flags import Flag
-from dotaliver.records.study import Acquisition, Decision, EffectWord, ReaderEdits, Verdict, VerdictEdit, VerdictWord
+from dotaliver.records.study import Acquisition
+from dotaliver.records.verdicts import Decision, EffectWord, Verdict, VerdictWord
 
 __all__ = ["effect_of", "judge_all", "reason_not_to_judge", "with_readers_answers"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dotaliver.criteria.findings import Findings, Proposal
-from dotaliver.records.study import Evidence, VerdictWord
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
 

@@ -8,7 +8,10 @@ for the liver, provided that the CT could have shown one.
 from __future__ import annotations
 
 from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
-from dotaliver.records.study import CtFocus, CtSearch, Evidence, Lesion, RestOfBody, VerdictWord
+from dotaliver.records.edits import RestOfBody
+from dotaliver.records.masks import CtSearch
+from dotaliver.records.measurements import CtFocus, Lesion
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
 

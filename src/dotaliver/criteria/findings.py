@@ -6,22 +6,19 @@ from dataclasses import dataclass, field
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
-from dotaliver.records.study import (
-    Acquisition,
-    Burden,
-    CtFocus,
-    CtSearch,
-    DrawnOn,
-    Evidence,
-    Lesion,
-    Reference,
-    RestOfBody,
-    SeriesIdentity,
-    VerdictWord,
-)
+from dotaliver.records.masks import CtSearch, DrawnOn
+from dotaliver.records.measurements import Burden, CtFocus, Lesion, Reference
+from dotaliver.records.study import Acquisition, SeriesIdentity
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
-__all__ = ["Findings", "Proposal", "answer_for_body"]
+__all__ = [
+    "Findings",
+    "Proposal",
+    "answer_for_body",
+    "uptake_elsewhere",
+]
 
 
 @dataclass(frozen=True)
@@ -91,3 +88,12 @@ def answer_for_body(liver_finding: VerdictWord, elsewhere: bool | None) -> Verdi
     if liver_finding == "not_met":
         return "not_met" if elsewhere is False else "indeterminate"
     return liver_finding
+
+
+def uptake_elsewhere(rest: RestOfBody | None) -> bool | None:
+    """Whether the reader states uptake above liver outside the liver; None where nothing is stated."""
+    if rest is None:
+        return None
+    if rest.uptake_above_liver is not None:
+        return rest.uptake_above_liver
+    return None if rest.lesions else False

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
+from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import Evidence, Lesion, RestOfBody, SeriesIdentity, VerdictWord
+from dotaliver.records.measurements import Lesion
+from dotaliver.records.study import SeriesIdentity
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge", "threshold_mm", "with_threshold_flags"]
 

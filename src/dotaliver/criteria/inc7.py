@@ -7,11 +7,14 @@ maximum) stand beside it as evidence.
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, uptake_elsewhere
 from dotaliver.measurement.lesions import largest_extent_mm
-from dotaliver.records.study import Evidence, Lesion, Reference, RestOfBody, VerdictWord
+from dotaliver.records.measurements import Lesion, Reference
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
-__all__ = ["judge"]
+__all__ = [
+    "judge",
+]
 
 # Rounding at a liver's border that touches the PET's.
 _ALL_SEEN = 0.99
@@ -19,12 +22,12 @@ _ALL_SEEN = 0.99
 
 def judge(findings: Findings) -> Proposal:
     """Answer Inclusion 7."""
-    elsewhere = _elsewhere(findings.rest_of_body)
+    beyond = uptake_elsewhere(findings.rest_of_body)
     liver = findings.references["liver"]
     best = _best(findings.judged_lesions)
     if liver.suv_mean is None or liver.peak_limit is None or not findings.liver_found:
         why = _missing(findings, liver)
-        if elsewhere:
+        if beyond:
             return Proposal("met", "not_evaluable", f"The reader states uptake above liver outside the liver. {why}")
         return Proposal("not_evaluable", "not_evaluable", why)
     evidence = _evidence(findings, best, liver)
@@ -37,17 +40,9 @@ def judge(findings: Findings) -> Proposal:
             f"which normal liver (mean {liver.suv_mean:.1f}) seldom reaches."
         )
         return Proposal("met", finding, reason, evidence, clear.flags)
-    verdict = answer_for_body(finding, elsewhere)
+    verdict = answer_for_body(finding, beyond)
     flags = () if best is None else best.flags
-    return Proposal(verdict, finding, _reason(why, finding, verdict, elsewhere), evidence, flags)
-
-
-def _elsewhere(rest: RestOfBody | None) -> bool | None:
-    if rest is None:
-        return None
-    if rest.uptake_above_liver is not None:
-        return rest.uptake_above_liver
-    return None if rest.lesions else False
+    return Proposal(verdict, finding, _reason(why, finding, verdict, beyond), evidence, flags)
 
 
 def _missing(findings: Findings, liver: Reference) -> str:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dotaliver.config.scoring import KrenningConfig
-from dotaliver.records.study import Lesion, Reference
+from dotaliver.config.criteria import KrenningConfig
+from dotaliver.records.measurements import Lesion, Reference
 
 __all__ = ["graded", "krenning_grade"]
 

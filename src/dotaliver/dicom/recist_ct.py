@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.dicom.choice.fitness import CT_CLASS, named_series, unfit
+from dotaliver.dicom.choice.fitness import named_series, unfit
 from dotaliver.dicom.choice.pet import SeriesChoice
 from dotaliver.dicom.files.elements import joined
-from dotaliver.dicom.files.headers import SeriesHeaders, StudyIndex
+from dotaliver.dicom.files.headers import CT_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.pet.acquisition import grid_flags
 from dotaliver.dicom.pixels.lazy import ct_image_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from dotaliver.image.volume import Quantity, Volume
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
 from dotaliver.suv.arithmetic import PetUnits, SuvArithmetic, quantity_of, suvbw_arithmetic
+from dotaliver.system.progress import Progress, silent
 
 __all__ = [
     "SeriesChoice",
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-Progress = Callable[[str], None]
 
 
 def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Flag, ...]]:
@@ -147,7 +146,7 @@ def load_chosen(
     The arithmetic is done before any pixel is read, so a study without SUV is refused at once. With a bound on the
     memory, an image that is large beside it is not held but read where it is needed; its voxels are the same.
     """
-    say = progress or (lambda _: None)
+    say = progress or silent
     pet = stack_of(choice.pet)
     ct = None if choice.ct is None else stack_of(choice.ct)
     arithmetic, factors, quantity, suv_flags = _conversion(pet, config)
@@ -200,7 +199,7 @@ def load_study(
         Where the folder holds no study that can be scored; the text names the file or series, what is wrong, and
         what would mend it.
     """
-    say = progress or (lambda _: None)
+    say = progress or silent
     say("reading headers")
     index = index_folder(folder)
     _log.info("found %d series in %d files", len(index.series), sum(len(s.slices) for s in index.series))

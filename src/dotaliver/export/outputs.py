@@ -18,8 +18,9 @@ from dotaliver.export.report.pdf import report_pdf
 from dotaliver.export.tables import lesions_csv
 from dotaliver.image.itk import resample_labels, to_itk
 from dotaliver.image.volume import LabelMap
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 from dotaliver.system.files import output_folder, write_atomically
 from dotaliver.system.second_process import SecondProcess
 

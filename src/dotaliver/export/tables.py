@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Callable
 
+from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Lesion
 
 __all__ = ["cell", "lesions_csv", "uptake_name"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +23,12 @@ from dotaliver.errors import DotaliverError, FileFormatError, OutputError, Study
 from dotaliver.omezarr.writing import ImageWriter, require_zarr
 from dotaliver.system.files import output_folder, why_not_written
 from dotaliver.system.folders import put_in_place, temporary_beside
+from dotaliver.system.progress import Progress
 
 __all__ = ["ZarrStudy", "write_zarr_study"]
 
 _OTHERS = "others"
 _MODALITIES = {"CT", "PT"}
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.image.geometry import Vector, grow_box
+from dotaliver.image.geometry import FloatArray, Vector, grow_box
 from dotaliver.image.volume import BoolArray, used_box
 
-__all__ = ["Float32Array", "distance_in_mask_mm", "distance_inside_mm", "distance_to_mm", "signed_distance_mm"]
+__all__ = [
+    "Float32Array",
+    "depth_mm",
+    "distance_in_mask_mm",
+    "distance_inside_mm",
+    "distance_to_mm",
+    "signed_distance_mm",
+]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -73,3 +80,11 @@ def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | No
 def signed_distance_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
     """Distance to the border of a mask, float32: `distance_inside_mm` inside it, minus `distance_to_mm` outside."""
     return distance_inside_mm(mask, spacing_mm) - distance_to_mm(mask, spacing_mm)
+
+
+def depth_mm(mask: BoolArray, spacing_mm: Vector) -> FloatArray:
+    """Distance (mm) from each voxel's centre to the nearest voxel centre outside the mask; 0 outside.
+
+    What lies beyond the array counts as outside.
+    """
+    return distance_inside_mm(np.pad(mask, 1), spacing_mm)[1:-1, 1:-1, 1:-1].astype(np.float64)

@@ -7,17 +7,27 @@ spread inside the voxel. Nothing is interpolated: a sphere's mean is a weighted 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.errors import GeometryError
+from dotaliver.errors import GeometryError, MaskError
 from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector, grow_box
-from dotaliver.image.volume import Volume
+from dotaliver.image.volume import BoolArray, Volume
 
-__all__ = ["WeightedBox", "sphere_kernel", "sphere_means", "sphere_on", "sphere_radius_mm"]
+__all__ = [
+    "WeightedBox",
+    "ball",
+    "sphere_kernel",
+    "sphere_mask",
+    "sphere_means",
+    "sphere_offsets",
+    "sphere_on",
+    "sphere_radius_mm",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,3 +133,43 @@ def sphere_means(image: Volume, box: Box, kernel: FloatArray) -> tuple[FloatArra
         return sums / total, np.zeros(sums.shape, dtype=bool)
     weights = correlate(np.ones_like(part), kernel, mode="constant", cval=0.0)[inner]
     return sums / weights, weights < total * (1 - 1e-9)
+
+
+def ball(radius_mm: float, grid: Geometry) -> BoolArray:
+    """Voxels whose centre lies within a radius of the middle one."""
+    reach = [int(radius_mm / s) for s in grid.spacing_mm]
+    offsets = np.meshgrid(
+        *[np.arange(-n, n + 1) * s for n, s in zip(reach, grid.spacing_mm, strict=True)], indexing="ij"
+    )
+    return np.asarray(sum(o * o for o in offsets) <= radius_mm**2)
+
+
+def sphere_offsets(radius_mm: float, grid: Geometry) -> npt.NDArray[np.int64]:
+    """Steps in voxels from a sphere's centre to all voxels whose centre lies in it: integers of shape (n, 3)."""
+    reach = [int(np.ceil(radius_mm / s)) for s in grid.spacing_mm]
+    offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
+    distance = np.linalg.norm(offsets * np.asarray(grid.spacing_mm), axis=1)
+    return np.asarray(offsets[distance <= radius_mm], dtype=np.int64)
+
+
+def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> BoolArray:
+    """Voxels of a grid whose centre lies inside a sphere; bool, of the grid's shape.
+
+    Raises
+    ------
+    MaskError
+        Where no voxel centre lies inside.
+    """
+    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.floor(middle + reach) + 1, low, grid.shape).astype(int)
+    mask = np.zeros(grid.shape, dtype=bool)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
+    k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
+    mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
+    if not mask[box].any():
+        msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
+        raise MaskError(msg)
+    return mask

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dotaliver import __version__
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.image.geometry import Vector
 from dotaliver.image.registration import Pose

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from pydantic import Field
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.longitudinal.recist import OverallWord
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.matching import Matching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.best_response import DatedResponse, best_response, best_response_confirmed
 from dotaliver.longitudinal.context import CourseInput, Scene, is_surely_new

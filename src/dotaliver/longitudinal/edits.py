@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
-from dotaliver.records.study import Reader
+from dotaliver.records.edits import Reader
 
 __all__ = ["CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
 

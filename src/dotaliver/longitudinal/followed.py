@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import LesionUptake, Track
+from dotaliver.records.edits import LesionMark
+from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import DiameterSource, Lesion, LesionMark
 
 __all__ = ["LYMPH_NODE", "UNKNOWN_ORGAN", "FollowedLesion", "follow"]
 

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import LabelMap

@@ -12,10 +12,10 @@ from datetime import date
 
 from pydantic import Field
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.longitudinal.recist import NewLesionWord
-from dotaliver.records.study import Evidence, VerdictWord
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["ProgressionAnswer", "ScanPair", "judge_progression", "months_before"]
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.frozen import FrozenModel
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal.best_response import BestResponse
@@ -26,7 +26,7 @@ from dotaliver.longitudinal.recist import (
     TargetAssessment,
     TargetSize,
 )
-from dotaliver.records.study import DiameterSource
+from dotaliver.records.measurements import DiameterSource
 
 __all__ = [
     "Appearance",

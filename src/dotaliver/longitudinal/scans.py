@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from dotaliver.errors import CourseError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
-from dotaliver.measurement.placement import shift_of
+from dotaliver.records.masks import MaskLayer
+from dotaliver.records.positions import shift_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
-from dotaliver.records.study import MaskLayer
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.criteria.inc4 import threshold_mm
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
+from dotaliver.records.edits import LesionMark
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import LesionMark
 
 __all__ = ["Selection", "select_targets"]
 

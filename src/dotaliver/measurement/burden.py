@@ -36,15 +36,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config.scoring import BurdenConfig
+from dotaliver.config.measurement import BurdenConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm, signed_distance_mm
 from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.measurement.necrosis import cold_cores
-from dotaliver.measurement.placement import Placement, own_labels, shift_of
-from dotaliver.records.study import Burden, Lesion, Reference, Segmentations
+from dotaliver.measurement.placement import Placement
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.measurements import Burden, Lesion, Reference
+from dotaliver.records.positions import own_labels, shift_of
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
 

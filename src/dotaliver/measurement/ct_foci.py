@@ -9,8 +9,12 @@ from dotaliver.image.geometry import Vector
 from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import longest_diameter
-from dotaliver.measurement.placement import Placement, share_on, shift_of
-from dotaliver.records.study import Burden, CtFocus, MaskLayer, ReaderEdits, Reference, Segmentations, StudyVolumes
+from dotaliver.measurement.placement import Placement
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.measurements import Burden, CtFocus, Reference
+from dotaliver.records.positions import share_on, shift_of
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["measure_ct_foci", "with_ct_foci"]
 

@@ -24,7 +24,8 @@ import numpy as np
 
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import BoolArray, LabelMap
-from dotaliver.records.study import Diameter, DiameterEdit, DiameterSource
+from dotaliver.records.edits import DiameterEdit
+from dotaliver.records.measurements import Diameter, DiameterSource
 
 __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
 

@@ -11,8 +11,9 @@ from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import BoolArray
-from dotaliver.measurement.placement import Placement, Share
+from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import LiverSpheres
+from dotaliver.records.positions import Share
 
 __all__ = ["HottestSphere", "hottest_sphere"]
 

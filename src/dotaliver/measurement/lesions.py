@@ -9,26 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from dotaliver.config.criteria import Inc7Config
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.distance import depth_mm, distance_to_mm
 from dotaliver.image.geometry import Box, FloatArray, Vector
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.placement import Placement
-from dotaliver.measurement.reference import depth_mm
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
+from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import (
-    Diameter,
-    Lesion,
-    LesionEdit,
-    MaskLayer,
-    ReaderEdits,
-    Reference,
-    Segmentations,
-    unseen_key,
-)
+from dotaliver.records.masks import MaskLayer, Segmentations, unseen_key
+from dotaliver.records.measurements import Diameter, Lesion, Reference
+from dotaliver.records.study import SeriesIdentity, StudyIdentity
 
-__all__ = ["largest_extent_mm", "measure_lesions"]
+__all__ = [
+    "largest_extent_mm",
+    "measure_lesions",
+    "on_their_slices",
+    "with_capsule_distances",
+    "with_merging_flags",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,3 +205,85 @@ def _core_ml(scene: _Scene, label: int) -> float:
         return 0.0
     cores: BoolArray = cold_cores(scene.pet.crop(voxels.box).array, voxels.mask, scene.liver.suv_mean)
     return float(np.count_nonzero(cores)) * scene.pet.geometry.voxel_volume_ml
+
+
+def on_their_slices(lesions: tuple[Lesion, ...], identity: StudyIdentity) -> tuple[Lesion, ...]:
+    """The same lesions, their diameters with the UIDs of series and slice; a reader's stay as they were drawn."""
+    return tuple(_placed(lesion, identity) for lesion in lesions)
+
+
+def _placed(lesion: Lesion, identity: StudyIdentity) -> Lesion:
+    diameter = lesion.diameter
+    if diameter is None or diameter.source == "reader" or diameter.slice_index is None:
+        return lesion
+    series = identity.pet if diameter.source == "pet" else identity.measured_ct
+    return lesion if series is None else lesion.model_copy(update={"diameter": _on_series(diameter, series)})
+
+
+def _on_series(diameter: Diameter, series: SeriesIdentity) -> Diameter:
+    uids, index = series.sop_instance_uids, diameter.slice_index
+    # A mask on a grid of its own has other slices than the series.
+    on_grid = index is not None and len(uids) == series.shape[0] and index < len(uids)
+    return diameter.model_copy(
+        update={
+            "series_instance_uid": series.series_instance_uid,
+            "sop_instance_uid": uids[index] if on_grid and index is not None else None,
+        }
+    )
+
+
+def with_capsule_distances(lesions: tuple[Lesion, ...], placement: Placement) -> tuple[Lesion, ...]:
+    """The lesions with the shortest way from their border to the liver's, in mm.
+
+    On the PET's grid: the least distance from a lesion's voxel centres to those outside the liver, less half a
+    voxel's mean edge (half on each side would be the truth for planes; of round borders the nearest corners are met
+    already), so good to about half a voxel. 0 where a voxel of the lesion touches the border; None outside the liver.
+    """
+    if placement.liver is None:
+        return lesions
+    spacing = placement.liver.geometry.spacing_mm
+    depth = depth_mm(placement.liver.inside, spacing)
+    measured = []
+    for lesion in lesions:
+        distance = None
+        if lesion.in_liver and lesion.label in placement.lesions:
+            own = placement.lesions[lesion.label].within(placement.liver.box)
+            distance = _distance_mm(float(depth[own].min()), spacing) if own.any() else None
+        measured.append(lesion.model_copy(update={"capsule_distance_mm": distance}))
+    return tuple(measured)
+
+
+def _distance_mm(least_depth_mm: float, spacing_mm: Vector) -> float:
+    if least_depth_mm <= max(spacing_mm):
+        return 0.0
+    return least_depth_mm - 0.5 * float(np.mean(spacing_mm))
+
+
+def with_merging_flags(
+    lesions: tuple[Lesion, ...], pet: Volume, placement: Placement, config: Inc7Config
+) -> tuple[Lesion, ...]:
+    """The lesions of the liver, flagged where a hot neighbour lies against them.
+
+    Looked at are voxels farther than one resolution outside the liver and nearer than ``hot_neighbour_margin_mm`` to
+    the lesion, within the liver's box (30 mm around it). A neighbour is hot where one of them
+    exceeds the lesion's mean.
+    """
+    liver = placement.liver
+    if liver is None:
+        return lesions
+    spacing, margin = liver.geometry.spacing_mm, config.hot_neighbour_margin_mm
+    uptake = np.asarray(pet.crop(liver.box).array, dtype=np.float64)
+    outside = distance_to_mm(liver.inside, spacing, within_mm=config.resolution_mm) > config.resolution_mm
+    others = outside & ~placement.lesion_voxels(tuple(placement.lesions))
+    flagged = []
+    for lesion in lesions:
+        if not lesion.in_liver or lesion.suv_mean is None or lesion.label not in placement.lesions:
+            flagged.append(lesion)
+            continue
+        own = placement.lesions[lesion.label].within(liver.box)
+        near = others & (distance_to_mm(own, spacing, within_mm=margin) < margin)
+        if near.any() and float(uptake[near].max()) > lesion.suv_mean:
+            flag = raise_flag("LESION_MERGES_WITH_NEIGHBOUR", label=str(lesion.label))
+            lesion = lesion.model_copy(update={"flags": (*lesion.flags, flag)})  # noqa: PLW2901
+        flagged.append(lesion)
+    return tuple(flagged)

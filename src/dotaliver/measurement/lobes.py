@@ -11,8 +11,10 @@ import numpy as np
 from dotaliver.image.geometry import Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.burden import counts_for_burden
-from dotaliver.measurement.placement import Placement, own_labels
-from dotaliver.records.study import Burden, Lesion, Lobe, LobePlane, Lobes, Segmentations
+from dotaliver.measurement.placement import Placement
+from dotaliver.records.masks import LobePlane, Segmentations
+from dotaliver.records.measurements import Burden, Lesion, Lobe, Lobes
+from dotaliver.records.positions import own_labels
 
 __all__ = ["measure_lobes"]
 

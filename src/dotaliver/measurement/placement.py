@@ -10,51 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
-from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
-from dotaliver.image.itk import occupancy_on
-from dotaliver.image.volume import BoolArray, LabelMap, as_mask, used_box
-from dotaliver.records.study import MaskLayer, Mismatch, Segmentations
+from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.positions import Share, VoxelSet, own_labels, share_on, shift_of
 
-__all__ = ["Placement", "Share", "VoxelSet", "own_labels", "place", "share_on", "shift_of"]
+__all__ = [
+    "Placement",
+    "place",
+]
 
 # The liver's box on the PET reaches this far beyond the liver: hot neighbours are looked for there.
 _LIVER_MARGIN_MM = 30.0
-
-
-@dataclass(frozen=True, eq=False)
-class Share:
-    """Part of each voxel of a box of the PET that lies inside a mask, 0 to 1."""
-
-    box: Box
-    geometry: Geometry
-    part: npt.NDArray[np.float32]
-
-    @property
-    def inside(self) -> BoolArray:
-        """Voxels of which at least half lies in the mask."""
-        return np.asarray(self.part >= 0.5)
-
-
-@dataclass(frozen=True, eq=False)
-class VoxelSet:
-    """Voxels of the PET, as a mask in a box."""
-
-    box: Box
-    mask: BoolArray
-
-    def within(self, box: Box) -> BoolArray:
-        """The same voxels, seen in another box of the image; those outside it are left out."""
-        seen = np.zeros(tuple(b.stop - b.start for b in box), dtype=bool)
-        low = [max(a.start, b.start) for a, b in zip(self.box, box, strict=True)]
-        high = [min(a.stop, b.stop) for a, b in zip(self.box, box, strict=True)]
-        if all(a < b for a, b in zip(low, high, strict=True)):
-            there = tuple(slice(a - b.start, c - b.start) for a, c, b in zip(low, high, box, strict=True))
-            here = tuple(slice(a - s.start, c - s.start) for a, c, s in zip(low, high, self.box, strict=True))
-            seen[there] = self.mask[here]
-        return seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,45 +59,6 @@ class Placement:
             if label in self.lesions:
                 voxels |= self.lesions[label].within(self.liver.box)
         return voxels
-
-
-def shift_of(layer: MaskLayer, mismatch: Mismatch | None) -> Vector:
-    """What to add to a mask's own place to have its place on the PET, in mm."""
-    return mismatch.shift_lps_mm if layer.drawn_on == "ct" and mismatch is not None else (0.0, 0.0, 0.0)
-
-
-def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
-    """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
-    if labels.used is None:
-        return None
-    part = labels.crop(labels.used)
-    mask = as_mask(part.array) if label is None else part.array == label
-    box = used_box(mask)
-    return None if box is None else LabelMap(mask[box], part.geometry.crop(box))
-
-
-def _box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
-    """Box of `onto` that holds another grid and a margin around it; None where they do not meet."""
-    corners = onto.lps_to_index(geometry.corners_lps_mm())
-    # A thousandth of a voxel keeps rounding of touching edges from adding a layer.
-    low = np.floor(corners.min(axis=0) + 0.5 + 1e-3).astype(int)
-    high = np.ceil(corners.max(axis=0) + 0.5 - 1e-3).astype(int)
-    size = np.asarray(onto.shape)
-    if (high <= 0).any() or (low >= size).any():
-        return None
-    margin = np.ceil(margin_mm / np.asarray(onto.spacing_mm)).astype(int)
-    clipped = [slice(max(int(a), 0), min(int(b), int(n))) for a, b, n in zip(low, high, size, strict=True)]
-    return grow_box((clipped[0], clipped[1], clipped[2]), margin, onto.shape)
-
-
-def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
-    """Part of each PET voxel inside a binary map that is moved by a shift; None where it lies off the PET."""
-    moved = labels.placed(labels.geometry.moved(shift_lps_mm))
-    box = _box_on(moved.geometry, onto, margin_mm)
-    if box is None:
-        return None
-    part_of = onto.crop(box)
-    return Share(box, part_of, occupancy_on(moved, part_of))
 
 
 def _lesion_voxels(share: Share) -> VoxelSet | None:

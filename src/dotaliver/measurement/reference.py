@@ -13,20 +13,23 @@ from typing import Literal
 
 import numpy as np
 
-from dotaliver.config.scoring import Inc7Config, ScoringConfig
+from dotaliver.config.criteria import Inc7Config
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import GeometryError
-from dotaliver.image.distance import distance_inside_mm, distance_to_mm
-from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.distance import depth_mm, distance_to_mm
+from dotaliver.image.geometry import FloatArray
 from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
-from dotaliver.measurement.placement import Placement, Share, own_labels, share_on
+from dotaliver.measurement.placement import Placement
+from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import ReaderEdits, Reference, ReferenceRegion, Segmentations
+from dotaliver.records.masks import ReferenceRegion, Segmentations
+from dotaliver.records.measurements import Reference
+from dotaliver.records.positions import Share, own_labels, share_on
 
 __all__ = [
     "LiverSpheres",
     "References",
-    "depth_mm",
     "liver_spheres",
     "measure_references",
     "peak_limit_factor",
@@ -61,14 +64,6 @@ class References:
     def liver(self) -> Reference:
         """Normal liver."""
         return self.values["liver"]
-
-
-def depth_mm(mask: BoolArray, spacing_mm: Vector) -> FloatArray:
-    """Distance (mm) from each voxel's centre to the nearest voxel centre outside the mask; 0 outside.
-
-    What lies beyond the array counts as outside.
-    """
-    return distance_inside_mm(np.pad(mask, 1), spacing_mm)[1:-1, 1:-1, 1:-1].astype(np.float64)
 
 
 def liver_spheres(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.config.scoring import PeakConfig
+from dotaliver.config.measurement import PeakConfig
 from dotaliver.image.geometry import Vector
 from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_radius_mm
 from dotaliver.image.volume import Volume
-from dotaliver.measurement.placement import VoxelSet
+from dotaliver.records.positions import VoxelSet
 
 __all__ = ["Uptake", "lesion_uptake"]
 

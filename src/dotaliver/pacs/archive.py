@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dotaliver.errors import ConfigError
-from dotaliver.pacs.endpoint import Credentials, Endpoint, Tls
+from dotaliver.pacs.endpoint import Remote, Settings
 
-__all__ = ["Archive", "Remote", "Settings", "open_archive"]
-
-
-@dataclass(frozen=True)
-class Remote:
-    """One object as the PACS lists it."""
-
-    series_uid: str
-    sop_uid: str
-    sop_class_uid: str | None
-    modality: str | None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to talk to a PACS."""
-
-    endpoint: Endpoint
-    credentials: Credentials = field(default_factory=Credentials)
-    tls: Tls = field(default_factory=Tls)
-    own_aet: str = "DOTALIVER"
-    # Where the PACS sends to by C-MOVE; None: C-GET
-    move_port: int | None = None
-    workers: int = 4
+__all__ = [
+    "Archive",
+    "open_archive",
+]
 
 
 class Archive(Protocol):

@@ -13,7 +13,7 @@ import requests
 from dicomweb_client import DICOMwebClient
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.archive import Remote, Settings
+from dotaliver.pacs.endpoint import Remote, Settings
 
 __all__ = ["DicomWebArchive"]
 

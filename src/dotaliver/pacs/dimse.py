@@ -28,7 +28,7 @@ from pynetdicom.sop_class import (
 )
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.archive import Remote, Settings
+from dotaliver.pacs.endpoint import Remote, Settings
 
 __all__ = ["DimseArchive"]
 

@@ -19,7 +19,16 @@ from urllib.parse import urlsplit
 from dotaliver.errors import ConfigError
 from dotaliver.system.private_file import read_private_file
 
-__all__ = ["Credentials", "Endpoint", "Tls", "credentials_from", "endpoint_of", "valid_uid"]
+__all__ = [
+    "Credentials",
+    "Endpoint",
+    "Remote",
+    "Settings",
+    "Tls",
+    "credentials_from",
+    "endpoint_of",
+    "valid_uid",
+]
 
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -137,3 +146,26 @@ def _checked(given: Credentials, where: str) -> Credentials:
 def valid_uid(uid: str) -> bool:
     """Whether a text is a DICOM UID, and so safe as the name of a file."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One object as the PACS lists it."""
+
+    series_uid: str
+    sop_uid: str
+    sop_class_uid: str | None
+    modality: str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to talk to a PACS."""
+
+    endpoint: Endpoint
+    credentials: Credentials = field(default_factory=Credentials)
+    tls: Tls = field(default_factory=Tls)
+    own_aet: str = "DOTALIVER"
+    # Where the PACS sends to by C-MOVE; None: C-GET
+    move_port: int | None = None
+    workers: int = 4

@@ -21,8 +21,8 @@ from dotaliver.dicom.files.headers import UNFINISHED
 from dotaliver.dicom.files.objects import read_object
 from dotaliver.errors import FileFormatError, OutputError, PacsError
 from dotaliver.export.dicom.derived import encoded
-from dotaliver.pacs.archive import Archive, Remote
-from dotaliver.pacs.endpoint import valid_uid
+from dotaliver.pacs.archive import Archive
+from dotaliver.pacs.endpoint import Remote, valid_uid
 from dotaliver.system.files import prepare_output_folder, write_atomically
 
 __all__ = ["Progress", "Pulled", "Pushed", "pull_study", "push_files"]

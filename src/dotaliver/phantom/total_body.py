@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from dotaliver.image.blocks import lazy_planes
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.lazy import lazy_planes
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.phantom.clock import timing
 from dotaliver.phantom.physics import fwhm_to_sigma

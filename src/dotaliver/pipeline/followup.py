@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotaliver.config.scoring import RecistConfig, read_edits
+from dotaliver.config.criteria import RecistConfig
+from dotaliver.config.files import read_edits
 from dotaliver.errors import CourseError, DotaliverError
 from dotaliver.export.response.html import ReadingPictures, response_html
 from dotaliver.export.response.tables import lesions_over_time_csv, time_points_csv
@@ -21,6 +21,7 @@ from dotaliver.longitudinal.manifest import read_manifest
 from dotaliver.longitudinal.records import PatientCourse, Reading
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
 from dotaliver.system.files import output_folder, write_atomically
+from dotaliver.system.progress import Progress
 
 if TYPE_CHECKING:
     from dotaliver.export.report.figures import Picture
@@ -30,7 +31,6 @@ __all__ = ["FollowUpInput", "follow_patient", "save_course"]
 
 # More lesions than this are not shown as thumbnails: targets and new ones come first.
 _MOST_STRIPS = 12
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _pictures(reading: Reading, scans: ReadScans, progress: Progress) -> Reading
 
 def _images(scan: LoadedScan) -> StudyVolumes | None:
     """The images of a scan, where ``local.json`` still finds them and they are the ones that were scored."""
-    from dotaliver.pipeline.run import images_of_score
+    from dotaliver.pipeline.stored_score import images_of_score
 
     try:
         return images_of_score(scan.folder, scan.score)

@@ -22,16 +22,16 @@ from dotaliver.criteria.krenning import graded
 from dotaliver.errors import ConfigError
 from dotaliver.image.volume import Quantity
 from dotaliver.measurement.burden import measure_burden
-from dotaliver.measurement.capsule import with_capsule_distances
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.hotspots import HottestSphere, hottest_sphere
-from dotaliver.measurement.lesions import measure_lesions
+from dotaliver.measurement.lesions import measure_lesions, on_their_slices, with_capsule_distances, with_merging_flags
 from dotaliver.measurement.lobes import measure_lobes
-from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
-from dotaliver.measurement.slices import on_their_slices
+from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.measurements import CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.score import (
     LiverRecord,
     MaskName,
@@ -41,17 +41,8 @@ from dotaliver.records.score import (
     SegmentationRecord,
     StudyScore,
 )
-from dotaliver.records.study import (
-    CtFocus,
-    Lesion,
-    Lobes,
-    MaskLayer,
-    ReaderEdits,
-    Reference,
-    Segmentations,
-    StudyVolumes,
-    Verdict,
-)
+from dotaliver.records.study import StudyVolumes
+from dotaliver.records.verdicts import Verdict
 
 __all__ = ["score_labels"]
 

@@ -17,22 +17,12 @@ from dotaliver.config.protocol import CriterionId
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
+from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
-from dotaliver.records.study import (
-    Acquisition,
-    Burden,
-    CtFocus,
-    CtSearch,
-    DrawnOn,
-    Lesion,
-    LobePlane,
-    Lobes,
-    Mismatch,
-    ReaderEdits,
-    Reference,
-    StudyIdentity,
-    Verdict,
-)
+from dotaliver.records.masks import CtSearch, DrawnOn, LobePlane, Mismatch
+from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
+from dotaliver.records.study import Acquisition, StudyIdentity
+from dotaliver.records.verdicts import Verdict
 from dotaliver.suv.arithmetic import SuvArithmetic
 
 __all__ = [

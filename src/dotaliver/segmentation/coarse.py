@@ -9,15 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.image.distance import Float32Array
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.itk import resample
-from dotaliver.image.volume import SLAB_SLICES, BoolArray, Volume
+from dotaliver.image.volume import SLAB_SLICES, Volume
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["CoarseImages", "Float32Array", "box_mean", "coarse_grid", "coarse_images", "coarse_of", "largest_component"]
+__all__ = [
+    "CoarseImages",
+    "Float32Array",
+    "coarse_grid",
+    "coarse_images",
+    "coarse_of",
+]
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
@@ -139,22 +144,3 @@ def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
     affine[:3, :3] *= factors
     grid = Geometry.from_affine(means.shape, affine, volume.geometry.frame_of_reference_uid)
     return Volume(means, grid, volume.quantity)
-
-
-def box_mean(array: npt.NDArray[np.floating], size: int = 3) -> Float32Array:
-    """Mean over a cube of `size` voxels, edges repeated."""
-    from scipy.ndimage import uniform_filter
-
-    return np.asarray(uniform_filter(array, size, mode="nearest"), dtype=np.float32)
-
-
-def largest_component(mask: BoolArray) -> BoolArray:
-    """The largest face-connected part of a mask."""
-    import cc3d
-
-    if not mask.any():
-        return mask
-    parts = cc3d.connected_components(mask, connectivity=6)
-    counts = np.bincount(parts.ravel())
-    counts[0] = 0
-    return np.asarray(parts == counts.argmax())

@@ -18,8 +18,8 @@ from dotaliver.image.geometry import Box, grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, used_box
-from dotaliver.measurement.placement import shift_of
-from dotaliver.records.study import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
+from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
+from dotaliver.records.positions import shift_of
 
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
 

@@ -8,17 +8,25 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import FWHM_PER_SIGMA
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
-from dotaliver.measurement.placement import Share, own_labels, share_on, shift_of
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import MaskLayer, Mismatch, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.records.masks import MaskLayer, Mismatch, ReferenceRegion, Segmentations
+from dotaliver.records.positions import Share, own_labels, share_on, shift_of
+from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
-from dotaliver.segmentation.lesions.pet_lesions import Parenchyma, find_foci, find_lesions, measure_parenchyma
+from dotaliver.segmentation.lesions.pet_lesions import find_foci, find_lesions
 from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
-from dotaliver.segmentation.liver.outline import FWHM_PER_SIGMA, gaussian
-from dotaliver.segmentation.liver.parenchyma import NormalLiver, background_uptake, normal_liver
+from dotaliver.segmentation.liver.outline import gaussian
+from dotaliver.segmentation.liver.parenchyma import (
+    NormalLiver,
+    Parenchyma,
+    background_uptake,
+    measure_parenchyma,
+    normal_liver,
+)
 from dotaliver.segmentation.liver.reference import find_liver_reference
 from dotaliver.segmentation.organs.surroundings import survey
 

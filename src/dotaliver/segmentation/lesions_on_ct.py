@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config.scoring import CtLesionConfig, ScoringConfig
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.errors import StudyError
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels, resample_through
@@ -14,10 +15,17 @@ from dotaliver.image.registration import register_cts
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes, unseen_key
+from dotaliver.records.masks import MaskLayer, Segmentations, unseen_key
+from dotaliver.records.positions import in_position_of_ct
+from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
 
-__all__ = ["CtView", "OutlinesJob", "view_of_lesions", "with_lesions_on_ct"]
+__all__ = [
+    "CtView",
+    "OutlinesJob",
+    "view_of_lesions",
+    "with_lesions_on_ct",
+]
 
 _NAME = "petct"
 # Two CTs of one patient correlate above this near the liver, in whatever phase.
@@ -73,7 +81,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     if not wanted:
         return None
     # From the position that each mask was drawn in to that of the PET's CT.
-    moved = [_in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
+    moved = [in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
     if volumes.recist_ct is None:
         box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
         part = ct.part(box)
@@ -152,11 +160,3 @@ def with_lesions_on_ct(
     said = {flag.code for flag in view.flags}
     flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
     return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
-
-
-def _in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
-    shift = (0.0, 0.0, 0.0)
-    if layer.drawn_on == "pet" and found.mismatch is not None:
-        x, y, z = found.mismatch.shift_lps_mm
-        shift = (-x, -y, -z)
-    return layer.labels.placed(layer.labels.geometry.moved(shift))

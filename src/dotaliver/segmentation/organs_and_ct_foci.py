@@ -10,8 +10,9 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Vector
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap
-from dotaliver.measurement.placement import own_labels
-from dotaliver.records.study import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.records.masks import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations
+from dotaliver.records.positions import own_labels
+from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within

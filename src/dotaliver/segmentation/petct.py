@@ -9,7 +9,8 @@ import numpy as np
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import coarse_of
 from dotaliver.segmentation.liver.core import find_core, liver_probability
 from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline

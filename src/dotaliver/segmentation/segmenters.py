@@ -7,7 +7,8 @@ from importlib.metadata import entry_points
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import SegmenterError
-from dotaliver.records.study import Segmentations, StudyVolumes
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["GROUP", "Segmenter", "segmenter", "segmenter_names"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
-import os
 import signal
 import warnings
 from collections.abc import Callable
@@ -22,8 +21,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from dotaliver.errors import DotaliverError
 from dotaliver.system.allocation import keep_freed_memory
+from dotaliver.system.processors import processors
 
-__all__ = ["Job", "Pending", "SecondProcess", "processors", "threads_at_once"]
+__all__ = [
+    "Job",
+    "Pending",
+    "SecondProcess",
+]
 
 Result_co = TypeVar("Result_co", covariant=True)
 Result = TypeVar("Result")
@@ -36,22 +40,6 @@ class Job(Protocol[Result_co]):
     def run(self) -> Result_co:
         """Do it."""
         ...
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def threads_at_once() -> int:
-    """How many threads may work here at the same time: one per processor, fewer where ``OMP_NUM_THREADS`` says so."""
-    try:
-        allowed = int(os.environ.get("OMP_NUM_THREADS", ""))
-    except ValueError:
-        return processors()
-    return max(1, min(allowed, processors()))
 
 
 def _serve(connection: Connection, load: Callable[[], None]) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.dicom.choice.fitness import CT_CLASS, named_series, unfit
-from dotaliver.dicom.files.headers import SeriesHeaders, StudyIndex
+from dotaliver.dicom.choice.fitness import named_series, unfit
+from dotaliver.dicom.files.headers import CT_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.stack import Stack, stack_of
 from dotaliver.errors import SeriesError, StudyError
 from dotaliver.image.geometry import Geometry

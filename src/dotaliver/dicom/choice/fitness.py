@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dotaliver.dicom.files.elements import text, texts
-from dotaliver.dicom.files.headers import SeriesHeaders
+from dotaliver.dicom.files.headers import PET_CLASS, SeriesHeaders
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.errors import StudyError
 
-__all__ = ["CT_CLASS", "PET_CLASS", "named_series", "pet_rank", "unfit"]
+__all__ = [
+    "named_series",
+    "pet_rank",
+    "unfit",
+]
 
-PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
-CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 # A liver of 15 cm in the thickest slices that are read; a scout has one to three.
 _FEWEST_SLICES = 4
 _NOT_VOLUMES = {"MIP", "LOCALIZER", "SCOUT", "TOPOGRAM", "PROJECTION IMAGE", "MAX_IP", "SCREEN SAVE"}

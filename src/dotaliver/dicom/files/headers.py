@@ -21,7 +21,9 @@ from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = [
     "CACHE_MARK",
+    "CT_CLASS",
     "OWN_OUTPUT",
+    "PET_CLASS",
     "UNFINISHED",
     "WHOLE_FOLDER",
     "FileStudy",
@@ -375,3 +377,9 @@ def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
     series = [SeriesHeaders(uid, modality, tuple(parts)) for (uid, modality), parts in groups.items()]
     series.sort(key=lambda s: s.order)
     return StudyIndex(folder, tuple(series), tuple(others))
+
+
+PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
+
+
+CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"

@@ -14,8 +14,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.files.elements import first_item, number, quiet, text, whole
+from dotaliver.dicom.files.part10 import BoundedFile
 from dotaliver.errors import FileFormatError
 
 __all__ = ["MULTIFRAME_CLASSES", "frame_headers"]

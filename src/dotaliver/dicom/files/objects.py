@@ -13,8 +13,7 @@ from typing import Any
 import pydicom
 from pydicom.dataelem import RawDataElement
 
-from dotaliver.dicom.bounded import BoundedFile
-from dotaliver.dicom.files.part10 import read_start, refuse_inflation
+from dotaliver.dicom.files.part10 import BoundedFile, read_start, refuse_inflation
 
 __all__ = ["plain_text", "read_object", "walk_items"]
 

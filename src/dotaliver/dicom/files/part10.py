@@ -20,9 +20,15 @@ from typing import Any, BinaryIO
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_dataset, read_partial
 
-from dotaliver.dicom.bounded import BoundedFile
-
-__all__ = ["FileStart", "PixelPlace", "is_deflated", "parsed_header", "read_start", "refuse_inflation"]
+__all__ = [
+    "BoundedFile",
+    "FileStart",
+    "PixelPlace",
+    "is_deflated",
+    "parsed_header",
+    "read_start",
+    "refuse_inflation",
+]
 
 # Most headers are shorter; a longer one is parsed from the file.
 _FIRST_BYTES = 1 << 15
@@ -212,3 +218,26 @@ def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[
     with BoundedFile(path) as file:
         header, at_pixels = _parsed(file, tags)
     return header, at_pixels.reached, None if deflated else at_pixels.place
+
+
+# Shorter reads may go past the end: they take little memory, and most reads are short.
+_LONG_READ = 1 << 16
+
+
+class BoundedFile(io.BufferedReader):
+    """A file opened for reading whose `read` asks for no more bytes than are left.
+
+    Python takes the memory for a read before it reads, so that a file of a few kilobytes with a length of 4 GB in it
+    would take 4 GB.
+    """
+
+    def __init__(self, path: Path) -> None:
+        raw = io.FileIO(path)
+        super().__init__(raw)
+        self.size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to `size` bytes."""
+        if size is not None and size > _LONG_READ:
+            size = min(size, max(0, self.size - self.tell()))
+        return super().read(size)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from dotaliver.dicom.choice.fitness import CT_CLASS, PET_CLASS
 from dotaliver.dicom.files.elements import quiet
-from dotaliver.dicom.files.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.errors import FileFormatError
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
-from dotaliver.measurement.placement import share_on
-from dotaliver.records.study import DrawnOn, StudyVolumes
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.positions import share_on
+from dotaliver.records.study import StudyVolumes
 
 __all__ = [
     "MaskKind",

@@ -15,7 +15,8 @@ from dotaliver.dicom.masks.grid import MaskKind, NamedMask, embedded, image_grid
 from dotaliver.errors import GeometryError, MaskError
 from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import DrawnOn, StudyVolumes
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["IMAGE_ENDINGS", "LARGEST_GRID", "labels_on_image", "read_image_mask"]
 

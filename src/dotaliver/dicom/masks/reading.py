@@ -23,7 +23,8 @@ from dotaliver.dicom.masks.rtstruct import read_rtstruct
 from dotaliver.dicom.masks.seg import read_seg
 from dotaliver.errors import MaskError
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import DrawnOn, StudyVolumes
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["ImportedMask", "on_image", "read_lesion_masks", "read_mask"]
 

@@ -24,7 +24,8 @@ from dotaliver.dicom.masks.grid import (
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import DrawnOn, StudyVolumes
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["fill_polygons", "read_rtstruct"]
 

@@ -31,7 +31,8 @@ from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import DrawnOn, StudyVolumes
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["read_seg"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from dotaliver.config.measurement import AcquisitionConfig
 from dotaliver.config.protocol import TrialProtocol
-from dotaliver.config.scoring import AcquisitionConfig, AssumedValues
+from dotaliver.config.scoring import AssumedValues
 from dotaliver.dicom.files.elements import joined, number, text, texts
 from dotaliver.dicom.files.headers import SeriesHeaders
 from dotaliver.dicom.pet.elements import read_patient

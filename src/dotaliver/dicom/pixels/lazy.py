@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.dicom.pixels.planes import PlaneReader, Progress, Stored
 from dotaliver.dicom.pixels.series import are_whole, ct_volume, rescale_to_hu, scale_plane, to_whole_hu
-from dotaliver.image.blocks import LazyVolume, SlabCache
+from dotaliver.image.lazy import LazyVolume, SlabCache
 from dotaliver.image.volume import Quantity, Volume
 
 __all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled"]

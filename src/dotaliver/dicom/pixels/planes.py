@@ -17,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from dotaliver.dicom.bounded import BoundedFile
 from dotaliver.dicom.files.elements import quiet, whole
 from dotaliver.dicom.files.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.part10 import BoundedFile
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.dicom.pixels.cache import CachedPlanes, ReadPlane, cache_in_use
 from dotaliver.dicom.pixels.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.pixels.omezarr_planes import planes_of_image
 from dotaliver.errors import FileFormatError, SeriesError
-from dotaliver.system.second_process import threads_at_once
+from dotaliver.system.processors import threads_at_once
+from dotaliver.system.progress import Progress
 
 __all__ = ["PlaneReader", "Progress", "Stored", "each_plane", "refuse_impossible", "stored_type"]
 
@@ -38,7 +39,6 @@ _LARGEST_RATIO = 1000
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _PROGRESS_EVERY = 100
 Stored = npt.NDArray[Any]
-Progress = Callable[[str], None]
 _ReadSlice = Callable[[SliceHeader, Stored], None]
 
 

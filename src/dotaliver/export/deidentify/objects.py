@@ -16,8 +16,9 @@ from dotaliver.export.deidentify.pseudonyms import Pseudonyms
 from dotaliver.export.dicom.source_headers import SegSources
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

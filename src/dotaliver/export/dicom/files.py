@@ -12,8 +12,9 @@ from dotaliver.export.dicom.derived import encoded
 from dotaliver.export.dicom.source_headers import SegSources
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["DicomJob", "encoded_files", "load_dicom"]
 

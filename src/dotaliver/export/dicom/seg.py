@@ -23,15 +23,23 @@ from dotaliver.export.dicom.source_headers import ImageName, SegSources, uid_fro
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import BoolArray, LabelMap, as_mask
-from dotaliver.measurement.placement import VoxelSet
+from dotaliver.image.spheres import sphere_mask
+from dotaliver.image.volume import LabelMap, as_mask
+from dotaliver.records.masks import DrawnOn, MaskLayer, ReferenceRegion, Segmentations
+from dotaliver.records.positions import VoxelSet
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import DrawnOn, MaskLayer, ReferenceRegion, Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["SegSources", "segmentation_datasets", "segmentation_files", "sphere_mask", "tracking_id", "uid_from"]
+__all__ = [
+    "SegSources",
+    "segmentation_datasets",
+    "segmentation_files",
+    "tracking_id",
+    "uid_from",
+]
 
 SegKind = Literal["BINARY", "LABELMAP"]
 _File = Literal["pet", "ct", "ct_lesions"]
@@ -81,29 +89,6 @@ class _Stored:
 def tracking_id(kind: str, name: str | int) -> str:
     """The identifier that a mask keeps through editing, storing and reading back: ``dotaliver:lesion:3``."""
     return f"dotaliver:{kind}:{name}"
-
-
-def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> BoolArray:
-    """Voxels of a grid whose centre lies inside a sphere; bool, of the grid's shape.
-
-    Raises
-    ------
-    MaskError
-        Where no voxel centre lies inside.
-    """
-    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
-    middle = grid.lps_to_index(centre_lps_mm)
-    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
-    high = np.clip(np.floor(middle + reach) + 1, low, grid.shape).astype(int)
-    mask = np.zeros(grid.shape, dtype=bool)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
-    k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
-    mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
-    if not mask[box].any():
-        msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
-        raise MaskError(msg)
-    return mask
 
 
 def _used_voxels(labels: LabelMap) -> VoxelSet | None:

@@ -24,8 +24,8 @@ from dotaliver.export.dicom.sr_items import (
 from dotaliver.export.dicom.sr_verdicts import study_group, verdict_group
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.image.geometry import Vector
+from dotaliver.records.measurements import CtFocus, Diameter, Lesion, Reference
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import CtFocus, Diameter, Lesion, Reference
 
 __all__ = ["measurement_groups"]
 

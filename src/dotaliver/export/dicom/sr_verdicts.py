@@ -12,7 +12,7 @@ from dotaliver.export.dicom.seg import tracking_id
 from dotaliver.export.dicom.sr_items import algorithm, group, said
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Verdict
+from dotaliver.records.verdicts import Verdict
 
 __all__ = ["study_group", "verdict_group"]
 

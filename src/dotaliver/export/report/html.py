@@ -27,8 +27,11 @@ from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.flags import Flag
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.measurements import CtFocus
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import CtFocus, Segmentations, StudyVolumes, Verdict
+from dotaliver.records.study import StudyVolumes
+from dotaliver.records.verdicts import Verdict
 
 __all__ = ["report_context", "report_html"]
 

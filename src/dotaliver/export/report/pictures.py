@@ -22,22 +22,16 @@ from dotaliver.export.report.figures import (
     histogram_picture,
     mip_picture,
 )
-from dotaliver.export.report.views import (
-    View,
-    anatomical,
-    axial_plane,
-    offset_mm,
-    outlines_on,
-    project,
-    sample,
-    shadow_of,
-)
+from dotaliver.export.report.views import View, axial_plane, outlines_on, project, sample, shadow_of
 from dotaliver.export.tables import uptake_name
 from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.itk import resample_labels
+from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
+from dotaliver.records.positions import offset_mm
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import DrawnOn, MaskLayer, Mismatch, Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 
 __all__ = [
     "Scene",

@@ -7,8 +7,11 @@ from datetime import datetime
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report.words import MARK_WORDS, answer_words
 from dotaliver.export.tables import uptake_name
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Acquisition, CtFocus, Evidence, Lesion, ReaderEdits, SeriesIdentity, Verdict
+from dotaliver.records.study import Acquisition, SeriesIdentity
+from dotaliver.records.verdicts import Evidence, Verdict
 
 __all__ = [
     "acquisition_rows",

@@ -11,10 +11,11 @@ import numpy as np
 
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
 from dotaliver.export.report.pixel_figure import PixelFigure
-from dotaliver.export.report.views import Plane, anatomical, axial_plane, outlines_on, sample
+from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
 from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
-from dotaliver.records.study import Diameter
+from dotaliver.records.measurements import Diameter
 
 __all__ = ["ThumbnailView", "figure_of", "png_of", "thumbnail"]
 

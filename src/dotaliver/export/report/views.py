@@ -6,70 +6,25 @@ Pictures only: sampling here interpolates, and nothing is measured on what it gi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.image.blocks import turned
 from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
-from dotaliver.records.study import DrawnOn, Mismatch
 
 __all__ = [
     "Plane",
     "Projection",
-    "anatomical",
     "axial_plane",
-    "offset_mm",
     "outlines_on",
     "project",
     "sample",
     "shadow_of",
 ]
 
-AnyImage = TypeVar("AnyImage", Volume, LabelMap)
 View = Literal["coronal", "sagittal"]
-
-# Towards the head, the back and the left (LPS): the senses in which slices, rows and columns of a picture run.
-_SENSES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-
-
-def anatomical(image: AnyImage) -> AnyImage:
-    """The same voxels with axes turned: slices towards the head, rows to the back, columns to the left.
-
-    Axes are swapped and flipped, never interpolated, so an oblique grid stays oblique; each axis takes the
-    sense that the three together fit best. The voxels are a view of the given ones.
-    """
-    cosines = np.asarray(image.geometry.directions) @ _SENSES.T
-    order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))
-    flipped = [cosines[order[n], n] < 0 for n in range(3)]
-    affine = np.array(image.geometry.affine)
-    first = np.array([image.geometry.shape[order[n]] - 1 if flipped[n] else 0 for n in range(3)])
-    start = np.zeros(3)
-    start[list(order)] = first
-    affine[:3, 3] = image.geometry.index_to_lps(start)
-    affine[:3, :3] = affine[:3, list(order)] * np.where(flipped, -1.0, 1.0)
-    shape = tuple(image.geometry.shape[axis] for axis in order)
-    grid = Geometry.from_affine(shape, affine, image.geometry.frame_of_reference_uid)
-    if isinstance(image, Volume):
-        return turned(image, order, flipped, grid)
-    if tuple(order) == (0, 1, 2) and not any(flipped):
-        return image.placed(grid)
-    array = image.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
-    return LabelMap(array, grid)
-
-
-def offset_mm(drawn_on: DrawnOn, shown_on: DrawnOn, mismatch: Mismatch | None) -> Vector:
-    """What to add to a place on one image to find the same anatomy in the position of another, in mm.
-
-    A place on CT plus the mismatch's shift is the place on PET.
-    """
-    if drawn_on == shown_on or mismatch is None:
-        return (0.0, 0.0, 0.0)
-    x, y, z = mismatch.shift_lps_mm
-    return (x, y, z) if drawn_on == "pet" else (-x, -y, -z)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dotaliver.config.protocol import Criterion
-from dotaliver.records.study import Verdict, VerdictWord
+from dotaliver.records.verdicts import Verdict, VerdictWord
 
 __all__ = ["EFFECT_WORDS", "MARK_WORDS", "answer_words", "verdict_headline"]
 

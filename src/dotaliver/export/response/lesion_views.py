@@ -11,7 +11,8 @@ from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal.assembly import ReadScans
 from dotaliver.longitudinal.records import TrackedLesion
 from dotaliver.longitudinal.scans import LoadedScan
-from dotaliver.records.study import Diameter, Lesion, StudyVolumes
+from dotaliver.records.measurements import Diameter, Lesion
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["LesionPlace", "view_of"]
 

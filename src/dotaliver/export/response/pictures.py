@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.thumbnails import figure_of, png_of
 from dotaliver.longitudinal.records import Reading

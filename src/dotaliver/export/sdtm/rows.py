@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import CourseError
 from dotaliver.export.sdtm.datasets import DOMAINS, Dataset, Row, Value, dataset_of
 from dotaliver.longitudinal.best_response import BestResponse

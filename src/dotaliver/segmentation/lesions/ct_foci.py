@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import CtFociConfig
-from dotaliver.image.blocks import lazily_filtered
+from dotaliver.config.segmentation import CtFociConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.lazy import lazily_filtered
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
-from dotaliver.records.study import CtSearch
+from dotaliver.records.masks import CtSearch
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.outline import gaussian, gaussian_reach
 

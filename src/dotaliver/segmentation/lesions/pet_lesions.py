@@ -13,29 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import LesionConfig
+from dotaliver.config.segmentation import LesionConfig
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import FWHM_PER_SIGMA, box_around
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.spheres import ball
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.liver.outline import FWHM_PER_SIGMA, box_around, gaussian
+from dotaliver.segmentation.liver.outline import gaussian
+from dotaliver.segmentation.liver.parenchyma import Parenchyma, measure_parenchyma
 
-__all__ = ["Parenchyma", "find_foci", "find_lesions", "measure_parenchyma"]
+__all__ = [
+    "find_foci",
+    "find_lesions",
+]
 
 LabelArray = npt.NDArray[np.int32]
 Placed = tuple[tuple[slice, slice, slice], BoolArray]
-
-# The coarse grid's reading of normal uptake is right within a fifth.
-_NEAR_EXPECTED_LOG = 0.2
-_AROUND_PEAK = 0.15
-
-
-@dataclass(frozen=True)
-class Parenchyma:
-    """Lesion-free liver on the lightly smoothed PET: its most frequent uptake and the SD around it."""
-
-    uptake: float
-    sd: float
 
 
 @dataclass(frozen=True)
@@ -44,25 +38,6 @@ class _Basins:
 
     labels: LabelArray
     peaks: npt.NDArray[np.float64]
-
-
-def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake: float) -> Parenchyma:
-    """Most frequent uptake near the expected one, and its SD from the side below, which lesions do not reach."""
-    values = smooth[inside]
-    if values.size < 50:
-        return Parenchyma(expected_uptake, 0.1 * expected_uptake)
-    edges = np.arange(np.log(0.2 * expected_uptake), np.log(8.0 * expected_uptake), 0.04)
-    counts = np.convolve(np.histogram(np.log(np.maximum(values, 1e-6)), edges)[0], np.ones(5) / 5, "same")
-    centres = np.exp(edges[:-1] + 0.02)
-    near = np.abs(np.log(centres / expected_uptake)) < _NEAR_EXPECTED_LOG
-    uptake = float(centres[near][counts[near].argmax()])
-    # A bin is 4 % wide: settle on the mean of what lies around the peak, which lesions hardly reach.
-    for _ in range(5):
-        uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
-    below = values[(values < uptake) & (values > 0.4 * uptake)]
-    sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > 50 else 0.1 * uptake
-    # Cold lesions and vessels widen the lower side: no liver is noisier than this on the smoothed image.
-    return Parenchyma(uptake, min(sd, 0.15 * uptake))
 
 
 def find_lesions(
@@ -258,7 +233,7 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
     from skimage.segmentation import watershed
 
     base = parenchyma.uptake
-    reach = _ball(config.blur_reach_mm, grid)
+    reach = ball(config.blur_reach_mm, grid)
     top = grey_dilation(gaussian(smooth, config.plateau_fwhm_mm / FWHM_PER_SIGMA, grid), footprint=reach)
     level = base + 0.5 * (top - base)
     at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
@@ -269,7 +244,7 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
     # edge by 0.8 / sigma, 0.3 per mm, and faster outside): what falls off less is tumour itself.
     milder = (basins.labels > 0) & (_slope(smooth, grid) < config.mild_log_slope_per_mm * (smooth - base))
     hot |= milder & (smooth > floor)
-    hot |= binary_closing(hot, _ball(config.gap_mm, grid)) & (smooth > floor)
+    hot |= binary_closing(hot, ball(config.gap_mm, grid)) & (smooth > floor)
     hot |= _unresolved_rim(hot, share >= 0.5) & (smooth > 0.5 * base)
     owners = np.asarray(watershed(-smooth, basins.labels, mask=hot | (basins.labels > 0)), dtype=np.int32)
     return owners, hot & in_liver[owners]
@@ -305,15 +280,6 @@ def _textbook_extent(
     return basins.labels, hot
 
 
-def _ball(radius_mm: float, grid: Geometry) -> BoolArray:
-    """Voxels whose centre lies within a radius of the middle one."""
-    reach = [int(radius_mm / s) for s in grid.spacing_mm]
-    offsets = np.meshgrid(
-        *[np.arange(-n, n + 1) * s for n, s in zip(reach, grid.spacing_mm, strict=True)], indexing="ij"
-    )
-    return np.asarray(sum(o * o for o in offsets) <= radius_mm**2)
-
-
 def _with_cores(
     owners: LabelArray,
     smooth: Float32Array,
@@ -333,7 +299,7 @@ def _with_cores(
 
     tumour = owners > 0
     # Outside the liver nothing can be a core, but the liver's border closes no rim.
-    rim = tumour | (binary_closing(tumour, _ball(config.gap_mm, grid)) & (smooth < parenchyma.uptake))
+    rim = tumour | (binary_closing(tumour, ball(config.gap_mm, grid)) & (smooth < parenchyma.uptake))
     holes = np.asarray(binary_fill_holes(rim)) & ~tumour & inside
     parts = cc3d.connected_components(holes, connectivity=6)
     count = int(parts.max(initial=0))

@@ -11,19 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config.scoring import LiverConfig
+from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
-from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.parenchyma import NormalLiver, background_uptake, normal_liver
 from dotaliver.segmentation.liver.random_walk import Feature, random_walk
-from dotaliver.segmentation.organs.surroundings import (
-    Surroundings,
-    WarmParts,
-    find_kidneys,
-    find_spleen_like,
-    warm_parts,
-)
+from dotaliver.segmentation.organs.kidneys import find_kidneys
+from dotaliver.segmentation.organs.surroundings import Surroundings
+from dotaliver.segmentation.organs.warm_parts import WarmParts, find_spleen_like, warm_parts
 
 __all__ = ["LiverCore", "find_core", "liver_probability"]
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import LiverConfig
-from dotaliver.image.blocks import lazily_filtered, slices_around
+from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.lazy import lazily_filtered, slices_around
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.window_sums import RunningSums
@@ -30,8 +31,6 @@ __all__ = [
     "SURE",
     "Looks",
     "density_window",
-    "gaussian",
-    "gaussian_reach",
     "lowest_window",
 ]
 
@@ -43,7 +42,6 @@ Moments = tuple[Float32Array, Float32Array]
 LIVER, SURE, ON_STEP, POSSIBLE, PIECE, GROWN = (np.uint8(1 << n) for n in range(6))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
-_GAUSSIAN_REACH = 2.5
 
 # How far the outline may lie inside a step, and the least step that is taken for one: fat beside any liver makes a
 # larger one, muscle beside an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
@@ -52,19 +50,6 @@ _GAUSSIAN_REACH = 2.5
 STEP_REACH_MM = 2.5
 _STEP_HU = 40.0
 _STEP_SHARE = 0.1
-
-
-def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometry) -> Float32Array:
-    """Gaussian mean with a finite kernel (cut at 2.5 sigma)."""
-    from scipy.ndimage import gaussian_filter
-
-    sigma = [sigma_mm / s for s in geometry.spacing_mm]
-    return np.asarray(gaussian_filter(array, sigma, mode="nearest", truncate=_GAUSSIAN_REACH), dtype=np.float32)
-
-
-def gaussian_reach(sigma_mm: float, spacing_mm: float) -> int:
-    """How many voxels that mean looks at on either side."""
-    return int(_GAUSSIAN_REACH * (sigma_mm / spacing_mm) + 0.5)
 
 
 @dataclass(frozen=True, eq=False)

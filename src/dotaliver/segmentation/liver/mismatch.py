@@ -12,7 +12,7 @@ from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import Geometry, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import BoolArray, used_box
-from dotaliver.records.study import Mismatch
+from dotaliver.records.masks import Mismatch
 from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.organs.surroundings import Surroundings
 

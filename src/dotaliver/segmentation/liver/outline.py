@@ -12,19 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import LiverConfig
-from dotaliver.errors import GeometryError
-from dotaliver.image.blocks import (
-    ConnectedParts,
-    LazyVolume,
-    SlabCache,
-    block_shape,
-    map_overlap,
-    slices_around,
-    slices_at_once,
-)
+from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.blocks import ConnectedParts, block_shape, map_overlap, slices_at_once
+from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample
+from dotaliver.image.lazy import LazyVolume, SlabCache, slices_around
 from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import SLAB_SLICES, BoolArray, Quantity, Volume, used_box
@@ -40,25 +33,17 @@ from dotaliver.segmentation.liver.likelihood import (
     SURE,
     Looks,
     density_window,
-    gaussian,
-    gaussian_reach,
     lowest_window,
 )
 
-__all__ = ["FWHM_PER_SIGMA", "box_around", "gaussian", "gaussian_reach", "outline_on_ct", "outline_on_grid"]
+__all__ = [
+    "gaussian",
+    "gaussian_reach",
+    "outline_on_ct",
+    "outline_on_grid",
+]
 
-# Full width at half maximum of a normal distribution over its SD: 2 sqrt(2 ln 2).
-FWHM_PER_SIGMA = 2.3548
 _MARGIN_MM = 16.0
-
-
-def box_around(mask: BoolArray, geometry: Geometry, margin_mm: float) -> Box:
-    """The smallest box that holds a mask, which must not be empty, and a margin, within the grid."""
-    used = used_box(mask)
-    if used is None:
-        msg = "an empty mask has no box around it"
-        raise GeometryError(msg)
-    return grow_box(used, np.ceil(margin_mm / np.asarray(geometry.spacing_mm)), geometry.shape)
 
 
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:

@@ -10,11 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.config.scoring import LiverConfig
+from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
-from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 
-__all__ = ["NormalLiver", "background_uptake", "normal_liver"]
+__all__ = [
+    "NormalLiver",
+    "Parenchyma",
+    "background_uptake",
+    "measure_parenchyma",
+    "normal_liver",
+]
 
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 _PLATEAU_LOG = 0.15
@@ -127,3 +134,37 @@ def _plateau(values: Float32Array, voxel_ml: float, background: float, config: L
 def _is_peak(held_ml: np.ndarray, n: int) -> bool:
     reach = round(2 * _PLATEAU_LOG / _BIN_LOG)
     return bool(held_ml[n] == held_ml[max(n - reach, 0) : n + reach + 1].max())
+
+
+@dataclass(frozen=True)
+class Parenchyma:
+    """Lesion-free liver on the lightly smoothed PET: its most frequent uptake and the SD around it."""
+
+    uptake: float
+    sd: float
+
+
+def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake: float) -> Parenchyma:
+    """Most frequent uptake near the expected one, and its SD from the side below, which lesions do not reach."""
+    values = smooth[inside]
+    if values.size < 50:
+        return Parenchyma(expected_uptake, 0.1 * expected_uptake)
+    edges = np.arange(np.log(0.2 * expected_uptake), np.log(8.0 * expected_uptake), 0.04)
+    counts = np.convolve(np.histogram(np.log(np.maximum(values, 1e-6)), edges)[0], np.ones(5) / 5, "same")
+    centres = np.exp(edges[:-1] + 0.02)
+    near = np.abs(np.log(centres / expected_uptake)) < _NEAR_EXPECTED_LOG
+    uptake = float(centres[near][counts[near].argmax()])
+    # A bin is 4 % wide: settle on the mean of what lies around the peak, which lesions hardly reach.
+    for _ in range(5):
+        uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
+    below = values[(values < uptake) & (values > 0.4 * uptake)]
+    sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > 50 else 0.1 * uptake
+    # Cold lesions and vessels widen the lower side: no liver is noisier than this on the smoothed image.
+    return Parenchyma(uptake, min(sd, 0.15 * uptake))
+
+
+# The coarse grid's reading of normal uptake is right within a fifth.
+_NEAR_EXPECTED_LOG = 0.2
+
+
+_AROUND_PEAK = 0.15

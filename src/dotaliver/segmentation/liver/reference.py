@@ -10,15 +10,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import ReferenceConfig
+from dotaliver.config.measurement import ReferenceConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.spheres import sphere_offsets
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
-from dotaliver.records.study import ReferenceRegion
+from dotaliver.records.masks import ReferenceRegion
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.lesions.pet_lesions import Parenchyma
+from dotaliver.segmentation.liver.parenchyma import Parenchyma
 
-__all__ = ["find_liver_reference"]
+__all__ = [
+    "find_liver_reference",
+]
 
 # Spill-out of a lesion reaches about one resolution (6 mm) beyond its border.
 _SPILL_MM = 6.0
@@ -75,19 +78,12 @@ def _to_edge_mm(grid: Geometry) -> Float32Array:
     return np.minimum(np.minimum(along[0][:, None, None], along[1][:, None]), along[2]).astype(np.float32)
 
 
-def _sphere_offsets(radius_mm: float, grid: Geometry) -> npt.NDArray[np.int64]:
-    reach = [int(np.ceil(radius_mm / s)) for s in grid.spacing_mm]
-    offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
-    distance = np.linalg.norm(offsets * np.asarray(grid.spacing_mm), axis=1)
-    return np.asarray(offsets[distance <= radius_mm], dtype=np.int64)
-
-
 def _calmest(
     pet: Volume, fits: BoolArray, radius_mm: float, parenchyma: Parenchyma, tolerance: float
 ) -> npt.NDArray[np.int64] | None:
     """The centre whose sphere varies least and whose mean is the low mode's within a tolerance."""
     centres = np.argwhere(fits)
-    offsets = _sphere_offsets(radius_mm, pet.geometry)
+    offsets = sphere_offsets(radius_mm, pet.geometry)
     best, best_variation = None, np.inf
     for start in range(0, len(centres), _AT_ONCE):
         some = centres[start : start + _AT_ONCE]

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import BloodPoolConfig
+from dotaliver.config.segmentation import BloodPoolConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import LabelMap, Volume, used_box
-from dotaliver.records.study import ReferenceRegion
+from dotaliver.records.masks import ReferenceRegion
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.surroundings import Surroundings
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.scoring import LobeConfig
+from dotaliver.config.segmentation import LobeConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
+from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
-from dotaliver.records.study import LobePlane
-from dotaliver.segmentation.coarse import CoarseImages, box_mean
+from dotaliver.records.masks import LobePlane
+from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.organs.surroundings import Surroundings
 
 __all__ = ["find_lobe_plane"]

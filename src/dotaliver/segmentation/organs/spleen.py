@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.config.scoring import SpleenConfig
+from dotaliver.config.segmentation import SpleenConfig
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import box_mean, largest_component
 from dotaliver.image.geometry import Vector
 from dotaliver.image.volume import BoolArray
-from dotaliver.records.study import ReferenceRegion
-from dotaliver.segmentation.coarse import CoarseImages, Float32Array, box_mean, largest_component
-from dotaliver.segmentation.organs.surroundings import Surroundings, warm_parts
+from dotaliver.records.masks import ReferenceRegion
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
+from dotaliver.segmentation.organs.surroundings import Surroundings
+from dotaliver.segmentation.organs.warm_parts import warm_parts
 
 __all__ = ["find_spleen_reference"]
 

@@ -14,7 +14,7 @@ from dotaliver.config.protocol import CriterionId
 from dotaliver.errors import ConfigError, GeometryError, MaskError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import (
+from dotaliver.records.edits import (
     DiameterEdit,
     LesionEdit,
     LesionMark,
@@ -23,8 +23,8 @@ from dotaliver.records.study import (
     ReferenceEdit,
     RestOfBody,
     VerdictEdit,
-    VerdictWord,
 )
+from dotaliver.records.verdicts import VerdictWord
 from napari_dotaliver.reading.label_tools import parts_of
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.steps import Segment, Steps, found_masks

@@ -6,7 +6,6 @@ second half runs, and where only the reader's answers changed, they are laid on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dotaliver.config.scoring import ScoringConfig
@@ -14,9 +13,11 @@ from dotaliver.criteria.eligibility import effect_of, with_readers_answers
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import Outcome, segment_study
 from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.edits import LesionEdit, ReaderEdits, VerdictEdit
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import LesionEdit, MaskLayer, ReaderEdits, Segmentations, VerdictEdit
 from dotaliver.segmentation.corrections import Corrections, with_known_outlines, with_masks
+from dotaliver.system.progress import Progress
 from napari_dotaliver.reading.packed import PackedLabels
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "unanswered",
 ]
 
-Progress = Callable[[str], None]
 _ORIGIN = "reader"
 
 

@@ -14,6 +14,7 @@ from dotaliver.errors import ConfigError, OutputError
 from dotaliver.pipeline import Outcome, OutputOptions, save
 from dotaliver.records.differences import RecordDifference, compare_records
 from dotaliver.records.score import StudyScore
+from dotaliver.system.progress import silent
 from napari_dotaliver.reading.editing import MARKS, Editing
 from napari_dotaliver.reading.measuring import (
     Measured,
@@ -25,10 +26,6 @@ from napari_dotaliver.reading.measuring import (
 from napari_dotaliver.reading.steps import Step
 
 __all__ = ["MARKS", "ReadingSession"]
-
-
-def _silent(_stage: str) -> None:
-    """Tell nobody."""
 
 
 class ReadingSession(Editing):
@@ -63,7 +60,7 @@ class ReadingSession(Editing):
         self._tell()
         return True
 
-    def remeasure(self, progress: Progress = _silent) -> Measured:
+    def remeasure(self, progress: Progress = silent) -> Measured:
         """Measure the step that stands, in this thread."""
         measured = self.measuring()(progress)
         self.adopt(measured)
@@ -107,7 +104,7 @@ class ReadingSession(Editing):
         self.saved_in, self._saved = folder, state
         self._tell()
 
-    def save(self, folder: Path, options: OutputOptions | None = None, progress: Progress = _silent) -> None:
+    def save(self, folder: Path, options: OutputOptions | None = None, progress: Progress = silent) -> None:
         """Measure if need be, and write record, masks and report into a folder, in this thread."""
         if self.stale:
             self.remeasure(progress)

@@ -14,15 +14,11 @@ from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import Outcome
+from dotaliver.records.edits import LesionMark, Reader, ReaderEdits
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import (
-    LesionMark,
-    Reader,
-    ReaderEdits,
-    Segmentations,
-    StudyVolumes,
-    VerdictWord,
-)
+from dotaliver.records.study import StudyVolumes
+from dotaliver.records.verdicts import VerdictWord
 from napari_dotaliver.reading.measuring import (
     Measured,
     ReadingState,

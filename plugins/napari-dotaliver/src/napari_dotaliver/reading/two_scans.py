@@ -5,14 +5,13 @@ Matching, targets, sums and responses are those of `dotaliver.longitudinal`; her
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.image.geometry import FloatArray
 from dotaliver.image.volume import LabelMap
@@ -23,15 +22,17 @@ from dotaliver.longitudinal.matching import Matching, match_lesions
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.registration import place_scans
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
-from dotaliver.measurement.placement import shift_of
 from dotaliver.pipeline import images_of_score
 from dotaliver.pipeline.followup import save_course
+from dotaliver.records.edits import Reader
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.positions import shift_of
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import MaskLayer, Reader, Segmentations, StudyVolumes
+from dotaliver.records.study import StudyVolumes
+from dotaliver.system.progress import Progress
 
 __all__ = ["TwoScans", "compare", "scan_of_reading"]
 
-Progress = Callable[[str], None]
 _FEWEST = 2
 
 

@@ -10,7 +10,7 @@ from dotaliver.export.report.tables import lobe_rows, number, reference_rows
 from dotaliver.export.report.words import EFFECT_WORDS, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import Evidence, Verdict
+from dotaliver.records.verdicts import Evidence, Verdict
 
 __all__ = ["evidence_words", "verdicts_html"]
 

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.export.report.views import anatomical
 from dotaliver.image.geometry import FloatArray, Geometry, Vector
+from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
-from dotaliver.measurement.placement import own_labels
-from dotaliver.records.study import Acquisition, CtFocus
+from dotaliver.records.measurements import CtFocus
+from dotaliver.records.positions import own_labels
+from dotaliver.records.study import Acquisition
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.export.report.views import anatomical
 from dotaliver.image.geometry import Vector
+from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import Volume
 from napari_dotaliver.view.layers import lps_to_world, world_to_lps
 

@@ -9,7 +9,8 @@ import numpy as np
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.study import Lesion, StudyVolumes
+from dotaliver.records.measurements import Lesion
+from dotaliver.records.study import StudyVolumes
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.layers import LayerData
 from napari_dotaliver.view.orientation import body_extent

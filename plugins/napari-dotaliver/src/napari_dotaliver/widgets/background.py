@@ -14,7 +14,8 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import DotaliverError
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import ReaderEdits
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.system.progress import Progress
 
 if TYPE_CHECKING:
     from napari.qt.threading import FunctionWorker
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Background", "Cancelled", "Progress", "open_folder", "score_opened", "sentence_of"]
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[str], None]
 
 
 class Cancelled(Exception):  # noqa: N818 -- no error, a wish

@@ -25,13 +25,13 @@ from dotaliver.config.protocol import CRITERIA, CriterionId
 from dotaliver.errors import DotaliverError
 from dotaliver.export.report.words import answer_words, verdict_headline
 from dotaliver.pipeline import default_folder
-from dotaliver.records.study import RestOfBody, Verdict, VerdictWord
-from napari_dotaliver._parts import refusal_line, scrolled
+from dotaliver.records.edits import RestOfBody
+from dotaliver.records.verdicts import Verdict, VerdictWord
 from napari_dotaliver.reading.measuring import Measured, ReadingState
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import Key
-from napari_dotaliver.widgets.shortcuts import bind_key
+from napari_dotaliver.widgets.shortcuts import bind_key, refusal_line, scrolled
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

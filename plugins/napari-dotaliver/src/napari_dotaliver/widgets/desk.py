@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QShortcut,
     QTabWidget,
     QTextBrowser,
     QVBoxLayout,
@@ -33,7 +34,7 @@ from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.widgets import confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.confirm import ConfirmWidget
-from napari_dotaliver.widgets.keys import KEYS, bind_keys, keys_html
+from napari_dotaliver.widgets.keys import KEYS, keys_html
 from napari_dotaliver.widgets.lesion_table import LesionTable
 from napari_dotaliver.widgets.recovery import RecoveryBanner
 from napari_dotaliver.widgets.time_points import TimePointsWidget
@@ -44,7 +45,10 @@ from napari_dotaliver.widgets.view_bar import ViewBar
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Desk"]
+__all__ = [
+    "Desk",
+    "bind_keys",
+]
 
 Opening = tuple[StudyInput, OpenStudy | Outcome]
 """What was asked for, and what it was: a study, or a score with its images and masks."""
@@ -418,3 +422,24 @@ def _study_words(opened: OpenStudy) -> str:
     else:
         parts.append(f"CT {' × '.join(str(n) for n in identity.ct.shape)} at {identity.ct.spacing_mm[0]:.1f} mm")
     return ", ".join(parts)
+
+
+def bind_keys(desk: Desk) -> None:
+    """Let the keys work wherever the focus is while the desk is shown."""
+    acts = {
+        "open": desk.ask_for_folder,
+        "score": desk.score,
+        "axial": lambda: desk.show_plane("axial"),
+        "coronal": lambda: desk.show_plane("coronal"),
+        "sagittal": lambda: desk.show_plane("sagittal"),
+        "projection": desk.view.toggle_projection,
+        "images": desk.view.next_images,
+        "crosshair": desk.view.toggle_crosshair,
+        "planes": desk.view.toggle_planes,
+        "next": lambda: desk.step_lesion(1),
+        "previous": lambda: desk.step_lesion(-1),
+    }
+    for name, act in acts.items():
+        shortcut = QShortcut(QKeySequence(KEYS[name].key), desk)
+        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        shortcut.activated.connect(act)

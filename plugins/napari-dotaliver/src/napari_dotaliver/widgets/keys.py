@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QShortcut
-
 if TYPE_CHECKING:
-    from napari_dotaliver.widgets.desk import Desk
+    pass
 
-__all__ = ["KEYS", "Key", "bind_keys", "keys_html"]
+__all__ = [
+    "KEYS",
+    "Key",
+    "keys_html",
+]
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,6 @@ _NAPARI: tuple[Key, ...] = (
     Key("Space held", "move the image while painting"),
     Key("Tab, Shift+Tab, arrows", "through the panel and the table"),
 )
-
-
-def bind_keys(desk: Desk) -> None:
-    """Let the keys work wherever the focus is while the desk is shown."""
-    acts = {
-        "open": desk.ask_for_folder,
-        "score": desk.score,
-        "axial": lambda: desk.show_plane("axial"),
-        "coronal": lambda: desk.show_plane("coronal"),
-        "sagittal": lambda: desk.show_plane("sagittal"),
-        "projection": desk.view.toggle_projection,
-        "images": desk.view.next_images,
-        "crosshair": desk.view.toggle_crosshair,
-        "planes": desk.view.toggle_planes,
-        "next": lambda: desk.step_lesion(1),
-        "previous": lambda: desk.step_lesion(-1),
-    }
-    for name, act in acts.items():
-        shortcut = QShortcut(QKeySequence(KEYS[name].key), desk)
-        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
-        shortcut.activated.connect(act)
 
 
 def keys_html(more: tuple[Key, ...] = ()) -> str:

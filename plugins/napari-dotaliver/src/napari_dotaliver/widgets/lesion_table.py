@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget,
 from dotaliver.export.report.tables import ct_focus_summary, lesion_summary
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.export.tables import uptake_name
+from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import CtFocus, Lesion
 from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
 
 __all__ = ["LesionTable"]

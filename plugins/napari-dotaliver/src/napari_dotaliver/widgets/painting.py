@@ -22,7 +22,6 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import DotaliverError, MaskError
-from napari_dotaliver._parts import millimetres
 from napari_dotaliver.reading.label_tools import (
     between_slices,
     filled,
@@ -33,6 +32,7 @@ from napari_dotaliver.reading.label_tools import (
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import uptake_unit
 from napari_dotaliver.view.orientation import position_lps_mm
+from napari_dotaliver.widgets.shortcuts import millimetres
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

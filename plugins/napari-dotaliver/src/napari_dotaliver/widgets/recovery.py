@@ -22,8 +22,9 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from dotaliver.errors import DotaliverError, FileFormatError
 from dotaliver.frozen import FrozenModel
+from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import ReaderEdits, StudyIdentity
+from dotaliver.records.study import StudyIdentity
 from napari_dotaliver.reading.measuring import ReadingState
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.session import ReadingSession

@@ -20,9 +20,8 @@ from qtpy.QtWidgets import (
 from dotaliver.errors import DotaliverError, MaskError
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.image.geometry import Vector
+from dotaliver.records.edits import LesionMark
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import LesionMark
-from napari_dotaliver._parts import millimetres, refusal_line, scrolled
 from napari_dotaliver.reading.changes_html import changes_html
 from napari_dotaliver.reading.measuring import Measured
 from napari_dotaliver.reading.session import MARKS, ReadingSession
@@ -31,7 +30,7 @@ from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.painting import PaintPanel
-from napari_dotaliver.widgets.shortcuts import bind_key, soon
+from napari_dotaliver.widgets.shortcuts import bind_key, millimetres, refusal_line, scrolled, soon
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

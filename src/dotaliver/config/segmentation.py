@@ -1,0 +1,300 @@
+"""Constants of the segmentation: liver, lesions and other organs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dotaliver.config.protocol import Range
+from dotaliver.frozen import FrozenModel
+
+__all__ = [
+    "BloodPoolConfig",
+    "CtFociConfig",
+    "CtLesionConfig",
+    "LesionConfig",
+    "LiverConfig",
+    "LobeConfig",
+    "SpleenConfig",
+]
+
+
+class LiverConfig(FrozenModel):
+    """The liver outline."""
+
+    coarse_mm: float = Field(default=4.0, ge=4.0, description="The fixed grid of whole-image steps")
+    warm_ratios: tuple[float, ...] = Field(
+        default=(2.5, 2.0, 1.6, 1.3),
+        description="Uptake over the soft tissue's median at which warm organs are looked for, tried in this order "
+        "(DOTATATE liver is 5 to 10 times muscle; FDG liver 2 to 3 times)",
+    )
+    core_radius_mm: float = Field(
+        default=24.0, description="The liver holds a ball of this radius; muscles and bowel do not"
+    )
+    core_depth_mm: float = Field(default=10.0, description="How far inside warm tissue liver uptake is read")
+    alike_hu_below: float = Field(default=15.0, description="Liver and its tumours are not less dense than this")
+    alike_hu_above: float = Field(default=60.0, description="Nor denser than this, against the region's median")
+    plateau_range: float = Field(default=0.4, description="Range over 12 mm, relative, below which uptake is level")
+    plateau_min_ml: float = Field(default=1.0, description="Level voxels that make a plateau")
+    dominant_share: float = Field(
+        default=0.5, description="Share of level voxels that makes a plateau the dominant one"
+    )
+    lower_share_limit: float = Field(
+        default=0.05,
+        description="Liver that takes up under 0.75 of what was taken for normal, over what takes up just that: above "
+        "this the normal liver is doubted (on phantoms up to 0.03 where it was right, 0.08 and 0.25 where it was not)",
+    )
+    uptake_limit_ratio: float = Field(
+        default=12.0, description="Normal liver over the soft tissue's median at most (12.4 against about 1)"
+    )
+    warm_share: float = Field(default=0.5, description="Share of liver uptake that halves a step to cold tissue")
+    cold_share: float = Field(default=0.4, description="Share of liver uptake below which tissue is not liver")
+    seed_depth_mm: float = Field(default=8.0, description="Depth in the liver's warm parts that makes a seed")
+    neighbour_depth_mm: float = Field(default=6.0, description="Depth in other warm parts that makes their seed")
+    fat_hu: float = Field(default=-50.0, description="Below is fat: halfway from fat (-100) to water")
+    bone_hu: float = Field(default=320.0, description="Above is bone or dense contrast agent")
+    lesion_hu_below: float = Field(default=60.0, description="A lesion may be this much less dense than liver")
+    lesion_hu_above: float = Field(default=30.0, description="A lesion may be this much denser (arterial phase)")
+    reach_mm: float = Field(default=24.0, description="How far beyond its warm parts the liver may extend")
+    hu_scale: float = Field(default=25.0, description="Step of density that hinders the walk, about 3 SD at 4 mm")
+    uptake_log_scale: float = Field(default=0.5, description="Step of log uptake that hinders the walk")
+    prior_weight: float = Field(default=0.15, description="Weight of a voxel's own look against one neighbour")
+    prior_log_scale: float = Field(default=0.25, description="Log uptake over the half level that is one logit")
+    outline_presmooth_mm: float = Field(default=1.0, description="Gaussian that calms CT noise before the outline")
+    outline_window_mm: float = Field(default=10.0, description="Window in which the liver's density is measured")
+    outline_smooth_mm: float = Field(default=1.2, description="Gaussian over the log odds: the outline's smoothness")
+    outline_fat_hu: float = Field(default=-25.0, description="Below is fat, at the outline")
+    mismatch_limit_mm: float = Field(default=10.0, description="A larger shift of the dome is flagged")
+    cut_area_cm2: float = Field(default=5.0, description="Liver in the first or last slice over this area is cut")
+    minimum_ml: float = Field(default=300.0, description="A smaller liver was not found but mistaken")
+    maximum_ml: float = Field(default=8000.0, description="A larger liver was not found but leaked")
+    border_uncertainty_ct_mm: float = Field(
+        default=1.2,
+        ge=0,
+        description="One-sided uncertainty of an outline drawn on CT: with that of lesions, the burden's interval "
+        "holds the truth of 19 in 20 bench studies",
+    )
+    border_uncertainty_pet_mm: float = Field(
+        default=4.0, ge=0, description="One-sided uncertainty of an outline drawn on PET alone"
+    )
+    border_uncertainty_imported_mm: float = Field(
+        default=1.5,
+        ge=0,
+        description="One-sided uncertainty of an outline that a reader or another program drew",
+    )
+    volume_range_ml: Range = Field(
+        default=Range(low=700.0, high=4000.0),
+        description="Livers outside are flagged (normal 1.0 to 2.2 l; massive disease more)",
+    )
+
+
+class LesionConfig(FrozenModel):
+    """The lesions in the liver."""
+
+    method: Literal["edge", "fixed_suv10", "percent41", "percent50", "liver_2sd", "percist"] = Field(
+        default="edge", description="How far a lesion reaches; all but 'edge' are textbook rules for comparison"
+    )
+    smooth_fwhm_mm: float = Field(default=5.0, description="Gaussian on which lesions are looked for")
+    edge_fwhm_mm: float = Field(default=4.0, description="Gaussian on which their borders are judged")
+    halo_mm: float = Field(default=25.0, description="How far around the liver basins are followed")
+    parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is read")
+    detect_sd: float = Field(
+        default=5.1,
+        description="SDs above parenchyma at which a focus begins: a smooth random field over a liver of 1.5 l "
+        "exceeds it in about 3 % (Worsley 1996: resels x 0.117 (z² - 1) exp(-z²/2))",
+    )
+    detect_broad_sd: float = Field(default=4.9, description="The same for broad foci, of which there are fewer")
+    detect_share: float = Field(default=0.25, description="And share of parenchyma that it must at least exceed")
+    broad_fwhm_mm: float = Field(default=8.0, description="Broader Gaussian, on which faint larger foci are found")
+    detect_broad_share: float = Field(default=0.2, description="Share of parenchyma a broad focus exceeds at least")
+    floor_sd: float = Field(default=2.5, description="SDs above parenchyma that every voxel of a lesion exceeds")
+    saddle_share: float = Field(
+        default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
+    )
+    blur_reach_mm: float = Field(default=7.0, description="How far blur carries uptake over an edge, over one FWHM")
+    plateau_fwhm_mm: float = Field(default=3.0, description="Gaussian that calms noise before a step is measured")
+    mild_log_slope_per_mm: float = Field(
+        default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
+    )
+    gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
+    core_share: float = Field(default=0.65, description="Share of parenchyma that a core falls below somewhere")
+    candidate_share: float = Field(
+        default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
+    )
+    capsule_mm: float = Field(
+        default=6.0, description="How near the liver's border the other side of a lesion's edge is cold, one FWHM"
+    )
+    basin_in_liver_share: float = Field(default=0.3, description="Share of a basin that lies in the liver at least")
+    voxel_in_liver_share: float = Field(default=0.2, description="Share of a voxel in the liver to be lesion")
+    minimum_ml: float = Field(default=0.15, ge=0, description="Smaller foci are noise on any PET (a sphere of 6.6 mm)")
+    border_uncertainty_mm: float = Field(
+        default=1.2,
+        ge=0,
+        description="One-sided uncertainty of a lesion's border, a fifth of the resolution; see the liver's",
+    )
+    border_uncertainty_imported_mm: float = Field(default=1.5, ge=0, description="The same for imported lesions")
+    in_liver_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of a lesion that must lie in the liver to count as a liver lesion",
+    )
+
+
+class SpleenConfig(FrozenModel):
+    """The sphere in the spleen."""
+
+    hot_ratio: float = Field(
+        default=1.2, gt=0, description="Uptake over normal liver from which tissue is hot (DOTATATE spleen: 3 to 4)"
+    )
+    lateral_mm: float = Field(default=20.0, description="Left of the spine's middle, in mm: nothing nearer is spleen")
+    front_mm: float = Field(
+        default=75.0, description="In front of the spine's middle, in mm: what lies further forward is no spleen"
+    )
+    lung_min_ml: float = Field(default=30.0, description="Left lung in the field of view, in ml, at least")
+    part_min_ml: float = Field(default=25.0, description="A smaller hot part is no spleen (usual: 100 to 300 ml)")
+    against_lung_mm: float = Field(default=14.0, description="Diaphragm and blur between spleen and lung, in mm")
+    against_lung_share: float = Field(
+        default=0.08,
+        description="Share of a part's surface that lies against the lung: 0 in kidneys, over 0.13 in spleens",
+    )
+    alike_hu: float = Field(default=22.0, description="HU within which density is the spleen's (a kidney's is not)")
+    alike_log_uptake: float = Field(default=0.35, description="Log uptake within which it is the spleen's")
+    diameters_mm: tuple[float, ...] = Field(default=(30.0, 25.0, 20.0, 15.0), description="Tried in this order")
+    border_margin_mm: float = Field(
+        default=5.0, description="From the sphere's surface to the spleen's border, about one resolution"
+    )
+    largest_variation: float = Field(default=0.25, description="SD over mean in the sphere that is still one organ")
+
+
+class BloodPoolConfig(FrozenModel):
+    """The aorta on CT, and where its uptake is read."""
+
+    lateral_mm: tuple[float, float] = Field(
+        default=(-12.0, 46.0), description="Where the aorta may lie, from the spine's middle, positive to the left"
+    )
+    posterior_mm: tuple[float, float] = Field(
+        default=(-82.0, -8.0), description="The same, positive to the back; the spinal cord lies behind it"
+    )
+    usual_lateral_mm: float = Field(default=12.0, description="Where it usually lies; the vena cava lies at -25")
+    lateral_scale_mm: float = Field(default=20.0, description="Distance from there that costs one unit")
+    disc_mm: float = Field(default=7.0, description="Radius in which density is even (an aorta measures 8 to 13 mm)")
+    ring_mm: tuple[float, float] = Field(default=(13.0, 17.0), description="Around the aorta: fat, lung or bone")
+    uneven_hu: float = Field(default=12.0, description="SD in the disc that costs one unit")
+    stray_hu: float = Field(default=80.0, description="Contrast around the disc that earns one unit")
+    change_hu: float = Field(default=8.0, description="Change of density from slice to slice that costs one unit")
+    native_hu: tuple[float, float] = Field(default=(25.0, 65.0), description="Blood without contrast agent, HU")
+    enhanced_hu: tuple[float, float] = Field(default=(85.0, 420.0), description="Blood with contrast agent, HU")
+    largest_cost: float = Field(default=0.8, description="A disc that costs more does not look like the aorta")
+    same_hu: float = Field(default=20.0, description="HU within which all of the aorta lies")
+    length_mm: float = Field(default=60.0, description="Length over which the look must hold")
+    length_share: float = Field(default=0.6, description="And share of the field of view's height")
+    axis_mm: float = Field(default=5.0, description="Around the axis uptake is read: free of the wall's blur")
+    hot_reach_mm: float = Field(default=18.0, description="Around the axis no hot neighbour may lie (two resolutions)")
+    hot_ratio: float = Field(default=3.5, description="Uptake over the blood's from which a neighbour is hot")
+    shortest_mm: float = Field(default=20.0, description="Length that is read at least (PERCIST: 2 cm)")
+
+
+class CtFociConfig(FrozenModel):
+    """Focal lesions on CT, which may be receptor-negative."""
+
+    first_label: int = Field(default=901, ge=1, description="Their numbers begin here, far from those of lesions")
+    grid_mm: float = Field(default=2.0, gt=0, description="Spacing of the search, unless slices are coarser")
+    edge_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border density is blurred")
+    window_mm: float = Field(default=30.0, description="Gaussian over which parenchyma's density is taken as level")
+    parenchyma_min_ml: float = Field(default=100.0, description="Less lesion-free liver is not searched")
+    radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Sizes looked for")
+    detect_sd: float = Field(
+        default=3.5, description="SDs of noise at a size from which a place stands out (thousands of places in a liver)"
+    )
+    least_contrast_hu: float = Field(default=8.0, description="Below parenchyma at least; vessels and fat vary by less")
+    contour_mm: float = Field(default=1.6, description="Gaussian on which the contour at half contrast is drawn")
+    contour_shares: tuple[float, ...] = Field(default=(0.5, 0.65), description="Shares of contrast, tried in turn")
+    closed_within: float = Field(default=2.0, description="Times its size within which the contour closes")
+    border_share: float = Field(default=0.35, description="Share of a focus at the liver's border: more is a fissure")
+    least_diameter_mm: float = Field(default=8.5, description="Of a ball of equal volume, blurred (EXC6: 10 mm)")
+    longest_ratio: float = Field(default=2.0, description="Longest over shortest axis; a tube is longer")
+    fill: float = Field(
+        default=0.7, description="Volume over that of the ellipsoid with equal spread; branches fill less"
+    )
+    water_hu: float = Field(default=20.0, description="Below is fluid: a cyst, gallbladder or fat, no solid lesion")
+    avid_share: float = Field(
+        default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"
+    )
+    reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
+    largest_contrast_hu: float = Field(
+        default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"
+    )
+    border_uncertainty_mm: float = Field(default=2.0, ge=0, description="One-sided uncertainty of a focus's border")
+    mismatch_mm: float = Field(
+        default=5.0, ge=0, description="How far, beyond the estimated shift, a focus may lie off on the PET"
+    )
+
+
+class LobeConfig(FrozenModel):
+    """The plane between the liver's lobes."""
+
+    gallbladder_hu: tuple[float, float] = Field(
+        default=(-12.0, 17.0), description="Bile, mean over 12 mm, HU; stomach and bowel hold denser fluid"
+    )
+    lateral_mm: tuple[float, float] = Field(
+        default=(-105.0, -20.0), description="Where a gallbladder lies, from the spine's middle, positive to the left"
+    )
+    front_mm: float = Field(default=45.0, description="And how far in front of it at least")
+    uneven_hu: float = Field(default=22.0, description="SD over 12 mm below which density is even, noise included")
+    reach_mm: float = Field(default=45.0, description="No part of it lies further from the liver")
+    upper_share: float = Field(default=0.65, description="Share of the liver's height above which there is none")
+    volume_ml: tuple[float, float] = Field(default=(3.0, 150.0), description="Its volume on the coarse grid")
+    depth_mm: float = Field(default=6.0, description="It holds a ball of this radius; fluid films and bowel do not")
+    contact_mm: float = Field(default=9.0, description="Two coarse voxels: how near its wall lies to the liver's")
+    contact_share: float = Field(default=0.2, description="Share of its surface that lies against the liver")
+    cava_lateral_mm: float = Field(default=-23.0, description="The vena cava's usual place from the spine's middle")
+    cava_posterior_mm: float = Field(default=-52.0, description="The same, positive to the back")
+    angle_degrees: tuple[float, float] = Field(
+        default=(12.0, 55.0), description="From straight ahead to the right, as seen from the cava: Cantlie's line"
+    )
+    shortest_mm: float = Field(default=25.0, description="How far the gallbladder lies in front of the cava at least")
+
+
+class CtLesionConfig(FrozenModel):
+    """When the CT shows a lesion's border clearly enough to measure it."""
+
+    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian that calms CT noise")
+    surroundings_mm: tuple[float, float] = Field(
+        default=(5.0, 22.0), description="Liver between these distances from the uptake is compared with"
+    )
+    capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
+    least_parenchyma_ml: float = Field(default=2.0, gt=0, description="Less liver around says nothing of its density")
+    core_depth_mm: float = Field(default=4.0, gt=0, description="As deep as this in the lesion is off its border")
+    least_contrast_hu: float = Field(default=8.0, gt=0, description="A smaller difference is not seen by a reader")
+    least_contrast_sd: float = Field(default=2.0, gt=0, description="And in SDs of the liver around it")
+    rounds: int = Field(default=3, ge=1, description="How often levels and outline are found anew")
+    reach_mm: float = Field(
+        default=9.0, gt=0, description="How far an outline may leave the uptake: mismatch and blur together"
+    )
+    opening_mm: tuple[float, float] = Field(
+        default=(1.5, 4.0), description="What is thinner than twice a radius is a vessel or noise: its least and most"
+    )
+    opening_share: float = Field(default=0.25, ge=0, description="That radius over the radius of the uptake")
+    steady_shares: tuple[float, float] = Field(
+        default=(0.4, 0.6), description="Levels, between liver and lesion, at which the size must be nearly the same"
+    )
+    steady_mm: float = Field(default=2.0, gt=0, description="Change of the diameter between them at most")
+    steady_share: float = Field(default=0.12, gt=0, description="Or this share of it")
+    volume_ratio_range: tuple[float, float] = Field(
+        default=(0.3, 2.5), description="Volume on CT over volume of uptake"
+    )
+    apart_mm: float = Field(default=6.0, gt=0, description="Distance of the centres on CT and PET at most")
+    apart_share: float = Field(default=0.4, gt=0, description="Or this share of the uptake's radius")
+    open_border_share: float = Field(default=0.06, ge=0, le=1, description="Share of the border that may leak")
+    step_width_mm: float = Field(default=2.5, gt=0, description="Width of the strips on both sides of the border")
+    step_share: float = Field(default=0.4, gt=0, description="Share of the contrast that counts as a step")
+    seen_border_share: float = Field(default=0.85, gt=0, le=1, description="Share of the border that must show a step")
+    least_sectors: int = Field(default=12, ge=1, description="Twelfths of slices' borders that there must be")
+    overshoot_hu: float = Field(
+        default=30.0,
+        gt=0,
+        description="How far past the lesion's own density its parts may lie (fat, bile lie further)",
+    )
+    least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")

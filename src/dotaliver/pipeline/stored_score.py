@@ -1,0 +1,218 @@
+"""A score read back from its folder: the record, its images and its masks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from dotaliver.config.files import read_edits
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
+from dotaliver.dicom.masks.reading import read_mask
+from dotaliver.errors import ConfigError, StudyError
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.volume import LabelMap
+from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
+from dotaliver.records.score import MaskRecord, StudyScore
+from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks
+
+__all__ = [
+    "LocalPaths",
+    "images_of_score",
+    "load_edits",
+    "read_record",
+    "relocated",
+    "require_marked_foci",
+    "require_same_pixels",
+    "stored_masks",
+]
+
+
+class LocalPaths(FrozenModel):
+    """What ``local.json`` holds: the only place where paths stand, never exported."""
+
+    study: str = Field(description="Folder that the images were read from")
+    pet: str
+    ct: str | None = None
+    recist_ct: str | None = None
+    study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
+    files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
+
+
+def read_record(folder: Path) -> StudyScore:
+    """The record in a folder of a score; `StudyError` where there is none of this version."""
+    path = folder / "score.json"
+    try:
+        return StudyScore.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{folder}: there is no readable score.json in it; give the folder that 'dotaliver score' wrote"
+        raise StudyError(msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
+        raise StudyError(msg) from error
+
+
+def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:
+    """The images that a score rests on, from where ``local.json`` says that they lie.
+
+    Raises
+    ------
+    DotaliverError
+        Where they are not there any more, or are others.
+    """
+    study = relocated(folder, None, score)
+    volumes = open_study(study, score.config).volumes
+    require_same_pixels(score, volumes)
+    return volumes
+
+
+def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> StudyInput:
+    """The study where it lies now, with the series that were scored."""
+    named = study.folder if study is not None else None
+    part = WHOLE_FOLDER if study is None else study.part
+    local = _local_paths(folder)
+    if named is None or named == folder:
+        if local is None:
+            msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
+            raise StudyError(msg)
+        named, part = Path(local.study), StudyPart(local.study_uid, local.files)
+        if not named.exists():
+            msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
+            raise StudyError(msg)
+    elif local is not None and part == WHOLE_FOLDER:
+        # The other studies may have been moved with it
+        part = StudyPart(local.study_uid)
+    ct, recist = parent.study.ct, parent.study.recist_ct
+    return StudyInput(
+        named,
+        pet=parent.study.pet.series_instance_uid,
+        ct=None if ct is None else ct.series_instance_uid,
+        recist_ct=None if recist is None else recist.series_instance_uid,
+        liver=None if study is None else study.liver,
+        lesions=None if study is None else study.lesions,
+        part=part,
+    )
+
+
+def _local_paths(folder: Path) -> LocalPaths | None:
+    """What ``local.json`` of a score tells; None where it cannot be read."""
+    try:
+        return LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
+
+
+def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
+    """Refuse images that are not those that were scored: `StudyError`."""
+    if parent.study.ct is None and volumes.ct is not None:
+        msg = (
+            "the folder holds a CT, and the record was made without one; score the study again, or name the folder "
+            "of the PET alone with --study"
+        )
+        raise StudyError(msg)
+    then, here = parent.study, volumes.identity
+    for before, now in ((then.pet, here.pet), (then.ct, here.ct), (then.recist_ct, here.recist_ct)):
+        if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
+            msg = (
+                f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
+                "differ; name the folder of the scored images with --study"
+            )
+            raise StudyError(msg)
+
+
+def stored_masks(
+    folder: Path, study: StudyInput, parent: StudyScore, volumes: StudyVolumes, config: ScoringConfig
+) -> Segmentations:
+    """The masks of the record, each replaced where the user names another."""
+    given = imported_masks(study, volumes, config)
+    record = parent.segmentation
+    looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
+    layers: dict[str, MaskLayer | None] = {}
+    for mask in record.masks:
+        # What stood in another liver is not needed, and its files need not be there.
+        overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
+        if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
+            continue
+        if mask.labels:
+            path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
+            read = read_mask(path, volumes, mask.name)
+            layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+        elif mask.name == "lesions" or config == parent.config:
+            layers[mask.name] = _empty(mask, volumes)
+    stored = Segmentations(
+        segmenter=record.segmenter,
+        liver=layers.get("liver"),
+        lesions=layers.get("lesions"),
+        references=_stored_references(parent),
+        mismatch=record.mismatch,
+        reasons=record.reasons,
+        flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
+        ct_foci=layers.get("ct_foci"),
+        ct_search=None if layers.get("ct_foci") is None else record.ct_search,
+        lobes=record.lobes,
+        ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
+    )
+    return with_masks(stored, Corrections(given.liver, given.lesions), config)
+
+
+def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, settled: bool) -> MaskLayer | None:
+    """The lesions' outlines on CT as they were stored; None where they have to be looked for.
+
+    Where none was seen, the reasons of the record stand as long as the settings do (``settled``).
+    """
+    mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
+    if mask is None or not (mask.labels or settled):
+        return None
+    if volumes.recist_ct is not None:
+        # To the reader of masks the diagnostic CT is the CT.
+        identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
+        volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+    if not mask.labels:
+        return _empty(mask, volumes)
+    read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
+    return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
+
+
+def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
+    """A mask in which nothing was found, on the grid of its image."""
+    import numpy as np
+
+    grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
+    empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
+    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+
+
+def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:
+    """The spheres of the record; a low mode is found again, since it follows from the masks."""
+    regions = []
+    for reference in parent.references.values():
+        found_by = parent.segmentation.references.get(reference.organ)
+        if found_by is None or found_by.method not in {"sphere", "small_sphere"}:
+            continue
+        regions.append(ReferenceRegion(reference.organ, found_by.method, found_by.centre_lps_mm, found_by.diameter_mm))
+    return tuple(regions)
+
+
+def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
+    """With another liver the CT is searched anew, and numbers may name other places; lesions may cover a candidate."""
+    there = set() if given.ct_foci is None else set(given.ct_foci.labels.labels)
+    lost = {focus.label for focus in parent.ct_foci} - there
+    marked = [edit.label for edit in parent.edits.lesions if edit.label in lost]
+    if marked:
+        msg = (
+            f"the reader's mark on CT candidate {marked[0]} cannot be carried over: with other masks the CT is "
+            "searched anew; give the edits again with --edits"
+        )
+        raise ConfigError(msg)
+
+
+def load_edits(path: Path) -> ReaderEdits:
+    """Read a reader's edits from JSON; `ConfigError` names the file and the field that is wrong."""
+    return read_edits(path, ReaderEdits)

@@ -1,0 +1,114 @@
+"""What a reader changed or stated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from dotaliver.config.protocol import CriterionId
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.records.verdicts import VerdictWord
+
+__all__ = ["LesionEdit", "Reader", "ReaderEdits", "ReferenceEdit", "RestOfBody", "VerdictEdit"]
+
+
+LesionMark = Literal[
+    "treated",
+    "progressed_since_treatment",
+    "cystic",
+    "blastic_bone",
+    "not_a_lesion",
+    "node",
+    "target",
+    "receptor_negative",
+]
+
+
+class Reader(FrozenModel):
+    """Who reads, and as what."""
+
+    name: str = Field(min_length=1)
+    role: str = Field(default="reader", min_length=1)
+
+
+class ReferenceEdit(FrozenModel):
+    """A reference sphere that a reader placed, in the position of the PET."""
+
+    organ: Literal["liver", "spleen", "blood_pool"] = "liver"
+    centre_lps_mm: Vector
+    diameter_mm: float = Field(gt=0, le=100)
+
+
+class DiameterEdit(FrozenModel):
+    """A diameter that a reader drew: end points in patient coordinates, in mm."""
+
+    long_axis_lps_mm: tuple[Vector, Vector]
+    short_axis_lps_mm: tuple[Vector, Vector] | None = None
+
+
+class LesionEdit(FrozenModel):
+    """What a reader says of one lesion, named by its label."""
+
+    label: int = Field(ge=1)
+    marks: tuple[LesionMark, ...] = ()
+    diameter: DiameterEdit | None = None
+    comment: str | None = None
+
+
+class RestOfBody(FrozenModel):
+    """What a reader states of the body outside the liver; None where nothing is stated."""
+
+    lesions: bool = Field(description="Whether there are tumour lesions outside the liver")
+    uptake_above_liver: bool | None = None
+    measurable: bool | None = None
+    receptor_negative: bool | None = None
+
+
+class VerdictEdit(FrozenModel):
+    """A reader's answer to a criterion: confirms the proposal, or overrules it with a reason."""
+
+    criterion: CriterionId
+    verdict: VerdictWord
+    reason: str | None = None
+
+
+class ReaderEdits(FrozenModel):
+    """Everything that a reader changed or stated, apart from painted masks."""
+
+    schema_version: Literal["1"] = "1"
+    reader: Reader | None = None
+    made_at: datetime | None = None
+    references: tuple[ReferenceEdit, ...] = ()
+    lesions: tuple[LesionEdit, ...] = ()
+    rest_of_body: RestOfBody | None = None
+    checklist: dict[str, bool] = Field(default_factory=dict)
+    verdicts: tuple[VerdictEdit, ...] = ()
+
+    @field_validator("lesions")
+    @classmethod
+    def _one_edit_per_lesion(cls, value: tuple[LesionEdit, ...]) -> tuple[LesionEdit, ...]:
+        labels = [edit.label for edit in value]
+        if len(set(labels)) != len(labels):
+            msg = "a lesion is edited twice; give each label once"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("verdicts")
+    @classmethod
+    def _one_answer_per_criterion(cls, value: tuple[VerdictEdit, ...]) -> tuple[VerdictEdit, ...]:
+        ids = [edit.criterion for edit in value]
+        if len(set(ids)) != len(ids):
+            msg = "a criterion is answered twice; give each once"
+            raise ValueError(msg)
+        return value
+
+    def lesion(self, label: int) -> LesionEdit:
+        """What was said of one lesion; an edit without content where nothing was."""
+        return next((edit for edit in self.lesions if edit.label == label), LesionEdit(label=label))
+
+    def reference(self, organ: str) -> ReferenceEdit | None:
+        """The sphere that a reader placed for an organ, if any."""
+        return next((edit for edit in self.references if edit.organ == organ), None)

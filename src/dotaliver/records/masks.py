@@ -1,0 +1,120 @@
+"""What was outlined: labels with their origin, references, and how CT and PET lie to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.flags import Flag
+
+__all__ = [
+    "CtSearch",
+    "DrawnOn",
+    "LobePlane",
+    "MaskLayer",
+    "Mismatch",
+    "ReferenceRegion",
+    "Segmentations",
+    "is_unseen_key",
+    "unseen_key",
+]
+
+
+DrawnOn = Literal["ct", "pet"]
+
+
+@dataclass(frozen=True)
+class MaskLayer:
+    """Labels with where they came from and how sure their border is.
+
+    ``drawn_on`` says in which image's position the labels lie: breathing puts the liver at different places on
+    CT and PET, so the same labels mean another place depending on the image that they were drawn on.
+    """
+
+    labels: LabelMap
+    drawn_on: DrawnOn
+    origin: str
+    border_uncertainty_mm: float
+
+
+def unseen_key(label: int) -> str:
+    """Under which key `Segmentations.reasons` says why the CT does not show a lesion."""
+    return f"lesion {label} on CT"
+
+
+def is_unseen_key(key: str) -> bool:
+    """Whether a key of `Segmentations.reasons` is one of these."""
+    return key.startswith("lesion ") and key.endswith(" on CT")
+
+
+class Mismatch(FrozenModel):
+    """Where the liver lies on the PET, from its place on CT."""
+
+    shift_lps_mm: Vector = Field(description="Added to a place on CT gives the place on PET, in mm")
+    method: str
+
+
+class LobePlane(FrozenModel):
+    """The plane between right and left lobe of the liver, in the CT's position."""
+
+    point_lps_mm: Vector
+    normal_lps: Vector = Field(description="Unit vector to the patient's left: the left lobe lies on that side")
+    landmark: str = Field(description="What the plane was laid through")
+
+
+class CtSearch(FrozenModel):
+    """What a search for focal lesions on CT could have seen; None where the liver could not be searched."""
+
+    diameter_mm: float = Field(description="Of the lesion that the contrast is told for")
+    liver_hu: float | None = Field(default=None, description="Median density of the liver")
+    noise_hu: float | None = Field(default=None, description="SD between neighbouring places of 2 mm")
+    visible_contrast_hu: float | None = Field(default=None, description="Below the liver, from which it is found")
+    reason: str | None = Field(default=None, description="Why the liver could not be searched")
+
+
+@dataclass(frozen=True)
+class ReferenceRegion:
+    """Where a reference organ's normal uptake is read: a sphere, a set of voxels, or nowhere and why."""
+
+    organ: Literal["liver", "spleen", "blood_pool"]
+    method: Literal["sphere", "small_sphere", "low_mode", "organ", "reader", "none"]
+    centre_lps_mm: Vector | None = None
+    diameter_mm: float | None = None
+    region: LabelMap | None = field(default=None, repr=False)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Segmentations:
+    """Everything that was outlined; the second half of the pipeline needs nothing else beside the images.
+
+    ``liver`` is None where it was not found (``reasons["liver"]`` says why); ``lesions`` is None where they
+    could not be looked for, and an empty label map where none was found. Lesion labels are the lesions' names:
+    they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
+    does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
+    ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
+    diameters are measured on.
+    """
+
+    segmenter: str
+    liver: MaskLayer | None
+    lesions: MaskLayer | None
+    references: tuple[ReferenceRegion, ...] = ()
+    neighbours: Mapping[str, MaskLayer] = field(default_factory=dict)
+    mismatch: Mismatch | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
+    ct_foci: MaskLayer | None = None
+    ct_search: CtSearch | None = None
+    lobes: LobePlane | None = None
+    ct_lesions: MaskLayer | None = None
+
+    def reference(self, organ: str) -> ReferenceRegion | None:
+        """The region of one organ, if there is an entry for it."""
+        return next((r for r in self.references if r.organ == organ), None)

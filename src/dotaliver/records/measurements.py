@@ -1,0 +1,139 @@
+"""What was measured: references, lesions, diameters, burden."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dotaliver.frozen import FrozenModel
+from dotaliver.image.geometry import Vector
+from dotaliver.records.edits import LesionMark
+from dotaliver.records.flags import Flag
+
+__all__ = ["Burden", "CtFocus", "Diameter", "Lesion", "Lobe", "Lobes", "Reference"]
+
+
+DiameterSource = Literal["ct", "pet", "reader"]
+
+
+class Reference(FrozenModel):
+    """Normal uptake of an organ, or why there is none."""
+
+    organ: Literal["liver", "spleen", "blood_pool"]
+    method: str
+    suv_mean: float | None = None
+    suv_sd: float | None = Field(default=None, description="SD between the region's voxels")
+    suv_max: float | None = None
+    volume_ml: float | None = None
+    centre_lps_mm: Vector | None = None
+    diameter_mm: float | None = None
+    peak_sd: float | None = Field(default=None, description="S: SD of 1 ml sphere means over lesion-free parenchyma")
+    peak_limit: float | None = Field(
+        default=None, description="U: what the highest 1 ml mean of a lesion-free liver seldom exceeds"
+    )
+    peak_sd_spheres: int | None = Field(default=None, description="1 ml means that S was taken from")
+    reason: str | None = Field(default=None, description="Why there is no value")
+
+
+class Diameter(FrozenModel):
+    """Longest in-plane diameter and the longest one across it, with end points in patient coordinates."""
+
+    longest_mm: float
+    short_mm: float | None
+    source: DiameterSource
+    long_axis_lps_mm: tuple[Vector, Vector]
+    short_axis_lps_mm: tuple[Vector, Vector] | None = None
+    inside_mm: float | None = Field(
+        default=None, description="Longest chord inside the lesion, where the longest diameter leaves it"
+    )
+    inside_axis_lps_mm: tuple[Vector, Vector] | None = None
+    slice_index: int | None = Field(default=None, description="Slice of the image that it lies on, from 0")
+    series_instance_uid: str | None = Field(default=None, description="Image that it was measured on")
+    sop_instance_uid: str | None = Field(default=None, description="Slice that it lies on")
+
+
+class Lesion(FrozenModel):
+    """One lesion, measured; uptake in the PET's unit (SUV), sizes in mm and ml."""
+
+    label: int
+    in_liver: bool | None
+    liver_share: float | None = Field(description="Share of the lesion inside the liver, 0 to 1")
+    suv_max: float | None
+    suv_mean: float | None
+    suv_peak: float | None
+    suv_peak_centre_lps_mm: Vector | None
+    volume_ml: float
+    total_uptake: float | None = Field(description="SUVmean × volume, in SUV·ml")
+    ratio_to_liver: float | None = Field(description="SUVpeak over normal-liver SUVmean")
+    max_ratio_to_liver: float | None = Field(description="SUVmax over normal-liver SUVmean")
+    mean_ratio_to_liver: float | None = Field(description="SUVmean over normal-liver SUVmean")
+    krenning: str | None = Field(description="Modified Krenning grade on SUVpeak: 0 to 4, or '≥3' without a spleen")
+    longest_diameter_mm: float | None
+    short_axis_mm: float | None
+    diameter_source: DiameterSource | None
+    diameter: Diameter | None
+    pet_extent_mm: float | None = Field(description="Longest in-plane extent of the mask on the PET")
+    ct_volume_ml: float | None = Field(default=None, description="Volume of the outline on CT, where the CT shows it")
+    centroid_lps_mm: Vector
+    capsule_distance_mm: float | None = Field(
+        default=None, description="From the lesion's border to the liver's; 0 where it reaches it; None outside"
+    )
+    marks: tuple[LesionMark, ...] = ()
+    flags: tuple[Flag, ...] = ()
+
+
+class CtFocus(FrozenModel):
+    """A focal lesion on CT that the PET does not outline; receptor-negative where its uptake is not above liver."""
+
+    label: int
+    in_liver: bool | None
+    volume_ml: float
+    longest_diameter_mm: float | None
+    short_axis_mm: float | None
+    hu: float | None = Field(description="Median density on CT, HU")
+    below_liver_hu: float | None = Field(description="How far that lies below the liver's, HU")
+    suv_mean: float | None = Field(description="Highest mean over its place on the PET, moved by the remaining doubt")
+    ratio_to_liver: float | None = Field(description="That mean over the normal-liver mean")
+    above_liver: bool | None = Field(description="Whether that mean exceeds what normal liver reaches")
+    centroid_lps_mm: Vector
+    marks: tuple[LesionMark, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a reader called it a receptor-negative lesion."""
+        return "receptor_negative" in self.marks and "not_a_lesion" not in self.marks
+
+    @property
+    def candidate(self) -> bool:
+        """Whether it may be receptor-negative tumour that nobody has judged yet."""
+        judged = {"receptor_negative", "not_a_lesion", "cystic"} & set(self.marks)
+        return self.in_liver is True and self.above_liver is not True and not judged
+
+
+class Lobe(FrozenModel):
+    """One lobe of the liver with its tumour."""
+
+    liver_ml: float
+    tumour_ml: float | None
+    fraction: float | None = Field(description="0 to 1")
+
+
+class Lobes(FrozenModel):
+    """Right and left lobe, or why they cannot be told."""
+
+    right: Lobe | None = None
+    left: Lobe | None = None
+    landmark: str | None = Field(default=None, description="What the plane between them was laid through")
+    reason: str | None = Field(default=None, description="Why there are no lobes")
+
+
+class Burden(FrozenModel):
+    """Tumour in the liver over the liver with its tumours."""
+
+    fraction: float | None = Field(description="0 to 1")
+    low: float | None = Field(description="Lower end of the interval")
+    high: float | None = Field(description="Upper end of the interval")
+    tumour_ml: float | None
+    liver_ml: float | None
+    reason: str | None = Field(default=None, description="Why there is no value")

@@ -1,0 +1,59 @@
+"""Parts of the body as warm as liver or warmer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_opening, label
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.volume import BoolArray, used_box
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
+from dotaliver.segmentation.organs.surroundings import Surroundings
+
+__all__ = ["WarmParts", "find_spleen_like", "warm_parts"]
+
+
+@dataclass(frozen=True)
+class WarmParts:
+    """Warm soft tissue, cut at its necks into compact parts.
+
+    ``labels`` numbers the parts, ``depth_mm`` is the distance to the nearest voxel that is not warm soft tissue.
+    """
+
+    labels: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+    depth_mm: Float32Array
+
+
+def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = 3.0) -> WarmParts:
+    """Cut a mask where it is at least `neck_mm` thinner than the parts on both sides (watershed of its depth)."""
+    depth = distance_inside_mm(warm, (spacing_mm, spacing_mm, spacing_mm))
+    labels = np.zeros(warm.shape, dtype=np.int32)
+    if warm.any():
+        box = used_box(warm)
+        peaks, _ = label(h_maxima(np.round(depth[box], 1), neck_mm), np.ones((3, 3, 3)))
+        labels[box] = watershed(-depth[box], peaks, mask=warm[box])
+    return WarmParts(labels, depth)
+
+
+def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArray:
+    import cc3d
+
+    parts = cc3d.connected_components(binary_opening(mask), connectivity=6)
+    volumes_ml = np.bincount(parts.ravel()) * voxel_ml
+    return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
+
+
+def find_spleen_like(
+    images: CoarseImages, around: Surroundings, smooth: Float32Array, liver_uptake: float
+) -> BoolArray:
+    """What is far hotter than liver far on the left and not in front: the spleen, which a long left lobe may touch.
+
+    It is only cut off from the liver here; a reference that is read in it is held to more (`spleen`).
+    """
+    left = np.asarray(around.lateral_mm > 60.0)[None, None, :]
+    behind = np.asarray(around.posterior_mm > -70.0)[None, :, None]
+    return _large_parts(around.soft & left & behind & (smooth > 1.8 * liver_uptake), images.voxel_ml, 60.0)
