@@ -23,8 +23,9 @@ from dotaliver.phantom.spec import LesionSpec, PhantomSpec
 from dotaliver.phantom.study import PhantomStudy, make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue
 from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import ReaderEdits, Segmentations
 from dotaliver.segmentation.lesions_and_reference import complete
 from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.petct import segment

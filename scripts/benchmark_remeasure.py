@@ -25,7 +25,7 @@ from napari_dotaliver.reading.session import ReadingSession
 from dotaliver import pipeline
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import ReaderEdits
+from dotaliver.records.edits import ReaderEdits
 
 LIMIT_S = 1.0
 FULL = {"ct_slice_mm": 2.0, "pet_slice_mm": 2.0, "ct_bottom_mm": -400.0, "ct_top_mm": 300.0}

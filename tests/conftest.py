@@ -10,7 +10,7 @@ import pytest
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
-from flow_cases import SECRETS, Run, change, run_cli
+from fixtures.command_line import SECRETS, Run, change, run_cli
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.phantom.families import family_spec
 from dotaliver.pipeline import segment_study
 from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import ReaderEdits, Segmentations
 from dotaliver.segmentation.coarse import coarse_images
 from dotaliver.segmentation.lesions.pet_lesions import find_lesions
 from dotaliver.segmentation.lesions_and_reference import liver_share, normal_liver_within

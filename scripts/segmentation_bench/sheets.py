@@ -10,8 +10,8 @@ import numpy.typing as npt
 from dotaliver.image.geometry import grow_box
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.volume import LabelMap, used_box
-from dotaliver.measurement.placement import shift_of
-from dotaliver.records.study import Segmentations
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.positions import shift_of
 from segmentation_bench.cohort import Case
 
 Rgb = npt.NDArray[np.uint8]

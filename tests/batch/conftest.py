@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_cases import TESTS
 from dotaliver.batch.workspace import Workspace
+from fixtures.batches import TESTS
 
 
 @pytest.fixture(autouse=True)

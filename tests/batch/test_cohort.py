@@ -7,12 +7,12 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from batch_cases import key, uid
 from dotaliver.batch.cohort import cohort_rows, write_cohort
 from dotaliver.batch.records import Place, StudyRecord
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import CourseError
 from dotaliver.longitudinal.manifest import ManifestRow
+from fixtures.batches import key, uid
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from batch_cases import key, tiny, uid
 from dotaliver.batch import file_index
 from dotaliver.batch.discovery import find_studies
 from dotaliver.batch.file_index import open_index
@@ -15,6 +14,7 @@ from dotaliver.batch.stamps import stamp_of
 from dotaliver.dicom.files.headers import UNFINISHED, index_folder
 from dotaliver.errors import FileFormatError, StudyError
 from dotaliver.export.zarr_study import write_zarr_study
+from fixtures.batches import key, tiny, uid
 
 
 @pytest.fixture

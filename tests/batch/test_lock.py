@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from batch_cases import environment, until
 from dotaliver.batch.lock import held
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import OutputError
+from fixtures.batches import environment, until
 
 _HOLD = """
 import sys, time

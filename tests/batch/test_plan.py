@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from batch_cases import key, settings, task_of, tiny, uid
 from dotaliver.batch.plan import planned
 from dotaliver.batch.records import MACHINE_FAILURES, StudyRecord
 from dotaliver.batch.stamps import content_of, stamp_of
+from fixtures.batches import key, settings, task_of, tiny, uid
 
 
 @pytest.fixture

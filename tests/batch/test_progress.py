@@ -6,9 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from batch_cases import key, uid
 from dotaliver.batch.progress import JsonLines, PlainLines, Screen, Tally, duration
 from dotaliver.batch.records import Place, StudyRecord
+from fixtures.batches import key, uid
 
 
 def record(number, status, reason=None):

@@ -10,9 +10,9 @@ import time
 import psutil
 import pytest
 
-from batch_cases import PATIENCE_S, all_gone, environment, family, key, settings, task_of, tiny, until
 from dotaliver.batch.records import MACHINE_FAILURES
 from dotaliver.batch.supervision import Supervised
+from fixtures.batches import PATIENCE_S, all_gone, environment, family, key, settings, task_of, tiny, until
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_worker_that_is_killed_takes_its_process_and_its_scratch_with_it(works
     code = f"""
         import sys
         from pathlib import Path
-        from batch_cases import task_of
+        from fixtures.batches import task_of
         from dotaliver.batch.supervision import Supervised
         from dotaliver.batch.workspace import Workspace
         workspace, folder = Workspace(Path({str(workspace.folder)!r})), Path({str(tmp_path / "a")!r})

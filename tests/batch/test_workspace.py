@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_cases import key, settings, task_of, tiny
 from dotaliver.batch.records import StudyRecord
 from dotaliver.batch.workspace import is_intact
+from fixtures.batches import key, settings, task_of, tiny
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.findings import Findings
 from dotaliver.measurement.hotspots import HottestSphere
-from dotaliver.records.study import Acquisition, Burden, Reference
+from dotaliver.records.measurements import Burden, Reference
+from dotaliver.records.study import Acquisition
 
 
 @pytest.fixture

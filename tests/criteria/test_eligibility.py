@@ -2,13 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from criteria.making import ct, lesion
 from dotaliver.config.protocol import CRITERIA, default_protocol
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.criteria.eligibility import effect_of, judge_all, with_readers_answers
 from dotaliver.errors import ConfigError
+from dotaliver.records.edits import ReaderEdits, RestOfBody
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.study import Acquisition, Burden, ReaderEdits, RestOfBody
+from dotaliver.records.measurements import Burden
+from dotaliver.records.study import Acquisition
+from fixtures.lesions import ct, lesion
 
 RECEPTOR = ("INC7", "EXC4", "EXC6", "DOM")
 FDG = Acquisition(tracer="Fluorodeoxyglucose", tracer_is_sstr=False, nuclide="18F")

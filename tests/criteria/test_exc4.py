@@ -1,7 +1,7 @@
 import pytest
 
 from dotaliver.criteria.exc4 import judge
-from dotaliver.records.study import Burden
+from dotaliver.records.measurements import Burden
 
 
 def burden(fraction, low, high):

@@ -2,9 +2,11 @@
 
 import pytest
 
-from criteria.making import ct, lesion
 from dotaliver.criteria.eligibility import judge_all
-from dotaliver.records.study import Burden, CtFocus, CtSearch, Reference, RestOfBody
+from dotaliver.records.edits import RestOfBody
+from dotaliver.records.masks import CtSearch
+from dotaliver.records.measurements import Burden, CtFocus, Reference
+from fixtures.lesions import ct, lesion
 
 SEARCH = CtSearch(diameter_mm=15.0, liver_hu=104.0, noise_hu=9.0, visible_contrast_hu=13.0)
 

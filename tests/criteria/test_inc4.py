@@ -1,10 +1,10 @@
 import pytest
 
-from criteria.making import ct, lesion
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.inc4 import judge, threshold_mm, with_threshold_flags
+from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.study import RestOfBody
+from fixtures.lesions import ct, lesion
 
 NODE = ("node",)
 

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from criteria.making import lesion
 from dotaliver.criteria.inc7 import judge
 from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.study import Reference, RestOfBody
+from dotaliver.records.measurements import Reference
+from fixtures.lesions import lesion
 
 NOTHING_ELSEWHERE = RestOfBody(lesions=False)
 

@@ -1,8 +1,8 @@
 import pytest
 
-from dotaliver.config.scoring import KrenningConfig
+from dotaliver.config.criteria import KrenningConfig
 from dotaliver.criteria.krenning import krenning_grade
-from dotaliver.records.study import Reference
+from dotaliver.records.measurements import Reference
 
 
 def references(spleen=None, blood=None, liver=5.0):

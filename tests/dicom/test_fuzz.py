@@ -1,36 +1,21 @@
 """Damaged and hostile files: always one of our errors or a volume, quickly, and in little memory."""
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pydicom
 import pytest
 
-from dicom.damage import DAMAGES
-from dicom.factory import write_series
-from dicom.fuzzing import LONGEST_S, REAL, REWRITERS
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import DotaliverError
+from fixtures.damage import DAMAGES
+from fixtures.dicom_series import write_series
+from fixtures.fuzzing import LONGEST_S, REAL, REWRITERS, fuzzed
 
 SEED = 20260302
 # 10 000 in all, in parts that two workers share; set the variable to multiply them.
 PARTS, SERIES_EACH, ZIPS = 6, 1600, 400
 TIMES = int(os.environ.get("DOTALIVER_FUZZ_TIMES", "1"))
-
-
-def fuzzed(folder, seed, count, kind, *series):
-    """Run the fuzz in a process of its own, where a crash is a return code; what came of it."""
-    command = [sys.executable, "-W", "ignore", "-m", "dicom.fuzzing", str(seed), str(count), str(folder), kind]
-    tests = Path(__file__).parents[1]
-    done = subprocess.run([*command, *map(str, series)], cwd=tests, capture_output=True, text=True, check=False)
-    log = folder / "current.txt"
-    told = log.read_text() if log.exists() else ""
-    assert done.returncode == 0, f"seed {seed}, status {done.returncode}: {told}\n{done.stderr[-3000:]}"
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -13,13 +13,13 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-from dicom.factory import write_study
-from dicom.seg_factory import changed, segment, write_seg
-from dicom.test_masks_in import write_rtstruct
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
+from fixtures.dicom_series import write_study
+from fixtures.masks import write_rtstruct
+from fixtures.seg_files import changed, segment, write_seg
 
 MARKUP = "<script>alert(1)</script>[red]\x1b[31m\n=cmd|x"
 

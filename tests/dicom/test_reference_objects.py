@@ -11,9 +11,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from dicom.factory import REMOVED, write_series
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.pipeline.inspection import inspect_study
+from fixtures.dicom_series import REMOVED, write_series
 
 SHAPE = (6, 12, 10)
 WEIGHT_G, HEIGHT_CM, DOSE_BQ, HALF_LIFE_S = 70_000.0, 175.0, 150e6, 4062.6

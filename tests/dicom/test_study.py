@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from dicom.factory import FRAME_UID, REMOVED, ramp, write_series, write_study
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.dicom.study import choose_series, index_folder, load_study
 from dotaliver.errors import DotaliverError, FileFormatError, SeriesError, StudyError, SuvError
 from dotaliver.image.volume import Quantity
+from fixtures.dicom_series import FRAME_UID, REMOVED, ramp, write_series, write_study
 
 CONFIG = ScoringConfig()
 OTHER_FRAME = "1.2.826.0.1.3680043.10.999.77"

@@ -6,10 +6,10 @@ import csv
 import io
 
 import pytest
-from export_factory import STUDY_UID, lesion, small_case
 
 from dotaliver.export.tables import cell, lesions_csv, uptake_name
 from dotaliver.records.flags import raise_flag
+from fixtures.scores import STUDY_UID, lesion, small_case
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -10,8 +10,6 @@ import pytest
 import zarr
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from dicom.factory import AXIAL, ramp, rewritten, write_series, write_study
-from dicom.test_multiframe import enhanced
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.pet import choose_series
 from dotaliver.dicom.files.headers import index_folder
@@ -19,7 +17,9 @@ from dotaliver.dicom.files.slice_headers import slice_headers
 from dotaliver.dicom.study import load_chosen, load_study
 from dotaliver.errors import ConfigError, DotaliverError, FileFormatError, OutputError, StudyError
 from dotaliver.export.zarr_study import write_zarr_study
-from dotaliver.image.blocks import LazyVolume
+from dotaliver.image.lazy import LazyVolume
+from fixtures.dicom_series import AXIAL, ramp, rewritten, write_series, write_study
+from fixtures.enhanced_dicom import enhanced
 
 
 def load(folder, **options):

@@ -7,7 +7,12 @@ import signal
 import pandas as pd
 import pytest
 
-from batch_cases import (
+from dotaliver.batch.cluster import ClusterChoice
+from dotaliver.batch.progress import Reporter
+from dotaliver.batch.run import BatchInput, run_batch
+from dotaliver.batch.workspace import Workspace
+from dotaliver.errors import OutputError, StudyError
+from fixtures.batches import (
     BEHAVE,
     PATIENCE_S,
     TESTS,
@@ -21,11 +26,6 @@ from batch_cases import (
     uid,
     until,
 )
-from dotaliver.batch.cluster import ClusterChoice
-from dotaliver.batch.progress import Reporter
-from dotaliver.batch.run import BatchInput, run_batch
-from dotaliver.batch.workspace import Workspace
-from dotaliver.errors import OutputError, StudyError
 
 
 @pytest.fixture(autouse=True)

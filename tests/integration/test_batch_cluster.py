@@ -8,10 +8,10 @@ import threading
 import psutil
 import pytest
 
-from batch_cases import PATIENCE_S, TESTS, all_gone, environment, key, run_tiny, statuses, tiny, until
 from dotaliver.batch.cluster import ClusterChoice
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import ClusterError
+from fixtures.batches import PATIENCE_S, TESTS, all_gone, environment, key, run_tiny, statuses, tiny, until
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from batch_cases import tiny
 from dotaliver.batch.stored_scores import find_scores
 from dotaliver.pipeline import read_record
 from dotaliver.records.score import folder_name
-from flow_cases import TELLTALES, run_cli
+from fixtures.batches import tiny
+from fixtures.command_line import TELLTALES, run_cli
 
 COLUMNS = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")
 

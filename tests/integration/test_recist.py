@@ -10,7 +10,7 @@ import pytest
 
 from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.records.score import StudyScore
-from flow_cases import TELLTALES, change, run_cli
+from fixtures.command_line import TELLTALES, change, run_cli
 
 LATER_UID = "1.2.826.0.1.3680043.8.498.77.2"
 

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.config.scoring import AssumedValues, LiverConfig, ScoringConfig
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.config.segmentation import LiverConfig
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.export.dicom.seg import sphere_mask
 from dotaliver.image.itk import to_itk
+from dotaliver.image.spheres import sphere_mask
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.spec import LesionSpec
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import StudyInput, load_edits, open_study, rescore, save, score_study
-from dotaliver.records.score import StudyScore
-from dotaliver.records.study import (
+from dotaliver.records.edits import (
     DiameterEdit,
     LesionEdit,
     Reader,
@@ -28,7 +28,8 @@ from dotaliver.records.study import (
     RestOfBody,
     VerdictEdit,
 )
-from flow_cases import run_cli
+from dotaliver.records.score import StudyScore
+from fixtures.command_line import run_cli
 
 READER = Reader(name="A Reader", role="nuclear-medicine physician")
 

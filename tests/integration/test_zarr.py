@@ -10,7 +10,7 @@ from pydicom.uid import JPEG2000Lossless
 from dotaliver.dicom.files.headers import CACHE_MARK
 from dotaliver.pipeline import read_record
 from dotaliver.system.files import write_atomically
-from flow_cases import TELLTALES, run_cli
+from fixtures.command_line import TELLTALES, run_cli
 
 
 @pytest.fixture(scope="module")

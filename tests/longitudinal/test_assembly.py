@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_cases import DAYS, RULES, scan, sized
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.manifest import ManifestRow
 from dotaliver.longitudinal.scans import LoadedScan
-from scoring_cases import ball, grid
+from fixtures.arrays import ball, grid
+from fixtures.courses import DAYS, RULES, scan, sized
 
 GRID = grid((40, 60, 60), (4.0, 4.0, 4.0))
 CENTRE = (120.0, 120.0, 80.0)

@@ -2,11 +2,11 @@ from datetime import date
 
 import pytest
 
-from course_cases import DAYS, RULES, TRIAL, course_of, reading_of, scan, seen, simple_reading, sized, track
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Track
 from dotaliver.records.flags import raise_flag
+from fixtures.courses import DAYS, RULES, TRIAL, course_of, reading_of, scan, seen, simple_reading, sized, track
 
 
 def edits(*lesions, **more):

@@ -3,11 +3,11 @@ import itertools
 import numpy as np
 import pytest
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
 from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.matching import KnownIdentity, PlacedScan, match_lesions
-from scoring_cases import ball, grid
+from fixtures.arrays import ball, grid
 
 RULES = RecistConfig()
 GRID = grid((60, 60, 60), (2.0, 2.0, 2.0))

@@ -8,8 +8,10 @@ from dotaliver.measurement.burden import Borders, border_factors, measure_burden
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.placement import place
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import Mismatch, ReaderEdits, Reference
-from scoring_cases import Case, ball, grid, layer
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import Mismatch
+from dotaliver.records.measurements import Reference
+from fixtures.arrays import Case, ball, grid, layer
 
 CONFIG = ScoringConfig()
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0)

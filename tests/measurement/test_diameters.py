@@ -8,8 +8,8 @@ from scipy.spatial.distance import pdist
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.diameters import longest_diameter, reader_diameter
-from dotaliver.records.study import DiameterEdit
-from scoring_cases import AXIAL, grid
+from dotaliver.records.edits import DiameterEdit
+from fixtures.arrays import AXIAL, grid
 
 
 def measured(mask, geometry=None):

@@ -5,8 +5,8 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.hotspots import hottest_sphere
 from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references
-from dotaliver.records.study import ReaderEdits
-from scoring_cases import Case, ball, layer
+from dotaliver.records.edits import ReaderEdits
+from fixtures.arrays import Case, ball, layer
 
 
 def searched(case, lesions=None, dismissed=()):

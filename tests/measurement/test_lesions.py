@@ -4,8 +4,10 @@ import pytest
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.placement import place
-from dotaliver.records.study import DiameterEdit, LesionEdit, Mismatch, ReaderEdits, Reference
-from scoring_cases import Case, ball, grid, layer
+from dotaliver.records.edits import DiameterEdit, LesionEdit, ReaderEdits
+from dotaliver.records.masks import Mismatch
+from dotaliver.records.measurements import Reference
+from fixtures.arrays import Case, ball, grid, layer
 
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0)
 

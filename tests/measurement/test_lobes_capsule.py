@@ -7,14 +7,14 @@ import pytest
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.burden import measure_burden
-from dotaliver.measurement.capsule import with_capsule_distances
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
-from dotaliver.measurement.lesions import measure_lesions
+from dotaliver.measurement.lesions import measure_lesions, with_capsule_distances, with_merging_flags
 from dotaliver.measurement.lobes import measure_lobes
-from dotaliver.measurement.merging import with_merging_flags
 from dotaliver.measurement.placement import place
-from dotaliver.records.study import Burden, LesionEdit, LobePlane, Mismatch, ReaderEdits, Reference
-from scoring_cases import Case, ball, layer
+from dotaliver.records.edits import LesionEdit, ReaderEdits
+from dotaliver.records.masks import LobePlane, Mismatch
+from dotaliver.records.measurements import Burden, Reference
+from fixtures.arrays import Case, ball, layer
 
 NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0, peak_limit=6.5)
 CONFIG = ScoringConfig()

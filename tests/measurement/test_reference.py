@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
-from dotaliver.config.scoring import Inc7Config, ScoringConfig
+from dotaliver.config.criteria import Inc7Config
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import GeometryError
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references, peak_limit_factor
-from dotaliver.records.study import ReaderEdits, ReferenceEdit, ReferenceRegion
-from scoring_cases import Case, ball, layer
+from dotaliver.records.edits import ReaderEdits, ReferenceEdit
+from dotaliver.records.masks import ReferenceRegion
+from fixtures.arrays import Case, ball, layer
 
 
 def references(case, segmentations=None, edits=ReaderEdits(), config=ScoringConfig()):  # noqa: B008

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dotaliver.config.scoring import PeakConfig
+from dotaliver.config.measurement import PeakConfig
 from dotaliver.image.volume import Quantity, Volume
-from dotaliver.measurement.placement import VoxelSet
 from dotaliver.measurement.uptake import lesion_uptake
-from scoring_cases import ball, grid
+from dotaliver.records.positions import VoxelSet
+from fixtures.arrays import ball, grid
 
 WHOLE = (slice(None),) * 3
 

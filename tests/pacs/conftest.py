@@ -12,8 +12,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from orthanc_server import PASSWORD, USER, Orthanc
 from pynetdicom.association import Association
+
+from fixtures.orthanc import PASSWORD, USER, Orthanc
 
 
 @pytest.fixture(scope="session")

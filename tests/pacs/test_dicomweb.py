@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
 import pytest
-from pacs_objects import OBJECT, SERIES, STUDY, an_object
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.archive import Settings, open_archive
-from dotaliver.pacs.endpoint import Credentials, endpoint_of
+from dotaliver.pacs.archive import open_archive
+from dotaliver.pacs.endpoint import Credentials, Settings, endpoint_of
 from dotaliver.pacs.transfer import pull_study, push_files
+from fixtures.pacs_objects import OBJECT, SERIES, STUDY, an_object
 
 JSON = "application/dicom+json"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pydicom
 import pytest
-from pacs_objects import OBJECT, SERIES, STUDY, an_object
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
@@ -17,9 +16,10 @@ from pynetdicom.sop_class import (
 )
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.archive import Settings, open_archive
-from dotaliver.pacs.endpoint import Credentials, endpoint_of
+from dotaliver.pacs.archive import open_archive
+from dotaliver.pacs.endpoint import Credentials, Settings, endpoint_of
 from dotaliver.pacs.transfer import pull_study, push_files
+from fixtures.pacs_objects import OBJECT, SERIES, STUDY, an_object
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from dotaliver.errors import ConfigError
-from dotaliver.pacs.archive import Settings, open_archive
-from dotaliver.pacs.endpoint import Credentials, credentials_from, endpoint_of, valid_uid
+from dotaliver.pacs.archive import open_archive
+from dotaliver.pacs.endpoint import Credentials, Settings, credentials_from, endpoint_of, valid_uid
 from dotaliver.system.private_file import read_private_file
-from flow_cases import run_cli
+from fixtures.command_line import run_cli
 
 
 def test_addresses_are_taken_apart() -> None:

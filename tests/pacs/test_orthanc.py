@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from orthanc_server import PASSWORD, USER, Orthanc, encrypted, needs_orthanc
 
 from dotaliver.dicom.files.headers import UNFINISHED, index_folder
 from dotaliver.errors import FileFormatError, OutputError, PacsError, StudyError
-from dotaliver.pacs.archive import Settings, open_archive
-from dotaliver.pacs.endpoint import Credentials, Tls, endpoint_of
+from dotaliver.pacs.archive import open_archive
+from dotaliver.pacs.endpoint import Credentials, Settings, Tls, endpoint_of
 from dotaliver.pacs.transfer import pull_study, push_files
-from flow_cases import TELLTALES, run_cli
+from fixtures.command_line import TELLTALES, run_cli
+from fixtures.orthanc import PASSWORD, USER, Orthanc, encrypted, needs_orthanc
 
 # pynetdicom leaves a socket to the garbage collector where a connection is refused.
 pytestmark = [needs_orthanc, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]

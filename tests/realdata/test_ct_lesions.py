@@ -10,7 +10,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.pipeline import StudyInput, open_study, segment_study
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import ReaderEdits
+from dotaliver.records.edits import ReaderEdits
 
 
 def need(data, name):

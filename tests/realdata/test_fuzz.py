@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 
-from dicom.fuzzing import SLICES
-from dicom.test_fuzz import fuzzed
+from fixtures.fuzzing import SLICES, fuzzed
 
 FOLDERS = (
     "petct_fdg_ge/pet_ac",

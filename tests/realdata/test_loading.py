@@ -8,7 +8,6 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
-from dicom.factory import REMOVED, ramp, write_series
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.dicom.files.headers import index_folder
 from dotaliver.dicom.masks.reading import read_mask
@@ -19,6 +18,7 @@ from dotaliver.errors import SeriesError, StudyError, SuvError
 from dotaliver.image.itk import geometry_from_itk
 from dotaliver.pipeline.inspection import inspect_study
 from dotaliver.suv.arithmetic import suvbw_arithmetic
+from fixtures.dicom_series import REMOVED, ramp, write_series
 
 CONFIG = ScoringConfig()
 

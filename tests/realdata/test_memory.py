@@ -6,10 +6,11 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.pet import choose_series
 from dotaliver.dicom.files.headers import index_folder
 from dotaliver.dicom.study import load_chosen
-from dotaliver.image.blocks import LazyVolume, memory_bound
+from dotaliver.image.blocks import memory_bound
+from dotaliver.image.lazy import LazyVolume
 from dotaliver.pipeline import segment_study
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import ReaderEdits
+from dotaliver.records.edits import ReaderEdits
 
 
 def record(folder, memory_bytes):

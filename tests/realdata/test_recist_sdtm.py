@@ -3,7 +3,7 @@
 import csv
 from collections import defaultdict
 
-from dotaliver.config.scoring import RecistConfig
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.sdtm.datasets import DOMAINS
 from dotaliver.export.sdtm.rows import TESTS
 from dotaliver.longitudinal.recist import TargetSize, non_target_response, overall_response, target_response, target_sum

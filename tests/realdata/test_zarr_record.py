@@ -11,7 +11,7 @@ from dotaliver.export.zarr_study import write_zarr_study
 from dotaliver.image.blocks import memory_bound
 from dotaliver.pipeline import segment_study
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.study import ReaderEdits
+from dotaliver.records.edits import ReaderEdits
 
 
 def record(folder, memory_bytes=None, cache=None):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import largest_component
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
-from dotaliver.segmentation.coarse import coarse_images, largest_component
+from dotaliver.segmentation.coarse import coarse_images
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 PET_GRID = Geometry((20, 24, 24), (2.0, 2.0, 2.0), (4.0, 4.0, 4.0), AXIAL)

@@ -11,7 +11,7 @@ from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.pipeline import segment_study
-from dotaliver.records.study import MaskLayer, Segmentations
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.segmentation.lesions_and_reference import complete
 
 CONFIG = ScoringConfig()

@@ -23,7 +23,8 @@ from dotaliver.errors import SegmenterError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.study import MaskLayer, Segmentations, StudyVolumes
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.study import StudyVolumes
 
 __all__ = ["segment"]
 

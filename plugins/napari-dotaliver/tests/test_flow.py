@@ -7,7 +7,7 @@ import weakref
 import napari
 import numpy as np
 import pytest
-from desk_cases import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
+from fixtures.desk import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
 from napari.qt import QtViewer
 from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import QPoint, Qt

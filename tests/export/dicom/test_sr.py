@@ -1,0 +1,372 @@
+"""The measurement report carries every number of the record, and other readers find them in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from pydicom.sr.codedict import codes
+
+from dotaliver.dicom.sr import read_report
+from dotaliver.export.dicom.real_world_value_map import suv_map
+from dotaliver.export.dicom.seg import segmentation_datasets
+from dotaliver.export.dicom.sr import measurement_report, person_name
+from dotaliver.records.edits import Reader, ReaderEdits, RestOfBody
+from dotaliver.records.measurements import CtFocus, Diameter, Lobe, Lobes
+from dotaliver.records.verdicts import Decision
+from fixtures.derived_dicom import dciodvfy_errors, needs_dciodvfy, needs_dsrdump, sources, written
+from fixtures.scores import DIAGNOSTIC_FRAME, FRAME, small_case, verdicts, with_diagnostic_ct
+
+# Numbers that no decimal string of 16 characters holds.
+AWKWARD = 1 / 3 * 1e-5
+AXES = Diameter(
+    longest_mm=21.0 + AWKWARD,
+    short_mm=18.0 + AWKWARD,
+    source="ct",
+    long_axis_lps_mm=((-30.0, -20.5, 2.5), (-9.0, -20.5, 2.5)),
+    short_axis_lps_mm=((-20.0, -30.0, 2.5), (-20.0, -12.0, 2.5)),
+)
+
+
+def case_with_axes(**changes):
+    """The small case with a drawn diameter and awkward numbers in every place."""
+    case = small_case(**changes)
+    first, second = case.score.lesions
+    first = first.model_copy(
+        update={
+            "diameter": AXES, "longest_diameter_mm": AXES.longest_mm, "short_axis_mm": AXES.short_mm,
+            "suv_max": 20 + AWKWARD, "suv_mean": math.pi, "suv_peak": math.e * 5, "total_uptake": 1e4 / 3,
+            "volume_ml": 40 / 7, "ratio_to_liver": 10 / 3, "max_ratio_to_liver": 11 / 3, "mean_ratio_to_liver": 7 / 3,
+            "liver_share": 2 / 3, "pet_extent_mm": 70 / 3, "marks": ("target",),
+        }
+    )  # fmt: skip
+    second = second.model_copy(update={"in_liver": None, "longest_diameter_mm": None, "short_axis_mm": None})
+    score = case.score.model_copy(
+        update={
+            "lesions": (first, second),
+            "references": {
+                "liver": case.score.references["liver"].model_copy(update={"suv_mean": 16 / 3, "peak_sd": 1 / 7})
+            },
+        }
+    )
+    return replace(case, score=score.with_record_id())
+
+
+def report_of(case, *, labelmap=False):
+    given = sources(case)
+    stored = segmentation_datasets(case.score, case.volumes, case.segmentations, given, labelmap=labelmap)
+    mapping = suv_map(case.score, case.volumes.pet.geometry, given)
+    return measurement_report(case.score, case.volumes, given, list(stored.values()), mapping), stored, mapping
+
+
+def read(dataset, tmp_path):
+    return read_report(written(dataset, tmp_path / "measurements.dcm"))
+
+
+def values(group):
+    """Numbers of a group by name and derivation."""
+    return {(v.name.meaning, v.derivation and v.derivation.meaning): v.value for v in group.values}
+
+
+def texts(group):
+    found = {}
+    for name, value in group.texts:
+        found.setdefault(name.value, []).append(value)
+    return found
+
+
+def test_every_number_of_a_lesion_comes_back_equal(tmp_path) -> None:
+    case = case_with_axes()
+    lesion = case.score.lesions[0]
+    groups = [g for g in read(report_of(case)[0], tmp_path).groups if g.tracking_id == "dotaliver:lesion:2"]
+    assert len(groups) == 2
+    assert values(groups[0]) == {
+        ("SUVbw", "Maximum"): lesion.suv_max,
+        ("SUVbw", "Mean"): lesion.suv_mean,
+        ("SUVbw", "Peak Value Within ROI"): lesion.suv_peak,
+        ("Total lesion uptake, mean times volume", None): lesion.total_uptake,
+        ("Volume", None): lesion.volume_ml,
+        ("Lesion to Background SUV Ratio", "Peak Value Within ROI"): lesion.ratio_to_liver,
+        ("Lesion to Background SUV Ratio", "Maximum"): lesion.max_ratio_to_liver,
+        ("Lesion to Background SUV Ratio", "Mean"): lesion.mean_ratio_to_liver,
+        ("Share of the lesion inside the liver", None): lesion.liver_share,
+        ("Longest in-plane extent on PET", None): lesion.pet_extent_mm,
+    }
+    assert values(groups[1]) == {("Long axis", None): AXES.longest_mm, ("Short axis", None): AXES.short_mm}
+    units = {v.name.meaning: v.unit for g in groups for v in g.values}
+    assert units["SUVbw"] == "g/ml{SUVbw}"
+    assert units["Volume"] == "ml"
+    assert units["Long axis"] == "mm"
+    assert texts(groups[0])["MARK"] == ["target lesion"]
+    assert texts(groups[0])["KRENNING"] == ["≥3"]
+
+
+def test_axes_stand_where_they_were_drawn(tmp_path) -> None:
+    case = case_with_axes()
+    dataset, *_ = report_of(case)
+    axes = next(g for g in read(dataset, tmp_path).groups if any(v.name.meaning == "Long axis" for v in g.values))
+    long_axis, short_axis = axes.values
+    np.testing.assert_allclose(long_axis.points_lps_mm, AXES.long_axis_lps_mm, atol=1e-4)
+    np.testing.assert_allclose(short_axis.points_lps_mm, AXES.short_axis_lps_mm, atol=1e-4)
+    # Both lie 2.5 mm above the middle of a CT of 20 slices of 5 mm: slice 10
+    item = next(
+        i
+        for g in dataset.content[0].ContentSequence[-1].ContentSequence
+        for i in g.ContentSequence
+        if i.ValueType == "IMAGE" and i.ConceptNameCodeSequence[0].CodeMeaning.lower().startswith("source")
+    )
+    assert item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3.30.10"
+    frames = {e.value for e in dataset.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
+    assert frames == {FRAME}
+    assert texts(axes)["DIAMETERFROM"] == ["ct"]
+
+
+def source_uids(axes) -> list[str]:
+    """The slices that a group names as those it was measured on."""
+    items = [i for i in axes.ContentSequence if i.ValueType == "IMAGE"]
+    return [i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in items]
+
+
+def axes_groups(dataset):
+    """The groups with axes, as content items."""
+    names = {"Long axis", "Longest chord that stays inside the lesion"}
+    groups = dataset.content[0].ContentSequence[-1].ContentSequence
+    return [g for g in groups if names & {i.ConceptNameCodeSequence[0].CodeMeaning for i in g.ContentSequence}]
+
+
+def frames_of(item) -> set[str]:
+    return {e.value for e in item.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
+
+
+def test_axes_on_a_diagnostic_ct_name_its_slice_and_its_frame_of_reference(tmp_path) -> None:
+    case = with_diagnostic_ct(small_case())
+    dataset, stored, _ = report_of(case)
+    axes = axes_groups(dataset)[0]
+    assert source_uids(axes) == [case.score.lesions[0].diameter.sop_instance_uid]
+    assert frames_of(axes) == {DIAGNOSTIC_FRAME}
+    groups = [g for g in read(dataset, tmp_path).groups if g.tracking_id == "dotaliver:lesion:2"]
+    assert values(groups[0])["Volume of the outline on CT", None] == 17 / 3
+    assert values(groups[1])["Longest chord that stays inside the lesion", None] == 40 / 3
+    # The measurements of uptake stand over the outline on the PET, though both segments have one name.
+    whole = next(g for g in dataset.content[0].ContentSequence[-1].ContentSequence
+                 if any(i.get("TextValue") == "dotaliver:lesion:2" for i in g.ContentSequence))  # fmt: skip
+    segments = {e.value for e in whole.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    assert stored["segmentation.dcm"].SOPInstanceUID in segments
+    other = {i.ReferencedSOPInstanceUID
+             for s in dataset.PertinentOtherEvidenceSequence for r in s.ReferencedSeriesSequence
+             for i in r.ReferencedSOPSequence}  # fmt: skip
+    assert {stored["segmentation_ct_lesions.dcm"].SOPInstanceUID, source_uids(axes)[0]} <= other
+
+
+def test_a_readers_axes_have_no_place_where_two_cts_may_be_meant(tmp_path) -> None:
+    case = with_diagnostic_ct(case_with_axes())
+    first, second = case.score.lesions
+    drawn = AXES.model_copy(update={"source": "reader"})
+    first = first.model_copy(update={"diameter": drawn, "diameter_source": "reader"})
+    case = replace(case, score=case.score.model_copy(update={"lesions": (first, second)}).with_record_id())
+    axes = axes_groups(report_of(case)[0])[0]
+    assert source_uids(axes) == []
+    assert frames_of(axes) == set()
+
+
+def test_reference_burden_and_liver_come_back_equal(tmp_path) -> None:
+    case = case_with_axes()
+    groups = {g.tracking_id: g for g in read(report_of(case)[0], tmp_path).groups}
+    reference, burden = case.score.references["liver"], case.score.burden
+    assert values(groups["dotaliver:reference:liver"]) == {
+        ("SUVbw", "Mean"): reference.suv_mean,
+        ("SUVbw", "Standard Deviation"): reference.suv_sd,
+        ("SD of 1 ml means in lesion-free liver", None): reference.peak_sd,
+        ("Upper limit of 1 ml means in normal liver", None): reference.peak_limit,
+        ("Volume", None): reference.volume_ml,
+        ("Diameter", None): reference.diameter_mm,
+    }
+    assert values(groups["dotaliver:organ:liver"]) == {
+        ("Volume", None): case.score.liver.volume_ml,
+        ("Tumour volume over liver volume", None): burden.fraction,
+        ("Tumour volume over liver volume", "Lower end of the interval"): burden.low,
+        ("Tumour volume over liver volume", "Upper end of the interval"): burden.high,
+        ("Volume of tumour in the liver", None): burden.tumour_ml,
+        ("Volume of the liver with its tumours", None): burden.liver_ml,
+    }
+
+
+def test_candidates_on_ct_come_back_equal(tmp_path) -> None:
+    focus = CtFocus(
+        label=1001, in_liver=True, volume_ml=10 / 3, longest_diameter_mm=50 / 3, short_axis_mm=40 / 3, hu=130 / 7,
+        below_liver_hu=200 / 7, suv_mean=11 / 3, ratio_to_liver=2 / 3, above_liver=False, centroid_lps_mm=(0, 0, 0),
+    )  # fmt: skip
+    dataset, *_ = report_of(small_case(ct_foci=(focus,)))
+    group = {g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:ct_focus:1001"]
+    assert values(group) == {
+        ("Volume", None): focus.volume_ml,
+        ("Long axis", None): focus.longest_diameter_mm,
+        ("Short axis", None): focus.short_axis_mm,
+        ("Median density on CT", None): focus.hu,
+        ("How far that lies below the liver's", None): focus.below_liver_hu,
+        ("Lesion to Background SUV Ratio", "Mean"): focus.ratio_to_liver,
+        ("SUVbw", "Mean"): focus.suv_mean,
+    }
+    assert texts(group)["ABOVELIVER"] == ["no"]
+
+
+def test_lobes_come_back_equal(tmp_path) -> None:
+    lobes = Lobes(right=Lobe(liver_ml=2000 / 3, tumour_ml=100 / 7, fraction=0.3 / 14), left=None, landmark="test")
+    dataset, *_ = report_of(small_case(lobes=lobes))
+    found = values({g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:organ:liver"])
+    assert found["Volume of the right lobe with its tumours", None] == lobes.right.liver_ml
+    assert found["Volume of tumour in the right lobe", None] == lobes.right.tumour_ml
+    assert found["Tumour volume over volume of the right lobe", None] == lobes.right.fraction
+    assert not [name for name, _ in found if "left lobe" in name]
+
+
+def test_verdicts_stand_as_codes_with_their_evidence(tmp_path) -> None:
+    evidence = {"suv_peak": 1 / 3, "lesion": 2, "body": None, "seen": True, "word": 'a "quoted" one'}
+    case = small_case(criteria=verdicts(INC7={"evidence": evidence, "weakened_by": ("SLICES_THICK",)}))
+    groups = {g.tracking_id: g for g in read(report_of(case)[0], tmp_path).groups}
+    group = groups["dotaliver:criterion:INC7"]
+    answers = {name.meaning: code.value for name, code in group.answers}
+    assert answers["Eligibility"] == "met"
+    assert answers["Effect on entering the trial"] == "supports"
+    assert answers["Who stands behind the answer"] == "proposed"
+    told = dict(line.split(": ", 1) for line in texts(group)["EVIDENCE"])
+    assert {key: json.loads(value) for key, value in told.items()} == evidence
+    assert texts(group)["REASON"] == ["The reason of INC7 stands here."]
+    assert texts(group)["WEAKENEDBY"] == ["SLICES_THICK"]
+    assert texts(groups["dotaliver:record:study"])["RECORDID"] == [case.score.record_id]
+    assert [c for c in groups if c and c.startswith("dotaliver:criterion")] == [
+        f"dotaliver:criterion:{c}" for c in ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
+    ]
+
+
+def test_highdicom_finds_segments_map_and_evidence(tmp_path) -> None:
+    case = case_with_axes()
+    dataset, stored, mapping = report_of(case)
+    read_again = highdicom.sr.srread(written(dataset, tmp_path / "sr.dcm"))
+    group, *others = read_again.content.get_volumetric_roi_measurement_groups(
+        finding_type=codes.SCT.Neoplasm, tracking_uid=stored["segmentation.dcm"].SegmentSequence[0].TrackingUID
+    )
+    assert others == []
+    assert group.referenced_segment[0].referenced_segment_numbers == [1]
+    assert group.referenced_segment[0].referenced_sop_instance_uid == stored["segmentation.dcm"].SOPInstanceUID
+    maximum = group.get_measurements(name=codes.DCM.Suvbw)[0]
+    assert maximum.value == case.score.lesions[0].suv_max
+    evidence = {instance for _, _, instance, _ in read_again.get_evidence()}
+    given = sources(case)
+    assert evidence == {
+        *(h.SOPInstanceUID for h in (*given.pet_headers, *(given.ct_headers or ()))),
+        *(s.SOPInstanceUID for s in stored.values()),
+        mapping.SOPInstanceUID,
+    }
+
+
+def test_a_report_belongs_to_the_patient_and_names_its_maker(tmp_path) -> None:
+    dataset = pydicom.dcmread(written(report_of(small_case())[0], tmp_path / "sr.dcm"))
+    assert (dataset.PatientID, str(dataset.PatientName)) == ("P1", "Secret^Name")
+    assert (dataset.Modality, dataset.SOPClassUID) == ("SR", "1.2.840.10008.5.1.4.1.1.88.34")
+    observers = [i for i in dataset.ContentSequence if i.RelationshipType == "HAS OBS CONTEXT"]
+    assert [i.ConceptCodeSequence[0].CodeMeaning for i in observers if i.ValueType == "CODE"] == ["Device"]
+
+
+def decided(status: str, criteria) -> dict:
+    decision = Decision(reader="A. Reader", role="radiologist", made_at=None, reason=None, proposed="met")
+    changes = {"status": status, "decision": decision}
+    return verdicts(**{key: changes for key in criteria})
+
+
+ANSWERED = ("INC7", "EXC4", "INC4", "EXC6")  # the others are not evaluable in these cases
+
+
+@pytest.mark.parametrize(
+    ("criteria", "reader", "flags"),
+    [
+        ((), False, ("COMPLETE", "UNVERIFIED", "PRELIMINARY")),
+        (ANSWERED[:2], True, ("COMPLETE", "UNVERIFIED", "PRELIMINARY")),
+        (ANSWERED, True, ("COMPLETE", "VERIFIED", "FINAL")),
+    ],
+)
+def test_only_what_a_reader_decided_throughout_is_verified(criteria, reader, flags) -> None:
+    when = datetime(2024, 3, 4, 12, 30, tzinfo=UTC)
+    edits = ReaderEdits(reader=Reader(name="A. Reader"), made_at=when) if reader else ReaderEdits()
+    case = small_case(criteria=decided("confirmed", criteria), edits=edits)
+    dataset, *_ = report_of(case)
+    assert (dataset.CompletionFlag, dataset.VerificationFlag, dataset.PreliminaryFlag) == flags
+    if flags[1] == "VERIFIED":
+        verifier = dataset.VerifyingObserverSequence[0]
+        assert str(verifier.VerifyingObserverName) == "A. Reader^"
+        assert verifier.VerificationDateTime == "20240304123000+0000"
+    if reader:
+        names = [i for i in dataset.ContentSequence if i.ValueType == "PNAME"]
+        assert [str(i.PersonName) for i in names] == ["A. Reader^"]
+
+
+def test_a_report_without_liver_is_partial(tmp_path) -> None:
+    dataset, *_ = report_of(small_case(liver=False))
+    assert dataset.CompletionFlag == "PARTIAL"
+    group = {g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:organ:liver"]
+    assert set(values(group)) == {("Volume of tumour in the liver", None)}
+    assert texts(group)["REASON"] == ["no liver was found"]
+
+
+def test_relative_units_give_ratios_and_no_suv(tmp_path) -> None:
+    case = small_case(relative=True)
+    empty = {"suv_max": None, "suv_mean": None, "suv_peak": None, "total_uptake": None}
+    score = case.score.model_copy(update={"lesions": tuple(n.model_copy(update=empty) for n in case.score.lesions)})
+    groups = read(report_of(replace(case, score=score))[0], tmp_path).groups
+    names = {v.name.meaning for g in groups for v in g.values}
+    assert "Lesion to Background SUV Ratio" in names
+    assert not {n for n in names if n.startswith("SUV")}
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("Ann=Bob^C\\D", "Ann Bob C D^"), ("Müller, Jörg", "Müller, Jörg^"), ("x" * 99, "x" * 63 + "^"), ("a\nb", "a b^")],
+)
+def test_readers_names_are_one_part_of_a_person_name(given: str, stored: str) -> None:
+    assert person_name(given) == stored
+
+
+def test_repeated_runs_give_equal_bytes(tmp_path) -> None:
+    one, two = (written(report_of(case_with_axes())[0], tmp_path / n).read_bytes() for n in ("a", "b"))
+    assert one == two
+
+
+def everything():
+    rest = RestOfBody(lesions=False)
+    edits = ReaderEdits(reader=Reader(name="A. Reader"), rest_of_body=rest)
+    yield case_with_axes()
+    yield case_with_axes(ct=False)
+    yield small_case(lesions=False)
+    yield small_case(liver=False, ct=False, relative=True)
+    yield small_case(criteria=decided("overruled", ANSWERED), edits=edits)
+
+
+@needs_dciodvfy
+@needs_dsrdump
+@pytest.mark.parametrize("number", range(5))
+def test_dciodvfy_and_dsrdump_find_no_errors(number: int, tmp_path) -> None:
+    case = list(everything())[number]
+    path = written(report_of(case)[0], tmp_path / "measurements.dcm")
+    assert dciodvfy_errors(path) == []
+    done = subprocess.run(["dsrdump", "+Pc", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    # It says that its checker of texts does not know UTF-8; it reads them nevertheless.
+    said = [line for line in done.stderr.splitlines() if line and "ISO_IR 192" not in line]
+    assert said == []
+    assert "Tracking Identifier" in done.stdout
+
+
+@needs_dciodvfy
+def test_dciodvfy_knows_label_maps_only_as_no_segmentation(tmp_path) -> None:
+    # The tool is older than label maps: it takes a reference to a segment of one for an error, and nothing else.
+    path = written(report_of(case_with_axes(), labelmap=True)[0], tmp_path / "measurements.dcm")
+    assert {e.split(" - attribute")[0] for e in dciodvfy_errors(path)} == {
+        "Error - Shall not be present for Referenced SOP Class that is not segmentation"
+    }

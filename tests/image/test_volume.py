@@ -1,0 +1,67 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dotaliver.image.volume import LabelMap, as_mask
+from fixtures.arrays import grid
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.uint16, (4, 5, 6), elements=st.sampled_from([0, 0, 0, 1, 3, 700])))
+def test_each_label_is_listed_with_the_smallest_box_that_holds_it(array):
+    labels = LabelMap(array, grid(array.shape))
+    assert labels.labels == tuple(sorted(set(array.ravel().tolist()) - {0}))
+    boxes = dict(labels.boxes())
+    assert tuple(boxes) == labels.labels
+    for label, box in boxes.items():
+        where = np.argwhere(array == label)
+        assert [(b.start, b.stop) for b in box] == list(
+            zip(where.min(axis=0).tolist(), (where.max(axis=0) + 1).tolist(), strict=True)
+        )
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.uint16, (4, 5, 6), elements=st.sampled_from([0, 0, 0, 1, 3, 700])))
+def test_labels_that_are_sent_to_another_process_arrive_as_they_were(array):
+    labels = LabelMap(array, grid(array.shape))
+    there = pickle.loads(pickle.dumps(labels))
+    np.testing.assert_array_equal(there.array, array)
+    assert there.array.dtype == labels.array.dtype
+    assert there.geometry == labels.geometry
+    assert not there.array.flags.writeable
+
+
+def test_the_background_of_a_label_map_is_not_sent():
+    array = np.zeros((100, 200, 200), dtype=np.uint16)
+    array[50, 100:110, 90:100] = 2
+    assert len(pickle.dumps(LabelMap(array, grid(array.shape)))) < 2000
+
+
+def test_labels_that_are_placed_elsewhere_are_not_looked_through_again(monkeypatch):
+    array = np.zeros((4, 5, 6), dtype=np.uint16)
+    array[1:3, 2, 3:5] = 7
+    labels = LabelMap(array, grid(array.shape))
+    known = (labels.used, labels.labels, list(labels.boxes()), labels.sha256())
+    there = labels.placed(labels.geometry.moved((1.0, 2.0, 3.0)))
+    monkeypatch.setattr("dotaliver.image.volume.used_box", lambda _: pytest.fail("looked through"))
+    assert (there.used, there.labels, list(there.boxes()), there.sha256()) == known
+    assert there.geometry == labels.geometry.moved((1.0, 2.0, 3.0))
+
+
+def test_labels_placed_before_anything_is_known_find_it_themselves():
+    array = np.zeros((4, 5, 6), dtype=np.uint8)
+    array[0, 0, 0] = 1
+    assert LabelMap(array, grid(array.shape)).placed(grid(array.shape)).labels == (1,)
+
+
+@given(arrays(np.uint8, (2, 3, 4), elements=st.sampled_from([0, 1])), st.booleans())
+def test_a_mask_of_zeros_and_ones_is_seen_where_it_lies(array, several):
+    array = array * np.uint8(5) if several else array
+    mask = as_mask(array)
+    np.testing.assert_array_equal(mask, array != 0)
+    assert np.shares_memory(mask, array) == (array.max() <= 1)
+    np.testing.assert_array_equal(as_mask(array.astype(np.uint16)), array != 0)

@@ -1,0 +1,110 @@
+"""What `inspect` tells: series, choice, SUV arithmetic and statistics; also where SUV is refused."""
+
+import json
+from io import StringIO
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from rich.console import Console
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.study import load_study
+from dotaliver.errors import MaskError, StudyError
+from dotaliver.image.itk import to_itk
+from dotaliver.image.volume import LabelMap
+from dotaliver.pipeline.inspection import inspect_study, inspection_tables
+from fixtures.dicom_series import REMOVED, ramp, write_series, write_study
+
+# 60 min after 150 MBq of 68Ga in 78 kg
+SLOPE = 78000 / (150e6 * 2 ** (-3600 / 4062.6))
+
+
+def write_mask(path, labels, grid):
+    sitk.WriteImage(to_itk(LabelMap(labels, grid)), str(path))
+    return path
+
+
+def test_statistics_of_image_and_mask(tmp_path):
+    folder = tmp_path / "study"
+    write_series(folder)
+    grid = load_study(folder, ScoringConfig()).pet.geometry
+    labels = np.zeros((6, 5, 4), np.uint8)
+    labels[0, 0, :4] = 1  # stored values 0, 1, 2, 3
+    mask = write_mask(tmp_path / "m.nrrd", labels, grid)
+    told = json.loads(inspect_study(folder, mask=mask).model_dump_json())
+    image, within = told["suv"]["image"], told["suv"]["within_mask"]
+    # stored values run from 0 to 119
+    for key, value in {"min": 0, "median": 59.5, "mean": 59.5, "max": 119}.items():
+        assert image[key] == pytest.approx(value * SLOPE, rel=1e-6)
+    for key, value in {"min": 0, "median": 1.5, "mean": 1.5, "max": 3}.items():
+        assert within[key] == pytest.approx(value * SLOPE, rel=1e-6)
+    assert within["voxels"] == 4
+    assert told["refused"] is None
+
+
+def test_mask_drawn_on_ct_is_brought_to_the_pet(tmp_path):
+    folder = write_study(tmp_path / "study")
+    study = load_study(folder, ScoringConfig())
+    labels = np.ones(study.ct.array.shape, np.uint8)
+    mask = write_mask(tmp_path / "m.nrrd", labels, study.ct.geometry)
+    within = inspect_study(folder, mask=mask).suv.within_mask
+    # every centre of the 6 x 5 x 4 PET voxels that lies in the CT's field of 18 x 8 x 8 mm from (-11, -21, 28.5)
+    points = study.pet.geometry.index_to_lps(np.argwhere(np.ones((6, 5, 4))))
+    assert within.voxels == study.ct.geometry.contains(points).sum()
+
+
+def test_series_are_listed_with_choice_and_reason(tmp_path):
+    write_study(tmp_path)
+    write_series(tmp_path / "nac", number=9, elements={"Units": "PROPCNTS", "SeriesDescription": "PET NAC"})
+    lines = {line.number: line for line in inspect_study(tmp_path).series}
+    assert {n: line.used_as for n, line in lines.items()} == {2: "ct", 3: "pet", 9: None}
+    assert lines[3].spacing_mm == (3.0, 2.0, 1.5)
+    assert (lines[3].units, lines[3].attenuation_corrected) == ("BQML", True)
+    assert (lines[9].units, lines[9].attenuation_corrected) == ("PROPCNTS", False)
+    assert (lines[2].slices, lines[2].rows, lines[2].columns) == (9, 8, 8)
+
+
+def test_refused_suv_still_lists_the_series(tmp_path):
+    write_series(tmp_path, elements={"PatientWeight": REMOVED})
+    inspection = inspect_study(tmp_path)
+    assert inspection.suv is None
+    assert "Patient's Weight (0010,1030)" in inspection.refused
+    assert inspection.acquisition.tracer == "Ga-68 DOTATATE"
+    assert [line.used_as for line in inspection.series] == ["pet"]
+
+
+def test_folder_without_pet_still_lists_the_series(tmp_path):
+    write_series(tmp_path, modality="CT")
+    inspection = inspect_study(tmp_path)
+    assert "no PET series" in inspection.refused
+    assert [line.modality for line in inspection.series] == ["CT"]
+
+
+def test_broken_ct_does_not_hide_why(tmp_path):
+    write_study(tmp_path)
+    (tmp_path / "ct" / "004.dcm").unlink()
+    inspection = inspect_study(tmp_path)
+    assert "1 slice(s) are missing" in inspection.refused
+    assert {line.modality: line.spacing_mm is None for line in inspection.series} == {"CT": True, "PT": False}
+
+
+def test_empty_folder_and_foreign_mask_are_errors(tmp_path):
+    with pytest.raises(StudyError):
+        inspect_study(tmp_path)
+    write_series(tmp_path / "study")
+    grid = load_study(tmp_path / "study", ScoringConfig()).pet.geometry.moved((0, 0, 900))
+    mask = write_mask(tmp_path / "m.nrrd", np.ones(grid.shape, np.uint8), grid)
+    with pytest.raises(MaskError, match="lies outside"):
+        inspect_study(tmp_path / "study", mask=mask)
+
+
+def test_tables_show_headers_as_plain_text(tmp_path):
+    write_series(tmp_path, stored=ramp((6, 5, 4)), elements={"SeriesDescription": "AC [red]x[/red] [link"})
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(inspection_tables(inspect_study(tmp_path)))
+    shown = console.export_text()
+    assert "AC [red]x[/red] [link" in shown
+    for line in ("Radionuclide Total Dose (0018,1074)", "Patient's Weight (0010,1030)", "NO_CT", "1.5e+08 Bq"):
+        assert line in shown
+    assert "Secret" not in shown

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+
+from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.measurement.diameters import longest_diameter
+from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct
+from fixtures.arrays import AXIAL
+
+CONFIG = CtLesionConfig()
+GRID = Geometry((34, 150, 150), (0.0, 0.0, 0.0), (3.0, 0.9, 0.9), AXIAL)
+MIDDLE = (67.0, 67.0, 50.0)
+
+
+def ellipsoid(centre, radii):
+    """Signed: under 1 inside; radii along x, y, z in mm."""
+    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
+    points = GRID.index_to_lps(np.stack([k, j, i], axis=-1))
+    return (((points - centre) / np.asarray(radii)) ** 2).sum(axis=-1)
+
+
+LIVER = ellipsoid(MIDDLE, (58.0, 58.0, 45.0)) <= 1
+
+
+def scene(lesions, *, noise=12.0, seed=0, liver_hu=100.0):
+    """A CT of a liver in fat with soft-bordered ellipsoids: (centre, radii, HU difference)."""
+    hu = np.where(LIVER, liver_hu, -90.0)
+    for centre, radii, difference in lesions:
+        # The border is a ramp of about one pixel.
+        share = np.clip(0.5 + (1 - np.sqrt(ellipsoid(centre, radii))) * min(radii) / 1.2, 0, 1) * LIVER
+        hu += share * difference
+    hu += noise * np.random.default_rng(seed).standard_normal(GRID.shape)
+    return Volume(hu.astype(np.float32), GRID, Quantity.HU)
+
+
+def placed(*balls, spacing=4.0):
+    """The uptake's outlines as the PET shows them: coarse, brought to the CT's grid."""
+    labels = np.zeros(GRID.shape, dtype=np.uint16)
+    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
+    points = GRID.index_to_lps(np.stack([k, j, i], axis=-1))
+    coarse = np.round(points / spacing) * spacing
+    for number, (centre, radius) in enumerate(balls, start=1):
+        labels[(np.linalg.norm(coarse - centre, axis=-1) <= radius) & LIVER] = number
+    return LabelMap(labels, GRID)
+
+
+def diameter(found, label=1):
+    return longest_diameter(LabelMap(found.labels.where(label).astype(np.uint8), GRID), "ct").diameter
+
+
+@pytest.mark.parametrize("difference", [-35.0, -20.0, 30.0])
+@pytest.mark.parametrize("radius", [8.0, 14.0, 20.0])
+def test_a_lesion_that_stands_out_is_measured_within_a_tenth_or_two_millimetres(difference, radius):
+    ct = scene([(MIDDLE, (radius, 0.7 * radius, radius), difference)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 0.9 * radius + 2)), LIVER, CONFIG)
+    assert not found.unseen
+    assert diameter(found).longest_mm == pytest.approx(2 * radius, abs=max(2.0, 0.2 * radius))
+    assert diameter(found).short_mm == pytest.approx(1.4 * radius, abs=max(2.0, 0.2 * radius))
+
+
+def test_a_place_that_breathing_moved_by_a_few_millimetres_still_finds_the_lesion():
+    ct = scene([(MIDDLE, (13.0, 13.0, 13.0), -35.0)])
+    moved = np.add(MIDDLE, (2.0, -2.0, 4.0))
+    found = outline_lesions_on_ct(ct, placed((moved, 14.0)), LIVER, CONFIG)
+    assert diameter(found).longest_mm == pytest.approx(26.0, abs=2.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lesion_as_dense_as_liver_is_not_seen_and_no_outline_is_made_up(seed):
+    found = outline_lesions_on_ct(scene([], seed=seed), placed((MIDDLE, 14.0)), LIVER, CONFIG)
+    assert not found.labels.array.any()
+    assert set(found.unseen) == {1}
+    assert "HU" in found.unseen[1]
+
+
+def test_a_faint_lesion_in_noise_is_refused():
+    ct = scene([(MIDDLE, (14.0, 14.0, 14.0), -7.0)], noise=25.0)
+    assert set(outline_lesions_on_ct(ct, placed((MIDDLE, 15.0)), LIVER, CONFIG).unseen) == {1}
+
+
+def test_a_cyst_beside_the_uptake_is_not_taken_for_the_lesion():
+    beside = np.add(MIDDLE, (24.0, 0.0, 0.0))
+    ct = scene([(beside, (8.0, 8.0, 8.0), -90.0)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 12.0)), LIVER, CONFIG)
+    assert set(found.unseen) == {1}
+
+
+def test_two_lesions_that_touch_on_ct_without_a_border_between_are_refused():
+    left, right = np.add(MIDDLE, (-11.0, 0, 0)), np.add(MIDDLE, (11.0, 0, 0))
+    ct = scene([(MIDDLE, (26.0, 13.0, 13.0), -35.0)])
+    found = outline_lesions_on_ct(ct, placed((left, 11.0), (right, 11.0)), LIVER, CONFIG)
+    assert set(found.unseen) == {1, 2}
+
+
+def test_lesions_keep_their_labels_and_apart_from_each_other_are_both_outlined():
+    left, right = np.add(MIDDLE, (-26.0, 0, 0)), np.add(MIDDLE, (26.0, 0, 0))
+    ct = scene([(left, (10.0, 10.0, 10.0), -35.0), (right, (13.0, 13.0, 13.0), -30.0)])
+    found = outline_lesions_on_ct(ct, placed((right, 14.0), (left, 11.0)), LIVER, CONFIG)
+    assert found.labels.labels == (1, 2)
+    assert diameter(found, 1).longest_mm == pytest.approx(26.0, abs=2.0)
+    assert diameter(found, 2).longest_mm == pytest.approx(20.0, abs=2.0)
+
+
+def test_every_lesion_is_either_outlined_or_has_a_reason():
+    ct = scene([(MIDDLE, (12.0, 12.0, 12.0), -35.0)])
+    where = placed((MIDDLE, 13.0), (np.add(MIDDLE, (0, 40.0, 0)), 6.0), (np.add(MIDDLE, (0, -40.0, 0)), 5.0))
+    found = outline_lesions_on_ct(ct, where, LIVER, CONFIG)
+    assert set(found.labels.labels) | set(found.unseen) == set(where.labels)
+    assert not set(found.labels.labels) & set(found.unseen)
+
+
+def test_flipped_slices_and_columns_give_the_flipped_outline():
+    ct, where = scene([(MIDDLE, (13.0, 10.0, 12.0), -35.0)]), placed((MIDDLE, 13.0))
+    once = outline_lesions_on_ct(ct, where, LIVER, CONFIG).labels.array
+    affine = np.array(GRID.affine)
+    affine[:3, 3] = GRID.index_to_lps((GRID.shape[0] - 1, 0, GRID.shape[2] - 1))
+    affine[:3, 0] *= -1
+    affine[:3, 2] *= -1
+    turned = Geometry.from_affine(GRID.shape, affine)
+    flip = (slice(None, None, -1), slice(None), slice(None, None, -1))
+    again = outline_lesions_on_ct(
+        Volume(ct.array[flip], turned, Quantity.HU), LabelMap(where.array[flip], turned), LIVER[flip], CONFIG
+    )
+    assert np.mean(again.labels.array[flip] != once) < 1e-4
+
+
+def test_a_stricter_contrast_refuses_what_a_looser_one_takes():
+    ct, where = scene([(MIDDLE, (14.0, 14.0, 14.0), -20.0)]), placed((MIDDLE, 14.0))
+    assert not outline_lesions_on_ct(ct, where, LIVER, CONFIG).unseen
+    strict = CONFIG.model_copy(update={"least_contrast_hu": 30.0})
+    assert outline_lesions_on_ct(ct, where, LIVER, strict).unseen
+
+
+def test_a_lesion_that_leaves_no_liver_around_it_is_refused():
+    ct = scene([(MIDDLE, (56.0, 56.0, 43.0), -35.0)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 50.0)), LIVER, CONFIG)
+    assert set(found.unseen) == {1}
