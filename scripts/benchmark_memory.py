@@ -43,9 +43,9 @@ def run_once(study: Path, out: Path, memory: str) -> None:
 
     bound = None if memory == "none" else int(TypeAdapter(ByteSize).validate_python(memory))
     execution = ExecutionConfig(memory_bytes=bound)
-    with begin(bounded=bound is not None) as beside:
-        outcome = pipeline.score_study(pipeline.StudyInput(study), execution=execution, beside=beside)
-        pipeline.save(outcome, out, beside=beside)
+    with begin(bounded=bound is not None) as helper:
+        outcome = pipeline.score_study(pipeline.StudyInput(study), execution=execution, helper=helper)
+        pipeline.save(outcome, out, helper=helper)
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     score = outcome.score
     told = {"record_id": score.record_id, "liver_ml": score.liver.volume_ml, "lesions": len(score.lesions)}

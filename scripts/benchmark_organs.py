@@ -26,7 +26,7 @@ from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
-from dotaliver.segmentation.lesions_and_reference import complete
+from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.petct import segment
 
@@ -157,7 +157,8 @@ def main() -> None:
         for seed in range(chosen.first_seed, chosen.first_seed + number):
             study = make_phantom(specification(family, seed))
             volumes = study_volumes(study)
-            found = with_other_organs(volumes, complete(volumes, segment(volumes, config), config), config)
+            with_lesions = add_lesions_and_reference(volumes, segment(volumes, config), config)
+            found = with_other_organs(volumes, with_lesions, config)
             score = score_labels(volumes, found, ReaderEdits(), config)
             print(count(tally, family, study, found, score), flush=True)
     tables(tally)

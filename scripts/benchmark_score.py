@@ -104,7 +104,7 @@ def run_once(study: Path, out: Path, started: float) -> None:
     from dotaliver.cli.second_process import begin
     from dotaliver.system.allocation import end_at_once
 
-    with begin() as beside:
+    with begin() as helper:
         from dotaliver import pipeline
         from dotaliver.export import outputs
         from dotaliver.system.second_process import Pending
@@ -113,10 +113,10 @@ def run_once(study: Path, out: Path, started: float) -> None:
         # Of the second process's work only the waiting for it is seen here.
         clock.around(Pending, "result", "DICOM", but="lesions on CT")
         clock.enter("headers")
-        outcome = pipeline.score_study(pipeline.StudyInput(study), beside=beside, progress=clock.told)
-        pipeline.save(outcome, out, beside=beside, progress=clock.told)
+        outcome = pipeline.score_study(pipeline.StudyInput(study), helper=helper, progress=clock.told)
+        pipeline.save(outcome, out, helper=helper, progress=clock.told)
         clock.enter("end")
-        second = 0.0 if beside.process_id is None else peak_mb(str(beside.process_id))
+        second = 0.0 if helper.process_id is None else peak_mb(str(helper.process_id))
     clock.memory["second process"] = second
     print(json.dumps({"seconds": clock.seconds, "memory": clock.memory}))
     end_at_once()

@@ -12,7 +12,7 @@ from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.pipeline import segment_study
 from dotaliver.records.masks import MaskLayer, Segmentations
-from dotaliver.segmentation.lesions_and_reference import complete
+from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 
 CONFIG = ScoringConfig()
 
@@ -111,14 +111,14 @@ def test_given_masks_are_kept_and_the_rest_is_found(phantom):
 
 
 def test_completing_twice_changes_nothing(phantom, segmented):
-    again = complete(study_volumes(phantom), segmented, CONFIG)
+    again = add_lesions_and_reference(study_volumes(phantom), segmented, CONFIG)
     assert again == segmented
 
 
 @pytest.mark.parametrize("limit_mm", [1.0, 60.0])
 def test_mismatch_beyond_the_limit_is_flagged(phantom, segmented, limit_mm):
     config = CONFIG.model_copy(update={"liver": CONFIG.liver.model_copy(update={"mismatch_limit_mm": limit_mm})})
-    found = complete(study_volumes(phantom), replace(segmented, flags=()), config)
+    found = add_lesions_and_reference(study_volumes(phantom), replace(segmented, flags=()), config)
     shift_mm = abs(segmented.mismatch.shift_lps_mm[2])
     raised = {flag.code: flag.sentence for flag in found.flags}
     assert ("PET_CT_MISMATCH" in raised) == (shift_mm > limit_mm)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from dotaliver.errors import MaskError
-from dotaliver.system import second_process
+from dotaliver.system.processors import processors
 from dotaliver.system.second_process import SecondProcess
 
-needs_two_processors = pytest.mark.skipif(second_process.processors() < 2, reason="there is one processor alone")
+needs_two_processors = pytest.mark.skipif(processors() < 2, reason="there is one processor alone")
 
 
 def load_nothing() -> None:
@@ -71,51 +71,41 @@ class Waits:
 
 @needs_two_processors
 def test_jobs_of_any_size_are_done_elsewhere_one_after_the_other():
-    with SecondProcess(load_nothing) as beside:
+    with SecondProcess(load_nothing) as helper:
         for size in (0, 10_000_000, 3):
-            process, given = beside.begin(WhoAmI(b"x" * size)).result()
+            process, given = helper.begin(WhoAmI(b"x" * size)).result()
             assert process != os.getpid()
             assert given == b"x" * size
 
 
 @needs_two_processors
 def test_a_refusal_comes_back_as_it_is():
-    with SecondProcess(load_nothing) as beside:
+    with SecondProcess(load_nothing) as helper:
         with pytest.raises(MaskError, match="draw it"):
-            beside.begin(Refuses()).result()
-        assert beside.begin(WhoAmI(b"")).result()[0] != os.getpid()
+            helper.begin(Refuses()).result()
+        assert helper.begin(WhoAmI(b"")).result()[0] != os.getpid()
 
 
 @needs_two_processors
 @pytest.mark.parametrize("job", [Ends(os.getpid()), FailsElsewhere(os.getpid())])
 def test_a_job_that_its_process_does_not_finish_is_done_here(job):
-    with SecondProcess(load_nothing) as beside:
-        assert beside.begin(job).result() == job.run()
-        assert beside.begin(WhoAmI(b"")).result()[0] == os.getpid()
+    with SecondProcess(load_nothing) as helper:
+        assert helper.begin(job).result() == job.run()
+        assert helper.begin(WhoAmI(b"")).result()[0] == os.getpid()
 
 
 @needs_two_processors
 def test_while_it_is_busy_the_next_job_is_done_here():
-    with SecondProcess(load_nothing) as beside:
-        first, second = beside.begin(Waits()), beside.begin(WhoAmI(b""))
+    with SecondProcess(load_nothing) as helper:
+        first, second = helper.begin(Waits()), helper.begin(WhoAmI(b""))
         assert second.result()[0] == os.getpid()
         assert first.result() == "waited"
 
 
 def test_without_a_second_process_everything_is_done_here(monkeypatch):
-    monkeypatch.setattr(second_process, "processors", lambda: 1)
-    for beside in (SecondProcess(), SecondProcess(load_nothing)):
-        with beside:
-            assert beside.begin(WhoAmI(b"")).result()[0] == os.getpid()
+    monkeypatch.setattr("dotaliver.system.second_process.processors", lambda: 1)
+    for helper in (SecondProcess(), SecondProcess(load_nothing)):
+        with helper:
+            assert helper.begin(WhoAmI(b"")).result()[0] == os.getpid()
             with pytest.raises(MaskError):
-                beside.begin(Refuses()).result()
-
-
-def test_threads_are_as_many_as_processors_or_fewer_where_they_are_bounded(monkeypatch):
-    monkeypatch.setattr(second_process, "processors", lambda: 4)
-    asked = {"": 4, "nonsense": 4, "1": 1, "3": 3, "16": 4, "0": 1}
-    for words, threads in asked.items():
-        monkeypatch.setenv("OMP_NUM_THREADS", words)
-        assert second_process.threads_at_once() == threads
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert second_process.threads_at_once() == 4
+                helper.begin(Refuses()).result()

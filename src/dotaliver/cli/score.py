@@ -103,7 +103,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Score a study: liver, lesions, burden, verdicts, report."""
-    with begin(bounded=memory is not None) as beside:
+    with begin(bounded=memory is not None) as helper:
         from dotaliver import pipeline
         from dotaliver.system.files import output_folder
 
@@ -117,10 +117,10 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
             part = pipeline.StudyPart(study_uid)
             source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
             outcome = pipeline.score_study(
-                source, settings, edits=readers_edits, execution=execution, beside=beside, progress=progress
+                source, settings, edits=readers_edits, execution=execution, helper=helper, progress=progress
             )
             folder = out or Path("dotaliver-out") / pipeline.default_folder(outcome.score)
-            pipeline.save(outcome, folder, options, beside=beside, progress=progress)
+            pipeline.save(outcome, folder, options, helper=helper, progress=progress)
     _print_outcome(outcome, folder, quiet=quiet, as_json=as_json)
 
 
@@ -145,7 +145,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Measure and judge again with other masks, edits or settings."""
-    with begin(bounded=memory is not None) as beside:
+    with begin(bounded=memory is not None) as helper:
         from dotaliver import pipeline
         from dotaliver.config.files import load_config
         from dotaliver.system.files import output_folder
@@ -159,10 +159,10 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
                 edits=_edits(edits),
                 config=None if config is None else load_config(config),
                 execution=execution,
-                beside=beside,
+                helper=helper,
                 progress=progress,
             )
-            pipeline.save(outcome, target, options, beside=beside, progress=progress)
+            pipeline.save(outcome, target, options, helper=helper, progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
 
 

@@ -65,7 +65,7 @@ class ScoreFiles:
 
 
 def write_score(
-    files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions, beside: SecondProcess | None = None
+    files: ScoreFiles, folder: Path, local_json: str, options: OutputOptions, helper: SecondProcess | None = None
 ) -> None:
     """Write record, table, report and masks into a folder.
 
@@ -82,7 +82,7 @@ def write_score(
         The paths that `rescore` may use; stays on this machine.
     options : OutputOptions
         What is written beside: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
-    beside : SecondProcess, optional
+    helper : SecondProcess, optional
         Makes the DICOM objects while the report is drawn here.
 
     Raises
@@ -93,7 +93,7 @@ def write_score(
     with output_folder(folder):
         if options.pseudonym_key is not None:
             files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
-        _put_in_place(folder, _contents(files, local_json, options, beside or SecondProcess()))
+        _put_in_place(folder, _contents(files, local_json, options, helper or SecondProcess()))
 
 
 def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
@@ -102,14 +102,14 @@ def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
 
 
 def _contents(
-    files: ScoreFiles, local_json: str, options: OutputOptions, beside: SecondProcess
+    files: ScoreFiles, local_json: str, options: OutputOptions, helper: SecondProcess
 ) -> dict[str, bytes | str]:
     """What each file holds, by name; the record is the last."""
     deidentified = options.pseudonym_key is not None
     job = DicomJob(
         files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
     )
-    dicom = beside.begin(job)
+    dicom = helper.begin(job)
     contents: dict[str, bytes | str] = {
         "lesions.csv": lesions_csv(files.score),
         "report.html": report_html(files.score, files.volumes, files.segmentations),

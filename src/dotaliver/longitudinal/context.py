@@ -12,7 +12,7 @@ from dotaliver.longitudinal.records import Evaluator, LesionRole, ScanKey, Trial
 from dotaliver.longitudinal.selection import Selection
 from dotaliver.records.score import StudyScore
 
-__all__ = ["CourseInput", "Scene", "is_surely_new", "measurable_mm"]
+__all__ = ["CourseContext", "CourseInput", "is_surely_new", "measurable_mm"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CourseInput:
 
 
 @dataclass(frozen=True)
-class Scene:
+class CourseContext:
     """What every step of a reading looks at."""
 
     given: CourseInput
@@ -56,7 +56,7 @@ class Scene:
         return "non_target" if there or merged else "earlier"
 
 
-def is_surely_new(scene: Scene, lesion: FollowedLesion) -> bool:
+def is_surely_new(scene: CourseContext, lesion: FollowedLesion) -> bool:
     """Whether a new lesion is unequivocal: the reader says so, or the CT shows it in measurable size, surely new."""
     if lesion.edit.new is not None:
         return lesion.edit.new == "confirmed"
@@ -75,7 +75,7 @@ def is_surely_new(scene: Scene, lesion: FollowedLesion) -> bool:
     return False
 
 
-def measurable_mm(scene: Scene, scan: int, *, node: bool) -> float:
+def measurable_mm(scene: CourseContext, scan: int, *, node: bool) -> float:
     """What a lesion's decisive diameter must reach to be measurable, slices aside, in mm."""
     protocol = scene.given.scores[scan].config.protocol
     return protocol.measurable_node_short_axis_mm if node else protocol.measurable_longest_diameter_mm

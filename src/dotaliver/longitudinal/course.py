@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.best_response import DatedResponse, best_response, best_response_confirmed
-from dotaliver.longitudinal.context import CourseInput, Scene, is_surely_new
+from dotaliver.longitudinal.context import CourseContext, CourseInput, is_surely_new
 from dotaliver.longitudinal.edits import LesionOnScan, scan_index
 from dotaliver.longitudinal.followed import FollowedLesion, follow
 from dotaliver.longitudinal.open_questions import progression_before_entry, questions, warnings_of
@@ -51,7 +51,7 @@ def read_course(given: CourseInput, config: RecistConfig) -> Reading:
     lesions = _followed(given)
     baseline = _baseline(given)
     selection = select_targets(lesions, given.scores[baseline], baseline, given.edits, config)
-    scene = Scene(given, lesions, baseline, selection, config)
+    scene = CourseContext(given, lesions, baseline, selection, config)
     _check_organs(scene)
     points = _time_points(scene)
     dated = [
@@ -114,7 +114,7 @@ def _baseline(given: CourseInput) -> int:
     return before[-1]
 
 
-def _check_organs(scene: Scene) -> None:
+def _check_organs(scene: CourseContext) -> None:
     """A target of the liver must not be given the measurements of a lesion outside it, and the other way round."""
     for lesion in scene.targets:
         for scan, parts in enumerate(lesion.parts):
@@ -130,7 +130,7 @@ def _check_organs(scene: Scene) -> None:
                 raise ConfigError(msg)
 
 
-def _tracked(scene: Scene, lesion: FollowedLesion) -> TrackedLesion:
+def _tracked(scene: CourseContext, lesion: FollowedLesion) -> TrackedLesion:
     role = scene.role(lesion)
     reasons = {
         "new": "first seen after baseline",
@@ -152,7 +152,7 @@ def _tracked(scene: Scene, lesion: FollowedLesion) -> TrackedLesion:
 # --- time points -----------------------------------------------------------------------------------------------------
 
 
-def _time_points(scene: Scene) -> list[TimePoint]:
+def _time_points(scene: CourseContext) -> list[TimePoint]:
     """Baseline and everything after it."""
     config, points = scene.config, []
     targets = scene.targets
@@ -186,7 +186,7 @@ def _time_points(scene: Scene) -> list[TimePoint]:
 
 
 def _baseline_point(
-    scene: Scene, sizes: tuple[TargetSize, ...], total: float | None, others: Sequence[FollowedLesion]
+    scene: CourseContext, sizes: tuple[TargetSize, ...], total: float | None, others: Sequence[FollowedLesion]
 ) -> TimePoint:
     reason = "Baseline." if sizes else "Baseline; no lesion is a target."
     return TimePoint(
@@ -204,7 +204,7 @@ def _baseline_point(
     )
 
 
-def _new_lesions(scene: Scene, scan: int) -> tuple[NewLesionWord, tuple[str, ...], str]:
+def _new_lesions(scene: CourseContext, scan: int) -> tuple[NewLesionWord, tuple[str, ...], str]:
     """New lesions up to a scan; one that is confirmed later counts from the scan that first showed it."""
     new = [n for n in scene.lesions if scene.role(n) == "new" and n.track.first <= scan]
     sure = [lesion for lesion in new if is_surely_new(scene, lesion)]
@@ -218,5 +218,5 @@ def _new_lesions(scene: Scene, scan: int) -> tuple[NewLesionWord, tuple[str, ...
     return "none", (), "No new lesion."
 
 
-def _dated(scene: Scene, lesions: Sequence[FollowedLesion]) -> str:
+def _dated(scene: CourseContext, lesions: Sequence[FollowedLesion]) -> str:
     return ", ".join(f"{n.lesion} ({n.organ.lower()}, {scene.given.keys[n.track.first].on})" for n in lesions)

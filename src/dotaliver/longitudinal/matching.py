@@ -113,7 +113,7 @@ def _joined(places: Sequence[_Place]) -> _Place:
     return _Place(voxels, middle, sum(weights))
 
 
-def alike(before: _Place, now: _Place, config: RecistConfig) -> float:
+def similarity(before: _Place, now: _Place, config: RecistConfig) -> float:
     """How alike two places are, 0 to 1: by overlap, or by how far the middle of one lies outside the other."""
     apart = float(np.linalg.norm(before.centre_mm - now.centre_mm))
     if apart > config.match_reach_mm + max(before.radius_mm, now.radius_mm):
@@ -211,7 +211,7 @@ def _follow(
         ledger.add(lesion, appearance, whole)
         _ask_identity(ledger, lesion, appearance, config)
         before.pop(lesion)
-    _unfound(ledger, number, before, carriers, config)
+    _missing_lesions(ledger, number, before, carriers, config)
     _new(ledger, number, places, trust, config)
 
 
@@ -232,7 +232,7 @@ def _assign(
     names, labels = list(before), list(now)
     if not names or not labels:
         return {}
-    likeness = np.array([[alike(before[name], now[label], config) for label in labels] for name in names])
+    likeness = np.array([[similarity(before[name], now[label], config) for label in labels] for name in names])
     cost = np.full((len(names), len(labels) + len(names)), 1.0 - _LEAST_ALIKE)
     cost[:, : len(labels)] = np.where(likeness >= _LEAST_ALIKE, 1.0 - likeness, 2.0)
     rows, columns = linear_sum_assignment(cost)
@@ -294,7 +294,7 @@ def _ask_identity(ledger: _Ledger, lesion: str, appearance: Appearance, config: 
     )
 
 
-def _unfound(
+def _missing_lesions(
     ledger: _Ledger,
     number: int,
     before: Mapping[str, _Place],
@@ -331,7 +331,7 @@ def _new(
     """What is left is seen for the first time; near a known lesion that is less sure."""
     known = dict(ledger.last_seen)
     for label in sorted(places, key=lambda n: (-places[n].volume_ml, n)):
-        likeness = {lesion: alike(place, places[label], config) for lesion, place in known.items()}
+        likeness = {lesion: similarity(place, places[label], config) for lesion, place in known.items()}
         nearest = max(likeness, key=lambda name: likeness[name], default=None)
         doubt = likeness[nearest] if nearest is not None else 0.0
         name = ledger.free_name()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 
-from dotaliver.longitudinal.context import Scene, is_surely_new, measurable_mm
+from dotaliver.longitudinal.context import CourseContext, is_surely_new, measurable_mm
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.progression import ProgressionAnswer, ScanPair, judge_progression
 from dotaliver.longitudinal.recist import NewLesionWord
@@ -18,7 +18,7 @@ __all__ = ["progression_before_entry", "questions", "warnings_of"]
 _BASELINE_DAYS = 28
 
 
-def progression_before_entry(scene: Scene) -> ProgressionAnswer:
+def progression_before_entry(scene: CourseContext) -> ProgressionAnswer:
     """Inclusion 6, from every pair of consecutive scans."""
     given = scene.given
     trial = given.trial
@@ -29,7 +29,7 @@ def progression_before_entry(scene: Scene) -> ProgressionAnswer:
     return judge_progression(pairs, trial.entry, window, scene.config)
 
 
-def _pair(scene: Scene, before: int, now: int) -> ScanPair:
+def _pair(scene: CourseContext, before: int, now: int) -> ScanPair:
     """Two consecutive scans: lesions measured on both, measurable on one, and what the later scan shows first."""
     config = scene.config
     sizes = [(n.size(before, config), n.size(now, config)) for n in scene.lesions if n.track.first <= before]
@@ -55,7 +55,7 @@ def _pair(scene: Scene, before: int, now: int) -> ScanPair:
     )
 
 
-def questions(scene: Scene, about_best: str | None) -> tuple[Question, ...]:
+def questions(scene: CourseContext, about_best: str | None) -> tuple[Question, ...]:
     """What the reader has not answered yet."""
     lesions = {lesion.lesion: lesion for lesion in scene.lesions}
     asked: list[Question] = []
@@ -80,7 +80,7 @@ def questions(scene: Scene, about_best: str | None) -> tuple[Question, ...]:
     return tuple(asked)
 
 
-def _about_new(scene: Scene, lesion: FollowedLesion) -> Question:
+def _about_new(scene: CourseContext, lesion: FollowedLesion) -> Question:
     """Whether a lesion that was first seen after baseline is new: for the reader to confirm, or to decide."""
     scan = lesion.track.first
     if is_surely_new(scene, lesion):
@@ -96,7 +96,7 @@ def _about_new(scene: Scene, lesion: FollowedLesion) -> Question:
     return Question(kind="new_lesion", lesions=(lesion.lesion,), scan=scan, sentence=sentence)
 
 
-def warnings_of(scene: Scene, points: Sequence[TimePoint]) -> tuple[str, ...]:
+def warnings_of(scene: CourseContext, points: Sequence[TimePoint]) -> tuple[str, ...]:
     """What a reader should know of the course before using it."""
     found = []
     given = scene.given

@@ -72,33 +72,35 @@ def shape_anatomy(spec: PhantomSpec, step_mm: float) -> Anatomy:
         (torso.parts["muscle"], 0.4),
         (torso.parts["bone"], 1.0),
     ]
-    milt = spleen(space, torso, around)
+    spleen_field = spleen(space, torso, around)
     tongue = left_tongue(space, spec.liver)
-    milt, gut["stomach"] = (smooth_max(field, np.float32(1.5) - tongue, 4) for field in (milt, gut["stomach"]))
+    spleen_field, gut["stomach"] = (
+        smooth_max(field, np.float32(1.5) - tongue, 4) for field in (spleen_field, gut["stomach"])
+    )
     gut["colon"] = smooth_max(gut["colon"], np.float32(2) - tongue, 4)
     if around.spleen:
-        obstacles.append((milt, around.spleen_gap_mm))
+        obstacles.append((spleen_field, around.spleen_gap_mm))
     if around.gallbladder:
         obstacles.append((glands["gallbladder"], around.gallbladder_gap_mm))
     if around.ascites_mm > 0:
         obstacles.append((-torso.cavity, around.ascites_mm))
-    hepar = liver(space, torso, spec.liver, obstacles)
+    liver_field = liver(space, torso, spec.liver, obstacles)
     layers = [
         *_trunk_layers(space, torso, spec),
         *_gut_layers(space, gut, around.hot_bowel_loops),
-        *_solid_layers(renal, glands, milt if around.spleen else space.empty(), vessels),
+        *_solid_layers(renal, glands, spleen_field if around.spleen else space.empty(), vessels),
     ]
     if not around.gallbladder:
         layers = [layer for layer in layers if layer[0] is not Tissue.GALLBLADDER]
     if around.ascites_mm > 0:
-        layers.append((Tissue.FLUID, _ascites(torso, hepar, milt, layers)))
-    veins = liver_veins(space, hepar)
+        layers.append((Tissue.FLUID, _ascites(torso, liver_field, spleen_field, layers)))
+    veins = liver_veins(space, liver_field)
     layers += [
-        (Tissue.LIVER, hepar),
+        (Tissue.LIVER, liver_field),
         (Tissue.PORTAL_BRANCH, veins["portal_branches"]),
         (Tissue.HEPATIC_VEIN, veins["hepatic_veins"]),
     ]
-    return Anatomy(space, tuple(layers), hepar, torso.cavity)
+    return Anatomy(space, tuple(layers), liver_field, torso.cavity)
 
 
 def _trunk_layers(space: Space, torso: Torso, spec: PhantomSpec) -> list[Layer]:
@@ -162,11 +164,11 @@ def _gut_layers(space: Space, gut: Mapping[str, Field], hot_loops: int) -> list[
 
 
 def _solid_layers(
-    renal: Mapping[str, Field], glands: Mapping[str, Field], milt: Field, vessels: Mapping[str, Field]
+    renal: Mapping[str, Field], glands: Mapping[str, Field], spleen_field: Field, vessels: Mapping[str, Field]
 ) -> list[Layer]:
     return [
         (Tissue.PANCREAS, glands["pancreas"]),
-        (Tissue.SPLEEN, milt),
+        (Tissue.SPLEEN, spleen_field),
         (Tissue.KIDNEY_CORTEX, renal["kidney"]),
         (Tissue.KIDNEY_MEDULLA, renal["medulla"]),
         (Tissue.RENAL_SINUS, np.maximum(renal["sinus"], renal["kidney"] + 1)),
@@ -178,9 +180,9 @@ def _solid_layers(
     ]
 
 
-def _ascites(torso: Torso, hepar: Field, milt: Field, layers: list[Layer]) -> Field:
+def _ascites(torso: Torso, liver_field: Field, spleen_field: Field, layers: list[Layer]) -> Field:
     """Fluid along the abdominal wall and around liver and spleen, not within other organs."""
-    near = np.minimum(np.minimum(hepar, milt) - 25, -torso.cavity - 22)
+    near = np.minimum(np.minimum(liver_field, spleen_field) - 25, -torso.cavity - 22)
     pool = smooth_max(smooth_max(near, torso.cavity + 1.5, 3), torso.diaphragm + 3, 3)
     for tissue, field in layers:
         if tissue not in {Tissue.COUCH, Tissue.FAT, Tissue.LUNG, Tissue.FLUID}:

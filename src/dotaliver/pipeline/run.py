@@ -38,7 +38,7 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
-from dotaliver.segmentation.lesions_and_reference import complete
+from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.segmenters import segmenter
@@ -81,9 +81,9 @@ def segment_study(
     config: ScoringConfig,
     given: Segmentations | None = None,
     progress: Progress = silent,
-    beside: SecondProcess | None = None,
+    helper: SecondProcess | None = None,
     *,
-    settled: bool = False,
+    is_current: bool = False,
 ) -> Segmentations:
     """Outline liver, lesions and reference regions.
 
@@ -97,27 +97,27 @@ def segment_study(
         Masks that stand already (imported or corrected); only what they lack is found.
     progress : callable, optional
         Is told each stage.
-    beside : SecondProcess, optional
+    helper : SecondProcess, optional
         Does part of it, with the same result.
-    settled : bool
+    is_current : bool
         Whether what stands in ``given`` beside its masks was found under these settings, so that it needs no second
         look.
     """
-    beside = beside or SecondProcess()
+    helper = helper or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
     if found.liver is None:
         progress("finding the liver")
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
-    whole = settled and _whole(found, volumes)
+    whole = is_current and _whole(found, volumes)
     if not whole:
         progress("finding lesions and normal liver")
-        found = complete(volumes, found, config)
+        found = add_lesions_and_reference(volumes, found, config)
         # What is said of a registration stands last, whether it was said before or is said now.
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config)
-    outlines = None if view is None else beside.begin(view.job)
+    outlines = None if view is None else helper.begin(view.job)
     if not whole:
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config)
@@ -143,7 +143,7 @@ def score_study(
     *,
     edits: ReaderEdits | None = None,
     execution: ExecutionConfig | None = None,
-    beside: SecondProcess | None = None,
+    helper: SecondProcess | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Score one study; `save` writes its files.
@@ -158,7 +158,7 @@ def score_study(
         What a reader changed or stated.
     execution : ExecutionConfig, optional
         What must not change the answer.
-    beside : SecondProcess, optional
+    helper : SecondProcess, optional
         Does part of the work (`dotaliver.cli.second_process.begin`).
     progress : callable
         Is told each stage in words.
@@ -172,7 +172,7 @@ def score_study(
     with memory_bound(execution.memory_bytes):
         opened = open_study(study, config, progress, execution)
         given = imported_masks(study, opened.volumes, config)
-        found = segment_study(opened.volumes, config, given, progress, beside)
+        found = segment_study(opened.volumes, config, given, progress, helper)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
     return Outcome(score, opened, found, study.folder, study.part)
@@ -183,12 +183,12 @@ def save(
     out: Path,
     options: OutputOptions | None = None,
     *,
-    beside: SecondProcess | None = None,
+    helper: SecondProcess | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write a score's files into a folder: record, table, report, masks and measurements as DICOM.
 
-    With a process ``beside`` this one, the DICOM objects are made there while the report is drawn here.
+    With a ``helper``, the DICOM objects are made in its process while the report is drawn here.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def save(
         files=outcome.part.files,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), beside)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), helper)
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 
@@ -226,7 +226,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
     execution: ExecutionConfig | None = None,
-    beside: SecondProcess | None = None,
+    helper: SecondProcess | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
@@ -244,7 +244,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         settings state something themselves.
     execution : ExecutionConfig, optional
         What must not change the answer.
-    beside : SecondProcess, optional
+    helper : SecondProcess, optional
         Does part of the work (`dotaliver.cli.second_process.begin`).
 
     Raises
@@ -269,7 +269,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         given = stored_masks(folder, study, parent, opened.volumes, config)
         if edits is None:
             require_marked_foci(parent, given)
-        found = segment_study(opened.volumes, config, given, progress, beside, settled=config == parent.config)
+        found = segment_study(opened.volumes, config, given, progress, helper, is_current=config == parent.config)
         progress("measuring and judging")
         own_edits = parent.edits if edits is None else edits
         score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)

@@ -162,13 +162,13 @@ def stored_masks(
     return with_masks(stored, Corrections(given.liver, given.lesions), config)
 
 
-def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, settled: bool) -> MaskLayer | None:
+def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_current: bool) -> MaskLayer | None:
     """The lesions' outlines on CT as they were stored; None where they have to be looked for.
 
-    Where none was seen, the reasons of the record stand as long as the settings do (``settled``).
+    Where none was seen, the reasons of the record stand as long as the settings do (``is_current``).
     """
     mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
-    if mask is None or not (mask.labels or settled):
+    if mask is None or not (mask.labels or is_current):
         return None
     if volumes.recist_ct is not None:
         # To the reader of masks the diagnostic CT is the CT.

@@ -30,7 +30,7 @@ from dotaliver.segmentation.liver.parenchyma import (
 from dotaliver.segmentation.liver.reference import find_liver_reference
 from dotaliver.segmentation.organs.surroundings import survey
 
-__all__ = ["complete", "images_around", "liver_share", "normal_liver_within"]
+__all__ = ["add_lesions_and_reference", "images_around", "liver_share", "normal_liver_within"]
 
 _NAME = "petct"
 # Flags that are raised here; when stored masks are completed again they are not raised twice.
@@ -45,7 +45,7 @@ _OWN_FLAGS = frozenset(
 )
 
 
-def complete(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     """Add what a segmenter or an import left out.
 
     Parameters

@@ -31,7 +31,7 @@ from dotaliver.suv.records import (
     SuvInputs,
     SuvStep,
     body_steps,
-    inputs_told,
+    reported_inputs,
     symbol,
     with_unit,
 )
@@ -175,4 +175,4 @@ def _renormalised(
         formula += f" × {with_unit(wanted, sizes[wanted])} / {with_unit(stored, sizes[stored])}"
     per = "count" if inputs.units is PetUnits.CNTS else "voxel value"
     steps.append(SuvStep(quantity=f"{symbol(inputs)} per {per}", value=f"{factor:.8g}", source=formula))
-    return SuvArithmetic.model_validate(inputs_told(inputs) | {"suv_per_voxel_unit": factor, "steps": tuple(steps)})
+    return SuvArithmetic.model_validate(reported_inputs(inputs) | {"suv_per_voxel_unit": factor, "steps": tuple(steps)})

@@ -191,7 +191,7 @@ def slope_step(inputs: SuvInputs, slope: float, formula: str) -> SuvStep:
     return SuvStep(quantity=f"{symbol(inputs)} per Bq/ml", value=f"{slope:.8g}", source=formula)
 
 
-def inputs_told(inputs: SuvInputs) -> dict[str, object]:
+def reported_inputs(inputs: SuvInputs) -> dict[str, object]:
     """The inputs that a record shows."""
     return {
         "normalisation": inputs.normalisation.words,
@@ -216,7 +216,7 @@ def activity_result(
 ) -> SuvArithmetic:
     same = max(slopes) - min(slopes) <= 1e-12 * max(slopes)
     return SuvArithmetic.model_validate(
-        inputs_told(inputs)
+        reported_inputs(inputs)
         | {
             "reference": reference,
             "elapsed_s": elapsed_s,

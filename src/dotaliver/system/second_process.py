@@ -68,8 +68,8 @@ def _serve(connection: Connection, load: Callable[[], None]) -> None:
 class Pending(Generic[Result]):
     """A job that was given away, or that is to be done here."""
 
-    def __init__(self, job: Job[Result], beside: SecondProcess | None) -> None:
-        self._job, self._beside = job, beside
+    def __init__(self, job: Job[Result], helper: SecondProcess | None) -> None:
+        self._job, self._beside = job, helper
 
     def result(self) -> Result:
         """What the job came to; to be asked for once.

@@ -14,7 +14,7 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.suv.arithmetic import DecayCorrection, PetUnits
 from dotaliver.suv.body_size import Normalisation, Sex
 
-__all__ = ["Patient", "Reading", "corrects_decay", "read_patient", "same_in_all"]
+__all__ = ["Patient", "SuvHeaderReader", "corrects_decay", "read_patient", "same_in_all"]
 
 # What one kind of patient data can mean (see `suv_rules`).
 _KG_BELOW, _GRAMS_ABOVE, _GRAMS_BELOW = 400.0, 1000.0, 400e3
@@ -51,7 +51,7 @@ def corrects_decay(series: SeriesHeaders) -> bool | None:
     return lists.pop() if lists else None
 
 
-class Reading:
+class SuvHeaderReader:
     """What is gathered while the elements of one series are read: values' sources, flags, missing elements."""
 
     def __init__(self, series: SeriesHeaders, assume: AssumedValues, nuclide: str | None) -> None:
@@ -258,7 +258,7 @@ class Patient:
 
 def read_patient(series: SeriesHeaders, assume: AssumedValues, nuclide: str | None) -> Patient:
     """The patient's data as far as they can be used, refusing nothing."""
-    reading = Reading(series, assume, nuclide)
+    reading = SuvHeaderReader(series, assume, nuclide)
     found = []
     for read in (reading.weight_kg, reading.height_m, reading.dose_bq):
         try:

@@ -8,7 +8,7 @@ from dotaliver.config.scoring import AssumedValues
 from dotaliver.dicom.files.elements import element_name, joined, parse_datetime, text
 from dotaliver.dicom.files.headers import SeriesHeaders
 from dotaliver.dicom.files.stack import stack_of
-from dotaliver.dicom.pet.elements import Reading
+from dotaliver.dicom.pet.elements import SuvHeaderReader
 from dotaliver.dicom.pet.timing import Injection, frames_of, injection_of, private_reference_of, series_time
 from dotaliver.dicom.pet.tracer import nuclide_of
 from dotaliver.errors import DotaliverError
@@ -47,7 +47,7 @@ def suv_inputs(
         Where slices contradict each other, or a value cannot be read.
     """
     series = stack_of(pet).series
-    reading = Reading(series, assume, nuclide_of(series.first)[0])
+    reading = SuvHeaderReader(series, assume, nuclide_of(series.first)[0])
     units = reading.units()
     values: dict[str, Any] = {"normalisation": normalisation}
     if units in {PetUnits.GML, PetUnits.CM2ML}:
@@ -62,7 +62,9 @@ def suv_inputs(
     return SuvInputs(**values), tuple(reading.flags)
 
 
-def _body(reading: Reading, normalisations: set[Normalisation]) -> tuple[dict[str, Any], list[tuple[object, str]]]:
+def _body(
+    reading: SuvHeaderReader, normalisations: set[Normalisation]
+) -> tuple[dict[str, Any], list[tuple[object, str]]]:
     """Weight, height and sex as far as the normalisations need them, and the names of each."""
     values: dict[str, Any] = {"weight_kg": reading.weight_kg()}
     named: list[tuple[object, str]] = []
@@ -79,7 +81,7 @@ def _body(reading: Reading, normalisations: set[Normalisation]) -> tuple[dict[st
     return values, named
 
 
-def _stored_suv(reading: Reading, units: PetUnits, normalisation: Normalisation) -> dict[str, Any]:
+def _stored_suv(reading: SuvHeaderReader, units: PetUnits, normalisation: Normalisation) -> dict[str, Any]:
     stored = reading.stored_normalisation(units)
     stated = reading.assume.decay_correction is not None
     correction = None if stated else reading.decay_correction(needed=False)
@@ -92,7 +94,7 @@ def _stored_suv(reading: Reading, units: PetUnits, normalisation: Normalisation)
     return values
 
 
-def _refuse_unused(reading: Reading, *, by_body: bool) -> None:
+def _refuse_unused(reading: SuvHeaderReader, *, by_body: bool) -> None:
     """Values that the user gives must enter: one that cannot is refused, not dropped."""
     assume = reading.assume
     given = {
@@ -112,7 +114,7 @@ def _refuse_unused(reading: Reading, *, by_body: bool) -> None:
         raise reading.refuse(msg)
 
 
-def _counts(reading: Reading, normalisation: Normalisation) -> dict[str, Any]:
+def _counts(reading: SuvHeaderReader, normalisation: Normalisation) -> dict[str, Any]:
     """Philips' counts: by the factor to SUV, or by the one to Bq/ml where that must be or can serve as a check."""
     to_suv, to_activity = reading.philips_factors()
     correction = reading.decay_correction(needed=to_suv is None)
@@ -147,9 +149,9 @@ def _counts(reading: Reading, normalisation: Normalisation) -> dict[str, Any]:
     return values
 
 
-def _check_of(reading: Reading, normalisation: Normalisation, to_activity: float) -> dict[str, Any]:
+def _check_of(reading: SuvHeaderReader, normalisation: Normalisation, to_activity: float) -> dict[str, Any]:
     """Inputs of the cross-check by activity, where the header holds them; it must not refuse nor flag anything."""
-    aside = Reading(reading.series, reading.assume, reading.nuclide)
+    aside = SuvHeaderReader(reading.series, reading.assume, reading.nuclide)
     try:
         values = _activity(aside, normalisation)
     except DotaliverError:
@@ -158,7 +160,7 @@ def _check_of(reading: Reading, normalisation: Normalisation, to_activity: float
     return values | {"bqml_per_count": to_activity}
 
 
-def _activity(reading: Reading, normalisation: Normalisation) -> dict[str, Any]:
+def _activity(reading: SuvHeaderReader, normalisation: Normalisation) -> dict[str, Any]:
     """Bq/ml: body, dose, half-life and times."""
     correction = reading.decay_correction(needed=True)
     body, named = _body(reading, {normalisation})
@@ -185,7 +187,7 @@ def _activity(reading: Reading, normalisation: Normalisation) -> dict[str, Any]:
     return values | _references(reading, injection, half_life_s)
 
 
-def _any(reading: Reading) -> Injection | None:
+def _any(reading: SuvHeaderReader) -> Injection | None:
     """The injection where no decay rests on it: for the record only."""
     try:
         found = injection_of(reading.series, None, reading.assume.injection)
@@ -196,7 +198,7 @@ def _any(reading: Reading) -> Injection | None:
     return found
 
 
-def _references(reading: Reading, injection: Injection, half_life_s: float | None) -> dict[str, Any]:
+def _references(reading: SuvHeaderReader, injection: Injection, half_life_s: float | None) -> dict[str, Any]:
     """The injection's doubts, and the stamps of the instant that voxels are corrected to."""
     values: dict[str, Any] = {}
     reading.sources["injection"] = injection.source
@@ -224,7 +226,7 @@ def _references(reading: Reading, injection: Injection, half_life_s: float | Non
 _INJECTION_TOLERANCE_PERCENT = 1.0
 
 
-def _injection_flags(reading: Reading, injection: Injection, half_life_s: float | None) -> list[Flag]:
+def _injection_flags(reading: SuvHeaderReader, injection: Injection, half_life_s: float | None) -> list[Flag]:
     flags = []
     if injection.stated:
         flags.append(raise_flag("INJECTION_ASSUMED", time=injection.instant.isoformat(sep=" ")))
@@ -240,7 +242,7 @@ def _injection_flags(reading: Reading, injection: Injection, half_life_s: float 
     return flags
 
 
-def _frames(reading: Reading, correction: DecayCorrection | None) -> tuple[FrameTiming, ...]:
+def _frames(reading: SuvHeaderReader, correction: DecayCorrection | None) -> tuple[FrameTiming, ...]:
     frames = tuple(f for f in frames_of(reading.series) if f is not None)
     if len(frames) < len(reading.series.slices):
         if correction is DecayCorrection.ADMIN:

@@ -17,7 +17,7 @@ from dotaliver.records.score import StudyScore
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["ReportSources", "SourceImage", "algorithm", "group", "number", "said", "sites", "value_map"]
+__all__ = ["ReportSources", "SourceImage", "algorithm", "group", "number", "sites", "value_map", "with_text_items"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def _text(name: Any, value: str) -> Any:
     return TextContentItem(name=name, value=value, relationship_type=RelationshipTypeValues.CONTAINS)
 
 
-def said(group: Any, *texts: tuple[Any, str | None]) -> Any:
+def with_text_items(group: Any, *texts: tuple[Any, str | None]) -> Any:
     """A group with texts after its measurements; empty ones are left out."""
     group[0].ContentSequence.extend([_text(name, value) for name, value in texts if value])
     return group

@@ -17,9 +17,9 @@ from dotaliver.export.dicom.sr_items import (
     algorithm,
     group,
     number,
-    said,
     sites,
     value_map,
+    with_text_items,
 )
 from dotaliver.export.dicom.sr_verdicts import study_group, verdict_group
 from dotaliver.export.report.words import MARK_WORDS
@@ -92,7 +92,7 @@ def _lesion_group(score: StudyScore, sources: ReportSources, lesion: Lesion, upt
         measurements=measurements,
     )
     in_liver = {True: "yes", False: "no", None: "unknown"}[lesion.in_liver]
-    return said(
+    return with_text_items(
         measured,
         (own("INLIVER", "Lesion lies in the liver"), in_liver),
         (own("KRENNING", "Modified Krenning grade"), lesion.krenning),
@@ -135,7 +135,7 @@ def _axes_group(score: StudyScore, sources: ReportSources, lesion: Lesion) -> An
         measurements=measurements,
         source_images=source,
     )
-    return said(measured, (own("DIAMETERFROM", "Where the diameter comes from"), lesion.diameter_source))
+    return with_text_items(measured, (own("DIAMETERFROM", "Where the diameter comes from"), lesion.diameter_source))
 
 
 def _drawn_on(sources: ReportSources, lesion: Lesion) -> SourceImage | None:
@@ -192,7 +192,7 @@ def _focus_group(score: StudyScore, sources: ReportSources, focus: CtFocus, upta
         measurements=measurements,
     )
     above = {True: "yes", False: "no", None: "unknown"}[focus.above_liver]
-    return said(
+    return with_text_items(
         measured,
         (own("ABOVELIVER", "Uptake exceeds what normal liver reaches"), above),
         *((own("MARK", "Reader's mark"), MARK_WORDS.get(mark, mark)) for mark in focus.marks),
@@ -228,7 +228,7 @@ def _reference_group(
         referenced_real_world_value_map=value_map(sources) if uptake is not None else None,
         measurements=measurements,
     )
-    return said(
+    return with_text_items(
         measured,
         (own("ORGAN", "Organ"), _LIVER_ORGANS[reference.organ]),
         (own("METHOD", "How the region was found"), reference.method),
@@ -267,7 +267,7 @@ def _liver_group(score: StudyScore, sources: ReportSources) -> Any:
         finding_type=codes.SCT.Liver,
         measurements=measurements,
     )
-    return said(
+    return with_text_items(
         measured,
         (own("REASON", "Reason"), score.liver.reason),
         (own("BURDENREASON", "Why there is no burden"), burden.reason),

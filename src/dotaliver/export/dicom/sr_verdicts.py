@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 
 from dotaliver.export.dicom.codes import own
 from dotaliver.export.dicom.seg import tracking_id
-from dotaliver.export.dicom.sr_items import algorithm, group, said
+from dotaliver.export.dicom.sr_items import algorithm, group, with_text_items
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words
 from dotaliver.records.score import StudyScore
 from dotaliver.records.verdicts import Verdict
@@ -51,7 +51,7 @@ def verdict_group(score: StudyScore, verdict: Verdict) -> Any:
         None if decision is None else f"{decision.reader} ({decision.role}); proposed had been {decision.proposed}"
     )
     evidence = [(own("EVIDENCE", "Evidence"), f"{key}: {json.dumps(value)}") for key, value in verdict.evidence.items()]
-    return said(
+    return with_text_items(
         answered,
         (own("REASON", "Reason"), verdict.reason),
         (own("DECIDEDBY", "Decided by"), decided),
@@ -66,7 +66,7 @@ def study_group(score: StudyScore) -> Any:
     answered = group(score, None, tracking_id("record", "study"), finding_type=own("RECORD", "Record of a liver score"))
     rest = score.edits.rest_of_body
     stated = None if rest is None else json.dumps(rest.model_dump(mode="json"))
-    return said(
+    return with_text_items(
         answered,
         (own("RECORDID", "Name of the record"), score.record_id),
         (own("PROTOCOL", "Trial protocol"), f"{score.config.protocol.id}, {score.config.protocol.amendment}"),

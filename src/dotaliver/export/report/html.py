@@ -74,7 +74,7 @@ def report_context(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
     scene = pictures.scene_of(score, volumes, segmentations)
     protocol = score.config.protocol
     flags = _distinct((*score.flags, *score.segmentation.flags))
-    shown = pictures.most_telling(score, _MOST_LESION_PICTURES)
+    shown = pictures.highest_total_uptake(score, _MOST_LESION_PICTURES)
     name, unit = uptake_name(score.uptake_unit)
     return {
         "score": score,
@@ -220,7 +220,7 @@ def _tile(label: str, value: str, unit: str, detail: str) -> dict[str, str]:
     return {"label": label, "value": value, "unit": unit if value != "–" else "", "detail": detail}
 
 
-def _lesion_card(score: StudyScore, scene: pictures.Scene, label: int) -> dict[str, Any]:
+def _lesion_card(score: StudyScore, scene: pictures.ReportScene, label: int) -> dict[str, Any]:
     lesion = next(n for n in score.lesions if n.label == label)
     return {
         "label": label,
@@ -238,7 +238,7 @@ def _shown_foci(score: StudyScore) -> list[CtFocus]:
     return sorted(foci, key=lambda x: -x.volume_ml)[:_MOST_LESION_PICTURES]
 
 
-def _ct_focus_card(score: StudyScore, scene: pictures.Scene, focus: CtFocus) -> dict[str, Any]:
+def _ct_focus_card(score: StudyScore, scene: pictures.ReportScene, focus: CtFocus) -> dict[str, Any]:
     return {
         "label": focus.label,
         "pictures": pictures.ct_focus_pictures(scene, focus.label),
@@ -294,7 +294,7 @@ def _flag_groups(flags: list[Flag], protocol: TrialProtocol) -> list[dict[str, A
     ]
 
 
-def _moved_sentence(scene: pictures.Scene) -> str | None:
+def _moved_sentence(scene: pictures.ReportScene) -> str | None:
     """What was moved to lie over the other image, and by how much."""
     if scene.moved_mm < 0.05 or scene.mismatch is None:
         return None

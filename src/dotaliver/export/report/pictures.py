@@ -34,13 +34,13 @@ from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
 
 __all__ = [
-    "Scene",
+    "ReportScene",
     "ct_focus_pictures",
+    "highest_total_uptake",
     "histogram",
     "lesion_picture",
     "level_pictures",
     "mip",
-    "most_telling",
     "scene_of",
 ]
 
@@ -54,7 +54,7 @@ _NARROW_HU = 160.0
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ReportScene:
     """A study with anatomical axes, ready to be drawn.
 
     ``liver_on_pet`` and ``lesions_on_pet`` lie on the PET's grid in the PET's position; ``upper`` is the uptake
@@ -124,7 +124,7 @@ def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
     return float(np.round(np.ceil(upper / step) * step, 10))
 
 
-def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> Scene:
+def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> ReportScene:
     """Turn a study's images and masks the way they are looked at."""
     pet = anatomical(volumes.pet)
     liver = _on_pet(segmentations.liver, volumes.pet.geometry, segmentations.mismatch)
@@ -132,7 +132,7 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
     reference = score.references.get("liver")
     liver_mask = None if liver is None else liver.mask
     name, unit = uptake_name(score.uptake_unit)
-    return Scene(
+    return ReportScene(
         pet=pet,
         ct=None if volumes.ct is None else anatomical(volumes.ct),
         liver=_whole(_turned(segmentations.liver)),
@@ -148,7 +148,7 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
     )
 
 
-def _shadow(scene: Scene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
+def _shadow(scene: ReportScene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
     grid = scene.pet.geometry
     whole = project(scene.pet, view)
     hot = np.flatnonzero((whole.array > 0.04 * scene.upper).any(axis=0))
@@ -175,7 +175,7 @@ def _shadow(scene: Scene, view: View, title: str, sides: tuple[str, str]) -> Sha
     )
 
 
-def mip(scene: Scene) -> Picture:
+def mip(scene: ReportScene) -> Picture:
     """Coronal and sagittal maximum-intensity projections of the whole PET, with the outlines' shadows."""
     shadows = [
         _shadow(scene, "coronal", "From the front", ("R", "L")),
@@ -185,7 +185,7 @@ def mip(scene: Scene) -> Picture:
     return mip_picture(shadows, scene.upper, scene.unit, alt, "")
 
 
-def _slice_name(scene: Scene, base: DrawnOn, point_lps_mm: Vector) -> str:
+def _slice_name(scene: ReportScene, base: DrawnOn, point_lps_mm: Vector) -> str:
     volume = scene.volumes.ct if base == "ct" and scene.volumes.ct is not None else scene.volumes.pet
     grid = volume.geometry
     name = base.upper()
@@ -195,7 +195,7 @@ def _slice_name(scene: Scene, base: DrawnOn, point_lps_mm: Vector) -> str:
 
 
 def _picture(
-    scene: Scene, base: DrawnOn, slice_index: int, centre: Vector, size_mm: tuple[float, float]
+    scene: ReportScene, base: DrawnOn, slice_index: int, centre: Vector, size_mm: tuple[float, float]
 ) -> tuple[Rgb, Rgb, Drawing]:
     """The plain and the fused picture of a slice, with the outlines that cross it."""
     volume = scene.ct if base == "ct" and scene.ct is not None else scene.pet
@@ -215,7 +215,7 @@ def _picture(
     return plain, fused, Drawing(lesions, liver, plane.pixel_mm, 50.0)
 
 
-def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, float]]:
+def _body_box(scene: ReportScene, slice_index: int) -> tuple[Vector, tuple[float, float]]:
     """Middle, height and width of the body on a slice, in mm: the largest piece of tissue, without the table."""
     from scipy.ndimage import find_objects
     from scipy.ndimage import label as pieces_of
@@ -237,7 +237,7 @@ def _body_box(scene: Scene, slice_index: int) -> tuple[Vector, tuple[float, floa
     return (float(x), float(y), float(z)), (float(height), float(width))
 
 
-def _level_slices(scene: Scene) -> list[int]:
+def _level_slices(scene: ReportScene) -> list[int]:
     """Slices of the base image spread evenly over the liver, the highest first."""
     assert scene.liver is not None
     base, volume = scene.base()
@@ -256,7 +256,7 @@ def _level_slices(scene: Scene) -> list[int]:
     return sorted(found, reverse=True)
 
 
-def level_pictures(scene: Scene) -> list[Picture]:
+def level_pictures(scene: ReportScene) -> list[Picture]:
     """The liver's outline and the lesions' on slices spread over the liver; none without a liver."""
     if scene.liver is None:
         return []
@@ -291,7 +291,7 @@ def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
     return (float(middle[0]), float(middle[1]), float(middle[2])), size
 
 
-def lesion_picture(scene: Scene, label: int) -> Picture | None:
+def lesion_picture(scene: ReportScene, label: int) -> Picture | None:
     """A lesion's largest axial section, PET over CT, about 12 cm wide; None where it has no voxels.
 
     Where the CT does not reach the lesion, or is missing, the PET alone is shown.
@@ -314,7 +314,7 @@ def lesion_picture(scene: Scene, label: int) -> Picture | None:
     return axial_picture(fused, drawing, f"Lesion {label} on {kind}, {name}", name)
 
 
-def ct_focus_pictures(scene: Scene, label: int) -> tuple[Picture, Picture] | None:
+def ct_focus_pictures(scene: ReportScene, label: int) -> tuple[Picture, Picture] | None:
     """A CT candidate's largest axial section: the CT in a narrow window, and the PET over it; None without voxels."""
     if scene.ct is None or scene.ct_foci is None or label not in scene.ct_foci.labels.labels:
         return None
@@ -347,7 +347,7 @@ def _uptake_in(
     return np.asarray(pet.crop(box).array[inside])
 
 
-def histogram(scene: Scene, score: StudyScore) -> Picture | None:
+def histogram(scene: ReportScene, score: StudyScore) -> Picture | None:
     """How uptake is distributed in liver and lesions; None without either."""
     lesions, liver = scene.lesions_on_pet, scene.liver_on_pet
     tumour = None if lesions is None else lesions.array
@@ -366,7 +366,7 @@ def histogram(scene: Scene, score: StudyScore) -> Picture | None:
     return histogram_picture(samples, "Distribution of uptake in the lesion-free liver and in the lesions", "")
 
 
-def most_telling(score: StudyScore, count: int) -> Sequence[int]:
+def highest_total_uptake(score: StudyScore, count: int) -> Sequence[int]:
     """Labels of the lesions to be shown: those with most uptake in all (hot and large), in order of label."""
     ranked = sorted(score.lesions, key=lambda n: (-(n.total_uptake or 0.0), -n.volume_ml, n.label))
     return sorted(n.label for n in ranked[:count])

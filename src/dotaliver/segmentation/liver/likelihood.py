@@ -29,7 +29,7 @@ __all__ = [
     "POSSIBLE",
     "STEP_REACH_MM",
     "SURE",
-    "Looks",
+    "LiverLikelihood",
     "density_window",
     "lowest_window",
 ]
@@ -98,7 +98,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     return _Nearby(density, lazily_filtered(density, whole, lowest_near, low[0] // 2), place)
 
 
-class Looks:
+class LiverLikelihood:
     """Each voxel's log odds of liver and what else its density and place tell, a few slices at a time.
 
     Parameters

@@ -31,7 +31,7 @@ from dotaliver.segmentation.liver.likelihood import (
     POSSIBLE,
     STEP_REACH_MM,
     SURE,
-    Looks,
+    LiverLikelihood,
     density_window,
     lowest_window,
 )
@@ -135,13 +135,13 @@ def _judged_in_blocks(
     place = LazyVolume(SlabCache(place_of, grid.shape, np.float32, kept), np.float32, grid, Quantity.PROBABILITY)
 
     def judged(density: Volume, likely: Volume) -> npt.NDArray[np.uint8]:
-        return _judged(Looks(density, likely, liver_hu, config), config)
+        return _judged(LiverLikelihood(density, likely, liver_hu, config), config)
 
     out = np.empty(grid.shape, dtype=np.uint8)
     return map_overlap(judged, (hu, place.part), halo, block_shape(grid.shape, halo, _BYTES_PER_VOXEL), out)
 
 
-def _judged(look: Looks, config: LiverConfig) -> npt.NDArray[np.uint8]:
+def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]:
     """What is found of each voxel of a block, going up through its slices."""
     grid = look.geometry
     _, rows, columns = grid.shape

@@ -62,7 +62,7 @@ def find_liver_reference(
         for diameter in config.diameters_mm:
             radius = diameter / 2.0
             fits = (to_border >= radius + config.border_margin_mm) & (to_lesion >= radius + config.lesion_margin_mm)
-            centre = _calmest(pet, fits, radius, parenchyma, tolerance)
+            centre = _least_variable(pet, fits, radius, parenchyma, tolerance)
             if centre is not None:
                 x, y, z = (float(c) for c in pet.geometry.index_to_lps(centre))
                 largest = diameter == config.diameters_mm[0]
@@ -78,7 +78,7 @@ def _to_edge_mm(grid: Geometry) -> Float32Array:
     return np.minimum(np.minimum(along[0][:, None, None], along[1][:, None]), along[2]).astype(np.float32)
 
 
-def _calmest(
+def _least_variable(
     pet: Volume, fits: BoolArray, radius_mm: float, parenchyma: Parenchyma, tolerance: float
 ) -> npt.NDArray[np.int64] | None:
     """The centre whose sphere varies least and whose mean is the low mode's within a tolerance."""
