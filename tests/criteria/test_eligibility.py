@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dotaliver.config.protocol import CRITERIA, default_protocol
+from dotaliver.config.protocol import default_protocol
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.criteria.eligibility import effect_of, judge_all, with_readers_answers
 from dotaliver.errors import ConfigError
@@ -65,8 +65,10 @@ def test_an_unknown_tracer_name_with_68ga_is_judged(findings):
 
 def test_every_criterion_is_answered_in_order_with_its_scope(findings):
     verdicts = judge_all(findings(), ())
-    assert tuple(verdicts) == CRITERIA
-    assert {c: v.scope for c, v in verdicts.items()} == {c: "liver" if c == "EXC4" else "body" for c in CRITERIA}
+    assert tuple(verdicts) == default_protocol().ids
+    assert {c: v.scope for c, v in verdicts.items()} == {
+        c: "liver" if c == "EXC4" else "body" for c in default_protocol().ids
+    }
     assert all(v.status == "proposed" for v in verdicts.values())
     assert all(v.reason.endswith(".") for v in verdicts.values())
     for criterion in ("INC6", "EXC6", "DOM"):

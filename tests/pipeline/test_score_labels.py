@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.config.protocol import CRITERIA
+from dotaliver.config.protocol import default_protocol
 from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.errors import ConfigError, GeometryError, QuantityError
 from dotaliver.image.geometry import Geometry
@@ -62,7 +62,7 @@ def test_a_study_with_hot_lesions_is_measured_and_judged():
         "DOM": "not_evaluable",
     }
     assert score.criteria["INC7"].liver_finding == "met"
-    assert tuple(score.criteria) == CRITERIA
+    assert tuple(score.criteria) == default_protocol().ids
     assert score.uptake_unit == "g/ml{SUVbw}"
     assert codes(score) == ["LIVER_VOLUME_UNUSUAL"]  # 660 ml
 

@@ -17,7 +17,6 @@ from dotaliver.export.report.thumbnails import figure_of, png_of
 
 __all__ = ["cohort_html"]
 
-_CRITERIA = ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
 _VERDICTS = ("met", "not_met", "indeterminate", "not_evaluable")
 _WORDS = {
     "refused": "refused: its files do not allow a score",
@@ -89,6 +88,7 @@ def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
     failures = [row for row in rows if row["status"] in FAILURES]
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     labelled = any(row.get("subject_id") for row in rows)
+    criteria = _criteria(scored)
     return page_template("cohort.html.j2").render(
         script=SCRIPT,
         script_sha256=digest,
@@ -102,8 +102,8 @@ def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
         verdicts=_verdict_counts(scored),
         verdict_names=[name.replace("_", " ") for name in _VERDICTS],
         figures=_figures(scored),
-        columns=_columns(labelled),
-        lines=[_line(row, workspace, labelled=labelled) for row in scored],
+        columns=_columns(labelled, criteria),
+        lines=[_line(row, workspace, criteria, labelled=labelled) for row in scored],
         protocol=_only(scored, "protocol"),
         amendment=_only(scored, "amendment"),
         version=_only(scored, "dotaliver_version"),
@@ -118,13 +118,19 @@ def _only(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 def _verdict_counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[int, str]]]]:
     """Per criterion, how often each verdict was given and its share as a CSS width."""
     found = []
-    for criterion in _CRITERIA:
+    for criterion in _criteria(rows):
         counts = Counter(row.get(f"{criterion}_verdict") for row in rows)
         total = max(1, sum(counts[name] for name in _VERDICTS))
         if any(counts[name] for name in _VERDICTS):
             shares = [(counts[name], f"{100 * counts[name] / total:.1f}%") for name in _VERDICTS]
             found.append((criterion, shares))
     return found
+
+
+def _criteria(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The criteria of the cohort's protocols, in the order in which the rows give them."""
+    end = "_verdict"
+    return list(dict.fromkeys(name.removesuffix(end) for row in rows for name in row if name.endswith(end)))
 
 
 def _figures(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Picture]]:
@@ -169,19 +175,19 @@ _NUMBERS: tuple[tuple[str, str, float, int], ...] = (
 )
 
 
-def _columns(labelled: bool) -> list[tuple[str, str]]:
+def _columns(labelled: bool, criteria: Sequence[str]) -> list[tuple[str, str]]:
     """Headings, and whether numbers stand below them."""
     labels = ["Subject", "Visit"] if labelled else []
-    words = ["Study", *labels, "Date", *_CRITERIA]
+    words = ["Study", *labels, "Date", *criteria]
     numbers = [heading for _, heading, _, _ in _NUMBERS]
     return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Flags"))]
 
 
-def _line(row: Mapping[str, Any], workspace: Workspace, *, labelled: bool) -> _Line:
+def _line(row: Mapping[str, Any], workspace: Workspace, criteria: Sequence[str], *, labelled: bool) -> _Line:
     key = row["key"]
     cells = [_Cell(str(row.get(n) or ""), str(row.get(n) or "")) for n in ("subject_id", "visit") if labelled]
     cells.append(_Cell(row.get("study_date") or "", row.get("study_date") or "", "k"))
-    for criterion in _CRITERIA:
+    for criterion in criteria:
         verdict = row.get(f"{criterion}_verdict") or ""
         effect = row.get(f"{criterion}_effect") or ""
         cells.append(_Cell(verdict.replace("_", " "), verdict, effect))

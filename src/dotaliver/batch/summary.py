@@ -21,7 +21,7 @@ def study_row(score: StudyScore) -> dict[str, Any]:
         "has_ct": score.study.ct is not None,
         "uptake_unit": score.uptake_unit,
     }
-    for criterion, verdict in sorted(score.criteria.items()):
+    for criterion, verdict in score.criteria.items():
         row |= {
             f"{criterion}_verdict": verdict.verdict,
             f"{criterion}_effect": verdict.effect,

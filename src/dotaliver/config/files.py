@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from dotaliver.config.protocol import protocol_named
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
@@ -19,12 +20,16 @@ __all__ = ["load_config", "read_edits", "read_settings"]
 def load_config(path: Path) -> ScoringConfig:
     """Read a `ScoringConfig` from a TOML or JSON file that names only the settings to change.
 
+    ``protocol`` may be a table, the name of a shipped protocol, or a TOML file beside the settings.
+
     Raises
     ------
     ConfigError
         Where the file cannot be read or a setting is unknown or out of range; the text names both.
     """
     data = read_settings(path)
+    if isinstance(named := data.get("protocol"), str):
+        data = {**data, "protocol": protocol_named(named, path.parent)}
     try:
         return ScoringConfig.model_validate(data)
     except ValidationError as error:

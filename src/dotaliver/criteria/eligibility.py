@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dotaliver.config.protocol import CRITERIA, Criterion, CriterionId
+from dotaliver.config.protocol import Criterion, CriterionId, Rule
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria import dom, exc4, exc6, inc4, inc6, inc7
 from dotaliver.criteria.findings import Findings, Proposal
@@ -16,7 +16,7 @@ from dotaliver.records.verdicts import Decision, EffectWord, Verdict, VerdictWor
 
 __all__ = ["effect_of", "judge_all", "reason_not_to_judge", "with_readers_answers"]
 
-_JUDGES: Mapping[CriterionId, Callable[[Findings], Proposal]] = {
+_JUDGES: Mapping[Rule, Callable[[Findings], Proposal]] = {
     "INC7": inc7.judge,
     "EXC4": exc4.judge,
     "INC4": inc4.judge,
@@ -43,15 +43,15 @@ def reason_not_to_judge(acquisition: Acquisition, config: ScoringConfig) -> str 
 
 
 def effect_of(criterion: Criterion, verdict: VerdictWord) -> EffectWord:
-    """What an answer means for entering the trial: an exclusion that is met excludes, all others support."""
-    if verdict not in {"met", "not_met"}:
+    """What an answer means for entering the trial: an exclusion that is met excludes, information decides nothing."""
+    if verdict not in {"met", "not_met"} or criterion.kind == "information":
         return "undecided"
     favourable = (verdict == "met") != (criterion.kind == "exclusion")
     return "supports" if favourable else "excludes"
 
 
 def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, Verdict]:
-    """Every criterion's proposed answer, in the order in which they are shown.
+    """Propose an answer to every criterion of the protocol, in its order.
 
     ``flags`` are those of the whole study; a verdict is weakened by them and by those of its deciding lesion,
     where a flag names that criterion.
@@ -59,15 +59,14 @@ def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, 
     barred = reason_not_to_judge(findings.acquisition, findings.config)
     insisted = findings.config.assume.judge_other_tracer
     verdicts: dict[CriterionId, Verdict] = {}
-    for criterion_id in CRITERIA:
-        criterion = findings.config.protocol.criterion(criterion_id)
+    for criterion in findings.config.protocol.criteria:
         if criterion.needs_pretherapy_sstr_pet and barred is not None and not insisted:
             proposal = Proposal("not_evaluable", "not_evaluable", barred)
         else:
-            proposal = _JUDGES[criterion_id](findings)
-        doubts = [f.code for f in (*flags, *proposal.deciding_flags) if criterion_id in f.weakens]
-        verdicts[criterion_id] = Verdict(
-            criterion=criterion_id,
+            proposal = _JUDGES[criterion.rule](findings)
+        doubts = [f.code for f in (*flags, *proposal.deciding_flags) if criterion.rule in f.weakens]
+        verdicts[criterion.id] = Verdict(
+            criterion=criterion.id,
             verdict=proposal.verdict,
             effect=effect_of(criterion, proposal.verdict),
             scope=criterion.scope,
@@ -87,10 +86,16 @@ def with_readers_answers(
     Raises
     ------
     ConfigError
-        Where an answer comes without a reader, or overrules without a reason.
+        Where an answer names no criterion of the protocol, comes without a reader, or overrules without a reason.
     """
     answered = dict(verdicts)
     for edit in edits.verdicts:
+        if edit.criterion not in verdicts:
+            known = ", ".join(verdicts)
+            msg = (
+                f"the edits answer {edit.criterion}, which is not a criterion of {config.protocol.id} (those: {known})"
+            )
+            raise ConfigError(msg)
         answered[edit.criterion] = _answered(verdicts[edit.criterion], edit, edits, config)
     return answered
 

@@ -29,7 +29,7 @@ from dotaliver.measurement.lobes import measure_lobes
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.records.edits import ReaderEdits
-from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.flags import Flag, in_protocol, raise_flag
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.measurements import CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.score import (
@@ -311,7 +311,11 @@ def _record(
     provenance: Provenance,
 ) -> StudyScore:
     """The record; with relative uptake its SUV fields are empty and its ratios stand."""
-    lesions, foci, references = findings.lesions, findings.ct_foci, dict(findings.references)
+    protocol = findings.config.protocol
+    lesions = tuple(
+        lesion.model_copy(update={"flags": in_protocol(lesion.flags, protocol)}) for lesion in findings.lesions
+    )
+    foci, references = findings.ct_foci, dict(findings.references)
     if not findings.absolute_suv:
         lesions = tuple(_without_suv(lesion) for lesion in lesions)
         foci = tuple(_focus_without_suv(focus) for focus in foci)
@@ -328,7 +332,7 @@ def _record(
         lesions=lesions,
         ct_foci=foci,
         criteria=answers.verdicts,
-        flags=answers.flags,
+        flags=in_protocol(answers.flags, protocol),
         segmentation=_segmentation_record(segmentations),
         edits=edits,
         config=findings.config,

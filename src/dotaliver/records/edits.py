@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from dotaliver.config.protocol import CriterionId
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.verdicts import VerdictWord
@@ -70,7 +69,7 @@ class RestOfBody(FrozenModel):
 class VerdictEdit(FrozenModel):
     """A reader's answer to a criterion: confirms the proposal, or overrules it with a reason."""
 
-    criterion: CriterionId
+    criterion: str
     verdict: VerdictWord
     reason: str | None = None
 

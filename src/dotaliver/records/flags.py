@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dotaliver.config.protocol import CRITERIA, CriterionId
+from dotaliver.config.protocol import RULES, Rule, TrialProtocol
 from dotaliver.frozen import FrozenModel
 
-__all__ = ["FLAGS", "Flag", "FlagKind", "raise_flag"]
+__all__ = ["FLAGS", "Flag", "FlagKind", "in_protocol", "raise_flag"]
 
-_BURDEN: tuple[CriterionId, ...] = ("EXC4",)
-_UPTAKE: tuple[CriterionId, ...] = ("INC7", "EXC6")
-_PET: tuple[CriterionId, ...] = ("INC7", "EXC4", "EXC6", "DOM")
+_BURDEN: tuple[Rule, ...] = ("EXC4",)
+_UPTAKE: tuple[Rule, ...] = ("INC7", "EXC6")
+_PET: tuple[Rule, ...] = ("INC7", "EXC4", "EXC6", "DOM")
 
 
 class Flag(FrozenModel):
@@ -23,7 +23,7 @@ class Flag(FrozenModel):
 
     code: str
     sentence: str
-    weakens: tuple[CriterionId, ...] = ()
+    weakens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FlagKind:
     """What a flag says: a sentence with named gaps, and the verdicts that it weakens."""
 
     sentence: str
-    weakens: tuple[CriterionId, ...] = ()
+    weakens: tuple[Rule, ...] = ()
 
 
 FLAGS: dict[str, FlagKind] = {
@@ -54,7 +54,7 @@ FLAGS: dict[str, FlagKind] = {
     "FILES_LEFT_OUT": FlagKind("{count} file(s) were not DICOM images and were left out, such as {example}."),
     "PATIENT_IDENTITY_MISSING": FlagKind(
         "No Patient ID (0010,0020) stands in the files, so CT and PET could not be held to one patient.",
-        CRITERIA,
+        RULES,
     ),
     # Who may be judged
     "TRACER_NOT_SSTR": FlagKind(
@@ -66,7 +66,8 @@ FLAGS: dict[str, FlagKind] = {
         "The header does not name a tracer that is known as a somatostatin-receptor ligand ({tracer}).", _PET
     ),
     "NUCLIDE_NOT_68GA": FlagKind(
-        "The nuclide is {nuclide}, not 68Ga: a scan after therapy or with another agent is no basis for eligibility.",
+        "The nuclide is {nuclide}, not {wanted}: eligibility cannot be judged on a scan after therapy or with another "
+        "agent.",
         _PET,
     ),
     "NUCLIDE_UNKNOWN": FlagKind("The header does not say which nuclide was given.", _PET),
@@ -217,3 +218,11 @@ def raise_flag(code: str, **values: float | str) -> Flag:
     """Make a flag from its code; `values` fill the gaps of its sentence."""
     kind = FLAGS[code]
     return Flag(code=code, sentence=kind.sentence.format(**values), weakens=kind.weakens)
+
+
+def in_protocol(flags: tuple[Flag, ...], protocol: TrialProtocol) -> tuple[Flag, ...]:
+    """The same flags, naming the protocol's criteria in place of the rules that answer them."""
+    ids = {criterion.rule: criterion.id for criterion in protocol.criteria}
+    return tuple(
+        flag.model_copy(update={"weakens": tuple(ids[rule] for rule in flag.weakens if rule in ids)}) for flag in flags
+    )

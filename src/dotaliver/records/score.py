@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dotaliver.config.protocol import CriterionId
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
@@ -114,7 +113,7 @@ class StudyScore(FrozenModel):
     lobes: Lobes = Field(default=Lobes(), description="Right and left lobe, with volume and burden")
     lesions: tuple[Lesion, ...]
     ct_foci: tuple[CtFocus, ...] = Field(default=(), description="Focal lesions on CT that the PET does not outline")
-    criteria: dict[CriterionId, Verdict]
+    criteria: dict[str, Verdict]
     flags: tuple[Flag, ...]
     segmentation: SegmentationRecord
     edits: ReaderEdits

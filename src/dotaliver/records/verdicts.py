@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from dotaliver.config.protocol import CriterionId
 from dotaliver.frozen import FrozenModel
 
 __all__ = ["Decision", "Evidence", "Verdict", "VerdictWord"]
@@ -38,7 +37,7 @@ class Decision(FrozenModel):
 class Verdict(FrozenModel):
     """The answer to one criterion, with its evidence."""
 
-    criterion: CriterionId
+    criterion: str = Field(description="Its id in the trial protocol")
     verdict: VerdictWord
     effect: EffectWord
     status: StatusWord = "proposed"

@@ -99,7 +99,9 @@ def _tracer_flags(acquisition: Acquisition, protocol: TrialProtocol) -> list[Fla
     if acquisition.nuclide is None:
         flags.append(raise_flag("NUCLIDE_UNKNOWN"))
     elif acquisition.nuclide not in protocol.tracer.nuclides:
-        flags.append(raise_flag("NUCLIDE_NOT_68GA", nuclide=acquisition.nuclide))
+        flags.append(
+            raise_flag("NUCLIDE_NOT_68GA", nuclide=acquisition.nuclide, wanted=" or ".join(protocol.tracer.nuclides))
+        )
     return flags
 
 
@@ -109,7 +111,7 @@ def _scan_flags(acquisition: Acquisition, protocol: TrialProtocol) -> list[Flag]
     if minutes is not None and not window.holds(minutes):
         flags.append(raise_flag("UPTAKE_TIME_OUT_OF_RANGE", minutes=minutes, low=window.low, high=window.high))
     activity, usual = acquisition.injected_activity_mbq, protocol.injected_activity_mbq
-    if activity is not None and acquisition.nuclide == "68Ga" and not usual.holds(activity):
+    if activity is not None and acquisition.nuclide in protocol.tracer.nuclides and not usual.holds(activity):
         flags.append(raise_flag("ACTIVITY_OUT_OF_RANGE", mbq=activity, low=usual.low, high=usual.high))
     if acquisition.attenuation_corrected is None or acquisition.scatter_corrected is None:
         flags.append(raise_flag("CORRECTIONS_UNKNOWN"))

@@ -8,7 +8,6 @@ import numpy as np
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from dotaliver.config.protocol import CRITERIA
 from dotaliver.export.dicom.codes import UptakeCodes, own, uptake_codes
 from dotaliver.export.dicom.seg import tracking_id
 from dotaliver.export.dicom.sr_items import (
@@ -49,7 +48,7 @@ def measurement_groups(score: StudyScore, sources: ReportSources) -> list[Any]:
     groups += [_focus_group(score, sources, focus, uptake) for focus in score.ct_foci]
     groups += [_reference_group(score, sources, reference, uptake) for reference in score.references.values()]
     groups.append(_liver_group(score, sources))
-    groups += [verdict_group(score, score.criteria[key]) for key in CRITERIA if key in score.criteria]
+    groups += [verdict_group(score, score.criteria[key]) for key in score.config.protocol.ids if key in score.criteria]
     groups.append(study_group(score))
     return groups
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from string import ascii_letters, digits
 from typing import Any
 
-from dotaliver.config.protocol import CRITERIA, TrialProtocol
+from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report import pictures
 from dotaliver.export.report.figures import LESION_COLOUR, LIVER_COLOUR, Picture, colour_stops
 from dotaliver.export.report.tables import (
@@ -80,7 +80,7 @@ def report_context(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         "score": score,
         "title": _title(score),
         "protocol": protocol,
-        "cards": [_card(score.criteria[key], protocol) for key in CRITERIA if key in score.criteria],
+        "cards": [_card(score.criteria[key], protocol) for key in protocol.ids if key in score.criteria],
         "tiles": _tiles(score),
         "mip": pictures.mip(scene),
         "levels": pictures.level_pictures(scene),
@@ -100,7 +100,7 @@ def report_context(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         "acquisition": acquisition_rows(score.acquisition),
         "evidence": [
             (protocol.criterion(key).name, evidence_rows(score.criteria[key]))
-            for key in CRITERIA
+            for key in protocol.ids
             if key in score.criteria and score.criteria[key].evidence
         ],
         "edits": edit_rows(score.edits, protocol),
@@ -285,7 +285,7 @@ def _flag_groups(flags: list[Flag], protocol: TrialProtocol) -> list[dict[str, A
     ordered = sorted(groups.items(), key=lambda item: -len(item[0]))
     return [
         {
-            "heading": "Weakens " + ", ".join(protocol.criterion(k).name for k in weakened)  # type: ignore[arg-type]
+            "heading": "Weakens " + ", ".join(protocol.criterion(k).name for k in weakened)
             if weakened
             else "To be known; weakens no verdict",
             "flags": members,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dotaliver.config.protocol import CRITERIA
 from dotaliver.export.report.words import verdict_headline
 from dotaliver.records.score import StudyScore
 
@@ -36,13 +35,12 @@ def _verdict_table(score: StudyScore) -> Table:
     table.add_column("Criterion", no_wrap=True)
     table.add_column("Answer", min_width=26)
     table.add_column("Why", overflow="fold")
-    for name in CRITERIA:
-        verdict = score.criteria.get(name)
+    for criterion in score.config.protocol.criteria:
+        verdict = score.criteria.get(criterion.id)
         if verdict is None:
             continue
-        criterion = score.config.protocol.criterion(name)
         table.add_row(
-            Text(name),
+            Text(criterion.id),
             Text(verdict_headline(criterion, verdict), style=_EFFECT_STYLES[verdict.effect]),
             Text(verdict.reason),
         )

@@ -26,6 +26,12 @@ _ANSWERS: dict[str, dict[VerdictWord, str]] = {
         "indeterminate": "undecided",
         "not_evaluable": "not evaluable",
     },
+    "information": {
+        "met": "present",
+        "not_met": "not present",
+        "indeterminate": "undecided",
+        "not_evaluable": "not evaluable",
+    },
 }
 
 EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry", "undecided": "open"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from html import escape
 
-from dotaliver.config.protocol import CRITERIA
 from dotaliver.export.report.tables import lobe_rows, number, reference_rows
 from dotaliver.export.report.words import EFFECT_WORDS, verdict_headline
 from dotaliver.export.tables import uptake_name
@@ -32,7 +31,11 @@ def verdicts_html(score: StudyScore, unfolded: Collection[str] = ()) -> str:
         Criteria of which the numbers are shown too; of the others a link ``#INC7`` stands in their place.
     """
     parts = [_figures(score)]
-    parts += [_criterion(score, score.criteria[name], name in unfolded) for name in CRITERIA if name in score.criteria]
+    parts += [
+        _criterion(score, score.criteria[name], name in unfolded)
+        for name in score.config.protocol.ids
+        if name in score.criteria
+    ]
     parts.append(_references(score))
     if score.flags:
         parts.append("<h3>Doubts</h3><ul>")

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from dotaliver.config.protocol import CRITERIA, CriterionId
+from dotaliver.config.protocol import CriterionId
 from dotaliver.errors import DotaliverError
 from dotaliver.export.report.words import answer_words, verdict_headline
 from dotaliver.pipeline import default_folder
@@ -206,7 +206,7 @@ class ConfirmWidget(QWidget):
     def _answers_box(self) -> QGroupBox:
         box = QGroupBox("Criteria")
         grid = QGridLayout(box)
-        shown = [name for name in CRITERIA if name in self.session.score.criteria]
+        shown = [name for name in self.session.config.protocol.ids if name in self.session.score.criteria]
         self.answers = {name: _Answer(self, name, grid, row) for row, name in enumerate(shown)}
         return box
 
