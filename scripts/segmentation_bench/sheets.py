@@ -11,7 +11,7 @@ from dotaliver.image.geometry import grow_box
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.masks import Segmentations
-from dotaliver.records.positions import shift_of
+from dotaliver.records.positions import shift_between
 from segmentation_bench.cohort import Case
 
 Rgb = npt.NDArray[np.uint8]
@@ -28,7 +28,7 @@ def picture(case: Case, found: Segmentations, caption: str) -> Rgb:
     liver = np.zeros_like(truth)
     if found.liver is not None:
         liver = resample_labels(found.liver.labels, ct.geometry).mask
-    shift = (0.0, 0.0, 0.0) if found.liver is None else shift_of(found.liver, found.mismatch)
+    shift = (0.0, 0.0, 0.0) if found.liver is None else shift_between(found.liver.drawn_on, "pet", found.mismatch)
     moved = ct.geometry.moved(shift)
     uptake = resample(pet, moved).array
     known = resample_labels(case.lesions_on_pet, moved).mask

@@ -16,7 +16,7 @@ from dotaliver.errors import CourseError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer
-from dotaliver.records.positions import shift_of
+from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
@@ -62,13 +62,14 @@ def load_scan(folder: Path) -> LoadedScan:
         raise CourseError(msg)
     lesions, other = _layer(folder, score, "lesions")
     on_ct, _ = _layer(folder, score, "ct_lesions")
-    on_pet = _on_pet(liver, score)
+    mismatch = score.segmentation.mismatch
+    on_pet = in_position_of("pet", liver, mismatch)
     return LoadedScan(
         folder,
         score,
         date.fromisoformat(score.study.study_date),
         on_pet,
-        on_pet.with_array(np.zeros_like(on_pet.array)) if lesions is None else _on_pet(lesions, score),
+        on_pet.with_array(np.zeros_like(on_pet.array)) if lesions is None else in_position_of("pet", lesions, mismatch),
         None if on_ct is None else on_ct.labels,
         patient or other,
     )
@@ -180,11 +181,6 @@ def _on_whole(part: LabelMap, mask: MaskRecord) -> LabelMap | None:
         if found.sha256() == mask.sha256:
             return found
     return None
-
-
-def _on_pet(layer: MaskLayer, score: StudyScore) -> LabelMap:
-    shift = shift_of(layer, score.segmentation.mismatch)
-    return layer.labels.placed(layer.labels.geometry.moved(shift))
 
 
 def check_one_patient(scans: Sequence[LoadedScan]) -> bool:

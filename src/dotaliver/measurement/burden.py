@@ -46,7 +46,7 @@ from dotaliver.measurement.necrosis import cold_cores
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Reference
-from dotaliver.records.positions import own_labels, shift_of
+from dotaliver.records.positions import own_labels, shift_between
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
 
@@ -177,7 +177,9 @@ def _factors(
     if whole is None:
         return None
     borders = Borders(segmentations.lesions.border_uncertainty_mm, segmentations.liver.border_uncertainty_mm)
-    moved = whole.placed(whole.geometry.moved(shift_of(segmentations.liver, segmentations.mismatch)))
+    moved = whole.placed(
+        whole.geometry.moved(shift_between(segmentations.liver.drawn_on, "pet", segmentations.mismatch))
+    )
     margin_mm = borders.lesion_mm + borders.liver_mm + 3 * grid_mm
     grid = _around(moved.geometry, np.full(3, grid_mm), margin_mm)
     layer = segmentations.lesions
@@ -189,7 +191,7 @@ def _factors(
     chosen = None if every is None else own_labels(every)
     tumour = _on_grid(cores, grid) if cores.mask.any() else np.zeros(grid.shape, dtype=bool)
     if chosen is not None:
-        shift = shift_of(layer, segmentations.mismatch)
+        shift = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
         tumour = tumour | _on_grid(chosen.placed(chosen.geometry.moved(shift)), grid)
     return border_factors(tumour, _on_grid(moved, grid), grid_mm, borders)
 

@@ -13,7 +13,7 @@ from dotaliver.measurement.placement import Placement
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.measurements import Burden, CtFocus, Reference
-from dotaliver.records.positions import share_on, shift_of
+from dotaliver.records.positions import share_on, shift_between
 from dotaliver.records.study import StudyVolumes
 
 __all__ = ["measure_ct_foci", "with_ct_foci"]
@@ -45,7 +45,8 @@ def measure_ct_foci(
             hu = float(np.median(ct.crop(box).array[mask]))
         search = segmentations.ct_search
         liver_hu = None if search is None else search.liver_hu
-        mean = _highest_mean(own, pet, shift_of(layer, segmentations.mismatch), config.ct_foci.mismatch_mm)
+        on_pet = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
+        mean = _highest_mean(own, pet, on_pet, config.ct_foci.mismatch_mm)
         outlined = longest_diameter(own, "ct")
         x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(mask).mean(axis=0)))
         foci.append(
@@ -121,7 +122,7 @@ def _in_liver(
 ) -> bool | None:
     if placement.liver is None:
         return None
-    share = share_on(own, placement.geometry, shift_of(layer, segmentations.mismatch), 0.0)
+    share = share_on(own, placement.geometry, shift_between(layer.drawn_on, "pet", segmentations.mismatch), 0.0)
     if share is None or not share.part.any():
         return None
     inside = np.zeros(placement.geometry.shape, dtype=bool)

@@ -14,7 +14,7 @@ from dotaliver.measurement.burden import counts_for_burden
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.masks import LobePlane, Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Lobe, Lobes
-from dotaliver.records.positions import own_labels
+from dotaliver.records.positions import own_labels, shift_between
 
 __all__ = ["measure_lobes"]
 
@@ -31,9 +31,8 @@ def measure_lobes(
     whole = own_labels(segmentations.liver.labels)
     if segmentations.lobes is None or whole is None:
         return Lobes(reason=segmentations.reasons.get("lobes", "the lobes were not looked for"))
-    shift: Vector = (0.0, 0.0, 0.0) if segmentations.mismatch is None else segmentations.mismatch.shift_lps_mm
-    zero: Vector = (0.0, 0.0, 0.0)
-    on_liver = shift if segmentations.liver.drawn_on == "pet" else zero
+    shift = shift_between("ct", "pet", segmentations.mismatch)
+    on_liver = shift_between("ct", segmentations.liver.drawn_on, segmentations.mismatch)
     left_ml = _left_share(segmentations.lobes, whole, on_liver) * whole.volume_ml()
     right_ml = whole.volume_ml() - left_ml
     counted = tuple(lesion.label for lesion in lesions if counts_for_burden(lesion))

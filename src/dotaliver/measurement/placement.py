@@ -15,7 +15,7 @@ from dotaliver.errors import GeometryError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.records.masks import Segmentations
-from dotaliver.records.positions import Share, VoxelSet, own_labels, share_on, shift_of
+from dotaliver.records.positions import Share, VoxelSet, own_labels, share_on, shift_between
 
 __all__ = [
     "Placement",
@@ -89,13 +89,13 @@ def place(segmentations: Segmentations, pet: Geometry) -> Placement:
     if segmentations.liver is not None:
         whole = own_labels(segmentations.liver.labels)
         if whole is not None:
-            shift = shift_of(segmentations.liver, segmentations.mismatch)
+            shift = shift_between(segmentations.liver.drawn_on, "pet", segmentations.mismatch)
             liver = share_on(whole, pet, shift, _LIVER_MARGIN_MM)
             seen = _seen(whole, liver, pet, shift)
     lesions: dict[int, VoxelSet] = {}
     layer = segmentations.lesions
     if layer is not None:
-        shift = shift_of(layer, segmentations.mismatch)
+        shift = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
         same_grid = layer.labels.geometry.moved(shift).is_close(pet)
         for label, box in layer.labels.boxes():
             if same_grid:

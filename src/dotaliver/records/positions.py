@@ -1,4 +1,8 @@
-"""Where masks lie: a mask in the position of CT or PET, on either grid."""
+"""Masks in the position of CT or PET, on either grid.
+
+Breathing puts the liver at different places on CT and PET. `Mismatch` is the shift between the two; every step that
+brings a mask, or a place, from one image to the other takes it from here.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,33 @@ import numpy.typing as npt
 from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.image.itk import occupancy_on
 from dotaliver.image.volume import BoolArray, LabelMap, as_mask, used_box
-from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
+from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch
 
-__all__ = ["Share", "VoxelSet", "box_on", "in_position_of_ct", "offset_mm", "own_labels", "share_on", "shift_of"]
+__all__ = ["Share", "VoxelSet", "box_on", "in_position_of", "own_labels", "share_on", "shift_between"]
 
 
-def offset_mm(drawn_on: DrawnOn, shown_on: DrawnOn, mismatch: Mismatch | None) -> Vector:
-    """What to add to a place on one image to find the same anatomy in the position of another, in mm.
+def shift_between(source: DrawnOn, target: DrawnOn, mismatch: Mismatch | None) -> Vector:
+    """Shift from a place on the source image to the same anatomy on the target image, in LPS mm.
 
-    A place on CT plus the mismatch's shift is the place on PET.
+    Parameters
+    ----------
+    source, target : {"ct", "pet"}
+        The image whose position a place is in, and the one whose position it is wanted in.
+    mismatch : Mismatch or None
+        Where the liver lies on the PET, from its place on CT; None counts as no shift.
     """
-    if drawn_on == shown_on or mismatch is None:
+    if source == target or mismatch is None:
         return (0.0, 0.0, 0.0)
     x, y, z = mismatch.shift_lps_mm
-    return (x, y, z) if drawn_on == "pet" else (-x, -y, -z)
+    return (x, y, z) if target == "pet" else (-x, -y, -z)
+
+
+def in_position_of(image: DrawnOn, layer: MaskLayer, mismatch: Mismatch | None) -> LabelMap:
+    """A layer's labels moved to where an image shows them; their voxels stay as they are."""
+    if layer.drawn_on == image or mismatch is None:
+        return layer.labels
+    shift = shift_between(layer.drawn_on, image, mismatch)
+    return layer.labels.placed(layer.labels.geometry.moved(shift))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +76,6 @@ class VoxelSet:
         return seen
 
 
-def shift_of(layer: MaskLayer, mismatch: Mismatch | None) -> Vector:
-    """What to add to a mask's own place to have its place on the PET, in mm."""
-    return mismatch.shift_lps_mm if layer.drawn_on == "ct" and mismatch is not None else (0.0, 0.0, 0.0)
-
-
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
     """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
     if labels.used is None:
@@ -96,12 +108,3 @@ def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: 
         return None
     part_of = onto.crop(box)
     return Share(box, part_of, occupancy_on(moved, part_of))
-
-
-def in_position_of_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
-    """A layer's labels moved to where the CT shows them."""
-    shift = (0.0, 0.0, 0.0)
-    if layer.drawn_on == "pet" and found.mismatch is not None:
-        x, y, z = found.mismatch.shift_lps_mm
-        shift = (-x, -y, -z)
-    return layer.labels.placed(layer.labels.geometry.moved(shift))

@@ -19,7 +19,7 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
-from dotaliver.records.positions import shift_of
+from dotaliver.records.positions import in_position_of
 
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
 
@@ -203,7 +203,7 @@ def _still_clear(region: ReferenceRegion, base: Segmentations, lesions: MaskLaye
     """Whether a normal-liver sphere of full size keeps its distance from every lesion; others are looked for anew."""
     if region.method != "sphere" or region.centre_lps_mm is None or region.diameter_mm is None:
         return False
-    grid = lesions.labels.geometry.moved(shift_of(lesions, base.mismatch))
+    grid = in_position_of("pet", lesions, base.mismatch).geometry
     margin_mm = region.diameter_mm / 2.0 + config.reference.lesion_margin_mm - _SAME_DISTANCE_MM
     for label, box in lesions.labels.boxes():
         places = grid.crop(box).index_to_lps(np.argwhere(lesions.labels.array[box] == label))
@@ -217,8 +217,7 @@ def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -
     layer = base.ct_foci
     if layer is None or not changed.labels.array.any():
         return layer
-    shift = np.subtract(shift_of(changed, base.mismatch), shift_of(layer, base.mismatch))
-    hot = changed.labels.placed(changed.labels.geometry.moved(shift))
+    hot = in_position_of(layer.drawn_on, changed, base.mismatch)
     covered: set[int] = set()
     for label, box in layer.labels.boxes():
         there = resample_labels(hot, layer.labels.geometry.crop(box)).mask[layer.labels.array[box] == label]

@@ -14,7 +14,7 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import MaskLayer, Mismatch, ReferenceRegion, Segmentations
-from dotaliver.records.positions import Share, own_labels, share_on, shift_of
+from dotaliver.records.positions import Share, in_position_of, own_labels, share_on, shift_between
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.pet_lesions import find_foci, find_lesions
@@ -109,7 +109,9 @@ def liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Sha
     whole = None if found.liver is None else own_labels(found.liver.labels)
     if whole is None or found.liver is None:
         return None
-    return share_on(whole, pet.geometry, shift_of(found.liver, found.mismatch), config.lesions.halo_mm)
+    return share_on(
+        whole, pet.geometry, shift_between(found.liver.drawn_on, "pet", found.mismatch), config.lesions.halo_mm
+    )
 
 
 def _on_whole(labels: LabelMap, box: Box, grid: Geometry) -> LabelMap:
@@ -123,9 +125,7 @@ def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:
     """Where lesions lie on a part of the PET's grid."""
     if found.lesions is None:
         return np.zeros(grid.shape, dtype=bool)
-    labels = found.lesions.labels
-    moved = labels.placed(labels.geometry.moved(shift_of(found.lesions, found.mismatch)))
-    return resample_labels(moved, grid).mask
+    return resample_labels(in_position_of("pet", found.lesions, found.mismatch), grid).mask
 
 
 def _mismatch(images: CoarseImages, found: Segmentations, config: ScoringConfig) -> Mismatch | None:
@@ -145,7 +145,7 @@ def normal_liver_within(images: CoarseImages, found: Segmentations, config: Scor
     nowhere = NormalLiver(background, None, None)
     if found.liver is None:
         return nowhere
-    shift = shift_of(found.liver, found.mismatch)
+    shift = shift_between(found.liver.drawn_on, "pet", found.mismatch)
     uptake = images.uptake if shift == (0.0, 0.0, 0.0) else images.uptake_moved(shift)
     liver = resample_labels(found.liver.labels, images.geometry).mask
     inside = distance_inside_mm(liver, images.geometry.spacing_mm) > config.lesions.parenchyma_depth_mm
@@ -182,7 +182,11 @@ def _liver_flags(volumes: StudyVolumes, found: Segmentations, config: ScoringCon
         return flags
     cuts = _cut_flags(found.liver.labels, config)
     whole = own_labels(found.liver.labels)
-    share = None if whole is None else share_on(whole, volumes.pet.geometry, shift_of(found.liver, found.mismatch), 0.0)
+    share = (
+        None
+        if whole is None
+        else share_on(whole, volumes.pet.geometry, shift_between(found.liver.drawn_on, "pet", found.mismatch), 0.0)
+    )
     if not cuts and share is not None:
         on_pet = _on_whole(LabelMap(share.inside, share.geometry), share.box, volumes.pet.geometry)
         cuts = _cut_flags(on_pet, config)

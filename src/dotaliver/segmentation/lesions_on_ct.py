@@ -16,7 +16,7 @@ from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import MaskLayer, Segmentations, unseen_key
-from dotaliver.records.positions import in_position_of_ct
+from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
 
@@ -81,7 +81,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     if not wanted:
         return None
     # From the position that each mask was drawn in to that of the PET's CT.
-    moved = [in_position_of_ct(layer, found) for layer in (lesions, found.liver)]
+    moved = [in_position_of("ct", layer, found.mismatch) for layer in (lesions, found.liver)]
     if volumes.recist_ct is None:
         box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
         part = ct.part(box)

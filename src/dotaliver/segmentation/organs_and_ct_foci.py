@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.image.geometry import Vector
 from dotaliver.image.itk import resample_labels
-from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations
-from dotaliver.records.positions import own_labels
+from dotaliver.records.positions import in_position_of, own_labels, shift_between
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
@@ -68,7 +67,7 @@ def _with_references(
             reason = "the liver was not found, and the spleen is told by being hotter"
             regions.append(ReferenceRegion("spleen", "none", reason=reason))
         else:
-            shift: Vector = (0.0, 0.0, 0.0) if found.mismatch is None else found.mismatch.shift_lps_mm
+            shift = shift_between("ct", "pet", found.mismatch)
             liver = _liver_on(found, images)
             liver_uptake = normal_liver_within(images, found, config).uptake
             regions.append(find_spleen_reference(images, around, liver, liver_uptake, shift, config.spleen))
@@ -81,27 +80,19 @@ def _with_references(
     return replace(found, references=tuple(regions))
 
 
-def _on_ct(layer: MaskLayer, found: Segmentations) -> LabelMap:
-    """A layer's labels in the CT's position."""
-    if layer.drawn_on == "ct" or found.mismatch is None:
-        return layer.labels
-    back = tuple(-s for s in found.mismatch.shift_lps_mm)
-    return layer.labels.placed(layer.labels.geometry.moved(back))
-
-
 def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
     if found.liver is None:
         return np.zeros(images.geometry.shape, dtype=bool)
-    return resample_labels(_on_ct(found.liver, found), images.geometry).mask
+    return resample_labels(in_position_of("ct", found.liver, found.mismatch), images.geometry).mask
 
 
 def _with_ct_foci(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     if volumes.ct is None or found.liver is None:
         return found
-    liver = _on_ct(found.liver, found)
+    liver = in_position_of("ct", found.liver, found.mismatch)
     avid = None
     if found.lesions is not None and own_labels(found.lesions.labels) is not None:
-        avid = _on_ct(found.lesions, found)
+        avid = in_position_of("ct", found.lesions, found.mismatch)
     labels, search = find_ct_foci(volumes.ct, liver, avid, config.ct_foci)
     layer = MaskLayer(labels, "ct", _NAME, config.ct_foci.border_uncertainty_mm)
     return replace(found, ct_foci=layer, ct_search=_rounded(search))

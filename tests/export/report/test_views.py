@@ -11,8 +11,6 @@ from dotaliver.export.report.views import axial_plane, outlines_on, project, sam
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
-from dotaliver.records.masks import Mismatch
-from dotaliver.records.positions import offset_mm
 from fixtures.scores import FRAME, axial
 
 SENSES = {"head": (0.0, 0.0, 1.0), "back": (0.0, 1.0, 0.0), "left": (1.0, 0.0, 0.0)}
@@ -112,11 +110,3 @@ def test_outlines_follow_the_labels_and_the_offset() -> None:
     moved = outlines_on(LabelMap(array, grid), plane, (-8.0, 0.0, 0.0))[3]
     assert np.nonzero(moved > 0.5)[1].min() == pytest.approx(160, abs=1)
     assert outlines_on(LabelMap(array, grid), plane, (0.0, 0.0, 90.0)) == {}
-
-
-def test_offsets_lead_from_one_image_to_the_other() -> None:
-    mismatch = Mismatch(shift_lps_mm=(1.0, 2.0, -6.0), method="test")
-    assert offset_mm("pet", "ct", mismatch) == (1.0, 2.0, -6.0)
-    assert offset_mm("ct", "pet", mismatch) == (-1.0, -2.0, 6.0)
-    assert offset_mm("ct", "ct", mismatch) == (0.0, 0.0, 0.0)
-    assert offset_mm("pet", "ct", None) == (0.0, 0.0, 0.0)

@@ -29,7 +29,7 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
 from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
-from dotaliver.records.positions import offset_mm
+from dotaliver.records.positions import in_position_of, shift_between
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
 
@@ -100,9 +100,7 @@ def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -
     """Labels on the PET's grid, in the PET's position, with anatomical axes."""
     if layer is None:
         return None
-    shift = offset_mm("pet", layer.drawn_on, mismatch)
-    there = layer.labels.placed(layer.labels.geometry.moved(shift))
-    return anatomical(resample_labels(there, pet))
+    return anatomical(resample_labels(in_position_of("pet", layer, mismatch), pet))
 
 
 def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
@@ -200,7 +198,7 @@ def _picture(
     """The plain and the fused picture of a slice, with the outlines that cross it."""
     volume = scene.ct if base == "ct" and scene.ct is not None else scene.pet
     plane = axial_plane(volume.geometry, slice_index, centre, size_mm)
-    uptake = sample(scene.pet, plane, offset_mm("pet", base, scene.mismatch), outside=0.0)
+    uptake = sample(scene.pet, plane, shift_between(base, "pet", scene.mismatch), outside=0.0)
     if base == "ct":
         hu = sample(volume, plane, (0.0, 0.0, 0.0), outside=_AIR_HU)
         plain, fused = grey(hu, *CT_WINDOW_HU), fused_rgb(hu, uptake, scene.upper)
@@ -208,9 +206,9 @@ def _picture(
         plain = fused = grey(uptake, 0.0, scene.upper, inverted=True)
     lesions, liver = {}, None
     if scene.lesions is not None:
-        lesions = outlines_on(scene.lesions.labels, plane, offset_mm(scene.lesions.drawn_on, base, scene.mismatch))
+        lesions = outlines_on(scene.lesions.labels, plane, shift_between(base, scene.lesions.drawn_on, scene.mismatch))
     if scene.liver is not None:
-        offset = offset_mm(scene.liver.drawn_on, base, scene.mismatch)
+        offset = shift_between(base, scene.liver.drawn_on, scene.mismatch)
         liver = outlines_on(scene.liver.labels, plane, offset).get(1)
     return plain, fused, Drawing(lesions, liver, plane.pixel_mm, 50.0)
 
@@ -249,7 +247,7 @@ def _level_slices(scene: ReportScene) -> list[int]:
     ends = []
     for height in heights:
         point = labels.geometry.index_to_lps((height, middle[1], middle[2]))
-        point = point + np.asarray(offset_mm(base, scene.liver.drawn_on, scene.mismatch))
+        point = point + np.asarray(shift_between(scene.liver.drawn_on, base, scene.mismatch))
         ends.append(float(volume.geometry.lps_to_index(point)[0]))
     places = ends[0] + (np.arange(_LEVELS) + 0.5) / _LEVELS * (ends[1] - ends[0])
     found = {int(n) for n in np.clip(np.round(places), 0, volume.geometry.shape[0] - 1)}
@@ -300,10 +298,10 @@ def lesion_picture(scene: ReportScene, label: int) -> Picture | None:
         return None
     place, size = _largest_section(scene.lesions.labels, label)
     base, volume = scene.base()
-    point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+    point = np.asarray(place) + np.asarray(shift_between(scene.lesions.drawn_on, base, scene.mismatch))
     if not volume.geometry.contains(point):
         base, volume = "pet", scene.pet
-        point = np.asarray(place) + np.asarray(offset_mm(base, scene.lesions.drawn_on, scene.mismatch))
+        point = np.asarray(place) + np.asarray(shift_between(scene.lesions.drawn_on, base, scene.mismatch))
     centre: Vector = (float(point[0]), float(point[1]), float(point[2]))
     index = int(np.clip(round(float(volume.geometry.lps_to_index(point)[0])), 0, volume.geometry.shape[0] - 1))
     field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)

@@ -11,7 +11,9 @@ from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal.assembly import ReadScans
 from dotaliver.longitudinal.records import TrackedLesion
 from dotaliver.longitudinal.scans import LoadedScan
+from dotaliver.records.masks import Mismatch
 from dotaliver.records.measurements import Diameter, Lesion
+from dotaliver.records.positions import shift_between
 from dotaliver.records.study import StudyVolumes
 
 __all__ = ["LesionPlace", "view_of"]
@@ -39,10 +41,9 @@ class LesionPlace:
         return max(parts, key=lambda part: part.volume_ml, default=None)
 
     @property
-    def shift(self) -> Vector:
-        """From the position of the scan's CT to that of its PET, in mm."""
-        mismatch = self.scan.score.segmentation.mismatch
-        return (0.0, 0.0, 0.0) if mismatch is None else mismatch.shift_lps_mm
+    def mismatch(self) -> Mismatch | None:
+        """Where the scan's PET shows the liver, from its place on CT."""
+        return self.scan.score.segmentation.mismatch
 
     @property
     def on_pet(self) -> Vector:
@@ -52,8 +53,8 @@ class LesionPlace:
             pose = self.scans.poses[self.number]
             return first if pose is None else _vector(pose.places([first])[0])
         mask = next((m for m in self.scan.score.segmentation.masks if m.name == "lesions"), None)
-        drawn_on_ct = mask is not None and mask.drawn_on == "ct"
-        return _sum(self.largest.centroid_lps_mm, self.shift if drawn_on_ct else (0.0, 0.0, 0.0))
+        drawn_on = "pet" if mask is None else mask.drawn_on
+        return _sum(self.largest.centroid_lps_mm, shift_between(drawn_on, "pet", self.mismatch))
 
     def diameter(self, *sources: str) -> Diameter | None:
         """Its diameter, where it comes from one of some sources."""
@@ -66,8 +67,8 @@ def _vector(values: Sequence[float]) -> Vector:
     return (x, y, z)
 
 
-def _sum(one: Vector, other: Vector, sign: float = 1.0) -> Vector:
-    return (one[0] + sign * other[0], one[1] + sign * other[1], one[2] + sign * other[2])
+def _sum(one: Vector, other: Vector) -> Vector:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
 def _middle(diameter: Diameter) -> Vector:
@@ -86,7 +87,7 @@ def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
         return ThumbnailView(volumes.recist_ct, _middle(measured), scan.ct_lesions, place.labels, measured, upper)
     if volumes.ct is None:
         return ThumbnailView(volumes.pet, place.on_pet, scan.lesions, place.labels, place.diameter("pet"), upper)
-    back = _sum((0.0, 0.0, 0.0), place.shift, -1.0)
+    back = shift_between("pet", "ct", place.mismatch)
     if measured is None or recist is not None:
         outlines = scan.lesions.placed(scan.lesions.geometry.moved(back))
         return ThumbnailView(volumes.ct, _sum(place.on_pet, back), outlines, place.labels, None, upper)

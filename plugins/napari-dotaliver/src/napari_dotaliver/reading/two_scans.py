@@ -26,7 +26,7 @@ from dotaliver.pipeline import images_of_score
 from dotaliver.pipeline.followup import save_course
 from dotaliver.records.edits import Reader
 from dotaliver.records.masks import MaskLayer, Segmentations
-from dotaliver.records.positions import shift_of
+from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
 from dotaliver.system.progress import Progress
@@ -54,8 +54,7 @@ def scan_of_reading(
         raise CourseError(msg)
 
     def on_pet(layer: MaskLayer) -> LabelMap:
-        shift = shift_of(layer, segmentations.mismatch)
-        return LabelMap(layer.labels.array, layer.labels.geometry.moved(shift))
+        return in_position_of("pet", layer, segmentations.mismatch)
 
     liver, found = on_pet(segmentations.liver), segmentations.lesions
     lesions = liver.with_array(np.zeros_like(liver.array)) if found is None else on_pet(found)
