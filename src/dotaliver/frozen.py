@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["FrozenModel"]
+__all__ = ["FrozenModel", "first_problem"]
 
 
 class FrozenModel(BaseModel):
@@ -15,3 +15,20 @@ class FrozenModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="null")
+
+
+def first_problem(error: ValidationError, whole: str = "the file") -> str:
+    """The first thing that a `ValidationError` complains of, as ``field.path: what is wrong``.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What validation raised.
+    whole : str
+        What to name where the complaint is about everything.
+    """
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or whole
+    # Sentences of our own validators, which pydantic introduces so.
+    what = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return f"{where}: {what}"

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 
 from dotaliver.export.dicom.source_headers import uid_from
-from dotaliver.records.score import StudyScore
+from dotaliver.records.score import StudyScore, record_id_of_json
 from fixtures.command_line import TELLTALES, change, run_cli
 
 LATER_UID = "1.2.826.0.1.3680043.8.498.77.2"
@@ -43,6 +43,7 @@ def record(folder) -> StudyScore:
 
 
 def rewritten(folder, **changes) -> None:
+    """Store another record in a folder, under its own name."""
     data = json.loads((folder / "score.json").read_text())
     for name, value in changes.items():
         part, _, inner = name.partition("__")
@@ -50,7 +51,7 @@ def rewritten(folder, **changes) -> None:
             data[part][inner] = value
         else:
             data[part] = value
-    (folder / "score.json").write_text(json.dumps(data))
+    (folder / "score.json").write_text(json.dumps(data | {"record_id": record_id_of_json(data)}))
 
 
 def sizes(tmp_path, first, second) -> Path:
@@ -153,8 +154,8 @@ def test_bad_scores_are_named_and_nothing_is_left_behind(pair):
     assert "only one scan" in refused(first, "--out", out)
     assert "score.json" in refused(first, first.parent, "--out", out)
     rewritten(second, schema_version="99")
-    assert "schema version 99" in refused(first, second, "--out", out)
-    rewritten(second, schema_version="1", study__study_date=None)
+    assert "schema version '99'" in refused(first, second, "--out", out)
+    rewritten(second, schema_version="2", study__study_date=None)
     assert "no date" in refused(first, second, "--out", out)
     assert not out.exists()
 
@@ -166,7 +167,7 @@ def test_masks_that_are_missing_or_not_the_records_are_refused(pair, scored_late
     shutil.copy(scored_later / "segmentation.dcm", second)
     data = json.loads((second / "score.json").read_text())
     data["segmentation"]["masks"][0]["sha256"] = "0" * 64
-    (second / "score.json").write_text(json.dumps(data))
+    rewritten(second, segmentation=data["segmentation"])
     assert "liver mask" in refused(first, second, "--out", out)
 
 

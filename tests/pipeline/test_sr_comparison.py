@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from dotaliver.dicom.sr import read_report
-from dotaliver.errors import FileFormatError
+from dotaliver.errors import StudyError
 from dotaliver.pipeline.sr_comparison import compare
 from fixtures.command_line import run_cli
 
@@ -80,7 +80,7 @@ def test_the_command_shows_and_compares(scored, tmp_path) -> None:
 
 
 def test_what_is_no_score_or_no_report_is_refused(scored, tmp_path) -> None:
-    with pytest.raises(FileFormatError, match=r"there is no readable score.json"):
+    with pytest.raises(StudyError, match=r"there is no readable score.json"):
         compare(read_report(scored / "measurements.dcm"), tmp_path)
     done = run_cli("measurements", scored / "segmentation.dcm")
     assert (done.status, done.err.count("\n")) == (3, 1)

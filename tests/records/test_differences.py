@@ -62,7 +62,7 @@ def test_the_command_prints_causes_and_effects(tmp_path):
     for name, size in (("a", 20.0), ("b", 21.5)):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "score.json").write_text(scan(0, sized(1, size)).to_json())
+        (folder / "score.json").write_text(scan(0, sized(1, size)).with_record_id().to_json())
     done = run_cli("diff", tmp_path / "a", tmp_path / "b" / "score.json")
     assert done.status == 0
     assert "lesions[1].longest_diameter_mm" in done.out

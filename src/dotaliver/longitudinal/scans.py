@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from dotaliver.errors import CourseError
 from dotaliver.image.geometry import Geometry
@@ -18,6 +16,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
+from dotaliver.records.score_folder import ScoreFolder
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 
@@ -48,11 +47,13 @@ def load_scan(folder: Path) -> LoadedScan:
 
     Raises
     ------
+    StudyError
+        Where the record is missing or cannot be trusted.
     CourseError
-        Where the record is missing, of another schema version or has no date, or its masks are missing, or not those
-        of the record, or hold no liver to register.
+        Where the record has no date, or its masks are missing, or not those of the record, or hold no liver to
+        register.
     """
-    score = _record(folder)
+    score = ScoreFolder(folder).record()
     if score.study.study_date is None:
         msg = f"{folder.name}: the study has no date (0008,0020), so its place in time is not known; correct the files"
         raise CourseError(msg)
@@ -73,29 +74,6 @@ def load_scan(folder: Path) -> LoadedScan:
         None if on_ct is None else on_ct.labels,
         patient or other,
     )
-
-
-def _record(folder: Path) -> StudyScore:
-    path = folder / "score.json"
-    try:
-        text = path.read_text(encoding="utf-8")
-        version = json.loads(text).get("schema_version")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-        msg = f"{folder.name}: there is no readable score.json in it; give folders that 'dotaliver score' wrote"
-        raise CourseError(msg) from error
-    ours = StudyScore.model_fields["schema_version"].default
-    if version != ours:
-        msg = (
-            f"{folder.name}: its record has schema version {version} and this program writes {ours}; score the study "
-            "again, so that all time points have one version"
-        )
-        raise CourseError(msg)
-    try:
-        return StudyScore.model_validate_json(text)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
-        msg = f"{folder.name}: score.json is no record of this program ({where}); score the study again"
-        raise CourseError(msg) from error
 
 
 def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer | None, str | None]:

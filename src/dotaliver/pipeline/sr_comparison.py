@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from dotaliver.dicom.sr import MeasuredGroup, MeasuredValue, MeasurementReport, read_report
-from dotaliver.errors import FileFormatError
 from dotaliver.frozen import FrozenModel
-from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import ScoreFolder
 
 __all__ = ["ComparedValue", "Comparison", "compare", "report_tables"]
 
@@ -47,14 +44,12 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
 
     Raises
     ------
+    StudyError
+        Where the folder holds no record that can be trusted.
     FileFormatError
-        Where the folder holds no score with measurements.
+        Where its measurements cannot be read.
     """
-    try:
-        score = StudyScore.model_validate_json((folder / "score.json").read_text(encoding="utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
-        msg = f"{folder}: there is no readable score.json in it; give the folder that 'dotaliver score' wrote"
-        raise FileFormatError(msg) from error
+    score = ScoreFolder(folder).record()
     ours: dict[str, dict[Any, MeasuredValue]] = {}
     for group in read_report(folder / _OURS).groups:
         if group.tracking_uid:

@@ -18,6 +18,7 @@ from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.score import MaskRecord, StudyScore
+from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks
 
@@ -45,18 +46,8 @@ class LocalPaths(FrozenModel):
 
 
 def read_record(folder: Path) -> StudyScore:
-    """The record in a folder of a score; `StudyError` where there is none of this version."""
-    path = folder / "score.json"
-    try:
-        return StudyScore.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{folder}: there is no readable score.json in it; give the folder that 'dotaliver score' wrote"
-        raise StudyError(msg) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path}: not a record of this version ({where}: {first['msg']}); score the study again"
-        raise StudyError(msg) from error
+    """The record in a folder of a score, verified; `StudyError` where there is none that can be trusted."""
+    return ScoreFolder(folder).record()
 
 
 def images_of_score(folder: Path, score: StudyScore) -> StudyVolumes:

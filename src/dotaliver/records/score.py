@@ -34,6 +34,7 @@ __all__ = [
     "StudyScore",
     "folder_name",
     "record_id_of",
+    "record_id_of_json",
 ]
 
 
@@ -101,7 +102,7 @@ class Provenance(FrozenModel):
 class StudyScore(FrozenModel):
     """One study, scored."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     record_id: str = ""
     study: StudyIdentity
     acquisition: Acquisition
@@ -167,9 +168,20 @@ def record_id_of(score: StudyScore) -> str:
 
     The fields are those of ``_NAMED_BY_ID``, as canonical JSON (sorted keys, shortest round-trip numbers).
     """
-    data = score.model_dump(mode="json", include=set(_NAMED_BY_ID))
-    for mask in data["segmentation"]["masks"]:
+    return record_id_of_json(score.model_dump(mode="json", include=set(_NAMED_BY_ID)))
+
+
+def record_id_of_json(data: dict[str, Any]) -> str:
+    """The same of a record that was read as JSON, whatever today's types would make of it.
+
+    Raises
+    ------
+    KeyError, TypeError, AttributeError
+        Where the JSON is not that of a record.
+    """
+    named = _without_times({name: data[name] for name in _NAMED_BY_ID})
+    for mask in named["segmentation"]["masks"]:
         # One mask is one input, whether it came as NIfTI or as NRRD.
         del mask["origin"]
-    text = json.dumps(_without_times(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""Records of schema version 1: verified by the rules of their time, then converted to version 2.
+
+What is here works on the JSON of a record, not on today's types, so that it stays true whatever these become. When
+a field of version 2 gets a new name, form or meaning, `as_version_2` is where old records learn of it; `record_id_1`
+never changes.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from typing import Any
+
+__all__ = ["as_version_2", "record_id_1"]
+
+_HASHED = (
+    "schema_version",
+    "study",
+    "acquisition",
+    "uptake_unit",
+    "suv",
+    "references",
+    "liver",
+    "burden",
+    "lobes",
+    "lesions",
+    "ct_foci",
+    "criteria",
+    "flags",
+    "segmentation",
+    "edits",
+    "config",
+)
+_TIMES = {"made_at", "scored_at"}
+
+
+def record_id_1(data: dict[str, Any]) -> str:
+    """The ``record_id`` that version 1 gave this content.
+
+    SHA-256 over the canonical JSON (sorted keys, no spaces, ASCII) of the fields in ``_HASHED``, without times and
+    without the origin of the masks.
+
+    Raises
+    ------
+    KeyError, TypeError, AttributeError
+        Where the JSON is not that of a record.
+    """
+    hashed = copy.deepcopy({name: data[name] for name in _HASHED})
+    for mask in hashed["segmentation"]["masks"]:
+        mask.pop("origin")
+    text = json.dumps(_without_times(hashed), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a version 1 record in the form of version 2; ``record_id`` stays the name of the old record.
+
+    Parameters
+    ----------
+    data : dict
+        A verified version 1 record as parsed JSON; not changed.
+
+    Returns
+    -------
+    dict
+        To be validated as a `StudyScore`. Nothing is filled in that version 1 did not know.
+    """
+    now = copy.deepcopy(data)
+    now["schema_version"] = "2"
+    return now
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_times(inner) for name, inner in value.items() if name not in _TIMES}
+    if isinstance(value, list):
+        return [_without_times(inner) for inner in value]
+    return value

@@ -1,0 +1,99 @@
+"""JSON and TOML from strangers: text that is damaged, nested without end or full of huge numbers is refused."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+__all__ = ["MAX_DEPTH", "ParseError", "parse_json", "parse_toml"]
+
+# Our deepest file, a record, nests nine levels.
+MAX_DEPTH = 64
+
+
+class ParseError(ValueError):
+    """Text that is not what it should be; says what is wrong as the end of a sentence."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON as RFC 8259 has it: no NaN, no key twice in one object, at most `MAX_DEPTH` levels.
+
+    Raises
+    ------
+    ParseError
+        Where the text is anything else; integers of thousands of digits too.
+    """
+    try:
+        # Not by `json.loads`, which lets broken UTF-8 through; Windows' editors put a mark before the text.
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant)
+    except RecursionError:
+        raise ParseError(_too_deep()) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ParseError(_why("JSON", error)) from error
+    _check_depth(value)
+    return value
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML of at most `MAX_DEPTH` levels.
+
+    Raises
+    ------
+    ParseError
+        Where the text is anything else; integers of thousands of digits too.
+    """
+    try:
+        value = tomllib.loads(text)
+    except RecursionError:
+        raise ParseError(_too_deep()) from None
+    except ValueError as error:
+        raise ParseError(_why("TOML", error)) from error
+    _check_depth(value)
+    return value
+
+
+def _why(name: str, error: ValueError) -> str:
+    if isinstance(error, ParseError):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError | tomllib.TOMLDecodeError):
+        return f"not valid {name} ({error})"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not valid {name} (it is not UTF-8 text)"
+    # What `int` says of too many digits is of no use to a reader of the file.
+    return f"not valid {name} (a number in it is too long)"
+
+
+def _too_deep() -> str:
+    return f"nested more than {MAX_DEPTH} levels deep"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        msg = f"not valid JSON (the key {twice[:40]!r} is given twice in one object)"
+        raise ParseError(msg)
+    return found
+
+
+def _constant(name: str) -> Any:
+    msg = f"not valid JSON ({name} is not a number in JSON)"
+    raise ParseError(msg)
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level and not by recursion, which is what too deep a text would break."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ParseError(_too_deep())
