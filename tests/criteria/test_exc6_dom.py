@@ -75,7 +75,7 @@ def test_a_candidate_that_a_reader_marks_is_met(findings):
         focus(above=True),
         focus(in_liver=False),
         focus(marks=("not_a_lesion",)),
-        focus(marks=("cystic",)),
+        focus(marks=("simple_cyst",)),
         focus(marks=("receptor_negative", "not_a_lesion")),
     ],
     ids=["avid", "elsewhere", "no lesion", "cyst", "mark withdrawn"],

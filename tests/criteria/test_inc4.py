@@ -32,7 +32,7 @@ def test_a_pet_extent_is_no_recist_diameter(findings):
     [
         (("treated",), "indeterminate"),
         (("treated", "progressed_since_treatment"), "met"),
-        (("cystic",), "indeterminate"),
+        (("simple_cyst",), "indeterminate"),
         (("blastic_bone",), "indeterminate"),
         (("not_a_lesion",), "indeterminate"),
         (("target",), "met"),

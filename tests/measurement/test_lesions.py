@@ -126,7 +126,7 @@ def test_a_lesion_outlined_on_ct_has_its_diameter_from_there_and_keeps_its_exten
     ct_grid = grid((60, 160, 160), (2.5, 1.0, 1.0))
     on_ct = ball(ct_grid, (96.0, 72.0, 72.0), 8.0).astype(np.uint16)
     outlines = layer(on_ct, ct_grid, drawn_on="ct")
-    masks = case.segmentations(ct_lesions=outlines, reasons={"lesion 2 on CT": "it is as dense as the liver"})
+    masks = case.segmentations(ct_lesions=outlines, unseen_on_ct={2: "it is as dense as the liver"})
     found = lesions_of(case, masks)
     first, second = found
     assert first.diameter_source == "ct"

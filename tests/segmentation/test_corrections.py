@@ -9,7 +9,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.masks import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations, unseen_key
+from dotaliver.records.masks import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.segmentation.corrections import Corrections, with_known_outlines, with_masks
 
 CONFIG = ScoringConfig()
@@ -43,7 +43,8 @@ def base() -> Segmentations:
             ReferenceRegion("spleen", "organ", reason=None, region=layer({1: FAR}).labels),
             ReferenceRegion("blood_pool", "none", reason="there is none"),
         ),
-        reasons={unseen_key(2): "too faint", "lobes": "no gallbladder"},
+        reasons={"lobes": "no gallbladder"},
+        unseen_on_ct={2: "too faint"},
         flags=(raise_flag("LIVER_FROM_PET_ALONE"), raise_flag("RECIST_CT_REGISTERED", series="3", similarity=0.9)),
         ct_foci=layer({901: cube(10, 10, 10), 902: cube(20, 20, 20)}, "ct"),
         ct_search=CtSearch(diameter_mm=15.0),
@@ -68,7 +69,8 @@ def test_correction_of_one_lesion_leaves_what_does_not_depend_on_it(base):
     assert now.ct_foci is base.ct_foci
     assert now.ct_lesions.labels.labels == (1,)
     assert now.flags == base.flags
-    assert now.reasons == {"lobes": "no gallbladder"}, "lesion 2 is to be looked for on CT again"
+    assert now.reasons == base.reasons
+    assert now.unseen_on_ct == {}, "lesion 2 is to be looked for on CT again"
 
 
 def test_outline_of_a_changed_or_deleted_lesion_falls(base):
@@ -76,7 +78,7 @@ def test_outline_of_a_changed_or_deleted_lesion_falls(base):
     deleted = corrected(base, {2: NEAR})
     for now in (changed, deleted):
         assert now.ct_lesions.labels.labels == ()
-        assert now.reasons[unseen_key(2)] == "too faint"
+        assert now.unseen_on_ct == {2: "too faint"}
 
 
 @pytest.mark.parametrize(("k", "stays"), [(20, False), (21, True)])
@@ -108,7 +110,7 @@ def test_another_liver_overtakes_everything_found_in_it(base):
     assert now.references == ()
     assert (now.ct_foci, now.ct_search, now.ct_lesions, now.lobes) == (None, None, None, None)
     assert now.flags == ()
-    assert now.reasons == {"lobes": "no gallbladder"}
+    assert (now.reasons, now.unseen_on_ct) == ({"lobes": "no gallbladder"}, {})
 
 
 def test_foci_without_a_liver_are_no_lesions_of_one_given_later(base):
@@ -128,6 +130,6 @@ def test_known_outline_is_taken_where_nothing_near_it_changed(base):
 
 
 def test_known_reason_for_no_outline_is_taken(base):
-    known = replace(base, lesions=layer({2: NEAR, 3: FAR}), reasons={**base.reasons, unseen_key(3): "too small"})
+    known = replace(base, lesions=layer({2: NEAR, 3: FAR}), unseen_on_ct={2: "too faint", 3: "too small"})
     given = corrected(base, {1: cube(33, 20, 2), 2: NEAR, 3: FAR})
-    assert with_known_outlines(given, known, CONFIG).reasons[unseen_key(3)] == "too small"
+    assert with_known_outlines(given, known, CONFIG).unseen_on_ct[3] == "too small"

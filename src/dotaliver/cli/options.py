@@ -21,6 +21,7 @@ __all__ = [
     "Injection",
     "LabelMap",
     "LesionMask",
+    "LesionsComplete",
     "LiverMask",
     "Memory",
     "Nifti",
@@ -59,6 +60,12 @@ LiverMask = Annotated[
 ]
 LesionMask = Annotated[
     list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")
+]
+LesionsComplete = Annotated[
+    bool,
+    typer.Option(
+        "--lesions-complete", help="State that the lesion mask holds every lesion of the liver that the PET shows."
+    ),
 ]
 EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]

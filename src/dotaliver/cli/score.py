@@ -30,6 +30,7 @@ from dotaliver.cli.options import (
     Injection,
     LabelMap,
     LesionMask,
+    LesionsComplete,
     LiverMask,
     Memory,
     Nifti,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_BAD_USAGE = 2
 _NOT_SCORED = 3
 
 app = typer.Typer(
@@ -80,6 +82,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     recist_ct: RecistCt = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
+    lesions_complete: LesionsComplete = False,
     edits: EditsFile = None,
     segmenter: Annotated[str | None, typer.Option("--segmenter", help="Who outlines the liver [petct].")] = None,
     config: ConfigFile = None,
@@ -103,6 +106,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Score a study: liver, lesions, burden, verdicts, report."""
+    if lesions_complete and not lesions:
+        _stop("--lesions-complete needs the lesion mask that it speaks of: give it with --lesions", _BAD_USAGE)
     with begin(bounded=memory is not None) as helper:
         from dotaliver import pipeline
         from dotaliver.system.files import output_folder
@@ -115,7 +120,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         # A folder that cannot be written is told before the work, not after it.
         with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
             part = pipeline.StudyPart(study_uid)
-            source = pipeline.StudyInput(study, pet, ct, recist_ct, liver, tuple(lesions or ()), part)
+            masks = (liver, tuple(lesions or ()), lesions_complete)
+            source = pipeline.StudyInput(study, pet, ct, recist_ct, *masks, part)
             outcome = pipeline.score_study(
                 source, settings, edits=readers_edits, execution=execution, helper=helper, progress=progress
             )
@@ -131,6 +137,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     study: Annotated[Path | None, typer.Option("--study", help="Where the images lie now.")] = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
+    lesions_complete: LesionsComplete = False,
     edits: EditsFile = None,
     config: ConfigFile = None,
     nifti: Nifti = False,
@@ -155,7 +162,9 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
                 folder,
-                study=pipeline.StudyInput(study or folder, liver=liver, lesions=tuple(lesions or ())),
+                study=pipeline.StudyInput(
+                    study or folder, liver=liver, lesions=tuple(lesions or ()), lesions_complete=lesions_complete
+                ),
                 edits=_edits(edits),
                 config=None if config is None else load_config(config),
                 execution=execution,

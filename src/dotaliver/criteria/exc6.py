@@ -40,7 +40,7 @@ def judge(findings: Findings) -> Proposal:
 
 def _marked(findings: Findings) -> Proposal | None:
     """What follows from the lesions that a reader marked as receptor-negative."""
-    lesions = [x for x in findings.lesions if "receptor_negative" in x.marks and "not_a_lesion" not in x.marks]
+    lesions = [x for x in findings.lesions if "receptor_negative" in x.marks and x.tumour]
     accepted = [x for x in findings.ct_foci if x.accepted]
     marked: list[Lesion | CtFocus] = [*lesions, *accepted]
     if not marked:

@@ -48,12 +48,12 @@ class Findings:
         """Lesions that lie off the PET although there is a liver: whether it holds them is not known."""
         if not self.liver_found:
             return ()
-        return tuple(x for x in self.lesions if x.in_liver is None and "not_a_lesion" not in x.marks)
+        return tuple(x for x in self.lesions if x.in_liver is None and x.tumour)
 
     @property
     def judged_lesions(self) -> tuple[Lesion, ...]:
         """Lesions that may enter a verdict: their place is known, and no reader called them something else."""
-        return tuple(x for x in self.lesions if x.in_liver is not None and "not_a_lesion" not in x.marks)
+        return tuple(x for x in self.lesions if x.in_liver is not None and x.tumour)
 
     @property
     def liver_lesions(self) -> tuple[Lesion, ...]:

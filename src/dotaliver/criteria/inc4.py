@@ -47,7 +47,7 @@ def threshold_mm(lesion: Lesion, ct: SeriesIdentity | None, config: ScoringConfi
 def _eligible(lesion: Lesion) -> bool:
     marks = set(lesion.marks)
     treated = "treated" in marks and "progressed_since_treatment" not in marks
-    return not treated and not marks & {"cystic", "blastic_bone"}
+    return not treated and not marks & {"simple_cyst", "cystic", "blastic_bone"}
 
 
 def _size_mm(lesion: Lesion) -> float | None:

@@ -9,7 +9,7 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import LesionUptake, Track
-from dotaliver.records.edits import LesionMark
+from dotaliver.records.edits import StoredMark
 from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
 
@@ -37,7 +37,7 @@ class FollowedLesion:
         """Its name."""
         return self.track.lesion
 
-    def marks(self, scan: int) -> frozenset[LesionMark]:
+    def marks(self, scan: int) -> frozenset[StoredMark]:
         """The reader's marks of its parts on a scan."""
         return frozenset(mark for part in self.parts[scan] for mark in part.marks)
 

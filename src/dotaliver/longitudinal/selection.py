@@ -11,7 +11,7 @@ from dotaliver.criteria.inc4 import threshold_mm
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
-from dotaliver.records.edits import LesionMark
+from dotaliver.records.edits import StoredMark
 from dotaliver.records.score import StudyScore
 
 __all__ = ["Selection", "select_targets"]
@@ -45,7 +45,11 @@ def _barred(lesion: FollowedLesion, baseline: int) -> str | None:
     marks = lesion.marks(baseline)
     if "treated" in marks and "progressed_since_treatment" not in marks:
         return "treated before and not progressed since"
-    words: dict[LesionMark, str] = {"cystic": "a simple cyst", "blastic_bone": "purely blastic bone"}
+    words: dict[StoredMark, str] = {
+        "simple_cyst": "a simple cyst",
+        "cystic": "marked as cystic in a record of version 1, which may mean a simple cyst; mark it again",
+        "blastic_bone": "purely blastic bone",
+    }
     return next((why for mark, why in words.items() if mark in marks), None)
 
 

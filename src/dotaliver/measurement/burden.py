@@ -71,7 +71,7 @@ class BurdenFactors:
 
 def counts_for_burden(lesion: Lesion) -> bool:
     """Whether a lesion lies in the liver and no reader called it something else."""
-    return lesion.in_liver is True and "not_a_lesion" not in lesion.marks
+    return lesion.in_liver is True and lesion.tumour
 
 
 def _reached(distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
@@ -267,7 +267,7 @@ def _is_clear(lesion: Lesion, normal: Reference) -> bool:
 def _unknown_ml(lesions: tuple[Lesion, ...], placement: Placement, liver_ml: float) -> float:
     """Liver that may be tumour and is not counted as such: beyond the PET, or in lesions that lie mostly elsewhere."""
     unseen_ml = liver_ml * (1.0 - placement.liver_seen)
-    others = (x for x in lesions if x.in_liver is False and "not_a_lesion" not in x.marks)
+    others = (x for x in lesions if x.in_liver is False and x.tumour)
     return unseen_ml + sum(x.volume_ml * (x.liver_share or 0.0) for x in others)
 
 

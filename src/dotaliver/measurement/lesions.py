@@ -19,7 +19,7 @@ from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
 from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.masks import MaskLayer, Segmentations, unseen_key
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.measurements import Diameter, Lesion, Reference
 from dotaliver.records.study import SeriesIdentity, StudyIdentity
 
@@ -42,7 +42,7 @@ class _Scene:
     liver: Reference
     config: ScoringConfig
     on_ct: MaskLayer | None
-    unseen_on_ct: Mapping[str, str]
+    unseen_on_ct: Mapping[int, str]
 
     @cached_property
     def ct_boxes(self) -> dict[int, Box]:
@@ -79,7 +79,7 @@ def measure_lesions(
     layer = segmentations.lesions
     if layer is None:
         return ()
-    scene = _Scene(pet, placement, layer, liver, config, segmentations.ct_lesions, segmentations.reasons)
+    scene = _Scene(pet, placement, layer, liver, config, segmentations.ct_lesions, segmentations.unseen_on_ct)
     lesions = []
     for label, box in layer.labels.boxes():
         lesions.append(_measure(scene, _own(layer, label, box), box, edits.lesion(label)))
@@ -177,7 +177,7 @@ def _flags(scene: _Scene, lesion: Lesion, uptake: Uptake | None, outlined: Measu
     drawn_by_us = lesion.diameter_source != "reader"
     if drawn_by_us and outlined is not None and outlined.leaves_mask:
         flags.append(raise_flag("DIAMETER_LEAVES_LESION"))
-    why_unseen = scene.unseen_on_ct.get(unseen_key(lesion.label))
+    why_unseen = scene.unseen_on_ct.get(lesion.label)
     if drawn_by_us and why_unseen is not None and lesion.diameter_source == "pet":
         flags.append(raise_flag("LESION_NOT_SEEN_ON_CT", reason=why_unseen))
     core_ml = _core_ml(scene, lesion.label)

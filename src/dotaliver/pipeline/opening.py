@@ -17,7 +17,7 @@ from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError
 from dotaliver.export.dicom.source_headers import SegSources
-from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.masks import Completeness, MaskLayer, Segmentations
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import coarse_grid
 from dotaliver.system.progress import Progress, silent
@@ -43,6 +43,8 @@ class StudyInput:
     recist_ct: str | None = None
     liver: Path | None = None
     lesions: Path | tuple[Path, ...] | None = None
+    lesions_complete: bool = False
+    """Whether the user states that the lesion mask holds every lesion of the liver that the PET shows"""
     part: StudyPart = WHOLE_FOLDER
     """Which of the folder's studies is meant, where it holds several"""
 
@@ -102,5 +104,7 @@ def imported_masks(study: StudyInput, volumes: StudyVolumes, config: ScoringConf
     if study.lesions:
         files = (study.lesions,) if isinstance(study.lesions, Path) else study.lesions
         mask = read_lesion_masks(files, volumes)
-        lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.lesions.border_uncertainty_imported_mm)
+        stated: Completeness = "stated" if study.lesions_complete else "not_stated"
+        border_mm = config.lesions.border_uncertainty_imported_mm
+        lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, border_mm, stated)
     return Segmentations(segmenter="imported", liver=liver, lesions=lesions)

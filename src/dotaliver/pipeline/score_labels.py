@@ -239,10 +239,11 @@ def _mask_record(name: MaskName, layer: MaskLayer) -> MaskRecord:
         origin_lps_mm=grid.origin_lps_mm,
         spacing_mm=grid.spacing_mm,
         sha256=layer.labels.sha256(),
+        completeness=layer.completeness if name == "lesions" else None,
     )
 
 
-def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
+def _segmentation_record(segmentations: Segmentations, complete: bool | None) -> SegmentationRecord:
     layers: dict[MaskName, MaskLayer | None] = {
         "liver": segmentations.liver,
         "lesions": segmentations.lesions,
@@ -263,10 +264,21 @@ def _segmentation_record(segmentations: Segmentations) -> SegmentationRecord:
             for region in segmentations.references
         },
         reasons=dict(segmentations.reasons),
+        unseen_on_ct=dict(segmentations.unseen_on_ct),
         flags=segmentations.flags,
         ct_search=segmentations.ct_search,
         lobes=segmentations.lobes,
+        lesions_complete=complete,
     )
+
+
+def _lesions_complete(segmentations: Segmentations, edits: ReaderEdits) -> bool | None:
+    """Whether the lesion mask holds every lesion of the liver; a reader's statement outranks how it was made."""
+    if segmentations.lesions is None:
+        return None
+    if edits.lesions_complete is not None:
+        return edits.lesions_complete
+    return segmentations.lesions.completeness != "not_stated"
 
 
 def _provenance(config: ScoringConfig, execution: ExecutionConfig, revises: str | None) -> Provenance:
@@ -333,7 +345,7 @@ def _record(
         ct_foci=foci,
         criteria=answers.verdicts,
         flags=in_protocol(answers.flags, protocol),
-        segmentation=_segmentation_record(segmentations),
+        segmentation=_segmentation_record(segmentations, _lesions_complete(segmentations, edits)),
         edits=edits,
         config=findings.config,
         provenance=provenance,

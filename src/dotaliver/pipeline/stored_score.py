@@ -88,6 +88,7 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
         recist_ct=None if recist is None else recist.series_instance_uid,
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
+        lesions_complete=study is not None and study.lesions_complete,
         part=part,
     )
 
@@ -134,7 +135,9 @@ def stored_masks(
         if mask.labels:
             path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
             read = read_mask(path, volumes, mask.name)
-            layers[mask.name] = MaskLayer(read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+            layers[mask.name] = MaskLayer(
+                read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, mask.completeness or "not_stated"
+            )
         elif mask.name == "lesions" or config == parent.config:
             layers[mask.name] = _empty(mask, volumes)
     stored = Segmentations(
@@ -144,12 +147,15 @@ def stored_masks(
         references=_stored_references(parent),
         mismatch=record.mismatch,
         reasons=record.reasons,
+        unseen_on_ct=record.unseen_on_ct,
         flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
         ct_foci=layers.get("ct_foci"),
         ct_search=None if layers.get("ct_foci") is None else record.ct_search,
         lobes=record.lobes,
         ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
     )
+    if study.lesions_complete and given.lesions is None and stored.lesions is not None:
+        stored = replace(stored, lesions=replace(stored.lesions, completeness="stated"))
     return with_masks(stored, Corrections(given.liver, given.lesions), config)
 
 
@@ -177,7 +183,8 @@ def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
 
     grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
     empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
-    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm)
+    completeness = mask.completeness or "not_stated"
+    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, completeness)
 
 
 def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:

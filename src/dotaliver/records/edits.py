@@ -11,19 +11,42 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.verdicts import VerdictWord
 
-__all__ = ["LesionEdit", "Reader", "ReaderEdits", "ReferenceEdit", "RestOfBody", "VerdictEdit"]
-
+__all__ = [
+    "NOT_TUMOUR",
+    "DiameterEdit",
+    "LesionEdit",
+    "LesionMark",
+    "OldMark",
+    "Reader",
+    "ReaderEdits",
+    "ReferenceEdit",
+    "RestOfBody",
+    "StoredMark",
+    "VerdictEdit",
+]
 
 LesionMark = Literal[
     "treated",
     "progressed_since_treatment",
-    "cystic",
+    "simple_cyst",
+    "cystic_metastasis",
     "blastic_bone",
     "not_a_lesion",
     "node",
     "target",
     "receptor_negative",
 ]
+
+OldMark = Literal["cystic"]
+"""A mark of records of version 1, which does not say whether a simple cyst or a cystic metastasis was meant.
+
+It is kept as it was written and never translated: new edits that hold it are refused, with the question.
+"""
+
+StoredMark = LesionMark | OldMark
+
+NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
+"""Marks with which a reader takes an outline out of everything that counts tumour."""
 
 
 class Reader(FrozenModel):
@@ -52,7 +75,7 @@ class LesionEdit(FrozenModel):
     """What a reader says of one lesion, named by its label."""
 
     label: int = Field(ge=1)
-    marks: tuple[LesionMark, ...] = ()
+    marks: tuple[StoredMark, ...] = ()
     diameter: DiameterEdit | None = None
     comment: str | None = None
 
@@ -83,6 +106,11 @@ class ReaderEdits(FrozenModel):
     references: tuple[ReferenceEdit, ...] = ()
     lesions: tuple[LesionEdit, ...] = ()
     rest_of_body: RestOfBody | None = None
+    lesions_complete: bool | None = Field(
+        default=None,
+        description="Whether the lesion mask holds every lesion of the liver that the PET shows; "
+        "null leaves it as it was found or imported",
+    )
     checklist: dict[str, bool] = Field(default_factory=dict)
     verdicts: tuple[VerdictEdit, ...] = ()
 

@@ -14,6 +14,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.flags import Flag
 
 __all__ = [
+    "Completeness",
     "CtSearch",
     "DrawnOn",
     "LobePlane",
@@ -21,12 +22,15 @@ __all__ = [
     "Mismatch",
     "ReferenceRegion",
     "Segmentations",
-    "is_unseen_key",
-    "unseen_key",
 ]
 
 
 DrawnOn = Literal["ct", "pet"]
+
+Completeness = Literal["searched", "stated", "not_stated"]
+"""Whether a lesion mask holds every lesion of the liver that the PET shows: the whole liver was searched by program,
+somebody states it, or nobody does. A mask of target lesions alone is common, so an imported mask says nothing itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,22 +39,14 @@ class MaskLayer:
 
     ``drawn_on`` says in which image's position the labels lie: breathing puts the liver at different places on
     CT and PET, so the same labels mean another place depending on the image that they were drawn on.
+    ``completeness`` is meant for lesions only.
     """
 
     labels: LabelMap
     drawn_on: DrawnOn
     origin: str
     border_uncertainty_mm: float
-
-
-def unseen_key(label: int) -> str:
-    """Under which key `Segmentations.reasons` says why the CT does not show a lesion."""
-    return f"lesion {label} on CT"
-
-
-def is_unseen_key(key: str) -> bool:
-    """Whether a key of `Segmentations.reasons` is one of these."""
-    return key.startswith("lesion ") and key.endswith(" on CT")
+    completeness: Completeness = "not_stated"
 
 
 class Mismatch(FrozenModel):
@@ -99,7 +95,7 @@ class Segmentations:
     they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
     does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
     ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
-    diameters are measured on.
+    diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none.
     """
 
     segmenter: str
@@ -114,6 +110,7 @@ class Segmentations:
     ct_search: CtSearch | None = None
     lobes: LobePlane | None = None
     ct_lesions: MaskLayer | None = None
+    unseen_on_ct: Mapping[int, str] = field(default_factory=dict)
 
     def reference(self, organ: str) -> ReferenceRegion | None:
         """The region of one organ, if there is an entry for it."""

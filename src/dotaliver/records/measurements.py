@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
-from dotaliver.records.edits import LesionMark
+from dotaliver.records.edits import NOT_TUMOUR, StoredMark
 from dotaliver.records.flags import Flag
 
 __all__ = ["Burden", "CtFocus", "Diameter", "Lesion", "Lobe", "Lobes", "Reference"]
@@ -79,8 +79,13 @@ class Lesion(FrozenModel):
     capsule_distance_mm: float | None = Field(
         default=None, description="From the lesion's border to the liver's; 0 where it reaches it; None outside"
     )
-    marks: tuple[LesionMark, ...] = ()
+    marks: tuple[StoredMark, ...] = ()
     flags: tuple[Flag, ...] = ()
+
+    @property
+    def tumour(self) -> bool:
+        """Whether it counts as tumour: no reader called it a simple cyst or no lesion at all."""
+        return not NOT_TUMOUR & set(self.marks)
 
 
 class CtFocus(FrozenModel):
@@ -97,17 +102,17 @@ class CtFocus(FrozenModel):
     ratio_to_liver: float | None = Field(description="That mean over the normal-liver mean")
     above_liver: bool | None = Field(description="Whether that mean exceeds what normal liver reaches")
     centroid_lps_mm: Vector
-    marks: tuple[LesionMark, ...] = ()
+    marks: tuple[StoredMark, ...] = ()
 
     @property
     def accepted(self) -> bool:
         """Whether a reader called it a receptor-negative lesion."""
-        return "receptor_negative" in self.marks and "not_a_lesion" not in self.marks
+        return "receptor_negative" in self.marks and not NOT_TUMOUR & set(self.marks)
 
     @property
     def candidate(self) -> bool:
         """Whether it may be receptor-negative tumour that nobody has judged yet."""
-        judged = {"receptor_negative", "not_a_lesion", "cystic"} & set(self.marks)
+        judged = {"receptor_negative", *NOT_TUMOUR} & set(self.marks)
         return self.in_liver is True and self.above_liver is not True and not judged
 
 

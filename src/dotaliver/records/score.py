@@ -18,7 +18,7 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
-from dotaliver.records.masks import CtSearch, DrawnOn, LobePlane, Mismatch
+from dotaliver.records.masks import Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
@@ -53,6 +53,9 @@ class MaskRecord(FrozenModel):
     origin_lps_mm: Vector
     spacing_mm: Vector
     sha256: str
+    completeness: Completeness | None = Field(
+        default=None, description="Of a lesion mask: whether it holds every lesion, and who says so"
+    )
 
 
 class ReferenceSource(FrozenModel):
@@ -75,6 +78,14 @@ class SegmentationRecord(FrozenModel):
     flags: tuple[Flag, ...]
     ct_search: CtSearch | None = Field(default=None, description="What a search for focal lesions on CT could see")
     lobes: LobePlane | None = Field(default=None, description="The plane between right and left lobe")
+    lesions_complete: bool | None = Field(
+        default=None,
+        description="Whether the lesion mask is taken to hold every lesion of the liver: it was searched by program, "
+        "or somebody states it; null where there is no lesion mask, or in a record of version 1",
+    )
+    unseen_on_ct: dict[int, str] = Field(
+        default_factory=dict, description="By lesion label, why the CT that diameters are measured on shows no border"
+    )
 
 
 class LiverRecord(FrozenModel):

@@ -18,7 +18,7 @@ from dotaliver.image.geometry import Box, grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, used_box
-from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations, is_unseen_key, unseen_key
+from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import in_position_of
 
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
@@ -73,7 +73,7 @@ def _in_another_liver(base: Segmentations, other: Corrections) -> Segmentations:
         liver=other.liver,
         lesions=lesions,
         mismatch=base.mismatch,
-        reasons={k: v for k, v in base.reasons.items() if k != "liver" and not is_unseen_key(k)},
+        reasons={k: v for k, v in base.reasons.items() if k != "liver"},
         flags=tuple(flag for flag in base.flags if flag.code not in overtaken),
     )
 
@@ -86,12 +86,11 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
         gone = set(outlines.labels.labels) - same
         if gone:
             outlines = replace(outlines, labels=_less(outlines.labels, gone))
-    seen_or_not = {unseen_key(label) for label in same} if outlines is not None else set()
+    unseen = {} if outlines is None else {n: why for n, why in base.unseen_on_ct.items() if n in same}
     return replace(
         base,
         lesions=lesions,
         references=tuple(r for r in base.references if r.organ != "liver" or _still_clear(r, base, lesions, config)),
-        reasons={k: v for k, v in base.reasons.items() if not is_unseen_key(k) or k in seen_or_not},
         flags=tuple(
             flag
             for flag in base.flags
@@ -99,6 +98,7 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
         ),
         ct_foci=_uncovered(base, changed, config),
         ct_lesions=outlines,
+        unseen_on_ct=unseen,
     )
 
 
@@ -121,9 +121,9 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
     if lesions is None or known.lesions is None or outlines is None:
         return given
     standing = set() if given.ct_lesions is None else set(given.ct_lesions.labels.labels)
-    wanted = {n for n in set(lesions.labels.labels) - standing if unseen_key(n) not in given.reasons}
+    wanted = {n for n in set(lesions.labels.labels) - standing if n not in given.unseen_on_ct}
     seen = set(outlines.labels.labels)
-    told = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or unseen_key(n) in known.reasons}
+    told = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or n in known.unseen_on_ct}
     taken = told & _undisturbed(known.lesions.labels, lesions.labels, (wanted, told), _reach(lesions, outlines, config))
     if not taken:
         return given
@@ -133,10 +133,10 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
         if label in taken:
             part = array[box]
             part[(outlines.labels.array[box] == label) & (part == 0)] = label
-    reasons = {unseen_key(n): known.reasons[unseen_key(n)] for n in sorted(taken - seen)}
+    unseen = {n: known.unseen_on_ct[n] for n in sorted(taken - seen)}
     # The layer's own word on its border stands, whoever outlined it first.
     layer = replace(outlines, labels=outlines.labels.with_array(array))
-    return replace(given, ct_lesions=layer, reasons={**given.reasons, **reasons})
+    return replace(given, ct_lesions=layer, unseen_on_ct={**given.unseen_on_ct, **unseen})
 
 
 def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> npt.NDArray[np.int64]:

@@ -79,7 +79,7 @@ def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, confi
     if found.lesions is None:
         labels, parenchyma = find_lesions(pet, share.part, expected, config.lesions)
         layer = _on_whole(LabelMap(labels, pet.geometry), share.box, volumes.pet.geometry)
-        found = replace(found, lesions=MaskLayer(layer, "pet", _NAME, config.lesions.border_uncertainty_mm))
+        found = replace(found, lesions=MaskLayer(layer, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched"))
     else:
         parenchyma = _parenchyma(pet, share, expected, config)
     if found.reference("liver") is None:
@@ -170,7 +170,7 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
     pet = volumes.pet
     level = config.lesions.candidate_share * max(float(slab.array.max()) for slab in pet.slabs())
     labels = LabelMap(find_foci(pet, level, config.lesions), pet.geometry)
-    layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm)
+    layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched")
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     flags = (*kept, raise_flag("LESIONS_NOT_BOUND_BY_LIVER"))
     return replace(found, lesions=layer, flags=flags)

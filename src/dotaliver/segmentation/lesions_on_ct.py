@@ -15,7 +15,7 @@ from dotaliver.image.registration import register_cts
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.masks import MaskLayer, Segmentations, unseen_key
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
@@ -119,7 +119,7 @@ def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:
     if found.ct_lesions is None:
         return every
     outlined = every & set(found.ct_lesions.labels.labels)
-    return frozenset(label for label in every - outlined if unseen_key(label) not in found.reasons)
+    return frozenset(label for label in every - outlined if label not in found.unseen_on_ct)
 
 
 def _box_around(labels: LabelMap, onto: Geometry, wanted: frozenset[int], config: CtLesionConfig) -> Box:
@@ -156,7 +156,7 @@ def with_lesions_on_ct(
     layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
     outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
-    reasons = {unseen_key(label): why for label, why in (missing | outlines.unseen).items()}
+    unseen = {**found.unseen_on_ct, **missing, **outlines.unseen}
     said = {flag.code for flag in view.flags}
     flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
-    return replace(found, ct_lesions=layer, reasons={**found.reasons, **reasons}, flags=flags)
+    return replace(found, ct_lesions=layer, unseen_on_ct=unseen, flags=flags)

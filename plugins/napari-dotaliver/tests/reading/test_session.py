@@ -190,7 +190,7 @@ def test_undo_and_redo_walk_through_every_kind_of_edit(session):
     label = largest(session)
     first = session.lesions.array.copy()
     session.delete_lesion(label)
-    session.mark_lesion(session.lesions.labels[0], "cystic")
+    session.mark_lesion(session.lesions.labels[0], "simple_cyst")
     session.place_reference(*session.reference_sphere)
     assert session.can_undo
     for _ in range(3):
@@ -203,7 +203,7 @@ def test_undo_and_redo_walk_through_every_kind_of_edit(session):
     for _ in range(3):
         session.redo()
     assert label not in session.lesions.labels
-    assert session.edits.lesions[0].marks == ("cystic",)
+    assert session.edits.lesions[0].marks == ("simple_cyst",)
     assert session.edits.references
     session.undo()
     session.mark_lesion(session.lesions.labels[0], "treated")

@@ -54,7 +54,7 @@ def test_waiting_offer_is_not_written_over(qtbot, outcome, edited, tmp_path):
     again = ReadingSession(outcome)
     offer = RecoveryBanner(again, tmp_path)
     qtbot.addWidget(offer)
-    again.mark_lesion(again.lesions.labels[0], "cystic")
+    again.mark_lesion(again.lesions.labels[0], "simple_cyst")
     offer.keep()
     assert offer.file.find().state() == edited.state
     offer.discard_button.click()

@@ -222,6 +222,11 @@ def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
             ("receptor-negative", rest.receptor_negative),
         ]
         rows.append(("Rest of the body", ", ".join(f"{what}: {_yes(v)}" for what, v in stated if v is not None)))
+    if edits.lesions_complete is not None:
+        words = (
+            "holds every lesion of the liver" if edits.lesions_complete else "does not hold every lesion of the liver"
+        )
+        rows.append(("Lesion mask", words))
     for question in protocol.checklist:
         if question in edits.checklist:
             rows.append((question, _evidence(edits.checklist[question])))

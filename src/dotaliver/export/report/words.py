@@ -39,7 +39,9 @@ EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry"
 MARK_WORDS = {
     "treated": "treated before",
     "progressed_since_treatment": "progressed since treatment",
-    "cystic": "simple cyst",
+    "simple_cyst": "simple cyst",
+    "cystic_metastasis": "cystic metastasis",
+    "cystic": "cystic (simple cyst or metastasis not stated)",
     "blastic_bone": "purely blastic bone",
     "not_a_lesion": "not a lesion",
     "node": "lymph node",

@@ -74,7 +74,9 @@ def painted_liver(base: Segmentations, labels: LabelMap, has_ct: bool, config: S
 def painted_lesions(base: Segmentations, labels: LabelMap, config: ScoringConfig) -> MaskLayer:
     """Lesions that a reader drew, as the pipeline takes imported ones."""
     drawn_on = base.lesions.drawn_on if base.lesions is not None else "pet"
-    return MaskLayer(labels, drawn_on, _ORIGIN, config.lesions.border_uncertainty_imported_mm)
+    # A correction of a complete mask stays complete until the reader says otherwise.
+    completeness = "not_stated" if base.lesions is None else base.lesions.completeness
+    return MaskLayer(labels, drawn_on, _ORIGIN, config.lesions.border_uncertainty_imported_mm, completeness)
 
 
 def measure(
@@ -106,7 +108,7 @@ def measure(
         given = with_masks(base, Corrections(liver, lesions), config)
         if state.liver is before.state.liver:
             given = with_known_outlines(given, before.segmentations, config)
-        found = segment_study(volumes, config, given, progress, settled=True)
+        found = segment_study(volumes, config, given, progress, is_current=True)
     edits, lost = _of_what_is_there(state, found, before)
     if found is before.segmentations and proposals(edits) == proposals(before.state.edits) and not lost:
         proposed = before.proposed

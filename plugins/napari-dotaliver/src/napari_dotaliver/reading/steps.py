@@ -14,7 +14,7 @@ from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import Outcome
-from dotaliver.records.edits import LesionMark, Reader, ReaderEdits
+from dotaliver.records.edits import Reader, ReaderEdits, StoredMark
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
@@ -168,7 +168,7 @@ class Steps:
             return None
         return lesion.diameter.long_axis_lps_mm
 
-    def marks_of(self, label: int) -> tuple[LesionMark, ...]:
+    def marks_of(self, label: int) -> tuple[StoredMark, ...]:
         """What the reader marked a lesion as."""
         return self.edits.lesion(label).marks
 
