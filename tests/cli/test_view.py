@@ -17,7 +17,7 @@ def viewers(monkeypatch):
 
     def install(*values: str) -> None:
         found = EntryPoints(EntryPoint(f"v{n}", value, cli_view.GROUP) for n, value in enumerate(values))
-        monkeypatch.setattr(cli_view, "entry_points", lambda group: found if group == cli_view.GROUP else [])
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found if group == cli_view.GROUP else [])
 
     return install
 

@@ -9,6 +9,7 @@ from pydicom.uid import JPEG2000Lossless
 
 from dotaliver.dicom.files.headers import CACHE_MARK
 from dotaliver.pipeline import read_record
+from dotaliver.system.extras import extra_missing
 from dotaliver.system.files import write_atomically
 from fixtures.command_line import TELLTALES, run_cli
 
@@ -142,7 +143,5 @@ def test_without_the_extra_one_sentence_says_what_to_install(study, tmp_path, mo
     command, *rest = arguments
     done = run_cli(command, study, *rest)
     assert done.status == 2
-    assert done.err == (
-        "dotaliver: writing OME-Zarr needs the extra: pip install 'dotaliver[zarr]' (zarr is missing)\n"
-    )
+    assert done.err == f"dotaliver: {extra_missing('writing OME-Zarr', 'zarr', 'zarr')}\n"
     assert not list(tmp_path.iterdir())

@@ -158,7 +158,7 @@ def test_an_empty_weights_folder_is_no_weights(plugin, weights, monkeypatch):
 def test_a_missing_package_is_told(plugin, weights, monkeypatch):
     monkeypatch.setitem(sys.modules, "totalsegmentator", None)
     monkeypatch.setitem(sys.modules, "totalsegmentator.python_api", None)
-    with pytest.raises(SegmenterError, match=r"cannot be imported.*pip install TotalSegmentator"):
+    with pytest.raises(SegmenterError, match=r"cannot be imported.*pip install .*TotalSegmentator"):
         plugin.segment(volumes(), ScoringConfig())
 
 

@@ -25,6 +25,7 @@ from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.records.flags import raise_flag
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.study import StudyVolumes
+from dotaliver.system.extras import pip_install
 
 __all__ = ["segment"]
 
@@ -107,7 +108,7 @@ def _entry() -> Callable[..., Any]:
     try:
         from totalsegmentator.python_api import totalsegmentator
     except ImportError as error:
-        msg = f"TotalSegmentator cannot be imported ({error}); install it with 'pip install TotalSegmentator'"
+        msg = f"TotalSegmentator cannot be imported ({error}); install it with: {pip_install('TotalSegmentator')}"
         raise SegmenterError(msg) from error
     entry: Callable[..., Any] = totalsegmentator
     return entry

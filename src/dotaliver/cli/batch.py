@@ -10,119 +10,150 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dotaliver.cli.options import Cache, ConfigFile, LabelMap, Nifti, Pdf, Pictures, Quiet
+from dotaliver.cli.options import AsJson, Cache, ConfigFile, LabelMap, Nifti, Pdf, Pictures, Protocol, Quiet, option
+from dotaliver.cli.output import INTERRUPTED, NOT_SCORED, stop
 from dotaliver.errors import ConfigError
 
 if TYPE_CHECKING:
     from dotaliver.batch.progress import Reporter
     from dotaliver.batch.run import BatchResult
 
-__all__ = ["register"]
+__all__ = ["batch"]
 
-_UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _SPANS = {"": 1.0, "S": 1.0, "MIN": 60.0, "M": 60.0, "H": 3600.0}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_STUDIES, _RESOURCES = "Studies", "Resources"
 
 Root = Annotated[
     Path,
-    typer.Argument(help="Folder (or zip) that the studies lie below, in any order and nesting.", show_default=False),
+    typer.Argument(
+        metavar="ROOT",
+        help="Folder or zip file with studies in any order and nesting; with --rescore, a folder of scores.",
+        show_default=False,
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.", show_default=False)]
+Out = Annotated[Path, option("--out", "-o", group="Output", metavar="FOLDER", help="Where to write the results.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Studies scored at a time on this machine [one per core].")
+    int | None,
+    option(
+        "--workers",
+        group=_RESOURCES,
+        metavar="N",
+        min=1,
+        help="Studies scored at the same time on this machine.",
+        default="one per processor",
+    ),
 ]
 Scheduler = Annotated[
-    str | None, typer.Option("--scheduler", help="A dask cluster's scheduler, such as tcp://host:8786.")
+    str | None,
+    option(
+        "--scheduler", group=_RESOURCES, metavar="ADDRESS", help="Scheduler of a dask cluster, such as tcp://host:8786."
+    ),
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh/--resume", help="Score all anew, or only what is not done or has changed [--resume].")
+    bool,
+    option(
+        "--fresh/--resume",
+        group=_STUDIES,
+        help="Score every study anew, or only those that are new, changed or not finished.",
+        default="resume",
+    ),
 ]
 Again = Annotated[
-    bool, typer.Option("--rescore", help="ROOT holds scores: measure and judge them again with their stored masks.")
+    bool,
+    option("--rescore", group=_STUDIES, help="Measure and judge the scores below ROOT again, with their stored masks."),
 ]
-Manifest = Annotated[Path | None, typer.Option("--manifest", help="CSV that labels the rows with subject and visit.")]
+Manifest = Annotated[
+    Path | None,
+    option("--manifest", group=_STUDIES, metavar="FILE", help="CSV that gives each study its subject and visit."),
+]
 Memory = Annotated[
-    str | None, typer.Option("--memory", help="Of one study's process, such as 4GiB [the machine's over the workers].")
+    str | None,
+    option(
+        "--memory",
+        group=_RESOURCES,
+        metavar="SIZE",
+        help="Memory limit of one study's process, such as 4GiB.",
+        default="the machine's, shared among the workers",
+    ),
 ]
-Limit = Annotated[str, typer.Option("--timeout", help="For one study, such as 90s, 20min or 2h; 'none' for no limit.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Progress and results as lines of JSON.")]
+Limit = Annotated[
+    str,
+    option(
+        "--timeout",
+        group=_RESOURCES,
+        metavar="TIME",
+        help="Time limit of one study, such as 90s, 20min or 2h, or 'none'.",
+        default="30min",
+    ),
+]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+def batch(  # noqa: PLR0913, PLR0917  one parameter per option
+    root: Root,
+    out: Out,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    fresh: Fresh = False,
+    again: Again = False,
+    manifest: Manifest = None,
+    protocol: Protocol = None,
+    config: ConfigFile = None,
+    memory: Memory = None,
+    cache: Cache = None,
+    timeout: Limit = "30min",
+    nifti: Nifti = False,
+    labelmap: LabelMap = False,
+    pdf: Pdf = False,
+    pictures: Pictures = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score every study below a folder into one cohort: a row per study, tables and a page.
 
-    @app.command()
-    def batch(  # noqa: PLR0913, PLR0917  one parameter per option
-        root: Root,
-        out: Out,
-        workers: Workers = None,
-        scheduler: Scheduler = None,
-        fresh: Fresh = False,
-        again: Again = False,
-        manifest: Manifest = None,
-        config: ConfigFile = None,
-        memory: Memory = None,
-        cache: Cache = None,
-        timeout: Limit = "30min",
-        nifti: Nifti = False,
-        labelmap: LabelMap = False,
-        pdf: Pdf = False,
-        pictures: Pictures = False,
-        quiet: Quiet = False,
-        as_json: AsJson = False,
-    ) -> None:
-        """Score every study below a folder: one row each, tables, and a page of the cohort."""
-        if workers is not None and scheduler is not None:
-            msg = "--workers and --scheduler: give one, a cluster has its workers"
-            raise ConfigError(msg)
-        try:
-            from dotaliver.batch.cluster import ClusterChoice
-            from dotaliver.batch.records import Outputs
-            from dotaliver.batch.run import BatchInput, run_batch
-        except ImportError as error:
-            msg = f"batches need the extra: pip install 'dotaliver[batch]' ({error.name} is missing)"
-            raise ConfigError(msg) from error
-        from dotaliver.config.files import load_config
-
-        if cache is not None:
-            # Told before the work, and not by every study
-            from dotaliver.omezarr.writing import require_zarr
-
-            require_zarr()
-        given = BatchInput(
-            root,
-            out,
-            ClusterChoice(workers, scheduler),
-            config=None if config is None else load_config(config),
-            manifest=manifest,
-            rescore=again,
-            fresh=fresh,
-            outputs=Outputs(nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures),
-            timeout_s=_seconds(timeout),
-            memory_bytes=None if memory is None else _bytes(memory),
-            cache=cache,
-        )
-        reporter = _reporter(quiet=quiet, as_json=as_json)
-        try:
-            result = run_batch(given, reporter)
-        finally:
-            reporter.close()
-        _print_result(result, out, quiet=quiet, as_json=as_json)
-        if result.stopped:
-            raise typer.Exit(130)
-        if not any(record.status == "scored" for record in result.records):
-            typer.echo("dotaliver: no study could be scored; cohort.html says why", err=True)
-            raise typer.Exit(3)
-
-
-def _bytes(text: str) -> int:
-    """An amount of memory, such as ``4GiB``."""
-    match = _AMOUNT.fullmatch(text.strip())
-    unit = None if match is None else _UNITS.get(match[2].upper())
-    if match is None or unit is None or float(match[1]) <= 0:
-        msg = f"--memory {text}: not an amount of memory; give one such as 4GiB or 1500MB"
+    Run the same command again to resume after an interruption.
+    """
+    if workers is not None and scheduler is not None:
+        msg = "--workers and --scheduler exclude each other: a cluster has its own workers"
         raise ConfigError(msg)
-    return int(float(match[1]) * unit)
+    try:
+        from dotaliver.batch.cluster import ClusterChoice
+        from dotaliver.batch.records import Outputs
+        from dotaliver.batch.run import BatchInput, run_batch
+    except ImportError as error:
+        from dotaliver.system.extras import extra_missing
+
+        raise ConfigError(extra_missing("'dotaliver batch'", "batch", error.name)) from error
+    from dotaliver.cli.settings import memory_bytes, scoring_config
+
+    if cache is not None:
+        # Refused once, before the work, and not by every study
+        from dotaliver.omezarr.writing import require_zarr
+
+        require_zarr()
+    given = BatchInput(
+        root,
+        out,
+        ClusterChoice(workers, scheduler),
+        config=None if config is None and protocol is None else scoring_config(config, protocol=protocol),
+        manifest=manifest,
+        rescore=again,
+        fresh=fresh,
+        outputs=Outputs(nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures),
+        timeout_s=_seconds(timeout),
+        memory_bytes=None if memory is None else memory_bytes(memory),
+        cache=cache,
+    )
+    reporter = _reporter(quiet=quiet, as_json=as_json)
+    try:
+        result = run_batch(given, reporter)
+    finally:
+        reporter.close()
+    _print_result(result, out, quiet=quiet, as_json=as_json)
+    if result.stopped:
+        raise typer.Exit(INTERRUPTED)
+    if not any(record.status == "scored" for record in result.records):
+        stop("no study could be scored; cohort.html gives the reasons", NOT_SCORED)
 
 
 def _seconds(text: str) -> float | None:
@@ -161,14 +192,12 @@ def _print_result(result: BatchResult, out: Path, *, quiet: bool, as_json: bool)
     if quiet:
         typer.echo(str(out))
         return
-    told = (
-        ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in sorted(counts.items())) or "nothing done"
-    )
-    typer.echo(f"{told}{f'; {result.kept} done before' if result.kept else ''}")
+    statuses = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in sorted(counts.items()))
+    typer.echo(f"{statuses or 'No study'}{f'; {result.kept} from earlier runs' if result.kept else ''}")
     if result.others:
         typer.echo(
-            f"Not in the cohort: {result.others} earlier scores in the folder, of studies that were not found now"
+            f"Left out of the cohort: {result.others} scores of earlier runs whose studies were not found this time"
         )
     if result.stopped:
-        typer.echo("Stopped; the same command goes on from here.")
+        typer.echo("Stopped. Run the same command again to resume.")
     typer.echo(f"Cohort: {out / 'cohort.html'}")

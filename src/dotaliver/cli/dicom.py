@@ -1,50 +1,95 @@
-"""The commands that speak DICOM with others: pull, push, measurements, zarr."""
+"""The commands that exchange DICOM with others: pull, push, measurements, zarr."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dotaliver.cli.progress import stages
+from dotaliver.cli.options import AsJson, Quiet, Study, option
+from dotaliver.cli.output import console, counting, stages
 
 if TYPE_CHECKING:
     from dotaliver.pacs.archive import Archive
 
 __all__ = ["measurements", "pull", "push", "zarr"]
 
+_PACS, _TLS, _WHAT = "PACS", "Encryption", "Study"
+
 Url = Annotated[
     str,
-    typer.Option("--url", help="https://host/dicom-web (DICOMweb) or dicoms://host:port/AE_TITLE (DIMSE over TLS)."),
+    option(
+        "--url",
+        group=_PACS,
+        metavar="URL",
+        help="https://host/dicom-web (DICOMweb) or dicoms://host:port/AE_TITLE (DIMSE over TLS).",
+    ),
 ]
 CredentialsFile = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--credentials",
-        help="JSON with user and password, or token, that only you can read [variables DOTALIVER_PACS_USER and "
-        "DOTALIVER_PACS_PASSWORD, or DOTALIVER_PACS_TOKEN].",
+        group=_PACS,
+        metavar="FILE",
+        help="JSON with 'user' and 'password', or 'token', readable by you alone.",
+        default="variables DOTALIVER_PACS_USER and DOTALIVER_PACS_PASSWORD, or DOTALIVER_PACS_TOKEN",
     ),
 ]
-CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Authority that vouches for the PACS (PEM).")]
-ClientCert = Annotated[Path | None, typer.Option("--client-cert", help="Our certificate (PEM), where it is asked for.")]
-ClientKey = Annotated[Path | None, typer.Option("--client-key", help="Its key (PEM).")]
-OwnAet = Annotated[str, typer.Option("--aet", help="Our AE title, for DIMSE.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+CaFile = Annotated[
+    Path | None, option("--ca-file", group=_TLS, metavar="FILE", help="CA certificate of the PACS (PEM).")
+]
+ClientCert = Annotated[
+    Path | None,
+    option("--client-cert", group=_TLS, metavar="FILE", help="Client certificate (PEM), if the PACS asks for one."),
+]
+ClientKey = Annotated[
+    Path | None, option("--client-key", group=_TLS, metavar="FILE", help="Key of the client certificate (PEM).")
+]
+OwnAet = Annotated[
+    str,
+    option("--aet", group=_PACS, metavar="TITLE", help="AE title of this program, for DIMSE.", default="DOTALIVER"),
+]
 
 
 def pull(  # noqa: PLR0913, PLR0917  one parameter per option
     url: Url,
-    study: Annotated[str, typer.Option("--study", help="Study Instance UID.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make [dotaliver-in/HASH].")] = None,
-    modality: Annotated[list[str] | None, typer.Option("--modality", help="Only these, such as CT and PT.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=16, help="Transfers at once.")] = 4,
+    study: Annotated[str, option("--study", group=_WHAT, metavar="UID", help="Study Instance UID.")],
+    out: Annotated[
+        Path | None,
+        option(
+            "--out",
+            "-o",
+            group=_WHAT,
+            metavar="FOLDER",
+            help="Where to write the study.",
+            default="dotaliver-in/HASH",
+        ),
+    ] = None,
+    modality: Annotated[
+        list[str] | None,
+        option(
+            "--modality",
+            group=_WHAT,
+            metavar="CODE",
+            help="Fetch this modality alone, such as CT or PT; may be repeated.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        option("--workers", group=_PACS, metavar="N", min=1, max=16, help="Transfers at the same time.", default="4"),
+    ] = 4,
     move_port: Annotated[
-        int | None, typer.Option("--move-port", min=1, max=65535, help="DIMSE: fetch by C-MOVE to this port of ours.")
+        int | None,
+        option(
+            "--move-port",
+            group=_PACS,
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="DIMSE: fetch by C-MOVE, received on this port.",
+        ),
     ] = None,
     credentials: CredentialsFile = None,
     ca_file: CaFile = None,
@@ -53,12 +98,12 @@ def pull(  # noqa: PLR0913, PLR0917  one parameter per option
     aet: OwnAet = "DOTALIVER",
     quiet: Quiet = False,
 ) -> None:
-    """Fetch a study from a PACS; run again, it goes on where it broke off."""
+    """Fetch a study from a PACS; run again, it resumes."""
     from dotaliver.pacs.transfer import pull_study
 
     archive = _archive(url, credentials, (ca_file, client_cert, client_key), aet, workers, move_port)
     folder = out or Path("dotaliver-in") / hashlib.sha256(study.encode()).hexdigest()[:12]
-    with _counting(quiet, "Fetching") as progress:
+    with counting(quiet, "Fetching") as progress:
         done = pull_study(archive, study, folder, modalities=frozenset(modality or ()), progress=progress)
     kept = f" ({done.already_there} of them from an earlier run)" if done.already_there else ""
     typer.echo(str(done.folder) if quiet else f"{done.objects} objects{kept} in {done.folder}")
@@ -66,7 +111,12 @@ def pull(  # noqa: PLR0913, PLR0917  one parameter per option
 
 def push(  # noqa: PLR0913, PLR0917  one parameter per option
     files: Annotated[
-        list[Path], typer.Argument(help="DICOM files, or folders whose *.dcm are sent, such as a score's.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="DICOM files, or folders whose *.dcm files are sent, such as a score.",
+            show_default=False,
+        ),
     ],
     url: Url,
     credentials: CredentialsFile = None,
@@ -76,23 +126,23 @@ def push(  # noqa: PLR0913, PLR0917  one parameter per option
     aet: OwnAet = "DOTALIVER",
     quiet: Quiet = False,
 ) -> None:
-    """Send DICOM objects to a PACS, and check that it lists them; what it has already is not sent again."""
+    """Send DICOM objects to a PACS and check that it lists them; what it already has is not sent again."""
     from dotaliver.pacs.transfer import push_files
 
     archive = _archive(url, credentials, (ca_file, client_cert, client_key), aet, 1, None)
-    with _counting(quiet, "Sending") as progress:
+    with counting(quiet, "Sending") as progress:
         done = push_files(archive, files, progress=progress)
     if not quiet:
-        already = f"; it had {len(done.already_there)} already" if done.already_there else ""
-        typer.echo(f"The PACS took {len(done.sent)} objects and lists them{already}")
+        already = f"; {len(done.already_there)} were there already" if done.already_there else ""
+        typer.echo(f"The PACS received {len(done.sent)} objects and lists them{already}")
 
 
 def measurements(
-    report: Annotated[Path, typer.Argument(help="DICOM structured report.", show_default=False)],
-    score: Annotated[Path | None, typer.Option("--score", help="Folder of a score to compare with.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="DICOM structured report.", show_default=False)],
+    score: Annotated[Path | None, option("--score", metavar="FOLDER", help="Score to compare with.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the measurements of a structured report (TID 1500), ours or another program's."""
+    """Show the measurements of a DICOM structured report (TID 1500) of this or another program."""
     from dotaliver.dicom.sr import read_report
     from dotaliver.pipeline.sr_comparison import compare, report_tables
 
@@ -101,21 +151,18 @@ def measurements(
     if as_json:
         typer.echo((found if compared is None else compared).model_dump_json(indent=2))
         return
-    from rich.console import Console
-
-    console = Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
-    console.print(report_tables(found, compared))
+    console().print(report_tables(found, compared))
 
 
 def zarr(
-    study: Annotated[Path, typer.Argument(help="Folder (or zip) of DICOM files.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="New folder to write into.", show_default=False)],
+    study: Study,
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write into.", show_default=False)],
     quiet: Quiet = False,
 ) -> None:
-    """Write a study as OME-Zarr images with their DICOM headers beside them, to be scored like the files.
+    """Convert a study to OME-Zarr with its DICOM headers, which can be scored like the files.
 
-    The headers are copied whole: they hold the patient's name and data as the DICOM files do. For others, de-identify
-    the files first; 'dotaliver score --deidentify' takes the patient out of a score.
+    The headers are copied whole, with the patient's name and data. De-identify the files before the result is shared;
+    'dotaliver score --deidentify' removes the patient from a score.
     """
     from dotaliver.export.zarr_study import write_zarr_study
 
@@ -124,9 +171,9 @@ def zarr(
     if quiet:
         typer.echo(str(done.folder))
         return
-    copied = f"; {done.copied} files that form no CT or PET volume are copied as they are" if done.copied else ""
+    copied = f"; {done.copied} files that form no CT or PET volume were copied unchanged" if done.copied else ""
     typer.echo(f"{len(done.images)} series as OME-Zarr in {done.folder}{copied}")
-    typer.echo("The headers beside them hold the patient's data, as the DICOM files do")
+    typer.echo("The headers hold the patient's data, as the DICOM files do")
 
 
 def _archive(
@@ -142,17 +189,3 @@ def _archive(
 
     given = credentials_from(credentials)
     return open_archive(Settings(endpoint_of(url), given, Tls(*tls), aet, move_port, workers))
-
-
-@contextlib.contextmanager
-def _counting(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error; none when asked to be quiet or when nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task: Any = bar.add_task(what, total=None)
-        yield lambda done, every: bar.update(task, completed=done, total=every)

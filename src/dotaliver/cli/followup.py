@@ -1,97 +1,111 @@
-"""The commands that look at several records: one patient over time, and two records side by side."""
+"""The commands about several records: one patient over time, and two records of one study."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dotaliver.cli.options import AsJson, Quiet, option
+from dotaliver.cli.output import console, stages
 
 if TYPE_CHECKING:
     from dotaliver.config.criteria import RecistConfig
     from dotaliver.longitudinal.records import PatientCourse, Reading
     from dotaliver.records.differences import Change
 
-__all__ = ["register"]
+__all__ = ["diff", "recist"]
 
-ProgressOf = Callable[[bool], AbstractContextManager[Callable[[str], None]]]
+_TRIAL, _RULES = "Trial and reader", "Rules"
 
 Folders = Annotated[
-    list[Path], typer.Argument(help="Folders that 'dotaliver score' wrote, of one patient.", show_default=False)
+    list[Path],
+    typer.Argument(
+        metavar="SCORE...", help="Folders that 'dotaliver score' wrote, of one patient.", show_default=False
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.", show_default=False)]
+Out = Annotated[Path, option("--out", "-o", group="Output", metavar="FOLDER", help="Where to write the results.")]
 Manifest = Annotated[
-    Path | None, typer.Option("--manifest", help="CSV that ties scans to the trial; needed for SDTM and INC6.")
+    Path | None,
+    option(
+        "--manifest",
+        group=_TRIAL,
+        metavar="FILE",
+        help="CSV with subject, visits and dates of the trial; needed for SDTM and for progression before entry.",
+    ),
 ]
-Edits = Annotated[list[Path] | None, typer.Option("--edits", help="A reader's decisions (JSON); once per evaluator.")]
-Config = Annotated[Path | None, typer.Option("--config", help="RECIST settings to change (TOML or JSON).")]
-FiveMm = Annotated[bool, typer.Option("--inc6-5mm", help="Ask INC6 for an increase of 5 mm too.")]
-Confirmed = Annotated[bool, typer.Option("--confirm", help="Export the confirmed best overall response.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
+Edits = Annotated[
+    list[Path] | None,
+    option("--edits", group=_TRIAL, metavar="FILE", help="Reader's decisions (JSON); repeat for several evaluators."),
+]
+Config = Annotated[
+    Path | None, option("--config", group=_RULES, metavar="FILE", help="RECIST settings to change (TOML or JSON).")
+]
+FiveMm = Annotated[
+    bool, option("--inc6-5mm", group=_RULES, help="Require an increase of 5 mm for progression before entry, too.")
+]
+Confirmed = Annotated[bool, option("--confirm", group=_RULES, help="Export the confirmed best overall response.")]
 
 
-def register(app: typer.Typer, progress: ProgressOf, console: Callable[[], Any]) -> None:
-    """Add the commands to the application."""
+def recist(  # noqa: PLR0913, PLR0917  one parameter per option
+    folders: Folders,
+    out: Out,
+    manifest: Manifest = None,
+    edits: Edits = None,
+    config: Config = None,
+    five_mm: FiveMm = False,
+    confirm: Confirmed = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow one patient over time: response by RECIST 1.1, tables, SDTM and report."""
+    from dotaliver.pipeline.followup import FollowUpInput, follow_patient, save_course
 
-    @app.command()
-    def recist(  # noqa: PLR0913, PLR0917  one parameter per option
-        folders: Folders,
-        out: Out,
-        manifest: Manifest = None,
-        edits: Edits = None,
-        config: Config = None,
-        five_mm: FiveMm = False,
-        confirm: Confirmed = False,
-        quiet: Quiet = False,
-        as_json: AsJson = False,
-    ) -> None:
-        """Follow one patient over time: response by RECIST 1.1, tables, SDTM, report."""
-        from dotaliver.pipeline.followup import FollowUpInput, follow_patient, save_course
-
-        rules = _rules(config, five_mm=five_mm, confirm=confirm)
-        given = FollowUpInput(tuple(folders), manifest, tuple(edits or ()))
-        with progress(quiet) as say:
-            made = follow_patient(given, rules, say)
-            files = save_course(made, out, say)
-        if as_json:
-            typer.echo(made.course.to_json(), nl=False)
-        elif quiet:
-            typer.echo(str(out))
-        else:
-            _show_course(console(), made.course)
-            console().print(f"Report: {out / 'response.html'}", soft_wrap=True)
-            console().print(f"Files: {', '.join(files)}", soft_wrap=True)
-            _say_without_xpt(made.course)
-
-    @app.command()
-    def diff(
-        before: Annotated[Path, typer.Argument(help="Folder of a score, or its score.json.", show_default=False)],
-        now: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
-        as_json: AsJson = False,
-    ) -> None:
-        """Show which input, edit or constant changed each number and verdict between two records."""
-        from dotaliver.pipeline import read_record
-        from dotaliver.records.differences import compare_records
-
-        found = compare_records(read_record(_folder(before)), read_record(_folder(now)))
-        if as_json:
-            typer.echo(found.model_dump_json(indent=2))
-            return
+    rules = _rules(config, five_mm=five_mm, confirm=confirm)
+    given = FollowUpInput(tuple(folders), manifest, tuple(edits or ()))
+    with stages(quiet) as say:
+        made = follow_patient(given, rules, say)
+        files = save_course(made, out, say)
+    if as_json:
+        typer.echo(made.course.to_json(), nl=False)
+    elif quiet:
+        typer.echo(str(out))
+    else:
         screen = console()
-        if not found.same_study:
-            screen.print("The records are of two different studies.")
-        if not found.causes and not found.effects:
-            screen.print("Nothing differs.")
-            return
-        screen.print(_change_table("What changed", found.causes))
-        screen.print(_change_table("What came of it", found.effects))
-        for criterion, reasons in found.reasons.items():
-            screen.print(f"{criterion}: {reasons}", soft_wrap=True, markup=False)
+        _show_course(screen, made.course)
+        screen.print(f"Report: {out / 'response.html'}", soft_wrap=True)
+        screen.print(f"Files: {', '.join(files)}", soft_wrap=True)
+        _say_without_xpt(made.course)
+
+
+def diff(
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE", help="Folder of a score, or its score.json.", show_default=False)
+    ],
+    now: Annotated[Path, typer.Argument(metavar="NOW", help="Another score of the same study.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed between two records, and which numbers and verdicts changed with it."""
+    from dotaliver.pipeline import read_record
+    from dotaliver.records.differences import compare_records
+
+    found = compare_records(read_record(_folder(before)), read_record(_folder(now)))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    screen = console()
+    if not found.same_study:
+        screen.print("The records are of two different studies.")
+    if not found.causes and not found.effects:
+        screen.print("The records do not differ.")
+        return
+    screen.print(_change_table("What changed", found.causes))
+    screen.print(_change_table("What followed", found.effects))
+    for criterion, reasons in found.reasons.items():
+        screen.print(f"{criterion}: {reasons}", soft_wrap=True, markup=False)
 
 
 def _folder(path: Path) -> Path:
@@ -121,9 +135,11 @@ def _say_without_xpt(course: PatientCourse) -> None:
     from dotaliver.export.sdtm.xpt import xpt_is_available
 
     if course.trial is None:
-        typer.echo("Without --manifest no SDTM is written, and INC6 is not evaluable.", err=True)
+        typer.echo("Without --manifest no SDTM is written, and progression before entry is not evaluable.", err=True)
     elif not xpt_is_available():
-        typer.echo("SAS transport files need the extra: pip install 'dotaliver[sdtm]'.", err=True)
+        from dotaliver.system.extras import extra_missing
+
+        typer.echo(f"{extra_missing('dotaliver: writing SAS transport files', 'sdtm')}.", err=True)
 
 
 def _show_course(screen: Any, course: PatientCourse) -> None:

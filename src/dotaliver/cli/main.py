@@ -1,48 +1,96 @@
-"""Where the program starts, and how it ends.
+"""Where the program starts, which commands it has, and how it ends.
 
-Results go to standard output, progress to standard error; exit status 0 means done, 2 bad usage, 3 that the study
-cannot be scored (with the reason), 1 a fault of ours.
+Results go to standard output, progress to standard error. Exit status: 0 done, 2 bad usage, 3 the study cannot be
+scored (with the reason), 1 an internal error.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-from dotaliver.cli.score import app
+from dotaliver.cli.batch import batch
+from dotaliver.cli.dicom import measurements, pull, push, zarr
+from dotaliver.cli.followup import diff, recist
+from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
+from dotaliver.cli.output import BAD_USAGE, INTERNAL_ERROR, INTERRUPTED, NOT_SCORED
+from dotaliver.cli.program import sample, schema
+from dotaliver.cli.score import inspect, rescore, score
+from dotaliver.cli.view import view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
-from dotaliver.system.allocation import end_at_once
 
-__all__ = ["main"]
+__all__ = ["app", "main"]
 
-_BAD_USAGE, _NOT_SCORED, _OUR_FAULT = 2, 3, 1
+_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Score": (score, rescore, inspect, view),
+    "Many studies, and one patient over time": (batch, recist, diff),
+    "PACS and other formats": (pull, push, measurements, zarr),
+    "About the program": (sample, schema),
+}
+
+app = typer.Typer(
+    name="dotaliver",
+    cls=GroupedCommands,
+    help="Score the liver on 68Ga-DOTATATE PET/CT: lesions, tumour burden and trial criteria, from DICOM to "
+    "verdict.\n\nResearch use; not a medical device.",
+    context_settings=CONTEXT,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _title, _functions in _COMMANDS.items():
+    for _function in _functions:
+        app.command(cls=GroupedCommand, context_settings=CONTEXT, rich_help_panel=_title)(_function)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from dotaliver import __version__
+
+        typer.echo(f"dotaliver {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_every_command(
+    version: Annotated[  # noqa: ARG001  its callback prints it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    import logging
+
+    # Warnings of libraries would appear between our lines, and some quote headers.
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def main() -> None:
     """Run the command line; a study that cannot be scored ends with one sentence and status 3."""
-    # Libraries' warnings would stand between our lines, and some quote headers.
-    logging.captureWarnings(True)
-    logging.getLogger().addHandler(logging.NullHandler())
     try:
         app(standalone_mode=True)
     except (ConfigError, SegmenterError) as error:
-        typer.echo(f"dotaliver: {error}", err=True)
-        sys.exit(_BAD_USAGE)
+        _end(error, BAD_USAGE)
     except DotaliverError as error:
-        typer.echo(f"dotaliver: {error}", err=True)
-        sys.exit(_NOT_SCORED)
+        _end(error, NOT_SCORED)
     except KeyboardInterrupt:
-        typer.echo("dotaliver: stopped", err=True)
-        sys.exit(130)
+        _end("stopped", INTERRUPTED)
     except Exception as error:
-        logging.getLogger(__name__).debug("fault", exc_info=True)
-        typer.echo(
-            f"dotaliver: a fault of the program, not of your files: {type(error).__name__}: {error}; "
-            "please report it with the command that you ran",
-            err=True,
-        )
-        sys.exit(_OUR_FAULT)
+        import logging
+
+        logging.getLogger(__name__).debug("internal error", exc_info=True)
+        kind = type(error).__name__
+        _end(f"internal error: {kind}: {error}; please report it with the command that you ran", INTERNAL_ERROR)
     finally:
-        end_at_once()
+        if "numpy" in sys.modules:
+            from dotaliver.system.allocation import end_at_once
+
+            end_at_once()
+
+
+def _end(sentence: Any, status: int) -> None:
+    typer.echo(f"dotaliver: {sentence}", err=True)
+    sys.exit(status)

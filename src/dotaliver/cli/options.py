@@ -1,9 +1,9 @@
-"""The options that several commands share, declared once."""
+"""The arguments and options that several commands share, each declared once, under the titles of the help."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,89 +28,220 @@ __all__ = [
     "Pdf",
     "PetSeries",
     "Pictures",
+    "Protocol",
     "PseudonymKey",
     "Quiet",
     "RecistCt",
     "ReferenceTime",
     "Relative",
+    "Segmenter",
     "Study",
     "StudyUid",
     "Weight",
+    "option",
 ]
+
+_IMAGES = "Images"
+_MASKS = "Masks and corrections"
+_RULES = "Rules"
+_HEADER = "Values that override the DICOM header (recorded as assumptions)"
+_OUTPUT = "Output"
+_PRIVACY = "De-identification"
+_RESOURCES = "Resources"
+
+
+def option(*names: str, help: str, group: str | None = None, default: str | None = None, **settings: Any) -> Any:
+    """An option of a command, listed in the help under ``group``; without one under the general options.
+
+    ``default`` is how the help words what happens without the option.
+    """
+    words = help if default is None else f"{help} [default: {default}]"
+    return typer.Option(*names, help=words, rich_help_panel=group, show_default=False, **settings)
+
+
+def _decay_corrections() -> list[str]:
+    return ["START", "ADMIN", "NONE"]
+
+
+def _protocols() -> list[str]:
+    from dotaliver.config.protocol import shipped_protocols
+
+    return list(shipped_protocols())
+
+
+def _segmenters() -> list[str]:
+    from importlib.metadata import entry_points
+
+    return sorted(entry.name for entry in entry_points(group="dotaliver.segmenters"))
+
 
 Study = Annotated[
     Path,
     typer.Argument(
-        help="Folder of DICOM files, in any order and nesting, or one that 'dotaliver zarr' made.", show_default=False
+        metavar="STUDY",
+        help="Folder or zip file of DICOM files in any order and nesting, or a folder from 'dotaliver zarr'.",
+        show_default=False,
     ),
 ]
+
 StudyUid = Annotated[
-    str | None, typer.Option("--study-uid", help="Study Instance UID, where the folder holds several studies.")
+    str | None,
+    option(
+        "--study-uid",
+        group=_IMAGES,
+        metavar="UID",
+        help="Study Instance UID, if the folder holds several studies.",
+    ),
 ]
-PetSeries = Annotated[str | None, typer.Option("--pet", help="PET series to use, by number or UID.")]
-CtSeries = Annotated[str | None, typer.Option("--ct", help="CT series to use, by number or UID.")]
+PetSeries = Annotated[
+    str | None, option("--pet", group=_IMAGES, metavar="SERIES", help="PET series to use, by number or UID.")
+]
+CtSeries = Annotated[
+    str | None, option("--ct", group=_IMAGES, metavar="SERIES", help="CT series to use, by number or UID.")
+]
 RecistCt = Annotated[
     str | None,
-    typer.Option(
-        "--recist-ct", help="Diagnostic CT series in the folder that diameters are measured on, by number or UID."
+    option(
+        "--recist-ct",
+        group=_IMAGES,
+        metavar="SERIES",
+        help="Diagnostic CT series in the folder on which diameters are measured, by number or UID.",
     ),
 ]
+
 LiverMask = Annotated[
-    Path | None, typer.Option("--liver", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr.")
+    Path | None,
+    option("--liver", group=_MASKS, metavar="FILE", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr."),
 ]
 LesionMask = Annotated[
-    list[Path] | None, typer.Option("--lesions", help="Lesion mask, in the same formats; may be given several times.")
+    list[Path] | None,
+    option("--lesions", group=_MASKS, metavar="FILE", help="Lesion mask in one of these formats; may be repeated."),
 ]
 LesionsComplete = Annotated[
     bool,
-    typer.Option(
-        "--lesions-complete", help="State that the lesion mask holds every lesion of the liver that the PET shows."
+    option(
+        "--lesions-complete",
+        group=_MASKS,
+        help="The lesion mask holds every lesion of the liver that the PET shows (recorded).",
     ),
 ]
-EditsFile = Annotated[Path | None, typer.Option("--edits", help="A reader's edits (JSON).")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings to change (TOML or JSON).")]
-Weight = Annotated[float | None, typer.Option("--weight", help="Body weight in kg, in place of the files' (recorded).")]
-Dose = Annotated[float | None, typer.Option("--dose", help="Injected activity in MBq, likewise.")]
-Height = Annotated[float | None, typer.Option("--height", help="Body height in m, likewise.")]
-Injection = Annotated[
-    str | None, typer.Option("--injection", help="Time of injection as YYYY-MM-DDTHH:MM:SS, likewise.")
+EditsFile = Annotated[
+    Path | None,
+    option("--edits", group=_MASKS, metavar="FILE", help="Reader's corrections and answers (JSON)."),
 ]
-ReferenceTime = Annotated[
-    str | None, typer.Option("--reference-time", help="Instant that the PET is decay corrected to, likewise.")
+Segmenter = Annotated[
+    str | None,
+    option(
+        "--segmenter",
+        group=_MASKS,
+        metavar="NAME",
+        help="Program that outlines the liver.",
+        default="petct",
+        autocompletion=_segmenters,
+    ),
 ]
-Correction = Annotated[
-    str | None, typer.Option("--decay-correction", help="START, ADMIN or NONE, in place of the files' (recorded).")
+
+Protocol = Annotated[
+    str | None,
+    option(
+        "--protocol",
+        group=_RULES,
+        metavar="NAME|FILE",
+        help="Trial protocol: nct04544098, prrt-screening, or a TOML file.",
+        default="nct04544098",
+        autocompletion=_protocols,
+    ),
+]
+ConfigFile = Annotated[
+    Path | None, option("--config", group=_RULES, metavar="FILE", help="Settings to change (TOML or JSON).")
 ]
 Relative = Annotated[
-    bool, typer.Option("--relative", help="Score in relative units, without dose, weight or clock; no SUVs.")
+    bool,
+    option("--relative", group=_RULES, help="Score without dose, weight and times: ratios and burden, but no SUV."),
 ]
 AnyTracer = Annotated[
     bool,
-    typer.Option("--judge-any-tracer", help="Answer the receptor criteria for another tracer or nuclide (recorded)."),
+    option(
+        "--judge-any-tracer",
+        group=_RULES,
+        help="Answer the receptor criteria for another tracer or nuclide (recorded).",
+    ),
 ]
-Nifti = Annotated[bool, typer.Option("--nifti", help="Write the masks as NIfTI too.")]
+
+Weight = Annotated[float | None, option("--weight", group=_HEADER, metavar="KG", help="Body weight.")]
+Dose = Annotated[float | None, option("--dose", group=_HEADER, metavar="MBQ", help="Injected activity.")]
+Height = Annotated[float | None, option("--height", group=_HEADER, metavar="M", help="Body height.")]
+Injection = Annotated[
+    str | None,
+    option("--injection", group=_HEADER, metavar="DATETIME", help="Time of injection, as YYYY-MM-DDTHH:MM:SS."),
+]
+ReferenceTime = Annotated[
+    str | None,
+    option(
+        "--reference-time",
+        group=_HEADER,
+        metavar="DATETIME",
+        help="Time to which the PET is decay corrected, as YYYY-MM-DDTHH:MM:SS.",
+    ),
+]
+Correction = Annotated[
+    str | None,
+    option(
+        "--decay-correction",
+        group=_HEADER,
+        metavar="MODE",
+        help="Decay correction of the PET: START, ADMIN or NONE.",
+        autocompletion=_decay_corrections,
+    ),
+]
+
+Nifti = Annotated[bool, option("--nifti", group=_OUTPUT, help="Also write the masks as NIfTI.")]
 LabelMap = Annotated[
-    bool, typer.Option("--labelmap", help="Masks as DICOM label map SEG where they do not overlap, not as binary SEG.")
+    bool,
+    option("--labelmap", group=_OUTPUT, help="Write masks that do not overlap as DICOM label map SEG, not binary SEG."),
 ]
-Pdf = Annotated[bool, typer.Option("--pdf", help="The report also as a PDF in DICOM (Encapsulated PDF).")]
-Pictures = Annotated[bool, typer.Option("--pictures", help="Key pictures also as DICOM images (Secondary Capture).")]
+Pdf = Annotated[bool, option("--pdf", group=_OUTPUT, help="Also write the report as DICOM Encapsulated PDF.")]
+Pictures = Annotated[
+    bool, option("--pictures", group=_OUTPUT, help="Also write key pictures as DICOM Secondary Capture.")
+]
+AsJson = Annotated[bool, option("--json", group=_OUTPUT, help="Print the result as JSON.")]
+
 Deidentify = Annotated[
-    bool, typer.Option("--deidentify", help="Write everything with a keyed pseudonym, new UIDs and shifted dates.")
+    bool,
+    option(
+        "--deidentify",
+        group=_PRIVACY,
+        help="Write all results with a keyed pseudonym, new UIDs and shifted dates.",
+    ),
 ]
 PseudonymKey = Annotated[
     Path | None,
-    typer.Option("--pseudonym-key", help="File with its key that only you can read [DOTALIVER_PSEUDONYM_KEY]."),
+    option(
+        "--pseudonym-key",
+        group=_PRIVACY,
+        metavar="FILE",
+        help="File with the key, readable by you alone.",
+        default="variable DOTALIVER_PSEUDONYM_KEY",
+    ),
 ]
+
 Memory = Annotated[
     str | None,
-    typer.Option("--memory", help="Bound of the whole run, such as 1GiB or 800MiB: large images are read in parts."),
+    option(
+        "--memory",
+        group=_RESOURCES,
+        metavar="SIZE",
+        help="Memory limit of the run, such as 1GiB or 800MiB; large images are read in parts.",
+    ),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--cache",
-        help="Folder that keeps decoded compressed series (as OME-Zarr) for the next run; of patients' images.",
+        group=_RESOURCES,
+        metavar="FOLDER",
+        help="Keep decoded compressed images here for the next run (OME-Zarr; patient images).",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and of the results only the folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
+
+Quiet = Annotated[bool, option("--quiet", "-q", help="No progress; print only where the results are.")]

@@ -14,7 +14,7 @@ from dotaliver.records.flags import Flag
 from dotaliver.records.study import Acquisition
 from dotaliver.records.verdicts import Decision, EffectWord, Verdict, VerdictWord
 
-__all__ = ["effect_of", "judge_all", "reason_not_to_judge", "with_readers_answers"]
+__all__ = ["effect_of", "judge_all", "reason_not_to_judge", "require_known_criteria", "with_readers_answers"]
 
 _JUDGES: Mapping[Rule, Callable[[Findings], Proposal]] = {
     "INC7": inc7.judge,
@@ -78,6 +78,18 @@ def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, 
     return verdicts
 
 
+def require_known_criteria(edits: ReaderEdits, config: ScoringConfig) -> None:
+    """Refuse edits that answer a criterion which the protocol does not have: `ConfigError`."""
+    known = config.protocol.ids
+    for edit in edits.verdicts:
+        if edit.criterion not in known:
+            msg = (
+                f"the edits answer {edit.criterion}, which is not a criterion of {config.protocol.id} "
+                f"(those: {', '.join(known)})"
+            )
+            raise ConfigError(msg)
+
+
 def with_readers_answers(
     verdicts: dict[CriterionId, Verdict], edits: ReaderEdits, config: ScoringConfig
 ) -> dict[CriterionId, Verdict]:
@@ -88,14 +100,9 @@ def with_readers_answers(
     ConfigError
         Where an answer names no criterion of the protocol, comes without a reader, or overrules without a reason.
     """
+    require_known_criteria(edits, config)
     answered = dict(verdicts)
     for edit in edits.verdicts:
-        if edit.criterion not in verdicts:
-            known = ", ".join(verdicts)
-            msg = (
-                f"the edits answer {edit.criterion}, which is not a criterion of {config.protocol.id} (those: {known})"
-            )
-            raise ConfigError(msg)
         answered[edit.criterion] = _answered(verdicts[edit.criterion], edit, edits, config)
     return answered
 

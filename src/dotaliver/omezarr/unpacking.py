@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from dotaliver.errors import ConfigError
 from dotaliver.omezarr.layout import Coding
+from dotaliver.system.extras import extra_missing
 
 __all__ = ["checksum", "unpack_chunk", "without_checksum"]
 
@@ -38,8 +39,7 @@ def checksum(data: bytes | memoryview) -> int:
     try:
         import google_crc32c
     except ImportError as error:
-        msg = f"reading this OME-Zarr needs the extra: pip install 'dotaliver[zarr]' ({error.name} is missing)"
-        raise ConfigError(msg) from error
+        raise ConfigError(extra_missing("reading this OME-Zarr", "zarr", error.name)) from error
     return int(google_crc32c.value(bytes(data)))
 
 

@@ -14,6 +14,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.ngff import multiscales_of
 from dotaliver.omezarr.planes import plane_attributes, plane_sha256
+from dotaliver.system.extras import extra_missing
 
 __all__ = ["ImageWriter", "require_zarr"]
 
@@ -30,8 +31,7 @@ def require_zarr() -> Any:
     try:
         import zarr
     except ImportError as error:
-        msg = f"writing OME-Zarr needs the extra: pip install 'dotaliver[zarr]' ({error.name} is missing)"
-        raise ConfigError(msg) from error
+        raise ConfigError(extra_missing("writing OME-Zarr", "zarr", error.name)) from error
     return zarr
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from dotaliver.errors import ConfigError
 from dotaliver.pacs.endpoint import Remote, Settings
+from dotaliver.system.extras import extra_missing
 
 __all__ = [
     "Archive",
@@ -57,5 +58,4 @@ def open_archive(settings: Settings) -> Archive:
 
         return DimseArchive(settings)
     except ModuleNotFoundError as error:
-        msg = f"a PACS needs the extra 'pacs' ({error.name} is missing): pip install 'dotaliver[pacs]'"
-        raise ConfigError(msg) from error
+        raise ConfigError(extra_missing("exchange with a PACS", "pacs", error.name)) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
+from dotaliver.criteria.eligibility import require_known_criteria
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.errors import StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
@@ -169,6 +170,7 @@ def score_study(
         Where the study cannot be scored.
     """
     config, execution = config or ScoringConfig(), execution or AS_IS_QUICKEST
+    require_known_criteria(edits or ReaderEdits(), config)
     with memory_bound(execution.memory_bytes):
         opened = open_study(study, config, progress, execution)
         given = imported_masks(study, opened.volumes, config)
@@ -259,6 +261,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     config = config or parent.config
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})
+    require_known_criteria(parent.edits if edits is None else edits, config)
     study = relocated(folder, study, parent)
     execution = execution or AS_IS_QUICKEST
     with memory_bound(execution.memory_bytes):

@@ -17,7 +17,7 @@ def test_the_page_is_the_table():
 def test_every_flag_named_exists_and_every_option_too():
     from typer.main import get_command
 
-    from dotaliver.cli.score import app
+    from dotaliver.cli.main import app
 
     assert {code for rule in RULES for code in rule.flags} <= set(FLAGS)
     options = {name for p in get_command(app).commands["score"].params for name in p.opts}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dotaliver.errors import OutputError
 from dotaliver.export.sdtm.datasets import Dataset
+from dotaliver.system.extras import extra_missing
 
 __all__ = ["xpt_bytes", "xpt_is_available"]
 
@@ -27,8 +28,7 @@ def xpt_bytes(dataset: Dataset) -> bytes:
         Where the extra is not installed.
     """
     if not xpt_is_available():
-        msg = "SAS transport files need pandas and pyreadstat; install them with pip install 'dotaliver[sdtm]'"
-        raise OutputError(msg)
+        raise OutputError(extra_missing("writing SAS transport files", "sdtm", "pyreadstat"))
     import pandas as pd
     import pyreadstat
 

@@ -1,0 +1,96 @@
+"""Help as plain text with options and commands under titles, at any width and without colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["CONTEXT", "GroupedCommand", "GroupedCommands"]
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+"""Settings of every command."""
+
+_RESOURCES, _GENERAL = "Resources", "General"
+# What typer adds for an integer's range
+_AT_LEAST = re.compile(r"\s*\[x>=\d+\]$")
+_BETWEEN = re.compile(r"\[(\d+)<=x<=(\d+)\]$")
+_REQUIRED = re.compile(r"\s*\[required\]$")
+
+
+def _titled(rows: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for title, row in rows:
+        groups.setdefault(title, []).append(row)
+    return groups
+
+
+def _usage_name(argument: Any) -> str:
+    name = argument.metavar or str(argument.name).upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _write_options(command: Any, context: Any, formatter: Any) -> None:
+    """Arguments, then options under the titles that they name, general ones last."""
+    arguments, options = [], []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        if parameter.param_type_name == "argument":
+            arguments.append((_usage_name(parameter), _REQUIRED.sub("", record[1])))
+        else:
+            words = _BETWEEN.sub(r"[\1 to \2]", _AT_LEAST.sub("", record[1]))
+            options.append((getattr(parameter, "rich_help_panel", None) or _GENERAL, (record[0], words)))
+    groups = _titled(options)
+    if len(groups) == 1:
+        groups = {"Options": next(iter(groups.values()))}
+    for last in (_RESOURCES, _GENERAL):
+        if last in groups:
+            groups[last] = groups.pop(last)
+    if arguments:
+        groups = {"Arguments": arguments, **groups}
+    for title, records in groups.items():
+        with formatter.section(title):
+            formatter.write_dl(records)
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its options under titles (``rich_help_panel``)."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Options, then the arguments by the names that the help uses."""
+        arguments = (p for p in self.get_params(ctx) if p.param_type_name == "argument")
+        return [self.options_metavar or "", *map(_usage_name, arguments)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options."""
+        _write_options(self, ctx, formatter)
+
+
+class GroupedCommands(TyperGroup):
+    """The program: its commands under titles, then its options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write commands and options."""
+        self.format_commands(ctx, formatter)
+        _write_options(self, ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with the first sentence of its help."""
+        commands: dict[str, Any] = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        width = max(map(len, commands), default=0)
+        rows = [
+            (getattr(command, "rich_help_panel", None) or "Commands", (name.ljust(width), _first_sentence(command)))
+            for name, command in commands.items()
+            if not command.hidden
+        ]
+        for title, records in _titled(rows).items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _first_sentence(command: Any) -> str:
+    return " ".join((command.help or "").split("\n\n")[0].split())

@@ -1,0 +1,59 @@
+"""What the commands print: results on standard output, progress on standard error, and how they stop."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import typer
+
+__all__ = ["BAD_USAGE", "INTERNAL_ERROR", "INTERRUPTED", "NOT_SCORED", "console", "counting", "stages", "stop"]
+
+INTERNAL_ERROR, BAD_USAGE, NOT_SCORED, INTERRUPTED = 1, 2, 3, 130
+"""Exit statuses other than 0; 3 is a study that cannot be scored."""
+
+# Wide enough that no table is folded
+_WIDTH_WITHOUT_TERMINAL = 140
+
+
+def console() -> Any:
+    """Where tables go: the terminal, or a file without colour whose lines are not folded to a terminal's width."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console()
+    return Console(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
+
+
+def stop(sentence: str, status: int) -> NoReturn:
+    """End with one sentence on standard error."""
+    typer.echo(f"dotaliver: {sentence}", err=True)
+    raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Stages of the work in one changing line on standard error; silent with ``quiet`` or without a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _stage: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
+
+
+@contextlib.contextmanager
+def counting(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; none with ``quiet`` or without a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task: Any = bar.add_task(what, total=None)
+        yield lambda done, every: bar.update(task, completed=done, total=every)

@@ -1,0 +1,108 @@
+"""From the options of a command to the settings, edits and limits that the pipeline takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotaliver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
+    from dotaliver.pipeline import OutputOptions
+    from dotaliver.records.edits import ReaderEdits
+
+__all__ = ["edits_of", "execution_of", "memory_bytes", "output_options", "scoring_config", "stated_values"]
+
+
+def stated_values(
+    weight: float | None,
+    dose: float | None,
+    height: float | None,
+    times: tuple[str | None, str | None],
+    decay_correction: str | None,
+) -> dict[str, object]:
+    """The values that the user states in place of the header, by the names of `AssumedValues`."""
+    injection, reference_time = times
+    stated: dict[str, object | None] = {
+        "weight_kg": weight,
+        "dose_mbq": dose,
+        "height_m": height,
+        "injection": injection,
+        "reference_time": reference_time,
+        "decay_correction": decay_correction,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def scoring_config(
+    path: Path | None,
+    stated: dict[str, object] | None = None,
+    *,
+    protocol: str | None = None,
+    relative: bool = False,
+    any_tracer: bool = False,
+    segmenter: str | None = None,
+) -> ScoringConfig:
+    """The settings of a file, with what the options of the command line change in them."""
+    from pydantic import ValidationError
+
+    from dotaliver.config.files import load_config
+    from dotaliver.config.protocol import protocol_named
+    from dotaliver.config.scoring import ScoringConfig
+
+    config = ScoringConfig() if path is None else load_config(path)
+    chosen = {"relative": relative, "judge_other_tracer": any_tracer}
+    assume = config.assume.model_dump() | (stated or {}) | {name: True for name, is_on in chosen.items() if is_on}
+    data = config.model_dump() | {"assume": assume} | ({} if segmenter is None else {"segmenter": segmenter})
+    if protocol is not None:
+        data["protocol"] = protocol_named(protocol)
+    try:
+        return ScoringConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        # weight_kg is --weight, and reference_time --reference-time
+        option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
+        msg = f"--{option}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def memory_bytes(text: str) -> int:
+    """An amount of memory such as ``1GiB``, in bytes."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        amount = int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        amount = 0
+    if amount < 1:
+        msg = f"--memory {text}: not an amount of memory; give one such as 1GiB, 800MiB or 2GB"
+        raise ConfigError(msg)
+    return amount
+
+
+def execution_of(memory: str | None, cache: Path | None) -> ExecutionConfig:
+    """Limits of the run."""
+    from dotaliver.config.scoring import ExecutionConfig
+
+    return ExecutionConfig(memory_bytes=None if memory is None else memory_bytes(memory), cache=cache)
+
+
+def output_options(
+    nifti: bool, labelmap: bool, documents: tuple[bool, bool], *, deidentify: bool, key: Path | None
+) -> OutputOptions:
+    """What to write beside the record, with the key of the pseudonyms where the results are de-identified."""
+    from dotaliver.export.deidentify.pseudonyms import pseudonym_key
+    from dotaliver.pipeline import OutputOptions
+
+    pdf, pictures = documents
+    secret = pseudonym_key(key) if deidentify else None
+    return OutputOptions(nifti, labelmap, pdf, pictures, secret)
+
+
+def edits_of(path: Path | None) -> ReaderEdits | None:
+    """A reader's edits from a file."""
+    from dotaliver.pipeline import load_edits
+
+    return None if path is None else load_edits(path)
