@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(dicom3tools dcmtk orthanc orthanc-dicomweb poppler-utils)
+debian_packages=(dicom3tools dcmtk libsaxonhe-java orthanc orthanc-dicomweb pixelmed-apps poppler-utils)
 # A screen for the viewer's tests: Xvfb, a software renderer, and what Qt loads.
 debian_packages+=(xvfb libegl1 libgl1 libopengl0 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libdbus-1-3
     libfontconfig1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0
@@ -11,6 +11,10 @@ debian_packages+=(xvfb libegl1 libgl1 libopengl0 libgl1-mesa-dri libglx-mesa0 li
 missing=()
 for tool in dciodvfy dsrdump Orthanc pdftoppm Xvfb; do
     command -v "$tool" >/dev/null 2>&1 || missing+=("$tool")
+done
+# A validator of structured reports, in Java
+for jar in pixelmed Saxon-HE; do
+    [ -e "/usr/share/java/$jar.jar" ] || missing+=("$jar")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -1,8 +1,8 @@
 """Structured reports of others: the measurements of a TID 1500 report, for comparison.
 
-Read are the measurement groups (TID 1410, 1411, 1501) with their tracking names, findings and sites, and in them
-every number with its unit, derivation and method. What a number refers to by reference inside the report is not
-followed, so a report that refers to itself in circles does no harm.
+Measurement groups (TID 1410, 1411, 1501) are read with their tracking names, findings and sites, and in them
+every number with its unit, derivation and method; qualitative evaluations (TID 1500, row 12) with what is below them.
+References inside a report are not followed, so a report that refers to itself in circles does no harm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dotaliver.image.geometry import Vector
 __all__ = ["CodedName", "MeasuredGroup", "MeasuredValue", "MeasurementReport", "read_report"]
 
 _SR_CLASSES = "1.2.840.10008.5.1.4.1.1.88."
-_GROUP = ("125007", "DCM")
+_GROUP, _EVALUATIONS = ("125007", "DCM"), ("C0034375", "UMLS")
 _MOST_ITEMS, _DEEPEST, _MOST_POINTS = 200_000, 24, 10_000
 # Codes of what a group says of itself; SRT codes are those of older reports.
 _TRACKING_ID, _TRACKING_UID = {"112039"}, {"112040"}
@@ -46,6 +46,12 @@ class MeasuredValue(FrozenModel):
     derivation: CodedName | None = None
     method: CodedName | None = None
     points_lps_mm: tuple[Vector, ...] | None = Field(default=None, description="Where it was drawn, from SCOORD3D")
+    points_px: tuple[tuple[float, float], ...] | None = Field(
+        default=None,
+        description="Where it was drawn on an image, from SCOORD: column and row, the middle of the first pixel "
+        "at (0.5, 0.5)",
+    )
+    image_sop_instance_uid: str | None = Field(default=None, description="The image of `points_px`")
 
 
 class MeasuredGroup(FrozenModel):
@@ -104,8 +110,11 @@ def read_report(path: Path) -> MeasurementReport:
 def _report(dataset: Any) -> MeasurementReport:
     members: dict[int, list[Any]] = {}
     for item, parent, _ in walk_items(dataset, "ContentSequence", most=_MOST_ITEMS, deepest=_DEEPEST):
-        if _is_group(item):
+        if _is_container(item, _GROUP):
             members[id(item)] = []
+        elif _is_container(parent, _EVALUATIONS):
+            # A code or text that is the answer itself, with its grounds below
+            members[id(item)] = [item]
         elif id(parent) in members:
             members[id(parent)].append(item)
     name = _code(first_item(dataset, "ConceptNameCodeSequence"))
@@ -121,9 +130,9 @@ def _report(dataset: Any) -> MeasurementReport:
     )
 
 
-def _is_group(item: Any) -> bool:
+def _is_container(item: Any, code: tuple[str, str]) -> bool:
     name = _code(first_item(item, "ConceptNameCodeSequence"))
-    return text(item, "ValueType") == "CONTAINER" and name is not None and (name.value, name.scheme) == _GROUP
+    return text(item, "ValueType") == "CONTAINER" and name is not None and (name.value, name.scheme) == code
 
 
 def _code(item: Any | None) -> CodedName | None:
@@ -186,7 +195,7 @@ def _value(name: CodedName, item: Any) -> MeasuredValue | None:
     if value is None:
         return None
     unit = _code(first_item(measured, "MeasurementUnitsCodeSequence"))
-    derivation = method = points = None
+    derivation = method = points = pixels = image = None
     for child in item.get("ContentSequence") or ():
         concept = _code(first_item(child, "ConceptNameCodeSequence"))
         coded = _code(first_item(child, "ConceptCodeSequence"))
@@ -196,6 +205,8 @@ def _value(name: CodedName, item: Any) -> MeasuredValue | None:
             method = coded
         elif text(child, "ValueType") == "SCOORD3D":
             points = _points(child)
+        elif text(child, "ValueType") == "SCOORD":
+            pixels, image = _pixels(child), _image_of(child)
     return MeasuredValue(
         name=name,
         value=value,
@@ -203,12 +214,33 @@ def _value(name: CodedName, item: Any) -> MeasuredValue | None:
         derivation=derivation,
         method=method,
         points_lps_mm=points,
+        points_px=pixels,
+        image_sop_instance_uid=image,
     )
 
 
-def _points(item: Any) -> tuple[Vector, ...] | None:
+def _coordinates(item: Any, dimensions: int) -> list[tuple[float, ...]] | None:
+    """The points of a graphic; None where there are none, too many, or half a one."""
     data = item.get("GraphicData")
     flat = [float(v) for v in ([] if data is None else data)]
-    if not flat or len(flat) % 3 or len(flat) > 3 * _MOST_POINTS:
+    if not flat or len(flat) % dimensions or len(flat) > dimensions * _MOST_POINTS:
         return None
-    return tuple((flat[i], flat[i + 1], flat[i + 2]) for i in range(0, len(flat), 3))
+    return [tuple(flat[i : i + dimensions]) for i in range(0, len(flat), dimensions)]
+
+
+def _points(item: Any) -> tuple[Vector, ...] | None:
+    found = _coordinates(item, 3)
+    return None if found is None else tuple((x, y, z) for x, y, z in found)
+
+
+def _pixels(item: Any) -> tuple[tuple[float, float], ...] | None:
+    found = _coordinates(item, 2)
+    return None if found is None else tuple((column, row) for column, row in found)
+
+
+def _image_of(item: Any) -> str | None:
+    """The image that a graphic lies on (``SELECTED FROM``)."""
+    for child in item.get("ContentSequence") or ():
+        if (reference := first_item(child, "ReferencedSOPSequence")) is not None:
+            return text(reference, "ReferencedSOPInstanceUID")
+    return None

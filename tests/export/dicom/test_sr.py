@@ -18,12 +18,24 @@ from dotaliver.dicom.sr import read_report
 from dotaliver.export.dicom.real_world_value_map import suv_map
 from dotaliver.export.dicom.seg import segmentation_datasets
 from dotaliver.export.dicom.sr import measurement_report, person_name
+from dotaliver.image.volume import LabelMap
 from dotaliver.records.edits import Reader, ReaderEdits, RestOfBody
+from dotaliver.records.masks import MaskLayer
 from dotaliver.records.measurements import CtFocus, Diameter, Lobe, Lobes
 from dotaliver.records.verdicts import Decision
-from fixtures.derived_dicom import dciodvfy_errors, needs_dciodvfy, needs_dsrdump, sources, written
-from fixtures.scores import DIAGNOSTIC_FRAME, FRAME, small_case, verdicts, with_diagnostic_ct
+from fixtures.derived_dicom import (
+    dciodvfy_errors,
+    needs_dciodvfy,
+    needs_dsrdump,
+    needs_pixelmed,
+    pixelmed_errors,
+    sources,
+    written,
+)
+from fixtures.scores import small_case, verdicts, with_diagnostic_ct
 
+# The tools that OHIF draws measurements with
+TOOLS = "Cornerstone3DTools@^0.1.0"
 # Numbers that no decimal string of 16 characters holds.
 AWKWARD = 1 / 3 * 1e-5
 AXES = Diameter(
@@ -63,7 +75,8 @@ def report_of(case, *, labelmap=False):
     given = sources(case)
     stored = segmentation_datasets(case.score, case.volumes, case.segmentations, given, labelmap=labelmap)
     mapping = suv_map(case.score, case.volumes.pet.geometry, given)
-    return measurement_report(case.score, case.volumes, given, list(stored.values()), mapping), stored, mapping
+    report = measurement_report(case.score, case.volumes, case.segmentations, given, list(stored.values()), mapping)
+    return report, stored, mapping
 
 
 def read(dataset, tmp_path):
@@ -85,95 +98,176 @@ def texts(group):
 def test_every_number_of_a_lesion_comes_back_equal(tmp_path) -> None:
     case = case_with_axes()
     lesion = case.score.lesions[0]
-    groups = [g for g in read(report_of(case)[0], tmp_path).groups if g.tracking_id == "dotaliver:lesion:2"]
-    assert len(groups) == 2
+    groups = [g for g in read(report_of(case)[0], tmp_path).groups if g.tracking_id.endswith("dotaliver:lesion:2")]
+    assert [g.tracking_id for g in groups] == ["dotaliver:lesion:2", f"{TOOLS}:Bidirectional:dotaliver:lesion:2"]
     assert values(groups[0]) == {
         ("SUVbw", "Maximum"): lesion.suv_max,
         ("SUVbw", "Mean"): lesion.suv_mean,
         ("SUVbw", "Peak Value Within ROI"): lesion.suv_peak,
-        ("Total lesion uptake, mean times volume", None): lesion.total_uptake,
+        ("Total lesion uptake (mean × volume)", None): lesion.total_uptake,
         ("Volume", None): lesion.volume_ml,
         ("Lesion to Background SUV Ratio", "Peak Value Within ROI"): lesion.ratio_to_liver,
         ("Lesion to Background SUV Ratio", "Maximum"): lesion.max_ratio_to_liver,
         ("Lesion to Background SUV Ratio", "Mean"): lesion.mean_ratio_to_liver,
-        ("Share of the lesion inside the liver", None): lesion.liver_share,
+        ("Fraction of the lesion inside the liver", None): lesion.liver_share,
         ("Longest in-plane extent on PET", None): lesion.pet_extent_mm,
     }
-    assert values(groups[1]) == {("Long axis", None): AXES.longest_mm, ("Short axis", None): AXES.short_mm}
+    assert values(groups[1]) == {("Long Axis", None): AXES.longest_mm, ("Short Axis", None): AXES.short_mm}
     units = {v.name.meaning: v.unit for g in groups for v in g.values}
     assert units["SUVbw"] == "g/ml{SUVbw}"
     assert units["Volume"] == "ml"
-    assert units["Long axis"] == "mm"
+    assert units["Long Axis"] == "mm"
     assert texts(groups[0])["MARK"] == ["target lesion"]
     assert texts(groups[0])["KRENNING"] == ["≥3"]
 
 
-def test_axes_stand_where_they_were_drawn(tmp_path) -> None:
+def axes_groups(dataset):
+    """The groups whose lines a viewer draws, as content items."""
+    return [g for g in imaging_measurements(dataset) if identifier(g).startswith(TOOLS)]
+
+
+def imaging_measurements(dataset):
+    """The measurement groups of a report, as content items."""
+    items = dataset.content[0].ContentSequence
+    container = next(i for i in items if i.ConceptNameCodeSequence[0].CodeValue == "126010")
+    return list(container.ContentSequence)
+
+
+def identifier(group) -> str:
+    return next(i.TextValue for i in group.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "112039")
+
+
+def lines(group):
+    """Every number of a group with its graphic: value type, image and points."""
+    found = {}
+    for item in group.ContentSequence:
+        for graphic in item.get("ContentSequence", ()):
+            if item.ValueType == "NUM" and graphic.ValueType.startswith("SCOORD"):
+                image = [i.ReferencedSOPSequence[0] for i in graphic.get("ContentSequence", ())]
+                points = np.reshape(graphic.GraphicData, (-1, 2 if graphic.ValueType == "SCOORD" else 3))
+                found[item.ConceptNameCodeSequence[0].CodeMeaning] = graphic.ValueType, image, points
+    return found
+
+
+def test_axes_are_drawn_in_pixels_of_the_slice_that_they_lie_on(tmp_path) -> None:
     case = case_with_axes()
     dataset, *_ = report_of(case)
-    axes = next(g for g in read(dataset, tmp_path).groups if any(v.name.meaning == "Long axis" for v in g.values))
-    long_axis, short_axis = axes.values
-    np.testing.assert_allclose(long_axis.points_lps_mm, AXES.long_axis_lps_mm, atol=1e-4)
-    np.testing.assert_allclose(short_axis.points_lps_mm, AXES.short_axis_lps_mm, atol=1e-4)
-    # Both lie 2.5 mm above the middle of a CT of 20 slices of 5 mm: slice 10
-    item = next(
-        i
-        for g in dataset.content[0].ContentSequence[-1].ContentSequence
-        for i in g.ContentSequence
-        if i.ValueType == "IMAGE" and i.ConceptNameCodeSequence[0].CodeMeaning.lower().startswith("source")
-    )
-    assert item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3.30.10"
-    frames = {e.value for e in dataset.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
-    assert frames == {FRAME}
+    grid = case.volumes.ct.geometry
+    drawn = lines(axes_groups(dataset)[0])
+    for name, ends in (("Long Axis", AXES.long_axis_lps_mm), ("Short Axis", AXES.short_axis_lps_mm)):
+        kind, [image], points = drawn[name]
+        # Both lie 2.5 mm above the middle of a CT of 20 slices of 5 mm: slice 10
+        assert (kind, image.ReferencedSOPInstanceUID) == ("SCOORD", "1.2.3.30.10")
+        # The first pixel's middle is (0.5, 0.5), in the order of column and row (PS3.3 C.18.6.1.2)
+        spacing, origin = grid.spacing_mm, grid.origin_lps_mm
+        expected = [[(x - origin[0]) / spacing[2] + 0.5, (y - origin[1]) / spacing[1] + 0.5] for x, y, _ in ends]
+        np.testing.assert_allclose(points, expected, atol=1e-4)
+    assert frames_of(axes_groups(dataset)[0]) == set()
+    axes = next(g for g in read(dataset, tmp_path).groups if g.tracking_id.startswith(TOOLS))
     assert texts(axes)["DIAMETERFROM"] == ["ct"]
+    # What the reader gives leads back to the ends
+    long_axis = axes.values[0]
+    assert long_axis.image_sop_instance_uid == "1.2.3.30.10"
+    back = [grid.index_to_lps((10, row - 0.5, column - 0.5)) for column, row in long_axis.points_px]
+    np.testing.assert_allclose(back, AXES.long_axis_lps_mm, atol=1e-3)
 
 
-def source_uids(axes) -> list[str]:
-    """The slices that a group names as those it was measured on."""
-    items = [i for i in axes.ContentSequence if i.ValueType == "IMAGE"]
-    return [i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in items]
-
-
-def axes_groups(dataset):
-    """The groups with axes, as content items."""
-    names = {"Long axis", "Longest chord that stays inside the lesion"}
-    groups = dataset.content[0].ContentSequence[-1].ContentSequence
-    return [g for g in groups if names & {i.ConceptNameCodeSequence[0].CodeMeaning for i in g.ContentSequence}]
+def test_an_oblique_line_is_drawn_in_patient_coordinates(tmp_path) -> None:
+    case = case_with_axes()
+    first, second = case.score.lesions
+    oblique = AXES.model_copy(update={"short_axis_lps_mm": ((-20.0, -30.0, -2.5), (-20.0, -12.0, 7.5))})
+    first = first.model_copy(update={"diameter": oblique})
+    case = replace(case, score=case.score.model_copy(update={"lesions": (first, second)}).with_record_id())
+    dataset, *_ = report_of(case)
+    drawn = lines(axes_groups(dataset)[0])
+    assert [kind for kind, *_ in drawn.values()] == ["SCOORD", "SCOORD3D"]
+    np.testing.assert_allclose(drawn["Short Axis"][2], oblique.short_axis_lps_mm, atol=1e-4)
+    axes = next(g for g in read(dataset, tmp_path).groups if g.tracking_id.startswith(TOOLS))
+    np.testing.assert_allclose(axes.values[1].points_lps_mm, oblique.short_axis_lps_mm, atol=1e-4)
 
 
 def frames_of(item) -> set[str]:
     return {e.value for e in item.iterall() if e.keyword == "ReferencedFrameOfReferenceUID"}
 
 
-def test_axes_on_a_diagnostic_ct_name_its_slice_and_its_frame_of_reference(tmp_path) -> None:
+def test_axes_on_a_diagnostic_ct_name_its_slice_and_its_segment(tmp_path) -> None:
     case = with_diagnostic_ct(small_case())
     dataset, stored, _ = report_of(case)
-    axes = axes_groups(dataset)[0]
-    assert source_uids(axes) == [case.score.lesions[0].diameter.sop_instance_uid]
-    assert frames_of(axes) == {DIAGNOSTIC_FRAME}
-    groups = [g for g in read(dataset, tmp_path).groups if g.tracking_id == "dotaliver:lesion:2"]
-    assert values(groups[0])["Volume of the outline on CT", None] == 17 / 3
-    assert values(groups[1])["Longest chord that stays inside the lesion", None] == 40 / 3
-    # The measurements of uptake stand over the outline on the PET, though both segments have one name.
-    whole = next(g for g in dataset.content[0].ContentSequence[-1].ContentSequence
-                 if any(i.get("TextValue") == "dotaliver:lesion:2" for i in g.ContentSequence))  # fmt: skip
-    segments = {e.value for e in whole.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
-    assert stored["segmentation.dcm"].SOPInstanceUID in segments
+    axes, chord = axes_groups(dataset)
+    assert (identifier(axes), identifier(chord)) == (f"{TOOLS}:Length:dotaliver:lesion:2",) * 2
+    kind, [image], points = lines(axes)["Long Axis"]
+    slice_uid = case.score.lesions[0].diameter.sop_instance_uid
+    assert (kind, image.ReferencedSOPInstanceUID) == ("SCOORD", slice_uid)
+    # Columns 20 to 25 of row 20
+    np.testing.assert_allclose(points, [[20.5, 20.5], [25.5, 20.5]], atol=1e-4)
+    groups = {g.tracking_uid: g for g in read(dataset, tmp_path).groups}
+    assert len(groups) == len(read(dataset, tmp_path).groups)
+    first = next(g for g in groups.values() if g.tracking_id == "dotaliver:lesion:2")
+    assert values(first)["Volume of the outline on CT", None] == 17 / 3
+    assert [values(g) for g in groups.values() if g.tracking_id.startswith(TOOLS)] == [
+        {("Long Axis", None): 15.0},
+        {("Longest chord that stays inside the lesion", None): 40 / 3},
+    ]
+    # Uptake is measured over the outline on the PET, diameters over that on the CT, though both have one name
+    uptake = next(g for g in imaging_measurements(dataset) if identifier(g) == "dotaliver:lesion:2")
+    for measured, file in ((uptake, "segmentation.dcm"), (axes, "segmentation_ct_lesions.dcm")):
+        segments = {e.value for e in measured.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+        assert stored[file].SOPInstanceUID in segments
     other = {i.ReferencedSOPInstanceUID
              for s in dataset.PertinentOtherEvidenceSequence for r in s.ReferencedSeriesSequence
              for i in r.ReferencedSOPSequence}  # fmt: skip
-    assert {stored["segmentation_ct_lesions.dcm"].SOPInstanceUID, source_uids(axes)[0]} <= other
+    assert {stored["segmentation_ct_lesions.dcm"].SOPInstanceUID, slice_uid} <= other
 
 
-def test_a_readers_axes_have_no_place_where_two_cts_may_be_meant(tmp_path) -> None:
+def test_a_readers_axes_are_numbers_without_a_place_where_two_cts_may_be_meant(tmp_path) -> None:
     case = with_diagnostic_ct(case_with_axes())
     first, second = case.score.lesions
     drawn = AXES.model_copy(update={"source": "reader"})
     first = first.model_copy(update={"diameter": drawn, "diameter_source": "reader"})
     case = replace(case, score=case.score.model_copy(update={"lesions": (first, second)}).with_record_id())
-    axes = axes_groups(report_of(case)[0])[0]
-    assert source_uids(axes) == []
-    assert frames_of(axes) == set()
+    dataset, *_ = report_of(case)
+    assert axes_groups(dataset) == []
+    group = next(g for g in read(dataset, tmp_path).groups if g.tracking_id == "dotaliver:lesion:2")
+    found = next(v for v in group.values if v.name.meaning == "Long Axis")
+    assert (found.value, found.points_px, found.points_lps_mm) == (first.longest_diameter_mm, None, None)
+
+
+def everything_measured():
+    yield case_with_axes()
+    yield case_with_axes(ct=False)
+    yield small_case(relative=True)
+    yield with_focus(with_diagnostic_ct(small_case()))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_group_has_a_segment_coordinates_and_an_identifier_of_its_own(number: int) -> None:
+    """What viewers need: OHIF 3.13 stops at a group without coordinates, and merges groups of one tracking UID."""
+    dataset, *_ = report_of(list(everything_measured())[number])
+    groups = imaging_measurements(dataset)
+    assert groups
+    uids = [i.UID for g in groups for i in g.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "112040"]
+    assert len(set(uids)) == len(groups)
+    for group in groups:
+        names = [i.ConceptNameCodeSequence[0].CodeMeaning for i in group.ContentSequence]
+        assert "Referenced Segment" in names, identifier(group)
+        assert lines(group), identifier(group)
+        if identifier(group).startswith(TOOLS):
+            first = next(i for i in group.ContentSequence if i.ValueType == "NUM")
+            assert {"SCOORD", "SCOORD3D"} & {i.ValueType for i in first.ContentSequence}
+
+
+def test_measurement_methods_are_modifiers_which_highdicom_does_not_make_them(tmp_path) -> None:
+    dataset, *_ = report_of(case_with_axes())
+    made = [i.RelationshipType for g in imaging_measurements(dataset) for i in g.ContentSequence
+            if i.ConceptNameCodeSequence[0].CodeValue == "370129005"]  # fmt: skip
+    assert set(made) == {"HAS CONCEPT MOD"}
+    plain = highdicom.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=highdicom.sr.TrackingIdentifier("1.2.3", "x"),
+        method=codes.DCM.SUVBodyWeightCalculationMethod,
+    )
+    item = next(i for i in plain[0].ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "370129005")
+    # Once this fails, highdicom follows TID 1419 and 1501 itself, and the correction in sr_items.py can go
+    assert item.RelationshipType == "CONTAINS"
 
 
 def test_reference_burden_and_liver_come_back_equal(tmp_path) -> None:
@@ -190,27 +284,40 @@ def test_reference_burden_and_liver_come_back_equal(tmp_path) -> None:
     }
     assert values(groups["dotaliver:organ:liver"]) == {
         ("Volume", None): case.score.liver.volume_ml,
-        ("Tumour volume over liver volume", None): burden.fraction,
-        ("Tumour volume over liver volume", "Lower end of the interval"): burden.low,
-        ("Tumour volume over liver volume", "Upper end of the interval"): burden.high,
-        ("Volume of tumour in the liver", None): burden.tumour_ml,
+        ("Tumour volume / liver volume", None): burden.fraction,
+        ("Tumour volume / liver volume", "Lower end of the interval"): burden.low,
+        ("Tumour volume / liver volume", "Upper end of the interval"): burden.high,
+        ("Tumour volume in the liver", None): burden.tumour_ml,
         ("Volume of the liver with its tumours", None): burden.liver_ml,
     }
 
 
+FOCUS = CtFocus(
+    label=1001, in_liver=True, volume_ml=10 / 3, longest_diameter_mm=50 / 3, short_axis_mm=40 / 3, hu=130 / 7,
+    below_liver_hu=200 / 7, suv_mean=11 / 3, ratio_to_liver=2 / 3, above_liver=False, centroid_lps_mm=(0, 0, 0),
+)  # fmt: skip
+
+
+def with_focus(case):
+    """The case with a focal lesion that only the CT shows, and its mask."""
+    grid = case.volumes.ct.geometry
+    labels = np.zeros(grid.shape, np.uint16)
+    labels[10:12, 20:23, 20:23] = FOCUS.label
+    foci = MaskLayer(LabelMap(labels, grid), "ct", "petct", 1.5)
+    score = case.score.model_copy(update={"ct_foci": (FOCUS,)}).with_record_id()
+    return replace(case, score=score, segmentations=replace(case.segmentations, ct_foci=foci))
+
+
 def test_candidates_on_ct_come_back_equal(tmp_path) -> None:
-    focus = CtFocus(
-        label=1001, in_liver=True, volume_ml=10 / 3, longest_diameter_mm=50 / 3, short_axis_mm=40 / 3, hu=130 / 7,
-        below_liver_hu=200 / 7, suv_mean=11 / 3, ratio_to_liver=2 / 3, above_liver=False, centroid_lps_mm=(0, 0, 0),
-    )  # fmt: skip
-    dataset, *_ = report_of(small_case(ct_foci=(focus,)))
+    focus = FOCUS
+    dataset, *_ = report_of(with_focus(small_case()))
     group = {g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:ct_focus:1001"]
     assert values(group) == {
         ("Volume", None): focus.volume_ml,
-        ("Long axis", None): focus.longest_diameter_mm,
-        ("Short axis", None): focus.short_axis_mm,
-        ("Median density on CT", None): focus.hu,
-        ("How far that lies below the liver's", None): focus.below_liver_hu,
+        ("Long Axis", None): focus.longest_diameter_mm,
+        ("Short Axis", None): focus.short_axis_mm,
+        ("Median attenuation on CT", None): focus.hu,
+        ("Attenuation below the liver's", None): focus.below_liver_hu,
         ("Lesion to Background SUV Ratio", "Mean"): focus.ratio_to_liver,
         ("SUVbw", "Mean"): focus.suv_mean,
     }
@@ -222,8 +329,8 @@ def test_lobes_come_back_equal(tmp_path) -> None:
     dataset, *_ = report_of(small_case(lobes=lobes))
     found = values({g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:organ:liver"])
     assert found["Volume of the right lobe with its tumours", None] == lobes.right.liver_ml
-    assert found["Volume of tumour in the right lobe", None] == lobes.right.tumour_ml
-    assert found["Tumour volume over volume of the right lobe", None] == lobes.right.fraction
+    assert found["Tumour volume in the right lobe", None] == lobes.right.tumour_ml
+    assert found["Tumour volume / volume of the right lobe", None] == lobes.right.fraction
     assert not [name for name, _ in found if "left lobe" in name]
 
 
@@ -234,12 +341,12 @@ def test_verdicts_stand_as_codes_with_their_evidence(tmp_path) -> None:
     group = groups["dotaliver:criterion:INC7"]
     answers = {name.meaning: code.value for name, code in group.answers}
     assert answers["Eligibility"] == "met"
-    assert answers["Effect on entering the trial"] == "supports"
-    assert answers["Who stands behind the answer"] == "proposed"
+    assert answers["Effect on trial entry"] == "supports"
+    assert answers["Status of the answer"] == "proposed"
     told = dict(line.split(": ", 1) for line in texts(group)["EVIDENCE"])
     assert {key: json.loads(value) for key, value in told.items()} == evidence
     assert texts(group)["REASON"] == ["The reason of INC7 stands here."]
-    assert texts(group)["WEAKENEDBY"] == ["SLICES_THICK"]
+    assert texts(group)["LIMITEDBY"] == ["SLICES_THICK"]
     assert texts(groups["dotaliver:record:study"])["RECORDID"] == [case.score.record_id]
     assert [c for c in groups if c and c.startswith("dotaliver:criterion")] == [
         f"dotaliver:criterion:{c}" for c in ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
@@ -310,9 +417,10 @@ def test_only_what_a_reader_decided_throughout_is_verified(criteria, reader, fla
 def test_a_report_without_liver_is_partial(tmp_path) -> None:
     dataset, *_ = report_of(small_case(liver=False))
     assert dataset.CompletionFlag == "PARTIAL"
-    group = {g.tracking_id: g for g in read(dataset, tmp_path).groups}["dotaliver:organ:liver"]
-    assert set(values(group)) == {("Volume of tumour in the liver", None)}
-    assert texts(group)["REASON"] == ["no liver was found"]
+    groups = {g.tracking_id: g for g in read(dataset, tmp_path).groups}
+    assert "dotaliver:organ:liver" not in groups
+    missing = texts(groups["dotaliver:missing:organ"])
+    assert (missing["NOTMEASURED"], missing["REASON"]) == (["Liver"], ["no liver was found"])
 
 
 def test_relative_units_give_ratios_and_no_suv(tmp_path) -> None:
@@ -346,11 +454,13 @@ def everything():
     yield small_case(lesions=False)
     yield small_case(liver=False, ct=False, relative=True)
     yield small_case(criteria=decided("overruled", ANSWERED), edits=edits)
+    yield rich_case()
+    yield small_case(liver=False, lesions=False, references={})
 
 
 @needs_dciodvfy
 @needs_dsrdump
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(7))
 def test_dciodvfy_and_dsrdump_find_no_errors(number: int, tmp_path) -> None:
     case = list(everything())[number]
     path = written(report_of(case)[0], tmp_path / "measurements.dcm")
@@ -361,6 +471,20 @@ def test_dciodvfy_and_dsrdump_find_no_errors(number: int, tmp_path) -> None:
     said = [line for line in done.stderr.splitlines() if line and "ISO_IR 192" not in line]
     assert said == []
     assert "Tracking Identifier" in done.stdout
+
+
+def rich_case():
+    """Everything that a report may hold: a diagnostic CT, lobes, a CT candidate, a reader's marks and answers."""
+    lobes = Lobes(right=Lobe(liver_ml=2000 / 3, tumour_ml=100 / 7, fraction=0.3 / 14), left=None, landmark="test")
+    edits = ReaderEdits(reader=Reader(name="A. Reader"), rest_of_body=RestOfBody(lesions=False))
+    case = small_case(lobes=lobes, edits=edits, criteria=decided("overruled", ANSWERED))
+    return with_focus(with_diagnostic_ct(case))
+
+
+@needs_pixelmed
+@pytest.mark.parametrize("case", [rich_case, lambda: small_case(liver=False, ct=False, relative=True)])
+def test_pixelmed_finds_no_errors_in_the_templates(case, tmp_path) -> None:
+    assert pixelmed_errors(written(report_of(case())[0], tmp_path / "measurements.dcm")) == []
 
 
 @needs_dciodvfy

@@ -49,7 +49,7 @@ class DicomJob:
         score, volumes, sources = self.score, self.volumes, self.sources
         objects = segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap)
         value_map = suv_map(score, volumes.pet.geometry, sources)
-        report = measurement_report(score, volumes, sources, list(objects.values()), value_map)
+        report = measurement_report(score, volumes, self.segmentations, sources, list(objects.values()), value_map)
         objects |= {} if value_map is None else {"suv_map.dcm": value_map}
         return encoded_files(objects | {"measurements.dcm": report}, deidentified=self.deidentified)
 

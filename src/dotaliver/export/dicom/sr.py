@@ -10,17 +10,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dotaliver.export.dicom.derived import equipment, instances, make_repeatable
 from dotaliver.export.dicom.source_headers import ImageName, SegSources, uid_from, usable_headers
-from dotaliver.export.dicom.sr_items import ReportSources, SourceImage
+from dotaliver.export.dicom.sr_evaluations import qualitative_evaluations
+from dotaliver.export.dicom.sr_items import ReportSources, SourceImage, centres_of
 from dotaliver.export.dicom.sr_measurements import measurement_groups
 from dotaliver.image.volume import Volume
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import SeriesIdentity, StudyVolumes
 
 if TYPE_CHECKING:
+    from highdicom.seg import Segmentation
+    from highdicom.sr import Comprehensive3DSR, ContainerContentItem, ObservationContext
     from pydicom.dataset import Dataset
 
 __all__ = ["is_complete", "is_verified", "measurement_report"]
@@ -48,10 +52,11 @@ def is_complete(score: StudyScore) -> bool:
 def measurement_report(
     score: StudyScore,
     volumes: StudyVolumes,
+    segmentations: Segmentations,
     sources: SegSources,
-    segmentations: Sequence[Any],
-    suv_map: Any | None,
-) -> Any:
+    stored: Sequence[Segmentation],
+    suv_map: Dataset | None,
+) -> Comprehensive3DSR:
     """The record as a structured report.
 
     Parameters
@@ -60,10 +65,12 @@ def measurement_report(
         What is reported.
     volumes : StudyVolumes
         The images, for their grids.
+    segmentations : Segmentations
+        The masks, for where they lie.
     sources : SegSources
         Headers of the images' slices.
-    segmentations : sequence of highdicom.seg.Segmentation
-        The stored masks, which the report refers to.
+    stored : sequence of highdicom.seg.Segmentation
+        The masks as DICOM objects, which the report refers to.
     suv_map : pydicom.dataset.Dataset or None
         The Real World Value Mapping of the PET, if there is one.
 
@@ -81,10 +88,10 @@ def measurement_report(
         if image is not None and identity is not None:
             evidence += instances(image.headers, identity)
     library = _image_library(evidence, pet, ct, recist_ct)
-    evidence += [*segmentations, *([] if suv_map is None else [suv_map])]
+    evidence += [*stored, *([] if suv_map is None else [suv_map])]
     # Patient and study are taken from the first.
     evidence[0] = _with_identity(evidence[0], pet.headers[0])
-    content = ReportSources(pet, ct, recist_ct, tuple(segmentations), suv_map)
+    content = ReportSources(pet, ct, recist_ct, tuple(stored), suv_map, centres_of(segmentations, pet, ct))
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
@@ -96,6 +103,7 @@ def measurement_report(
         )
         items = report[0].ContentSequence
         items.insert(len(items) - 1, library)
+        items.append(qualitative_evaluations(score))
         dataset = Comprehensive3DSR(
             evidence=evidence,
             content=report,
@@ -136,7 +144,7 @@ def _with_identity(reference: Dataset, header: Dataset) -> Dataset:
     return whole
 
 
-def _image_library(evidence: Sequence[Dataset], pet: SourceImage, *cts: SourceImage | None) -> Any:
+def _image_library(evidence: Sequence[Dataset], pet: SourceImage, *cts: SourceImage | None) -> ContainerContentItem:
     """The images that were measured, grouped by series (TID 1600), each with what holds for the whole series."""
     from highdicom.sr import (
         CodeContentItem,
@@ -178,7 +186,7 @@ def person_name(name: str) -> str:
     return " ".join(plain.split())[: _LONGEST_NAME - 1] + "^"
 
 
-def _observers(score: StudyScore) -> Any:
+def _observers(score: StudyScore) -> ObservationContext:
     from highdicom.sr import (
         DeviceObserverIdentifyingAttributes,
         ObservationContext,
@@ -208,7 +216,7 @@ def _observers(score: StudyScore) -> Any:
     return ObservationContext(observer_person_context=person, observer_device_context=device)
 
 
-def _verify(dataset: Any, score: StudyScore, header: Dataset) -> None:
+def _verify(dataset: Comprehensive3DSR, score: StudyScore, header: Dataset) -> None:
     """Say who verified the report, and when: the time that the edits give, else that of scoring with them."""
     from pydicom.dataset import Dataset
 
