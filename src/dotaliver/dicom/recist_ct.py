@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.fitness import named_series, unfit
-from dotaliver.dicom.choice.pet import SeriesChoice
+from dotaliver.dicom.choice.pet import SeriesChoice, set_aside_flags
 from dotaliver.dicom.files.elements import joined
 from dotaliver.dicom.files.headers import CT_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.stack import stack_of
@@ -68,4 +68,4 @@ def with_recist_ct(
     thick = tuple(
         f for f in grid_flags(volumes.pet.geometry, ct.geometry, config.acquisition) if f not in volumes.flags
     )
-    return replace(volumes, recist_ct=ct, identity=identity, flags=(*volumes.flags, *thick))
+    return replace(volumes, recist_ct=ct, identity=identity, flags=(*volumes.flags, *set_aside_flags([series]), *thick))

@@ -51,7 +51,13 @@ FLAGS: dict[str, FlagKind] = {
         ("EXC4", "INC4", "EXC6"),
     ),
     "CT_COVERS_PET_PARTLY": FlagKind("The CT covers only {percent:.0f} % of the PET's field.", ("EXC4", "EXC6")),
-    "FILES_LEFT_OUT": FlagKind("{count} file(s) were not DICOM images and were left out, such as {example}."),
+    "FILES_LEFT_OUT": FlagKind("{count} file(s) were not DICOM objects and were left out."),
+    "LINKS_LEFT_OUT": FlagKind(
+        "{count} symbolic link(s) lead out of the study's folder or nowhere and were not followed; series behind them "
+        "were not read. Copy them into the folder, or give the folder they point to.",
+        CRITERIA,
+    ),
+    "INSTANCES_SET_ASIDE": FlagKind("Images of {series} that are not slices of its volume were set aside: {what}."),
     "PATIENT_IDENTITY_MISSING": FlagKind(
         "No Patient ID (0010,0020) stands in the files, so CT and PET could not be held to one patient.",
         RULES,

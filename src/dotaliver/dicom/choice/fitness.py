@@ -1,10 +1,11 @@
-"""What speaks for or against a series by its own header."""
+"""Whether a series is a volume that can be read, and how well a PET suits SUV, by its headers alone."""
 
 from __future__ import annotations
 
-from dotaliver.dicom.files.elements import text, texts
-from dotaliver.dicom.files.headers import PET_CLASS, SeriesHeaders
+from dotaliver.dicom.files.elements import text
+from dotaliver.dicom.files.instances import NOT_VOLUMES
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
+from dotaliver.dicom.files.series_headers import PET_CLASS, SeriesHeaders
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.errors import StudyError
 
@@ -16,16 +17,15 @@ __all__ = [
 
 # A liver of 15 cm in the thickest slices that are read; a scout has one to three.
 _FEWEST_SLICES = 4
-_NOT_VOLUMES = {"MIP", "LOCALIZER", "SCOUT", "TOPOGRAM", "PROJECTION IMAGE", "MAX_IP", "SCREEN SAVE"}
 _TIME_SERIES = {"DYNAMIC", "GATED"}
 _CONVERTIBLE = {"CNTS", "GML", "CM2ML"}
 
 
 def unfit(series: SeriesHeaders, classic: str) -> str | None:
-    """Why a series is no volume of its modality that could be read, by its header alone; None where it may be."""
-    sop_class = series.sop_class_uid
-    if sop_class not in {None, classic}:
-        modality = "PT" if classic == PET_CLASS else "CT"
+    """Why a series is no volume of its modality that could be read, by its headers alone; None where it may be."""
+    modality = "PT" if classic == PET_CLASS else "CT"
+    classes = {text(part.dataset, "SOPClassUID") or series.sop_class_uid for part in series.slices}
+    for sop_class in classes - {None, classic}:
         if MULTIFRAME_CLASSES.get(str(sop_class)) != modality:
             return "not a CT or PET image object (a secondary capture or another kind)"
         if any(part.frame is None for part in series.slices):
@@ -33,23 +33,32 @@ def unfit(series: SeriesHeaders, classic: str) -> str | None:
     return _no_volume(series)
 
 
+def _values(series: SeriesHeaders, keyword: str, first: int = 0) -> set[str]:
+    """The values of an element in any slice, from the `first` on, in capitals."""
+    return {value.upper() for values in series.distinct(keyword) for value in values[first:]}
+
+
 def _no_volume(series: SeriesHeaders) -> str | None:
     # Number of Time Slices (0054,0101) is no sign of a dynamic series: GE counts bed positions in it.
-    kinds = {v.upper() for v in texts(series.first, "ImageType")[2:]} & _NOT_VOLUMES
+    kinds = sorted(NOT_VOLUMES[value] for value in _values(series, "ImageType", 2) if value in NOT_VOLUMES)
     if kinds:
-        return f"a {kinds.pop()} image, not a volume"
-    types = [v.upper() for v in texts(series.first, "SeriesType")]
-    if types and types[0] in _TIME_SERIES:
-        return f"a {types[0].lower()} series; give one static volume"
-    if "REPROJECTION" in types[1:]:
+        return f"a {kinds[0]}, not a volume"
+    types = {values[0].upper() for values in series.distinct("SeriesType") if values} & _TIME_SERIES
+    if types:
+        return f"a {min(types).lower()} series; give one static volume"
+    if "REPROJECTION" in _values(series, "SeriesType", 1):
         return "a projection of a volume"
-    few = len(series.slices) < _FEWEST_SLICES and text(series.first, "NumberOfFrames") in {None, "1"}
+    single_frames = series.distinct("NumberOfFrames") <= {(), ("1",)}
+    few = len(series.slices) < _FEWEST_SLICES and single_frames
     return f"only {len(series.slices)} slice(s)" if few else None
 
 
 def pet_rank(series: SeriesHeaders) -> tuple[int, str]:
     """How well a PET's values suit SUV (0 is best), in words."""
-    units = text(series.first, "Units")
+    found = {text(part.dataset, "Units") for part in series.slices}
+    if len(found) > 1:
+        return 3, "Units (0054,1001) differs between its slices"
+    units = found.pop()
     corrected = attenuation_corrected(series) is not False
     if units == "BQML" and corrected:
         return 0, "in Bq/ml"

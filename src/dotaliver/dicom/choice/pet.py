@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal
 
 from dotaliver.dicom.choice.ct import choose_ct
@@ -16,7 +15,7 @@ from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.errors import DotaliverError, StudyError
 from dotaliver.records.flags import Flag, raise_flag
 
-__all__ = ["SeriesChoice", "SeriesReport", "choose_series", "report_series"]
+__all__ = ["SeriesChoice", "SeriesReport", "choose_series", "report_series", "set_aside_flags"]
 
 
 @dataclass(frozen=True)
@@ -151,14 +150,24 @@ def _voxels(series: SeriesHeaders) -> int:
     return len(series.slices) * int(float(rows or 0)) * int(float(columns or 0))
 
 
+def set_aside_flags(series: Iterable[SeriesHeaders]) -> list[Flag]:
+    """Say which images of some series are no slices of their volumes."""
+    return [
+        raise_flag("INSTANCES_SET_ASIDE", series=s.name, what=s.set_aside_text)
+        for s in series
+        if s.set_aside_text is not None
+    ]
+
+
 def _identity_flags(index: StudyIndex, pet: SeriesHeaders, ct: SeriesHeaders | None) -> list[Flag]:
     flags = []
     if index.other_files:
-        # The record goes abroad and file names may hold a patient's name: the ending is enough.
-        ending = PurePosixPath(index.other_files[0]).suffix
-        example = f"one ending in {ending}" if ending else "one without an ending"
-        flags.append(raise_flag("FILES_LEFT_OUT", count=len(index.other_files), example=example))
+        # The record is shared, and file names may hold a patient's name
+        flags.append(raise_flag("FILES_LEFT_OUT", count=len(index.other_files)))
+    if index.links_left_out:
+        flags.append(raise_flag("LINKS_LEFT_OUT", count=len(index.links_left_out)))
     used = [pet, *([ct] if ct is not None else [])]
+    flags.extend(set_aside_flags(used))
     if any(() in s.distinct("PatientID") for s in used):
         flags.append(raise_flag("PATIENT_IDENTITY_MISSING"))
     return flags

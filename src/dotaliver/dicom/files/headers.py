@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydicom.tag import Tag
 
 from dotaliver.dicom.files.archive import Unpacked, unpack
-from dotaliver.dicom.files.elements import PRIVATE_BLOCKS, joined, quiet, text, texts, whole
+from dotaliver.dicom.files.elements import PRIVATE_BLOCKS, quiet, text
+from dotaliver.dicom.files.instances import sort_instances
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.files.omezarr_beside import belongs_to_image, image_beside, refuse_lone_image
 from dotaliver.dicom.files.part10 import PixelPlace, parsed_header, read_start
+from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.walk import CACHE_MARK, OWN_OUTPUT, UNFINISHED, files_below
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = [
@@ -41,7 +43,7 @@ _KEYWORDS = (
     "ImageType SOPClassUID SOPInstanceUID StudyDate SeriesDate AcquisitionDate AcquisitionDateTime StudyTime "
     "SeriesTime AcquisitionTime Modality Manufacturer StudyDescription SeriesDescription ManufacturerModelName "
     "PatientID PatientSex PatientSize PatientWeight StudyInstanceUID SeriesInstanceUID SeriesNumber "
-    "InstanceNumber FrameOfReferenceUID "
+    "InstanceNumber FrameOfReferenceUID TimezoneOffsetFromUTC "
     # the grid
     "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices PatientPosition "
     "NumberOfFrames NumberOfSlices NumberOfTimeSlices "
@@ -68,19 +70,7 @@ _PRIVATE_TAGS = tuple(
 HEADER_TAGS = frozenset(int(Tag(element)) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS))
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 # Classic CT and PET: objects that hold pixels in any case.
-_IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128"}
-# What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
-OWN_OUTPUT = {"score.json", "local.json"}
-# Implicit and little endian -> transfer syntax
-_NATIVE = {
-    (True, True): "1.2.840.10008.1.2",
-    (False, True): "1.2.840.10008.1.2.1",
-    (False, False): "1.2.840.10008.1.2.2",
-}
-# Marks a folder of decoded series (`plane_cache`), which is no part of the study that it may lie in.
-CACHE_MARK = ".dotaliver-cache"
-# Marks a folder into which a study is still coming from a PACS.
-UNFINISHED = ".dotaliver-unfinished.json"
+_IMAGES = {CT_CLASS, PET_CLASS}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -107,137 +97,17 @@ class FileStudy:
 
 
 @dataclass(frozen=True, eq=False)
-class SliceHeader:
-    """One DICOM file, or one frame of it: where it lies, and the elements of its header that are of use here."""
-
-    path: Path
-    name: str
-    # Never shown: a header holds the patient's name
-    dataset: Any = field(repr=False)
-    frame: int | None = None
-    # The unpacked archive that the file lies in, kept as long as its slices are
-    keeper: Unpacked | None = field(default=None, repr=False)
-    # Where the pixels of the file lie; None where that is not known
-    pixels: PixelPlace | None = field(default=None, repr=False)
-    # The OME-Zarr image that the pixels lie in; None where they lie in the file
-    image: Path | None = field(default=None, repr=False)
-
-    @property
-    def transfer_syntax(self) -> str | None:
-        """UID of the transfer syntax: where the file has none, that of the native encoding that its header was read in.
-
-        None where neither is known.
-        """
-        meta = getattr(self.dataset, "file_meta", None)
-        found = None if meta is None else text(meta, "TransferSyntaxUID")
-        return found or _NATIVE.get(self.dataset.original_encoding)
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesHeaders:
-    """All files of one series, in the order of their names until `stack_of` has ordered them."""
-
-    uid: str
-    modality: str
-    slices: tuple[SliceHeader, ...] = field(repr=False)
-
-    @property
-    def first(self) -> Any:
-        """The header of the first file."""
-        return self.slices[0].dataset
-
-    @property
-    def number(self) -> int | None:
-        """Series Number (0020,0011); None where it is absent or no number."""
-        try:
-            return whole(self.first, "SeriesNumber")
-        except AcquisitionError:
-            return None
-
-    @property
-    def order(self) -> tuple[float, str]:
-        """What series are sorted by: number, those without one last, then UID."""
-        number = self.number
-        return (float("inf") if number is None else float(number), self.uid)
-
-    @property
-    def description(self) -> str | None:
-        """Series Description (0008,103E)."""
-        return joined(self.first, "SeriesDescription")
-
-    @property
-    def study_uid(self) -> str | None:
-        """Study Instance UID (0020,000D)."""
-        return text(self.first, "StudyInstanceUID")
-
-    @property
-    def sop_class_uid(self) -> str | None:
-        """SOP Class UID (0008,0016)."""
-        meta = getattr(self.first, "file_meta", None)
-        return text(self.first, "SOPClassUID") or (None if meta is None else text(meta, "MediaStorageSOPClassUID"))
-
-    @property
-    def frame_of_reference_uid(self) -> str | None:
-        """Frame of Reference UID (0020,0052)."""
-        return text(self.first, "FrameOfReferenceUID")
-
-    @property
-    def name(self) -> str:
-        """What to call the series in a sentence: modality, number, and where there is no number its UID."""
-        number = self.number
-        return f"{self.modality} series {self.uid if number is None else number}"
-
-    def distinct(self, keyword: str) -> set[tuple[str, ...]]:
-        """The different values of an element among the slices."""
-        return {texts(part.dataset, keyword) for part in self.slices}
-
-
-@dataclass(frozen=True, eq=False)
 class StudyIndex:
-    """What a folder holds: its series, ordered by number and UID, and the files that are no DICOM objects."""
+    """What a folder holds: its series, ordered by number and UID, files that are no DICOM objects, links not followed."""
 
     folder: Path
     series: tuple[SeriesHeaders, ...]
     other_files: tuple[str, ...]
+    links_left_out: tuple[str, ...] = ()
 
     def of_modality(self, modality: str) -> tuple[SeriesHeaders, ...]:
         """The series of one modality."""
         return tuple(s for s in self.series if s.modality == modality)
-
-
-def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file under a folder, in order, with its name from there; pipes and devices are not opened.
-
-    Folders of our own output and of decoded series are passed over.
-
-    Raises
-    ------
-    FileFormatError
-        Where a folder cannot be read.
-    StudyError
-        Where a folder holds a study that has not come from a PACS completely.
-    """
-
-    def unreadable(error: OSError) -> NoReturn:
-        name = Path(error.filename).relative_to(folder).as_posix()
-        msg = f"{name}: the folder cannot be read ({error.strerror}); make it readable or take it out of the study"
-        raise FileFormatError(msg) from error
-
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders.sort()
-        if UNFINISHED in names:
-            msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
-            raise StudyError(msg)
-        if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
-            folders.clear()
-            continue
-        within = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if within == "." else f"{within}/"
-        for name in sorted(names):
-            # Paths as text, for there are thousands
-            place = os.path.join(parent, name)  # noqa: PTH118
-            if os.path.isfile(place):  # noqa: PTH113
-                yield Path(place), prefix + name
 
 
 def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | None] | None:
@@ -316,12 +186,12 @@ def study_of_file(path: Path, name: str) -> FileStudy | None:
 
 
 def _grouped(
-    folder: Path, keeper: Unpacked | None, part: StudyPart
+    folder: Path, keeper: Unpacked | None, part: StudyPart, links: list[str]
 ) -> tuple[dict[tuple[str, str], list[SliceHeader]], list[str]]:
     """Slices by series UID and modality, and the names of the files that are no DICOM objects."""
     groups: dict[tuple[str, str], list[SliceHeader]] = {}
     others: list[str] = []
-    files = files_below(folder) if part.files is None else ((folder / name, name) for name in part.files)
+    files = files_below(folder, links) if part.files is None else ((folder / name, name) for name in part.files)
     for path, name in files:
         if belongs_to_image(path, name):
             continue
@@ -361,8 +231,9 @@ def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
     if not folder.is_dir():
         msg = f"{folder.name}: there is no such folder; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
+    links: list[str] = []
     with quiet(), _collecting_later():
-        groups, others = _grouped(folder, keeper, part)
+        groups, others = _grouped(folder, keeper, part, links)
     if part.study_uid is not None:
         # They may belong to any of the folder's studies
         others = []
@@ -372,14 +243,18 @@ def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
     if not groups:
         refuse_lone_image(folder, (name for _, name in files_below(folder)))
         what = f"{len(others)} file(s) and none is DICOM" if others else "no files"
+        if links:
+            what += f", and {len(links)} symbolic link(s) that lead out of it or nowhere"
         msg = f"the folder holds {what}; give the folder that holds the study's DICOM files"
         raise StudyError(msg)
-    series = [SeriesHeaders(uid, modality, tuple(parts)) for (uid, modality), parts in groups.items()]
+    with quiet():
+        series = [_series(uid, modality, parts) for (uid, modality), parts in groups.items()]
     series.sort(key=lambda s: s.order)
-    return StudyIndex(folder, tuple(series), tuple(others))
+    return StudyIndex(folder, tuple(series), tuple(others), tuple(links))
 
 
-PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
-
-
-CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+def _series(uid: str, modality: str, parts: list[SliceHeader]) -> SeriesHeaders:
+    if modality not in {"CT", "PT"}:
+        return SeriesHeaders(uid, modality, tuple(parts))
+    found = sort_instances(modality, parts)
+    return SeriesHeaders(uid, modality, found.slices, found.set_aside)

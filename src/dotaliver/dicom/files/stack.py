@@ -14,19 +14,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from dotaliver.dicom.files.elements import element_name, numbers, text, texts, whole
-from dotaliver.dicom.files.headers import SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.even_grid import even_grid, tolerance_mm
+from dotaliver.dicom.files.series_headers import SeriesHeaders, SliceHeader
 from dotaliver.errors import AcquisitionError, FileFormatError, GeometryError, SeriesError
 from dotaliver.image.geometry import FloatArray, Geometry, Vector
 
 __all__ = ["Stack", "stack_of"]
 
-# Spacing may vary by this much, in mm or as a share: scanners round positions to 0.01 mm or so.
-_UNEVEN_MM = 0.05
-_UNEVEN_SHARE = 0.01
 # Two slices nearer than this share of the usual spacing lie at one place.
 _SAME_PLACE_SHARE = 0.1
-# A slice may lie this share of the spacing off its place on the even grid, errors added up over the stack.
-_OFF_GRID_SHARE = 0.1
 # In-plane drift of positions over the whole stack: more than both of these is a tilted gantry.
 _DRIFT_MM = 0.2
 _DRIFT_PIXELS = 0.1
@@ -127,52 +123,43 @@ def _refuse_duplicates(series: SeriesHeaders, along_mm: FloatArray) -> None:
     repeats = set(places.values())
     if len(repeats) == 1 and len(places) > 1:
         msg = (
-            f"{series.name}: each of its {len(places)} positions is there {repeats.pop()} times, so it is a dynamic or "
-            "gated series, or was copied twice; give one static volume"
+            f"{series.name}: each of its {len(places)} positions occurs {repeats.pop()} times, so it is a dynamic or "
+            "gated series, or holds two versions of each slice; give one static volume"
         )
         raise SeriesError(msg)
     first = int(same[0])
+    names = " and ".join(sorted(part.name for part in series.slices[first : first + 2]))
     msg = (
-        f"{series.name}: {same.size} slice(s) are there twice, such as {series.slices[first].name} and "
-        f"{series.slices[first + 1].name}, both at {along_mm[first]:.2f} mm along the slice normal; "
-        "take the copies out of the folder"
+        f"{series.name}: {same.size} slice(s) are duplicated and differ, such as {names}, both at "
+        f"{along_mm[first]:.2f} mm along the slice normal; take the wrong ones out of the folder"
     )
     raise SeriesError(msg)
 
 
 def _even_spacing(series: SeriesHeaders, along_mm: FloatArray) -> float:
     """The one distance between neighbouring slices in mm, or a refusal that names where it fails."""
+    grid = even_grid(along_mm)
+    if grid.is_even and not grid.missing:
+        return grid.spacing_mm
+    _refuse_overlapping_beds(series, along_mm)
     gaps = np.diff(along_mm)
-    usual = float(np.median(gaps))
-    tolerance = max(_UNEVEN_MM, _UNEVEN_SHARE * usual)
-    odd = np.flatnonzero(np.abs(gaps - usual) > tolerance)
-    if odd.size:
-        _refuse_overlapping_beds(series, along_mm)
-        first = int(odd[0])
-        steps = gaps[odd] / usual
-        names = " and ".join(part.name for part in series.slices[first : first + 2])
-        between = f"between {along_mm[first]:.2f} mm and {along_mm[first + 1]:.2f} mm along the slice normal ({names})"
-        if (np.abs(steps - np.round(steps)) < 0.05).all():
-            lost = int(np.round(steps).sum()) - odd.size
-            msg = (
-                f"{series.name}: {lost} slice(s) are missing, {'the first gap ' if odd.size > 1 else ''}{between}; "
-                "copy the whole series again"
-            )
-        else:
-            msg = (
-                f"{series.name}: the slices are unevenly spaced ({gaps.min():.3f} to {gaps.max():.3f} mm), first "
-                f"{between}; give a series with even spacing"
-            )
-        raise SeriesError(msg)
-    spacing = float((along_mm[-1] - along_mm[0]) / (len(along_mm) - 1))
-    off = np.abs(along_mm - (along_mm[0] + spacing * np.arange(len(along_mm))))
-    if off.max() > _OFF_GRID_SHARE * spacing:
+    wide = np.flatnonzero(np.diff(grid.steps) > 1)
+    odd = wide if grid.is_even else np.flatnonzero(np.abs(gaps - np.median(gaps)) > tolerance_mm(grid.spacing_mm))
+    first = int(odd[0]) if odd.size else int(np.abs(gaps - np.median(gaps)).argmax())
+    names = " and ".join(part.name for part in series.slices[first : first + 2])
+    between = f"between {along_mm[first]:.2f} mm and {along_mm[first + 1]:.2f} mm along the slice normal ({names})"
+    if grid.is_even:
+        aside = f" (set aside were {series.set_aside_text})" if series.set_aside else ""
         msg = (
-            f"{series.name}: the slice spacing drifts from {gaps.min():.3f} to {gaps.max():.3f} mm over the stack; "
-            "give a series with even spacing"
+            f"{series.name}: {grid.missing} slice(s) are missing, {'the first gap ' if odd.size > 1 else ''}{between}"
+            f"{aside}; copy the whole series again"
         )
         raise SeriesError(msg)
-    return spacing
+    msg = (
+        f"{series.name}: the slices are unevenly spaced ({gaps.min():.3f} to {gaps.max():.3f} mm), first "
+        f"{between}; give a series with even spacing"
+    )
+    raise SeriesError(msg)
 
 
 def _refuse_tilt(series: SeriesHeaders, positions: FloatArray, normal: FloatArray, pixel_mm: float) -> None:
@@ -197,8 +184,10 @@ def _refuse_incomplete(series: SeriesHeaders) -> None:
 
     Only this element shows that a slice is missing at either end of the stack.
     """
-    stated = whole(series.first, "NumberOfSlices")
-    if series.modality == "PT" and stated is not None and stated > len(series.slices):
+    stated = max((whole(part.dataset, "NumberOfSlices") or 0 for part in series.slices), default=0)
+    # What says itself that it is no slice may have been counted; what merely lies elsewhere may be a damaged slice
+    counted = len(series.slices) + sum(part.count for part in series.set_aside if part.marked)
+    if series.modality == "PT" and stated > counted:
         msg = (
             f"{series.name}: {stated - len(series.slices)} slice(s) are missing: Number of Slices (0054,0081) says "
             f"{stated} and {len(series.slices)} are there; copy the whole series again"
@@ -219,6 +208,10 @@ def _refuse_other_forms(series: SeriesHeaders) -> None:
                 "no places in the patient; export the series as single-frame or enhanced images"
             )
             raise SeriesError(msg)
+    studies = series.distinct("StudyInstanceUID")
+    if len(studies) > 1:
+        msg = f"{series.name}: its slices name {len(studies)} studies; give the series as it was exported from one study"
+        raise SeriesError(msg)
     frames_of_reference = series.distinct("FrameOfReferenceUID")
     if len(frames_of_reference) > 1:
         msg = f"{series.name}: its slices lie in {len(frames_of_reference)} frames of reference; export it again"
@@ -250,7 +243,7 @@ def stack_of(series: SeriesHeaders) -> Stack:
 def _laid_out(series: SeriesHeaders) -> Stack:
     _refuse_other_forms(series)
     if len(series.slices) < _FEWEST:
-        msg = f"{series.name}: one slice is no volume; give the whole series"
+        msg = f"{series.name}: a single slice is not a volume; give the whole series"
         raise SeriesError(msg)
     sizes = np.hstack([_vectors(series, "Rows", 1), _vectors(series, "Columns", 1)])
     _refuse_mixed(series, sizes, "Rows or Columns", 0.0)

@@ -102,9 +102,9 @@ def ct_volume(stack: Stack, progress: Progress | None = None) -> Volume:
 
 def rescale_to_hu(stack: Stack) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Slope and intercept of every slice of a CT; `SeriesError` also where they do not give Hounsfield units."""
-    kind = text(stack.series.first, "RescaleType")
-    if kind not in {None, "HU", "US"}:
-        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {kind}, not Hounsfield units; give a plain CT series"
+    kinds = {text(part.dataset, "RescaleType") for part in stack.slices} - {None, "HU", "US"}
+    if kinds:
+        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {min(map(str, kinds))}, not Hounsfield units; give a plain CT series"
         raise SeriesError(msg)
     return rescale_of(stack)
 
