@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
 
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
@@ -145,7 +146,7 @@ def test_localizer_and_distant_ct_are_no_partners(tmp_path):
     choice = choose_series(index_folder(tmp_path))
     assert choice.ct is None
     reasons = {r.series.number: r.reason for r in choice.reports}
-    assert "LOCALIZER" in reasons[1]
+    assert reasons[1] == "a localizer, not a volume"
     assert "does not cover" in reasons[2]
 
 
@@ -233,8 +234,10 @@ def test_missing_slice_at_the_end_of_a_pet(tmp_path):
 
 def test_slice_twice(tmp_path):
     write_study(tmp_path)
-    shutil.copy(tmp_path / "pet" / "002.dcm", tmp_path / "pet" / "copy.dcm")
-    refuse(tmp_path, SeriesError, r"there twice, such as pet/002.dcm and pet/copy.dcm, both at 36.00 mm")
+    copy = pydicom.dcmread(tmp_path / "pet" / "002.dcm")
+    copy.SOPInstanceUID = "1.2.3"
+    copy.save_as(tmp_path / "pet" / "copy.dcm")
+    refuse(tmp_path, SeriesError, r"duplicated and differ, such as pet/002.dcm and pet/copy.dcm, both at 36.00 mm")
 
 
 @pytest.mark.parametrize("lost", [3, 30])

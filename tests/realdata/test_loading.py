@@ -114,7 +114,7 @@ def test_vendor_headers_lead_to_the_expected_factor(data, name, tmp_path):
     inputs, flags = suv_inputs(series, AssumedValues())
     expected = json.loads((folder / "expected_suvbw_factor.json").read_text())[name]
     result = suvbw_arithmetic(inputs)
-    assert result.voxel_factors == pytest.approx(expected, rel=1e-6)
+    assert result.voxel_factors == (pytest.approx(expected, rel=1e-6),)
     assert abs(result.alternative_percent or 0.0) < 1
     assert {flag.code for flag in flags} <= {"NUCLIDE_UNKNOWN"}
 

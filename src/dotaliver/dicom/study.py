@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.pet import SeriesChoice, SeriesReport, choose_series, report_series
-from dotaliver.dicom.files.elements import joined, naming, number, parse_date, text
+from dotaliver.dicom.files.elements import joined, naming, number, text
 from dotaliver.dicom.files.headers import StudyIndex, index_folder
+from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.files.stack import Stack, stack_of
 from dotaliver.dicom.pet.acquisition import grid_flags, read_acquisition
 from dotaliver.dicom.pet.relative import check_relative
@@ -23,6 +25,7 @@ from dotaliver.image.volume import Quantity, Volume
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
 from dotaliver.suv.arithmetic import PetUnits, SuvArithmetic, quantity_of, suvbw_arithmetic
+from dotaliver.suv.records import clock_text
 from dotaliver.system.progress import Progress, silent
 
 __all__ = [
@@ -63,31 +66,37 @@ def _reference_flags(arithmetic: SuvArithmetic, config: ScoringConfig) -> list[F
     if arithmetic.reference_assumed and arithmetic.reference is not None:
         return [raise_flag("REFERENCE_TIME_ASSUMED", time=arithmetic.reference.isoformat(sep=" "))]
     percent = arithmetic.alternative_percent
-    if percent is None or abs(percent) <= config.acquisition.reference_time_tolerance_percent:
+    if (
+        percent is None
+        or not arithmetic.cross_checks
+        or abs(percent) <= config.acquisition.reference_time_tolerance_percent
+    ):
         return []
     if arithmetic.units is PetUnits.CNTS and arithmetic.suv_per_voxel_unit and arithmetic.reference is None:
         return [raise_flag("PHILIPS_FACTORS_DIFFER", percent=abs(percent))]
-    steps = {kind: [s for s in arithmetic.steps if s.quantity == kind] for kind in ("Decay reference", "Cross-check")}
-    first = next(iter(steps["Decay reference"]))
-    second = next((s for s in steps["Cross-check"] if f"{percent:+.2f} %" in s.value), first)
+    worst = max(arithmetic.cross_checks, key=lambda check: abs(check.percent))
     return [
         raise_flag(
             "REFERENCE_TIMES_DIFFER",
             percent=abs(percent),
-            first=f"{first.source}: {first.value}",
-            second=f"{second.source}: {second.value}",
+            first=f"{arithmetic.reference_source}: {_clock(arithmetic.reference)}",
+            second=f"{worst.source}: {_clock(worst.instant)}",
         )
     ]
 
 
+def _clock(instant: datetime | None) -> str:
+    return "no one instant" if instant is None else clock_text(instant)
+
+
 def _conversion(
     pet: Stack, config: ScoringConfig
-) -> tuple[SuvArithmetic | None, float | tuple[float, ...], Quantity, tuple[Flag, ...]]:
+) -> tuple[SuvArithmetic | None, tuple[float, ...], Quantity, tuple[Flag, ...]]:
     """Factor from rescaled voxels to uptake, per series or per slice, and what the product measures."""
     if config.assume.relative:
         with naming(pet.series.name):
             check_relative(pet.series, config.assume.decay_correction)
-        return None, 1.0, Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"), *_stated_correction(config))
+        return None, (1.0,), Quantity.RELATIVE, (raise_flag("RELATIVE_UNITS"), *_stated_correction(config))
     arithmetic, flags = suv_of(pet, config)
     return arithmetic, arithmetic.voxel_factors, quantity_of(config.normalisation), flags
 

@@ -107,7 +107,8 @@ def _written(index: StudyIndex, folder: Path, progress: Progress) -> tuple[tuple
             continue
         name = f"{series.modality}-{hashlib.sha256(series.uid.encode()).hexdigest()[:12]}".lower()
         progress(f"writing {series.name}: {len(series.slices)} slices")
-        _write_series(series, stack, folder / name, progress)
+        _write_series(stack, folder / name, progress)
+        copied += [part.path.relative_to(index.folder).as_posix() for odd in series.set_aside for part in odd.slices]
         images.append(name)
     for name in copied:
         target = folder / _OTHERS / name
@@ -118,7 +119,8 @@ def _written(index: StudyIndex, folder: Path, progress: Progress) -> tuple[tuple
 
 def _names(series: SeriesHeaders, folder: Path) -> list[str]:
     """Names of a series' files, each once: the frames of one lie in one file."""
-    return list(dict.fromkeys(part.path.relative_to(folder).as_posix() for part in series.slices))
+    odd = (part for aside in series.set_aside for part in aside.slices)
+    return list(dict.fromkeys(part.path.relative_to(folder).as_posix() for part in (*series.slices, *odd)))
 
 
 def _as_volume(series: SeriesHeaders) -> Stack | None:
@@ -135,12 +137,11 @@ def _as_volume(series: SeriesHeaders) -> Stack | None:
     return stack
 
 
-def _write_series(series: SeriesHeaders, stack: Stack, folder: Path, progress: Progress) -> None:
+def _write_series(stack: Stack, folder: Path, progress: Progress) -> None:
     headers, image = folder / HEADERS_FOLDER, folder / IMAGE_FOLDER
     headers.mkdir(parents=True)
     image.mkdir()
-    # In the order of their names in the study, for the first speaks for its series
-    for number, path in enumerate(dict.fromkeys(part.path for part in series.slices)):
+    for number, path in enumerate(dict.fromkeys(part.path for part in stack.slices)):
         _write_header(path, headers / f"{number:06d}.dcm")
     reader = PlaneReader(stack)
     writer = ImageWriter(image, folder.name, stack.geometry, reader.dtype, "exchange")

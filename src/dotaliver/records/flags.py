@@ -95,6 +95,8 @@ FLAGS: dict[str, FlagKind] = {
     "CORRECTIONS_UNKNOWN": FlagKind("The PET does not say which corrections were applied (0028,0051).", _PET),
     "VOXELS_LARGE": FlagKind("PET voxels of {mm:.1f} mm (over {limit:.1f} mm) blur small lesions.", ("INC7", "EXC4")),
     "SLICES_THICK": FlagKind("{modality} slices of {mm:.1f} mm exceed {limit:.0f} mm.", ("EXC4", "INC4")),
+    "DATE_INVALID": FlagKind("{element} is not a date in every slice; it was left out."),
+    "TIME_UNREADABLE": FlagKind("Injection and scan times could not be read: {why}.", _UPTAKE),
     # How SUV came about
     "WEIGHT_ASSUMED": FlagKind("The body weight {kg:g} kg was given by the user, not by the files."),
     "DOSE_ASSUMED": FlagKind("The injected activity {mbq:g} MBq was given by the user, not by the files."),

@@ -26,6 +26,7 @@ from dotaliver.suv.decay import (
 )
 from dotaliver.suv.from_activity import suv_from_activity
 from dotaliver.suv.records import (
+    CrossCheck,
     PetUnits,
     SuvArithmetic,
     SuvInputs,
@@ -113,16 +114,18 @@ def _from_counts(inputs: SuvInputs) -> SuvArithmetic:
         source=inputs.sources.get("suv_per_count", "Philips' private factor (7053,1000)"),
     )
     found = _renormalised(inputs, Normalisation.BODY_WEIGHT, inputs.suv_per_count, (counts,))
-    factors = None if activity is None else activity.voxel_factors
-    if not isinstance(factors, float) or not found.suv_per_voxel_unit:
+    if activity is None or len(activity.voxel_factors) > 1:
         return found
-    percent = 100.0 * (factors / found.suv_per_voxel_unit - 1.0)
-    check = SuvStep(
-        quantity="Cross-check",
-        value=f"{factors:.8g} per count would change SUV by {percent:+.2f} %",
-        source="Philips' factor to activity (7053,1009) with weight, activity and times of the header",
-    )
-    return found.model_copy(update={"alternative_percent": percent, "steps": (*found.steps, check)})
+    (other,), (own,) = activity.voxel_factors, found.voxel_factors
+    percent = 100.0 * (other / own - 1.0)
+    source = "Philips' factor to activity (7053,1009) with weight, activity and times of the header"
+    value = f"{other:.8g} per count would change SUV by {percent:+.2f} %"
+    update = {
+        "alternative_percent": percent,
+        "cross_checks": (CrossCheck(source=source, instant=activity.reference, percent=percent),),
+        "steps": (*found.steps, SuvStep(quantity="Cross-check", value=value, source=source)),
+    }
+    return found.model_copy(update=update)
 
 
 def _counts_by_activity(inputs: SuvInputs, bqml_per_count: float) -> SuvArithmetic | None:
@@ -135,7 +138,7 @@ def _counts_by_activity(inputs: SuvInputs, bqml_per_count: float) -> SuvArithmet
         return None
     source = inputs.sources.get("bqml_per_count", "Philips' private factor (7053,1009)")
     step = SuvStep(quantity="Bq/ml per count", value=f"{bqml_per_count:.8g}", source=source)
-    per_count = [bqml_per_count * s for s in (activity.slopes_per_bqml or (activity.slope_per_bqml or 0.0,))]
+    per_count = [bqml_per_count * factor for factor in activity.voxel_factors]
     last = SuvStep(
         quantity=f"{symbol(inputs)} per count",
         value=f"{per_count[0]:.8g}",

@@ -13,6 +13,7 @@ from dotaliver.suv.decay import (
     start_references,
 )
 from dotaliver.suv.records import (
+    CrossCheck,
     SuvArithmetic,
     SuvInputs,
     SuvStep,
@@ -104,8 +105,17 @@ def _start_arithmetic(inputs: SuvInputs) -> SuvArithmetic:
         ),
     )
     result = activity_result(inputs, [slope], steps, reference=first.instant, elapsed_s=elapsed_s)
-    worst = max(changes, key=abs, default=None)
-    return result.model_copy(update={"alternative_percent": worst, "reference_assumed": first.assumed})
+    checks = tuple(
+        CrossCheck(source=way.source, instant=way.instant, percent=change)
+        for way, change in zip(others, changes, strict=True)
+    )
+    update = {
+        "alternative_percent": max(changes, key=abs, default=None),
+        "reference_assumed": first.assumed,
+        "reference_source": first.source,
+        "cross_checks": checks,
+    }
+    return result.model_copy(update=update)
 
 
 def _none_arithmetic(inputs: SuvInputs) -> SuvArithmetic:

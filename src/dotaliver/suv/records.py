@@ -12,7 +12,7 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.suv.body_size import Body, Normalisation, body_size, size_formula
 from dotaliver.suv.decay import DecayCorrection, FrameTiming
 
-__all__ = ["PetUnits", "SuvArithmetic", "SuvInputs", "SuvStep"]
+__all__ = ["CrossCheck", "PetUnits", "SuvArithmetic", "SuvInputs", "SuvStep"]
 
 
 class PetUnits(StrEnum):
@@ -66,6 +66,14 @@ class SuvStep(FrozenModel):
     source: str
 
 
+class CrossCheck(FrozenModel):
+    """Another valid way to SUV, and what it would change."""
+
+    source: str
+    instant: datetime | None = Field(default=None, description="The decay reference by this way, where it has one")
+    percent: float = Field(description="Change of SUV by this way, in percent")
+
+
 class SuvArithmetic(FrozenModel):
     """How voxel values became SUV in one series."""
 
@@ -98,13 +106,29 @@ class SuvArithmetic(FrozenModel):
     alternative_percent: float | None = Field(
         default=None, description="Largest change of SUV by another valid way to it, in percent"
     )
+    reference_source: str | None = Field(default=None, description="What gave the decay reference")
+    cross_checks: tuple[CrossCheck, ...] = Field(default=(), description="Other valid ways to SUV")
     steps: tuple[SuvStep, ...]
 
     @property
-    def voxel_factors(self) -> float | tuple[float, ...]:
-        """SUV per rescaled voxel value: one number, or one for each slice."""
-        own = self.suvs_per_voxel_unit or self.suv_per_voxel_unit
-        return own or self.slopes_per_bqml or self.slope_per_bqml or 0.0
+    def voxel_factors(self) -> tuple[float, ...]:
+        """SUV per rescaled voxel value: one number for all slices, or one for each in stack order.
+
+        Raises
+        ------
+        SuvError
+            Where the record holds no factor, which no arithmetic of this package leaves.
+        """
+        for several, one in (
+            (self.suvs_per_voxel_unit, self.suv_per_voxel_unit),
+            (self.slopes_per_bqml, self.slope_per_bqml),
+        ):
+            if several is not None:
+                return several
+            if one is not None:
+                return (one,)
+        msg = "the record holds no factor from voxel values to SUV; score the study again"
+        raise SuvError(msg)
 
 
 def clock_text(instant: datetime) -> str:

@@ -42,7 +42,12 @@ ODD = {
         "maximum-intensity projection",
     ),
     "dose screen": (
-        {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"], "ImagePositionPatient": REMOVED, "Rows": 2, "Columns": 2},
+        {
+            "ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"],
+            "ImagePositionPatient": REMOVED,
+            "Rows": 2,
+            "Columns": 2,
+        },
         "screen capture",
     ),
     "secondary capture": (
@@ -159,7 +164,9 @@ def test_links_out_of_the_study_are_said_and_not_followed(tmp_path):
     choice = choose_series(index_folder(tmp_path / "study"))
     assert choice.ct is None
     (flag,) = (f for f in choice.flags if f.code == "LINKS_LEFT_OUT")
-    assert flag.sentence.startswith("2 symbolic link(s) lead out of the study's folder or nowhere and were not followed")
+    assert flag.sentence.startswith(
+        "2 symbolic link(s) lead out of the study's folder or nowhere and were not followed"
+    )
     assert "INC4" in flag.weakens
 
 

@@ -10,7 +10,7 @@ from dotaliver.config.measurement import AcquisitionConfig
 from dotaliver.config.protocol import default_protocol
 from dotaliver.config.scoring import AssumedValues
 from dotaliver.dicom.files.headers import index_folder
-from dotaliver.dicom.pet.acquisition import grid_flags, read_acquisition
+from dotaliver.dicom.pet.acquisition import attenuation_corrected, grid_flags, read_acquisition
 from dotaliver.dicom.pet.suv_inputs import suv_inputs
 from dotaliver.dicom.pet.tracer import nuclide_of, tracer_of
 from dotaliver.errors import AcquisitionError, SuvError
@@ -290,12 +290,51 @@ def test_nuclide_by_code_half_life_and_name(tmp_path, tracer, expected):
         ("Solution", "PET", None),
         ("Solution", "WB DOTATATE AC", True),
         ("FDG", "WB DOTATATE AC", False),
+        ("Solution", "no prior FDG", None),
+        ("Solution", "DOTATATE, no prior FDG", True),
+        ("Solution", "FDG negative, DOTATATE", True),
+        ("Solution", "WB_FDG_AC", False),
+        ("Solution", "GA_68_DOTA_TATE", True),
+        ("68Ga", "PET_DOTATOC", True),
+        ("Solution", "FDG and DOTATATE", None),
+        ("68Ga-NODAGA-LM3", "compare with FDG", None),
+        ("68Ga-NODAGA-LM3", "FDG", None),
+        ("Detectnet", "WB DOTATATE AC", None),
+        ("Ga_DOTA_TATE", "no prior FDG", True),
     ],
 )
 def test_tracer_by_name_then_description(tmp_path, name, description, is_sstr):
     elements = {"SeriesDescription": description}
     series = pet(tmp_path, tracer={"Radiopharmaceutical": name}, elements=elements)
     assert tracer_of(series.first, PROTOCOL.tracer).is_sstr is is_sstr
+
+
+def test_the_coded_tracer_counts_before_free_text(tmp_path):
+    coded = {"RadiopharmaceuticalCodeSequence": Sequence([_code("724025002", "SCT", "")])}
+    study = {"StudyDescription": "no prior FDG"}
+    series = pet(tmp_path / "a", tracer={**coded, "Radiopharmaceutical": "FDG"}, elements=study)
+    assert tracer_of(series.first, PROTOCOL.tracer).is_sstr is True
+    coded = {"RadiopharmaceuticalCodeSequence": Sequence([_code("35321007", "SCT", "Fluorodeoxyglucose F^18^")])}
+    series = pet(tmp_path / "b", tracer=coded)
+    assert tracer_of(series.first, PROTOCOL.tracer).is_sstr is False
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["WB_NAC", "PET_NAC_2MM", "STATIC_NoAC", "PET NAC", "WB non-AC", "NO_ATTN", "PET_uncorrected", "WB w/o AC", "nac"],
+)
+def test_an_uncorrected_series_is_told_by_its_description(tmp_path, description):
+    assert attenuation_corrected(pet(tmp_path, elements={"SeriesDescription": description})) is False
+
+
+@pytest.mark.parametrize("description", ["WB_AC", "PET_CTAC", "WB_MAC_2MM", "pancreas_PET", "ACETATE_WB", "NACL flush"])
+def test_other_descriptions_do_not_speak_of_missing_correction(tmp_path, description):
+    assert attenuation_corrected(pet(tmp_path, elements={"SeriesDescription": description})) is True
+
+
+def test_one_slice_without_attenuation_correction_is_enough(tmp_path):
+    corrections = [["ATTN", "SCAT", "DECY"]] * 5 + [["SCAT", "DECY"]]
+    assert attenuation_corrected(pet(tmp_path, per_slice={"CorrectedImage": corrections})) is False
 
 
 # --- flags -------------------------------------------------------------------------------------------------------

@@ -55,14 +55,14 @@ BSA_CM2 = 0.007184 * 78**0.425 * 172**0.725 * 1e4
 )
 def test_stored_suv_becomes_body_weight_suv_without_dose_or_time(tmp_path, units, kind, expected):
     result, flags = read(tmp_path, elements={"Units": units, "SUVType": kind}, tracer=NO_DOSE)
-    assert result.voxel_factors == pytest.approx(expected, rel=1e-6)
+    assert result.voxel_factors == (pytest.approx(expected, rel=1e-6),)
     assert flags == set()
 
 
 def test_other_sex_takes_the_mean_of_both_and_says_so(tmp_path):
     elements = {"Units": "GML", "SUVType": "IBW", "PatientSex": "O"}
     result, flags = read(tmp_path, elements=elements)
-    assert result.voxel_factors == pytest.approx(78 / ((48 + 1.06 * 20 + F_IDEAL) / 2), rel=1e-9)
+    assert result.voxel_factors == (pytest.approx(78 / ((48 + 1.06 * 20 + F_IDEAL) / 2), rel=1e-9),)
     assert flags == {"SEX_OTHER"}
 
 
@@ -84,7 +84,7 @@ def test_stored_suv_that_cannot_be_told_is_refused(tmp_path, elements, named):
 def test_height_in_centimetres_is_converted_and_flagged(tmp_path):
     elements = {"Units": "CM2ML", "PatientSize": "172"}
     result, flags = read(tmp_path, elements=elements)
-    assert result.voxel_factors == pytest.approx(78000 / BSA_CM2, rel=1e-9)
+    assert result.voxel_factors == (pytest.approx(78000 / BSA_CM2, rel=1e-9),)
     assert flags == {"HEIGHT_READ_AS_CM"}
 
 
@@ -114,7 +114,7 @@ def philips(factor_suv=None, factor_activity=None, *, block=0x10, creator="Phili
 )
 def test_factor_to_suv_in_the_block_of_its_creator(tmp_path, block, creator):
     result, flags = read(tmp_path, elements=philips("0.000728", block=block, creator=creator), tracer=NO_DOSE)
-    assert result.voxel_factors == 0.000728
+    assert result.voxel_factors == (0.000728,)
     assert flags == set()
 
 
@@ -132,7 +132,7 @@ def test_factor_of_zero_is_no_factor(tmp_path, factors):
 @pytest.mark.parametrize("to_suv", [None, "0.0"])
 def test_factor_to_activity_needs_dose_and_time(tmp_path, to_suv):
     result, _ = read(tmp_path / "a", elements=philips(to_suv, "2.5"))
-    assert result.voxel_factors == pytest.approx(2.5 * PER_BQML, rel=1e-5)
+    assert result.voxel_factors == (pytest.approx(2.5 * PER_BQML, rel=1e-5),)
     with pytest.raises(SuvError, match=r"Radionuclide Total Dose \(0018,1074\)"):
         read(tmp_path / "b", elements=philips(to_suv, "2.5"), tracer=NO_DOSE)
 
@@ -158,7 +158,7 @@ def test_counts_without_decay_correction_need_the_factor_to_activity(tmp_path):
 def test_stated_weight_goes_by_activity_for_the_other_factor_holds_the_old_weight(tmp_path):
     stated = AssumedValues(weight_kg=39)
     result, flags = read(tmp_path / "a", stated, elements=philips("0.000728", "2.5"))
-    assert result.voxel_factors == pytest.approx(2.5 * PER_BQML / 2, rel=1e-5)
+    assert result.voxel_factors == (pytest.approx(2.5 * PER_BQML / 2, rel=1e-5),)
     assert flags == {"WEIGHT_ASSUMED"}
     with pytest.raises(SuvError, match="--weight cannot enter"):
         read(tmp_path / "b", stated, elements=philips("0.000728"))
@@ -176,7 +176,7 @@ def test_corrected_image_without_decay_contradicts_decay_correction(tmp_path, co
 def test_decay_correction_by_the_user_ends_a_contradiction(tmp_path):
     elements = {"DecayCorrection": "START", "CorrectedImage": ["ATTN", "SCAT"]}
     result, flags = read(tmp_path, AssumedValues(decay_correction="ADMIN"), elements=elements)
-    assert result.voxel_factors == pytest.approx(78000 / 150e6, rel=1e-12)
+    assert result.voxel_factors == (pytest.approx(78000 / 150e6, rel=1e-12),)
     assert flags == {"DECAY_CORRECTION_GIVEN"}
 
 
@@ -189,7 +189,7 @@ def test_slices_of_different_decay_correction_are_refused(tmp_path):
 
 
 def test_blank_corrected_image_contradicts_nothing(tmp_path):
-    assert read(tmp_path, elements={"CorrectedImage": REMOVED})[0].voxel_factors == pytest.approx(PER_BQML, rel=1e-5)
+    assert read(tmp_path, elements={"CorrectedImage": REMOVED})[0].voxel_factors == (pytest.approx(PER_BQML, rel=1e-5),)
 
 
 # --- injection ----------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_a_time_alone_says_nothing_of_a_nuclide_of_days(tmp_path):
 def test_stated_times_count_and_are_flagged(tmp_path):
     stated = AssumedValues(injection=datetime(2026, 3, 2, 8), reference_time=datetime(2026, 3, 2, 9))
     result, flags = read(tmp_path, stated, tracer=NO_DOSE | {"RadionuclideTotalDose": "150e6"})
-    assert result.voxel_factors == pytest.approx(PER_BQML, rel=1e-5)
+    assert result.voxel_factors == (pytest.approx(PER_BQML, rel=1e-5),)
     assert flags == {"INJECTION_ASSUMED", "REFERENCE_TIME_GIVEN"}
 
 

@@ -344,7 +344,7 @@ def test_two_processes_that_write_the_same_entry_leave_one_that_is_whole(tmp_pat
 
 def test_a_process_that_is_killed_leaves_no_entry_that_would_be_read(tmp_path, series, stored):
     code = (
-        "import sys, time; from pathlib import Path; from dotaliver.dicom import plane_cache as c\n"
+        "import sys, time; from pathlib import Path; from dotaliver.dicom.pixels import cache as c\n"
         "from dotaliver.dicom.files.headers import index_folder; from dotaliver.dicom.files.stack import stack_of\n"
         "from dotaliver.dicom.pixels.series import read_stored\n"
         "c.put_in_place = lambda *a, **k: (print('now', flush=True), time.sleep(60))\n"

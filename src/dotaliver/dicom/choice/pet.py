@@ -8,8 +8,9 @@ from typing import Literal
 
 from dotaliver.dicom.choice.ct import choose_ct
 from dotaliver.dicom.choice.fitness import named_series, pet_rank, unfit
-from dotaliver.dicom.files.elements import parse_date, text
+from dotaliver.dicom.files.elements import text
 from dotaliver.dicom.files.headers import CT_CLASS, PET_CLASS, SeriesHeaders, StudyIndex
+from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.errors import DotaliverError, StudyError

@@ -1,4 +1,4 @@
-"""Reading single DICOM elements: text, numbers, dates and times, with errors that name the element.
+"""Reading single DICOM elements: text and numbers, with errors that name the element (dates and times: `moments`).
 
 Values are converted only when they are asked for, so a damaged element fails where it is needed and nowhere else.
 pydicom's warnings on odd values are silenced here, around the reading, and nowhere globally.
@@ -7,11 +7,9 @@ pydicom's warnings on odd values are silenced here, around the reading, and nowh
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -25,15 +23,14 @@ __all__ = [
     "PRIVATE_BLOCKS",
     "element_name",
     "first_item",
+    "items",
     "joined",
     "naming",
     "number",
     "numbers",
-    "parse_date",
-    "parse_datetime",
-    "parse_time",
     "private_element",
     "quiet",
+    "spaced",
     "text",
     "texts",
     "whole",
@@ -41,13 +38,9 @@ __all__ = [
 
 # Blocks that a private creator may reserve; files with more than a few creators in one group are not known.
 PRIVATE_BLOCKS = range(0x10, 0x20)
-_FIRST_YEAR = 1800
 # Representations whose text does not depend on the character set, nor on other elements.
 _PLAIN = frozenset({"CS", "DA", "DS", "DT", "IS", "TM", "UI", "US"})
 _SHORT = 128
-_DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
-_TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?")
-_DATETIME = re.compile(r"(\d{8})(\d{4,6}(?:\.\d+)?)(?:[+-]\d{4})?")
 
 
 @contextmanager
@@ -184,61 +177,19 @@ def private_element(dataset: Any, group: int, creator: str, offset: int) -> int 
     return (group << 16) | ((found[0] if found else PRIVATE_BLOCKS[0]) << 8) | offset
 
 
+def items(dataset: Any, element: str | int) -> tuple[Any, ...]:
+    """The items of a sequence; none where the element is absent, empty or no sequence."""
+    value = _raw(dataset, element)
+    if not value or isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        return ()
+    return tuple(item for item in value if hasattr(item, "get"))
+
+
 def first_item(dataset: Any, element: str | int) -> Any | None:
     """The first item of a sequence; None where the sequence is absent or empty."""
-    value = _raw(dataset, element)
-    if not value or isinstance(value, str | bytes):
-        return None
-    item = value[0]
-    return item if hasattr(item, "get") else None
+    return next(iter(items(dataset, element)), None)
 
 
-def parse_date(value: str | None) -> date | None:
-    """A DICOM DA value (``YYYYMMDD``, the old ``YYYY.MM.DD`` too); None where it is none."""
-    match = _DATE.match(value or "")
-    if match is None:
-        return None
-    try:
-        found = date(*(int(part) for part in match.groups()))
-        # A lone time such as 101112.13 looks like a date of long ago.
-        return found if found.year >= _FIRST_YEAR else None
-    except ValueError:
-        return None
-
-
-def parse_time(value: str | None) -> time | None:
-    """A DICOM TM value with hours and minutes at least; None where it is none."""
-    match = _TIME.match(value or "")
-    if match is None:
-        return None
-    hours, minutes, seconds, fraction = match.groups()
-    try:
-        # A leap second (60) counts as the second before it.
-        whole_seconds = min(int(seconds or 0), 59)
-        return time(int(hours), int(minutes), whole_seconds, int((fraction or "0").ljust(6, "0")))
-    except ValueError:
-        return None
-
-
-def parse_datetime(value: str | None) -> datetime | None:
-    """A DICOM DT value that holds a date and a time, in local time; None where it holds less.
-
-    An offset from UTC is dropped: it says where the local time holds, and all other times of the file are local.
-    """
-    match = _DATETIME.match(value or "")
-    if match is None:
-        return None
-    day, clock = parse_date(match.group(1)), parse_time(match.group(2))
-    return None if day is None or clock is None else datetime.combine(day, clock)
-
-
-def combine(day: date | None, clock: time | None) -> datetime | None:
-    """One instant from a date and a time; None where either is missing."""
-    return None if day is None or clock is None else datetime.combine(day, clock)
-
-
-def days_apart(one: datetime, other: datetime, tolerance_s: float = 1.0) -> int | None:
-    """Whole days from `one` to `other` where both show the same clock time within a tolerance, else None."""
-    gap = other - one
-    days = round(gap / timedelta(days=1))
-    return days if abs((gap - timedelta(days=days)).total_seconds()) <= tolerance_s else None
+def spaced(value: str) -> str:
+    """A description with its words set apart: scanners and sites join them by underscores ("WB_NAC")."""
+    return value.replace("_", " ")

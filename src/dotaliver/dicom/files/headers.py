@@ -98,7 +98,7 @@ class FileStudy:
 
 @dataclass(frozen=True, eq=False)
 class StudyIndex:
-    """What a folder holds: its series, ordered by number and UID, files that are no DICOM objects, links not followed."""
+    """What a folder holds: series, ordered by number and UID, files that are not DICOM objects, links not followed."""
 
     folder: Path
     series: tuple[SeriesHeaders, ...]

@@ -148,9 +148,13 @@ def sort_instances(modality: str, slices: Sequence[SliceHeader]) -> SortedInstan
         found = judge([parts[k] for k in left])
         if 0 < len(found) < len(left):
             why |= {left[k]: kind for k, kind in found.items()}
-    kept = tuple(part for k, part in enumerate(parts) if k not in why)
-    counts = Counter(why.values())
-    return SortedInstances(kept, tuple(SetAside(kind, counts[kind], kind not in _BY_PLACE) for kind in sorted(counts)))
+    aside: dict[str, list[SliceHeader]] = {}
+    for k, kind in sorted(why.items()):
+        aside.setdefault(kind, []).append(parts[k])
+    return SortedInstances(
+        tuple(part for k, part in enumerate(parts) if k not in why),
+        tuple(SetAside(kind, tuple(aside[kind]), kind not in _BY_PLACE) for kind in sorted(aside)),
+    )
 
 
 _NO_PLACE, _OTHER_PLANE = "image without a position", "image in another plane"

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dotaliver.dicom.files.elements import first_item, number, quiet, text, whole
+from dotaliver.dicom.files.moments import in_zone, parse_moment, stated_zone
 from dotaliver.dicom.files.part10 import BoundedFile
 from dotaliver.errors import FileFormatError
 
@@ -166,9 +167,19 @@ def _adopt(header: Dataset, item: Dataset, keywords: Any) -> None:
 
 def _timing(header: Dataset, content: Dataset) -> None:
     """Frame Acquisition DateTime and Duration (ms) as the classic elements, where those are not there."""
-    started = text(content, "FrameAcquisitionDateTime")
-    if started is not None and (text(header, "AcquisitionTime") is None or "AcquisitionDateTime" in header):
-        header.AcquisitionDate, header.AcquisitionTime = started[:8], started[8:].split("+")[0].split("-")[0]
+    moment = parse_moment(text(content, "FrameAcquisitionDateTime"))
+    if moment is not None and (text(header, "AcquisitionTime") is None or "AcquisitionDateTime" in header):
+        zone = stated_zone(header)
+        if zone is None and moment.offset is not None:
+            # The frame's own zone: the date and time that are made of it here are local to it
+            zone = moment.offset
+            minutes = round(zone.total_seconds() / 60)
+            header.TimezoneOffsetFromUTC = (
+                f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+            )
+        instant = in_zone(moment, zone, "FrameAcquisitionDateTime")
+        if instant is not None:
+            header.AcquisitionDate, header.AcquisitionTime = f"{instant:%Y%m%d}", f"{instant:%H%M%S.%f}"
     duration_ms = number(content, "FrameAcquisitionDuration")
     if duration_ms is not None and text(header, "ActualFrameDuration") is None:
         header.ActualFrameDuration = round(duration_ms)

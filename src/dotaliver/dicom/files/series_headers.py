@@ -50,13 +50,13 @@ class SliceHeader:
         return found or _NATIVE.get(self.dataset.original_encoding)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SetAside:
     """Instances of a series that are no slices of its volume."""
 
     kind: str
     """What they are, as in "localizer" """
-    count: int
+    slices: tuple[SliceHeader, ...] = field(repr=False)
     marked: bool
     """Whether they say so themselves; the others lie in no place or plane of the volume"""
 
@@ -119,7 +119,7 @@ class SeriesHeaders:
     @property
     def set_aside_text(self) -> str | None:
         """What was set aside, as in "2 × localizer, 1 × Secondary Capture Image"; None where nothing was."""
-        return ", ".join(f"{part.count} × {part.kind}" for part in self.set_aside) or None
+        return ", ".join(f"{len(part.slices)} × {part.kind}" for part in self.set_aside) or None
 
     def distinct(self, keyword: str) -> set[tuple[str, ...]]:
         """The different values of an element among the slices."""

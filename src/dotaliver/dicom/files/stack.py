@@ -186,7 +186,7 @@ def _refuse_incomplete(series: SeriesHeaders) -> None:
     """
     stated = max((whole(part.dataset, "NumberOfSlices") or 0 for part in series.slices), default=0)
     # What says itself that it is no slice may have been counted; what merely lies elsewhere may be a damaged slice
-    counted = len(series.slices) + sum(part.count for part in series.set_aside if part.marked)
+    counted = len(series.slices) + sum(len(part.slices) for part in series.set_aside if part.marked)
     if series.modality == "PT" and stated > counted:
         msg = (
             f"{series.name}: {stated - len(series.slices)} slice(s) are missing: Number of Slices (0054,0081) says "
@@ -210,7 +210,9 @@ def _refuse_other_forms(series: SeriesHeaders) -> None:
             raise SeriesError(msg)
     studies = series.distinct("StudyInstanceUID")
     if len(studies) > 1:
-        msg = f"{series.name}: its slices name {len(studies)} studies; give the series as it was exported from one study"
+        msg = (
+            f"{series.name}: its slices name {len(studies)} studies; give the series as it was exported from one study"
+        )
         raise SeriesError(msg)
     frames_of_reference = series.distinct("FrameOfReferenceUID")
     if len(frames_of_reference) > 1:

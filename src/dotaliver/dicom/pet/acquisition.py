@@ -1,42 +1,56 @@
-"""How the PET was made, from its headers, and what makes its use doubtful; what SUV needs is in `suv_elements`."""
+"""How the PET was acquired, by its headers, and what makes its use doubtful; what SUV needs is in `elements`."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Literal
 
 from dotaliver.config.measurement import AcquisitionConfig
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.config.scoring import AssumedValues
-from dotaliver.dicom.files.elements import joined, number, text, texts
-from dotaliver.dicom.files.headers import SeriesHeaders
+from dotaliver.dicom.files.elements import joined, number, spaced, text, texts
+from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.dicom.pet.elements import read_patient
-from dotaliver.dicom.pet.timing import injection_of, scan_start
+from dotaliver.dicom.pet.timing import Injection, injection_of, invalid_dates, scan_start
 from dotaliver.dicom.pet.tracer import nuclide_of, tracer_of
+from dotaliver.errors import AcquisitionError
 from dotaliver.image.geometry import Geometry
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import Acquisition
 
 __all__ = ["attenuation_corrected", "grid_flags", "read_acquisition"]
 
-_CALLED_UNCORRECTED = re.compile(r"\bNAC\b|\bNON?[ _-]?(AC|ATTN?)\b|\bUNCORR", re.IGNORECASE)
+_CALLED_UNCORRECTED = re.compile(
+    r"\bNAC\b|\bNON?[ -]?(AC|ATTN?|ATTEN\w*)\b|\bUN-?CORR|\b(W/?O|WITHOUT|OHNE) (AC|ATTN?|ATTEN\w*)\b", re.IGNORECASE
+)
 _NO_CORRECTION = ("none", "no ", "not ")
 
 
 def attenuation_corrected(series: SeriesHeaders) -> bool | None:
-    """Whether the PET is corrected for attenuation; None where the header does not tell.
+    """Whether every slice of the PET is corrected for attenuation; None where the headers do not say.
 
     Corrected Image (0028,0051) lists ATTN; Attenuation Correction Method (0054,1101) may deny it, and so may a
-    description as "NAC": GE scanners list ATTN for uncorrected images too.
+    description as "NAC" or "WB_NAC": GE scanners list ATTN for uncorrected images too.
     """
-    if _CALLED_UNCORRECTED.search(series.description or ""):
+    descriptions = (" ".join(values) for values in series.distinct("SeriesDescription"))
+    if any(_CALLED_UNCORRECTED.search(spaced(description)) for description in descriptions):
         return False
     return _corrected(series, "ATTN", "AttenuationCorrectionMethod")
 
 
 def _corrected(series: SeriesHeaders, code: str, method_keyword: str) -> bool | None:
-    corrections = texts(series.first, "CorrectedImage")
-    method = joined(series.first, method_keyword)
+    """Whether a correction was applied; a single slice without it means that it was not."""
+    said = {
+        _slice_corrected(texts(part.dataset, "CorrectedImage"), joined(part.dataset, method_keyword), code)
+        for part in series.slices
+    }
+    if False in said:
+        return False
+    return None if None in said else True
+
+
+def _slice_corrected(corrections: tuple[str, ...], method: str | None, code: str) -> bool | None:
     if method is not None and method.lower().startswith(_NO_CORRECTION):
         return False
     if corrections:
@@ -59,8 +73,7 @@ def read_acquisition(
     assume = assume or AssumedValues()
     nuclide, _ = nuclide_of(pet.first)
     tracer = tracer_of(pet.first, protocol.tracer)
-    injection = injection_of(pet, stated=assume.injection)
-    start = scan_start(pet)
+    injection, start, time_flags = _times(pet, assume)
     minutes = (start - injection.instant).total_seconds() / 60.0 if start and injection else None
     patient = read_patient(pet, assume, nuclide)
     acquisition = Acquisition(
@@ -86,8 +99,17 @@ def read_acquisition(
         ct_contrast_agent=None if ct is None else joined(ct.first, "ContrastBolusAgent"),
         ct_kvp=None if ct is None else number(ct.first, "KVP"),
     )
-    flags = (*_tracer_flags(acquisition, protocol), *_scan_flags(acquisition, protocol))
+    flags = (*_tracer_flags(acquisition, protocol), *_scan_flags(acquisition, protocol), *time_flags)
     return acquisition, flags
+
+
+def _times(pet: SeriesHeaders, assume: AssumedValues) -> tuple[Injection | None, datetime | None, list[Flag]]:
+    """Injection and start of the scan, as far as they can be read: what SUV needs of them was checked before."""
+    flags = [raise_flag("DATE_INVALID", element=name) for name in invalid_dates(pet)]
+    try:
+        return injection_of(pet, stated=assume.injection), scan_start(pet), flags
+    except AcquisitionError as error:
+        return None, None, [*flags, raise_flag("TIME_UNREADABLE", why=str(error).split("; ")[0])]
 
 
 def _tracer_flags(acquisition: Acquisition, protocol: TrialProtocol) -> list[Flag]:

@@ -1,20 +1,22 @@
-"""The elements that SUV needs: read, held to each other, converted or refused (the rules: `suv_rules`)."""
+"""The elements that SUV needs: read, checked against each other, converted or refused (the rules: `rules`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from dotaliver.config.scoring import AssumedValues
 from dotaliver.dicom.files.elements import element_name, number, private_element, text, texts
-from dotaliver.dicom.files.headers import SeriesHeaders
+from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.dicom.pet.tracer import NUCLIDES, radiopharmaceutical
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.suv.arithmetic import DecayCorrection, PetUnits
 from dotaliver.suv.body_size import Normalisation, Sex
 
-__all__ = ["Patient", "SuvHeaderReader", "corrects_decay", "read_patient", "same_in_all"]
+__all__ = ["Patient", "Read", "SuvHeaderReader", "corrects_decay", "read_patient", "same_in_all"]
+
+T = TypeVar("T")
 
 # What one kind of patient data can mean (see `suv_rules`).
 _KG_BELOW, _GRAMS_ABOVE, _GRAMS_BELOW = 400.0, 1000.0, 400e3
@@ -51,84 +53,79 @@ def corrects_decay(series: SeriesHeaders) -> bool | None:
     return lists.pop() if lists else None
 
 
-class SuvHeaderReader:
-    """What is gathered while the elements of one series are read: values' sources, flags, missing elements."""
+@dataclass(frozen=True)
+class Read(Generic[T]):
+    """A value with the element or option that gave it, and what makes it doubtful; None where it is missing."""
 
-    def __init__(self, series: SeriesHeaders, assume: AssumedValues, nuclide: str | None) -> None:
-        self.series = series
-        self.assume = assume
-        self.nuclide = nuclide
-        self.sources: dict[str, str] = {}
-        self.flags: list[Flag] = []
-        self.missing: list[str] = []
+    value: T | None = None
+    source: str | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class SuvHeaderReader:
+    """Reads the elements of one PET that SUV needs; what the user states counts in their place."""
+
+    series: SeriesHeaders
+    assume: AssumedValues
+    nuclide: str | None
 
     def refuse(self, why: str) -> SuvError:
         """The refusal of this series."""
         return SuvError(f"{self.series.name}: {why}")
 
-    def units(self) -> PetUnits | None:
+    def units(self) -> Read[PetUnits]:
         """Units (0054,1001), refused by name where they hold no activity."""
         same_in_all(self.series, "Units")
         units = text(self.series.first, "Units")
         if units is None:
-            self.missing.append(element_name("Units"))
-            return None
+            return Read()
         if units not in PetUnits.__members__:
             msg = f"Units (0054,1001) is {units}, which holds no activity concentration; give a series in BQML"
             raise self.refuse(msg)
-        return PetUnits(units)
+        return Read(PetUnits(units), element_name("Units"))
 
-    @property
-    def stores_suv(self) -> bool:
-        """Whether the voxels are SUV already."""
-        return text(self.series.first, "Units") in {PetUnits.GML, PetUnits.CM2ML}
-
-    def stored_normalisation(self, units: PetUnits) -> Normalisation:
+    def stored_normalisation(self, units: PetUnits) -> Read[Normalisation]:
         """What voxels in g/ml or cm²/ml are normalised to, by SUV Type (0054,1006)."""
         same_in_all(self.series, "SUVType")
         kind = text(self.series.first, "SUVType")
         name = element_name("SUVType")
-        self.sources["stored_normalisation"] = f"Units (0054,1001) {units}, {name} {kind or 'blank'}"
+        source = f"Units (0054,1001) {units}, {name} {kind or 'blank'}"
         if units is PetUnits.CM2ML:
             if kind not in {None, "BSA"}:
                 msg = f"Units (0054,1001) is CM2ML and {name} is {kind}, which contradict each other"
                 raise self.refuse(msg)
-            return Normalisation.BODY_SURFACE
+            return Read(Normalisation.BODY_SURFACE, source)
         if kind not in _STORED:
             msg = f"Units (0054,1001) is {units} and {name} is {kind}, which is no SUV in that unit; correct the files"
             raise self.refuse(msg)
-        return _STORED[kind]
+        return Read(_STORED[kind], source)
 
-    def philips_factor(self, offset: int, field: str) -> float | None:
-        """A private factor of Philips; None where it is absent or 0."""
+    def philips_factors(self) -> tuple[Read[float], Read[float]]:
+        """Philips' private factors to SUV and to activity; without a value where they are absent or 0."""
+        return self._philips_factor(_TO_SUV), self._philips_factor(_TO_ACTIVITY)
+
+    def _philips_factor(self, offset: int) -> Read[float]:
         element = private_element(self.series.first, 0x7053, _PHILIPS, offset)
         if element is None:
-            return None
+            return Read()
         same_in_all(self.series, element)
         value = number(self.series.first, element)
         if value is None or value <= 0:
-            return None
-        self.sources[field] = f"Philips' private factor {element_name(element)}"
-        return value
+            return Read()
+        return Read(value, f"Philips' private factor {element_name(element)}")
 
-    def philips_factors(self) -> tuple[float | None, float | None]:
-        """Philips' factors to SUV and to activity."""
-        return self.philips_factor(_TO_SUV, "suv_per_count"), self.philips_factor(_TO_ACTIVITY, "bqml_per_count")
-
-    def decay_correction(self, *, needed: bool) -> DecayCorrection | None:
-        """Decay Correction (0054,1102), held to Corrected Image (0028,0051)."""
+    def decay_correction(self) -> Read[DecayCorrection]:
+        """Decay Correction (0054,1102), checked against Corrected Image (0028,0051)."""
         stated = self.assume.decay_correction
         if stated is not None:
-            self.sources["decay_correction"] = "given by the user (--decay-correction)"
-            self.flags.append(raise_flag("DECAY_CORRECTION_GIVEN", value=stated))
-            return DecayCorrection(stated)
+            flag = raise_flag("DECAY_CORRECTION_GIVEN", value=stated)
+            return Read(DecayCorrection(stated), "given by the user (--decay-correction)", (flag,))
         same_in_all(self.series, "DecayCorrection")
         value = text(self.series.first, "DecayCorrection")
         name = element_name("DecayCorrection")
         if value is None:
-            if needed:
-                self.missing.append(name)
-            return None
+            return Read()
         if value not in DecayCorrection.__members__:
             msg = f"{name} is {value}, and not START, ADMIN or NONE; correct it in the files"
             raise self.refuse(msg)
@@ -140,111 +137,97 @@ class SuvHeaderReader:
                 "files or give --decay-correction"
             )
             raise self.refuse(msg)
-        self.sources["decay_correction"] = name
-        return DecayCorrection(value)
+        return Read(DecayCorrection(value), name)
 
-    def weight_kg(self) -> float | None:
-        """Body weight; None where it is missing."""
+    def weight_kg(self) -> Read[float]:
+        """Body weight."""
         if self.assume.weight_kg is not None:
-            self.sources["weight_kg"] = "given by the user (--weight)"
-            self.flags.append(raise_flag("WEIGHT_ASSUMED", kg=self.assume.weight_kg))
-            return self.assume.weight_kg
+            flag = raise_flag("WEIGHT_ASSUMED", kg=self.assume.weight_kg)
+            return Read(self.assume.weight_kg, "given by the user (--weight)", (flag,))
         same_in_all(self.series, "PatientWeight")
         name = element_name("PatientWeight")
         value = number(self.series.first, "PatientWeight")
         if value is None or value <= 0:
-            return None
+            return Read()
         size = number(self.series.first, "PatientSize")
         if value < _INTERCHANGED_KG and size is not None and size > _INTERCHANGED_KG:
             msg = (
                 f"{name} is {value:g} and Patient's Size (0010,1020) is {size:g}: they look interchanged; give --weight"
             )
             raise self.refuse(msg)
-        self.sources["weight_kg"] = name
         if value <= _KG_BELOW:
-            return value
+            return Read(value, name)
         if _GRAMS_ABOVE < value <= _GRAMS_BELOW:
-            self.flags.append(raise_flag("WEIGHT_READ_AS_GRAMS", value=value))
-            return value / 1000.0
+            return Read(value / 1000.0, name, (raise_flag("WEIGHT_READ_AS_GRAMS", value=value),))
         msg = f"{name} is {value:g}, which is plausible neither in kg nor in g; correct it or give --weight"
         raise self.refuse(msg)
 
-    def height_m(self) -> float | None:
-        """Body height; None where it is missing."""
+    def height_m(self) -> Read[float]:
+        """Body height."""
         if self.assume.height_m is not None:
-            self.sources["height_m"] = "given by the user (--height)"
-            self.flags.append(raise_flag("HEIGHT_ASSUMED", m=self.assume.height_m))
-            return self.assume.height_m
+            flag = raise_flag("HEIGHT_ASSUMED", m=self.assume.height_m)
+            return Read(self.assume.height_m, "given by the user (--height)", (flag,))
         same_in_all(self.series, "PatientSize")
         value = number(self.series.first, "PatientSize")
         if value is None or value <= 0:
-            return None
-        self.sources["height_m"] = name = element_name("PatientSize")
+            return Read()
+        name = element_name("PatientSize")
         if _METRES_ABOVE <= value <= _METRES_BELOW:
-            return value
+            return Read(value, name)
         if _CM_ABOVE <= value <= _CM_BELOW:
-            self.flags.append(raise_flag("HEIGHT_READ_AS_CM", value=value))
-            return value / 100.0
+            return Read(value / 100.0, name, (raise_flag("HEIGHT_READ_AS_CM", value=value),))
         msg = f"{name} is {value:g}, which is plausible neither in m nor in cm; correct it or give --height"
         raise self.refuse(msg)
 
-    def sex(self) -> Sex | None:
-        """Patient's Sex (0010,0040); None where it is missing or unknown."""
+    def sex(self) -> Read[Sex]:
+        """Patient's Sex (0010,0040); without a value where it is missing or unknown."""
+        same_in_all(self.series, "PatientSex")
         value = text(self.series.first, "PatientSex")
-        return value if value in {"M", "F", "O"} else None  # type: ignore[return-value]
+        name = element_name("PatientSex")
+        if value == "O":
+            return Read("O", name, (raise_flag("SEX_OTHER"),))
+        return Read(value, name) if value in {"M", "F"} else Read()  # type: ignore[arg-type]
 
-    def dose_bq(self) -> float | None:
-        """Injected activity; None where it is missing."""
+    def dose_bq(self) -> Read[float]:
+        """Injected activity."""
         if self.assume.dose_mbq is not None:
-            self.sources["dose_bq"] = "given by the user (--dose)"
-            self.flags.append(raise_flag("DOSE_ASSUMED", mbq=self.assume.dose_mbq))
-            return self.assume.dose_mbq * 1e6
+            flag = raise_flag("DOSE_ASSUMED", mbq=self.assume.dose_mbq)
+            return Read(self.assume.dose_mbq * 1e6, "given by the user (--dose)", (flag,))
         item = radiopharmaceutical(self.series.first)
         name = element_name("RadionuclideTotalDose")
         value = None if item is None else number(item, "RadionuclideTotalDose")
         if value is None or value <= 0:
-            return None
-        self.sources["dose_bq"] = name
+            return Read()
         known = NUCLIDES.get(self.nuclide or "")
         largest = None if known is None else _LARGEST_OF_RANGE * known.activity_mbq.high * 1e6
         if value >= _SMALLEST_DOSE_BQ and (largest is None or value <= largest):
-            return value
+            return Read(value, name)
         if known is not None and known.activity_mbq.holds(value):
-            self.flags.append(raise_flag("DOSE_READ_AS_MBQ", value=value))
-            return value * 1e6
+            return Read(value * 1e6, name, (raise_flag("DOSE_READ_AS_MBQ", value=value),))
         msg = f"{name} is {value:g}, which is plausible neither in Bq nor in MBq; correct it or give --dose"
         raise self.refuse(msg)
 
-    def half_life_s(self) -> float | None:
-        """Half-life; None where it is missing and the nuclide is unknown."""
+    def half_life_s(self) -> Read[float]:
+        """Half-life; that of the nuclide where the header does not give it."""
         item = radiopharmaceutical(self.series.first)
         name = element_name("RadionuclideHalfLife")
         value = None if item is None else number(item, "RadionuclideHalfLife")
         known = NUCLIDES.get(self.nuclide or "")
         if value is None or value <= 0:
             if known is None:
-                return None
-            self.sources["half_life_s"] = f"physical half-life of {known.name}"
+                return Read()
             flag = raise_flag("HALF_LIFE_FROM_NUCLIDE", nuclide=known.name, seconds=known.half_life_s)
-            self.flags.append(flag)
-            return known.half_life_s
-        self.sources["half_life_s"] = name
+            return Read(known.half_life_s, f"physical half-life of {known.name}", (flag,))
         if known is None:
-            return value
+            return Read(value, name)
         ratio = value / known.half_life_s
         if not 1.0 / _HALF_LIFE_FACTOR < ratio < _HALF_LIFE_FACTOR:
             msg = f"{name} is {value:g} s and that of {known.name} is {known.half_life_s:g} s; correct it in the files"
             raise self.refuse(msg)
-        if abs(ratio - 1) > _HALF_LIFE_SHARE:
-            percent = 100.0 * abs(ratio - 1)
-            self.flags.append(raise_flag("HALF_LIFE_UNUSUAL", seconds=value, percent=percent, nuclide=known.name))
-        return value
-
-    def require(self, named: Sequence[tuple[object, str]]) -> None:
-        """Refuse the series where a value is missing; the text names all that are."""
-        absent = [*self.missing, *(name for value, name in named if value is None)]
-        if absent:
-            raise self.refuse(f"SUV cannot be computed, for these are missing: {', '.join(absent)}")
+        if abs(ratio - 1) <= _HALF_LIFE_SHARE:
+            return Read(value, name)
+        percent = 100.0 * abs(ratio - 1)
+        return Read(value, name, (raise_flag("HALF_LIFE_UNUSUAL", seconds=value, percent=percent, nuclide=known.name),))
 
 
 @dataclass(frozen=True)
@@ -258,11 +241,11 @@ class Patient:
 
 def read_patient(series: SeriesHeaders, assume: AssumedValues, nuclide: str | None) -> Patient:
     """The patient's data as far as they can be used, refusing nothing."""
-    reading = SuvHeaderReader(series, assume, nuclide)
-    found = []
-    for read in (reading.weight_kg, reading.height_m, reading.dose_bq):
+    reader = SuvHeaderReader(series, assume, nuclide)
+    found: list[float | None] = []
+    for read in (reader.weight_kg, reader.height_m, reader.dose_bq):
         try:
-            found.append(read())
+            found.append(read().value)
         except (SuvError, AcquisitionError):
             found.append(None)
     weight_kg, height_m, dose_bq = found

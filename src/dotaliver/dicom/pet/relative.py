@@ -7,8 +7,8 @@ from dotaliver.dicom.files.headers import SeriesHeaders
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.dicom.pet.elements import corrects_decay, same_in_all
 from dotaliver.dicom.pet.timing import frames_of
-from dotaliver.dicom.pet.tracer import NUCLIDES, nuclide_of, radiopharmaceutical
-from dotaliver.errors import SuvError
+from dotaliver.dicom.pet.tracer import NUCLIDES, nuclide_of, one_radiopharmaceutical, radiopharmaceutical
+from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.suv.decay import TOLERANCE_PERCENT, DecayCorrection, back_computed, spread_percent
 
 __all__ = ["check_relative"]
@@ -34,6 +34,7 @@ def check_relative(pet: SeriesHeaders, stated_correction: str | None = None) -> 
     AcquisitionError
         Where slices contradict each other.
     """
+    one_radiopharmaceutical(pet, dose_matters=False)
     same_in_all(pet, "Units")
     units = text(pet.first, "Units")
     if units not in _PROPORTIONAL:
@@ -64,7 +65,11 @@ def _require_one_reference(pet: SeriesHeaders, stated: str | None) -> None:
         raise _refusal(pet, msg)
     if value == "ADMIN":
         return
-    frames = [f for f in frames_of(pet) if f is not None]
+    try:
+        frames = [f for f in frames_of(pet) if f is not None]
+    except AcquisitionError:
+        # No clock is needed; one that cannot be read is one that is missing
+        frames = []
     if value == "NONE":
         if len(frames) < len(pet.slices) or len({(f.acquisition, f.duration_s) for f in frames}) > 1:
             msg = f"{name} is NONE and its slices were not acquired at one time"

@@ -83,6 +83,22 @@ RULES = (
         refused="missing or unknown",
     ),
     Rule(
+        "Radiopharmaceutical Information Sequence (0054,0016)",
+        "one item, equal in all slices; equal items count once",
+        refused="several items that differ (two injections or two tracers), items that differ between slices",
+        mended_by="`--dose` with `--injection`, for several injections of one tracer",
+    ),
+    Rule(
+        "Timezone Offset From UTC (0008,0201), and the offset of any date and time (DT)",
+        "times without an offset are local",
+        "a date and time with an offset: to the zone of the series, which (0008,0201) states or two elements that show "
+        "one instant, with an offset and without",
+        ("PRIVATE_TIME_IGNORED",),
+        "an offset that nothing ties to the local times, one that Start Time contradicts, zones that differ between "
+        "slices (a vendor's private time is left out instead); a malformed time is refused and shown",
+        "`--injection`, for the injection",
+    ),
+    Rule(
         "Radionuclide Total Dose (0018,1074)",
         "Bq, from 1 MBq to ten times the nuclide's highest plausible activity",
         "a number that only makes sense in MBq for this nuclide (68Ga 40 to 400, 18F 40 to 1000, 177Lu 2000 to 10000)",

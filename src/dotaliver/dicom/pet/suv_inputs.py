@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dotaliver.config.scoring import AssumedValues
-from dotaliver.dicom.files.elements import element_name, joined, parse_datetime, text
-from dotaliver.dicom.files.headers import SeriesHeaders
+from dotaliver.dicom.files.elements import element_name, joined
+from dotaliver.dicom.files.moments import stated_in_zone
+from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.dicom.files.stack import stack_of
-from dotaliver.dicom.pet.elements import SuvHeaderReader
-from dotaliver.dicom.pet.timing import Injection, frames_of, injection_of, private_reference_of, series_time
-from dotaliver.dicom.pet.tracer import nuclide_of
+from dotaliver.dicom.pet.elements import Read, SuvHeaderReader
+from dotaliver.dicom.pet.timing import (
+    Injection,
+    corrected_to,
+    frames_of,
+    injection_of,
+    private_reference_of,
+    series_time,
+    zone_of,
+)
+from dotaliver.dicom.pet.tracer import nuclide_of, one_radiopharmaceutical
 from dotaliver.errors import DotaliverError
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.suv.arithmetic import DecayCorrection, FrameTiming, PetUnits, SuvInputs, decay_factor
@@ -18,19 +28,29 @@ from dotaliver.suv.body_size import Normalisation
 
 __all__ = ["suv_inputs"]
 
-_WEIGHT = f"{element_name('PatientWeight')} (or give --weight)"
-_HEIGHT = f"{element_name('PatientSize')} (or give --height)"
-_DOSE = f"{element_name('RadionuclideTotalDose')} (or give --dose)"
-_INJECTION = (
-    f"{element_name('RadiopharmaceuticalStartTime')} or {element_name('RadiopharmaceuticalStartDateTime')} "
-    "(or give --injection)"
-)
+# What a missing field of `SuvInputs` is called, and the option that gives it.
+_NAMES = {
+    "units": element_name("Units"),
+    "decay_correction": element_name("DecayCorrection"),
+    "weight_kg": f"{element_name('PatientWeight')} (or give --weight)",
+    "height_m": f"{element_name('PatientSize')} (or give --height)",
+    "sex": element_name("PatientSex"),
+    "dose_bq": f"{element_name('RadionuclideTotalDose')} (or give --dose)",
+    "half_life_s": element_name("RadionuclideHalfLife"),
+    "injection": (
+        f"{element_name('RadiopharmaceuticalStartTime')} or {element_name('RadiopharmaceuticalStartDateTime')} "
+        "(or give --injection)"
+    ),
+}
 _BY_SEX = {
     Normalisation.LEAN_JANMAHASATIAN,
     Normalisation.LEAN_JAMES,
     Normalisation.LEAN_MORGAN,
     Normalisation.IDEAL_WEIGHT,
 }
+_STORED_SUV = {PetUnits.GML, PetUnits.CM2ML}
+Reads = Mapping[str, Read[Any]]
+"""Fields of `SuvInputs` as they were read"""
 
 
 def suv_inputs(
@@ -47,63 +67,65 @@ def suv_inputs(
         Where slices contradict each other, or a value cannot be read.
     """
     series = stack_of(pet).series
-    reading = SuvHeaderReader(series, assume, nuclide_of(series.first)[0])
-    units = reading.units()
-    values: dict[str, Any] = {"normalisation": normalisation}
-    if units in {PetUnits.GML, PetUnits.CM2ML}:
-        values |= _stored_suv(reading, units, normalisation)
-    elif units is PetUnits.CNTS:
-        values |= _counts(reading, normalisation)
+    reader = SuvHeaderReader(series, assume, nuclide_of(series.first)[0])
+    units = reader.units()
+    stated = assume.dose_mbq is not None and assume.injection is not None
+    one_radiopharmaceutical(series, dose_matters=not stated and units.value not in _STORED_SUV)
+    if units.value in _STORED_SUV and units.value is not None:
+        reads = _stored_suv(reader, units.value, normalisation)
+    elif units.value is PetUnits.CNTS:
+        reads = _counts(reader, normalisation)
     else:
-        values |= _activity(reading, normalisation)
-    if units is not None:
-        values["units"] = units
-    values["sources"] = reading.sources
-    return SuvInputs(**values), tuple(reading.flags)
+        reads = _activity(reader, normalisation, units)
+    reads = {"units": units, **reads}
+    values = {field: read.value for field, read in reads.items() if read.value is not None}
+    sources = {field: read.source for field, read in reads.items() if read.source is not None and field != "units"}
+    flags = tuple(flag for read in reads.values() for flag in read.flags)
+    return SuvInputs(normalisation=normalisation, sources=sources, **values), flags
 
 
-def _body(
-    reading: SuvHeaderReader, normalisations: set[Normalisation]
-) -> tuple[dict[str, Any], list[tuple[object, str]]]:
-    """Weight, height and sex as far as the normalisations need them, and the names of each."""
-    values: dict[str, Any] = {"weight_kg": reading.weight_kg()}
-    named: list[tuple[object, str]] = []
-    if normalisations - {Normalisation.IDEAL_WEIGHT}:
-        named.append((values["weight_kg"], _WEIGHT))
+def _require(reader: SuvHeaderReader, reads: Reads, fields: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Refuse the series where a value is missing; the text names all that are."""
+    absent = [*also, *(_NAMES[field] for field in fields if reads[field].value is None)]
+    if absent:
+        raise reader.refuse(f"SUV cannot be computed, for these are missing: {', '.join(absent)}")
+
+
+def _body(reader: SuvHeaderReader, normalisations: set[Normalisation]) -> tuple[Reads, list[str]]:
+    """Weight, height and sex as far as the normalisations need them, and which of them must be there."""
+    reads: dict[str, Read[Any]] = {"weight_kg": reader.weight_kg()}
+    needed = ["weight_kg"] if normalisations - {Normalisation.IDEAL_WEIGHT} else []
     if normalisations - {Normalisation.BODY_WEIGHT}:
-        values["height_m"] = reading.height_m()
-        named.append((values["height_m"], _HEIGHT))
+        reads["height_m"] = reader.height_m()
+        needed.append("height_m")
     if normalisations & _BY_SEX:
-        values["sex"] = reading.sex()
-        named.append((values["sex"], element_name("PatientSex")))
-        if values["sex"] == "O":
-            reading.flags.append(raise_flag("SEX_OTHER"))
-    return values, named
+        reads["sex"] = reader.sex()
+        needed.append("sex")
+    return reads, needed
 
 
-def _stored_suv(reading: SuvHeaderReader, units: PetUnits, normalisation: Normalisation) -> dict[str, Any]:
-    stored = reading.stored_normalisation(units)
-    stated = reading.assume.decay_correction is not None
-    correction = None if stated else reading.decay_correction(needed=False)
-    values: dict[str, Any] = {"stored_normalisation": stored, "decay_correction": correction}
-    _refuse_unused(reading, by_body=stored is not normalisation)
-    if stored is not normalisation:
-        body, named = _body(reading, {stored, normalisation})
-        reading.require(named)
-        values |= body
-    return values
+def _stored_suv(reader: SuvHeaderReader, units: PetUnits, normalisation: Normalisation) -> Reads:
+    stored = reader.stored_normalisation(units)
+    converts = stored.value is not normalisation
+    _refuse_unused(reader, by_body=converts, decay_enters=False)
+    reads: dict[str, Read[Any]] = {"stored_normalisation": stored, "decay_correction": reader.decay_correction()}
+    if converts and stored.value is not None:
+        body, needed = _body(reader, {stored.value, normalisation})
+        _require(reader, body, needed)
+        reads |= body
+    return reads
 
 
-def _refuse_unused(reading: SuvHeaderReader, *, by_body: bool) -> None:
+def _refuse_unused(reader: SuvHeaderReader, *, by_body: bool, decay_enters: bool) -> None:
     """Values that the user gives must enter: one that cannot is refused, not dropped."""
-    assume = reading.assume
+    assume = reader.assume
     given = {
         "--weight": assume.weight_kg is not None and not by_body,
         "--height": assume.height_m is not None and not by_body,
         "--dose": assume.dose_mbq is not None,
         "--injection": assume.injection is not None,
         "--reference-time": assume.reference_time is not None,
-        "--decay-correction": assume.decay_correction is not None and reading.stores_suv,
+        "--decay-correction": assume.decay_correction is not None and not decay_enters,
     }
     unused = [option for option, is_given in given.items() if is_given]
     if unused:
@@ -111,127 +133,120 @@ def _refuse_unused(reading: SuvHeaderReader, *, by_body: bool) -> None:
             f"the voxels are SUV already or have the scanner's own factor to it, into which {', '.join(unused)} cannot "
             "enter; leave it out, or give a series in BQML"
         )
-        raise reading.refuse(msg)
+        raise reader.refuse(msg)
 
 
-def _counts(reading: SuvHeaderReader, normalisation: Normalisation) -> dict[str, Any]:
+def _counts(reader: SuvHeaderReader, normalisation: Normalisation) -> Reads:
     """Philips' counts: by the factor to SUV, or by the one to Bq/ml where that must be or can serve as a check."""
-    to_suv, to_activity = reading.philips_factors()
-    correction = reading.decay_correction(needed=to_suv is None)
-    if to_suv is None and to_activity is None:
+    to_suv, to_activity = reader.philips_factors()
+    correction = reader.decay_correction()
+    if to_suv.value is None and to_activity.value is None:
         msg = (
             "Units (0054,1001) is CNTS, and Philips' factors to SUV (7053,1000) and to activity (7053,1009) are absent "
             "or 0; give a series in BQML"
         )
-        raise reading.refuse(msg)
-    assume = reading.assume
+        raise reader.refuse(msg)
+    assume = reader.assume
     given = (assume.weight_kg, assume.dose_mbq, assume.injection, assume.reference_time)
-    if to_activity is not None and any(value is not None for value in given):
-        # What the user states must count, and the factor to SUV has the scanner's own values in it.
-        to_suv = None
-    if to_suv is None or (correction is DecayCorrection.NONE and to_activity is not None):
-        return _activity(reading, normalisation) | {"bqml_per_count": to_activity}
-    if correction is DecayCorrection.NONE:
+    if to_activity.value is not None and any(value is not None for value in given):
+        # What the user states must count, and the factor to SUV has the scanner's own values in it
+        to_suv = Read()
+    if to_suv.value is None or (correction.value is DecayCorrection.NONE and to_activity.value is not None):
+        return {**_activity(reader, normalisation), "bqml_per_count": to_activity}
+    if correction.value is DecayCorrection.NONE:
         msg = (
             "Units (0054,1001) is CNTS and Decay Correction (0054,1102) is NONE, for which Philips' factor to activity "
             "(7053,1009) is needed; give a series in BQML"
         )
-        raise reading.refuse(msg)
+        raise reader.refuse(msg)
     by_body = normalisation is not Normalisation.BODY_WEIGHT
-    _refuse_unused(reading, by_body=by_body)
-    values: dict[str, Any] = {"suv_per_count": to_suv, "decay_correction": correction}
+    _refuse_unused(reader, by_body=by_body, decay_enters=True)
+    reads: dict[str, Read[Any]] = {"suv_per_count": to_suv, "decay_correction": correction}
     if by_body:
-        body, named = _body(reading, {Normalisation.BODY_WEIGHT, normalisation})
-        reading.require(named)
-        values |= body
-    if to_activity is not None:
-        values = _check_of(reading, normalisation, to_activity) | values
-    return values
+        body, needed = _body(reader, {Normalisation.BODY_WEIGHT, normalisation})
+        _require(reader, body, needed)
+        reads |= body
+    if to_activity.value is not None:
+        reads = {**_check_of(reader, normalisation, to_activity), **reads}
+    return reads
 
 
-def _check_of(reading: SuvHeaderReader, normalisation: Normalisation, to_activity: float) -> dict[str, Any]:
+def _check_of(reader: SuvHeaderReader, normalisation: Normalisation, to_activity: Read[float]) -> Reads:
     """Inputs of the cross-check by activity, where the header holds them; it must not refuse nor flag anything."""
-    aside = SuvHeaderReader(reading.series, reading.assume, reading.nuclide)
     try:
-        values = _activity(aside, normalisation)
+        reads = _activity(reader, normalisation)
     except DotaliverError:
         return {}
-    reading.sources = aside.sources | reading.sources
-    return values | {"bqml_per_count": to_activity}
+    unflagged = {field: Read(read.value, read.source) for field, read in reads.items()}
+    return {**unflagged, "bqml_per_count": to_activity}
 
 
-def _activity(reading: SuvHeaderReader, normalisation: Normalisation) -> dict[str, Any]:
+def _activity(reader: SuvHeaderReader, normalisation: Normalisation, units: Read[PetUnits] | None = None) -> Reads:
     """Bq/ml: body, dose, half-life and times."""
-    correction = reading.decay_correction(needed=True)
-    body, named = _body(reading, {normalisation})
-    dose_bq, half_life_s = reading.dose_bq(), reading.half_life_s()
-    decays = correction is not DecayCorrection.ADMIN
-    frames = _frames(reading, correction)
-    injection = injection_of(reading.series, half_life_s, reading.assume.injection) if decays else _any(reading)
-    named.append((dose_bq, _DOSE))
-    if decays:
-        named.extend([(half_life_s, element_name("RadionuclideHalfLife")), (injection, _INJECTION)])
-    reading.require(named)
-    values = body | {
+    correction = reader.decay_correction()
+    body, needed = _body(reader, {normalisation})
+    dose_bq, half_life_s = reader.dose_bq(), reader.half_life_s()
+    decays = correction.value is not DecayCorrection.ADMIN
+    frames, missing = _frames(reader, correction.value)
+    injection = injection_of(reader.series, half_life_s.value, reader.assume.injection) if decays else _recorded(reader)
+    reads: dict[str, Read[Any]] = {
+        **({} if units is None else {"units": units}),
         "decay_correction": correction,
+        **body,
         "dose_bq": dose_bq,
         "half_life_s": half_life_s,
-        "series": series_time(reading.series.first),
-        "frames": frames,
-        "counts_to_start": "GE" in (joined(reading.series.first, "Manufacturer") or "").upper().split(),
+        "injection": Read() if injection is None else Read(injection.instant, injection.source),
+        "series": Read(series_time(reader.series.first), "Series Date and Time (0008,0021), (0008,0031)"),
+        "frames": Read(frames),
+        "counts_to_start": Read("GE" in (joined(reader.series.first, "Manufacturer") or "").upper().split()),
     }
-    reading.sources["series"] = "Series Date and Time (0008,0021), (0008,0031)"
+    first = [field for field in ("units", "decay_correction") if field in reads and reads[field].value is None]
+    required = [*needed, "dose_bq", *(["half_life_s", "injection"] if decays else [])]
+    _require(reader, reads, required, [*(_NAMES[field] for field in first), *missing])
     if injection is None or not decays:
-        return values | {"injection": None if injection is None else injection.instant}
-    values["injection"] = injection.instant
-    return values | _references(reading, injection, half_life_s)
+        return reads
+    flags = _injection_flags(reader, injection, half_life_s.value)
+    reads["injection"] = Read(injection.instant, injection.source, tuple(flags))
+    return {**reads, **_references(reader, injection)}
 
 
-def _any(reading: SuvHeaderReader) -> Injection | None:
+def _recorded(reader: SuvHeaderReader) -> Injection | None:
     """The injection where no decay rests on it: for the record only."""
     try:
-        found = injection_of(reading.series, None, reading.assume.injection)
+        return injection_of(reader.series, None, reader.assume.injection)
     except DotaliverError:
         return None
-    if found is not None:
-        reading.sources["injection"] = found.source
-    return found
 
 
-def _references(reading: SuvHeaderReader, injection: Injection, half_life_s: float | None) -> dict[str, Any]:
-    """The injection's doubts, and the stamps of the instant that voxels are corrected to."""
-    values: dict[str, Any] = {}
-    reading.sources["injection"] = injection.source
-    reading.flags.extend(_injection_flags(reading, injection, half_life_s))
-    private = private_reference_of(reading.series, injection.instant)
-    corrected_to = parse_datetime(text(reading.series.first, "DecayCorrectionDateTime"))
-    if corrected_to is not None:
-        # Enhanced PET states the instant itself (PS3.3 C.8.22.5)
-        reading.sources["private_reference"] = element_name("DecayCorrectionDateTime")
-        values["private_reference"] = corrected_to
+def _references(reader: SuvHeaderReader, injection: Injection) -> Reads:
+    """The stamps of the instant that voxels are corrected to."""
+    reads: dict[str, Read[Any]] = {}
+    private = private_reference_of(reader.series, injection.instant)
+    enhanced = corrected_to(reader.series)
+    if enhanced is not None:
+        reads["private_reference"] = Read(enhanced, element_name("DecayCorrectionDateTime"))
     elif private is not None and private.instant is None:
-        reading.flags.append(raise_flag("PRIVATE_TIME_IGNORED", vendor=private.vendor))
+        reads["private_reference"] = Read(flags=(raise_flag("PRIVATE_TIME_IGNORED", vendor=private.vendor),))
     elif private is not None:
-        reading.sources["private_reference"] = private.source
-        values["private_reference"] = private.instant
-    stated = reading.assume.reference_time
+        reads["private_reference"] = Read(private.instant, private.source)
+    stated = reader.assume.reference_time
     if stated is not None:
-        reading.sources["stated_reference"] = "given by the user (--reference-time)"
-        reading.flags.append(raise_flag("REFERENCE_TIME_GIVEN", time=stated.isoformat(sep=" ")))
-        values["stated_reference"] = stated
-    return values
+        local = stated_in_zone(stated, zone_of(reader.series), "--reference-time")
+        flag = raise_flag("REFERENCE_TIME_GIVEN", time=stated.isoformat(sep=" "))
+        reads["stated_reference"] = Read(local, "given by the user (--reference-time)", (flag,))
+    return reads
 
 
 # Start DateTime and Start Time may differ by this change of SUV, in percent, before it is worth a word.
 _INJECTION_TOLERANCE_PERCENT = 1.0
 
 
-def _injection_flags(reading: SuvHeaderReader, injection: Injection, half_life_s: float | None) -> list[Flag]:
+def _injection_flags(reader: SuvHeaderReader, injection: Injection, half_life_s: float | None) -> list[Flag]:
     flags = []
     if injection.stated:
         flags.append(raise_flag("INJECTION_ASSUMED", time=injection.instant.isoformat(sep=" ")))
     if injection.doubt is not None:
-        date, nuclide = injection.instant.date().isoformat(), reading.nuclide or "the nuclide"
+        date, nuclide = injection.instant.date().isoformat(), reader.nuclide or "the nuclide"
         flags.append(raise_flag(injection.doubt, date=date, nuclide=nuclide))
     if injection.other_clock is not None and half_life_s is not None:
         apart_s = abs((injection.other_clock - injection.instant).total_seconds())
@@ -242,14 +257,22 @@ def _injection_flags(reading: SuvHeaderReader, injection: Injection, half_life_s
     return flags
 
 
-def _frames(reading: SuvHeaderReader, correction: DecayCorrection | None) -> tuple[FrameTiming, ...]:
-    frames = tuple(f for f in frames_of(reading.series) if f is not None)
-    if len(frames) < len(reading.series.slices):
-        if correction is DecayCorrection.ADMIN:
-            return ()
-        if correction is DecayCorrection.START and reading.assume.reference_time is not None:
-            return ()
-        reading.missing.append(element_name("AcquisitionTime"))
-    elif correction is DecayCorrection.NONE and any(f.duration_s is None for f in frames):
-        reading.missing.append(element_name("ActualFrameDuration"))
-    return frames
+def _frames(
+    reader: SuvHeaderReader, correction: DecayCorrection | None
+) -> tuple[tuple[FrameTiming, ...], tuple[str, ...]]:
+    """Timing of every slice, none where it does not matter, and the names of what is missing for it."""
+    stated = correction is DecayCorrection.START and reader.assume.reference_time is not None
+    try:
+        found = frames_of(reader.series)
+    except DotaliverError:
+        if correction is DecayCorrection.ADMIN or stated:
+            return (), ()
+        raise
+    frames = tuple(f for f in found if f is not None)
+    if len(frames) < len(found):
+        if correction is DecayCorrection.ADMIN or stated:
+            return (), ()
+        return frames, (element_name("AcquisitionTime"),)
+    if correction is DecayCorrection.NONE and any(f.duration_s is None for f in frames):
+        return frames, (element_name("ActualFrameDuration"),)
+    return frames, ()

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from dotaliver.dicom.files.elements import (
+from dotaliver.dicom.files.elements import element_name, number, private_element, text
+from dotaliver.dicom.files.moments import (
+    Moment,
     combine,
     days_apart,
-    number,
+    in_zone,
     parse_date,
-    parse_datetime,
+    parse_moment,
     parse_time,
-    private_element,
-    text,
+    read_moment,
+    read_time,
+    stated_in_zone,
+    stated_zone,
+    zone_between,
 )
-from dotaliver.dicom.files.headers import SeriesHeaders
+from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.dicom.pet.tracer import radiopharmaceutical
 from dotaliver.errors import AcquisitionError
 from dotaliver.suv.decay import FrameTiming
@@ -25,11 +30,14 @@ __all__ = [
     "Injection",
     "PrivateReference",
     "acquired_at",
+    "corrected_to",
     "frames_of",
     "injection_of",
+    "invalid_dates",
     "private_reference_of",
     "scan_start",
     "series_time",
+    "zone_of",
 ]
 
 # A vendor's stamp of the scan's start may lie this long after the first Acquisition Time (clocks of two computers).
@@ -74,16 +82,78 @@ def _scan_date(dataset: Any) -> date | None:
     return None
 
 
-def acquired_at(dataset: Any) -> datetime | None:
-    """When one slice was acquired: Acquisition Date and Time, else Acquisition DateTime (0008,002A)."""
-    clock = parse_time(text(dataset, "AcquisitionTime"))
-    return combine(_scan_date(dataset), clock) or parse_datetime(text(dataset, "AcquisitionDateTime"))
+def invalid_dates(series: SeriesHeaders) -> tuple[str, ...]:
+    """Names of the date elements that hold something else than a date in any slice."""
+    return tuple(
+        element_name(keyword)
+        for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate")
+        if any(values and parse_date(values[0]) is None for values in series.distinct(keyword))
+    )
+
+
+def zone_of(series: SeriesHeaders) -> timedelta | None:
+    """The zone that the local times of a series are in; None where its headers do not say.
+
+    By Timezone Offset From UTC (0008,0201), else by two elements that show one instant, with an offset and without:
+    Acquisition DateTime (0008,002A) beside Acquisition Date and Time, or Radiopharmaceutical Start DateTime
+    (0018,1078) beside Start Time (0018,1072).
+
+    Raises
+    ------
+    AcquisitionError
+        Where slices, or these two pairs, contradict each other.
+    """
+    stated = {stated_zone(part.dataset) for part in series.slices}
+    if len(stated) > 1:
+        msg = f"{series.name}: {element_name('TimezoneOffsetFromUTC')} differs between slices; export the series again"
+        raise AcquisitionError(msg)
+    zone = stated.pop()
+    if zone is not None:
+        return zone
+    data, item = series.first, radiopharmaceutical(series.first)
+    acquired = zone_between(
+        parse_moment(text(data, "AcquisitionDateTime")),
+        combine(_scan_date(data), parse_time(text(data, "AcquisitionTime"))),
+    )
+    given = None
+    if item is not None:
+        given = zone_between(
+            parse_moment(text(item, "RadiopharmaceuticalStartDateTime")),
+            parse_time(text(item, "RadiopharmaceuticalStartTime")),
+        )
+    if acquired is not None and given is not None and acquired != given:
+        msg = (
+            f"{series.name}: the offsets from UTC of Acquisition DateTime (0008,002A) and Radiopharmaceutical Start "
+            "DateTime (0018,1078) contradict each other; correct them in the files or give --injection"
+        )
+        raise AcquisitionError(msg)
+    return acquired if acquired is not None else given
+
+
+def acquired_at(dataset: Any, zone: timedelta | None = None) -> datetime | None:
+    """When one slice was acquired: Acquisition Date and Time, else Acquisition DateTime (0008,002A).
+
+    Parameters
+    ----------
+    zone : timedelta, optional
+        Of the series, as `zone_of`.
+
+    Raises
+    ------
+    AcquisitionError
+        Where a time is malformed, or has an offset from UTC that nothing ties to the series' other times.
+    """
+    found = combine(_scan_date(dataset), read_time(dataset, "AcquisitionTime"))
+    if found is not None:
+        return found
+    moment = read_moment(dataset, "AcquisitionDateTime")
+    return None if moment is None else in_zone(moment, zone, "AcquisitionDateTime")
 
 
 def series_time(dataset: Any) -> datetime | None:
     """Series Date and Time."""
     day = parse_date(text(dataset, "SeriesDate")) or parse_date(text(dataset, "StudyDate"))
-    return combine(day, parse_time(text(dataset, "SeriesTime")))
+    return combine(day, read_time(dataset, "SeriesTime"))
 
 
 def scan_start(series: SeriesHeaders) -> datetime | None:
@@ -91,7 +161,8 @@ def scan_start(series: SeriesHeaders) -> datetime | None:
 
     A series' slices belong to several bed positions, so any single file's time is arbitrary.
     """
-    times = [t for t in (acquired_at(part.dataset) for part in series.slices) if t is not None]
+    zone = zone_of(series)
+    times = [t for t in (acquired_at(part.dataset, zone) for part in series.slices) if t is not None]
     return min(times) if times else series_time(series.first)
 
 
@@ -100,11 +171,12 @@ def frames_of(series: SeriesHeaders) -> tuple[FrameTiming | None, ...]:
 
     Durations and reference times are stored in ms; 0 counts as missing for the first (PS3.3 C.8.9.4).
     """
-    return tuple(_frame(part.dataset) for part in series.slices)
+    zone = zone_of(series)
+    return tuple(_frame(part.dataset, zone) for part in series.slices)
 
 
-def _frame(dataset: Any) -> FrameTiming | None:
-    instant = acquired_at(dataset)
+def _frame(dataset: Any, zone: timedelta | None) -> FrameTiming | None:
+    instant = acquired_at(dataset, zone)
     if instant is None:
         return None
     duration_ms = number(dataset, "ActualFrameDuration")
@@ -137,25 +209,50 @@ def injection_of(
     Raises
     ------
     AcquisitionError
-        Where only a time is known of a tracer that is imaged days after its injection.
+        Where only a time is known of a tracer that is imaged days after its injection, a time is malformed, or an
+        offset from UTC is not tied to the series' other times or contradicts Start Time.
     """
+    zone = zone_of(series)
     if stated is not None:
-        return Injection(stated, "given by the user (--injection)", stated=True)
+        return Injection(stated_in_zone(stated, zone, "--injection"), "given by the user (--injection)", stated=True)
     item = radiopharmaceutical(series.first)
     if item is None:
         return None
     scan = scan_start(series)
-    moment = text(item, "RadiopharmaceuticalStartDateTime")
-    clock = parse_time(text(item, "RadiopharmaceuticalStartTime"))
-    day = parse_date(moment)
-    if day is None:
-        clock = clock or parse_time(moment)
-    full = parse_datetime(moment) or combine(day, clock)
+    value, clock = text(item, _START), read_time(item, "RadiopharmaceuticalStartTime")
+    moment = None
+    if parse_time(value) is not None and parse_moment(value) is None:
+        # A time where a date and time belong
+        clock = clock or parse_time(value)
+    else:
+        moment = read_moment(item, _START)
+    if moment is None:
+        full = None
+    elif moment.clock is None:
+        full = combine(moment.day, clock)
+    else:
+        full = _start_in_zone(moment, clock, zone)
     if full is not None:
         return _dated(full, clock, scan, half_life_s)
     if clock is None or scan is None:
         return None
     return _undated(clock, scan, half_life_s)
+
+
+_START = "RadiopharmaceuticalStartDateTime"
+
+
+def _start_in_zone(moment: Moment, clock: time | None, zone: timedelta | None) -> datetime | None:
+    """Start DateTime in local time; refused where Start Time says that its offset cannot be right."""
+    full = in_zone(moment, zone, _START)
+    by_clock = zone_between(moment, clock)
+    if moment.offset is not None and by_clock is not None and zone is not None and by_clock != zone:
+        msg = (
+            f"{element_name(_START)} with its offset from UTC is {full:%H:%M:%S} in local time and Start Time "
+            f"(0018,1072) is {clock:%H:%M:%S}, so the offset contradicts the clock; give --injection"
+        )
+        raise AcquisitionError(msg)
+    return full
 
 
 def _dated(full: datetime, clock: time | None, scan: datetime | None, half_life_s: float | None) -> Injection:
@@ -190,6 +287,12 @@ def _last_before(clock: time, scan: datetime) -> datetime:
     return instant if instant <= scan else instant - timedelta(days=1)
 
 
+def corrected_to(series: SeriesHeaders) -> datetime | None:
+    """Decay Correction DateTime (0018,9701) of enhanced PET, which states the reference itself (PS3.3 C.8.22.5)."""
+    moment = read_moment(series.first, "DecayCorrectionDateTime")
+    return None if moment is None else in_zone(moment, zone_of(series), "DecayCorrectionDateTime")
+
+
 def private_reference_of(series: SeriesHeaders, injection: datetime) -> PrivateReference | None:
     """The vendor's own stamp of the instant that voxels are decay corrected to; None where there is none.
 
@@ -197,30 +300,42 @@ def private_reference_of(series: SeriesHeaders, injection: datetime) -> PrivateR
     private stamps are moved by the whole number of days between a private and a public stamp of the same instant
     (equal clock times within 1 s: the scan with Series or Acquisition Time, GE's administration with the injection).
     Where none pairs, a stamp that lies between injection and first acquisition is taken as it stands; any other is
-    left out.
+    left out, and so is one whose offset from UTC nothing ties to the series' other times.
     """
+    zone = zone_of(series)
     for group, offset, vendor, owner in (
         (0x0009, _GE_SCAN, "GE", _GE),
         (0x0071, _SIEMENS_SCAN, "Siemens", _SIEMENS),
     ):
         element = private_element(series.first, group, owner, offset)
-        stamp = None if element is None else parse_datetime(text(series.first, element))
-        if stamp is None or element is None:
+        moment = None if element is None else parse_moment(text(series.first, element))
+        if moment is None or moment.written is None or element is None:
             continue
         source = f"{vendor}'s private scan time ({group:04X},{element & 0xFFFF:04X})"
-        shifted = _shifted(series, stamp, injection, vendor)
-        if shifted is not None and shifted != stamp:
+        stamp = _private_stamp(moment, zone)
+        shifted = None if stamp is None else _shifted(series, stamp, injection, vendor, zone)
+        if stamp is not None and shifted is not None and shifted != stamp:
             source += f" moved by {(shifted - stamp).days:+d} days onto the public dates"
         return PrivateReference(vendor, source, shifted)
     return None
 
 
-def _shifted(series: SeriesHeaders, stamp: datetime, injection: datetime, vendor: str) -> datetime | None:
+def _private_stamp(moment: Moment, zone: timedelta | None) -> datetime | None:
+    """A private date and time in local time; None where its offset from UTC is not tied to it."""
+    if moment.offset is None or moment.written is None:
+        return moment.written
+    return None if zone is None else moment.written - moment.offset + zone
+
+
+def _shifted(
+    series: SeriesHeaders, stamp: datetime, injection: datetime, vendor: str, zone: timedelta | None
+) -> datetime | None:
     scan = scan_start(series)
     pairs = [(stamp, public) for public in (series_time(series.first), scan) if public is not None]
     if vendor == "GE":
         element = private_element(series.first, 0x0009, _GE, _GE_ADMINISTERED)
-        given = None if element is None else parse_datetime(text(series.first, element))
+        moment = None if element is None else parse_moment(text(series.first, element))
+        given = None if moment is None else _private_stamp(moment, zone)
         if given is not None:
             pairs.append((given, injection))
     shifts = {days for days in (days_apart(private, public) for private, public in pairs) if days is not None}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dotaliver.config.protocol import Range, Tracer
-from dotaliver.dicom.files.elements import first_item, joined, number, private_element, text
+from dotaliver.dicom.files.elements import first_item, items, joined, number, private_element, spaced, text, texts
+from dotaliver.dicom.files.series_headers import SeriesHeaders
+from dotaliver.errors import SuvError
 
 __all__ = ["NUCLIDES", "Nuclide", "TracerName", "nuclide_of", "radiopharmaceutical", "tracer_of"]
 
@@ -73,13 +75,70 @@ _GE, _GE_TRACER, _GE_NUCLIDE = "GEMS_PETD_01", 0x36, 0x3E
 
 
 def radiopharmaceutical(dataset: Any) -> Any | None:
-    """The first item of the Radiopharmaceutical Information Sequence (0054,0016)."""
+    """The item of the Radiopharmaceutical Information Sequence (0054,0016); `one_radiopharmaceutical` checks it."""
     return first_item(dataset, "RadiopharmaceuticalInformationSequence")
+
+
+_ITEM_ELEMENTS = (
+    "Radiopharmaceutical",
+    "RadiopharmaceuticalStartDateTime",
+    "RadiopharmaceuticalStartTime",
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+)
+_ITEM_CODES = ("RadionuclideCodeSequence", "RadiopharmaceuticalCodeSequence")
+_SEQUENCE = "Radiopharmaceutical Information Sequence (0054,0016)"
+ItemContent = tuple[tuple[str, ...], ...]
+
+
+def _content(item: Any) -> ItemContent:
+    """What one item says of tracer, activity and time."""
+    codes = (first_item(item, keyword) for keyword in _ITEM_CODES)
+    return (
+        *(texts(item, keyword) for keyword in _ITEM_ELEMENTS),
+        *(() if code is None else (*texts(code, "CodeValue"), *texts(code, "CodeMeaning")) for code in codes),
+    )
+
+
+def one_radiopharmaceutical(series: SeriesHeaders, *, dose_matters: bool = True) -> None:
+    """Refuse a PET of several tracers or injections: which activity and time its SUV rests on cannot be known.
+
+    Parameters
+    ----------
+    dose_matters : bool
+        Whether activity and time of the items enter. Where not (relative units, stored SUV, or both given by the
+        user), several injections of one tracer pass.
+
+    Raises
+    ------
+    SuvError
+        Where the sequence holds items that differ, or differs between slices.
+    """
+    by_slice = {
+        tuple(dict.fromkeys(_content(item) for item in items(part.dataset, "RadiopharmaceuticalInformationSequence")))
+        for part in series.slices
+    }
+    tracers = {(content[0], *content[-2:]) for contents in by_slice for content in contents}
+    if not dose_matters and len(tracers) <= 1:
+        return
+    most = max(by_slice, key=len)
+    if len(most) > 1:
+        names = ", ".join(" ".join((*content[0], *content[3])) or "unnamed" for content in most)
+        msg = (
+            f"{series.name}: {_SEQUENCE} holds {len(most)} items (name and dose: {names}), so the image shows several "
+            "injections or tracers and one dose cannot give its SUV; give a PET of one injection"
+        )
+        msg += ", or the dose and time that hold by --dose and --injection" if len(tracers) == 1 else ""
+        raise SuvError(msg)
+    if len(by_slice) > 1:
+        msg = f"{series.name}: {_SEQUENCE} differs between slices; export the series again"
+        raise SuvError(msg)
 
 
 def _spelled(value: str | None) -> str | None:
     if not value:
         return None
+    value = spaced(value)
     match = _NUMBER_FIRST.search(value)
     mass, word = match.groups() if match else (None, None)
     if match is None:
@@ -148,29 +207,89 @@ class TracerName:
     is_sstr: bool | None
 
 
+# Code values of tracers whose meaning may be blank: CID 4021 in SNOMED CT and UMLS, and the older SRT.
+_CODED_TRACERS = {
+    "724025002": "Dotatate Ga^68^",
+    "C2713594": "Edotreotide Ga^68^",
+    "35321007": "Fluorodeoxyglucose F^18^",
+    "C-B1031": "Fluorodeoxyglucose F^18^",
+    "C118961": "PSMA-11 Ga^68^",
+    "126759": "PSMA-617 Ga^68^",
+    "126758": "PSMA-1007 F^18^",
+    "129501009": "Sodium fluoride F^18^",
+    "126703": "Choline C^11^",
+    "456992002": "Fluorocholine F^18^",
+}
+# Words of a tracer's name that leave open which tracer it is.
+_GENERIC_WORDS = (
+    "agent default imaging injection isotope labeled labelled ligand na none other peptide pet radiopharmaceutical "
+    "radiotracer solution tracer unknown unspecified user"
+)
+_GENERIC = {*_GENERIC_WORDS.split(), *_ELEMENTS, *_SYMBOLS}
+# Words before a tracer's name, or right after it, by which a description speaks of another scan or of none.
+_OTHER_SCAN = re.compile(
+    r"\b(no|not|non|without|w/o|never|none|except|exclud\w*|prior|previous\w*|former\w*|old|earlier|last|since|after|"
+    r"before|post|pre|versus|vs|compar\w*|correlat\w*|instead|than|rather|kein\w*|ohne|vor|nach|nicht|sans|sin)\b",
+    re.IGNORECASE,
+)
+_DENIED_AFTER = re.compile(
+    r"^\W*(was |is |were )?(negative|neg|prior|previous|not|excluded|comparison|correlation|ago|unavailable)\b", re.I
+)
+_CLAUSE = re.compile(r"[.,;:/()|+]")
+
+
 def _names(dataset: Any) -> list[str]:
-    """All names of the tracer, the most trustworthy first; the series' description comes last, as a hint."""
+    """All names of the tracer in the radiopharmaceutical's item, the code first: free text never overrules it."""
     item = radiopharmaceutical(dataset)
     found: list[str | None] = []
     if item is not None:
-        found.append(joined(item, "Radiopharmaceutical"))
         code = first_item(item, "RadiopharmaceuticalCodeSequence")
-        found.append(None if code is None else joined(code, "CodeMeaning"))
+        if code is not None:
+            found += [joined(code, "CodeMeaning"), _CODED_TRACERS.get(text(code, "CodeValue") or "")]
+        found.append(joined(item, "Radiopharmaceutical"))
     found.append(_ge_name(dataset, _GE_TRACER))
     return [name for name in found if name]
 
 
-def tracer_of(dataset: Any, tracer: Tracer) -> TracerName:
-    """Name the tracer and hold the name to the protocol's patterns; the first name that fits one decides.
+def _is_generic(name: str) -> bool:
+    """Whether a name says no more than "Solution" or "68Ga"."""
+    words = re.findall(r"[a-z]+", spaced(name).lower())
+    return all(word in _GENERIC or len(word) == 1 for word in words)
 
-    A series or study description only ever adds to the names of the radiopharmaceutical: it decides where none of
-    these fits (scanners write "Solution" there), and is not shown as the tracer's name unless it fits.
+
+def _fits(patterns: tuple[str, ...], name: str) -> bool:
+    return any(re.search(pattern, spaced(name), re.IGNORECASE) for pattern in patterns)
+
+
+def _affirms(patterns: tuple[str, ...], description: str) -> bool:
+    """Whether a description says that this scan is of such a tracer: "no prior FDG" and "FDG negative" do not."""
+    for clause in _CLAUSE.split(spaced(description)):
+        for pattern in patterns:
+            for match in re.finditer(pattern, clause, re.IGNORECASE):
+                denied = _OTHER_SCAN.search(clause[: match.start()]) or _DENIED_AFTER.search(clause[match.end() :])
+                if not denied:
+                    return True
+    return False
+
+
+def tracer_of(dataset: Any, tracer: Tracer) -> TracerName:
+    """Name the tracer and compare the name with the protocol's patterns; the first name that fits one decides.
+
+    A series or study description counts only where the radiopharmaceutical's own names leave the tracer open
+    (scanners write "Solution"), and only where it speaks of one kind of tracer.
     """
     names = _names(dataset)
-    hints = [d for d in (joined(dataset, "SeriesDescription"), joined(dataset, "StudyDescription")) if d]
-    for name in (*names, *hints):
-        if any(re.search(p, name, re.IGNORECASE) for p in tracer.name_patterns):
+    for name in names:
+        if _fits(tracer.name_patterns, name):
             return TracerName(name, True)
-        if any(re.search(p, name, re.IGNORECASE) for p in tracer.other_name_patterns):
+        if _fits(tracer.other_name_patterns, name):
             return TracerName(name, False)
-    return TracerName(names[0] if names else None, None)
+    shown = names[0] if names else None
+    if not all(_is_generic(name) for name in names):
+        return TracerName(shown, None)
+    hints = [d for d in (joined(dataset, "SeriesDescription"), joined(dataset, "StudyDescription")) if d]
+    for hint in hints:
+        is_sstr, is_other = _affirms(tracer.name_patterns, hint), _affirms(tracer.other_name_patterns, hint)
+        if is_sstr != is_other:
+            return TracerName(hint, is_sstr)
+    return TracerName(shown, None)

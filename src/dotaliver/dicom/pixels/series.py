@@ -104,7 +104,8 @@ def rescale_to_hu(stack: Stack) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """Slope and intercept of every slice of a CT; `SeriesError` also where they do not give Hounsfield units."""
     kinds = {text(part.dataset, "RescaleType") for part in stack.slices} - {None, "HU", "US"}
     if kinds:
-        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {min(map(str, kinds))}, not Hounsfield units; give a plain CT series"
+        kind = min(map(str, kinds))
+        msg = f"{stack.series.name}: Rescale Type (0028,1054) is {kind}, not Hounsfield units; give a plain CT series"
         raise SeriesError(msg)
     return rescale_of(stack)
 

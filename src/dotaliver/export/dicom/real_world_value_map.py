@@ -66,14 +66,14 @@ def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> Any | Non
     return dataset
 
 
-def _lines(factors: float | tuple[float, ...], headers: list[Dataset]) -> dict[tuple[float, float], list[int]] | None:
+def _lines(factors: tuple[float, ...], headers: list[Dataset]) -> dict[tuple[float, float], list[int]] | None:
     """Slices by the slope and intercept that make SUV of their stored values."""
     lines: dict[tuple[float, float], list[int]] = defaultdict(list)
     for index, header in enumerate(headers):
         slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
         if slope is None:
             return None
-        factor = factors[index] if isinstance(factors, tuple) else factors
+        factor = factors[index if len(factors) > 1 else 0]
         lines[slope * factor, (intercept or 0.0) * factor].append(index)
     return lines
 
