@@ -193,7 +193,7 @@ def test_times_of_a_real_scanner_at_one_place_are_refused(data, tmp_path):
     source = need(data, "petct_fdg_ge") / "pet_ac"
     times = [(k, {"AcquisitionTime": f"10{10 * t:02d}00.00"}) for t in range(3) for k in range(10)]
     folder = rearranged(source, tmp_path / "dynamic", times)
-    with pytest.raises(SeriesError, match=r"each of its 10 positions is there 3 times, so it is a dynamic or gated"):
+    with pytest.raises(SeriesError, match=r"each of its 10 positions occurs 3 times, so it is a dynamic or gated"):
         load_study(folder, CONFIG)
 
 
