@@ -55,7 +55,7 @@ FLAGS: dict[str, FlagKind] = {
     "LINKS_LEFT_OUT": FlagKind(
         "{count} symbolic link(s) lead out of the study's folder or nowhere and were not followed; series behind them "
         "were not read. Copy them into the folder, or give the folder they point to.",
-        CRITERIA,
+        RULES,
     ),
     "INSTANCES_SET_ASIDE": FlagKind("Images of {series} that are not slices of its volume were set aside: {what}."),
     "PATIENT_IDENTITY_MISSING": FlagKind(
