@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
-
-SPACINGS = st.tuples(*(st.sampled_from([0.7, 1.0, 2.5, 4.0]) for _ in range(3)))
+from strategies import seeds, spacings_mm
 
 
 def _mask(seed: int) -> np.ndarray:
@@ -26,7 +25,7 @@ def _mask(seed: int) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), SPACINGS)
+@given(seeds, spacings_mm)
 def test_depth_is_the_distance_to_the_nearest_voxel_outside(seed, spacing):
     mask = _mask(seed)
     np.testing.assert_allclose(
@@ -35,7 +34,7 @@ def test_depth_is_the_distance_to_the_nearest_voxel_outside(seed, spacing):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), SPACINGS, st.floats(0.5, 12.0))
+@given(seeds, spacings_mm, st.floats(0.5, 12.0))
 def test_within_its_reach_a_distance_is_that_of_the_whole_image(seed, spacing, reach):
     mask = _mask(seed)
     whole = distance_transform_edt(~mask, sampling=spacing)

@@ -5,29 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from dotaliver.errors import GeometryError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import geometry_from_itk, to_itk
 from dotaliver.image.volume import Quantity, Volume
+from strategies import geometries
 
 AXIAL = Geometry((4, 5, 6), (-10.0, -20.0, 30.0), (3.0, 2.0, 1.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
-
-
-@st.composite
-def geometries(draw):
-    """Any grid: oblique, flipped, anisotropic."""
-    size = st.integers(1, 12)
-    axes = Rotation.from_euler("xyz", draw(st.tuples(*[st.floats(-180, 180)] * 3)), degrees=True).as_matrix()
-    axes = axes * np.array(draw(st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3)))[:, None]
-    coordinate = st.floats(-500, 500)
-    return Geometry(
-        draw(st.tuples(size, size, size)),
-        draw(st.tuples(coordinate, coordinate, coordinate)),
-        draw(st.tuples(*[st.floats(0.5, 8)] * 3)),
-        tuple(tuple(map(float, axis)) for axis in axes),
-    )
 
 
 def test_axial_index_maps_to_known_point():

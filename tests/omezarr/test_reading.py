@@ -11,6 +11,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 from dotaliver.errors import FileFormatError
 from dotaliver.omezarr.reading import StoredArray
+from strategies import blocks, boxes_in, shapes
 
 DTYPES = ["bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "float32"]
 ALL = {"write_empty_chunks": True}
@@ -96,11 +97,10 @@ def test_byte_order_and_axes_in_another_order(tmp_path, options):
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_box_of_any_chunking(tmp_path_factory, data):
-    shape = data.draw(st.tuples(*[st.integers(1, 7)] * 3))
-    chunks = data.draw(st.tuples(*[st.integers(1, 8)] * 3))
+    shape, chunks = data.draw(shapes), data.draw(blocks)
     array = voxels(shape)
     folder = written(tmp_path_factory.mktemp("z"), array, chunks=chunks)
-    box = tuple(slice(a, data.draw(st.integers(a + 1, n))) for n in shape for a in [data.draw(st.integers(0, n - 1))])
+    box = data.draw(boxes_in(shape))
     stored = opened(folder)
     np.testing.assert_array_equal(stored.read(box), array[box])
     out = np.empty(shape[1:], array.dtype)

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import shutil
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import ConfigError, MaskError, SegmenterError, StudyError
 from dotaliver.export.outputs import OutputOptions
-from dotaliver.image.lazy import LazyVolume
+from dotaliver.image.backends import SLAB_SLICES, SlabCache
 from dotaliver.pipeline import (
     StudyInput,
     default_folder,
@@ -103,6 +104,27 @@ def test_config_enters_the_record_id_and_execution_does_not(outcome):
     assert again.provenance.execution.threads == 1
 
 
+# With two slabs kept, one reading each: hash, coarse grid, outline, mismatch, lesions, spleen, blood pool, references,
+# measuring, and one or two for each of the phantom's lesions. A step that reads slice by slice is far above it.
+MOST_READS = 16
+
+
+def slabs_made(monkeypatch):
+    """How often each slab of each image that is read in parts is read from its files, by backend and slab."""
+    made = defaultdict(Counter)
+    start = SlabCache.__init__
+
+    def counted(cache, make, *options):
+        def noted(slices):
+            made[cache].update([slices.start])
+            return make(slices)
+
+        start(cache, noted, *options)
+
+    monkeypatch.setattr(SlabCache, "__init__", counted)
+    return made
+
+
 @pytest.mark.parametrize("memory_bytes", [48 << 20, 64 << 20])
 def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
     study, outcome, scored, tmp_path, monkeypatch, memory_bytes
@@ -110,10 +132,15 @@ def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
     # The study is small: its images are read in parts only if nothing is held, and the program itself must not count.
     monkeypatch.setattr("dotaliver.dicom.pixels.lazy._HELD_PART", 1 << 40)
     monkeypatch.setattr("dotaliver.pipeline.opening._OWN_BYTES", 0)
+    made = slabs_made(monkeypatch)
     execution = ExecutionConfig(memory_bytes=memory_bytes)
     bounded = score_study(StudyInput(study), execution=execution)
-    assert isinstance(bounded.opened.volumes.pet, LazyVolume)
-    assert isinstance(bounded.opened.volumes.ct, LazyVolume)
+    for image in (bounded.opened.volumes.pet, bounded.opened.volumes.ct):
+        times = made[image.voxels]
+        assert len(times) == -(-image.geometry.shape[0] // SLAB_SLICES)
+        assert max(times.values()) <= MOST_READS, image.quantity
+    assert not bounded.opened.volumes.pet.in_memory
+    assert not bounded.opened.volumes.ct.in_memory
     assert bounded.score.record_id == outcome.score.record_id
     assert bounded.score.provenance.execution == execution
     assert bounded.score.provenance.config_sha256 == outcome.score.provenance.config_sha256
@@ -123,7 +150,7 @@ def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
     for name in (*masks, "liver.nii.gz", "lesions.nii.gz"):
         assert (tmp_path / "out" / name).read_bytes() == (scored / name).read_bytes()
     again = rescore(tmp_path / "out", execution=execution)
-    assert isinstance(again.opened.volumes.ct, LazyVolume)
+    assert not again.opened.volumes.ct.in_memory
     assert again.score.record_id == rescore(scored).score.record_id
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dotaliver.config.protocol import default_protocol
 from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
@@ -20,6 +19,7 @@ from dotaliver.records.masks import ReferenceRegion
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import Acquisition
 from fixtures.arrays import Case, ball, grid, layer, series, study
+from strategies import axis_orders, flips
 
 TWO = ((96.0, 15.0, 20.0), (56.0, 9.0, 12.0))
 
@@ -163,7 +163,7 @@ def noisy():
 
 
 @settings(max_examples=6, deadline=None)
-@given(order=st.permutations([0, 1, 2]), flips=st.tuples(*[st.booleans()] * 3))
+@given(order=axis_orders, flips=flips)
 def test_permuting_and_flipping_axes_changes_no_number(noisy, order, flips):
     case, expected = noisy
     geometry = reoriented(case.geometry, order, flips)

@@ -7,7 +7,6 @@ from dotaliver.dicom.choice.pet import choose_series
 from dotaliver.dicom.files.headers import index_folder
 from dotaliver.dicom.study import load_chosen
 from dotaliver.image.blocks import memory_bound
-from dotaliver.image.lazy import LazyVolume
 from dotaliver.pipeline import segment_study
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
@@ -27,8 +26,8 @@ def test_the_record_is_the_same_for_every_bound(data, name):
     if not folder.is_dir():
         pytest.skip(f"{name} is not among the real data")
     free, expected = record(folder, None)
-    assert not isinstance(free.ct, LazyVolume)
+    assert free.ct.in_memory
     for memory_bytes in (1, 64 << 20):
         bounded, found = record(folder, memory_bytes)
-        assert isinstance(bounded.ct, LazyVolume)
+        assert not bounded.ct.in_memory
         assert found == expected

@@ -11,9 +11,9 @@ from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.masks import Mismatch
 from dotaliver.records.positions import VoxelSet, box_on, in_position_of, own_labels, share_on, shift_between
 from fixtures.arrays import ball, grid, layer
+from strategies import seeds, shifts_mm
 
 images = st.sampled_from(["ct", "pet"])
-shifts = st.tuples(*[st.floats(-40, 40)] * 3)
 GRID = grid((12, 14, 16), spacing=(3.0, 2.0, 2.5))
 LABELS = np.zeros(GRID.shape, dtype=np.uint16)
 LABELS[4:6, 5:9, 6:8] = 1
@@ -33,7 +33,7 @@ def test_a_place_on_ct_plus_the_shift_is_the_place_on_pet():
     assert shift_between("pet", "ct", found) == (-1.0, -2.0, 6.0)
 
 
-@given(images, images, shifts)
+@given(images, images, shifts_mm)
 def test_there_and_back_is_no_shift(source, target, shift):
     there = np.array(shift_between(source, target, mismatch(shift)))
     back = np.array(shift_between(target, source, mismatch(shift)))
@@ -47,14 +47,14 @@ def test_without_a_known_mismatch_nothing_moves(source, target):
     assert in_position_of(target, drawn, None).geometry == GRID
 
 
-@given(images, shifts)
+@given(images, shifts_mm)
 def test_a_mask_on_its_own_image_stays(image, shift):
     assert shift_between(image, image, mismatch(shift)) == (0.0, 0.0, 0.0)
     drawn = layer(LABELS, GRID, drawn_on=image)
     assert in_position_of(image, drawn, mismatch(shift)) is drawn.labels
 
 
-@given(images, images, shifts)
+@given(images, images, shifts_mm)
 def test_a_moved_mask_keeps_its_voxels_and_lies_where_the_other_image_shows_it(source, target, shift):
     drawn = layer(LABELS, GRID, drawn_on=source)
     moved = in_position_of(target, drawn, mismatch(shift))
@@ -129,7 +129,7 @@ def test_corners_that_touch_by_rounding_add_no_layer():
     assert box_on(nudged, GRID, 0.0) == box_on(part, GRID, 0.0) == (slice(5, 7), slice(6, 9), slice(7, 9))
 
 
-@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 5)), min_size=6, max_size=6), st.integers(0, 2**32 - 1))
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 5)), min_size=6, max_size=6), seeds)
 def test_voxels_seen_in_another_box_are_those_of_the_whole_image(spans, seed):
     whole = np.random.default_rng(seed).random((12, 12, 12)) < 0.3
     own, other = (tuple(slice(a, a + n) for a, n in spans[k : k + 3]) for k in (0, 3))

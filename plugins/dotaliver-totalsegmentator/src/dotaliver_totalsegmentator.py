@@ -142,7 +142,7 @@ def _run(entry: Callable[..., Any], ct: Volume, weights: Path) -> np.ndarray:
     """Its labels on the CT's grid, [slice, row, column]."""
     # NIfTI counts [column, row, slice], and its world points towards right and front where DICOM's points away.
     affine = _LPS_TO_RAS @ ct.geometry.affine[:, [2, 1, 0, 3]]
-    image = nibabel.Nifti1Image(np.ascontiguousarray(np.transpose(ct.array).astype(np.float32)), affine)
+    image = nibabel.Nifti1Image(np.ascontiguousarray(np.transpose(ct.loaded().array).astype(np.float32)), affine)
     with _quiet_settings(weights):
         try:
             result = entry(image, None, ml=True, task="total", fast=True, device="cpu", quiet=True)

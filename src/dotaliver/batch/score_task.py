@@ -59,10 +59,11 @@ def _thumbnail(outcome: Any) -> bytes:
     import numpy as np
     from PIL import Image
 
+    from dotaliver.export.report.views import project
     from dotaliver.image.orientation import anatomical
 
     pet = anatomical(outcome.opened.volumes.pet)
-    front = pet.array[::-1].max(axis=1)
+    front = project(pet, "coronal").array
     normal = outcome.score.references.get("liver")
     mean = None if normal is None else normal.suv_mean
     upper = _BLACK_RATIO * mean if mean else float(np.percentile(front, _BLACK_PERCENTILE))

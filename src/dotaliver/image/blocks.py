@@ -1,7 +1,5 @@
-"""The only file that knows about blocks: images that are read part by part, and work on them in pieces.
+"""Work on large images in pieces: filters with finite kernels, and connected parts.
 
-A `LazyVolume` looks like any other image and holds no voxels: each crop reads what it needs. The rest of the file
-does in pieces what is meant for the whole: filters with finite kernels, connected parts, hashes and projections.
 Every answer is that of the whole image in memory, bit for bit, whatever the size of the pieces.
 """
 
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.image.backends import Array
 from dotaliver.image.geometry import Box
 from dotaliver.system.allocation import give_back_freed_memory
 from dotaliver.system.processors import threads_at_once
@@ -28,8 +27,6 @@ __all__ = [
     "memory_bound",
     "slices_at_once",
 ]
-
-Array = npt.NDArray[Any]
 
 
 # --- how much at once ------------------------------------------------------------------------------------------------

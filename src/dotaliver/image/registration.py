@@ -184,7 +184,8 @@ def _same_frame(first: Volume, second: Volume) -> bool:
 
 def _calm(ct: Volume) -> Any:
     """A CT cut to soft tissue, on about 4 mm voxels."""
-    image = sitk.Cast(to_itk(ct), sitk.sitkFloat32)
+    # Read whole, for the registration looks at the whole CT; the copy is gone when this returns.
+    image = sitk.Cast(to_itk(ct.loaded()), sitk.sitkFloat32)
     image = sitk.Clamp(image, sitk.sitkFloat32, -200.0, 250.0)
     shrink = [max(round(_STEP_MM / s), 1) for s in image.GetSpacing()]
     return sitk.BinShrink(image, shrink)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import GeometryError, QuantityError
+from dotaliver.image.backends import SLAB_SLICES, InMemory, LazyBoxes, VoxelBackend
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.sparse import sparse_zeros
 
-__all__ = ["SLAB_SLICES", "BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
+__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
 
 BoolArray = npt.NDArray[np.bool_]
-# How much of a large image is looked at in one go: its size changes no answer.
-SLAB_SLICES = 16
 
 
 class Quantity(StrEnum):
@@ -80,26 +79,74 @@ def _around_both(one: Box, other: Box) -> Box:
     return (k, j, i)
 
 
-def _frozen(array: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
-    if array.shape != geometry.shape:
-        msg = f"an array of shape {array.shape} does not fit a grid of shape {geometry.shape}"
+def _require_shape(shape: tuple[int, ...], geometry: Geometry) -> None:
+    if shape != geometry.shape:
+        msg = f"an array of shape {shape} does not fit a grid of shape {geometry.shape}"
         raise GeometryError(msg)
-    view = array.view()
-    view.setflags(write=False)
-    return view
 
 
-@dataclass(frozen=True, eq=False)
+def _within(box: Box, shape: tuple[int, int, int]) -> Box:
+    """A box with its start and stop counted from the first voxel."""
+    k, j, i = (slice(*part.indices(size)[:2]) for part, size in zip(box, shape, strict=True))
+    return (k, j, i)
+
+
+@dataclass(frozen=True, eq=False, init=False)
 class Volume:
-    """Voxel values ``[slice, row, column]`` on a grid, read-only, with their physical quantity."""
+    """An image: voxel values ``[slice, row, column]`` on a grid, read-only, with their physical quantity.
 
-    array: npt.NDArray[Any]
+    Parameters
+    ----------
+    voxels : ndarray or VoxelBackend
+        The voxels, or where they are read from.
+    geometry : Geometry
+        The grid, of their shape.
+    quantity : Quantity
+        What they measure.
+
+    Raises
+    ------
+    GeometryError
+        Where the voxels do not have the grid's shape.
+    """
+
+    voxels: VoxelBackend = field(repr=False)
     geometry: Geometry
     quantity: Quantity
 
-    def __post_init__(self) -> None:
-        """Hold the array to the grid's shape and make it read-only."""
-        object.__setattr__(self, "array", _frozen(self.array, self.geometry))
+    def __init__(self, voxels: npt.NDArray[Any] | VoxelBackend, geometry: Geometry, quantity: Quantity) -> None:
+        _require_shape(voxels.shape, geometry)
+        backend = InMemory(voxels) if isinstance(voxels, np.ndarray) else voxels
+        for name, value in (("voxels", backend), ("geometry", geometry), ("quantity", quantity)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all voxels are in memory."""
+        return self.voxels.in_memory
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """All voxels of an image in memory.
+
+        Raises
+        ------
+        RuntimeError
+            Where the image is not in memory: `crop` and `slabs` read parts of it, `loaded` reads it whole.
+        """
+        if not self.in_memory:
+            msg = "this image is not in memory; read parts of it (crop, slabs), or all of it on purpose (loaded)"
+            raise RuntimeError(msg)
+        return self.voxels.read_all()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self.voxels.dtype
+
+    def loaded(self) -> Volume:
+        """The image in memory: itself, or a copy for which all voxels are read now."""
+        return self if self.in_memory else self.with_array(self.voxels.read_all())
 
     def require(self, *quantities: Quantity) -> Volume:
         """Return this volume if it measures one of `quantities`, else raise `QuantityError`."""
@@ -110,25 +157,30 @@ class Volume:
         return self
 
     def with_array(self, array: npt.NDArray[Any], quantity: Quantity | None = None) -> Volume:
-        """A sibling image on the same grid."""
-        return replace(self, array=array, quantity=quantity or self.quantity)
+        """A sibling image on the same grid, in memory."""
+        return Volume(array, self.geometry, quantity or self.quantity)
 
     def placed(self, geometry: Geometry) -> Volume:
         """The same voxels on another grid of the same shape."""
-        return replace(self, geometry=geometry)
+        return Volume(self.voxels, geometry, self.quantity)
 
     def crop(self, box: Box) -> Volume:
-        """The part of the image in a box of indices (a view, not a copy)."""
-        return Volume(self.array[box], self.geometry.crop(box), self.quantity)
+        """The part of the image in a box of indices, in memory: a view, or read now."""
+        grid = self.geometry.crop(box)
+        return Volume(self.voxels.read(_within(box, self.geometry.shape)), grid, self.quantity)
 
     def part(self, box: Box) -> Volume:
-        """The same, for looking at again and again: of an image that is not in memory it is not read here."""
-        return self.crop(box)
+        """The part of the image in a box of indices, read when it is asked for where the image is not in memory."""
+        if self.in_memory:
+            return self.crop(box)
+        whole, starts = self.voxels, [part.start for part in _within(box, self.geometry.shape)]
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the voxels."""
-        return self.array.dtype
+        def read(inner: Box) -> npt.NDArray[Any]:
+            k, j, i = (slice(first + p.start, first + p.stop) for first, p in zip(starts, inner, strict=True))
+            return whole.read((k, j, i))
+
+        grid = self.geometry.crop(box)
+        return Volume(LazyBoxes(read, grid.shape, self.dtype), grid, self.quantity)
 
     def slabs(self, box: Box | None = None) -> Iterator[Volume]:
         """The image, or a box of it, in pieces of a few slices, from the first to the last."""
@@ -136,9 +188,20 @@ class Volume:
         for first in range(k.start, k.stop, SLAB_SLICES):
             yield self.crop((slice(first, min(first + SLAB_SLICES, k.stop)), j, i))
 
+    def max(self) -> float:
+        """The highest voxel value."""
+        return max(float(slab.array.max()) for slab in self.slabs())
+
     def sha256(self) -> str:
-        """Hash of the voxel values."""
+        """Hash of the voxel values; of an image that is not in memory they are read once for it."""
+        return self._hash() if self.in_memory else self._hash_once
+
+    def _hash(self) -> str:
         return _sha256_of((slab.array for slab in self.slabs()), self.dtype, self.geometry.shape)
+
+    @cached_property
+    def _hash_once(self) -> str:
+        return self._hash()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +218,8 @@ class LabelMap:
         if array.dtype.kind != "u":
             msg = f"labels must be unsigned whole numbers, not {array.dtype}"
             raise QuantityError(msg)
-        object.__setattr__(self, "array", _frozen(array, self.geometry))
+        _require_shape(array.shape, self.geometry)
+        object.__setattr__(self, "array", InMemory(array).read_all())
 
     def placed(self, geometry: Geometry) -> LabelMap:
         """The same labels on another grid of the same shape, with what is known of them."""

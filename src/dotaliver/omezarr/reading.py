@@ -33,6 +33,8 @@ Place = tuple[int, ...]
 class StoredArray:
     """One array of a hierarchy, read chunk by chunk; several threads may read at once.
 
+    One of three axes is a `dotaliver.image.backends.VoxelBackend`: an image may be made of it as it lies on disk.
+
     Parameters
     ----------
     folder : Path
@@ -55,6 +57,22 @@ class StoredArray:
         self._indices: dict[Place, npt.NDArray[np.uint64]] = {}
         self._layer: tuple[int, Array] | None = None
         self._lock = threading.Lock()
+
+    in_memory = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis."""
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self.layout.dtype
+
+    def read_all(self) -> Array:
+        """All voxels, in memory."""
+        return self.read(tuple(slice(0, n) for n in self.layout.shape))
 
     def stored_bytes(self) -> int:
         """Size of all files of the array; a link counts as itself.

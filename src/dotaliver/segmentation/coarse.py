@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dotaliver.image.backends import SLAB_SLICES
 from dotaliver.image.distance import Float32Array
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.itk import resample
-from dotaliver.image.volume import SLAB_SLICES, Volume
+from dotaliver.image.volume import Volume
 from dotaliver.records.study import StudyVolumes
 
 __all__ = [

@@ -168,8 +168,9 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
     if found.lesions is not None:
         return found
     pet = volumes.pet
-    level = config.lesions.candidate_share * max(float(slab.array.max()) for slab in pet.slabs())
-    labels = LabelMap(find_foci(pet, level, config.lesions), pet.geometry)
+    level = config.lesions.candidate_share * pet.max()
+    # Foci may lie anywhere, so the whole PET is looked at.
+    labels = LabelMap(find_foci(pet.loaded(), level, config.lesions), pet.geometry)
     layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched")
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
     flags = (*kept, raise_flag("LESIONS_NOT_BOUND_BY_LIVER"))

@@ -226,7 +226,7 @@ def test_axes_turned_otherwise_give_the_same_pictures() -> None:
 
     case = small_case(ct=False)
     pet = case.volumes.pet
-    turned = replace(pet, array=pet.array[::-1, :, ::-1], geometry=replace(
+    turned = replace(pet, voxels=pet.array[::-1, :, ::-1], geometry=replace(
         pet.geometry,
         origin_lps_mm=tuple(pet.geometry.index_to_lps((pet.array.shape[0] - 1, 0, pet.array.shape[2] - 1))),
         directions=((0, 0, -1), (0, 1, 0), (-1, 0, 0)),

@@ -5,9 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.backends import LazyBoxes
 from dotaliver.image.blocks import memory_bound
 from dotaliver.image.geometry import Geometry
-from dotaliver.image.lazy import LazyVolume
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.liver.outline import outline_on_ct
 
@@ -88,7 +88,7 @@ def test_the_density_of_each_slice_is_made_once(noisy):
 
     likely = 1 / (1 + np.exp((distance_mm(COARSE) - RADIUS_MM) / 2.0))
     probability = Volume(likely.astype(np.float32), COARSE, Quantity.PROBABILITY)
-    lazy = LazyVolume(counted, np.float32, GRID, Quantity.HU)
+    lazy = Volume(LazyBoxes(counted, GRID.shape, np.float32), GRID, Quantity.HU)
     with memory_bound(12 << 20):
         np.testing.assert_array_equal(
             outline_on_ct(lazy, probability, LIVER_HU, LiverConfig()),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.dicom.pixels.planes import PlaneReader, Progress, Stored
 from dotaliver.dicom.pixels.series import are_whole, ct_volume, rescale_to_hu, scale_plane, to_whole_hu
-from dotaliver.image.lazy import LazyVolume, SlabCache
+from dotaliver.image.backends import SlabCache
 from dotaliver.image.volume import Quantity, Volume
 
 __all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled"]
@@ -60,7 +60,7 @@ def ct_image_of(stack: Stack, memory_bytes: int | None, progress: Progress | Non
     return ct_volume(stack, progress)
 
 
-def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
+def lazy_ct(stack: Stack, keep_bytes: int) -> Volume:
     """A CT in Hounsfield units, as `series.ct_volume` gives it, that is read when it is needed.
 
     It is read once to know whether all its values fit int16.
@@ -76,20 +76,20 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> LazyVolume:
 
     if are_whole(slopes, intercepts):
         read = _reader(stack, np.int16, whole, keep_bytes)
-        volume = LazyVolume(read, np.int16, stack.geometry, Quantity.HU)
+        volume = Volume(read, stack.geometry, Quantity.HU)
         try:
             volume.sha256()  # kept by the volume, for this reads it all
         except _TooLargeError:
             pass
         else:
             return volume
-    return LazyVolume(_reader(stack, np.float32, exact, keep_bytes), np.float32, stack.geometry, Quantity.HU)
+    return Volume(_reader(stack, np.float32, exact, keep_bytes), stack.geometry, Quantity.HU)
 
 
-def lazy_scaled(stack: Stack, factors: npt.NDArray[np.float64], quantity: Quantity, keep_bytes: int) -> LazyVolume:
+def lazy_scaled(stack: Stack, factors: npt.NDArray[np.float64], quantity: Quantity, keep_bytes: int) -> Volume:
     """Stored values times one factor a slice, float32, as `series.scaled`, read when they are needed."""
 
     def fill(k: int, plane: Stored, out: Stored) -> None:
         scale_plane(plane, factors[k], out)
 
-    return LazyVolume(_reader(stack, np.float32, fill, keep_bytes), np.float32, stack.geometry, quantity)
+    return Volume(_reader(stack, np.float32, fill, keep_bytes), stack.geometry, quantity)

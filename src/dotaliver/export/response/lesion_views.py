@@ -80,7 +80,7 @@ def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
     """What to show: the CT that was measured, else the scan's CT, else its PET."""
     scan = place.scan
     liver = scan.score.references.get("liver")
-    upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else float(volumes.pet.array.max())
+    upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else volumes.pet.max()
     recist = scan.score.study.recist_ct
     measured = place.diameter("ct", "reader")
     if measured is not None and volumes.recist_ct is not None and measured.source == "ct":

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.backends import SLAB_SLICES, SlabCache
 from dotaliver.image.blocks import ConnectedParts, block_shape, map_overlap, slices_at_once
 from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample
-from dotaliver.image.lazy import LazyVolume, SlabCache, slices_around
+from dotaliver.image.lazy import slices_around
 from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import SLAB_SLICES, BoolArray, Quantity, Volume, used_box
+from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.likelihood import (
     GROWN,
@@ -132,7 +133,7 @@ def _judged_in_blocks(
         return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
 
     kept = 4 * slices_around(density_window(grid, config)[0] // 2) * rows * columns
-    place = LazyVolume(SlabCache(place_of, grid.shape, np.float32, kept), np.float32, grid, Quantity.PROBABILITY)
+    place = Volume(SlabCache(place_of, grid.shape, np.float32, kept), grid, Quantity.PROBABILITY)
 
     def judged(density: Volume, likely: Volume) -> npt.NDArray[np.uint8]:
         return _judged(LiverLikelihood(density, likely, liver_hu, config), config)
@@ -158,7 +159,7 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
         return np.asarray(binary_opening(mask) * LIVER | found, dtype=np.uint8)
 
     out = np.empty(grid.shape, dtype=np.uint8)
-    return map_overlap(smoothed, (looks,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
+    return map_overlap(smoothed, (looks.read,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
 
 
 def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:

@@ -73,7 +73,7 @@ def threshold_in_sphere(
         raise MaskError(msg)
     box, inside = found
     part = labels.geometry.crop(box)
-    uptake = pet.array[box] if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
+    uptake = pet.crop(box).array if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
     free = inside & ((labels.array[box] == 0) | (labels.array[box] == label))
     hot = free & (uptake >= level)
     if not hot.any():
@@ -99,7 +99,7 @@ def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:
         msg = "the sphere lies outside the PET; place it on the lesion"
         raise MaskError(msg)
     box, inside = found
-    return float(pet.array[box][inside].max())
+    return float(pet.crop(box).array[inside].max())
 
 
 def connected_parts(mask: BoolArray) -> list[BoolArray]:
@@ -135,7 +135,7 @@ def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[V
     parts = connected_parts(own)
     if not seeds_lps_mm and len(parts) > 1:
         return box, _numbered(parts)
-    uptake = pet.array[box] if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
+    uptake = pet.crop(box).array if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
     markers = _seeds(own, part, seeds_lps_mm) if seeds_lps_mm else _two_maxima(own, uptake, part.spacing_mm, label)
     from skimage.segmentation import watershed
 

@@ -57,7 +57,7 @@ class StudyLayers:
             self.ct = self._add(layers.ct_layer(volumes.ct))
             self.ct.contrast_limits_range = layers.HU_RANGE
         self.pet: Image = self._add(layers.pet_layer(volumes.pet, volumes.acquisition, over_ct=volumes.ct is not None))
-        highest = float(volumes.pet.array.max())
+        highest = volumes.pet.max()
         self.pet.contrast_limits_range = (0.0, max(highest, self.pet.contrast_limits[1]))
 
     @property

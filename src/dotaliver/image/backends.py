@@ -1,0 +1,180 @@
+"""Where an image's voxels are kept: in memory, or in files that are read box by box.
+
+A `Volume` asks its backend for boxes and knows no more of it. Anything that keeps the contract of `VoxelBackend` can
+hold an image: an array, a few slices at a time from DICOM files, or the chunks of a Zarr array.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.image.geometry import Box
+
+__all__ = ["SLAB_SLICES", "Array", "InMemory", "LazyBoxes", "ReadBox", "SlabCache", "VoxelBackend"]
+
+Array = npt.NDArray[Any]
+ReadBox = Callable[[Box], Array]
+# Slices of a large image that are read or worked on together: the number changes no answer.
+SLAB_SLICES = 16
+
+
+@runtime_checkable
+class VoxelBackend(Protocol):
+    """What an image needs of the place where its voxels are kept.
+
+    * ``shape`` (slices, rows, columns) and ``dtype`` are known without reading a voxel, and never change.
+    * ``in_memory`` says whether reading costs nothing: then what is read are views of one array.
+    * ``read`` gives the voxels of a box of indices (start and stop within the shape, step 1), of the box's shape and
+      of ``dtype``. The same box gives the same values each time, from whatever thread; nobody writes into them.
+    * ``read_all`` gives every voxel. Of an image that is not in memory this may be more than fits: it is called on
+      purpose, and what it gives is not kept.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all voxels are in memory."""
+
+    def read(self, box: Box) -> Array:
+        """The voxels of a box of indices."""
+
+    def read_all(self) -> Array:
+        """Every voxel."""
+
+
+class InMemory:
+    """An array, which is not written to from here on."""
+
+    in_memory = True
+
+    def __init__(self, array: Array) -> None:
+        self._array = array.view()
+        self._array.setflags(write=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        slices, rows, columns = self._array.shape
+        return (slices, rows, columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the voxels."""
+        return self._array.dtype
+
+    def read(self, box: Box) -> Array:
+        """A view of a box."""
+        return self._array[box]
+
+    def read_all(self) -> Array:
+        """The array."""
+        return self._array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process as the array."""
+        return InMemory, (self._array,)
+
+
+class _Lazy:
+    """What all backends share that read their voxels when they are asked for."""
+
+    in_memory = False
+
+    def __init__(self, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+
+    def read(self, box: Box) -> Array:
+        """The voxels of a box, read now."""
+        raise NotImplementedError
+
+    def read_all(self) -> Array:
+        """Every voxel, read now and not kept."""
+        slices, rows, columns = self.shape
+        return self.read((slice(0, slices), slice(0, rows), slice(0, columns)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process with its voxels: files may be out of reach there."""
+        return InMemory, (self.read_all(),)
+
+
+class LazyBoxes(_Lazy):
+    """Voxels that a function gives box by box.
+
+    Parameters
+    ----------
+    read : callable
+        Is given a box of indices and returns its voxels.
+    shape : tuple of int
+        Slices, rows and columns.
+    dtype : numpy dtype
+        Of the voxels that it returns.
+    """
+
+    def __init__(self, read: ReadBox, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
+        super().__init__(shape, dtype)
+        self._read = read
+
+    def read(self, box: Box) -> Array:
+        """The voxels of a box, read now."""
+        return self._read(box)
+
+
+class SlabCache(_Lazy):
+    """Voxels that are made a few whole slices at a time; the slabs that were used last are kept.
+
+    Parameters
+    ----------
+    make : callable
+        Is given a range of slices and returns their voxels.
+    shape : tuple of int
+        Slices, rows and columns.
+    dtype : numpy dtype
+        Of the voxels.
+    keep_bytes : int
+        How much is kept; two slabs at least.
+    """
+
+    def __init__(
+        self, make: Callable[[range], Array], shape: tuple[int, int, int], dtype: npt.DTypeLike, keep_bytes: int
+    ) -> None:
+        super().__init__(shape, dtype)
+        self._make = make
+        slab_bytes = SLAB_SLICES * shape[1] * shape[2] * self.dtype.itemsize
+        self._most = max(keep_bytes // slab_bytes, 2)
+        self._kept: OrderedDict[int, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, box: Box) -> Array:
+        """The voxels of a box, from slabs that are kept or made now."""
+        k, j, i = box
+        result = np.empty(tuple(part.stop - part.start for part in box), dtype=self.dtype)
+        for number in range(k.start // SLAB_SLICES, -(-k.stop // SLAB_SLICES)):
+            first = number * SLAB_SLICES
+            start, stop = max(k.start, first), min(k.stop, first + SLAB_SLICES)
+            result[start - k.start : stop - k.start] = self._slab(number)[start - first : stop - first, j, i]
+        return result
+
+    def _slab(self, number: int) -> Array:
+        with self._lock:
+            slab = self._kept.get(number)
+            if slab is None:
+                while len(self._kept) >= self._most:
+                    self._kept.popitem(last=False)
+                first = number * SLAB_SLICES
+                slab = self._make(range(first, min(first + SLAB_SLICES, self.shape[0])))
+                self._kept[number] = slab
+            self._kept.move_to_end(number)
+            return slab
