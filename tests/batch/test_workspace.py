@@ -39,7 +39,7 @@ def test_a_whole_score_is_kept_until_there_is_a_new_one_and_a_readers_revision_s
     assert names(workspace.earlier(key(1))) == {"score.json", "lesions.csv"}
     # Another attempt leaves half of its files behind: they go, and what was kept stays.
     (workspace.study(key(1)) / "score.json").write_text("half")
-    (workspace.study(key(1)) / ".writing-abc").mkdir()
+    (workspace.study(key(1)) / ".writing-0123456789ab").mkdir()
     workspace.retire(key(1))
     assert names(workspace.study(key(1))) == {"revised-1"}
     assert (workspace.earlier(key(1)) / "score.json").read_text() == "score.json"

@@ -62,9 +62,17 @@ def test_a_record_is_read_with_its_numbers_under_its_old_name() -> None:
     }
 
 
+def test_why_a_lesion_is_unseen_on_ct_is_found_under_its_label() -> None:
+    record = ScoreFolder(GOLDEN).record().segmentation
+    assert set(record.unseen_on_ct) == {1, 2, 3, 4}
+    assert record.unseen_on_ct[3] == PLAIN["segmentation"]["reasons"]["lesion 3 on CT"]
+    assert set(record.reasons) == {"lobes"}
+
+
 def test_marks_of_the_time_can_be_read() -> None:
     score = ScoreFolder(GOLDEN / "revised-1").record()
     assert score.provenance.revises == PLAIN["record_id"]
+    assert score.edits.lesion(1).marks == score.lesions[0].marks == ("cystic",)
     assert set(score.edits.lesion(2).marks) == {"treated", "progressed_since_treatment"}
 
 

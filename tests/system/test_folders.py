@@ -1,11 +1,10 @@
 """A folder stands under its name whole or not at all."""
 
-import os
-import time
 
 import pytest
 
-from dotaliver.system.folders import put_in_place, remove_left_over, temporary_beside
+from dotaliver.system.folders import exchange, put_in_place, remove_left_over, temporary_beside
+from dotaliver.system.temporary import discard, let_go
 
 
 def made(target, text):
@@ -51,12 +50,23 @@ def test_of_two_that_replace_at_once_the_slower_gives_way(tmp_path, monkeypatch)
     assert names(tmp_path) == ["a"]
 
 
-def test_only_old_left_overs_are_removed(tmp_path):
-    old, new, others = (temporary_beside(tmp_path / name) for name in ("a1", "a2", "b"))
+def test_only_what_the_dead_left_is_removed(tmp_path):
+    dead, living, others = (temporary_beside(tmp_path / name) for name in ("a1", "a2", "b"))
     (tmp_path / "kept").mkdir()
-    long_ago = time.time() - 2 * 24 * 3600
-    for path in (old, others, tmp_path / "kept"):
-        os.utime(path, (long_ago, long_ago))
+    for path in (dead, others):
+        let_go(path)
     remove_left_over(tmp_path, "a[0-9]")
-    assert names(tmp_path) == sorted([new.name, others.name, "kept"])
+    assert names(tmp_path) == sorted([living.name, others.name, "kept"])
     remove_left_over(tmp_path / "nowhere", "a[0-9]")
+    discard(living)
+
+
+def test_two_folders_swap_their_names(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("")
+    exchange(tmp_path / "a", tmp_path / "b")
+    assert (names(tmp_path / "a"), names(tmp_path / "b")) == (["b"], ["a"])
+    with pytest.raises(OSError, match="No such file"):
+        exchange(tmp_path / "a", tmp_path / "none")
+    assert names(tmp_path / "a") == ["b"]

@@ -14,6 +14,7 @@ from dotaliver.batch.workspace import Workspace
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.template import page_template
 from dotaliver.export.report.thumbnails import figure_of, png_of
+from dotaliver.records.score_folder import REPORT
 
 __all__ = ["cohort_html"]
 
@@ -196,8 +197,8 @@ def _line(row: Mapping[str, Any], workspace: Workspace, criteria: Sequence[str],
         cells.append(_Cell("", "", "n") if value is None else _Cell(f"{scale * value:.{digits}f}", value, "n"))
     flags = [flag for flag in str(row.get("flags") or "").split("; ") if flag]
     cells.append(_Cell(str(len(flags)), len(flags), "n"))
-    report = workspace.study(key) / "report.html"
-    return _Line(key, f"{key}/report.html" if report.exists() else None, _picture(workspace, key), tuple(cells))
+    report = workspace.study(key) / REPORT
+    return _Line(key, f"{key}/{REPORT}" if report.exists() else None, _picture(workspace, key), tuple(cells))
 
 
 def _picture(workspace: Workspace, key: str) -> str | None:

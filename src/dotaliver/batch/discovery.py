@@ -15,10 +15,12 @@ from pathlib import Path
 
 from dotaliver.batch.file_index import FileIndex
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.dicom.files.headers import CACHE_MARK, OWN_OUTPUT, UNFINISHED
+from dotaliver.dicom.files.headers import CACHE_MARK, UNFINISHED
 from dotaliver.dicom.files.omezarr_beside import image_beside
 from dotaliver.errors import StudyError
 from dotaliver.records.score import folder_name
+from dotaliver.records.score_folder import OWN_OUTPUT
+from dotaliver.system.temporary import is_temporary
 
 __all__ = ["find_studies"]
 
@@ -104,7 +106,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
 
     for parent, folders, names in os.walk(root, onerror=refuse):
         here = Path(parent)
-        folders[:] = sorted(name for name in folders if here / name != out)
+        folders[:] = sorted(name for name in folders if here / name != out and not is_temporary(name))
         if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue
@@ -119,7 +121,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
                 yield here, _NO_TEXT
             elif (here / name).is_symlink():
                 yield here / name, f"{name}: a link to a folder is not followed; give the folder itself"
-        for name in sorted(names):
+        for name in sorted(name for name in names if not is_temporary(name)):
             path = here / name
             if not path.is_file():
                 continue

@@ -6,11 +6,9 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ import psutil
 
 from dotaliver.batch.records import SCRATCH, Status, StudyRecord, StudyTask
 from dotaliver.batch.workspace import Workspace
+from dotaliver.system.temporary import discard, remove_dead_scratch, scratch_folder
 
 __all__ = ["Ending", "Supervised"]
 
@@ -113,7 +112,7 @@ class Supervised:
                     with contextlib.suppress(OSError):
                         stream.close()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            discard(self._scratch)
             self._scratch = None
 
     def _ready(self) -> Ending | None:
@@ -121,7 +120,8 @@ class Supervised:
         if self._process is not None and self._process.poll() is None:
             return None
         self._stop()
-        self._scratch = Path(tempfile.mkdtemp(prefix="dotaliver-batch-"))
+        remove_dead_scratch()
+        self._scratch = scratch_folder("batch")
         environment = os.environ | _ONE_THREAD | {"TMPDIR": str(self._scratch), SCRATCH: str(self._scratch)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dotaliver.batch.child"],

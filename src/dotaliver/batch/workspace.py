@@ -15,13 +15,14 @@ from pydantic import ValidationError
 
 from dotaliver.batch.records import RunSettings, StudyRecord
 from dotaliver.errors import OutputError
+from dotaliver.records.score_folder import is_score_file
 from dotaliver.system.files import write_atomically
+from dotaliver.system.results import tidy_result
+from dotaliver.system.temporary import new_name, part_pattern, remove_dead
 
 __all__ = ["Workspace", "is_intact", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
-# The folder in which a score's files wait until all are there (`export.outputs`)
-_HALF_WRITTEN = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Workspace:
         except OSError as error:
             msg = f"{self.folder}: cannot be written ({error.strerror or error}); choose another output folder"
             raise OutputError(msg) from error
+        for folder in (self.folder, self.state, self.state / "studies", self.state / "thumbnails"):
+            remove_dead(folder, part_pattern())
 
     # --- settings of the run ---
 
@@ -141,7 +144,7 @@ class Workspace:
             Where it cannot be written.
         """
         path = self.record_file(record.key)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
+        temporary = path.with_name(new_name(path.name))
         try:
             temporary.write_text(record.model_dump_json(), encoding="utf-8")
             temporary.replace(path)
@@ -182,11 +185,10 @@ class Workspace:
         folder = self.study(key)
         if not folder.is_dir():
             return
+        tidy_result(folder, is_score_file)
         for path in folder.iterdir():
             if path.is_file():
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(_HALF_WRITTEN):
-                shutil.rmtree(path, ignore_errors=True)
         self.thumbnail(key).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()

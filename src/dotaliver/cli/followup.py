@@ -109,7 +109,9 @@ def diff(
 
 
 def _folder(path: Path) -> Path:
-    return path.parent if path.name == "score.json" else path
+    from dotaliver.records.score_folder import RECORD
+
+    return path.parent if path.name == RECORD else path
 
 
 def _rules(path: Path | None, *, five_mm: bool, confirm: bool) -> RecistConfig:

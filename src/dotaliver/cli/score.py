@@ -167,9 +167,10 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
 
     with begin(bounded=memory is not None) as helper:
         from dotaliver import pipeline
+        from dotaliver.records.score_folder import ScoreFolder
         from dotaliver.system.files import output_folder
 
-        target, execution = out or _next_revision(folder), execution_of(memory, cache)
+        target, execution = out or ScoreFolder(folder).next_revision(), execution_of(memory, cache)
         options = output_options(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
         with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
@@ -225,13 +226,6 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
         stop(found.refused, NOT_SCORED)
 
 
-def _next_revision(folder: Path) -> Path:
-    number = 1
-    while (folder / f"revised-{number}").exists():
-        number += 1
-    return folder / f"revised-{number}"
-
-
 def _revised_config(folder: Path, path: Path | None, protocol: str | None) -> ScoringConfig | None:
     """Settings that take the place of the record's; None where they stay."""
     if path is not None:
@@ -252,8 +246,9 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
         typer.echo(str(folder))
         return
     from dotaliver.export.report.terminal import score_summary
+    from dotaliver.records.score_folder import RECORD, REPORT
 
     screen = console()
     screen.print(score_summary(outcome.score))
-    screen.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
-    screen.print(f"Record: {folder / 'score.json'}", soft_wrap=True)
+    screen.print(f"Report: {folder / REPORT}", soft_wrap=True)
+    screen.print(f"Record: {folder / RECORD}", soft_wrap=True)

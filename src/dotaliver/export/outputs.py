@@ -1,9 +1,7 @@
-"""All files of one score, written together: everything is made first, the record is put in place last."""
+"""All files of one score, made and written together."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,26 +18,26 @@ from dotaliver.image.itk import resample_labels, to_itk
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import (
+    LESION_TABLE,
+    LESIONS_NIFTI,
+    LIVER_NIFTI,
+    LOCAL_PATHS,
+    RECORD,
+    REPORT,
+    REPORT_DICOM,
+    is_score_file,
+)
 from dotaliver.records.study import StudyVolumes
-from dotaliver.system.files import output_folder, write_atomically
+from dotaliver.system.files import output_folder
+from dotaliver.system.results import write_result
 from dotaliver.system.second_process import SecondProcess
+from dotaliver.system.temporary import scratch
 
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
-_RECORD = "score.json"
 # A folder of images is named after the patient more often than not.
 _NO_PATHS = '{"deidentified": true}\n'
-# What an earlier score may have left in the folder and this one may not write again.
-_OPTIONAL = (
-    "segmentation.dcm",
-    "segmentation_ct.dcm",
-    "segmentation_ct_lesions.dcm",
-    "suv_map.dcm",
-    "report.dcm",
-    "liver.nii.gz",
-    "lesions.nii.gz",
-)
-_OPTIONAL_PATTERN = "picture-*.dcm"
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,9 @@ def write_score(
 ) -> None:
     """Write record, table, report and masks into a folder.
 
-    Everything is made in memory and written to a folder beside the target first; only then the files take their
-    places, the record last, so that a folder with a record is a folder with everything.
+    Everything is made in memory and written to a folder beside the target first; only then it takes the target's
+    place as a whole (`dotaliver.system.results`), so that there is an earlier score or the new one, never a
+    mixture.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def write_score(
     with output_folder(folder):
         if options.pseudonym_key is not None:
             files, local_json = _without_patient(files, options.pseudonym_key), _NO_PATHS
-        _put_in_place(folder, _contents(files, local_json, options, helper or SecondProcess()))
+        write_result(folder, _contents(files, local_json, options, helper or SecondProcess()), is_score_file)
 
 
 def _without_patient(files: ScoreFiles, key: bytes) -> ScoreFiles:
@@ -111,16 +110,16 @@ def _contents(
     )
     dicom = helper.begin(job)
     contents: dict[str, bytes | str] = {
-        "lesions.csv": lesions_csv(files.score),
-        "report.html": report_html(files.score, files.volumes, files.segmentations),
-        "local.json": local_json,
+        LESION_TABLE: lesions_csv(files.score),
+        REPORT: report_html(files.score, files.volumes, files.segmentations),
+        LOCAL_PATHS: local_json,
     }
     if options.pdf or options.pictures:
         contents |= encoded_files(_documents(files, options), deidentified=deidentified)
     if options.nifti:
         contents |= _nifti_files(files)
     contents |= dicom.result()
-    contents[_RECORD] = files.score.to_json()
+    contents[RECORD] = files.score.to_json()
     return contents
 
 
@@ -130,57 +129,47 @@ def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:
     header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
     found: dict[str, Any] = {}
     if options.pdf:
-        found["report.dcm"] = encapsulated_pdf(files.score, report_pdf(shown), header)
+        found[REPORT_DICOM] = encapsulated_pdf(files.score, report_pdf(shown), header)
     if options.pictures:
         found |= secondary_captures(files.score, shown, header)
     return found
 
 
-def _put_in_place(folder: Path, contents: dict[str, bytes | str]) -> None:
-    staging = _staging_folder(folder)
-    try:
-        for name, content in contents.items():
-            write_atomically(staging / name, content, shown_as=folder / name)
-        (folder / _RECORD).unlink(missing_ok=True)
-        for name in {*_OPTIONAL, *(path.name for path in folder.glob(_OPTIONAL_PATTERN))} - contents.keys():
-            (folder / name).unlink(missing_ok=True)
-        for name in contents:
-            (staging / name).replace(folder / name)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        msg = f"{folder}: cannot be written ({error.strerror or error}); choose another output folder"
-        raise OutputError(msg) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _staging_folder(folder: Path) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    except OSError as error:
-        msg = f"{folder}: cannot be written ({error.strerror or error}); choose another output folder"
-        raise OutputError(msg) from error
-
-
 def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:
-    """Liver and lesions on one grid for viewing; lesions stay where the PET shows them."""
+    """Liver and lesions on one grid for viewing; lesions stay where the PET shows them.
+
+    Raises
+    ------
+    OutputError
+        Where the folder for temporary files is full: the library that writes them does not say so.
+    """
     image = files.volumes.ct or files.volumes.pet
     layers: dict[str, MaskLayer | None] = {
-        "liver.nii.gz": files.segmentations.liver,
-        "lesions.nii.gz": files.segmentations.lesions,
+        LIVER_NIFTI: files.segmentations.liver,
+        LESIONS_NIFTI: files.segmentations.lesions,
     }
     result = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch("masks") as folder:
         for name, layer in layers.items():
             if layer is not None:
-                path = Path(folder) / name
-                _write_nifti(resample_labels(layer.labels, image.geometry), path)
-                result[name] = path.read_bytes()
+                result[name] = _nifti(resample_labels(layer.labels, image.geometry), folder / name)
     return result
 
 
-def _write_nifti(labels: LabelMap, path: Path) -> None:
+def _nifti(labels: LabelMap, path: Path) -> bytes:
+    """The bytes of a NIfTI file, once the library that wrote it has read the same voxels from it."""
+    import numpy as np
     import SimpleITK as sitk  # noqa: N813
 
-    sitk.WriteImage(to_itk(labels), str(path), useCompression=True)
+    try:
+        sitk.WriteImage(to_itk(labels), str(path), useCompression=True)
+        stored = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        if np.array_equal(stored, labels.array):
+            return path.read_bytes()
+    except (RuntimeError, OSError):
+        pass
+    msg = (
+        f"{path.name}: could not be written whole to the folder for temporary files ({path.parent.parent}); free some "
+        "space there or set TMPDIR to another folder"
+    )
+    raise OutputError(msg)

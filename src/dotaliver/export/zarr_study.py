@@ -8,6 +8,7 @@ series are chosen and which doubts are raised.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from dotaliver.dicom.pixels.planes import PlaneReader, refuse_impossible, stored
 from dotaliver.errors import DotaliverError, FileFormatError, OutputError, StudyError
 from dotaliver.omezarr.writing import ImageWriter, require_zarr
 from dotaliver.system.files import output_folder, why_not_written
-from dotaliver.system.folders import put_in_place, temporary_beside
+from dotaliver.system.folders import put_in_place, remove_left_over, temporary_beside
 from dotaliver.system.progress import Progress
+from dotaliver.system.temporary import discard
 
 __all__ = ["ZarrStudy", "write_zarr_study"]
 
@@ -71,7 +73,8 @@ def write_zarr_study(study: Path, out: Path, progress: Progress = lambda _stage:
         msg = f"{study.name}: the folder holds OME-Zarr already; give the folder of the DICOM files"
         raise StudyError(msg)
     with output_folder(out.parent):
-        made = temporary_beside(out)
+        remove_left_over(out.parent, re.escape(out.name))
+        made = _made_beside(out)
         try:
             written = _written(index, made, progress)
             put_in_place(made, out, replacing=False)
@@ -80,8 +83,15 @@ def write_zarr_study(study: Path, out: Path, progress: Progress = lambda _stage:
         except OSError as error:
             raise OutputError(why_not_written(out, error)) from error
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            discard(made)
     return ZarrStudy(out, *written)
+
+
+def _made_beside(out: Path) -> Path:
+    try:
+        return temporary_beside(out)
+    except OSError as error:
+        raise OutputError(why_not_written(out, error)) from error
 
 
 def _refuse_taken(study: Path, out: Path) -> None:

@@ -16,15 +16,9 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
-from dotaliver.records.score_folder import ScoreFolder
+from dotaliver.records.score_folder import MASKS, MaskFile, ScoreFolder
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
-
-_FILES: dict[str, str] = {
-    "pet": "segmentation.dcm",
-    "ct": "segmentation_ct.dcm",
-    "ct_lesions": "segmentation_ct_lesions.dcm",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +76,9 @@ def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer |
     if mask is None or not mask.labels:
         return None, None
     # A mask lies in the file of the image whose grid it has, which need not be the one it was drawn on.
-    expected = _FILES["ct_lesions" if name == "ct_lesions" else mask.drawn_on]
-    files = [expected, *(file for file in _FILES.values() if file != expected)]
-    for path in (folder / file for file in files):
+    expected: MaskFile = "ct_lesions" if name == "ct_lesions" else mask.drawn_on
+    for which in (expected, *(file for file in MASKS if file != expected)):
+        path = ScoreFolder(folder).mask_file(which)
         if not path.is_file():
             continue
         stored, patient = _read(path, "organ" if name == "liver" else "lesion")

@@ -20,15 +20,27 @@ from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.manifest import read_manifest
 from dotaliver.longitudinal.records import PatientCourse, Reading
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
-from dotaliver.system.files import output_folder, write_atomically
+from dotaliver.system.files import output_folder
 from dotaliver.system.progress import Progress
+from dotaliver.system.results import write_result
 
 if TYPE_CHECKING:
     from dotaliver.export.report.figures import Picture
     from dotaliver.records.study import StudyVolumes
 
-__all__ = ["FollowUpInput", "follow_patient", "save_course"]
+__all__ = ["COURSE_FILES", "FollowUpInput", "follow_patient", "save_course"]
 
+_RECORD, _LESIONS, _TIME_POINTS, _REPORT, _CHECK = (
+    "course.json",
+    "recist.csv",
+    "time_points.csv",
+    "response.html",
+    "sdtm_check.txt",
+)
+COURSE_FILES = {_RECORD, _LESIONS, _TIME_POINTS, _REPORT, _CHECK} | {
+    f"{domain}.{ending}" for domain in ("tu", "tr", "rs") for ending in ("csv", "xpt")
+}
+"""What a folder of a course may hold; what a new course lacks would be of another one, and goes."""
 # More lesions than this are not shown as thumbnails: targets and new ones come first.
 _MOST_STRIPS = 12
 
@@ -63,22 +75,17 @@ def follow_patient(given: FollowUpInput, config: RecistConfig, progress: Progres
 
 
 def save_course(made: AssembledCourse, out: Path, progress: Progress) -> tuple[str, ...]:
-    """Write everything that a course gives into a folder; returns the files' names, the record last.
+    """Write everything that a course gives into a folder, in place of an earlier course; returns the files' names.
 
     Raises
     ------
     OutputError
-        Where the folder cannot be written.
+        Where the folder cannot be written or is full; an earlier course stays as it was.
     """
     with output_folder(out):
         contents = _contents(made, progress)
         progress("writing")
-        for name, content in contents.items():
-            write_atomically(out / name, content)
-        # What an earlier course left and this one has not would speak of another one.
-        for name in {f"{d}.{e}" for d in ("tu", "tr", "rs") for e in ("csv", "xpt")} | {"sdtm_check.txt"}:
-            if name not in contents:
-                (out / name).unlink(missing_ok=True)
+        write_result(out, contents, COURSE_FILES.__contains__)
     return tuple(contents)
 
 
@@ -89,13 +96,13 @@ def _contents(made: AssembledCourse, progress: Progress) -> dict[str, str | byte
         _pictures(reading, scans, progress) for reading, scans in zip(course.readings, made.readings, strict=True)
     )
     contents: dict[str, str | bytes] = {
-        "recist.csv": lesions_over_time_csv(course),
-        "time_points.csv": time_points_csv(course),
-        "response.html": response_html(course, pictures),
+        _LESIONS: lesions_over_time_csv(course),
+        _TIME_POINTS: time_points_csv(course),
+        _REPORT: response_html(course, pictures),
     }
     if course.trial is not None:
         contents |= _sdtm_files(course)
-    contents["course.json"] = course.to_json()
+    contents[_RECORD] = course.to_json()
     return contents
 
 
@@ -107,7 +114,7 @@ def _sdtm_files(course: PatientCourse) -> dict[str, str | bytes]:
         files[f"{name}.csv"] = sdtm_csv(dataset)
         if xpt_is_available():
             files[f"{name}.xpt"] = xpt_bytes(dataset)
-    files["sdtm_check.txt"] = conformance_report(datasets, TERMINOLOGY)
+    files[_CHECK] = conformance_report(datasets, TERMINOLOGY)
     return files
 
 

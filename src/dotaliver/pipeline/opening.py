@@ -21,6 +21,7 @@ from dotaliver.records.masks import Completeness, MaskLayer, Segmentations
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import coarse_grid
 from dotaliver.system.progress import Progress, silent
+from dotaliver.system.temporary import remove_dead_scratch
 
 __all__ = ["AS_IS_QUICKEST", "OpenStudy", "StudyInput", "imported_masks", "open_study", "require_room"]
 
@@ -64,6 +65,7 @@ def open_study(
     execution: ExecutionConfig = AS_IS_QUICKEST,
 ) -> OpenStudy:
     """Read a study's images; the errors are those of `dotaliver.dicom`."""
+    remove_dead_scratch()
     progress("reading headers")
     index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)

@@ -7,11 +7,9 @@ from typing import Any
 
 from dotaliver.dicom.sr import MeasuredGroup, MeasuredValue, MeasurementReport, read_report
 from dotaliver.frozen import FrozenModel
-from dotaliver.records.score_folder import ScoreFolder
+from dotaliver.records.score_folder import MEASUREMENTS, ScoreFolder
 
 __all__ = ["ComparedValue", "Comparison", "compare", "report_tables"]
-
-_OURS = "measurements.dcm"
 
 
 class ComparedValue(FrozenModel):
@@ -51,7 +49,7 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
     """
     score = ScoreFolder(folder).record()
     ours: dict[str, dict[Any, MeasuredValue]] = {}
-    for group in read_report(folder / _OURS).groups:
+    for group in read_report(ScoreFolder(folder).file(MEASUREMENTS)).groups:
         if group.tracking_uid:
             ours.setdefault(group.tracking_uid, {}).update({_key(value): value for value in group.values})
     values = tuple(

@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-
 from dotaliver.config.files import read_edits
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import ConfigError, StudyError
-from dotaliver.frozen import FrozenModel
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.score import MaskRecord, StudyScore
-from dotaliver.records.score_folder import ScoreFolder
+from dotaliver.records.score_folder import LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks
 
@@ -32,17 +29,6 @@ __all__ = [
     "require_same_pixels",
     "stored_masks",
 ]
-
-
-class LocalPaths(FrozenModel):
-    """What ``local.json`` holds: the only place where paths stand, never exported."""
-
-    study: str = Field(description="Folder that the images were read from")
-    pet: str
-    ct: str | None = None
-    recist_ct: str | None = None
-    study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
-    files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 
 
 def read_record(folder: Path) -> StudyScore:
@@ -68,7 +54,7 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
     """The study where it lies now, with the series that were scored."""
     named = study.folder if study is not None else None
     part = WHOLE_FOLDER if study is None else study.part
-    local = _local_paths(folder)
+    local = ScoreFolder(folder).local_paths()
     if named is None or named == folder:
         if local is None:
             msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
@@ -91,14 +77,6 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
         lesions_complete=study is not None and study.lesions_complete,
         part=part,
     )
-
-
-def _local_paths(folder: Path) -> LocalPaths | None:
-    """What ``local.json`` of a score tells; None where it cannot be read."""
-    try:
-        return LocalPaths.model_validate_json((folder / "local.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
-        return None
 
 
 def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
@@ -133,8 +111,7 @@ def stored_masks(
         if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
             continue
         if mask.labels:
-            path = folder / ("segmentation_ct.dcm" if mask.drawn_on == "ct" else "segmentation.dcm")
-            read = read_mask(path, volumes, mask.name)
+            read = read_mask(ScoreFolder(folder).mask_file(mask.drawn_on), volumes, mask.name)
             layers[mask.name] = MaskLayer(
                 read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, mask.completeness or "not_stated"
             )
@@ -173,7 +150,7 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
         volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
     if not mask.labels:
         return _empty(mask, volumes)
-    read = read_mask(folder / "segmentation_ct_lesions.dcm", volumes, "lesions")
+    read = read_mask(ScoreFolder(folder).mask_file("ct_lesions"), volumes, "lesions")
     return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
 
 

@@ -2,23 +2,97 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from dotaliver.errors import StudyError
-from dotaliver.frozen import first_problem
+from dotaliver.frozen import FrozenModel, first_problem
 from dotaliver.records.score import StudyScore, record_id_of_json
 from dotaliver.records.version_1 import as_version_2, record_id_1
 from dotaliver.system.parsing import ParseError, parse_json
+from dotaliver.system.results import whole_result
+from dotaliver.system.temporary import is_unused
 
-__all__ = ["RECORD", "ScoreFolder", "record_from_json"]
+__all__ = [
+    "LESIONS_NIFTI",
+    "LESION_TABLE",
+    "LIVER_NIFTI",
+    "LOCAL_PATHS",
+    "MASKS",
+    "MEASUREMENTS",
+    "OWN_OUTPUT",
+    "RECORD",
+    "REPORT",
+    "REPORT_DICOM",
+    "SUV_MAP",
+    "LocalPaths",
+    "MaskFile",
+    "ScoreFolder",
+    "is_score_file",
+    "picture_name",
+    "record_from_json",
+]
 
 RECORD = "score.json"
+LOCAL_PATHS = "local.json"
+OWN_OUTPUT = {RECORD, LOCAL_PATHS}
+"""What every score has, and no folder of images."""
+LESION_TABLE = "lesions.csv"
+REPORT = "report.html"
+REPORT_DICOM = "report.dcm"
+SUV_MAP = "suv_map.dcm"
+MEASUREMENTS = "measurements.dcm"
+LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
+
+MaskFile = Literal["pet", "ct", "ct_lesions"]
+MASKS: dict[MaskFile, str] = {
+    "pet": "segmentation.dcm",
+    "ct": "segmentation_ct.dcm",
+    "ct_lesions": "segmentation_ct_lesions.dcm",
+}
+"""DICOM SEG objects: on the grid of the PET, of its CT, and lesions on the CT that diameters are measured on."""
+
+_ONE_EACH = {
+    RECORD,
+    LOCAL_PATHS,
+    LESION_TABLE,
+    REPORT,
+    REPORT_DICOM,
+    SUV_MAP,
+    MEASUREMENTS,
+    LIVER_NIFTI,
+    LESIONS_NIFTI,
+    *MASKS.values(),
+}
+_PICTURE = re.compile(r"picture-[0-9]{2,}\.dcm")
+_REVISION = re.compile(r"revised-([0-9]{1,9})")
 # A record of 10 000 lesions has about 15 MB.
 _MAX_RECORD_BYTES = 256 * 2**20
+
+
+def picture_name(number: int) -> str:
+    """The file of one key picture as a DICOM image."""
+    return f"picture-{number:02d}.dcm"
+
+
+def is_score_file(name: str) -> bool:
+    """Whether a score's folder may have a file of this name that `score` wrote."""
+    return name in _ONE_EACH or _PICTURE.fullmatch(name) is not None
+
+
+class LocalPaths(FrozenModel):
+    """What ``local.json`` holds: the only place where paths are stored, never exported."""
+
+    study: str = Field(description="Folder that the images were read from")
+    pet: str
+    ct: str | None = None
+    recist_ct: str | None = None
+    study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
+    files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 
 
 @dataclass(frozen=True)
@@ -27,10 +101,18 @@ class ScoreFolder:
 
     path: Path
 
+    def file(self, name: str) -> Path:
+        """Where a file of the score lies, also where a killed run had yet to move it to its place."""
+        return whole_result(self.path) / name
+
+    def mask_file(self, which: MaskFile) -> Path:
+        """Where the masks on the grid of one image lie."""
+        return self.file(MASKS[which])
+
     @property
-    def record_file(self) -> Path:
-        """Where the record is stored."""
-        return self.path / RECORD
+    def is_there(self) -> bool:
+        """Whether the folder holds a score, without reading it."""
+        return self.file(RECORD).is_file()
 
     def record(self) -> StudyScore:
         """Read the record and verify it against its ``record_id``.
@@ -40,16 +122,52 @@ class ScoreFolder:
         StudyError
             Where there is no record, it is damaged, of another version, or was changed after it was written.
         """
-        file = self.record_file
+        return record_from_json(self._text(), str(self.path / RECORD))
+
+    def study_uid(self) -> str:
+        """The Study Instance UID as the record gives it, quickly and unverified: for a list of many scores.
+
+        Raises
+        ------
+        StudyError
+            Where it cannot be read.
+        """
         try:
+            return str(parse_json(self._text())["study"]["study_instance_uid"])
+        except (ParseError, KeyError, TypeError) as error:
+            msg = f"{self.path / RECORD}: not a record; score the study again"
+            raise StudyError(msg) from error
+
+    def _text(self) -> bytes:
+        try:
+            file = self.file(RECORD)
             if file.stat().st_size > _MAX_RECORD_BYTES:
-                msg = f"{file}: too large for a record; give the folder that 'dotaliver score' wrote"
+                msg = f"{self.path / RECORD}: too large for a record; give the folder that 'dotaliver score' wrote"
                 raise StudyError(msg)
-            content = file.read_bytes()
+            return file.read_bytes()
         except OSError as error:
             msg = f"{self.path}: there is no readable {RECORD} in it; give the folder that 'dotaliver score' wrote"
             raise StudyError(msg) from error
-        return record_from_json(content, str(file))
+
+    def local_paths(self) -> LocalPaths | None:
+        """Where the images lay; None where ``local.json`` does not say so."""
+        try:
+            return LocalPaths.model_validate(parse_json(self.file(LOCAL_PATHS).read_bytes()))
+        except (OSError, ParseError, ValidationError):
+            return None
+
+    def latest(self) -> ScoreFolder:
+        """The revision with the highest number, which is a reader's last word; the folder itself without one."""
+        found = [(int(m[1]), path) for path in self.path.iterdir() if (m := _REVISION.fullmatch(path.name))]
+        whole = [(number, path) for number, path in found if ScoreFolder(path).is_there]
+        return ScoreFolder(max(whole)[1]) if whole else self
+
+    def next_revision(self) -> Path:
+        """Where the next revision of the score goes; what a killed run left empty is taken again."""
+        number = 1
+        while (made := self.path / f"revised-{number}").exists() and not is_unused(made):
+            number += 1
+        return made
 
 
 def record_from_json(content: bytes | str, name: str = RECORD) -> StudyScore:

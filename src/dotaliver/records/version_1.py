@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from typing import Any
 
 __all__ = ["as_version_2", "record_id_1"]
@@ -33,6 +34,7 @@ _HASHED = (
     "config",
 )
 _TIMES = {"made_at", "scored_at"}
+_UNSEEN = re.compile(r"lesion ([0-9]+) on CT")
 
 
 def record_id_1(data: dict[str, Any]) -> str:
@@ -68,6 +70,14 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     """
     now = copy.deepcopy(data)
     now["schema_version"] = "2"
+    # Why the CT shows no border of a lesion was told among other reasons, under "lesion 3 on CT".
+    segmentation = now["segmentation"]
+    segmentation["unseen_on_ct"] = {
+        found[1]: why for name, why in segmentation["reasons"].items() if (found := _UNSEEN.fullmatch(name))
+    }
+    segmentation["reasons"] = {
+        name: why for name, why in segmentation["reasons"].items() if not _UNSEEN.fullmatch(name)
+    }
     return now
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from dotaliver.errors import OutputError
 from dotaliver.system.folders import sync_folder
+from dotaliver.system.temporary import claimed, lock, new_name
 
 __all__ = ["output_folder", "prepare_output_folder", "why_not_written", "write_atomically"]
 
@@ -45,12 +45,13 @@ def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = N
         Where the folder is missing, full, read-only or not a folder; what stood under the name is untouched.
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    temporary = path.with_name(new_name(path.name))
     try:
         try:
             # Opened by hand and not by tempfile, whose files only their owner may read: results are shared.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(descriptor, "wb") as stream:
+                lock(descriptor)
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -71,7 +72,7 @@ def prepare_output_folder(path: Path) -> None:
     OutputError
         Where it cannot be created or written to; the sentence says why and what would mend it.
     """
-    probe = path / f".{secrets.token_hex(6)}.part"
+    probe = path / new_name("probe")
     try:
         path.mkdir(parents=True, exist_ok=True)
         try:
@@ -98,7 +99,9 @@ def output_folder(path: Path) -> Iterator[None]:
         raise OutputError(why_not_written(path, error)) from error
     try:
         prepare_output_folder(path)
-        yield
+        # Empty until the end, it would be taken for one that a killed run left.
+        with claimed(path):
+            yield
     except BaseException:
         with contextlib.suppress(OSError):  # not empty any more, or never made
             for folder in made:

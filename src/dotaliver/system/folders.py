@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
-import re
-import secrets
 import shutil
-import time
+import sys
 from pathlib import Path
+from typing import Any
 
-__all__ = ["put_in_place", "remove_left_over", "sync_folder", "temporary_beside"]
+from dotaliver.system.temporary import discard, let_go, locked_folder, new_name, part_pattern, remove_dead
 
-_PART_ENDING = ".part"
-_LEFT_OVER_S = 24 * 3600.0
+__all__ = ["exchange", "put_in_place", "remove_left_over", "sync_folder", "sync_tree", "temporary_beside"]
+
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+# linux/fs.h and fcntl.h; macOS' sys/stdio.h
+_RENAME_EXCHANGE, _AT_FDCWD, _RENAME_SWAP = 2, -100, 2
 
 
 def temporary_beside(target: Path) -> Path:
     """Make an empty folder beside where one shall stand, under a name that nobody else uses.
+
+    It is locked until `put_in_place` or `temporary.discard`, so that no other run takes it for a dead one's.
 
     Raises
     ------
     OSError
         Where it cannot be made.
     """
-    made = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART_ENDING}")
-    made.mkdir()
-    return made
+    return locked_folder(target.parent, lambda: new_name(target.name))
 
 
 def _fsync(path: Path, flags: int) -> None:
@@ -48,6 +50,35 @@ def sync_folder(folder: Path) -> None:
         _fsync(folder, os.O_DIRECTORY)
 
 
+def sync_tree(folder: Path) -> None:
+    """Put a folder with all that is in it onto the disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _fsync(Path(parent) / name, 0)
+        sync_folder(Path(parent))
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Swap the names of two folders of one file system in a single step.
+
+    Raises
+    ------
+    OSError
+        Where that fails or the system cannot do it; nothing has changed then.
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    library: Any = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
+    if hasattr(library, "renameat2"):
+        failed = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
+    elif hasattr(library, "renamex_np"):
+        failed = library.renamex_np(*names, ctypes.c_uint(_RENAME_SWAP))
+    else:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
 def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
     """Put a folder with all that is in it onto the disk and give it its name.
 
@@ -65,12 +96,9 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
     OSError
         Where that fails; `made` is still there then.
     """
-    for parent, _, names in os.walk(made):
-        for name in names:
-            _fsync(Path(parent) / name, 0)
-        sync_folder(Path(parent))
+    sync_tree(made)
     if replacing and target.exists():
-        old = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART_ENDING}")
+        old = target.with_name(new_name(target.name))
         # Another process may have been quicker
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)
@@ -80,12 +108,13 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
     except OSError as error:
         if not replacing or error.errno not in _TAKEN:
             raise
-        shutil.rmtree(made, ignore_errors=True)
+        discard(made)
+    let_go(made)
     sync_folder(target.parent)
 
 
 def remove_left_over(folder: Path, name: str) -> None:
-    """Remove what killed processes left half done in a folder a day ago or earlier; others may be at work.
+    """Remove what killed processes left half done in a folder.
 
     Parameters
     ----------
@@ -93,8 +122,4 @@ def remove_left_over(folder: Path, name: str) -> None:
     name : str
         Regular expression of the names that folders there get in the end.
     """
-    part_of = re.compile(rf"\.(?:{name})\.[0-9a-f]{{12}}{re.escape(_PART_ENDING)}")
-    with contextlib.suppress(OSError):
-        for part in folder.iterdir():
-            if part_of.fullmatch(part.name) and time.time() - part.lstat().st_mtime > _LEFT_OVER_S:
-                shutil.rmtree(part, ignore_errors=True)
+    remove_dead(folder, part_pattern(name))

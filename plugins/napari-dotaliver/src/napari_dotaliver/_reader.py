@@ -14,6 +14,7 @@ from typing import Any
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.pipeline import Outcome, StudyInput
+from dotaliver.records.score_folder import ScoreFolder
 from napari_dotaliver.view.layers import LayerData, ct_layer, lesions_layer, liver_layer, pet_layer
 from napari_dotaliver.widgets.background import open_folder
 from napari_dotaliver.widgets.start import desk_of, windowed_viewer
@@ -63,9 +64,7 @@ def read_layers(folder: Path) -> list[LayerData]:
 
 def _is_study(path: Path) -> bool:
     if path.is_dir():
-        return (path / "score.json").is_file() or any(
-            _is_dicom(file) for file in islice(_files(path), _FILES_LOOKED_AT)
-        )
+        return ScoreFolder(path).is_there or any(_is_dicom(file) for file in islice(_files(path), _FILES_LOOKED_AT))
     return path.suffix.lower() == ".zip" or _is_dicom(path)
 
 

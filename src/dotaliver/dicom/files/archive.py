@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
-import tempfile
 import weakref
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from dotaliver.errors import FileFormatError
+from dotaliver.system.temporary import discard, scratch_folder
 
 __all__ = ["Unpacked", "unpack"]
 
@@ -24,8 +23,8 @@ class Unpacked:
     """A folder with the members of an archive, deleted with this object or at the end of the program."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dotaliver-zip-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = scratch_folder("zip")
+        weakref.finalize(self, discard, self.folder)
 
 
 def unpack(archive: Path) -> Unpacked:

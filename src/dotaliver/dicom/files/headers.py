@@ -18,13 +18,12 @@ from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.files.omezarr_beside import belongs_to_image, image_beside, refuse_lone_image
 from dotaliver.dicom.files.part10 import PixelPlace, parsed_header, read_start
 from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
-from dotaliver.dicom.files.walk import CACHE_MARK, OWN_OUTPUT, UNFINISHED, files_below
+from dotaliver.dicom.files.walk import CACHE_MARK, UNFINISHED, files_below
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = [
     "CACHE_MARK",
     "CT_CLASS",
-    "OWN_OUTPUT",
     "PET_CLASS",
     "UNFINISHED",
     "WHOLE_FOLDER",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from dotaliver.errors import FileFormatError, StudyError
+from dotaliver.records.score_folder import OWN_OUTPUT
+from dotaliver.system.temporary import is_temporary
 
-__all__ = ["CACHE_MARK", "OWN_OUTPUT", "UNFINISHED", "files_below"]
+__all__ = ["CACHE_MARK", "UNFINISHED", "files_below"]
 
-# What a folder of our own output holds: it may lie inside the study's, and is no part of the study.
-OWN_OUTPUT = {"score.json", "local.json"}
 # Marks a folder of decoded series (`plane_cache`), which is no part of the study that it may lie in.
 CACHE_MARK = ".dotaliver-cache"
 # Marks a folder into which a study is still coming from a PACS.
@@ -48,10 +48,11 @@ def files_below(folder: Path, links_left_out: list[str] | None = None) -> Iterat
     left_out: list[str] = [] if links_left_out is None else links_left_out
     root = folder.resolve()
     for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_temporary(name))
         if UNFINISHED in names:
             msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
             raise StudyError(msg)
+        # Our own output may lie inside the study's folder, and is no part of the study.
         if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue
@@ -59,7 +60,7 @@ def files_below(folder: Path, links_left_out: list[str] | None = None) -> Iterat
         prefix = "" if within == "." else f"{within}/"
         # os.walk does not descend into links; what is left to do is to say which of them matter
         left_out.extend(prefix + name for name in folders if _leads_out(Path(parent, name), root))
-        for name in sorted(names):
+        for name in sorted(name for name in names if not is_temporary(name)):
             # Paths as text, for there are thousands
             place = os.path.join(parent, name)  # noqa: PTH118
             if os.path.isfile(place):  # noqa: PTH113

@@ -28,6 +28,7 @@ from dotaliver.dicom.files.stack import Stack
 from dotaliver.errors import ConfigError, FileFormatError
 from dotaliver.omezarr.planes import PlaneImage
 from dotaliver.system.folders import put_in_place, remove_left_over, temporary_beside
+from dotaliver.system.temporary import discard
 
 if TYPE_CHECKING:
     from dotaliver.omezarr.writing import ImageWriter
@@ -251,5 +252,5 @@ class _Recorder:
         from dotaliver.omezarr.writing import ImageWriter
 
         self.folder = folder
-        self.discard = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.discard = weakref.finalize(self, discard, folder)
         self.writer: ImageWriter = ImageWriter(folder, "cached series", stack.geometry, dtype, "speed")

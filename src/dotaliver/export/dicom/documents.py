@@ -13,6 +13,7 @@ from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.pdf import picture_bytes
 from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import picture_name
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -70,7 +71,7 @@ def secondary_captures(score: StudyScore, shown: dict[str, Any], header: Dataset
     named: list[tuple[str, Picture]] = [("Projections of the uptake", shown["mip"])]
     named += [(f"Lesion {c['label']}", c["picture"]) for c in shown["lesion_cards"] if c["picture"] is not None]
     return {
-        f"picture-{number:02d}.dcm": _capture(score, title, picture, number, header)
+        picture_name(number): _capture(score, title, picture, number, header)
         for number, (title, picture) in enumerate(named, start=1)
     }
 

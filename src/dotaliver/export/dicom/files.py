@@ -14,6 +14,7 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import MEASUREMENTS, SUV_MAP
 from dotaliver.records.study import StudyVolumes
 
 __all__ = ["DicomJob", "encoded_files", "load_dicom"]
@@ -50,8 +51,8 @@ class DicomJob:
         objects = segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap)
         value_map = suv_map(score, volumes.pet.geometry, sources)
         report = measurement_report(score, volumes, self.segmentations, sources, list(objects.values()), value_map)
-        objects |= {} if value_map is None else {"suv_map.dcm": value_map}
-        return encoded_files(objects | {"measurements.dcm": report}, deidentified=self.deidentified)
+        objects |= {} if value_map is None else {SUV_MAP: value_map}
+        return encoded_files(objects | {MEASUREMENTS: report}, deidentified=self.deidentified)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the images' voxels, of which the objects hold nothing."""

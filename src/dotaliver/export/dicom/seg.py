@@ -28,6 +28,7 @@ from dotaliver.image.volume import LabelMap, as_mask
 from dotaliver.records.masks import DrawnOn, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import VoxelSet
 from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import MASKS, MaskFile
 from dotaliver.records.study import StudyVolumes
 
 if TYPE_CHECKING:
@@ -42,15 +43,9 @@ __all__ = [
 ]
 
 SegKind = Literal["BINARY", "LABELMAP"]
-_File = Literal["pet", "ct", "ct_lesions"]
-_FILE_NAMES: dict[_File, str] = {
-    "pet": "segmentation.dcm",
-    "ct": "segmentation_ct.dcm",
-    "ct_lesions": "segmentation_ct_lesions.dcm",
-}
 # 9003 to 9006 are those of the measurements, the map to SUV and the documents.
-_SERIES_NUMBERS: dict[_File, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
-_FILE_WORDS: dict[_File, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
+_SERIES_NUMBERS: dict[MaskFile, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
+_FILE_WORDS: dict[MaskFile, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
@@ -78,7 +73,7 @@ class _Segment:
 class _Stored:
     """One file's content: segments of one image, as pixels of the slices that they lie on."""
 
-    file: _File
+    file: MaskFile
     kind: SegKind
     slices: slice
     grid: Geometry
@@ -142,8 +137,8 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
     return _Segment(f"Reference {name}", identity, "reference", region.organ, voxels, origin, by_hand, region.organ)
 
 
-def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[_File, list[_Segment]]:
-    files: dict[_File, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
+def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[MaskFile, list[_Segment]]:
+    files: dict[MaskFile, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
     if (lesions := segmentations.lesions) is not None:
         target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
         files[target] += _lesion_segments(score, lesions)
@@ -206,7 +201,7 @@ def segmentation_datasets(
     """
     result = {}
     measured_ct: ImageName = "ct" if volumes.recist_ct is None else "recist_ct"
-    images: dict[_File, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
+    images: dict[MaskFile, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
     for file, segments in _segments(score, volumes, segmentations).items():
         if not segments:
             continue
@@ -218,7 +213,7 @@ def segmentation_datasets(
         grid = volume.geometry.crop((slices, slice(0, rows), slice(0, columns)))
         pixels = _pixels(segments, slices, grid)
         kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
-        result[_FILE_NAMES[file]] = _dataset(score, _Stored(file, kind, slices, grid, pixels, segments), headers)
+        result[MASKS[file]] = _dataset(score, _Stored(file, kind, slices, grid, pixels, segments), headers)
     return result
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from dotaliver.errors import OutputError
 from dotaliver.export.sdtm.datasets import Dataset
 from dotaliver.system.extras import extra_missing
+from dotaliver.system.temporary import scratch
 
 __all__ = ["xpt_bytes", "xpt_is_available"]
 
@@ -25,7 +25,7 @@ def xpt_bytes(dataset: Dataset) -> bytes:
     Raises
     ------
     OutputError
-        Where the extra is not installed.
+        Where the extra is not installed, or there is no room for temporary files.
     """
     if not xpt_is_available():
         raise OutputError(extra_missing("writing SAS transport files", "sdtm", "pyreadstat"))
@@ -41,14 +41,31 @@ def xpt_bytes(dataset: Dataset) -> bytes:
             # A column of nothing but blanks has width 0, which the format does not know: it keeps one blank.
             texts = ["" if v is None else str(v) for v in values]
             columns[variable.name] = pd.Series(texts if any(texts) else [" "] * len(texts), dtype=object)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{dataset.domain.lower()}.xpt"
+    frame = pd.DataFrame(columns)
+    with scratch("tables") as folder:
+        path = folder / f"{dataset.domain.lower()}.xpt"
         pyreadstat.write_xport(
-            pd.DataFrame(columns),
+            frame,
             str(path),
             file_label=dataset.label[:40],
             column_labels=[variable.label for variable in dataset.variables],
             table_name=dataset.domain,
             file_format_version=5,
         )
-        return path.read_bytes()
+        return _whole(path, len(frame))
+
+
+def _whole(path: Path, rows: int) -> bytes:
+    """The bytes of a file, once all its rows could be read from it: on a full disk the library stops without a word."""
+    import pyreadstat
+
+    try:
+        if len(pyreadstat.read_xport(str(path))[0]) == rows:
+            return path.read_bytes()
+    except (OSError, ValueError, pyreadstat.ReadstatError):
+        pass
+    msg = (
+        f"{path.name}: could not be written whole to the folder for temporary files ({path.parent.parent}); free some "
+        "space there or set TMPDIR to another folder"
+    )
+    raise OutputError(msg)

@@ -17,6 +17,7 @@ from dotaliver.pipeline import Outcome
 from dotaliver.records.edits import Reader, ReaderEdits, StoredMark
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.records.verdicts import VerdictWord
 from napari_dotaliver.reading.measuring import (
@@ -56,7 +57,7 @@ class Steps:
 
     def __init__(self, outcome: Outcome, folder: Path | None = None) -> None:
         self.outcome = outcome
-        self.folder = folder if folder is not None and (folder / "score.json").is_file() else None
+        self.folder = folder if folder is not None and ScoreFolder(folder).is_there else None
         self._grids = _grids(outcome)
         state = ReadingState(edits=outcome.score.edits)
         self._step = Step(state, self._standing(state))

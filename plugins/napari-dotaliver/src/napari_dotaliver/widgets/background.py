@@ -15,6 +15,7 @@ from dotaliver.errors import DotaliverError
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) ->
         Where it cannot be read.
     """
     _load_what_shows()
-    if (study.folder / "score.json").is_file():
+    if ScoreFolder(study.folder).is_there:
         return pipeline.rescore(study.folder, progress=progress)
     return pipeline.open_study(study, config, progress)
 
