@@ -1,6 +1,5 @@
 """A folder stands under its name whole or not at all."""
 
-
 import pytest
 
 from dotaliver.system.folders import exchange, put_in_place, remove_left_over, temporary_beside
