@@ -69,5 +69,5 @@ def test_the_command_prints_causes_and_effects(tmp_path):
     assert "21.5" in done.out
     data = json.loads(run_cli("diff", tmp_path / "a", tmp_path / "b", "--json").out)
     assert data["same_study"] is True
-    assert "Nothing differs" in run_cli("diff", tmp_path / "a", tmp_path / "a").out
+    assert "do not differ" in run_cli("diff", tmp_path / "a", tmp_path / "a").out
     assert run_cli("diff", tmp_path / "a", tmp_path / "none").status == 3
