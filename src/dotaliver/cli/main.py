@@ -14,6 +14,7 @@ import typer
 
 from dotaliver.cli.batch import batch
 from dotaliver.cli.dicom import measurements, pull, push, zarr
+from dotaliver.cli.doctor import doctor
 from dotaliver.cli.followup import diff, recist
 from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
 from dotaliver.cli.output import BAD_USAGE, INTERNAL_ERROR, INTERRUPTED, NOT_SCORED
@@ -28,7 +29,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Score": (score, rescore, inspect, view),
     "Many studies, and one patient over time": (batch, recist, diff),
     "PACS and other formats": (pull, push, measurements, zarr),
-    "About the program": (sample, schema),
+    "About the program": (sample, doctor, schema),
 }
 
 app = typer.Typer(
