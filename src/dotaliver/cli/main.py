@@ -17,6 +17,7 @@ from dotaliver.cli.dicom import measurements, pull, push, zarr
 from dotaliver.cli.doctor import doctor
 from dotaliver.cli.followup import diff, recist
 from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
+from dotaliver.cli.manual import manual
 from dotaliver.cli.output import BAD_USAGE, INTERNAL_ERROR, INTERRUPTED, NOT_SCORED
 from dotaliver.cli.program import sample, schema
 from dotaliver.cli.score import inspect, rescore, score
@@ -29,7 +30,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Score": (score, rescore, inspect, view),
     "Many studies, and one patient over time": (batch, recist, diff),
     "PACS and other formats": (pull, push, measurements, zarr),
-    "About the program": (sample, doctor, schema),
+    "About the program": (manual, doctor, sample, schema),
 }
 
 app = typer.Typer(

@@ -1,0 +1,1 @@
+"""The manual: pages in Markdown that come with the package, for machines without a network."""
