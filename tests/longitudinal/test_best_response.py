@@ -49,11 +49,36 @@ def test_every_row_of_the_confirmation_table(first, second, lasted, expected):
     assert found.confirmed
 
 
-def test_partial_disease_after_a_complete_response_is_asked_about():
-    found = best_response_confirmed(course((60, "CR"), (100, "PR")), BASELINE, RULES)
-    assert found.question is not None
-    assert "PR" in found.question
-    assert best_response_confirmed(course((60, "CR"), (100, "SD")), BASELINE, RULES).question is None
+@pytest.mark.parametrize("after", ["PR", "SD", "NON-CR/NON-PD"])
+def test_disease_after_a_complete_response_is_progression_and_asked_about(after):
+    # Footnote of table 3: any disease after a true complete response makes that time point PD.
+    for best in (best_response, best_response_confirmed):
+        found = best(course((60, "CR"), (100, after), (150, "CR")), BASELINE, RULES)
+        assert found.question is not None
+        assert "PR" in found.question
+    lasted = best_response_confirmed(course((60, "CR"), (100, after), (150, "CR")), BASELINE, RULES)
+    assert lasted.response == "SD"
+    early = best_response_confirmed(course((20, "CR"), (48, after), (76, "CR")), BASELINE, RULES)
+    assert (early.response, early.on) == ("PD", BASELINE + timedelta(days=48))
+
+
+def test_progression_for_another_reason_does_not_question_the_complete_response():
+    assert best_response_confirmed(course((60, "CR"), (100, "PD")), BASELINE, RULES).question is None
+
+
+@pytest.mark.parametrize("after", ["PR", "SD"])
+def test_the_last_time_point_without_progression_decides_on_the_minimum_duration(after):
+    # Two complete responses 27 days apart do not confirm each other; 48 days after baseline the patient is stable.
+    found = best_response_confirmed(course((21, "CR"), (48, "CR"), (76, after)), BASELINE, RULES)
+    assert (found.response, found.on) == ("SD", BASELINE + timedelta(days=48))
+
+
+def test_an_unconfirmed_complete_response_of_non_targets_alone_is_neither_response_nor_progression():
+    found = best_response_confirmed(course((60, "CR"), (100, "NE")), BASELINE, RULES, has_targets=False)
+    assert found.response == "NON-CR/NON-PD"
+    words = course((60, "NON-CR/NON-PD"), (100, "CR"), (150, "NE"))
+    assert best_response_confirmed(words, BASELINE, RULES).response == "NON-CR/NON-PD"
+    assert best_response_confirmed(course((60, "CR"), (100, "NE")), BASELINE, RULES).response == "SD"
 
 
 def test_a_response_is_confirmed_no_earlier_than_four_weeks_later():
@@ -63,7 +88,7 @@ def test_a_response_is_confirmed_no_earlier_than_four_weeks_later():
     assert best_response_confirmed(course((60, "PR"), (70, "PR"), (90, "PR")), BASELINE, RULES).response == "PR"
 
 
-@pytest.mark.parametrize(("between", "expected"), [("NE", "PR"), ("SD", "PR"), ("CR", "PR")])
+@pytest.mark.parametrize(("between", "expected"), [("NE", "PR"), ("SD", "PR"), ("PR", "PR")])
 def test_what_may_stand_between_a_partial_response_and_its_confirmation(between, expected):
     found = best_response_confirmed(course((60, "PR"), (75, between), (120, "PR")), BASELINE, RULES)
     assert found.response == expected

@@ -9,6 +9,7 @@ from dotaliver.longitudinal.recist import (
     TargetSize,
     non_target_response,
     overall_response,
+    resolve_merged,
     target_response,
     target_sum,
 )
@@ -84,9 +85,48 @@ def test_nodes_are_gone_under_ten_millimetres_whatever_their_sum():
     assert assessed(sizes(8.0, nodes=(1,)), 20.0, (2.0,)).response == "CR"
 
 
-def test_what_comes_back_after_complete_response_needs_five_millimetres_to_be_progression():
-    assert assessed(sizes(5.15, "gone"), 60.0, (0.0,)).response == "PD"
-    assert assessed(sizes(4.95, "gone"), 60.0, (0.0,)).response == "PR"
+def test_any_target_seen_after_a_complete_response_is_progression():
+    # Appendix III of RECIST 1.1: reappearance after CR is PD; in the setting of PR or SD, the sum decides.
+    for mm in (4.0, 4.95, 5.15, 40.0):
+        found = assessed(sizes(mm, "gone"), 60.0, (0.0,))
+        assert found.response == "PD"
+        assert target_response(sizes(mm, None), 60.0, (0.0,), RULES, after_complete_response=True).response == "PD"
+    persisting = target_response(sizes(4.95, "gone"), 60.0, (0.0,), RULES, after_complete_response=False)
+    assert persisting.response == "PR"
+    assert target_response(sizes(5.15), 60.0, (0.0,), RULES, after_complete_response=False).response == "PD"
+    # A node under 10 mm is normal and not disease.
+    assert target_response(sizes(9.0, nodes=(1,)), 20.0, (2.0,), RULES, after_complete_response=True).response == "CR"
+    assert target_response(sizes("gone", None), 60.0, (0.0,), RULES, after_complete_response=True).response == "NE"
+
+
+def test_a_non_target_seen_after_a_complete_response_is_progression():
+    assert non_target_response(("present", "not_evaluated"), after_complete_response=True).response == "PD"
+    assert non_target_response(("absent", "not_evaluated"), after_complete_response=True).response == "NE"
+    assert non_target_response(("absent",), after_complete_response=True).response == "CR"
+
+
+# --- merged targets --------------------------------------------------------------------------------------------------
+
+
+def merged(name, into, *, node=False):
+    return TargetSize(lesion=name, node=node, status="merged", merged_into=into)
+
+
+def test_a_merged_target_counts_as_nothing_only_where_the_sum_holds_its_carrier():
+    carrier = TargetSize(lesion="T1", size_mm=45.0)
+    assert target_sum(resolve_merged([carrier, merged("T2", "T1")], RULES), RULES) == 45.0
+    for others in (
+        [merged("T2", "T9")],  # the carrier is no target
+        [merged("T2", "T1"), TargetSize(lesion="T1", status="not_measured")],
+        [merged("T2", "T1"), TargetSize(lesion="T1", status="absent")],
+        [merged("T2", "T1"), merged("T1", "T3"), TargetSize(lesion="T3", size_mm=50.0)],
+        [merged("T2", "T1", node=True), carrier],  # a short axis does not take in a longest diameter
+    ):
+        assert target_sum(resolve_merged(others, RULES), RULES) is None
+        assert target_response(others, 60.0, (), RULES).response == "NE"
+    # Progression of the others alone stands.
+    progressed = [merged("T2", "T9"), TargetSize(lesion="T1", size_mm=80.0)]
+    assert target_response(progressed, 60.0, (), RULES).response == "PD"
 
 
 def test_a_missing_target_is_not_evaluable_unless_the_rest_progressed():

@@ -101,6 +101,12 @@ class RecistConfig(FrozenModel):
     inc6_needs_mm: bool = Field(
         default=False, description="Whether INC6 asks for the increase in mm too (the protocol names the 20 % alone)"
     )
+    inc6_one_lesion_share: float = Field(
+        default=0.25,
+        gt=0,
+        description="INC6: growth of one diameter alone counts from here (two readers differ by -22 to +25 %, Yoon "
+        "2016)",
+    )
     reader_limits_one: tuple[float, float] = Field(
         default=(-0.221, 0.254), description="95 % limits between two readers of one diameter (Yoon 2016)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dotaliver.config.criteria import RecistConfig
@@ -10,9 +11,10 @@ from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.matching import Matching
 from dotaliver.longitudinal.records import Evaluator, LesionRole, ScanKey, TrialKeys
 from dotaliver.longitudinal.selection import Selection
+from dotaliver.longitudinal.target_sizes import TargetSize, resolve_merged
 from dotaliver.records.score import StudyScore
 
-__all__ = ["CourseContext", "CourseInput", "is_surely_new", "measurable_mm"]
+__all__ = ["CourseContext", "CourseInput", "measurable_mm", "sizes_together"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class CourseInput:
 
 @dataclass(frozen=True)
 class CourseContext:
-    """What every step of a reading looks at."""
+    """What every step of a reading looks at; lesions that are no tumour are not among them."""
 
     given: CourseInput
     lesions: tuple[FollowedLesion, ...]
@@ -44,38 +46,48 @@ class CourseContext:
         return [by_name[name] for name in self.selection.targets]
 
     def role(self, lesion: FollowedLesion) -> LesionRole:
-        """The part that a lesion plays in the response."""
+        """The part that a lesion plays in the response.
+
+        A lesion that was not there at baseline and is seen later is new, whether or not a scan before baseline
+        showed it.
+        """
         if lesion.lesion in self.selection.targets:
             return "target"
-        if lesion.track.first > self.baseline:
-            return "non_target" if lesion.edit.new == "rejected" else "new"
-        # A stated size or state stands for a lesion that the baseline scan's record does not list.
-        there = lesion.parts[self.baseline] or self.baseline in lesion.stated
-        appearance = lesion.track.on(self.baseline)
-        merged = appearance is not None and appearance.state == "merged"
-        return "non_target" if there or merged else "earlier"
+        if lesion.present_on(self.baseline):
+            return "non_target"
+        if lesion.track.first <= self.baseline and lesion.first_seen_after(self.baseline) is None:
+            return "earlier"
+        return "non_target" if lesion.edit.new == "rejected" else "new"
+
+    def identified_on(self, lesion: FollowedLesion) -> int | None:
+        """The scan from which the response counts a lesion; None where it never does."""
+        if lesion.present_on(self.baseline):
+            return self.baseline
+        return lesion.first_seen_after(self.baseline)
 
 
-def is_surely_new(scene: CourseContext, lesion: FollowedLesion) -> bool:
-    """Whether a new lesion is unequivocal: the reader says so, or the CT shows it in measurable size, surely new."""
-    if lesion.edit.new is not None:
-        return lesion.edit.new == "confirmed"
-    first = lesion.track.appearances[0]
-    if first.by == "matching" and first.confidence < scene.config.sure:
-        return False
-    for scan in range(lesion.track.first, len(scene.given.keys)):
-        found = lesion.uptake(scan)
-        if found is None or found.source not in {"ct", "reader"}:
-            continue
-        size = found.short_mm if lesion.node else found.longest_mm
-        protocol = scene.given.scores[scan].config.protocol
-        limit = scene.config.normal_node_mm if lesion.node else protocol.measurable_longest_diameter_mm
-        if size is not None and size >= limit:
-            return True
-    return False
+def sizes_together(
+    counted: Sequence[FollowedLesion], lesions: Sequence[FollowedLesion], scan: int, config: RecistConfig
+) -> tuple[TargetSize, ...]:
+    """Sizes of the lesions that one sum counts.
+
+    A merged lesion is 0 only where the sum includes the diameter that contains it, and a diameter that contains a
+    lesion outside the sum is not a measurement of its own lesion.
+    """
+    names = {lesion.lesion for lesion in counted}
+    sizes = []
+    for lesion in counted:
+        size = lesion.size(scan, config)
+        inside = [n for n in lesions if n.merged_into(scan) == lesion.lesion]
+        strange = [n.lesion for n in inside if n.lesion not in names or n.node != lesion.node]
+        if size.status == "measured" and strange and not lesion.is_stated(scan):
+            reason = f"its diameter includes {' and '.join(strange)}, not part of the sum; a reader must state its size"
+            size = lesion.missing(reason)
+        sizes.append(size)
+    return resolve_merged(sizes, config)
 
 
-def measurable_mm(scene: CourseContext, scan: int, *, node: bool) -> float:
-    """What a lesion's decisive diameter must reach to be measurable, slices aside, in mm."""
-    protocol = scene.given.scores[scan].config.protocol
+def measurable_mm(context: CourseContext, scan: int, *, node: bool) -> float:
+    """Decisive diameter from which a lesion is measurable, slice thickness aside, in mm."""
+    protocol = context.given.scores[scan].config.protocol
     return protocol.measurable_node_short_axis_mm if node else protocol.measurable_longest_diameter_mm

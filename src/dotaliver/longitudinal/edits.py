@@ -1,4 +1,4 @@
-"""What a reader decides about a course: identities, targets, states, new lesions. Always outranks the proposal."""
+"""What a reader decides about a course: identities, targets, states, new lesions. It outranks the proposal."""
 
 from __future__ import annotations
 
@@ -11,48 +11,91 @@ from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
 from dotaliver.records.edits import Reader
 
-__all__ = ["CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
+__all__ = ["LYMPH_NODE", "CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
 
-LesionStateWord = Literal["present", "absent", "too_small", "unequivocal_progression", "not_evaluated"]
+LesionStateWord = Literal["present", "absent", "too_small", "unequivocal_progression", "not_evaluated", "merged"]
+LYMPH_NODE = "LYMPH NODE"
+# States that contradict a size or the labels of a measured lesion
+_WITHOUT_SIZE = {"absent", "not_evaluated", "merged"}
+_WITHOUT_LABELS = {"absent", "merged"}
 
 
 class LesionOnScan(FrozenModel):
-    """What a reader says of a lesion on one scan."""
+    """A reader's statement on a lesion on one scan."""
 
     scan: str = Field(min_length=1, description="StudyInstanceUID, or date of the scan as YYYY-MM-DD")
     labels: tuple[int, ...] = Field(default=(), description="Which lesions of that scan's record it is; several: parts")
     state: LesionStateWord | None = None
-    size_mm: float | None = Field(default=None, ge=0, description="Decisive diameter, as the reader measured it")
+    size_mm: float | None = Field(
+        default=None, ge=0, le=1000, description="Decisive diameter, as the reader measured it"
+    )
+    merged_into: str | None = Field(
+        default=None, min_length=1, max_length=20, description="With state 'merged': the lesion that now contains it"
+    )
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.labels and self.state is None and self.size_mm is None:
-            msg = "says nothing of the lesion; give 'labels', 'state' or 'size_mm'"
+    def _agrees_with_itself(self) -> Self:
+        word = (self.state or "").replace("_", " ")
+        if not self.labels and self.state is None and self.size_mm is None and self.merged_into is None:
+            msg = "the statement is empty; give 'labels', 'state' or 'size_mm'"
             raise ValueError(msg)
-        if self.state in {"absent", "not_evaluated"} and self.size_mm is not None:
-            msg = f"a lesion that is {self.state.replace('_', ' ')} has no size; leave 'size_mm' out"
+        if self.state in _WITHOUT_SIZE and self.size_mm is not None:
+            msg = f"a lesion that is {word} has no size; leave out 'size_mm' or the state"
+            raise ValueError(msg)
+        if self.state in _WITHOUT_LABELS and self.labels:
+            msg = f"a lesion that is {word} has no labels of its own; leave out 'labels' or the state"
+            raise ValueError(msg)
+        if (self.state == "merged") != (self.merged_into is not None):
+            msg = "state 'merged' and 'merged_into' belong together; give both or neither"
+            raise ValueError(msg)
+        if len(set(self.labels)) != len(self.labels):
+            msg = "a label is given twice; give each once"
             raise ValueError(msg)
         return self
 
+    @property
+    def is_seen(self) -> bool | None:
+        """Whether the reader says that the lesion is there as a lesion of its own; None where nothing is said."""
+        if self.state is None:
+            return None if self.size_mm is None else self.size_mm > 0
+        return self.state not in {"absent", "not_evaluated", "merged"}
+
 
 class LesionCourseEdit(FrozenModel):
-    """What a reader says of one lesion of the course."""
+    """A reader's statements on one lesion of the course."""
 
     lesion: str = Field(min_length=1, max_length=20)
     on: tuple[LesionOnScan, ...] = ()
-    organ: str | None = Field(default=None, description="Where it lies, in CDISC's words, such as 'LUNG'")
+    organ: str | None = Field(
+        default=None, max_length=200, description="Where it lies, in CDISC's terms (codelist LOC), such as 'LUNG'"
+    )
     node: bool | None = None
-    new: Literal["confirmed", "rejected"] | None = Field(default=None, description="Whether it is a new lesion")
+    new: Literal["confirmed", "rejected"] | None = Field(
+        default=None, description="Whether it is new since baseline; a rejected one was already there at baseline"
+    )
     comment: str | None = None
 
     @field_validator("organ")
     @classmethod
     def _upper(cls, value: str | None) -> str | None:
-        return None if value is None else value.strip().upper()
+        if value is None:
+            return None
+        organ = value.strip().upper()
+        if not organ or not organ.isascii():
+            msg = "an organ is a term of CDISC's codelist LOC, such as LUNG; give it, or leave 'organ' out"
+            raise ValueError(msg)
+        return organ
+
+    @model_validator(mode="after")
+    def _nodes_are_one_organ(self) -> Self:
+        if self.organ is not None and self.node is not None and self.node != (self.organ == LYMPH_NODE):
+            msg = f"'node' contradicts the organ {self.organ}; the organ of a node is {LYMPH_NODE}"
+            raise ValueError(msg)
+        return self
 
 
 class CourseEdits(FrozenModel):
-    """Everything that a reader decided about a course."""
+    """All of a reader's decisions about a course."""
 
     schema_version: Literal["1"] = "1"
     reader: Reader | None = None
@@ -70,22 +113,22 @@ class CourseEdits(FrozenModel):
         return value
 
     def of(self, lesion: str) -> LesionCourseEdit:
-        """What was said of one lesion; an edit without content where nothing was."""
+        """The statements on one lesion; an empty edit where there are none."""
         return next((edit for edit in self.lesions if edit.lesion == lesion), LesionCourseEdit(lesion=lesion))
 
 
 def scan_index(named: str, scans: Sequence[tuple[str, str]]) -> int:
-    """Which scan a reader means, from pairs of StudyInstanceUID and date.
+    """Index of the scan that a reader names, from pairs of StudyInstanceUID and date.
 
     Raises
     ------
     ConfigError
-        Where none or several fit.
+        Where no scan or several scans fit.
     """
     found = [n for n, (uid, day) in enumerate(scans) if named in {uid, day}]
     if len(found) == 1:
         return found[0]
     there = ", ".join(day for _, day in scans)
     problem = "names several scans" if found else "names no scan of the course"
-    msg = f"the reader's edits: '{named}' {problem} (scans of {there}); give its StudyInstanceUID or date"
+    msg = f"the reader's edits: '{named}' {problem} (scans of {there}); give the StudyInstanceUID or date of one"
     raise ConfigError(msg)

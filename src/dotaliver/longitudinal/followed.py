@@ -1,4 +1,4 @@
-"""One lesion through all scans, with what counts of it on each: its decisive diameter, its state, or why neither."""
+"""One lesion through all scans: its decisive diameter and its state on each, or why they are not known."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dotaliver.config.criteria import RecistConfig
-from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
+from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import LesionUptake, Track
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
 
-__all__ = ["LYMPH_NODE", "UNKNOWN_ORGAN", "FollowedLesion", "follow"]
+__all__ = ["UNKNOWN_ORGAN", "FollowedLesion", "follow"]
 
-LYMPH_NODE = "LYMPH NODE"
 UNKNOWN_ORGAN = "UNKNOWN"
 _STRENGTH: tuple[DiameterSource | None, ...] = (None, "pet", "ct", "reader")
+# Marks that only tumour can have; a simple cyst with one of them is a contradiction.
+_TUMOUR_MARKS: frozenset[StoredMark] = frozenset(
+    {"cystic_metastasis", "target", "progressed_since_treatment", "receptor_negative"}
+)
 
 
 @dataclass(frozen=True)
 class FollowedLesion:
-    """A track with its measurements, scan by scan, and what a reader says of it."""
+    """A track with its measurements on each scan and the reader's statements."""
 
     track: Track
     organ: str
     node: bool
     parts: tuple[tuple[Lesion, ...], ...]
-    """The measured lesions that it is on each scan; none where it is not there."""
+    """The measured lesions that it consists of on each scan; empty where it was not found."""
     edit: LesionCourseEdit
     stated: Mapping[int, LesionOnScan]
 
@@ -41,8 +44,82 @@ class FollowedLesion:
         """The reader's marks of its parts on a scan."""
         return frozenset(mark for part in self.parts[scan] for mark in part.marks)
 
+    @property
+    def every_mark(self) -> frozenset[StoredMark]:
+        """The reader's marks of its parts on all scans."""
+        return frozenset[StoredMark]().union(*(self.marks(scan) for scan in range(len(self.parts))))
+
+    @property
+    def left_out(self) -> str | None:
+        """Why it takes no part in the response; None where it does.
+
+        A simple cyst on one scan is one on all; a mark as no lesion must be on every scan that shows it.
+        """
+        if "simple_cyst" in self.every_mark:
+            return "it is marked as a simple cyst"
+        parts = [part for found in self.parts for part in found]
+        if parts and all("not_a_lesion" in part.marks for part in parts):
+            return "it is marked as no lesion"
+        return None
+
+    @property
+    def contradiction(self) -> str | None:
+        """The mark that contradicts the mark of a simple cyst; None where there is none."""
+        clash = sorted(_TUMOUR_MARKS & self.every_mark) if "simple_cyst" in self.every_mark else []
+        return clash[0].replace("_", " ") if clash else None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the marks leave open whether it is tumour; None where they do not."""
+        if "not_a_lesion" in self.every_mark:
+            return "it is marked as no lesion on one scan and not on another"
+        if "cystic" in self.every_mark:
+            return "it is marked as cystic, which does not say whether it is a simple cyst or a cystic metastasis"
+        return None
+
+    def seen_on(self, scan: int) -> bool:
+        """Whether it is on the scan as a lesion of its own, by the reader or else by the images."""
+        stated = self.stated.get(scan)
+        if stated is not None and stated.is_seen is not None:
+            return stated.is_seen
+        appearance = self.track.on(scan)
+        return appearance is not None and appearance.state in {"seen", "split"}
+
+    def present_on(self, scan: int) -> bool:
+        """Whether nothing says that it is not there: seen, part of another lesion, or not evaluated by the reader."""
+        stated = self.stated.get(scan)
+        if stated is not None and self.is_stated(scan):
+            return stated.state in {"not_evaluated", "merged"} or bool(stated.is_seen)
+        appearance = self.track.on(scan)
+        return appearance is not None and appearance.state != "vanished"
+
+    def is_stated(self, scan: int) -> bool:
+        """Whether the reader states its size or state on a scan, which outranks the images."""
+        stated = self.stated.get(scan)
+        return stated is not None and (stated.state is not None or stated.size_mm is not None)
+
+    def first_seen_after(self, scan: int) -> int | None:
+        """The first later scan on which it is seen."""
+        return next((n for n in range(scan + 1, len(self.parts)) if self.seen_on(n)), None)
+
+    def merged_into(self, scan: int) -> str | None:
+        """The lesion that contains it on a scan, by the reader or else by the images."""
+        stated = self.stated.get(scan)
+        if stated is not None and self.is_stated(scan):
+            return stated.merged_into
+        appearance = self.track.on(scan)
+        return None if appearance is None or appearance.state != "merged" else appearance.merged_into
+
+    def is_sure(self, scan: int, config: RecistConfig) -> bool:
+        """Whether its identity on a scan is stated by the reader or sure enough."""
+        stated = self.stated.get(scan)
+        if stated is not None and stated.is_seen:
+            return True
+        appearance = self.track.on(scan)
+        return appearance is not None and (appearance.by == "reader" or appearance.confidence >= config.sure)
+
     def uptake(self, scan: int) -> LesionUptake | None:
-        """What is measured of it on a scan; diameters and volumes of parts added, of SUVpeak the highest."""
+        """Measurements on a scan: diameters and volumes of parts added, of SUVpeak the highest."""
         parts = self.parts[scan]
         if not parts:
             return None
@@ -61,20 +138,25 @@ class FollowedLesion:
         )
 
     def size(self, scan: int, config: RecistConfig) -> TargetSize:
-        """Its decisive diameter on a scan: what the reader states, else what CT or reader measured there."""
+        """Its decisive diameter on a scan: as the reader states it, else as measured on CT or by the reader there.
+
+        Whether the diameter of another lesion may stand for a merged one is decided by
+        `dotaliver.longitudinal.target_sizes.resolve_merged`.
+        """
         stated = self.stated.get(scan)
         if stated is not None and (size := self._stated_size(stated)) is not None:
             return size
         appearance = self.track.on(scan)
         if appearance is None:
-            return self._missing("it was not seen yet")
+            return self.missing("it was not seen on this scan")
         if appearance.state == "vanished":
-            return self._missing("it was not found again, and no reader says whether it is gone")
-        if appearance.by == "matching" and appearance.confidence < config.sure:
-            return self._missing("its identity is not sure")
+            return self.missing("it was not found on this scan, and no reader has said whether it is gone")
+        if not self.is_sure(scan, config):
+            return self.missing("its identity is not sure")
+        if self.doubt is not None:
+            return self.missing(self.doubt)
         if appearance.state == "merged":
-            reason = f"part of {appearance.merged_into}"
-            return TargetSize(lesion=self.lesion, node=self.node, status="merged", reason=reason)
+            return self._merged(appearance.merged_into)
         return self._measured(scan)
 
     def _stated_size(self, stated: LesionOnScan) -> TargetSize | None:
@@ -82,33 +164,44 @@ class FollowedLesion:
         if stated.state in {"absent", "too_small"}:
             return TargetSize.model_validate({**base, "status": stated.state, "size_mm": stated.size_mm})
         if stated.state == "not_evaluated":
-            return self._missing("the reader could not evaluate it")
+            return self.missing("the reader could not evaluate it")
+        if stated.state == "merged":
+            return self._merged(stated.merged_into)
         if stated.size_mm is not None:
-            return TargetSize.model_validate({**base, "status": "measured", "size_mm": stated.size_mm})
+            status = "measured" if stated.size_mm > 0 else "absent"
+            return TargetSize.model_validate({**base, "status": status, "size_mm": stated.size_mm or None})
         return None
+
+    def _merged(self, into: str | None) -> TargetSize:
+        reason = f"it is part of {into}"
+        return TargetSize(lesion=self.lesion, node=self.node, status="merged", merged_into=into, reason=reason)
 
     def _measured(self, scan: int) -> TargetSize:
         found = self.uptake(scan)
         if found is None or found.source not in {"ct", "reader"}:
-            return self._missing("only the PET shows its extent, which is no RECIST diameter")
+            return self.missing("only its extent on PET is known, which is not a RECIST diameter")
         mm = found.short_mm if self.node else found.longest_mm
         if mm is None:
-            return self._missing("its short axis is not known" if self.node else "it has no diameter")
+            return self.missing("its short axis is not known" if self.node else "it has no diameter")
         return TargetSize(lesion=self.lesion, node=self.node, size_mm=mm)
 
-    def _missing(self, reason: str) -> TargetSize:
+    def missing(self, reason: str) -> TargetSize:
+        """Its size where there is none, with the reason."""
         return TargetSize(lesion=self.lesion, node=self.node, status="not_measured", reason=reason)
 
     def state(self, scan: int, config: RecistConfig) -> NonTargetState:
-        """Its state as a non-target; progression is a reader's to state, and what vanished is not evaluated."""
+        """Its state as a non-target. Progression is for the reader to state; not found means not evaluated."""
         stated = self.stated.get(scan)
         if stated is not None and stated.state is not None:
-            words: dict[str, NonTargetState] = {"too_small": "present"}
+            words: dict[str, NonTargetState] = {"too_small": "present", "merged": "present"}
             return words.get(stated.state, stated.state)  # type: ignore[arg-type]
+        if stated is not None and stated.size_mm is not None:
+            normal = config.normal_node_mm if self.node else 0.0
+            return "absent" if stated.size_mm < normal or stated.size_mm == 0 else "present"
         appearance = self.track.on(scan)
         if appearance is None or appearance.state == "vanished":
             return "not_evaluated"
-        if appearance.by == "matching" and appearance.confidence < config.sure:
+        if self.doubt is not None or not self.is_sure(scan, config):
             return "not_evaluated"
         if self.node and self.parts[scan]:
             size = self._measured(scan)
@@ -127,7 +220,7 @@ def follow(
 ) -> FollowedLesion:
     """Join a track with the records of its scans.
 
-    A lesion that any scan puts into the liver lies there; of another the reader names the organ.
+    A lesion that any scan puts into the liver lies there; of any other, the reader names the organ.
     """
     parts = []
     for scan, score in enumerate(scores):
@@ -135,7 +228,8 @@ def follow(
         by_label = {lesion.label: lesion for lesion in score.lesions}
         parts.append(() if appearance is None else tuple(by_label[label] for label in appearance.labels))
     every = [lesion for found in parts for lesion in found]
-    node = edit.node if edit.node is not None else any("node" in lesion.marks for lesion in every)
+    marked = edit.organ == LYMPH_NODE or any("node" in lesion.marks for lesion in every)
+    node = edit.node if edit.node is not None else marked
     in_liver = any(lesion.in_liver for lesion in every)
     organ = edit.organ or (LYMPH_NODE if node else "LIVER" if in_liver else UNKNOWN_ORGAN)
     return FollowedLesion(track, organ, node, tuple(parts), edit, stated)

@@ -202,7 +202,7 @@ def _follow(
     for lesion, (label, confidence) in pairs.items():
         found[lesion] = ([label], [places.pop(label)], confidence * trust)
         carriers[lesion] = found[lesion][1][0]
-    _take_parts(found, places, before, config)
+    _take_parts(found, places, before, trust, config)
     for lesion, (labels_found, parts, confidence) in found.items():
         whole = _joined(parts)
         carriers[lesion] = whole
@@ -211,7 +211,7 @@ def _follow(
         ledger.add(lesion, appearance, whole)
         _ask_identity(ledger, lesion, appearance, config)
         before.pop(lesion)
-    _missing_lesions(ledger, number, before, carriers, config)
+    _missing_lesions(ledger, number, before, carriers, trust, config)
     _new(ledger, number, places, trust, config)
 
 
@@ -260,6 +260,7 @@ def _take_parts(
     found: dict[str, tuple[list[int], list[_Place], float]],
     places: dict[int, _Place],
     before: Mapping[str, _Place],
+    trust: float,
     config: RecistConfig,
 ) -> None:
     """Lesions left over that lie inside the former place of one that was found again are parts of it: a split."""
@@ -271,7 +272,7 @@ def _take_parts(
         if shares[lesion] >= config.part_share:
             labels, parts, confidence = found[lesion]
             # The part beside makes the first one no rival's any more.
-            sure = max(confidence, min(shares[lesion], parts[0].share_in(before[lesion])))
+            sure = max(confidence, trust * min(shares[lesion], parts[0].share_in(before[lesion])))
             found[lesion] = ([*labels, label], [*parts, places.pop(label)], sure)
 
 
@@ -299,6 +300,7 @@ def _missing_lesions(
     number: int,
     before: Mapping[str, _Place],
     carriers: Mapping[str, _Place],
+    trust: float,
     config: RecistConfig,
 ) -> None:
     """Known lesions without a lesion of their own on this scan: part of another one now, or vanished."""
@@ -306,7 +308,7 @@ def _missing_lesions(
         shares = {name: place.share_in(other) for name, other in carriers.items()}
         into = max(shares, key=lambda name: shares[name], default=None)
         if into is not None and shares[into] >= config.part_share:
-            appearance = Appearance(scan=number, state="merged", merged_into=into, confidence=shares[into])
+            appearance = Appearance(scan=number, state="merged", merged_into=into, confidence=trust * shares[into])
             sentence = (
                 f"Has {lesion} become one with {into} on scan {number + 1}? One longest diameter counts for both."
             )

@@ -1,8 +1,8 @@
 """The RECIST 1.1 rules for one time point (Eisenhauer 2009), as pure functions of measurements.
 
-Every function gives its answer with the reason in words. Sums are in mm and compared in full precision; nothing is
-rounded before a threshold. What is missing stays missing: a target that was not measured makes its time point not
-evaluable, unless what was measured is progression already.
+Every function returns its answer with the reason in words. Sums are in mm and are compared in full precision, before
+any rounding. A target that was not measured makes its time point not evaluable, unless the measured targets alone
+show progression.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.frozen import FrozenModel
+from dotaliver.longitudinal.target_sizes import SizeStatus, TargetSize, resolve_merged, target_sum
 
 __all__ = [
     "NewLesionWord",
@@ -28,6 +29,7 @@ __all__ = [
     "TargetWord",
     "non_target_response",
     "overall_response",
+    "resolve_merged",
     "target_response",
     "target_sum",
 ]
@@ -37,33 +39,9 @@ NonTargetWord = Literal["CR", "NON-CR/NON-PD", "PD", "NE"]
 OverallWord = Literal["CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD", "NED"]
 NonTargetState = Literal["present", "absent", "unequivocal_progression", "not_evaluated"]
 NewLesionWord = Literal["none", "equivocal", "unequivocal"]
-SizeStatus = Literal["measured", "too_small", "absent", "merged", "not_measured"]
 
 # Decimal fractions of millimetres are not exact in binary: 1.2 x 15.5 mm is no threshold at 18.599999999999998.
 _TINY = 1e-9
-
-
-class TargetSize(FrozenModel):
-    """One target at one time point: its longest diameter, or its short axis where it is a node."""
-
-    lesion: str
-    node: bool = False
-    status: SizeStatus = "measured"
-    size_mm: float | None = Field(default=None, ge=0, description="As measured; None where there is no measurement")
-    reason: str | None = Field(default=None, description="Why there is no measurement")
-
-    def counted_mm(self, config: RecistConfig) -> float | None:
-        """What enters the sum: 0 where it is gone or part of another, 5 mm where it is too small to measure."""
-        if self.status in {"absent", "merged"}:
-            return 0.0
-        if self.status == "too_small":
-            return config.too_small_mm if self.size_mm is None else self.size_mm
-        return None if self.status == "not_measured" else self.size_mm
-
-    def gone(self, config: RecistConfig) -> bool:
-        """Whether nothing of the target counts as tumour: not there, or a node of normal size."""
-        size = self.counted_mm(config)
-        return size is not None and (size < config.normal_node_mm if self.node else size == 0.0)
 
 
 class TargetAssessment(FrozenModel):
@@ -96,13 +74,9 @@ class OverallAssessment(FrozenModel):
 
     response: OverallWord
     reason: str
-
-
-def target_sum(sizes: Sequence[TargetSize], config: RecistConfig) -> float | None:
-    """Sum of diameters in mm: longest ones, and short axes of nodes; None where one is missing or there is none."""
-    counted = [size.counted_mm(config) for size in sizes]
-    known = [mm for mm in counted if mm is not None]
-    return sum(known) if known and len(known) == len(counted) else None
+    relapse: bool = Field(
+        default=False, description="Progression only because disease was seen after a complete response"
+    )
 
 
 def _relative(now: float, before: float) -> float | None:
@@ -126,7 +100,12 @@ def _category(sum_mm: float, baseline_mm: float, nadir_mm: float, config: Recist
 
 
 def target_response(
-    sizes: Sequence[TargetSize], baseline_mm: float | None, earlier_mm: Sequence[float], config: RecistConfig
+    sizes: Sequence[TargetSize],
+    baseline_mm: float | None,
+    earlier_mm: Sequence[float],
+    config: RecistConfig,
+    *,
+    after_complete_response: bool | None = None,
 ) -> TargetAssessment:
     """Assess the targets at a time point after baseline.
 
@@ -140,9 +119,14 @@ def target_response(
         Known sums of the time points in between; with the baseline's they give the nadir.
     config : RecistConfig
         Thresholds.
+    after_complete_response : bool, optional
+        Whether an earlier time point was a complete response of all lesions: any target seen again is then
+        progression, however small (RECIST 1.1, appendix III). Where other lesions persisted, the usual thresholds
+        apply. None: assume so where an earlier sum is 0.
     """
     if not sizes:
         return TargetAssessment(response=None, sum_mm=None, measured_mm=0.0, reason="There is no target.")
+    sizes = resolve_merged(sizes, config)
     counted = [size.counted_mm(config) for size in sizes]
     measured = sum(mm for mm in counted if mm is not None)
     total = target_sum(sizes, config)
@@ -150,6 +134,7 @@ def target_response(
         reason = "The sum at baseline is not known, so there is nothing to compare with."
         return TargetAssessment(response="NE", sum_mm=total, measured_mm=measured, reason=reason)
     nadir = min((baseline_mm, *earlier_mm))
+    complete = nadir == 0 < baseline_mm if after_complete_response is None else after_complete_response
     base = TargetAssessment(
         response=None,
         sum_mm=total,
@@ -161,10 +146,15 @@ def target_response(
         change_from_nadir_mm=None if total is None else total - nadir,
         reason="",
     )
+    seen = [size.lesion for size in sizes if size.counted_mm(config) is not None and not size.gone(config)]
+    if not seen:
+        word: TargetWord = "NE" if total is None else "CR"
+        reason = _missing_sentence(sizes, config) if total is None else _gone_sentence(sizes, config)
+        return base.model_copy(update={"response": word, "reason": reason})
+    if complete and not _progressed(measured, nadir, config):
+        return base.model_copy(update={"response": "PD", "reason": _relapse_sentence(seen, measured)})
     if total is None:
         return base.model_copy(update=_with_missing(sizes, measured, nadir, config))
-    if all(size.gone(config) for size in sizes):
-        return base.model_copy(update={"response": "CR", "reason": _gone_sentence(sizes, config)})
     word = _category(total, baseline_mm, nadir, config)
     update = {
         "response": word,
@@ -178,28 +168,37 @@ def target_response(
 def _with_missing(
     sizes: Sequence[TargetSize], measured: float, nadir: float, config: RecistConfig
 ) -> dict[str, TargetWord | str]:
-    missing = [size for size in sizes if size.counted_mm(config) is None]
-    names = ", ".join(size.lesion for size in missing)
     if _progressed(measured, nadir, config):
+        missing = ", ".join(size.lesion for size in sizes if size.counted_mm(config) is None)
         reason = (
-            f"{names} not measured, but the others alone measure {measured:.1f} mm, which is progression from the "
-            f"nadir of {nadir:.1f} mm whatever the missing size."
+            f"{missing} not measured, but the other targets alone measure {measured:.1f} mm, which is progression from "
+            f"the nadir of {nadir:.1f} mm."
         )
         return {"response": "PD", "reason": reason}
+    return {"response": "NE", "reason": _missing_sentence(sizes, config)}
+
+
+def _missing_sentence(sizes: Sequence[TargetSize], config: RecistConfig) -> str:
+    missing = [size for size in sizes if size.counted_mm(config) is None]
     why = "; ".join(f"{size.lesion}: {size.reason}" for size in missing if size.reason)
-    return {"response": "NE", "reason": f"Not all targets were measured ({why or names})."}
+    return f"Not all targets were measured ({why or ', '.join(size.lesion for size in missing)})."
+
+
+def _relapse_sentence(seen: Sequence[str], measured: float) -> str:
+    names = " and ".join((", ".join(seen[:-1]), seen[-1]) if len(seen) > 1 else seen)
+    return f"{names} seen again ({measured:.1f} mm) after a complete response: progression (RECIST 1.1, appendix III)."
 
 
 def _gone_sentence(sizes: Sequence[TargetSize], config: RecistConfig) -> str:
     nodes = sum(size.node for size in sizes)
     if nodes == len(sizes):
         return f"All target nodes have a short axis under {config.normal_node_mm:g} mm."
-    text = "All targets are gone"
+    text = "All targets have disappeared"
     return f"{text}, and target nodes have a short axis under {config.normal_node_mm:g} mm." if nodes else f"{text}."
 
 
 def _percent(change: float | None) -> str:
-    return "from nothing" if change is None else f"{100 * change:+.1f} %"
+    return "from 0 mm" if change is None else f"{100 * change:+.1f} %"
 
 
 def _sentence(word: TargetWord, total: float, baseline: float, nadir: float, config: RecistConfig) -> str:
@@ -244,30 +243,41 @@ def _could_be(word: TargetWord, found: TargetAssessment, config: RecistConfig) -
     return tuple(others)
 
 
-def non_target_response(states: Sequence[NonTargetState]) -> NonTargetAssessment:
-    """Assess the non-targets at a time point after baseline."""
+def non_target_response(
+    states: Sequence[NonTargetState], *, after_complete_response: bool = False
+) -> NonTargetAssessment:
+    """Assess the non-targets at a time point after baseline.
+
+    After a complete response of all lesions, a non-target that is seen again is progression.
+    """
     if not states:
         return NonTargetAssessment(response=None, reason="There is no non-target lesion.")
     if "unequivocal_progression" in states:
         count = states.count("unequivocal_progression")
-        return NonTargetAssessment(response="PD", reason=f"{count} non-target lesion(s) progressed unequivocally.")
+        return NonTargetAssessment(response="PD", reason=f"{_lesions(count)} progressed unequivocally.")
+    present = states.count("present")
+    if present and after_complete_response:
+        reason = f"{_lesions(present)} seen again after a complete response: progression (RECIST 1.1, appendix III)."
+        return NonTargetAssessment(response="PD", reason=reason)
     if "not_evaluated" in states:
         count = states.count("not_evaluated")
-        return NonTargetAssessment(
-            response="NE", reason=f"{count} of {len(states)} non-target lesion(s) were not evaluated."
-        )
-    if all(state == "absent" for state in states):
-        return NonTargetAssessment(response="CR", reason="All non-target lesions are gone.")
-    count = states.count("present")
+        return NonTargetAssessment(response="NE", reason=f"{_lesions(count)} of {len(states)} not evaluated.")
+    if not present:
+        return NonTargetAssessment(response="CR", reason="All non-target lesions have disappeared.")
     return NonTargetAssessment(
-        response="NON-CR/NON-PD", reason=f"{count} of {len(states)} non-target lesion(s) persist without progression."
+        response="NON-CR/NON-PD",
+        reason=f"{_lesions(present)} of {len(states)} still present, without unequivocal progression.",
     )
+
+
+def _lesions(count: int) -> str:
+    return f"{count} non-target lesion{'' if count == 1 else 's'}"
 
 
 def overall_response(
     target: TargetWord | None, non_target: NonTargetWord | None, new_lesion: NewLesionWord
 ) -> OverallAssessment:
-    """RECIST 1.1 tables 1 and 2: the answer of a time point from targets, non-targets and new lesions.
+    """Overall response of a time point by tables 1 and 2 of RECIST 1.1.
 
     ``None`` means that the patient has no lesion of that kind. An equivocal new lesion decides nothing.
     """
@@ -284,9 +294,9 @@ def overall_response(
     if target == "NE":
         return OverallAssessment(response="NE", reason="Not all targets were evaluated, and nothing progressed.")
     if target == "CR" and non_target not in {None, "CR"}:
-        why = "were not all evaluated" if non_target == "NE" else "persist"
-        return OverallAssessment(response="PR", reason=f"The targets are gone, but non-targets {why}.")
-    words = {"CR": "All lesions are gone.", "PR": "The targets responded partially, and nothing progressed."}
+        why = "were not all evaluated" if non_target == "NE" else "are still present"
+        return OverallAssessment(response="PR", reason=f"The targets have disappeared, but non-targets {why}.")
+    words = {"CR": "All lesions have disappeared.", "PR": "The targets responded partially, and nothing progressed."}
     return OverallAssessment(
         response=target, reason=words.get(target, "The targets are stable, and nothing progressed.")
     )
@@ -294,10 +304,10 @@ def overall_response(
 
 def _without_targets(non_target: NonTargetWord | None) -> OverallAssessment:
     if non_target is None:
-        return OverallAssessment(response="NED", reason="There was no lesion at baseline, and there is no new one.")
+        return OverallAssessment(response="NED", reason="No lesion at baseline, and no new lesion.")
     reasons: dict[NonTargetWord, str] = {
-        "CR": "All lesions are gone; none was a target.",
+        "CR": "All lesions have disappeared; there was no target.",
         "NE": "Not all non-targets were evaluated; there is no target.",
-        "NON-CR/NON-PD": "Non-targets persist without progression; there is no target.",
+        "NON-CR/NON-PD": "Non-targets are present without progression; there is no target.",
     }
     return OverallAssessment(response=non_target, reason=reasons[non_target])

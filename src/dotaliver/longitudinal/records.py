@@ -1,6 +1,6 @@
-"""What a course is made of: scans, tracked lesions, time points, and what a reader must decide.
+"""The parts of a course: scans, tracked lesions, time points, and the questions to the reader.
 
-Everything here is frozen and goes to ``course.json`` in these words.
+Everything here is frozen and written to ``course.json`` under these names.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ QuestionKind = Literal["identity", "split", "merge", "vanished", "new_lesion", "
 
 
 class TrialKeys(FrozenModel):
-    """What ties a patient to the trial; from the manifest and nowhere else."""
+    """Identifiers and dates of the patient in the trial, from the manifest only."""
 
     study_id: str
     site_id: str
@@ -111,12 +111,12 @@ class Track(FrozenModel):
         return self.appearances[0].scan
 
     def on(self, scan: int) -> Appearance | None:
-        """What it is on a scan; None before it was first seen."""
+        """Its appearance on a scan; None before it was first seen."""
         return next((a for a in self.appearances if a.scan == scan), None)
 
 
 class Question(FrozenModel):
-    """Something that images leave open; until a reader answers, it decides nothing."""
+    """Something that the images leave open; it decides nothing until a reader answers."""
 
     kind: QuestionKind
     lesions: tuple[str, ...]
@@ -125,7 +125,7 @@ class Question(FrozenModel):
 
 
 class LesionUptake(FrozenModel):
-    """What PET and CT measure of one lesion on one scan."""
+    """Measurements of one lesion on one scan."""
 
     scan: int
     longest_mm: float | None
@@ -142,13 +142,14 @@ class LesionUptake(FrozenModel):
 
 
 class TrackedLesion(FrozenModel):
-    """A lesion with its part in the response, and its measurements over time."""
+    """A lesion with its role in the response and its measurements over time."""
 
     track: Track
     role: LesionRole
     organ: str
     node: bool
     role_reason: str
+    identified_on: int | None = Field(description="Scan from which the response counts it; None where it never does")
     uptake: tuple[LesionUptake, ...]
 
     @property
@@ -158,7 +159,7 @@ class TrackedLesion(FrozenModel):
 
 
 class PatientUptake(FrozenModel):
-    """What PET measures of the whole patient on one scan."""
+    """PET measurements of the whole patient on one scan."""
 
     scan: int
     lesions: int
@@ -178,12 +179,13 @@ class TimePoint(FrozenModel):
     non_targets: NonTargetAssessment
     new_lesion: NewLesionWord
     new_lesions: tuple[str, ...]
+    new_lesion_states: dict[str, NonTargetState] = Field(default_factory=dict)
     new_lesion_reason: str
     overall: OverallAssessment | None = Field(description="None at baseline and before")
 
 
 class RouteEffect(FrozenModel):
-    """What changed over the cycles given by one route: from the scan before the first to the scan after the last."""
+    """Change over the cycles given by one route, from the scan before the first to the scan after the last."""
 
     route: Cycle
     cycles: int
@@ -217,14 +219,14 @@ class Reading(FrozenModel):
     edits: CourseEdits
 
     def role(self, role: LesionRole) -> tuple[TrackedLesion, ...]:
-        """The lesions that play one part."""
+        """The lesions with one role."""
         return tuple(lesion for lesion in self.lesions if lesion.role == role)
 
 
 class PatientCourse(FrozenModel):
     """One patient over time, read by one or several evaluators."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     course_id: str = ""
     dotaliver_version: str
     trial: TrialKeys | None = Field(description="None without a manifest")

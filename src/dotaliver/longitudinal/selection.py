@@ -14,9 +14,9 @@ from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.score import StudyScore
 
-__all__ = ["Selection", "select_targets"]
+__all__ = ["Selection", "not_measurable_by_mark", "select_targets"]
 
-# These make a diameter hard to take again at the same place.
+# Flags of diameters that are hard to reproduce at a later scan
 _HARD_TO_REPRODUCE = {"DIAMETER_LEAVES_LESION", "LESION_AT_FIELD_EDGE", "DIAMETER_NEAR_THRESHOLD"}
 
 
@@ -34,36 +34,36 @@ class _Candidate:
     size_mm: float
     reproducible: bool
     marked: bool
+    cystic: bool
 
     @property
-    def order(self) -> tuple[bool, bool, float, str]:
-        return (not self.marked, not self.reproducible, -self.size_mm, self.lesion.lesion)
+    def order(self) -> tuple[bool, bool, bool, float, str]:
+        # RECIST 1.1 prefers lesions that are not cystic where there are any.
+        return (not self.marked, self.cystic, not self.reproducible, -self.size_mm, self.lesion.lesion)
 
 
-def _barred(lesion: FollowedLesion, baseline: int) -> str | None:
-    """What a reader's mark says against it; None where nothing does."""
-    marks = lesion.marks(baseline)
+def not_measurable_by_mark(lesion: FollowedLesion, scan: int) -> str | None:
+    """Why the readers' marks up to a scan make a lesion not measurable by RECIST 1.1; None where none does."""
+    marks = frozenset[StoredMark]().union(*(lesion.marks(n) for n in range(scan + 1)))
     if "treated" in marks and "progressed_since_treatment" not in marks:
         return "treated before and not progressed since"
-    words: dict[StoredMark, str] = {
-        "simple_cyst": "a simple cyst",
-        "cystic": "marked as cystic in a record of version 1, which may mean a simple cyst; mark it again",
-        "blastic_bone": "purely blastic bone",
-    }
-    return next((why for mark, why in words.items() if mark in marks), None)
+    if "blastic_bone" in lesion.every_mark:
+        return "purely blastic bone"
+    return lesion.doubt
 
 
 def _unfit(lesion: FollowedLesion, score: StudyScore, baseline: int, config: RecistConfig) -> str | None:
     """Why a lesion is not measurable at baseline; None where it is."""
-    if (barred := _barred(lesion, baseline)) is not None:
+    if (barred := not_measurable_by_mark(lesion, baseline)) is not None:
         return barred
     size = lesion.size(baseline, config)
+    if size.status in {"absent", "too_small"}:
+        return "too small to measure" if size.status == "too_small" else "absent at baseline, as the reader states"
     if size.size_mm is None:
         return size.reason or "not measured"
     if lesion.organ == UNKNOWN_ORGAN:
-        return "its organ is not known; a reader can name it"
-    model = lesion.parts[baseline][0].model_copy(update={"marks": ("node",) if lesion.node else ()})
-    limit = threshold_mm(model, score.study.measured_ct, score.config)
+        return "its organ is not known; the reader can name it"
+    limit = _threshold_mm(lesion, score)
     if size.size_mm < limit:
         axis = "short axis" if lesion.node else "longest diameter"
         thick = _slices_sentence(limit, lesion, score)
@@ -71,25 +71,34 @@ def _unfit(lesion: FollowedLesion, score: StudyScore, baseline: int, config: Rec
     return None
 
 
+def _threshold_mm(lesion: FollowedLesion, score: StudyScore) -> float:
+    """The rule of Inclusion 4, for a lesion that the course or its reader calls a node or not."""
+    known = next(part for found in lesion.parts for part in found)
+    as_followed = known.model_copy(update={"marks": ("node",) if lesion.node else ()})
+    return threshold_mm(as_followed, score.study.measured_ct, score.config)
+
+
 def _slices_sentence(limit: float, lesion: FollowedLesion, score: StudyScore) -> str:
     protocol = score.config.protocol
     usual = protocol.measurable_node_short_axis_mm if lesion.node else protocol.measurable_longest_diameter_mm
-    return f", which its slices ask for ({protocol.thick_slice_multiple:g} × their thickness)" if limit > usual else ""
+    return (
+        f", the minimum for its slices ({protocol.thick_slice_multiple:g} × slice thickness)" if limit > usual else ""
+    )
 
 
 def select_targets(
     lesions: Sequence[FollowedLesion], score: StudyScore, baseline: int, edits: CourseEdits, config: RecistConfig
 ) -> Selection:
-    """Propose the targets: measurable, at most five, at most two in an organ; largest and reproducible first.
+    """Propose the targets: measurable, at most five, at most two per organ; largest and reproducible first.
 
-    Lesions that a reader marked as target come first; where the reader lists the targets, the list stands.
+    Lesions that a reader marked as target come first. A reader's list of targets replaces the proposal.
 
     Raises
     ------
     ConfigError
-        Where the reader lists a lesion that is not there at baseline or not measurable, or more than the rules allow.
+        Where the reader lists a lesion that is not present at baseline or not measurable, or too many.
     """
-    present = [lesion for lesion in lesions if lesion.parts[baseline] or baseline in lesion.stated]
+    present = [lesion for lesion in lesions if lesion.present_on(baseline)]
     unfit = {lesion.lesion: _unfit(lesion, score, baseline, config) for lesion in present}
     if edits.targets is not None:
         return _listed(edits.targets, present, unfit, config)
@@ -98,17 +107,21 @@ def select_targets(
         if unfit[lesion.lesion] is None:
             flags = {flag.code for part in lesion.parts[baseline] for flag in part.flags}
             size = lesion.size(baseline, config).size_mm or 0.0
-            marked = "target" in lesion.marks(baseline)
-            candidates.append(_Candidate(lesion, size, not flags & _HARD_TO_REPRODUCE, marked))
+            marks = lesion.marks(baseline)
+            reproducible = not flags & _HARD_TO_REPRODUCE
+            cystic = "cystic_metastasis" in lesion.every_mark
+            candidates.append(_Candidate(lesion, size, reproducible, "target" in marks, cystic))
     reasons = {name: f"not measurable: {why}" for name, why in unfit.items() if why is not None}
     targets: list[str] = []
     organs: Counter[str] = Counter()
     for candidate in sorted(candidates, key=lambda c: c.order):
         name, organ = candidate.lesion.lesion, candidate.lesion.organ
         if len(targets) >= config.most_targets:
-            reasons[name] = f"measurable, but {config.most_targets} targets are chosen already"
+            reasons[name] = f"measurable, but {config.most_targets} targets are already chosen"
         elif organs[organ] >= config.most_targets_per_organ:
-            reasons[name] = f"measurable, but {config.most_targets_per_organ} targets of the {organ.lower()} are chosen"
+            reasons[name] = (
+                f"measurable, but {config.most_targets_per_organ} targets of the {organ.lower()} are already chosen"
+            )
         else:
             targets.append(name)
             organs[organ] += 1
@@ -120,7 +133,7 @@ def _why(candidate: _Candidate) -> str:
     if candidate.marked:
         return f"marked as target by the reader ({candidate.size_mm:.1f} mm)"
     place = candidate.lesion.organ.lower()
-    also = "" if candidate.reproducible else "; hard to reproduce, but nothing better is there"
+    also = "" if candidate.reproducible else "; hard to reproduce, but there is none better"
     return f"among the largest measurable lesions of the {place} ({candidate.size_mm:.1f} mm){also}"
 
 
@@ -131,7 +144,7 @@ def _listed(
     for name in names:
         if name not in by_name:
             there = ", ".join(by_name) or "none"
-            msg = f"the reader's edits: target {name} is no lesion of the baseline scan (lesions there: {there})"
+            msg = f"the reader's edits: target {name} is no lesion of the baseline scan; choose among {there}"
             raise ConfigError(msg)
         if (why := unfit[name]) is not None:
             msg = f"the reader's edits: {name} cannot be a target: {why}; choose another or give its size"

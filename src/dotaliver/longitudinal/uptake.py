@@ -1,4 +1,4 @@
-"""What PET adds to the response: uptake, volume and burden over time, and one route of therapy against the other."""
+"""PET beside the response: uptake, volume and burden over time, and by route of therapy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def relative_change(before: float | None, now: float | None) -> float | None:
 
 
 def patient_uptake(scan: int, score: StudyScore) -> PatientUptake:
-    """The patient's lesions together on one scan; what a reader called no lesion is left out."""
-    lesions = [lesion for lesion in score.lesions if "not_a_lesion" not in lesion.marks]
+    """The patient's lesions together on one scan, without those marked as no lesion or as a simple cyst."""
+    lesions = [lesion for lesion in score.lesions if lesion.tumour]
     totals = [lesion.total_uptake for lesion in lesions if lesion.total_uptake is not None]
     return PatientUptake(
         scan=scan,
