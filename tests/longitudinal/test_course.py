@@ -52,7 +52,7 @@ def test_at_most_five_targets_in_all_from_several_organs():
         (sized(1, 30.0, source="pet"), "PET"),
         (sized(1, 9.9), "10 mm"),
         (sized(1, 30.0, marks=("treated",)), "treated"),
-        (sized(1, 30.0, marks=("simple_cyst",)), "cyst"),
+        (sized(1, 30.0, marks=("cystic",)), "cyst"),
         (sized(1, 30.0, marks=("blastic_bone",)), "blastic"),
         (sized(1, 30.0, short=14.9, marks=("node",)), "15 mm"),
         (sized(1, 30.0, in_liver=False), "organ"),

@@ -201,6 +201,7 @@ def _check_order(first: LoadedScan, row: ManifestRow | None, second: LoadedScan,
 
 
 def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
+    measured = scan.score.study.measured_ct
     return ScanKey(
         study_instance_uid=scan.score.study.study_instance_uid,
         record_id=scan.score.record_id,
@@ -208,6 +209,7 @@ def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
         visit=None if row is None else row.visit,
         visit_number=None if row is None else row.visit_number,
         cycle=None if row is None else row.cycle,
+        measured_on=None if measured is None else measured.modality,
         accepted=None if row is None else row.accepted,
     )
 

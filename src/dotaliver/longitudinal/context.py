@@ -67,18 +67,24 @@ class CourseContext:
 
 
 def sizes_together(
-    counted: Sequence[FollowedLesion], lesions: Sequence[FollowedLesion], scan: int, config: RecistConfig
+    counted: Sequence[FollowedLesion],
+    lesions: Sequence[FollowedLesion],
+    scan: int,
+    config: RecistConfig,
+    *,
+    against: int,
 ) -> tuple[TargetSize, ...]:
-    """Sizes of the lesions that one sum counts.
+    """Sizes of the lesions that one sum counts, for comparison with an earlier scan.
 
-    A merged lesion is 0 only where the sum includes the diameter that contains it, and a diameter that contains a
-    lesion outside the sum is not a measurement of its own lesion.
+    A merged lesion is 0 only where the sum includes the diameter that contains it. A diameter that contains a lesion
+    outside the sum, which it did not contain on the earlier scan, is not a measurement of its own lesion.
     """
     names = {lesion.lesion for lesion in counted}
     sizes = []
     for lesion in counted:
         size = lesion.size(scan, config)
-        inside = [n for n in lesions if n.merged_into(scan) == lesion.lesion]
+        name = lesion.lesion
+        inside = [n for n in lesions if n.merged_into(scan) == name and n.merged_into(against) != name]
         strange = [n.lesion for n in inside if n.lesion not in names or n.node != lesion.node]
         if size.status == "measured" and strange and not lesion.is_stated(scan):
             reason = f"its diameter includes {' and '.join(strange)}, not part of the sum; a reader must state its size"

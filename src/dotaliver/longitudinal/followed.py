@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
-from dotaliver.longitudinal.records import LesionUptake, Track
+from dotaliver.longitudinal.records import Appearance, LesionUptake, Track
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
@@ -32,6 +32,10 @@ class FollowedLesion:
     node: bool
     parts: tuple[tuple[Lesion, ...], ...]
     """The measured lesions that it consists of on each scan; empty where it was not found."""
+    every_mark: frozenset[StoredMark]
+    """The reader's marks of its parts on all scans."""
+    left_out: str | None
+    """Why it takes no part in the response; None where it does."""
     edit: LesionCourseEdit
     stated: Mapping[int, LesionOnScan]
 
@@ -43,24 +47,6 @@ class FollowedLesion:
     def marks(self, scan: int) -> frozenset[StoredMark]:
         """The reader's marks of its parts on a scan."""
         return frozenset(mark for part in self.parts[scan] for mark in part.marks)
-
-    @property
-    def every_mark(self) -> frozenset[StoredMark]:
-        """The reader's marks of its parts on all scans."""
-        return frozenset[StoredMark]().union(*(self.marks(scan) for scan in range(len(self.parts))))
-
-    @property
-    def left_out(self) -> str | None:
-        """Why it takes no part in the response; None where it does.
-
-        A simple cyst on one scan is one on all; a mark as no lesion must be on every scan that shows it.
-        """
-        if "simple_cyst" in self.every_mark:
-            return "it is marked as a simple cyst"
-        parts = [part for found in self.parts for part in found]
-        if parts and all("not_a_lesion" in part.marks for part in parts):
-            return "it is marked as no lesion"
-        return None
 
     @property
     def contradiction(self) -> str | None:
@@ -110,11 +96,8 @@ class FollowedLesion:
         appearance = self.track.on(scan)
         return None if appearance is None or appearance.state != "merged" else appearance.merged_into
 
-    def is_sure(self, scan: int, config: RecistConfig) -> bool:
-        """Whether its identity on a scan is stated by the reader or sure enough."""
-        stated = self.stated.get(scan)
-        if stated is not None and stated.is_seen:
-            return True
+    def is_identified(self, scan: int, config: RecistConfig) -> bool:
+        """Whether its measurements on a scan are surely its own: the reader named them, or the matching is sure."""
         appearance = self.track.on(scan)
         return appearance is not None and (appearance.by == "reader" or appearance.confidence >= config.sure)
 
@@ -146,18 +129,23 @@ class FollowedLesion:
         stated = self.stated.get(scan)
         if stated is not None and (size := self._stated_size(stated)) is not None:
             return size
+        if (why := self._why_missing(scan, config)) is not None:
+            return self.missing(why)
         appearance = self.track.on(scan)
-        if appearance is None:
-            return self.missing("it was not seen on this scan")
-        if appearance.state == "vanished":
-            return self.missing("it was not found on this scan, and no reader has said whether it is gone")
-        if not self.is_sure(scan, config):
-            return self.missing("its identity is not sure")
-        if self.doubt is not None:
-            return self.missing(self.doubt)
-        if appearance.state == "merged":
+        if appearance is not None and appearance.state == "merged":
             return self._merged(appearance.merged_into)
         return self._measured(scan)
+
+    def _why_missing(self, scan: int, config: RecistConfig) -> str | None:
+        """Why the images give no size; None where they may."""
+        appearance = self.track.on(scan)
+        if appearance is None:
+            return "it was not seen on this scan"
+        if appearance.state in {"vanished", "merged"} and self.seen_on(scan):
+            return "the reader states that it is present, without a size"
+        if appearance.state == "vanished":
+            return "it was not found on this scan, and no reader has said whether it is gone"
+        return self.doubt if self.is_identified(scan, config) else "its identity is not sure"
 
     def _stated_size(self, stated: LesionOnScan) -> TargetSize | None:
         base = {"lesion": self.lesion, "node": self.node, "reason": "as the reader states"}
@@ -201,7 +189,7 @@ class FollowedLesion:
         appearance = self.track.on(scan)
         if appearance is None or appearance.state == "vanished":
             return "not_evaluated"
-        if self.doubt is not None or not self.is_sure(scan, config):
+        if self.doubt is not None or not self.is_identified(scan, config):
             return "not_evaluated"
         if self.node and self.parts[scan]:
             size = self._measured(scan)
@@ -220,16 +208,47 @@ def follow(
 ) -> FollowedLesion:
     """Join a track with the records of its scans.
 
-    A lesion that any scan puts into the liver lies there; of any other, the reader names the organ.
+    A lesion that any scan puts into the liver lies there; of any other, the reader names the organ. Where the reader
+    states that it has merged, the track says so.
     """
+    every = [part for found in _parts(track, scores) for part in found]
+    marked = edit.organ == LYMPH_NODE or any("node" in lesion.marks for lesion in every)
+    node = edit.node if edit.node is not None else marked
+    in_liver = any(lesion.in_liver for lesion in every)
+    track = _with_stated_merges(track, stated)
+    return FollowedLesion(
+        track=track,
+        organ=edit.organ or (LYMPH_NODE if node else "LIVER" if in_liver else UNKNOWN_ORGAN),
+        node=node,
+        parts=_parts(track, scores),
+        every_mark=frozenset(mark for part in every for mark in part.marks),
+        left_out=_left_out(every),
+        edit=edit,
+        stated=stated,
+    )
+
+
+def _parts(track: Track, scores: Sequence[StudyScore]) -> tuple[tuple[Lesion, ...], ...]:
     parts = []
     for scan, score in enumerate(scores):
         appearance = track.on(scan)
         by_label = {lesion.label: lesion for lesion in score.lesions}
         parts.append(() if appearance is None else tuple(by_label[label] for label in appearance.labels))
-    every = [lesion for found in parts for lesion in found]
-    marked = edit.organ == LYMPH_NODE or any("node" in lesion.marks for lesion in every)
-    node = edit.node if edit.node is not None else marked
-    in_liver = any(lesion.in_liver for lesion in every)
-    organ = edit.organ or (LYMPH_NODE if node else "LIVER" if in_liver else UNKNOWN_ORGAN)
-    return FollowedLesion(track, organ, node, tuple(parts), edit, stated)
+    return tuple(parts)
+
+
+def _left_out(parts: Sequence[Lesion]) -> str | None:
+    """A simple cyst on one scan is one on all; a mark as no lesion must be on every scan that shows it."""
+    if any("simple_cyst" in part.marks for part in parts):
+        return "it is marked as a simple cyst"
+    if parts and all("not_a_lesion" in part.marks for part in parts):
+        return "it is marked as no lesion"
+    return None
+
+
+def _with_stated_merges(track: Track, stated: Mapping[int, LesionOnScan]) -> Track:
+    found = {appearance.scan: appearance for appearance in track.appearances}
+    for scan, on in stated.items():
+        if on.merged_into is not None:
+            found[scan] = Appearance(scan=scan, state="merged", merged_into=on.merged_into, confidence=1.0, by="reader")
+    return track.model_copy(update={"appearances": tuple(found[scan] for scan in sorted(found))})

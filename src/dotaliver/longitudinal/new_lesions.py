@@ -20,7 +20,8 @@ def is_unequivocal(context: CourseContext, lesion: FollowedLesion, first: int) -
     if lesion.edit.new is not None:
         return lesion.edit.new == "confirmed"
     config = context.config
-    if lesion.doubt is not None or not lesion.is_sure(first, config):
+    stated = lesion.is_stated(first) and lesion.seen_on(first)
+    if lesion.doubt is not None or not (stated or lesion.is_identified(first, config)):
         return False
     for scan in range(first, len(context.given.keys)):
         size = lesion.size(scan, config)

@@ -83,6 +83,9 @@ class ScanKey(FrozenModel):
     visit: str | None = None
     visit_number: float | None = None
     cycle: Cycle | None = Field(default=None, description="How the therapy before this scan was given")
+    measured_on: str | None = Field(
+        default=None, description="DICOM modality of the image that diameters are measured on; None without one"
+    )
     accepted: bool | None = Field(
         default=None, description="Whether this evaluator's reading of it is the accepted one"
     )

@@ -52,8 +52,8 @@ def _measured_on_both(
     least = {lesion.lesion: measurable_mm(context, now, node=lesion.node) for lesion in there}
     counted = list(there)
     while True:
-        first = sizes_together(counted, context.lesions, before, config)
-        second = sizes_together(counted, context.lesions, now, config)
+        first = sizes_together(counted, context.lesions, before, config, against=before)
+        second = sizes_together(counted, context.lesions, now, config, against=before)
         found = {}
         for a, b in zip(first, second, strict=True):
             mm = (a.counted_mm(config), b.counted_mm(config))

@@ -9,6 +9,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.context import CourseContext, CourseInput
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan, scan_index
 from dotaliver.longitudinal.followed import FollowedLesion
+from dotaliver.longitudinal.records import LesionRole
 
 __all__ = ["checked_statements", "left_out_lesions", "statements_without_effect"]
 
@@ -177,29 +178,46 @@ def _check_progression(context: CourseContext, lesion: FollowedLesion, scan: int
 
 def _without_effect(context: CourseContext, lesion: FollowedLesion, scan: int, stated: LesionOnScan) -> str | None:
     """Why a statement changes nothing; None where it acts."""
-    if stated.labels:
-        appearance = lesion.track.on(scan)
-        if appearance is None or appearance.by != "reader" or set(appearance.labels) != set(stated.labels):
-            return "the scans were matched without its labels; assemble the course again with these edits"
-        if not lesion.is_stated(scan):
-            return None
+    if stated.labels and not _labels_act(lesion, scan, stated):
+        return "the scans were matched without its labels; assemble the course again with these edits"
+    if not lesion.is_stated(scan):
+        return None
+    changed = _changes(context, lesion, scan)
+    if scan < context.baseline:
+        acts = "size" in changed and _serves_inclusion_6(context, scan)
+        return None if acts else "the scan precedes the baseline"
+    role = context.role(lesion)
+    counts = {"size"} if role == "target" else {"state"} if role == "non_target" else {"size", "state", "seen"}
+    if scan == context.baseline:
+        counts |= {"size", "seen"}
+    if changed & counts:
+        return None
+    return _advice(role, stated)
+
+
+def _labels_act(lesion: FollowedLesion, scan: int, stated: LesionOnScan) -> bool:
+    appearance = lesion.track.on(scan)
+    return appearance is not None and appearance.by == "reader" and set(appearance.labels) == set(stated.labels)
+
+
+def _advice(role: LesionRole, stated: LesionOnScan) -> str:
+    if role == "target" and stated.size_mm is None:
+        return "a target counts by its size; give 'size_mm'"
+    if role == "non_target" and stated.state is None:
+        return "a non-target counts by its state; give 'state'"
+    return "the images show the same"
+
+
+def _changes(context: CourseContext, lesion: FollowedLesion, scan: int) -> set[str]:
+    """What a statement changes of a lesion on a scan: its size, its state, or whether it is seen."""
     config = context.config
     without = replace(lesion, stated={n: on for n, on in lesion.stated.items() if n != scan})
-    role = context.role(lesion)
-    size = lesion.size(scan, config) != without.size(scan, config)
-    state = lesion.state(scan, config) != without.state(scan, config)
-    seen = lesion.present_on(scan) != without.present_on(scan) or lesion.seen_on(scan) != without.seen_on(scan)
-    if scan < context.baseline:
-        acts = size and _serves_inclusion_6(context, scan)
-        return None if acts else "the scan precedes the baseline"
-    if role == "target":
-        return None if size else "a target counts by its size; give 'size_mm'"
-    if role == "non_target":
-        if state or (scan == context.baseline and (size or seen)):
-            return None
-        only_size = stated.state is None
-        return "a non-target counts by its state; give 'state'" if only_size else "the images show the same"
-    return None if size or state or seen else "the images show the same"
+    changed = {
+        "size": lesion.size(scan, config) != without.size(scan, config),
+        "state": lesion.state(scan, config) != without.state(scan, config),
+        "seen": (lesion.present_on(scan), lesion.seen_on(scan)) != (without.present_on(scan), without.seen_on(scan)),
+    }
+    return {name for name, has_changed in changed.items() if has_changed}
 
 
 def _serves_inclusion_6(context: CourseContext, scan: int) -> bool:

@@ -25,7 +25,7 @@ __all__ = ["time_points"]
 def time_points(context: CourseContext) -> tuple[TimePoint, ...]:
     """Baseline and every scan after it, in order."""
     others = [lesion for lesion in context.lesions if context.role(lesion) == "non_target"]
-    sizes = sizes_together(context.targets, context.lesions, context.baseline, context.config)
+    sizes = _sizes(context, context.baseline)
     baseline_mm = target_sum(sizes, context.config)
     points = [_baseline_point(context, sizes, baseline_mm, others)]
     sums: list[float] = []
@@ -37,6 +37,10 @@ def time_points(context: CourseContext) -> tuple[TimePoint, ...]:
         if point.targets.sum_mm is not None:
             sums.append(point.targets.sum_mm)
     return tuple(points)
+
+
+def _sizes(context: CourseContext, scan: int) -> tuple[TargetSize, ...]:
+    return sizes_together(context.targets, context.lesions, scan, context.config, against=context.baseline)
 
 
 def _baseline_point(
@@ -68,7 +72,7 @@ def _time_point(
     complete: bool,
 ) -> TimePoint:
     config = context.config
-    sizes = sizes_together(context.targets, context.lesions, scan, config)
+    sizes = _sizes(context, scan)
     states = {lesion.lesion: lesion.state(scan, config) for lesion in others}
     word, names, why = new_lesions(context, scan)
     by_name = {lesion.lesion: lesion for lesion in context.lesions}

@@ -10,8 +10,10 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import CourseError
 from dotaliver.export.sdtm.datasets import DOMAINS, Dataset, Row, Value, dataset_of
 from dotaliver.longitudinal.best_response import BestResponse
-from dotaliver.longitudinal.recist import NonTargetState, TargetSize
+from dotaliver.longitudinal.followed import UNKNOWN_ORGAN
+from dotaliver.longitudinal.recist import NonTargetState
 from dotaliver.longitudinal.records import (
+    Appearance,
     LesionRole,
     LesionUptake,
     PatientCourse,
@@ -20,6 +22,7 @@ from dotaliver.longitudinal.records import (
     TrackedLesion,
     TrialKeys,
 )
+from dotaliver.longitudinal.target_sizes import TargetSize
 
 __all__ = ["TESTS", "sdtm_datasets", "study_day"]
 
@@ -40,7 +43,9 @@ TESTS = {
 _GROUPS: dict[LesionRole, str] = {"target": "TARGET", "non_target": "NON-TARGET", "new": "NEW"}
 _STEMS: dict[LesionRole, str] = {"target": "T", "non_target": "NT", "new": "NEW"}
 _CATEGORY = "RECIST 1.1"
-_METHODS = {"ct": "CT SCAN", "reader": "CT SCAN", "pet": "PET/CT SCAN", None: "PET/CT SCAN"}
+# Codelist C85492
+_PET_METHOD = "PET/CT SCAN"
+_METHODS = {"CT": "CT SCAN", "MR": "MRI"}
 _STATES: dict[NonTargetState, str] = {
     "present": "PRESENT",
     "absent": "ABSENT",
@@ -101,6 +106,19 @@ class _Writer:
         """Y on the baseline scan of a patient whose first treatment is known."""
         return "Y" if scan == self.reading.baseline and self.trial.first_treatment is not None else None
 
+    def result(self, scan: int, values: dict[str, Value], **result: Value) -> Row:
+        """A row of TR with a result; the one at baseline is the last before treatment."""
+        return self.row("TR", scan, **values, **result, LOBXFL=self.last_before_treatment(scan))
+
+    def not_done(self, scan: int, values: dict[str, Value], reason: str) -> Row:
+        """A row of TR without a result: no method and no flag of a last observation (SDTMIG 3.4, 4.1.5.1.2)."""
+        reason = reason.upper()[:200]
+        return self.row("TR", scan, **{**values, "METHOD": None}, STAT="NOT DONE", REASND=reason)
+
+    def is_sure(self, appearance: Appearance) -> bool:
+        """Whether the identity of a lesion on a scan is beyond question."""
+        return appearance.by == "reader" or appearance.confidence >= self.config.sure
+
 
 def sdtm_datasets(course: PatientCourse) -> tuple[Dataset, ...]:
     """TU, TR and RS of a course, all its evaluators together.
@@ -119,7 +137,9 @@ def sdtm_datasets(course: PatientCourse) -> tuple[Dataset, ...]:
         writer = _Writer(course.trial, reading, prefix, course.config)
         rows["TU"] += _tumours(writer)
         rows["TR"] += _results(writer)
-        rows["RS"] += _responses(writer)
+        # A response without any result of its visit has nothing to be linked to.
+        groups = {row["TRLNKGRP"] for row in rows["TR"]}
+        rows["RS"] += [row if row["RSLNKGRP"] in groups else row | {"RSLNKGRP": None} for row in _responses(writer)]
     return tuple(dataset_of(domain, found) for domain, found in rows.items())
 
 
@@ -129,62 +149,84 @@ def sdtm_datasets(course: PatientCourse) -> tuple[Dataset, ...]:
 def _tumours(writer: _Writer) -> Iterator[Row]:
     for role in _GROUPS:
         for lesion in writer.reading.role(role):
-            yield _identified(writer, lesion)
-            yield from _changed(writer, lesion)
+            if lesion.identified_on is not None:
+                yield _identified(writer, lesion, lesion.identified_on)
+                yield from _splits(writer, lesion)
+                yield from _merges(writer, lesion)
 
 
-def _identified(writer: _Writer, lesion: TrackedLesion) -> Row:
-    scan = max(lesion.track.first, writer.reading.baseline)
+def _identified(writer: _Writer, lesion: TrackedLesion, scan: int) -> Row:
     return writer.row(
         "TU",
         scan,
         LNKID=writer.names[lesion.lesion],
         REFID=lesion.lesion,
         **_test("TUMIDENT"),
-        ORRES=_GROUPS[lesion.role],
-        STRESC=_GROUPS[lesion.role],
-        LOC=lesion.organ,
-        METHOD=_method(lesion, scan),
+        **_classified(lesion),
+        METHOD=_method(writer, lesion, scan),
         LOBXFL=writer.last_before_treatment(scan),
     )
+
+
+def _classified(lesion: TrackedLesion) -> dict[str, Value]:
+    group = _GROUPS[lesion.role]
+    # The codelist LOC has no term for an unknown place.
+    return {"ORRES": group, "STRESC": group, "LOC": None if lesion.organ == UNKNOWN_ORGAN else lesion.organ}
 
 
 def _found(lesion: TrackedLesion, scan: int) -> LesionUptake | None:
     return next((found for found in lesion.uptake if found.scan == scan), None)
 
 
-def _method(lesion: TrackedLesion, scan: int) -> str:
+def _method(writer: _Writer, lesion: TrackedLesion, scan: int) -> str:
+    """The modality that a lesion was seen on: the measured CT or MR where it shows there, else PET/CT."""
     found = _found(lesion, scan)
-    return _METHODS[None if found is None else found.source]
+    measured = found is not None and found.source in {"ct", "reader"}
+    return _measuring_method(writer, scan) if measured else _PET_METHOD
+
+
+def _measuring_method(writer: _Writer, scan: int) -> str:
+    return _METHODS.get(writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
 
 
 def _test(code: str) -> dict[str, Value]:
     return {"TESTCD": code, "TEST": TESTS[code]}
 
 
-def _changed(writer: _Writer, lesion: TrackedLesion) -> Iterator[Row]:
-    """Splits (the parts as T01.1, T01.2) and merges, on the scan that first shows them."""
-    name, group = writer.names[lesion.lesion], _GROUPS[lesion.role]
-    common: dict[str, Value] = {"ORRES": group, "STRESC": group, "LOC": lesion.organ}
-    before = "seen"
+def _from_baseline(writer: _Writer, lesion: TrackedLesion) -> Iterator[Appearance]:
+    """Its appearances on the scans of the response that are beyond question."""
     for appearance in lesion.track.appearances:
-        if appearance.scan < writer.reading.baseline:
-            before = appearance.state
+        if appearance.scan >= writer.reading.baseline and writer.is_sure(appearance):
+            yield appearance
+
+
+def _splits(writer: _Writer, lesion: TrackedLesion) -> Iterator[Row]:
+    """Parts of a lesion (T01.1, T01.2), each on the scan that first shows it."""
+    name, known = writer.names[lesion.lesion], 0
+    for appearance in _from_baseline(writer, lesion):
+        if appearance.state != "split":
             continue
-        method = _method(lesion, appearance.scan)
-        if appearance.state == "split" and before != "split":
-            for part in range(1, len(appearance.labels) + 1):
-                yield writer.row(
-                    "TU", appearance.scan, GRPID=name, LNKID=f"{name}.{part}", REFID=lesion.lesion,
-                    **_test("TUSPLIT"), **common, METHOD=method,
-                )  # fmt: skip
-        if appearance.state == "merged" and before != "merged":
-            into = appearance.merged_into or ""
+        for part in range(known + 1, len(appearance.labels) + 1):
             yield writer.row(
-                "TU", appearance.scan, GRPID=writer.names.get(into, into), LNKID=name, REFID=lesion.lesion,
-                **_test("TUMERGE"), **common, METHOD=method,
+                "TU", appearance.scan, GRPID=name, LNKID=f"{name}.{part}", REFID=lesion.lesion,
+                **_test("TUSPLIT"), **_classified(lesion), METHOD=_method(writer, lesion, appearance.scan),
             )  # fmt: skip
-        before = appearance.state
+        known = max(known, len(appearance.labels))
+
+
+def _merges(writer: _Writer, lesion: TrackedLesion) -> Iterator[Row]:
+    """The lesion that contains it now, on the scan that first shows it; the group is the containing lesion's."""
+    before: str | None = None
+    for appearance in _from_baseline(writer, lesion):
+        into = appearance.merged_into if appearance.state == "merged" else None
+        if into is not None and into != before:
+            carrier = next((n for n in writer.reading.lesions if n.lesion == into), lesion)
+            yield writer.row(
+                "TU", appearance.scan, GRPID=writer.names.get(into, into), LNKID=writer.names[lesion.lesion],
+                REFID=lesion.lesion, **_test("TUMERGE"), **_classified(lesion),
+                METHOD=_method(writer, carrier, appearance.scan),
+            )  # fmt: skip
+        before = into
 
 
 # --- TR ---------------------------------------------------------------------------------------------------------------
@@ -197,10 +239,13 @@ def _results(writer: _Writer) -> Iterator[Row]:
             yield from _target_results(writer, point, size, lesions[size.lesion])
         if point.sizes:
             yield _sum(writer, point)
-        for name, state in point.non_target_states.items():
-            yield _tumour_state(writer, point.scan, lesions[name], state)
-        for name in point.new_lesions:
-            yield _tumour_state(writer, point.scan, lesions[name], _new_state(lesions[name], point.scan))
+        for name, state in (point.non_target_states | point.new_lesion_states).items():
+            if _is_counted(lesions[name], point.scan):
+                yield _tumour_state(writer, point.scan, lesions[name], state)
+
+
+def _is_counted(lesion: TrackedLesion, scan: int) -> bool:
+    return lesion.identified_on is not None and lesion.identified_on <= scan
 
 
 def _of_lesion(writer: _Writer, scan: int, lesion: TrackedLesion, code: str) -> dict[str, Value]:
@@ -210,20 +255,24 @@ def _of_lesion(writer: _Writer, scan: int, lesion: TrackedLesion, code: str) -> 
         "LNKID": writer.names[lesion.lesion],
         "LNKGRP": writer.group(scan),
         **_test(code),
-        "METHOD": _method(lesion, scan),
-        "LOBXFL": writer.last_before_treatment(scan),
+        "METHOD": _method(writer, lesion, scan),
     }
 
 
 def _target_results(writer: _Writer, point: TimePoint, size: TargetSize, lesion: TrackedLesion) -> Iterator[Row]:
-    """The decisive diameter (of a node the one across), and the other one where both were measured."""
+    """The decisive diameter (of a node the short axis), and the other one where both were measured."""
     decisive, other = ("LPERP", "LDIAM") if size.node else ("LDIAM", "LPERP")
     found = _found(lesion, point.scan)
-    if size.status == "measured" and size.reason is None and found is not None and found.parts_mm:
+    measured = size.status == "measured" and size.reason is None
+    if measured and found is not None and found.parts_mm:
         yield from _part_results(writer, point.scan, lesion, found)
         return
-    yield _size_row(writer, point.scan, size, _of_lesion(writer, point.scan, lesion, decisive))
-    if size.status != "measured" or size.reason is not None or found is None:
+    values = _of_lesion(writer, point.scan, lesion, decisive)
+    if not measured:
+        # What a reader states was seen on the image that diameters are measured on.
+        values["METHOD"] = _measuring_method(writer, point.scan)
+    yield _size_row(writer, point.scan, size, values)
+    if not measured or found is None:
         return
     mm = found.longest_mm if size.node else found.short_mm
     if mm is not None:
@@ -247,39 +296,39 @@ def _number(mm: float) -> str:
 
 
 def _size_row(writer: _Writer, scan: int, size: TargetSize, values: dict[str, Value]) -> Row:
+    if size.status == "merged":
+        # It has no diameter of its own any more; that of the lesion that contains it is in the sum.
+        into = writer.names.get(size.merged_into or "", size.merged_into)
+        return writer.not_done(scan, values, f"merged with {into}")
     counted = size.counted_mm(writer.config)
     if counted is None:
-        return writer.row("TR", scan, **values, STAT="NOT DONE", REASND=(size.reason or "not measured").upper()[:200])
+        return writer.not_done(scan, values, size.reason or "not measured")
     default = size.status == "too_small" and size.size_mm is None
-    result: dict[str, Value] = {
-        "ORRES": _TOO_SMALL if default else _number(counted),
-        "ORRESU": None if default else "mm",
-        "STRESC": _number(counted),
-        "STRESN": float(_number(counted)),
-        "STRESU": "mm",
-    }
-    return writer.row("TR", scan, **values, **result)
+    return writer.result(
+        scan,
+        values,
+        ORRES=_TOO_SMALL if default else _number(counted),
+        ORRESU=None if default else "mm",
+        STRESC=_number(counted),
+        STRESN=float(_number(counted)),
+        STRESU="mm",
+    )
 
 
 def _sum(writer: _Writer, point: TimePoint) -> Row:
     values: dict[str, Value] = {"GRPID": "TARGET", "LNKGRP": writer.group(point.scan), **_test("SUMDIAM")}
     total = point.targets.sum_mm
     if total is None:
-        return writer.row("TR", point.scan, **values, STAT="NOT DONE", REASND="NOT ALL TARGETS WERE MEASURED")
+        return writer.not_done(point.scan, values, "not all targets were measured")
     text = _number(total)
-    return writer.row("TR", point.scan, **values, ORRES=text, ORRESU="mm", STRESC=text, STRESN=float(text), STRESU="mm")
-
-
-def _new_state(lesion: TrackedLesion, scan: int) -> NonTargetState:
-    appearance = lesion.track.on(scan)
-    return "present" if appearance is not None and appearance.state != "vanished" else "not_evaluated"
+    return writer.result(point.scan, values, ORRES=text, ORRESU="mm", STRESC=text, STRESN=float(text), STRESU="mm")
 
 
 def _tumour_state(writer: _Writer, scan: int, lesion: TrackedLesion, state: NonTargetState) -> Row:
     values = _of_lesion(writer, scan, lesion, "TUMSTATE")
     if state == "not_evaluated":
-        return writer.row("TR", scan, **values, STAT="NOT DONE", REASND="NOT EVALUATED")
-    return writer.row("TR", scan, **values, ORRES=_STATES[state], STRESC=_STATES[state])
+        return writer.not_done(scan, values, "not evaluated")
+    return writer.result(scan, values, ORRES=_STATES[state], STRESC=_STATES[state])
 
 
 # --- RS ---------------------------------------------------------------------------------------------------------------
