@@ -3,23 +3,24 @@ from datetime import date
 import pytest
 
 from dotaliver.errors import ConfigError
-from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
+from dotaliver.export.sdtm.rows import sdtm_datasets
+from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Track
 from dotaliver.records.flags import raise_flag
-from fixtures.courses import DAYS, RULES, TRIAL, course_of, reading_of, scan, seen, simple_reading, sized, track
-
-
-def edits(*lesions, **more):
-    return CourseEdits(lesions=lesions, **more)
-
-
-def on(number, **what):
-    return LesionOnScan(scan=DAYS[number].isoformat(), **what)
-
-
-def overall(reading):
-    return [None if p.overall is None else p.overall.response for p in reading.time_points]
-
+from fixtures.courses import (
+    RULES,
+    TRIAL,
+    course_of,
+    edits,
+    on,
+    overall,
+    reading_of,
+    scan,
+    seen,
+    simple_reading,
+    sized,
+    track,
+)
 
 # --- targets -----------------------------------------------------------------------------------------------------
 
@@ -78,6 +79,36 @@ def test_slices_too_thick_for_a_lesion_of_ten_millimetres_are_named():
     assert "14 mm" in reading.role("non_target")[0].role_reason
     assert "slices" in reading.role("non_target")[0].role_reason
     assert any("slice spacings" in warning for warning in reading.warnings)
+
+
+def test_a_simple_cyst_takes_no_part_and_a_cystic_metastasis_may_be_a_target():
+    cyst = sized(2, 40.0, marks=("simple_cyst",))
+    for marked_on in (0, 1):
+        scores = [scan(n, sized(1, 30.0), cyst if n == marked_on else sized(2, 60.0)) for n in (0, 1)]
+        reading = reading_of(scores, [track("L01", 1, 1), track("L02", 2, 2)])
+        assert [n.lesion for n in reading.lesions] == ["L01"]
+        assert any("L02" in warning and "simple cyst" in warning for warning in reading.warnings)
+        assert reading.progression_before_entry.verdict != "met"
+    later = [scan(0, sized(1, 30.0)), scan(1, sized(1, 30.0), cyst)]
+    assert overall(reading_of(later, [track("L01", 1, 1), track("L02", 2, first=1)])) == [None, "SD"]
+    metastasis = sized(2, 40.0, marks=("cystic_metastasis",))
+    reading = reading_of([scan(n, metastasis) for n in (0, 1)], [track("L02", 2, 2)])
+    assert [n.lesion for n in reading.role("target")] == ["L02"]
+    # RECIST 1.1 prefers lesions that are not cystic.
+    solid = [sized(1, 20.0), sized(3, 15.0)]
+    tracks = [track(f"L{n:02d}", n, n) for n in (1, 2, 3)]
+    reading = reading_of([scan(n, metastasis, *solid) for n in (0, 1)], tracks)
+    assert {n.lesion for n in reading.role("target")} == {"L01", "L03"}
+
+
+def test_marks_that_contradict_each_other_are_refused_or_leave_it_open():
+    both = [scan(0, sized(1, 30.0, marks=("simple_cyst",))), scan(1, sized(1, 30.0, marks=("cystic_metastasis",)))]
+    with pytest.raises(ConfigError, match="simple cyst and as cystic metastasis"):
+        reading_of(both, [track("L01", 1, 1)])
+    once = [scan(0, sized(1, 30.0)), scan(1, sized(1, 50.0, marks=("not_a_lesion",)))]
+    reading = reading_of(once, [track("L01", 1, 1)])
+    assert not reading.role("target")
+    assert reading.time_points[1].non_targets.response == "NE"
 
 
 def test_the_readers_mark_comes_first_and_what_is_hard_to_reproduce_last():
@@ -160,6 +191,58 @@ def test_parts_of_a_split_are_added_and_a_merged_lesion_counts_once():
     assert overall(reading) == [None, "SD"]
 
 
+def coalescing(confidence, *said, targets=("L01",), grown=75.6, into="L02"):
+    """A treated 40.9 mm non-target and a 19.6 mm target become one, beside another target."""
+    first = scan(0, sized(1, 19.6), sized(2, 40.9, marks=("treated",)), sized(3, 19.2))
+    label = {"L01": 1, "L02": 2}[into]
+    second = scan(1, sized(label, grown), sized(3, 19.2))
+    carrier, part = track(into, label, label), {"L01": "L02", "L02": "L01"}[into]
+    merged = Track(
+        lesion=part,
+        appearances=(seen(0, 3 - label), seen(1, state="merged", into=into, confidence=confidence)),
+    )
+    other = [track("L03", 3, 3)] if "L03" in targets else []
+    return reading_of([first, second], [carrier, merged, *other], edits=edits(*said, targets=targets))
+
+
+@pytest.mark.parametrize("confidence", [0.5, 1.0])
+@pytest.mark.parametrize("targets", [("L01",), ("L01", "L03")])
+@pytest.mark.parametrize("into", ["L01", "L02"])
+def test_a_target_that_has_merged_with_no_target_is_not_evaluable_everywhere(confidence, targets, into):
+    reading = coalescing(confidence, targets=targets, into=into)
+    point = reading.time_points[1]
+    assert (point.targets.response, point.overall.response) == ("NE", "NE")
+    assert point.targets.sum_mm is None
+    assert (reading.best.response, reading.best_confirmed.response) == ("NE", "NE")
+    assert reading.progression_before_entry.verdict != "met"
+    tables = {d.domain: d.rows for d in sdtm_datasets(course_of(reading))}
+    (row,) = [r for r in tables["TR"] if r["TRREFID"] == "L01" and r["TRTESTCD"] == "LDIAM" and r["VISITNUM"] == 2]
+    assert (row["TRSTAT"], row["TRORRES"]) == ("NOT DONE", None)
+    words = {r["RSTESTCD"]: r["RSSTRESC"] for r in tables["RS"]}
+    assert {words[code] for code in ("TRGRESP", "OVRLRESP", "BESTRESP")} == {"NE"}
+
+
+def test_the_other_targets_alone_may_show_progression_beside_a_merged_one():
+    scores = [scan(0, sized(1, 20.0), sized(2, 30.0), sized(3, 20.0)), scan(1, sized(2, 60.0), sized(3, 55.0))]
+    merged = Track(lesion="L01", appearances=(seen(0, 1), seen(1, state="merged", into="L02", confidence=0.5)))
+    reading = reading_of(scores, [merged, track("L02", 2, 2), track("L03", 3, 3)], edits=edits(targets=("L01", "L03")))
+    assert reading.time_points[1].targets.response == "PD"
+
+
+def test_the_reader_decides_what_a_merged_target_is():
+    sized_by_reader = coalescing(0.5, LesionCourseEdit(lesion="L01", on=(on(1, size_mm=26.0),)))
+    assert overall(sized_by_reader) == [None, "PD"]
+    gone = coalescing(0.5, LesionCourseEdit(lesion="L01", on=(on(1, state="absent"),)))
+    assert overall(gone) == [None, "PR"]  # the treated non-target is still there
+    # An unsure merge of two targets, confirmed by the reader
+    scores = [scan(0, sized(1, 30.0), sized(2, 20.0)), scan(1, sized(1, 45.0))]
+    unsure = Track(lesion="L02", appearances=(seen(0, 2), seen(1, state="merged", into="L01", confidence=0.6)))
+    tracks = [track("L01", 1, 1), unsure]
+    assert overall(reading_of(scores, tracks)) == [None, "NE"]
+    said = edits(LesionCourseEdit(lesion="L02", on=(on(1, state="merged", merged_into="L01"),)))
+    assert overall(reading_of(scores, tracks, edits=said)) == [None, "SD"]
+
+
 def test_nodes_count_by_short_axis_and_are_normal_under_ten():
     scores = [scan(0, sized(1, 30.0, short=20.0, marks=("node",))), scan(1, sized(1, 25.0, short=9.0, marks=("node",)))]
     reading = reading_of(scores, [track("L01", 1, 1)])
@@ -220,6 +303,47 @@ def test_what_is_confirmed_later_is_progression_when_first_seen():
     assert overall(reading) == [None, "PD", "PD"]
 
 
+TREATED_LATER = TRIAL.model_copy(update={"entry": date(2024, 4, 20), "first_treatment": date(2024, 4, 25)})
+
+
+def back_again(source="ct", confidence=1.0, size=15.0, **given):
+    """A lesion seen before baseline, not at baseline, and on the scan after it."""
+    scores = [
+        scan(0, sized(1, 30.0), sized(2, 12.0)),
+        scan(1, sized(1, 30.0)),
+        scan(2, sized(1, 30.0), sized(2, size, source=source)),
+    ]
+    returned = Track(lesion="L02", appearances=(seen(0, 2), seen(1), seen(2, 2, confidence=confidence)))
+    return reading_of(scores, [track("L01", 1, 1, 1), returned], trial=TREATED_LATER, **given)
+
+
+def test_a_lesion_that_is_back_after_baseline_is_new_where_ct_shows_it_or_the_reader_confirms_it():
+    for reading in (back_again(), back_again("pet", edits=edits(LesionCourseEdit(lesion="L02", new="confirmed")))):
+        assert overall(reading) == [None, "PD"]
+        assert reading.best.response == "PD"
+        tables = {d.domain: d.rows for d in sdtm_datasets(course_of(reading))}
+        (row,) = [r for r in tables["TU"] if r["TUREFID"] == "L02"]
+        assert (row["TUORRES"], row["VISITNUM"], row["TULOBXFL"]) == ("NEW", 3, None)
+
+
+@pytest.mark.parametrize("changes", [{"source": "pet"}, {"confidence": 0.5}, {"size": 8.0}])
+def test_a_doubtful_lesion_that_is_back_after_baseline_is_asked_about(changes):
+    reading = back_again(**changes)
+    assert reading.time_points[1].new_lesion == "equivocal"
+    (question,) = [q for q in reading.questions if q.kind == "new_lesion"]
+    assert "before baseline" in question.sentence
+
+
+def test_the_reader_may_say_that_it_was_there_at_baseline():
+    for said in (
+        LesionCourseEdit(lesion="L02", new="rejected"),
+        LesionCourseEdit(lesion="L02", on=(on(1, state="present"),)),
+    ):
+        reading = back_again(edits=edits(said))
+        assert overall(reading) == [None, "SD"]
+        assert [n.lesion for n in reading.role("non_target")] == ["L02"]
+
+
 # --- baseline, entry, warnings -----------------------------------------------------------------------------------
 
 
@@ -277,6 +401,47 @@ def test_what_a_reader_called_no_lesion_takes_no_part():
     scores = [scan(n, sized(1, 30.0), sized(2, 25.0, marks=("not_a_lesion",))) for n in (0, 1)]
     reading = reading_of(scores, [track("L01", 1, 1), track("L02", 2, 2)])
     assert [n.lesion for n in reading.lesions] == ["L01"]
+
+
+# --- after a complete response ---------------------------------------------------------------------------------------
+
+
+def gone_and_back(after, *, non_target=None, states=()):
+    """One target that is absent on the second scan and has a size on the third; perhaps a non-target beside."""
+    beside = [] if non_target is None else [sized(2, non_target)]
+    scores = [scan(0, sized(1, 50.0), *beside), scan(1, *beside), scan(2, *beside)]
+    said = [LesionCourseEdit(lesion="L01", on=(on(1, state="absent"), after))]
+    tracks = [track("L01", 1, None, None)]
+    if beside:
+        said.append(LesionCourseEdit(lesion="L02", on=tuple(states))) if states else None
+        tracks.append(track("L02", 2, 2, 2))
+    return reading_of(scores, tracks, edits=edits(*said))
+
+
+def test_any_disease_after_a_complete_response_is_progression_and_asked_about():
+    reading = gone_and_back(on(2, size_mm=4.0))
+    assert overall(reading) == [None, "CR", "PD"]
+    assert reading.time_points[2].targets.response == "PD"
+    (question,) = [q for q in reading.questions if q.kind == "best_response"]
+    assert "complete response" in question.sentence
+    assert reading.best_confirmed.response == "SD"  # the CR lasted longer than six weeks
+
+
+def test_a_target_that_is_back_while_non_targets_persisted_follows_the_sum():
+    # Targets gone and a non-target present is PR, and in the setting of PR a reappearance is no progression by itself.
+    reading = gone_and_back(on(2, size_mm=4.0), non_target=8.0)
+    assert overall(reading) == [None, "PR", "PR"]
+    assert overall(gone_and_back(on(2, size_mm=5.0), non_target=8.0)) == [None, "PR", "PD"]
+
+
+def test_a_non_target_that_is_back_after_a_complete_response_is_progression():
+    states = [on(1, state="absent"), on(2, state="present")]
+    reading = gone_and_back(on(2, state="absent"), non_target=8.0, states=states)
+    assert overall(reading) == [None, "CR", "PD"]
+    assert reading.time_points[2].non_targets.response == "PD"
+    unknown = gone_and_back(on(2, state="absent"), non_target=8.0, states=[states[0], on(2, state="not_evaluated")])
+    assert overall(unknown) == [None, "CR", "NE"]
+    assert not [q for q in unknown.questions if q.kind == "best_response"]
 
 
 # --- uptake ------------------------------------------------------------------------------------------------------
