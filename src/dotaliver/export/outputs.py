@@ -11,7 +11,8 @@ from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.dicom.files import DicomJob, encoded_files
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
-from dotaliver.export.report.html import report_context, report_html
+from dotaliver.export.report.compose import report_content
+from dotaliver.export.report.html import report_html
 from dotaliver.export.report.pdf import report_pdf
 from dotaliver.export.tables import lesions_csv
 from dotaliver.image.itk import resample_labels, to_itk
@@ -125,13 +126,13 @@ def _contents(
 
 def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:
     """The report as a document and its key pictures as images of the patient's study, for viewers that show these."""
-    shown = report_context(files.score, files.volumes, files.segmentations)
+    report = report_content(files.score, files.volumes, files.segmentations)
     header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
     found: dict[str, Any] = {}
     if options.pdf:
-        found[REPORT_DICOM] = encapsulated_pdf(files.score, report_pdf(shown), header)
+        found[REPORT_DICOM] = encapsulated_pdf(files.score, report_pdf(report), header)
     if options.pictures:
-        found |= secondary_captures(files.score, shown, header)
+        found |= secondary_captures(files.score, report, header)
     return found
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from dotaliver.export.dicom.derived import encoded
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.dicom.source_headers import usable_headers
-from dotaliver.export.report.html import report_context
+from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.pdf import picture_bytes, report_pdf
 from fixtures.derived_dicom import dciodvfy_errors, needs_dciodvfy, sources, written
 from fixtures.scores import small_case, verdicts
@@ -32,7 +32,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def shown(case):
-    return report_context(case.score, case.volumes, case.segmentations)
+    return report_content(case.score, case.volumes, case.segmentations)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,18 @@ def text_of(pdf: bytes) -> str:
 def test_the_pdf_says_what_the_page_says(case, pdf) -> None:
     text = " ".join(text_of(pdf).split())
     assert 'a <b>bold</b> & "quoted" </para>' in text
-    for word in ("Inclusion 7 fulfilled", "Exclusion 4 does not apply", "≥3", "ml", "Outline of the liver", "Doubts"):
+    for word in (
+        "Inclusion 7 fulfilled",
+        "Exclusion 4 does not apply",
+        "≥3",
+        "ml",
+        "Liver outline",
+        "Caveats",
+        "SUV calculation",
+    ):
         assert word in text
     for lesion in case.score.lesions:
-        assert f"Lesion {lesion.label}, CT slice" in text
+        assert f"Lesion {lesion.label}, PET over CT, CT slice" in text
     assert case.score.record_id in text
     assert "Secret" not in text
 
@@ -79,7 +87,7 @@ def test_equal_records_give_equal_pdfs(shown, pdf) -> None:
 
 def test_a_study_without_lesions_has_a_pdf() -> None:
     bare = small_case(ct=False, liver=False, lesions=False, relative=True)
-    assert report_pdf(report_context(bare.score, bare.volumes, bare.segmentations)).startswith(b"%PDF")
+    assert report_pdf(report_content(bare.score, bare.volumes, bare.segmentations)).startswith(b"%PDF")
 
 
 def test_the_document_belongs_to_the_patients_study(case, pdf, tmp_path) -> None:
@@ -93,7 +101,7 @@ def test_the_document_belongs_to_the_patients_study(case, pdf, tmp_path) -> None
 def test_pictures_are_stored_as_they_are_drawn(case, shown) -> None:
     found = secondary_captures(case.score, shown, header(case))
     assert list(found) == ["picture-01.dcm", "picture-02.dcm", "picture-03.dcm"]
-    drawn = [shown["mip"], *(card["picture"] for card in shown["lesion_cards"])]
+    drawn = [shown.mip, *(card.picture for card in shown.lesion_cards)]
     for dataset, picture in zip(found.values(), drawn, strict=True):
         with Image.open(io.BytesIO(picture_bytes(picture))) as image:
             np.testing.assert_array_equal(dataset.pixel_array, np.asarray(image.convert("RGB")))

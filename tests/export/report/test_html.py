@@ -64,11 +64,12 @@ def test_one_file_without_network_or_script(page: str) -> None:
 def test_verdicts_stand_first_then_pictures_then_provenance(page: str) -> None:
     text = Text(page).text
     order = [
-        "Inclusion 7 fulfilled", "Exclusion 4 does not apply", "Liver volume", "The whole PET", "The liver on CT",
-        "The lesions", "Uptake of liver and lesions", "Tumour burden 1", "Doubts", "How SUV came about",
-        "How the images were made", "Where this record comes from",
+        "Inclusion 7 fulfilled", "Exclusion 4 does not apply", "Liver volume", "Maximum-intensity projections",
+        "Liver on CT",
+        "Lesions Largest", "Uptake distribution", "Tumour burden Tumour", "Caveats", "SUV calculation",
+        "Acquisition", "Provenance",
     ]  # fmt: skip
-    places = [text.index(words.replace(" 1", "")) for words in order if words != "Tumour burden 1"]
+    places = [text.index(words) for words in order]
     assert places == sorted(places)
     for key in ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM"):
         assert f"The reason of {key} stands here." in text
@@ -129,13 +130,13 @@ def test_numbers_are_shown_with_their_units(page: str) -> None:
     assert f"interval {80 * fraction:.1f} to {120 * fraction:.1f} %" in text
     assert "limit 80 %" in text
     assert "21 × 18 mm (CT)" in text
-    assert "5.00" in text and "± 0.60, 3 cm sphere" in text
+    assert "5.00" in text and "SD 0.60, 3 cm sphere" in text
 
 
-def test_flags_are_sentences_grouped_by_what_they_weaken(page: str) -> None:
+def test_caveats_are_sentences_grouped_by_what_they_limit(page: str) -> None:
     text = Text(page).text
-    assert "Weakens Exclusion 4, Inclusion 4 CT slices of 6.0 mm exceed 5 mm." in text
-    assert "weakens no verdict The body weight 70 kg was given by the user" in text
+    assert "Limits Exclusion 4, Inclusion 4 CT slices of 6.0 mm exceed 5 mm." in text
+    assert "For information The body weight 70 kg was given by the user" in text
 
 
 def test_provenance_names_series_masks_and_record(page: str) -> None:
@@ -153,18 +154,18 @@ def test_every_picture_says_what_it_shows(page: str) -> None:
 
 
 def test_what_was_moved_is_said(page: str) -> None:
-    assert "On the PET the liver lies 6 mm towards the feet from its place on CT" in Text(page).text
-    assert "moved by" not in Text(render(small_case(shift=(0.0, 0.0, 0.0)))).text
+    assert "On PET the liver is displaced 6 mm caudally relative to CT" in Text(page).text
+    assert "displaced" not in Text(render(small_case(shift=(0.0, 0.0, 0.0)))).text
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"ct": False}, "The liver on PET"),
-        ({"liver": False}, "No liver outline to show: no liver was found."),
-        ({"lesions": False}, "No lesion was found."),
-        ({"relative": True}, "There is no SUV: uptake is in relative units"),
-        ({"ct": False, "liver": False, "lesions": False, "relative": True}, "Nothing was outlined"),
+        ({"ct": False}, "Liver on PET"),
+        ({"liver": False}, "No liver outline: no liver was found."),
+        ({"lesions": False}, "No lesions found."),
+        ({"relative": True}, "No SUV: uptake is in relative units."),
+        ({"ct": False, "liver": False, "lesions": False, "relative": True}, "Neither liver nor lesions were outlined."),
     ],
 )
 def test_a_study_that_lacks_something_still_reports(options, words: str) -> None:
@@ -181,8 +182,8 @@ def test_nothing_evaluable_and_no_reference() -> None:
     )
     text = Text(render(replace(no_lesions, score=score))).text
     assert text.count("not evaluable") >= 6
-    assert "Lesions were not looked for" in text
-    assert "None was raised." in text
+    assert "Lesions were not searched for" in text
+    assert "Caveats None." in text
 
 
 def test_a_readers_overrule_is_shown_with_what_the_images_had_proposed() -> None:
@@ -193,7 +194,7 @@ def test_a_readers_overrule_is_shown_with_what_the_images_had_proposed() -> None
     text = Text(render(small_case(criteria=verdicts(**changed), edits=edits))).text
     assert "Exclusion 4 applies" in text
     assert "Overruled by Dr Who (radiologist, 2024-03-05) : diffuse on MRI" in text
-    assert "The images had proposed: does not apply." in text
+    assert "Proposed from the images: does not apply." in text
     assert "lesions outside the liver: no" in text
 
 
@@ -211,8 +212,8 @@ def test_many_lesions_get_twelve_pictures_and_a_whole_table() -> None:
     score = score_for(case.volumes, segmentations, lesions=lesions)
     html = report_html(score, case.volumes, segmentations)
     text = Text(html).text
-    assert "The 12 lesions with most uptake in all" in text
-    assert "Lesion 3 " in text and "Lesion 2 " not in text.split("SUVmax SUVpeak")[0].split("The lesions")[1]
+    assert "The 12 of 14 lesions with the highest total uptake" in text
+    assert "Lesion 3 " in text and "Lesion 2 " not in text.split("SUVmax SUVpeak")[0].split("projections")[-1]
     assert html.count("<tr><td>") >= 14
 
 
@@ -248,13 +249,45 @@ def test_nothing_that_is_exported_has_a_place_for_the_patients_identity() -> Non
 @pytest.mark.parametrize(
     ("tracer", "title"),
     [
-        ("Ga-68 DOTATATE", "Liver score of Ga-68 DOTATATE PET"),
-        ("68Ga-DOTATATE", "Liver score of 68Ga-DOTATATE PET"),
-        ("Dotatate", "Liver score of 68Ga Dotatate PET"),
-        (None, "Liver score of 68Ga PET/CT</h1>"),
+        ("Ga-68 DOTATATE", "Ga-68 DOTATATE PET/CT: liver score"),
+        ("68Ga-DOTATATE", "68Ga-DOTATATE PET/CT: liver score"),
+        ("Dotatate", "68Ga Dotatate PET/CT: liver score"),
+        (None, ">68Ga PET/CT: liver score</h1>"),
     ],
 )
 def test_title_names_the_nuclide_once(tracer: str | None, title: str) -> None:
     case = small_case()
     acquisition = case.score.acquisition.model_copy(update={"tracer": tracer, "nuclide": "68Ga"})
     assert title in render(replace(case, score=case.score.model_copy(update={"acquisition": acquisition})))
+
+
+def test_a_lesions_caveat_that_limits_an_answer_is_listed_with_the_lesion() -> None:
+    """The card counts caveats "listed below": what it counts is there, also where only a lesion has the flag."""
+    criteria = verdicts(INC7={"weakened_by": ("LESION_AT_LIVER_BORDER",), "evidence": {"lesion_label": 5}})
+    flagged = (raise_flag("LESION_AT_LIVER_BORDER"),)
+    case = small_case(criteria=criteria, flags=(), lesions=True)
+    lesions = tuple(each.model_copy(update={"flags": flagged}) for each in case.score.lesions)
+    text = Text(render(replace(case, score=case.score.model_copy(update={"lesions": lesions})))).text
+    assert "Limited by 1 caveat, listed below." in text
+    caveats = text.split("Caveats")[1].split("Evidence")[0]
+    assert "Limits Inclusion 7 Lesion 5: The lesion" in caveats
+    assert "LESION_AT_LIVER_BORDER" in caveats
+    assert "Lesion 2" not in caveats
+
+
+def test_reasons_that_end_with_a_full_stop_do_not_get_a_second_one() -> None:
+    case = small_case(liver=False)
+    burden = case.score.burden.model_copy(update={"reason": "The liver was not found: too noisy."})
+    text = Text(render(replace(case, score=case.score.model_copy(update={"burden": burden})))).text
+    assert "Not available: The liver was not found: too noisy." in text
+    assert ".." not in text
+
+
+def test_marks_have_a_column_where_there_are_any() -> None:
+    case = small_case()
+    assert "Marked as" not in Text(render(case)).text
+    first, second = case.score.lesions
+    marked = (first.model_copy(update={"marks": ("treated",)}), second)
+    text = Text(render(replace(case, score=case.score.model_copy(update={"lesions": marked})))).text
+    assert "To capsule (mm) Marked as" in text
+    assert text.count("previously treated") == 2

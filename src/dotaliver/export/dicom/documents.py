@@ -1,15 +1,16 @@
-"""The report in forms that every viewer shows: an Encapsulated PDF and Secondary Captures in the patient's study."""
+"""The report for any DICOM viewer: an Encapsulated PDF and Secondary Captures in the patient's study."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dotaliver.export.dicom.derived import NewObject, equipment, make_repeatable, new_object
 from dotaliver.export.dicom.source_headers import uid_from
+from dotaliver.export.report.content import ReportContent
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.pdf import picture_bytes
 from dotaliver.records.score import StudyScore
@@ -17,6 +18,7 @@ from dotaliver.records.score_folder import picture_name
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.sr.coding import Code
 
 __all__ = ["encapsulated_pdf", "secondary_captures"]
 
@@ -24,7 +26,7 @@ _PDF = NewObject("pdf", "1.2.840.10008.5.1.4.1.1.104.1", "DOC", 9005, "dotaliver
 _PICTURE_SERIES = 9006
 
 
-def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Any:
+def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Dataset:
     """A PDF as an object of the patient's study (DICOM PS3.3 A.45.1).
 
     Parameters
@@ -52,7 +54,7 @@ def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Any:
     return dataset
 
 
-def _item(code: Any) -> Dataset:
+def _item(code: Code) -> Dataset:
     from pydicom.dataset import Dataset
 
     item = Dataset()
@@ -60,23 +62,23 @@ def _item(code: Any) -> Dataset:
     return item
 
 
-def secondary_captures(score: StudyScore, shown: dict[str, Any], header: Dataset) -> dict[str, Any]:
+def secondary_captures(score: StudyScore, report: ReportContent, header: Dataset) -> dict[str, Dataset]:
     """The report's key pictures as images of the patient's study, one series, by file name.
 
     Parameters
     ----------
-    shown : dict
-        What `dotaliver.export.report.html.report_context` gives: the projections and the lesions with most uptake.
+    report : ReportContent
+        What the report shows: the projections, and the lesions with the highest total uptake.
     """
-    named: list[tuple[str, Picture]] = [("Projections of the uptake", shown["mip"])]
-    named += [(f"Lesion {c['label']}", c["picture"]) for c in shown["lesion_cards"] if c["picture"] is not None]
+    named: list[tuple[str, Picture]] = [("Maximum-intensity projections", report.mip)]
+    named += [(f"Lesion {c.label}", c.picture) for c in report.lesion_cards if c.picture is not None]
     return {
         picture_name(number): _capture(score, title, picture, number, header)
         for number, (title, picture) in enumerate(named, start=1)
     }
 
 
-def _capture(score: StudyScore, title: str, picture: Picture, number: int, header: Dataset) -> Any:
+def _capture(score: StudyScore, title: str, picture: Picture, number: int, header: Dataset) -> Dataset:
     from highdicom.sc import SCImage
     from PIL import Image
 
@@ -108,7 +110,7 @@ def _capture(score: StudyScore, title: str, picture: Picture, number: int, heade
         dataset.PatientOrientation = ""
     dataset.ImageComments = f"{title}. {picture.alt}"[:10240]
     dataset.BurnedInAnnotation = "NO"
-    dataset.DerivationDescription = "Drawn from PET, CT and the masks of a liver score; not for measuring"
+    dataset.DerivationDescription = "Drawn from PET, CT and the masks of a liver score; not for measurement"
     dataset.ConversionType = "WSD"
     dataset.Laterality = ""
     if lossy:

@@ -16,7 +16,9 @@ from dotaliver.export.report.pixel_figure import JPEG_QUALITY, PixelFigure, halo
 __all__ = [
     "CT_WINDOW_HU",
     "LESION_COLOUR",
+    "LESION_DARK",
     "LIVER_COLOUR",
+    "LIVER_DARK",
     "Drawing",
     "Picture",
     "colour_stops",
@@ -28,7 +30,7 @@ __all__ = [
 # Okabe and Ito's colours, told apart by colour-blind readers; lines differ in style as well.
 LIVER_COLOUR = "#56B4E9"
 LESION_COLOUR = "#E69F00"
-_LIVER_DARK, _LESION_DARK = "#0072B2", "#D55E00"
+LIVER_DARK, LESION_DARK = "#0072B2", "#D55E00"
 # Soft-tissue window of abdominal CT: level 40, width 400.
 CT_WINDOW_HU = (-160.0, 240.0)
 _PET_COLOURS = "inferno"
@@ -206,10 +208,10 @@ def _draw_shadow(axes: Any, shadow: Shadow, upper: float) -> None:
     rows, columns = shadow.array.shape
     pixel = ((right - left) / columns, (bottom - top) / rows)
     if shadow.liver is not None:
-        _outline(axes, shadow.liver, pixel, colors=_LIVER_DARK, linewidths=1.6, linestyles="--")
+        _outline(axes, shadow.liver, pixel, colors=LIVER_DARK, linewidths=1.6, linestyles="--")
     anchors = {}
     for label, inside in shadow.lesions.items():
-        _outline(axes, inside, pixel, colors=_LESION_DARK, linewidths=1.4)
+        _outline(axes, inside, pixel, colors=LESION_DARK, linewidths=1.4)
         row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
         anchors[label] = (float(column * pixel[0]), float(row * pixel[1]))
     _number_with_leaders(axes, anchors, right, bottom)
@@ -233,7 +235,7 @@ def _number_with_leaders(axes: Any, anchors: Mapping[int, tuple[float, float]], 
     apart_mm = 15.0 if len(points) <= 40 else 8.0
     places = spread_apart(points + 1.6 * apart_mm * away, points, apart_mm, (width, height))
     for label, anchor, place in zip(anchors, points, places, strict=True):
-        axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=_LESION_DARK, linewidth=0.7)
+        axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=LESION_DARK, linewidth=0.7)
         axes.text(
             *place, str(label), fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color="#8a3b00",
             ha="center", va="center", path_effects=halo(3, "white"),
@@ -270,7 +272,7 @@ class UptakeSamples:
 
 
 def histogram_picture(samples: UptakeSamples, alt: str, caption: str) -> Picture:
-    """How uptake is distributed in liver and lesions, each as shares of its own volume."""
+    """How uptake is distributed in liver and lesions, each in percent of its own volume."""
     everything = np.concatenate([samples.liver, samples.lesions])
     top = float(np.percentile(everything, 99.9)) if samples.lesions.size == 0 else float(samples.lesions.max())
     top = max(top, 1.4 * (samples.limit or samples.mean or 0.0), 1e-6)
@@ -278,20 +280,26 @@ def histogram_picture(samples: UptakeSamples, alt: str, caption: str) -> Picture
     figure = _figure(900, 300)
     axes = figure.add_axes((0.075, 0.19, 0.91, 0.70))
     for values, name, colour, style in (
-        (samples.liver, "Liver without lesions", _LIVER_DARK, "-"),
-        (samples.lesions, "Lesions", _LESION_DARK, "-"),
+        (samples.liver, "Lesion-free liver", LIVER_DARK, "-"),
+        (samples.lesions, "Lesions", LESION_DARK, "-"),
     ):
         if values.size:
             weights = np.full(values.size, 100.0 / values.size)
             axes.hist(values, edges, weights=weights, histtype="stepfilled", alpha=0.25, color=colour)
             axes.hist(values, edges, weights=weights, histtype="step", color=colour, lw=1.6, ls=style, label=name)
     if samples.mean is not None:
-        axes.axvline(samples.mean, color="black", lw=1.5, label=f"L, normal-liver mean: {samples.mean:.1f}")
+        axes.axvline(samples.mean, color="black", lw=1.5, label=f"Normal liver, mean {samples.mean:.1f}")
     if samples.limit is not None:
-        axes.axvline(samples.limit, color="black", lw=1.5, ls="--", label=f"U, limit for a peak: {samples.limit:.1f}")
+        axes.axvline(
+            samples.limit,
+            color="black",
+            lw=1.5,
+            ls="--",
+            label=f"Normal liver, upper limit of a 1 ml mean {samples.limit:.1f}",
+        )
     axes.set_xlim(0, top)
     axes.set_xlabel(f"Uptake ({samples.unit})")
-    axes.set_ylabel("Share of volume (%)")
+    axes.set_ylabel("Volume (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=10)
     return _encoded(figure, alt, caption, kind="png", scale=1.6)

@@ -9,15 +9,27 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 from xml.sax.saxutils import escape
 
+from dotaliver.export.report.content import CaveatGroup, EvidenceTable, ReportContent, Tile, VerdictCard
 from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.tables import Row
+from dotaliver.export.report.words import clause
+
+if TYPE_CHECKING:
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.pdfgen.canvas import Canvas
+    from reportlab.platypus import Flowable, Image, LongTable, Paragraph, SimpleDocTemplate
+
+    Cell: TypeAlias = Flowable | list[Flowable] | str
 
 __all__ = ["picture_bytes", "report_pdf"]
 
 _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _MARGIN_MM, _WIDTH_MM = 17.0, 176.0
+_LESION_WIDTHS_MM = (12, 11, 14, 15, 16, 16, 15, 14, 16, 27, 17)
+_NARROW_SIZE_MM, _MARKS_MM = 18, 12
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
 _STYLES = {"supports": "#0b6e4f", "excludes": "#a4262c", "undecided": "#8a5a00", "blank": "#5b6570"}
 
@@ -27,13 +39,13 @@ def picture_bytes(picture: Picture) -> bytes:
     return base64.b64decode(picture.data_uri.split(",", 1)[1])
 
 
-def report_pdf(shown: dict[str, Any]) -> bytes:
+def report_pdf(report: ReportContent) -> bytes:
     """The report as the bytes of a PDF.
 
     Parameters
     ----------
-    shown : dict
-        What `dotaliver.export.report.html.report_context` gives.
+    report : ReportContent
+        What is shown.
     """
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
@@ -42,25 +54,32 @@ def report_pdf(shown: dict[str, Any]) -> bytes:
     _register_fonts()
     stream = io.BytesIO()
     document = SimpleDocTemplate(
-        stream, pagesize=A4, invariant=1, title=shown["title"], author="dotaliver", subject="Research use",
+        stream, pagesize=A4, invariant=1, title=report.title, author="dotaliver", subject="Research use",
         leftMargin=(_MARGIN_MM - 2) * mm, rightMargin=(_MARGIN_MM - 5) * mm, topMargin=_MARGIN_MM * mm,
         bottomMargin=18 * mm,
     )  # fmt: skip
     page = _Page()
-    story = [*page.head(shown), *page.answers(shown["cards"]), *page.numbers(shown["tiles"])]
-    story += page.overview(shown)
-    story += page.lesions(shown)
-    story += page.levels(shown["levels"])
-    story += page.doubts(shown["flag_groups"])
-    story += page.pairs("How the images were made", shown["acquisition"])
-    story += page.pairs("A reader's corrections", shown["edits"])
-    story += page.pairs("Where the numbers come from", shown["provenance"])
+    story = [*page.head(report), *page.answers(report.cards), *page.numbers(report.tiles)]
+    story += page.overview(report)
+    story += page.lesions(report)
+    story += page.levels(report.levels)
+    story += page.caveats(report.caveats)
+    story += page.evidence(report.evidence)
+    story += page.pairs("Reader's edits", report.edits)
+    steps = [] if report.score.suv is None else report.score.suv.steps
+    story += page.pairs("SUV calculation", [(step.quantity, f"{step.value} ({step.source})") for step in steps])
+    story += page.pairs("Acquisition", report.acquisition)
+    story += page.pairs("Provenance", report.provenance)
 
-    def footer(canvas: Any, _document: Any) -> None:
+    def footer(canvas: Canvas, _document: SimpleDocTemplate) -> None:
         canvas.saveState()
         canvas.setFont(_FONT, 7)
         canvas.setFillColor(_QUIET)
-        canvas.drawString(_MARGIN_MM * mm, 10 * mm, f"dotaliver, record {shown['score'].record_id[:12]}. Research use.")
+        canvas.drawString(
+            _MARGIN_MM * mm,
+            10 * mm,
+            f"dotaliver · record {report.score.record_id[:12]} · Research use; not a medical device.",
+        )
         canvas.drawRightString((_MARGIN_MM + _WIDTH_MM) * mm, 10 * mm, f"Page {canvas.getPageNumber()}")
         canvas.restoreState()
 
@@ -69,7 +88,7 @@ def report_pdf(shown: dict[str, Any]) -> bytes:
 
 
 def _register_fonts() -> None:
-    """The fonts that matplotlib brings: they have the signs that the report uses (≥, ±, ×)."""
+    """The fonts that come with matplotlib: they have the characters that the report uses (≥, ±, ×)."""
     import matplotlib
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
@@ -95,12 +114,12 @@ class _Page:
         self._heading.keepWithNext = 1
         self._head = ParagraphStyle("head", parent=self._text, fontName=_BOLD, fontSize=7, leading=9, spaceBefore=2)
 
-    def _paragraph(self, text: object, style: Any = None) -> Any:
+    def _paragraph(self, text: object, style: ParagraphStyle | None = None) -> Paragraph:
         from reportlab.platypus import Paragraph
 
         return Paragraph(escape(str(text)), style or self._text)
 
-    def _table(self, rows: Sequence[Sequence[Any]], widths_mm: Sequence[float], *, headed: bool = False) -> Any:
+    def _table(self, rows: Sequence[Sequence[Cell]], widths_mm: Sequence[float], *, headed: bool = False) -> LongTable:
         from reportlab.lib.units import mm
         from reportlab.platypus import LongTable, TableStyle
 
@@ -119,7 +138,7 @@ class _Page:
         )
         return table
 
-    def _image(self, picture: Picture, width_mm: float, height_mm: float) -> Any:
+    def _image(self, picture: Picture, width_mm: float, height_mm: float) -> Image:
         """A picture as large as fits into a box."""
         from reportlab.lib.units import mm
         from reportlab.lib.utils import ImageReader
@@ -129,14 +148,14 @@ class _Page:
         scale = min(width_mm * mm / width, height_mm * mm / height)
         return Image(io.BytesIO(picture_bytes(picture)), width * scale, height * scale, hAlign="LEFT")
 
-    def _gallery(self, cells: Sequence[Any], columns: int = 3) -> list[Any]:
-        """Cells side by side, some to a row; no row is torn apart by a page's end."""
+    def _gallery(self, cells: Sequence[list[Flowable]], columns: int = 3) -> list[Flowable]:
+        """Cells side by side, some to a row; page breaks fall between rows."""
         from reportlab.lib.units import mm
         from reportlab.platypus import Table, TableStyle
 
         parts = []
         for start in range(0, len(cells), columns):
-            row = [*cells[start : start + columns]]
+            row: list[Cell] = [*cells[start : start + columns]]
             row += [""] * (columns - len(row))
             table = Table([row], colWidths=[_WIDTH_MM / columns * mm] * columns, hAlign="LEFT")
             table.setStyle(
@@ -153,90 +172,110 @@ class _Page:
 
     # --- the parts --------------------------------------------------------------------------------------------------
 
-    def head(self, shown: dict[str, Any]) -> list[Any]:
+    def head(self, report: ReportContent) -> list[Flowable]:
         """Title, study and protocol."""
-        score, protocol = shown["score"], shown["protocol"]
-        where = ", ".join(part for part in (score.study.study_date, score.study.study_description) if part)
-        told = f"{where}. " if where else ""
-        line = f"{told}Trial {protocol.id}, {protocol.amendment}. Proposals by a program, for a physician to judge."
-        return [self._paragraph(shown["title"], self._title), self._paragraph(line, self._small)]
+        study, protocol = report.score.study, report.protocol
+        when = f"Study of {study.study_date}" if study.study_date else None
+        line = " · ".join(part for part in (when, study.study_description) if part)
+        trial = (
+            f"Trial {protocol.id} ({protocol.amendment}) · Proposed answers, for a physician to confirm. "
+            "Research use; not a medical device."
+        )
+        lines = [self._paragraph(text, self._small) for text in (line, trial) if text]
+        return [self._paragraph(report.title, self._title), *lines]
 
-    def answers(self, cards: Sequence[dict[str, Any]]) -> list[Any]:
+    def answers(self, cards: Sequence[VerdictCard]) -> list[Flowable]:
         """Every criterion with its answer and its grounds."""
         rows = []
         for card in cards:
-            headline = f'<font name="{_BOLD}" color="{_STYLES[card["style"]]}">{escape(card["headline"])}</font>'
-            decided = card["decided"]
-            lines = [card["reason"], card["liver_finding"], *((decided["who"], decided["why"]) if decided else ())]
-            if card["doubts"]:
-                lines.append(f"Weakened by {card['doubts']} doubt(s), listed below.")
-            said = " ".join(str(line) for line in lines if line)
-            rows.append(
-                [[_markup(headline, self._text), self._paragraph(card["effect"], self._small)], self._paragraph(said)]
-            )
-        return [self._paragraph("Answers", self._heading), self._table(rows, (56, _WIDTH_MM - 56))]
+            headline = f'<font name="{_BOLD}" color="{_STYLES[card.style]}">{escape(card.headline)}</font>'
+            decision = card.decision
+            decided = () if decision is None else (decision.who, decision.why, decision.proposed)
+            said = " ".join(line for line in (card.reason, card.liver_finding, *decided, card.caveats) if line)
+            topic = self._paragraph(f"{card.topic} · {card.effect}", self._small)
+            rows.append([[_markup(headline, self._text), topic], self._paragraph(said)])
+        return [self._paragraph("Criteria", self._heading), self._table(rows, (56, _WIDTH_MM - 56))]
 
-    def numbers(self, tiles: Sequence[dict[str, str]]) -> list[Any]:
-        """The study in five numbers."""
+    def numbers(self, tiles: Sequence[Tile]) -> list[Flowable]:
+        """The key figures."""
         rows = [
             [
-                self._paragraph(tile["label"]),
-                self._paragraph(f"{tile['value']} {tile['unit']}".strip(), self._head),
-                self._paragraph(tile["detail"], self._small),
+                self._paragraph(tile.label),
+                self._paragraph(f"{tile.value} {tile.unit}".strip(), self._head),
+                self._paragraph(tile.detail, self._small),
             ]
             for tile in tiles
         ]
-        return [self._paragraph("In numbers", self._heading), self._table(rows, (45, 35, _WIDTH_MM - 80))]
+        return [self._paragraph("Key figures", self._heading), self._table(rows, (45, 35, _WIDTH_MM - 80))]
 
-    def overview(self, shown: dict[str, Any]) -> list[Any]:
-        """Projections of the uptake, and its distribution."""
+    def overview(self, report: ReportContent) -> list[Flowable]:
+        """Projections of the uptake."""
         from reportlab.platypus import KeepTogether
 
-        parts = [self._paragraph("Uptake", self._heading), self._image(shown["mip"], _WIDTH_MM, 105)]
-        parts.append(self._paragraph(shown["mip"].caption or shown["mip"].alt, self._small))
-        if shown["moved"]:
-            parts.append(self._paragraph(shown["moved"], self._small))
+        scale = report.scale
+        said = (
+            f"Anterior and left lateral. Inverse grey scale, saturates at {scale.name} {scale.upper:.1f}. Solid: "
+            "lesions, numbered; dashed: liver."
+        )
+        parts = [
+            self._paragraph("Maximum-intensity projections", self._heading),
+            self._image(report.mip, _WIDTH_MM, 105),
+            self._paragraph(said, self._small),
+        ]
+        if report.moved:
+            parts.append(self._paragraph(report.moved, self._small))
         return [KeepTogether(parts)]
 
-    def lesions(self, shown: dict[str, Any]) -> list[Any]:
-        """The table of all lesions, and pictures of those with most uptake."""
-        if not shown["lesion_rows"]:
-            said = "No lesion was found." if shown["lesions_looked_for"] else shown["lesion_reason"]
-            return [self._paragraph("Lesions", self._heading), self._paragraph(said)]
-        head = [self._paragraph(c, self._head) for c in shown["lesion_columns"]]
-        rows = [[self._paragraph(cell) for cell in row] for row in shown["lesion_rows"]]
-        widths = (12, 13, 14, 15, 15, 13, 15, 14, 16, 32, 17)
+    def lesions(self, report: ReportContent) -> list[Flowable]:
+        """The table of all lesions, and pictures of those with the highest total uptake."""
+        heading = self._paragraph("Lesions", self._heading)
+        if not report.lesion_rows:
+            why = report.lesions_reason
+            said = "No lesions found." if why is None else f"Lesions were not searched for: {clause(why)}."
+            return [heading, self._paragraph(said)]
+        head = [self._paragraph(c, self._head) for c in report.lesion_columns]
+        rows = [[self._paragraph(cell) for cell in row] for row in report.lesion_rows]
+        widths = list(_LESION_WIDTHS_MM)
+        if len(head) > len(widths):
+            widths[9:] = [_NARROW_SIZE_MM, 14, _MARKS_MM]
         cells = []
-        for card in shown["lesion_cards"]:
-            if card["picture"] is None:
+        for card in report.lesion_cards:
+            if card.picture is None:
                 continue
-            told = "; ".join(f"{name} {value}" for name, value in card["rows"])
-            named = self._paragraph(f"Lesion {card['label']}, {card['picture'].caption}", self._head)
-            doubts = [self._paragraph(sentence, self._small) for sentence in card["flags"]]
-            cells.append([self._image(card["picture"], 57, 57), named, self._paragraph(told, self._small), *doubts])
+            told = " · ".join(f"{name} {value}" for name, value in card.rows)
+            where = f" ({card.where[:1].lower()}{card.where[1:]})" if card.where else ""
+            named = self._paragraph(f"Lesion {card.label}{where}, {card.picture.caption}", self._head)
+            caveats = [self._paragraph(sentence, self._small) for sentence in card.caveats]
+            cells.append([self._image(card.picture, 57, 57), named, self._paragraph(told, self._small), *caveats])
+        title = "Lesions with the highest total uptake" if len(cells) < len(rows) else "Lesions, largest axial section"
         return [
-            self._paragraph("Lesions", self._heading),
+            heading,
             self._table([head, *rows], widths, headed=True),
-            self._paragraph("Lesions with most uptake", self._heading),
+            self._paragraph(title, self._heading),
             *self._gallery(cells),
         ]
 
-    def levels(self, pictures: Sequence[Picture]) -> list[Any]:
+    def levels(self, pictures: Sequence[Picture]) -> list[Flowable]:
         """The liver's outline on slices spread over it."""
         if not pictures:
             return []
         cells = [[self._image(p, 57, 50), self._paragraph(p.caption, self._small)] for p in pictures]
-        return [self._paragraph("Outline of the liver", self._heading), *self._gallery(cells)]
+        return [self._paragraph("Liver outline, cranial to caudal", self._heading), *self._gallery(cells)]
 
-    def doubts(self, groups: Sequence[dict[str, Any]]) -> list[Any]:
-        """Every doubt under the answers that it weakens."""
+    def caveats(self, groups: Sequence[CaveatGroup]) -> list[Flowable]:
+        """Every caveat under the answers that it limits."""
         parts = []
         for group in groups:
-            parts.append(self._paragraph(group["heading"], self._head))
-            parts += [self._paragraph(f"• {flag.sentence}") for flag in group["flags"]]
-        return [self._paragraph("Doubts", self._heading), *parts] if parts else []
+            parts.append(self._paragraph(group.heading, self._head))
+            parts += [self._paragraph(f"• {caveat.said}") for caveat in group.caveats]
+        return [self._paragraph("Caveats", self._heading), *parts] if parts else []
 
-    def pairs(self, heading: str, rows: Sequence[tuple[str, str]]) -> list[Any]:
+    def evidence(self, tables: Sequence[EvidenceTable]) -> list[Flowable]:
+        """The numbers behind each criterion."""
+        rows = [(table.criterion, " · ".join(f"{name} {value}" for name, value in table.rows)) for table in tables]
+        return self.pairs("Evidence", rows)
+
+    def pairs(self, heading: str, rows: Sequence[Row]) -> list[Flowable]:
         """Names and values."""
         if not rows:
             return []
@@ -244,8 +283,8 @@ class _Page:
         return [self._paragraph(heading, self._heading), self._table(cells, (45, _WIDTH_MM - 45))]
 
 
-def _markup(text: str, style: Any) -> Any:
-    """A paragraph of ReportLab's own markup; what is not ours in it must be escaped."""
+def _markup(text: str, style: ParagraphStyle) -> Paragraph:
+    """A paragraph of ReportLab's own markup; what comes from elsewhere must be escaped."""
     from reportlab.platypus import Paragraph
 
     return Paragraph(text, style)

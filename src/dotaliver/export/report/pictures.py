@@ -23,6 +23,7 @@ from dotaliver.export.report.figures import (
     mip_picture,
 )
 from dotaliver.export.report.views import View, axial_plane, outlines_on, project, sample, shadow_of
+from dotaliver.export.report.words import counted
 from dotaliver.export.tables import uptake_name
 from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.itk import resample_labels
@@ -42,6 +43,7 @@ __all__ = [
     "level_pictures",
     "mip",
     "scene_of",
+    "slice_name",
 ]
 
 _LESION_FIELD_MM = 120.0
@@ -176,20 +178,26 @@ def _shadow(scene: ReportScene, view: View, title: str, sides: tuple[str, str]) 
 def mip(scene: ReportScene) -> Picture:
     """Coronal and sagittal maximum-intensity projections of the whole PET, with the outlines' shadows."""
     shadows = [
-        _shadow(scene, "coronal", "From the front", ("R", "L")),
-        _shadow(scene, "sagittal", "From the left", ("Front", "Back")),
+        _shadow(scene, "coronal", "Anterior", ("R", "L")),
+        _shadow(scene, "sagittal", "Left lateral", ("A", "P")),
     ]
-    alt = "Maximum-intensity projections of the PET from the front and from the left, with liver and lesions outlined"
+    alt = "Maximum-intensity projections of the PET, anterior and left lateral, with liver and lesions outlined"
     return mip_picture(shadows, scene.upper, scene.unit, alt, "")
+
+
+def slice_name(name: str, grid: Geometry, point_lps_mm: Vector) -> str:
+    """What a picture shows, such as "CT slice 12 of 80"; its height where slices do not run axially.
+
+    The grid is that of the image as read, so that numbers are those of its files' order.
+    """
+    if grid.axis_towards((0.0, 0.0, 1.0))[0] != 0:
+        return f"{name}, axial plane at {point_lps_mm[2]:.0f} mm"
+    return f"{name} slice {round(float(grid.lps_to_index(point_lps_mm)[0])) + 1} of {grid.shape[0]}"
 
 
 def _slice_name(scene: ReportScene, base: DrawnOn, point_lps_mm: Vector) -> str:
     volume = scene.volumes.ct if base == "ct" and scene.volumes.ct is not None else scene.volumes.pet
-    grid = volume.geometry
-    name = base.upper()
-    if grid.axis_towards((0.0, 0.0, 1.0))[0] != 0:
-        return f"{name}, axial cut at {point_lps_mm[2]:.0f} mm"
-    return f"{name} slice {round(float(grid.lps_to_index(point_lps_mm)[0])) + 1} of {grid.shape[0]}"
+    return slice_name(base.upper(), volume.geometry, point_lps_mm)
 
 
 def _picture(
@@ -268,7 +276,7 @@ def level_pictures(scene: ReportScene) -> list[Picture]:
         plain, _, drawing = _picture(scene, base, index, centre, size)
         point = volume.geometry.index_to_lps((index, *volume.geometry.lps_to_index(centre)[1:]))
         name = _slice_name(scene, base, (float(point[0]), float(point[1]), float(point[2])))
-        alt = f"{name} with the outlines of the liver and of {len(drawing.lesions)} lesion(s)"
+        alt = f"{name} with the outlines of the liver and {counted(len(drawing.lesions), 'lesion')}"
         pictures.append(axial_picture(plain, drawing, alt, name))
     return pictures
 
@@ -309,7 +317,9 @@ def lesion_picture(scene: ReportScene, label: int) -> Picture | None:
     name = _slice_name(scene, base, centre)
     kind = "PET over CT" if base == "ct" else "PET"
     drawing = replace(drawing, scale_mm=20.0, emphasised=label)
-    return axial_picture(fused, drawing, f"Lesion {label} on {kind}, {name}", name)
+    return axial_picture(
+        fused, drawing, f"Lesion {label} on {kind}, {name}", f"{kind}, {name}" if base == "ct" else name
+    )
 
 
 def ct_focus_pictures(scene: ReportScene, label: int) -> tuple[Picture, Picture] | None:
@@ -328,7 +338,7 @@ def ct_focus_pictures(scene: ReportScene, label: int) -> tuple[Picture, Picture]
     name = _slice_name(scene, "ct", place)
     drawing = replace(drawing, scale_mm=20.0, emphasised=label)
     return (
-        axial_picture(plain, drawing, f"CT candidate {label} on CT, {name}", f"CT, window {_NARROW_HU:g} HU; {name}"),
+        axial_picture(plain, drawing, f"CT candidate {label} on CT, {name}", f"{name}, window width {_NARROW_HU:g} HU"),
         axial_picture(fused, drawing, f"CT candidate {label} on PET over CT, {name}", "PET over CT"),
     )
 
@@ -365,6 +375,6 @@ def histogram(scene: ReportScene, score: StudyScore) -> Picture | None:
 
 
 def highest_total_uptake(score: StudyScore, count: int) -> Sequence[int]:
-    """Labels of the lesions to be shown: those with most uptake in all (hot and large), in order of label."""
+    """Labels of the lesions with the highest total uptake (volume times mean), in order of label."""
     ranked = sorted(score.lesions, key=lambda n: (-(n.total_uptake or 0.0), -n.volume_ml, n.label))
     return sorted(n.label for n in ranked[:count])

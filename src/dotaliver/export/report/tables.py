@@ -11,16 +11,14 @@ from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import Acquisition, SeriesIdentity
-from dotaliver.records.verdicts import Evidence, Verdict
+from dotaliver.records.verdicts import Evidence
 
 __all__ = [
     "acquisition_rows",
     "ct_focus_summary",
     "edit_rows",
-    "evidence_rows",
-    "lesion_columns",
-    "lesion_row",
     "lesion_summary",
+    "lesion_table",
     "lobe_rows",
     "number",
     "provenance_rows",
@@ -28,6 +26,7 @@ __all__ = [
 ]
 
 Row = tuple[str, str]
+_MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_ct": "lesions on the diagnostic CT"}
 _SOURCES = {"ct": "(CT)", "pet": "(PET)", "reader": "(reader)", None: ""}
 
 
@@ -49,7 +48,7 @@ def _marks(lesion: Lesion) -> str:
 
 
 def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
-    """What stands beside a lesion's picture."""
+    """The numbers beside a lesion's picture."""
     name = uptake_name(uptake_unit)[0].strip()
     rows = [("Volume", f"{number(lesion.volume_ml, 1)} ml"), ("Size", _size(lesion))]
     if lesion.suv_max is not None or lesion.max_ratio_to_liver is None:
@@ -58,32 +57,32 @@ def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
             (f"{name}peak", number(lesion.suv_peak)),
             (f"{name}mean", number(lesion.suv_mean)),
         ]
-    rows.append(("Peak to liver", "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f} ×"))
+    rows.append((f"{name}peak / liver", "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f} ×"))
     if lesion.krenning is not None:
-        rows.append(("Krenning", lesion.krenning))
+        rows.append(("Krenning score", lesion.krenning))
     if lesion.marks:
-        rows.append(("Marked", _marks(lesion)))
+        rows.append(("Marked as", _marks(lesion)))
     return rows
 
 
 def ct_focus_summary(focus: CtFocus, uptake_unit: str) -> list[Row]:
-    """What stands beside the picture of a focal lesion that only CT shows."""
+    """The numbers beside the picture of a focal lesion that only CT shows."""
     name = uptake_name(uptake_unit)[0].strip()
     size = "–" if focus.longest_diameter_mm is None else f"{focus.longest_diameter_mm:.0f}"
     size += "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"
     rows = [("Size", f"{size} mm (CT)"), ("Volume", f"{number(focus.volume_ml, 1)} ml")]
     if focus.below_liver_hu is not None:
-        rows.append(("Below liver", f"{focus.below_liver_hu:.0f} HU"))
+        rows.append(("Attenuation", f"{focus.below_liver_hu:.0f} HU below liver"))
     if focus.suv_mean is not None:
-        rows.append((f"{name}mean at most", number(focus.suv_mean)))
-    rows.append(("To liver", "–" if focus.ratio_to_liver is None else f"{focus.ratio_to_liver:.2f} ×"))
+        rows.append((f"{name}mean", number(focus.suv_mean)))
+    rows.append((f"{name}mean / liver", "–" if focus.ratio_to_liver is None else f"{focus.ratio_to_liver:.2f} ×"))
     if focus.marks:
-        rows.append(("Marked", ", ".join(MARK_WORDS.get(mark, mark) for mark in focus.marks)))
+        rows.append(("Marked as", ", ".join(MARK_WORDS.get(mark, mark) for mark in focus.marks)))
     return rows
 
 
 def lobe_rows(score: StudyScore) -> list[list[str]]:
-    """Right and left lobe: volume, tumour and burden; none where the lobes are not told apart."""
+    """Right and left lobe: volume, tumour and burden; none where the lobes are not separated."""
     rows = []
     for name, lobe in (("Right lobe", score.lobes.right), ("Left lobe", score.lobes.left)):
         if lobe is not None:
@@ -93,8 +92,8 @@ def lobe_rows(score: StudyScore) -> list[list[str]]:
 
 
 def reference_rows(score: StudyScore) -> list[list[str]]:
-    """Normal liver, spleen and blood pool: mean, SD and how each was read, or why it was not."""
-    ways = {"organ": "along the organ", "low_mode": "low mode", "reader": "placed by the reader"}
+    """Normal liver, spleen and blood pool: mean, SD and region, or why there is none."""
+    ways = {"organ": "whole organ", "low_mode": "lower histogram peak", "reader": "placed by the reader"}
     rows = []
     for organ, found in score.references.items():
         name = {"liver": "Normal liver", "spleen": "Spleen", "blood_pool": "Blood pool (aorta)"}[organ]
@@ -103,15 +102,21 @@ def reference_rows(score: StudyScore) -> list[list[str]]:
             continue
         way = ways.get(found.method, "")
         if found.diameter_mm is not None:
-            way = f"sphere of {found.diameter_mm:g} mm" + (f", {way}" if way else "")
+            way = f"{found.diameter_mm:g} mm sphere" + (f", {way}" if way else "")
         elif found.volume_ml is not None:
             way = f"{way}, {found.volume_ml:.0f} ml"
         rows.append([name, number(found.suv_mean, 2), number(found.suv_sd, 2), way])
     return rows
 
 
-def lesion_columns(uptake_unit: str) -> list[str]:
-    """Headings of the table of all lesions."""
+def lesion_table(score: StudyScore) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Headings and rows of the table of all lesions; a column for the reader's marks only where there are any."""
+    columns, rows = _lesion_columns(score.uptake_unit), [_lesion_row(lesion) for lesion in score.lesions]
+    count = len(columns) if any(lesion.marks for lesion in score.lesions) else len(columns) - 1
+    return tuple(columns[:count]), tuple(tuple(row[:count]) for row in rows)
+
+
+def _lesion_columns(uptake_unit: str) -> list[str]:
     name = uptake_name(uptake_unit)[0].strip()
     return [
         "Lesion",
@@ -119,19 +124,17 @@ def lesion_columns(uptake_unit: str) -> list[str]:
         f"{name}max",
         f"{name}peak",
         f"{name}mean",
-        "Peak / liver",
+        f"{name}peak / liver",
         "Krenning",
         "Volume (ml)",
-        f"Total {name} × ml",
+        f"Total ({name} × ml)",
         "Size",
         "To capsule (mm)",
-        "Marks",
+        "Marked as",
     ]
 
 
-def lesion_row(lesion: Lesion, uptake_unit: str) -> list[str]:
-    """One lesion in the table of all."""
-    del uptake_unit
+def _lesion_row(lesion: Lesion) -> list[str]:
     return [
         str(lesion.label),
         {True: "yes", False: "no", None: "unknown"}[lesion.in_liver],
@@ -148,17 +151,10 @@ def lesion_row(lesion: Lesion, uptake_unit: str) -> list[str]:
     ]
 
 
-def _evidence(value: Evidence) -> str:
+def _answer(value: Evidence) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
     return "–" if value is None else str(value)
-
-
-def evidence_rows(verdict: Verdict) -> list[Row]:
-    """The numbers behind a verdict."""
-    return [(key.replace("_", " "), _evidence(value)) for key, value in verdict.evidence.items()]
 
 
 def _instant(value: datetime | None) -> str | None:
@@ -174,7 +170,7 @@ def _yes(value: bool | None) -> str | None:
 
 
 def acquisition_rows(acquisition: Acquisition) -> list[Row]:
-    """How the images were made; what the headers do not tell is left out."""
+    """How the images were acquired; what the headers do not give is left out."""
     scanner = " ".join(part for part in (acquisition.manufacturer, acquisition.model) if part)
     rows: list[tuple[str, str | None]] = [
         ("Scanner", scanner or None),
@@ -182,7 +178,7 @@ def acquisition_rows(acquisition: Acquisition) -> list[Row]:
         ("Nuclide", acquisition.nuclide),
         ("Injected activity", _given(acquisition.injected_activity_mbq, "MBq")),
         ("Injection", _instant(acquisition.injection)),
-        ("Start of scan", _instant(acquisition.scan_start)),
+        ("Scan start", _instant(acquisition.scan_start)),
         ("Uptake time", _given(acquisition.uptake_time_min, "min", 0)),
         ("Units", acquisition.units),
         ("Decay correction", acquisition.decay_correction),
@@ -193,7 +189,7 @@ def acquisition_rows(acquisition: Acquisition) -> list[Row]:
         ("Body weight", _given(acquisition.patient_weight_kg, "kg")),
         ("Body height", _given(acquisition.patient_height_m, "m", 2)),
         ("Position", acquisition.patient_position),
-        ("CT contrast agent", acquisition.ct_contrast_agent),
+        ("CT contrast", acquisition.ct_contrast_agent),
         ("CT tube voltage", _given(acquisition.ct_kvp, "kV", 0)),
     ]
     return [(label, value) for label, value in rows if value]
@@ -208,7 +204,7 @@ def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
     for sphere in edits.references:
         place = ", ".join(f"{c:.0f}" for c in sphere.centre_lps_mm)
         organ = sphere.organ.replace("_", " ")
-        rows.append((f"Reference {organ}", f"sphere of {sphere.diameter_mm:g} mm placed at ({place}) mm, LPS"))
+        rows.append((f"Reference {organ}", f"{sphere.diameter_mm:g} mm sphere placed at ({place}) mm, LPS"))
     for lesion in edits.lesions:
         said = [MARK_WORDS.get(mark, mark) for mark in lesion.marks]
         said += ["diameter redrawn"] if lesion.diameter else []
@@ -229,8 +225,8 @@ def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
         rows.append(("Lesion mask", words))
     for question in protocol.checklist:
         if question in edits.checklist:
-            rows.append((question, _evidence(edits.checklist[question])))
-    rows += [(key, _evidence(value)) for key, value in edits.checklist.items() if key not in protocol.checklist]
+            rows.append((question, _answer(edits.checklist[question])))
+    rows += [(key, _answer(value)) for key, value in edits.checklist.items() if key not in protocol.checklist]
     for answer in edits.verdicts:
         criterion = protocol.criterion(answer.criterion)
         because = f" ({answer.reason})" if answer.reason else ""
@@ -250,7 +246,7 @@ def _series(name: str, series: SeriesIdentity) -> list[Row]:
 
 
 def provenance_rows(score: StudyScore) -> list[Row]:
-    """Where the record comes from: programs, inputs, masks and settings by name and hash."""
+    """Programs, inputs, masks and settings of the record, by name and hash."""
     source = score.provenance
     rows: list[Row] = [("Record", score.record_id), ("Schema version", score.schema_version)]
     if source.revises:
@@ -268,9 +264,9 @@ def provenance_rows(score: StudyScore) -> list[Row]:
     ]
     for mask in score.segmentation.masks:
         drawn = f"{mask.origin}, drawn on {mask.drawn_on.upper()}, border ± {mask.border_uncertainty_mm:g} mm"
-        name = mask.name.replace("ct_foci", "CT candidates")
-        rows += [(f"Mask of {name}", drawn), (f"Mask of {name}, SHA-256", mask.sha256)]
+        name = _MASKS.get(mask.name, mask.name.replace("_", " "))
+        rows += [(f"Mask: {name}", drawn), (f"Mask: {name}, SHA-256", mask.sha256)]
     if (mismatch := score.segmentation.mismatch) is not None:
         shift = ", ".join(f"{c:.1f}" for c in mismatch.shift_lps_mm)
-        rows.append(("PET from CT", f"({shift}) mm, LPS; {mismatch.method}"))
+        rows.append(("Liver on PET relative to CT", f"({shift}) mm, LPS; {mismatch.method}"))
     return rows

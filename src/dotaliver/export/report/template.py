@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dotaliver.export.report.tables import number
+from dotaliver.export.report.words import clause
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -24,4 +25,5 @@ def page_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["clause"] = clause
     return environment.get_template(name)

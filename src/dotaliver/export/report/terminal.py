@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dotaliver.export.report.words import verdict_headline
+from dotaliver.export.report.caveats import caveat_groups
+from dotaliver.export.report.content import CaveatGroup
+from dotaliver.export.report.words import counted, verdict_headline
+from dotaliver.export.tables import uptake_name
 from dotaliver.records.score import StudyScore
 
 if TYPE_CHECKING:
@@ -14,16 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["score_summary"]
 
+_REGIONS = {
+    "sphere": "3 cm sphere",
+    "small_sphere": "small sphere",
+    "low_mode": "lower histogram peak",
+    "reader": "placed by the reader",
+}
 _EFFECT_STYLES = {"supports": "green", "excludes": "red", "undecided": "yellow"}
 
 
 def score_summary(score: StudyScore) -> Group:
-    """Verdicts, key figures and doubts, for `rich` to print."""
+    """Verdicts, key figures and caveats, for `rich` to print."""
     from rich.console import Group
 
     parts: list[Table | Text] = [_verdict_table(score), _figures(score)]
-    if score.flags:
-        parts.append(_flag_table(score))
+    if groups := caveat_groups(score):
+        parts.append(_caveat_table(groups))
     return Group(*parts)
 
 
@@ -34,7 +44,7 @@ def _verdict_table(score: StudyScore) -> Table:
     table = Table(title="Criteria of " + score.config.protocol.id, title_justify="left", show_lines=True, expand=False)
     table.add_column("Criterion", no_wrap=True)
     table.add_column("Answer", min_width=26)
-    table.add_column("Why", overflow="fold")
+    table.add_column("Reason", overflow="fold")
     for criterion in score.config.protocol.criteria:
         verdict = score.criteria.get(criterion.id)
         if verdict is None:
@@ -50,30 +60,32 @@ def _verdict_table(score: StudyScore) -> Table:
 def _figures(score: StudyScore) -> Text:
     from rich.text import Text
 
-    lines = []
+    parts = []
     burden, liver = score.burden, score.references.get("liver")
     if score.liver.volume_ml is not None:
-        lines.append(f"liver {score.liver.volume_ml:.0f} ml")
+        parts.append(f"Liver {score.liver.volume_ml:.0f} ml")
     if burden.fraction is not None and burden.low is not None and burden.high is not None:
-        lines.append(
+        parts.append(
             f"tumour {burden.tumour_ml:.0f} ml, burden {100 * burden.fraction:.1f} % "
             f"({100 * burden.low:.1f} to {100 * burden.high:.1f} %)"
         )
+    parts.append(counted(len(score.lesions), "lesion") if score.lesions else "no lesions")
     if liver is not None and liver.suv_mean is not None:
-        lines.append(f"normal liver SUVmean {liver.suv_mean:.2f} ({liver.method.replace('_', ' ')})")
-    lines.append(f"{len(score.lesions)} lesion(s)" if score.lesions else "no lesion")
-    text = ", ".join(lines)
+        name = uptake_name(score.uptake_unit)[0]
+        parts.append(f"normal liver {name}mean {liver.suv_mean:.2f} ({_REGIONS.get(liver.method, liver.method)})")
+    text = " · ".join(parts)
     return Text(f"\n{text[:1].upper()}{text[1:]}\n")
 
 
-def _flag_table(score: StudyScore) -> Table:
+def _caveat_table(groups: Sequence[CaveatGroup]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Doubts", title_justify="left", expand=False)
-    table.add_column("Flag", no_wrap=True)
-    table.add_column("What it says", overflow="fold")
-    table.add_column("Weakens", overflow="fold")
-    for flag in score.flags:
-        table.add_row(Text(flag.code), Text(flag.sentence), Text(", ".join(flag.weakens)))
+    table = Table(title="Caveats", title_justify="left", expand=False)
+    table.add_column("Effect", overflow="fold")
+    table.add_column("Caveat", overflow="fold")
+    table.add_column("Code", overflow="fold")
+    for group in groups:
+        for caveat in group.caveats:
+            table.add_row(Text(group.heading), Text(caveat.said), Text(caveat.code))
     return table

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
-from dotaliver.export.report.pixel_figure import PixelFigure
+from dotaliver.export.report.pixel_figure import PixelFigure, halo
 from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.orientation import anatomical
@@ -51,8 +51,8 @@ def png_of(figure: Any, alt: str) -> Picture:
     return Picture(data_uri(stream.getvalue(), "png"), alt)
 
 
-def thumbnail(view: ThumbnailView, alt: str) -> Picture:
-    """An axial section of 9 cm around a place, head first, the patient's right on the left."""
+def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
+    """An axial section of 9 cm around a place, seen from the feet, with sides and a scale bar."""
     image = anatomical(view.image)
     grid = image.geometry
     index = int(np.clip(round(float(grid.lps_to_index(view.centre_lps_mm)[0])), 0, grid.shape[0] - 1))
@@ -70,7 +70,18 @@ def thumbnail(view: ThumbnailView, alt: str) -> Picture:
             )  # fmt: skip
     if view.diameter is not None:
         _draw_axes(figure, view.diameter, plane, index, grid)
-    return Picture(data_uri(figure.encoded("png"), "png"), alt)
+    _draw_sides_and_scale(figure)
+    return Picture(data_uri(figure.encoded("png"), "png"), alt, caption)
+
+
+def _draw_sides_and_scale(figure: PixelFigure) -> None:
+    text = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": halo(), "va": "center"}
+    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
+    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
+    length, right, bottom = 20.0 / _FIELD_MM * figure.columns, 0.96 * figure.columns, 0.95 * figure.rows
+    figure.line([right - length, right], [bottom, bottom], color="white", linewidth=2.0, path_effects=halo(4.0))
+    figure.words(right - length / 2, bottom - 4, "2 cm", color="white", fontsize=7, ha="center", va="bottom",
+                 path_effects=halo())  # fmt: skip
 
 
 def _draw_axes(figure: PixelFigure, diameter: Diameter, plane: Plane, index: int, grid: Geometry) -> None:

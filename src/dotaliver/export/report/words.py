@@ -1,11 +1,11 @@
-"""What people are shown of a verdict: plain words in place of keys."""
+"""Verdicts and marks in plain words."""
 
 from __future__ import annotations
 
 from dotaliver.config.protocol import Criterion
 from dotaliver.records.verdicts import Verdict, VerdictWord
 
-__all__ = ["EFFECT_WORDS", "MARK_WORDS", "answer_words", "verdict_headline"]
+__all__ = ["EFFECT_WORDS", "MARK_WORDS", "answer_words", "clause", "counted", "verdict_headline"]
 
 _ANSWERS: dict[str, dict[VerdictWord, str]] = {
     "inclusion": {
@@ -34,10 +34,10 @@ _ANSWERS: dict[str, dict[VerdictWord, str]] = {
     },
 }
 
-EFFECT_WORDS = {"supports": "supports entry", "excludes": "speaks against entry", "undecided": "open"}
+EFFECT_WORDS = {"supports": "supports entry", "excludes": "argues against entry", "undecided": "undecided"}
 
 MARK_WORDS = {
-    "treated": "treated before",
+    "treated": "previously treated",
     "progressed_since_treatment": "progressed since treatment",
     "simple_cyst": "simple cyst",
     "cystic_metastasis": "cystic metastasis",
@@ -55,11 +55,21 @@ def answer_words(criterion: Criterion, word: VerdictWord) -> str:
     return _ANSWERS[criterion.kind][word]
 
 
+def clause(sentence: str) -> str:
+    """A reason as part of a longer sentence: without the full stop that it may end with."""
+    return sentence.rstrip(". ")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 caveat", "3 caveats"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def verdict_headline(criterion: Criterion, verdict: Verdict) -> str:
     """A verdict as a headline, such as "Exclusion 4 does not apply".
 
-    A body criterion that the liver alone shows not to be met stays open because of the rest of the body; the
-    headline says so, since "undecided" would sound as if the liver were in doubt.
+    A criterion on the whole body that the liver alone does not meet stays open because of the rest of the body; the
+    headline says so, since "undecided" would suggest doubt about the liver.
     """
     if verdict.verdict == "indeterminate" and verdict.scope == "body" and verdict.liver_finding == "not_met":
         return f"{criterion.name} cannot be decided from the liver alone"
