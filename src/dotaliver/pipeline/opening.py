@@ -17,6 +17,7 @@ from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError
 from dotaliver.export.dicom.source_headers import SegSources
+from dotaliver.records.flags import Flag
 from dotaliver.records.masks import Completeness, MaskLayer, Segmentations
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import coarse_grid
@@ -100,13 +101,16 @@ def require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int 
 def imported_masks(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     """The masks that the user names, as a start for the first half."""
     liver = lesions = None
+    flags: tuple[Flag, ...] = ()
     if study.liver is not None:
         mask = on_image(read_mask(study.liver, volumes, "liver"), volumes)
         liver = MaskLayer(mask.labels, mask.drawn_on, mask.origin, config.liver.border_uncertainty_imported_mm)
+        flags += mask.flags
     if study.lesions:
         files = (study.lesions,) if isinstance(study.lesions, Path) else study.lesions
         mask = read_lesion_masks(files, volumes)
         stated: Completeness = "stated" if study.lesions_complete else "not_stated"
         border_mm = config.lesions.border_uncertainty_imported_mm
         lesions = MaskLayer(mask.labels, mask.drawn_on, mask.origin, border_mm, stated)
-    return Segmentations(segmenter="imported", liver=liver, lesions=lesions)
+        flags += mask.flags
+    return Segmentations(segmenter="imported", liver=liver, lesions=lesions, flags=tuple(dict.fromkeys(flags)))

@@ -9,6 +9,7 @@ from dotaliver.config.files import read_edits
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.dicom.masks.reading import read_mask
+from dotaliver.dicom.masks.remarks import OF_OUTLINES
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
@@ -133,7 +134,9 @@ def stored_masks(
     )
     if study.lesions_complete and given.lesions is None and stored.lesions is not None:
         stored = replace(stored, lesions=replace(stored.lesions, completeness="stated"))
-    return with_masks(stored, Corrections(given.liver, given.lesions), config)
+    changed = with_masks(stored, Corrections(given.liver, given.lesions), config)
+    kept = changed.flags if given.lesions is None else [f for f in changed.flags if f.code not in OF_OUTLINES]
+    return replace(changed, flags=tuple(dict.fromkeys((*kept, *given.flags))))
 
 
 def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_current: bool) -> MaskLayer | None:

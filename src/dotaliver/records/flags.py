@@ -155,6 +155,26 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "RELATIVE_UNITS": FlagKind("Uptake is in relative units: ratios and burden hold, SUVs are left empty.", ()),
     # The masks
+    "OUTLINES_OVERLAP": FlagKind(
+        "Outlines of the lesion mask overlap in {voxels} voxels ({ml:.1f} ml); each counts for one lesion only.",
+        ("INC4",),
+    ),
+    "OUTLINES_LEFT_OUT": FlagKind(
+        "{count} of {of} outlines of the lesion mask are not lesions by their type, code or name and were left out."
+    ),
+    "OUTLINE_SPARSE": FlagKind(
+        "An outline of the mask has contours {mm:.1f} mm apart on slices of {slice_mm:.1f} mm; between them it was "
+        "continued.",
+        ("EXC4", "INC4"),
+    ),
+    "OUTLINE_WITH_GAPS": FlagKind(
+        "An outline of the mask has no contour on {count} slice(s) between others that it is drawn on; they were left "
+        "empty.",
+        ("EXC4", "INC4"),
+    ),
+    "CONTOURS_NOT_CLOSED": FlagKind(
+        "{count} contours of the mask are points or open lines, which enclose nothing; they were left out."
+    ),
     "LIVER_NOT_FOUND": FlagKind("The liver was not found: {reason}.", _PET),
     "LIVER_FROM_PET_ALONE": FlagKind("The liver outline rests on uptake alone.", ("EXC4", "EXC6")),
     "LIVER_FROM_CT_ALONE": FlagKind("The liver outline rests on CT alone; uptake did not confirm it.", ("EXC4",)),

@@ -10,8 +10,8 @@ from pydicom.sr.codedict import codes
 from scipy.spatial.transform import Rotation
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.masks.contours import fill_polygon
 from dotaliver.dicom.masks.reading import read_mask
-from dotaliver.dicom.masks.rtstruct import fill_polygons
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError
 from dotaliver.image.itk import to_itk
@@ -347,7 +347,7 @@ def test_neighbouring_polygons_share_no_pixel_and_leave_none():
     total = np.zeros((8, 8), int)
     for r, c in corners:
         polygon = np.array([(r, c), (r, c + 4), (r + 4, c + 4), (r + 4, c)], dtype=float)
-        total += fill_polygons([polygon], (8, 8))
+        total += fill_polygon(polygon, (8, 8))
     np.testing.assert_array_equal(total, 1)
 
 
@@ -355,4 +355,4 @@ def test_polygons_that_leave_the_image_are_cut_at_its_edge():
     polygon = np.array([(-5.0, -5.0), (-5.0, 20.0), (3.5, 20.0), (3.5, -5.0)])
     expected = np.zeros((8, 8), bool)
     expected[:4] = True
-    np.testing.assert_array_equal(fill_polygons([polygon], (8, 8)), expected)
+    np.testing.assert_array_equal(fill_polygon(polygon, (8, 8)), expected)

@@ -56,13 +56,19 @@ def even_grid(along_mm: FloatArray) -> EvenGrid:
 
     Notes
     -----
-    First without gaps; where the places do not fit, with gaps of whole steps: the spacing starts at the median gap
-    and is refined by least squares, each place at its nearest step.
+    First without gaps; where the places do not fit, with gaps of whole steps: the spacing starts at the median gap,
+    then at the smallest, and is refined by least squares, each place at its nearest step.
     """
     whole = _fitted(along_mm, np.arange(len(along_mm)))
     if whole.is_even:
         return whole
-    steps, spacing = np.arange(len(along_mm)), float(np.median(np.diff(along_mm)))
+    gaps = np.diff(along_mm)
+    usual, least = (_with_gaps(along_mm, float(start)) for start in (np.median(gaps), gaps.min()))
+    return least if least.is_even and not usual.is_even else usual
+
+
+def _with_gaps(along_mm: FloatArray, spacing: float) -> EvenGrid:
+    steps = np.arange(len(along_mm))
     for _ in range(_ROUNDS):
         # Gap by gap, so that an error of the spacing does not add up over the stack
         gaps = np.maximum(np.round(np.diff(along_mm) / spacing), 1).astype(np.int64)

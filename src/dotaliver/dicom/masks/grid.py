@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,31 +12,23 @@ import numpy.typing as npt
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
+from dotaliver.records.flags import Flag
 from dotaliver.records.masks import DrawnOn
 from dotaliver.records.positions import share_on
 from dotaliver.records.study import StudyVolumes
 
 __all__ = [
-    "MaskKind",
     "NamedMask",
     "check_patient",
     "check_study",
     "embedded",
     "grid_of",
     "image_grids",
-    "is_liver_name",
-    "is_reference_name",
     "laid_on",
-    "pick_outlines",
     "share_inside",
 ]
 
-MaskKind = Literal["liver", "lesions", "ct_foci"]
 Labels = npt.NDArray[np.uint16]
-_LIVER = re.compile(
-    r"(whole|entire|total)?[\s_-]*(liver|hepar|leber|foie|higado)([\s_-]*(\(?whole\)?|organ|mask|seg))?", re.I
-)
-_REFERENCE = re.compile(r"reference|normal[\s_-]*liver|background|blood[\s_-]*pool", re.I)
 # Corners may lie this far apart: NIfTI stores affines as float32, other programs round them.
 _SAME_GRID_MM = 0.1
 _PARALLEL = 1 - 1e-4
@@ -51,16 +42,7 @@ class NamedMask:
     drawn_on: DrawnOn
     origin: str
     names: dict[int, str]
-
-
-def is_liver_name(name: str) -> bool:
-    """Whether an outline's name is that of the whole liver ("Liver lesion 1" is not)."""
-    return _LIVER.fullmatch(name.strip()) is not None
-
-
-def is_reference_name(name: str) -> bool:
-    """Whether an outline's name is that of a reference region."""
-    return _REFERENCE.search(name) is not None
+    flags: tuple[Flag, ...] = ()
 
 
 def image_grids(volumes: StudyVolumes) -> dict[DrawnOn, Geometry]:
@@ -106,35 +88,12 @@ def check_study(
 
 
 def check_patient(name: str, volumes: StudyVolumes, patient_id: str | None) -> None:
-    """Refuse an object of another patient, whatever study and series it names; the IDs are not told."""
+    """Refuse an object of another patient, whatever study and series it names; the IDs are not shown."""
     known = (volumes.patient_id or "").strip().casefold()
     stated = (patient_id or "").strip().casefold()
     if known and stated and known != stated:
         msg = f"{name}: the mask belongs to another patient (its Patient ID is not that of the images); give theirs"
         raise MaskError(msg)
-
-
-def pick_outlines(name: str, kind: MaskKind, names: dict[int, str], livers: set[int], others: set[int]) -> list[int]:
-    """The outlines that are meant, by number: `livers` are the liver, `others` neither liver nor lesion.
-
-    Raises
-    ------
-    MaskError
-        Where none or several could be meant; the text lists their names.
-    """
-    if kind == "lesions":
-        found = [n for n in sorted(names) if n not in livers | others]
-        if not found:
-            msg = f"{name}: the mask holds no lesion (it holds: {', '.join(names.values()) or 'nothing'})"
-            raise MaskError(msg)
-        return found
-    if livers:
-        return sorted(livers)
-    if len(names) == 1:
-        return list(names)
-    listed = ", ".join(names[n] for n in sorted(names)[:10]) or "nothing"
-    msg = f"{name}: which outline is the liver cannot be told (there are: {listed}); name it 'Liver'"
-    raise MaskError(msg)
 
 
 def _turned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> tuple[npt.NDArray[Any], Geometry] | None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from dotaliver.dicom.masks.grid import MaskKind, NamedMask
-from dotaliver.dicom.masks.itk import LARGEST_GRID, labels_on_image
+from dotaliver.dicom.masks.grid import NamedMask
+from dotaliver.dicom.masks.image_files import labels_on_image
+from dotaliver.dicom.masks.outlines import MaskKind
+from dotaliver.dicom.masks.voxel_file import LARGEST_GRID, VoxelFile
 from dotaliver.errors import FileFormatError, MaskError
 from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.layout import METADATA_FILES
@@ -31,7 +33,7 @@ def is_zarr_mask(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in METADATA_FILES)
 
 
-def read_zarr_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+def read_zarr_mask(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()) -> NamedMask:
     """Read the finest level of an OME-Zarr image or label image (NGFF 0.4 or 0.5) as a mask.
 
     Raises
@@ -47,7 +49,7 @@ def read_zarr_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMa
             "orientation (RFC-4) and all its chunks, or give it as DICOM SEG or NIfTI"
         )
         raise MaskError(msg) from error
-    return labels_on_image(path.name, (values, grid, "OME-Zarr"), volumes, kind)
+    return labels_on_image(path.name, VoxelFile(values, grid, "OME-Zarr"), volumes, kind, wanted)
 
 
 def _voxels(path: Path) -> tuple[npt.NDArray[Any], Geometry]:

@@ -16,13 +16,16 @@ import pydicom
 
 from dotaliver.dicom.files.elements import joined, quiet, text
 from dotaliver.dicom.files.objects import read_object
-from dotaliver.dicom.masks.grid import MaskKind, NamedMask, check_patient, image_grids, laid_on, share_inside
-from dotaliver.dicom.masks.itk import IMAGE_ENDINGS, read_image_mask
+from dotaliver.dicom.masks.grid import NamedMask, check_patient, image_grids, laid_on, share_inside
+from dotaliver.dicom.masks.image_files import IMAGE_ENDINGS, read_image_mask
 from dotaliver.dicom.masks.omezarr import is_zarr_mask, read_zarr_mask
+from dotaliver.dicom.masks.outlines import MaskKind, split_outlines
+from dotaliver.dicom.masks.remarks import overlap_flags
 from dotaliver.dicom.masks.rtstruct import read_rtstruct
 from dotaliver.dicom.masks.seg import read_seg
 from dotaliver.errors import MaskError
 from dotaliver.image.volume import LabelMap
+from dotaliver.records.flags import Flag
 from dotaliver.records.masks import DrawnOn
 from dotaliver.records.study import StudyVolumes
 
@@ -43,6 +46,7 @@ class ImportedMask:
     drawn_on: DrawnOn
     origin: str
     names: dict[int, str]
+    flags: tuple[Flag, ...] = ()
 
 
 def _is_image(path: Path) -> bool:
@@ -76,7 +80,7 @@ def _is_mask_file(path: Path) -> bool:
     return _is_image(path) or _dicom_class(path) in {_SEG, _LABELMAP_SEG, _RTSTRUCT}
 
 
-def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...]) -> NamedMask:
     sop_class = _dicom_class(path)
     readers = {_SEG: read_seg, _LABELMAP_SEG: read_seg, _RTSTRUCT: read_rtstruct}
     if sop_class not in readers:
@@ -86,7 +90,7 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
         with quiet():
             dataset: Any = read_object(path)
             check_patient(path.name, volumes, joined(dataset, "PatientID"))
-            return readers[sop_class](path.name, dataset, volumes, kind)
+            return readers[sop_class](path.name, dataset, volumes, kind, wanted)
     except MaskError:
         raise
     except Exception as error:
@@ -101,12 +105,14 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
     Parameters
     ----------
     path : Path
-        A file or OME-Zarr, or a folder that holds one.
+        A file or OME-Zarr, or a folder that holds one; ``FILE#NAME`` names the outline in it that is meant, and
+        ``FILE#NAME#NAME`` several.
     volumes : StudyVolumes
         The study; a mask of another study, or outside its images, is refused.
     kind : str
         "liver" takes the segment called or coded liver, else the only one, as label 1. "lesions" takes every segment
-        that is neither the liver nor a reference region, and keeps their numbers as labels where they have them.
+        that is neither the liver, another organ, a planning volume nor a reference region, and keeps their numbers as
+        labels where they have them; where that cannot be told, the user is asked to name them.
         "ct_foci" takes the CT candidates that an earlier score stored, under their numbers.
 
     Raises
@@ -115,15 +121,16 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
         Where the file is no mask, is empty, belongs to another study or lies outside the images, or where it holds
         several outlines and only the user can say which is meant.
     """
+    path, wanted = split_outlines(path)
     files = _mask_files(path)
     if len(files) != 1:
         msg = f"{path.name}: the folder holds {len(files)} mask files; name the one that is meant"
         raise MaskError(msg)
     path = files[0]
     if is_zarr_mask(path):
-        found = read_zarr_mask(path, volumes, kind)
+        found = read_zarr_mask(path, volumes, kind, wanted)
     else:
-        found = (read_image_mask if _is_image(path) else _read_dicom)(path, volumes, kind)
+        found = (read_image_mask if _is_image(path) else _read_dicom)(path, volumes, kind, wanted)
     labels = found.labels
     if not labels.array.any():
         msg = f"{path.name}: the mask is empty; give one that outlines something"
@@ -136,9 +143,8 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
             "give a mask that was drawn on this study"
         )
         raise MaskError(msg)
-    return ImportedMask(
-        labels, found.drawn_on, found.origin, {n: found.names[n] for n in labels.labels if n in found.names}
-    )
+    names = {n: found.names[n] for n in labels.labels if n in found.names}
+    return ImportedMask(labels, found.drawn_on, found.origin, names, found.flags)
 
 
 def read_lesion_masks(paths: Sequence[Path], volumes: StudyVolumes) -> ImportedMask:
@@ -152,7 +158,7 @@ def read_lesion_masks(paths: Sequence[Path], volumes: StudyVolumes) -> ImportedM
     MaskError
         As `read_mask`; also where the files were drawn on different images.
     """
-    files = [file for path in paths for file in _mask_files(path)]
+    files = [file for path in paths for file in _lesion_files(path)]
     if not files:
         msg = f"{', '.join(path.name for path in paths)}: there is no mask file in it; name one"
         raise MaskError(msg)
@@ -170,15 +176,25 @@ def read_lesion_masks(paths: Sequence[Path], volumes: StudyVolumes) -> ImportedM
         return placed[0]
     every = [label for mask in placed for label in mask.labels.labels]
     kept = len(set(every)) == len(every)
-    result = np.zeros(placed[0].labels.geometry.shape, dtype=np.uint16)
+    grid = placed[0].labels.geometry
+    result = np.zeros(grid.shape, dtype=np.uint16)
     names: dict[int, str] = {}
+    shared = 0
     for mask in placed:
         for label in mask.labels.labels:
             number = label if kept else len(names) + 1
-            result[mask.labels.where(label) & (result == 0)] = number
+            own = mask.labels.where(label)
+            shared += int(np.count_nonzero(own & (result != 0)))
+            result[own & (result == 0)] = number
             names[number] = mask.names.get(label, f"Lesion {number}")
     origin = ", ".join(dict.fromkeys(mask.origin for mask in placed))
-    return ImportedMask(LabelMap(result, placed[0].labels.geometry), drawn_on, origin, names)
+    flags = (*overlap_flags("lesions", shared, grid.voxel_volume_ml), *(f for mask in placed for f in mask.flags))
+    return ImportedMask(LabelMap(result, grid), drawn_on, origin, names, tuple(dict.fromkeys(flags)))
+
+
+def _lesion_files(path: Path) -> list[Path]:
+    """The mask files that a path stands for; one with outlines named behind it stays as it is."""
+    return [path] if split_outlines(path)[1] else _mask_files(path)
 
 
 def on_image(mask: ImportedMask, volumes: StudyVolumes) -> ImportedMask:

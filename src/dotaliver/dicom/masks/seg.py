@@ -7,6 +7,7 @@ voxel belongs to a segment from one half on, and to the one with the larger shar
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.dicom.files.elements import first_item, numbers, text, texts, whole
+from dotaliver.dicom.files.even_grid import even_grid, tolerance_mm
 from dotaliver.dicom.files.objects import plain_text
-from dotaliver.dicom.masks.grid import (
+from dotaliver.dicom.masks.grid import NamedMask, check_study, embedded, grid_of, image_grids
+from dotaliver.dicom.masks.outlines import (
+    ANATOMY,
+    LIVER_CODES,
     MaskKind,
-    NamedMask,
-    check_study,
-    embedded,
-    grid_of,
-    image_grids,
+    Outlines,
+    coded_organ,
     is_liver_name,
+    is_organ_name,
     is_reference_name,
     pick_outlines,
 )
+from dotaliver.dicom.masks.remarks import left_out_flags, overlap_flags
 from dotaliver.dicom.masks.seg_frames import Frame, FramePixels, frames_of, group_of
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
@@ -36,10 +40,6 @@ from dotaliver.records.study import StudyVolumes
 
 __all__ = ["read_seg"]
 
-# Liver in SNOMED CT, the older SRT, and FMA.
-_LIVER_CODES = {"10200004", "T-62000", "7197"}
-# Categories of segments that are anatomy, and so no lesions: Anatomical Structure, in SNOMED CT and SRT.
-_ANATOMY = {"123037004", "T-D000A"}
 _OWN_LESION = re.compile(r"dotaliver:lesion:(\d+)")
 _OWN_OTHER = re.compile(r"dotaliver:(?!lesion:)")
 _OWN_FOCUS = re.compile(r"dotaliver:ct_focus:(\d+)")
@@ -56,16 +56,20 @@ _LARGEST_GRID = 1 << 29
 
 @dataclass(frozen=True)
 class _Segments:
-    """What the segments are called, and which are the liver, which neither liver nor lesion."""
+    """What the segments are called, which are meant for what, and their tracking identifiers."""
 
-    names: dict[int, str]
-    livers: set[int]
-    others: set[int]
+    outlines: Outlines
     tracking: dict[int, str]
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Labels by segment number."""
+        return self.outlines.names
 
 
 def _segments(name: str, dataset: Any) -> _Segments:
-    names, livers, others, tracking = {}, set(), set(), {}
+    names, tracking = {}, {}
+    livers, others, unsure = set(), set(), set()
     labelmap = text(dataset, "SegmentationType") == "LABELMAP"
     for segment in dataset.get("SegmentSequence") or ():
         number = whole(segment, "SegmentNumber") or 0
@@ -77,15 +81,18 @@ def _segments(name: str, dataset: Any) -> _Segments:
         names[number] = _shown(segment, "SegmentLabel") or f"Segment {number}"
         tracking[number] = _shown(segment, "TrackingID")
         code = first_item(segment, "SegmentedPropertyTypeCodeSequence")
-        coded_liver = code is not None and text(code, "CodeValue") in _LIVER_CODES
+        value = None if code is None else text(code, "CodeValue")
         own = tracking[number]
         if is_reference_name(names[number]) or own.startswith("dotaliver:reference"):
             others.add(number)
-        elif own == "dotaliver:liver" or is_liver_name(names[number]) or (coded_liver and not own):
+        elif own == "dotaliver:liver" or is_liver_name(names[number]) or (value in LIVER_CODES and not own):
             livers.add(number)
-        elif _OWN_OTHER.match(own) or (_is_anatomy(segment) and not own):
+        elif _OWN_OTHER.match(own) or ((_is_anatomy(segment) or coded_organ(value)) and not own):
             others.add(number)
-    return _Segments(names, livers, others, tracking)
+        elif is_organ_name(names[number]) and not own:
+            unsure.add(number)
+    found = Outlines(names, frozenset(livers), frozenset(others), unsure=frozenset(unsure))
+    return _Segments(found, tracking)
 
 
 def _shown(segment: Any, keyword: str) -> str:
@@ -95,7 +102,7 @@ def _shown(segment: Any, keyword: str) -> str:
 def _is_anatomy(segment: Any) -> bool:
     """Whether a segment is coded as an organ or another normal structure."""
     category = first_item(segment, "SegmentedPropertyCategoryCodeSequence")
-    return category is not None and text(category, "CodeValue") in _ANATOMY
+    return category is not None and text(category, "CodeValue") in ANATOMY
 
 
 def _lesion_labels(picked: list[int], segments: _Segments) -> dict[int, int]:
@@ -120,12 +127,10 @@ def _fits(frame: Frame, grid: Geometry) -> bool:
     )
     spacing = np.abs(frame.spacing_mm / np.asarray(grid.spacing_mm[1:]) - 1).max() < _SAME_SPACING_SHARE
     index = grid.lps_to_index(frame.position_mm)
-    return bool(
-        parallel
-        and spacing
-        and np.abs(index[1:]).max() < _OFF_GRID
-        and abs(index[0] - round(float(index[0]))) < _OFF_GRID
-    )
+    off = np.array([index[0] - round(float(index[0])), index[1], index[2]])
+    # Headers round positions, which is more than a share of a small voxel
+    allowed = np.maximum(_OFF_GRID, tolerance_mm(0.0) / np.asarray(grid.spacing_mm))
+    return bool(parallel and spacing and (np.abs(off) < allowed).all())
 
 
 def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any) -> Geometry:
@@ -139,12 +144,13 @@ def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: A
     if measures is not None:
         values = numbers(measures, "SpacingBetweenSlices") or numbers(measures, "SliceThickness")
         stated = None if values is None else values[0]
-    spacing = float(np.diff(places).min()) if len(places) > 1 else stated
+    fitted = even_grid(places) if len(places) > 1 else None
+    spacing = stated if fitted is None else fitted.spacing_mm
     if not spacing or any(np.abs(f.cosines - first.cosines).max() > _PARALLEL**0.5 for f in frames):
         msg = f"{name}: its frames form no grid; export the segmentation on one of the study's images"
         raise MaskError(msg)
-    steps = (places - places[0]) / spacing
-    if np.abs(steps - np.round(steps)).max() > _OFF_GRID:
+    steps = np.zeros(1) if fitted is None else fitted.steps
+    if fitted is not None and not fitted.is_even:
         msg = f"{name}: its frames are unevenly spaced; export the segmentation on one of the study's images"
         raise MaskError(msg)
     if (float(steps[-1]) + 1) * shape[0] * shape[1] > _LARGEST_GRID:
@@ -185,15 +191,15 @@ def _place(
 
 def _laid(
     name: str, frames: list[Frame], pixels: FramePixels, grid: Geometry, labels_of: dict[int, int]
-) -> npt.NDArray[np.uint16]:
-    """The wanted segments as labels on a grid."""
+) -> tuple[npt.NDArray[np.uint16], int]:
+    """The wanted segments as labels on a grid, and in how many voxels several of them lie."""
     labels = sparse_zeros(grid.shape, np.uint16)
     shares = np.zeros(grid.shape, dtype=np.float32) if pixels.kind == "FRACTIONAL" else None
     table = np.zeros(_LARGEST_LABEL + 1, dtype=np.uint16)
     table[list(labels_of)] = list(labels_of.values())
     # The lower label comes first, and keeps what a later one claims too
     order = sorted(range(len(frames)), key=lambda i: (labels_of.get(frames[i].segment or 0, 0), i))
-    outside = 0
+    outside = shared = 0
     for i in order:
         segment = frames[i].segment
         if segment is not None and segment not in labels_of:
@@ -210,6 +216,7 @@ def _laid(
         if not 0 <= k < grid.shape[0]:
             outside += 1
             continue
+        shared += int(np.count_nonzero(claimed & (labels[k] != 0) & (labels[k] != plane)))
         if shares is not None and segment is not None:
             claimed &= share > shares[k]
             shares[k][claimed] = share[claimed]
@@ -219,10 +226,10 @@ def _laid(
     if outside and not labels.any():
         msg = f"{name}: all {outside} frames lie outside the image; give a mask that was drawn on this study"
         raise MaskError(msg)
-    return labels
+    return labels, shared
 
 
-def _require_described(name: str, pixels: FramePixels, count: int, names: dict[int, str]) -> None:
+def _require_described(name: str, pixels: FramePixels, count: int, names: Mapping[int, str]) -> None:
     """Refuse a label map that shows a segment which it does not describe."""
     for i in range(count):
         unknown = set(np.unique(pixels.values(i)).tolist()) - names.keys() - {0}
@@ -231,12 +238,12 @@ def _require_described(name: str, pixels: FramePixels, count: int, names: dict[i
             raise MaskError(msg)
 
 
-def _wanted(name: str, kind: MaskKind, segments: _Segments) -> dict[int, int]:
+def _wanted(name: str, kind: MaskKind, segments: _Segments, wanted: tuple[str, ...]) -> dict[int, int]:
     """Labels of the segments that are meant, by their numbers."""
     if kind == "ct_foci":
         matches = {n: _OWN_FOCUS.fullmatch(own) for n, own in sorted(segments.tracking.items())}
         return {n: int(match.group(1)) for n, match in matches.items() if match}
-    picked = pick_outlines(name, kind, segments.names, segments.livers, segments.others)
+    picked = pick_outlines(name, kind, segments.outlines, wanted)
     return {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, segments)
 
 
@@ -247,21 +254,30 @@ _ORIGINS = {
 }
 
 
-def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind) -> NamedMask:
+def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()) -> NamedMask:
     """Lay the frames of the segments that are meant on a grid: the image's where they fit its voxels.
 
-    Where two lesions overlap, the voxels stay with the one of the lower label, or with the larger share.
+    Where two lesions overlap, the voxels stay with the one of the lower label, or with the larger share (flagged).
     """
     segments = _segments(name, dataset)
-    labels_of = _wanted(name, kind, segments)
+    labels_of = _wanted(name, kind, segments, wanted)
     frames = frames_of(name, dataset)
     pixels = FramePixels(name, dataset, len(frames))
     if pixels.kind == "LABELMAP":
         _require_described(name, pixels, len(frames), segments.names)
     grid, drawn_on = _place(name, frames, pixels.shape, dataset, volumes)
-    labels = _laid(name, frames, pixels, grid, labels_of)
+    labels, shared = _laid(name, frames, pixels, grid, labels_of)
     image = image_grids(volumes).get(drawn_on)
     if image is not None and grid != image and (inside := embedded(labels, grid, image)) is not None:
         labels, grid = inside, image
     called = {label: segments.names[n] for n, label in reversed(labels_of.items())}
-    return NamedMask(LabelMap(labels, grid), drawn_on, _ORIGINS[pixels.kind], called)
+    flags = (
+        *overlap_flags(kind, shared, grid.voxel_volume_ml),
+        *(() if _is_own(segments) else left_out_flags(kind, segments.outlines, list(labels_of), wanted)),
+    )
+    return NamedMask(LabelMap(labels, grid), drawn_on, _ORIGINS[pixels.kind], called, flags)
+
+
+def _is_own(segments: _Segments) -> bool:
+    """Whether a score wrote this segmentation, whose other segments are no lesions by design."""
+    return any(own.startswith("dotaliver:") for own in segments.tracking.values())
