@@ -111,11 +111,21 @@ RecistCt = Annotated[
 
 LiverMask = Annotated[
     Path | None,
-    option("--liver", group=_MASKS, metavar="FILE", help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr."),
+    option(
+        "--liver",
+        group=_MASKS,
+        metavar="FILE[#ROI]",
+        help="Liver mask: DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr. FILE#ROI names one outline of a file.",
+    ),
 ]
 LesionMask = Annotated[
     list[Path] | None,
-    option("--lesions", group=_MASKS, metavar="FILE", help="Lesion mask in one of these formats; may be repeated."),
+    option(
+        "--lesions",
+        group=_MASKS,
+        metavar="FILE[#ROI]",
+        help="Lesion mask in one of these formats; may be repeated. FILE#ROI#ROI names outlines of a file.",
+    ),
 ]
 LesionsComplete = Annotated[
     bool,
