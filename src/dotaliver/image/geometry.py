@@ -63,6 +63,16 @@ class Geometry:
     ------
     GeometryError
         Where a size is not positive, a number not finite, or the axes are not orthonormal.
+
+    Examples
+    --------
+    Ten slices of 5 mm, 4 mm pixels; slices run towards the head:
+
+    >>> grid = Geometry((10, 64, 64), (-126.0, -126.0, 0.0), (5.0, 4.0, 4.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    >>> grid.index_to_lps((2, 0, 1)).tolist()
+    [-122.0, -126.0, 10.0]
+    >>> grid.voxel_volume_ml
+    0.08
     """
 
     shape: tuple[int, int, int]

@@ -108,6 +108,16 @@ class Volume:
     ------
     GeometryError
         Where the voxels do not have the grid's shape.
+
+    Examples
+    --------
+    >>> grid = Geometry((2, 3, 4), (0.0, 0.0, 0.0), (5.0, 4.0, 4.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    >>> pet = Volume(np.full((2, 3, 4), 5.0, np.float32), grid, Quantity.SUVBW)
+    >>> pet.require(Quantity.SUVBW).max()
+    5.0
+    >>> pet.require(Quantity.HU)
+    Traceback (most recent call last):
+    dotaliver.errors.QuantityError: a volume in HU is needed here, not one in SUVBW
     """
 
     voxels: VoxelBackend = field(repr=False)
@@ -206,7 +216,17 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """Labels ``[slice, row, column]`` on a grid, read-only; 0 is background, each label one object."""
+    """Labels ``[slice, row, column]`` on a grid, read-only; 0 is background, each label one object.
+
+    Examples
+    --------
+    >>> grid = Geometry((2, 3, 4), (0.0, 0.0, 0.0), (5.0, 4.0, 4.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    >>> array = np.zeros((2, 3, 4), np.uint16)
+    >>> array[0, :, 1] = 7
+    >>> lesions = LabelMap(array, grid)
+    >>> lesions.labels, round(lesions.volume_ml(7), 2)
+    ((7,), 0.24)
+    """
 
     array: npt.NDArray[Any]
     geometry: Geometry

@@ -123,6 +123,14 @@ def target_response(
         Whether an earlier time point was a complete response of all lesions: any target seen again is then
         progression, however small (RECIST 1.1, appendix III). Where other lesions persisted, the usual thresholds
         apply. None: assume so where an earlier sum is 0.
+
+    Examples
+    --------
+    From 100 mm at baseline to a nadir of 65 mm, and now 80 mm: 23 % and 15 mm above the nadir.
+
+    >>> found = target_response([TargetSize(lesion="L01", size_mm=80.0)], 100.0, [65.0], RecistConfig())
+    >>> found.response, found.nadir_mm, found.change_from_nadir_mm
+    ('PD', 65.0, 15.0)
     """
     if not sizes:
         return TargetAssessment(response=None, sum_mm=None, measured_mm=0.0, reason="There is no target.")
@@ -249,6 +257,11 @@ def non_target_response(
     """Assess the non-targets at a time point after baseline.
 
     After a complete response of all lesions, a non-target that is seen again is progression.
+
+    Examples
+    --------
+    >>> non_target_response(["present", "absent"]).response
+    'NON-CR/NON-PD'
     """
     if not states:
         return NonTargetAssessment(response=None, reason="There is no non-target lesion.")
@@ -280,6 +293,13 @@ def overall_response(
     """Overall response of a time point by tables 1 and 2 of RECIST 1.1.
 
     ``None`` means that the patient has no lesion of that kind. An equivocal new lesion decides nothing.
+
+    Examples
+    --------
+    A new lesion is progression, whatever the targets do:
+
+    >>> overall_response("PR", "NON-CR/NON-PD", "unequivocal").response
+    'PD'
     """
     progressions = {
         "There is a new lesion.": new_lesion == "unequivocal",

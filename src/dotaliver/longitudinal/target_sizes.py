@@ -40,7 +40,16 @@ class TargetSize(FrozenModel):
 
 
 def target_sum(sizes: Sequence[TargetSize], config: RecistConfig) -> float | None:
-    """Sum of diameters in mm: longest ones, and short axes of nodes; None where one is missing or there is none."""
+    """Sum of diameters in mm: longest ones, and short axes of nodes; None where one is missing or there is none.
+
+    Examples
+    --------
+    A lesion that is too small to measure counts 5 mm:
+
+    >>> sizes = [TargetSize(lesion="L01", size_mm=22.0), TargetSize(lesion="L02", status="too_small")]
+    >>> target_sum(sizes, RecistConfig())
+    27.0
+    """
     counted = [size.counted_mm(config) for size in sizes]
     known = [mm for mm in counted if mm is not None]
     return sum(known) if known and len(known) == len(counted) else None

@@ -188,6 +188,17 @@ def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiamet
         One lesion, on the grid that it was drawn on; slices are the plane of acquisition.
     source : {"ct", "pet", "reader"}
         Which image the mask was drawn on. A diameter from PET is an extent, not a RECIST diameter.
+
+    Examples
+    --------
+    Eleven pixels of 1 mm in a row: 10 mm between the outer centres, and a quarter of a pixel at each end.
+
+    >>> from dotaliver.image.geometry import Geometry
+    >>> lesion = np.zeros((1, 21, 21), np.uint16)
+    >>> lesion[0, 10, 5:16] = 1
+    >>> grid = Geometry((1, 21, 21), (0.0, 0.0, 0.0), (3.0, 1.0, 1.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    >>> longest_diameter(LabelMap(lesion, grid), "ct").diameter.longest_mm
+    10.5
     """
     mask = labels.mask
     spacing = np.asarray(labels.geometry.spacing_mm[1:])

@@ -65,7 +65,16 @@ def open_study(
     progress: Progress = silent,
     execution: ExecutionConfig = AS_IS_QUICKEST,
 ) -> OpenStudy:
-    """Read a study's images; the errors are those of `dotaliver.dicom`."""
+    """Read a study's images; the errors are those of `dotaliver.dicom`.
+
+    Examples
+    --------
+    With a phantom of ``dotaliver sample phantom --small --seed 3``:
+
+    >>> opened = open_study(StudyInput(Path("phantom/study")), ScoringConfig())
+    >>> opened.volumes.pet.quantity.name, opened.volumes.ct.quantity.name
+    ('SUVBW', 'HU')
+    """
     remove_dead_scratch()
     progress("reading headers")
     index = index_folder(study.folder, study.part)

@@ -103,6 +103,16 @@ def segment_study(
     is_current : bool
         Whether what stands in ``given`` beside its masks was found under these settings, so that it needs no second
         look.
+
+    Examples
+    --------
+    With a phantom of ``dotaliver sample phantom --small --seed 3``:
+
+    >>> from dotaliver.pipeline import open_study
+    >>> opened = open_study(StudyInput(Path("phantom/study")), ScoringConfig())
+    >>> found = segment_study(opened.volumes, ScoringConfig())
+    >>> found.segmenter, found.liver.drawn_on, found.lesions.drawn_on
+    ('petct', 'ct', 'pet')
     """
     helper = helper or SecondProcess()
     found = given or Segmentations(segmenter="imported", liver=None, lesions=None)
@@ -168,6 +178,17 @@ def score_study(
     ------
     DotaliverError
         Where the study cannot be scored.
+
+    Examples
+    --------
+    With a phantom of ``dotaliver sample phantom --small --seed 3``:
+
+    >>> outcome = score_study(StudyInput(Path("phantom/study")))
+    >>> outcome.score.criteria["INC7"].verdict, outcome.score.criteria["EXC4"].verdict
+    ('met', 'not_met')
+    >>> burden = outcome.score.burden
+    >>> burden.low <= burden.fraction <= burden.high
+    True
     """
     config, execution = config or ScoringConfig(), execution or AS_IS_QUICKEST
     require_known_criteria(edits or ReaderEdits(), config)
@@ -196,6 +217,15 @@ def save(
     ------
     OutputError
         Where the folder cannot be written; what stood there before stays.
+
+    Examples
+    --------
+    With the folder of a score, ``score``:
+
+    >>> outcome = rescore(Path("score"))
+    >>> save(outcome, Path("again"))
+    >>> (Path("again") / "score.json").is_file(), (Path("again") / "report.html").is_file()
+    (True, True)
     """
     progress("drawing the report")
     volumes = outcome.opened.volumes
@@ -214,7 +244,14 @@ def save(
 
 
 def default_folder(score: StudyScore) -> str:
-    """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID."""
+    """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID.
+
+    Examples
+    --------
+    >>> from dotaliver.pipeline import read_record
+    >>> len(default_folder(read_record(Path("score"))))
+    12
+    """
     return folder_name(score.study.study_instance_uid)
 
 
@@ -253,6 +290,17 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     ------
     StudyError
         Where the record cannot be read, or the images are not those that were scored.
+
+    Examples
+    --------
+    With the folder of a score, ``score``: a reader finds that lesion 1 is not a lesion.
+
+    >>> edits = ReaderEdits.model_validate({"lesions": [{"label": 1, "marks": ["not_a_lesion"]}]})
+    >>> before, after = read_record(Path("score")), rescore(Path("score"), edits=edits).score
+    >>> after.burden.tumour_ml < before.burden.tumour_ml
+    True
+    >>> after.provenance.revises == before.record_id
+    True
     """
     parent = read_record(folder)
     if parent.provenance.deidentified:

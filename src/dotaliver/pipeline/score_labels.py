@@ -123,6 +123,17 @@ def score_labels(
         Where the edits name a lesion that does not exist, or answer a criterion without reader or reason.
     GeometryError
         Where a reference sphere leaves the PET.
+
+    Examples
+    --------
+    With the folder of a score, ``score``: the same images and masks give the same burden.
+
+    >>> from pathlib import Path
+    >>> from dotaliver.pipeline import rescore
+    >>> outcome = rescore(Path("score"))
+    >>> again = score_labels(outcome.opened.volumes, outcome.segmentations, ReaderEdits(), outcome.score.config)
+    >>> again.burden == outcome.score.burden
+    True
     """
     pet = volumes.pet.require(Quantity.SUVBW, Quantity.SUVLBM, Quantity.SUVBSA, Quantity.SUVIBW, Quantity.RELATIVE)
     _check_labels(segmentations, edits)

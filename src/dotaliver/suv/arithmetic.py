@@ -75,6 +75,24 @@ def suvbw_arithmetic(inputs: SuvInputs) -> SuvArithmetic:
     ------
     SuvError
         Where the scan lies before its injection, the reference time cannot be found, or an input is missing.
+
+    Examples
+    --------
+    70 kg, 150 MBq of 68Ga at 9:00, decay corrected to 10:00: 70000 g / (150e6 Bq x 2^(-3600 / 4062.6)).
+
+    >>> from datetime import datetime
+    >>> from dotaliver.suv.decay import DecayCorrection
+    >>> inputs = SuvInputs(
+    ...     decay_correction=DecayCorrection.START,
+    ...     weight_kg=70,
+    ...     dose_bq=150e6,
+    ...     half_life_s=4062.6,
+    ...     injection=datetime(2024, 3, 1, 9),
+    ...     stated_reference=datetime(2024, 3, 1, 10),
+    ...     sources={},
+    ... )
+    >>> round(10_000 * suvbw_arithmetic(inputs).slope_per_bqml, 2)
+    8.62
     """
     quantity_of(inputs.normalisation)
     if inputs.units in {PetUnits.GML, PetUnits.CM2ML}:

@@ -76,6 +76,11 @@ def lean_mass_janmahasatian_kg(weight_kg: float, height_m: float, sex: Sex) -> f
     """Lean body mass after Janmahasatian 2005 (Clin Pharmacokinet 44:1051): 9270 W / (6680 + 216 BMI), in kg.
 
     For women 8780 and 244 in place of 6680 and 216.
+
+    Examples
+    --------
+    >>> round(lean_mass_janmahasatian_kg(70, 1.75, "M"), 2)
+    55.86
     """
     bmi = weight_kg / height_m**2
     return _of_sex(sex, 9270.0 * weight_kg / (6680.0 + 216.0 * bmi), 9270.0 * weight_kg / (8780.0 + 244.0 * bmi))
@@ -87,22 +92,50 @@ def _quadratic_kg(weight_kg: float, height_m: float, sex: Sex, male_square: floa
 
 
 def lean_mass_james_kg(weight_kg: float, height_m: float, sex: Sex) -> float:
-    """Lean body mass after James 1976: 1.10 W - 128 (W/H)² (women 1.07 and 148), H in cm; falls again above BMI 43."""
+    """Lean body mass after James 1976: 1.10 W - 128 (W/H)² (women 1.07 and 148), H in cm; falls again above BMI 43.
+
+    Examples
+    --------
+    1.10 x 70 - 128 x (70 / 175)² = 77 - 20.48:
+
+    >>> round(lean_mass_james_kg(70, 1.75, "M"), 2)
+    56.52
+    """
     return _quadratic_kg(weight_kg, height_m, sex, 128.0)
 
 
 def lean_mass_morgan_kg(weight_kg: float, height_m: float, sex: Sex) -> float:
-    """Lean body mass after Morgan 1994, DICOM's SUV Type LBM: as James, with 120 for men."""
+    """Lean body mass after Morgan 1994, DICOM's SUV Type LBM: as James, with 120 for men.
+
+    Examples
+    --------
+    >>> round(lean_mass_morgan_kg(70, 1.75, "M"), 2)
+    57.8
+    """
     return _quadratic_kg(weight_kg, height_m, sex, 120.0)
 
 
 def body_surface_m2(weight_kg: float, height_m: float) -> float:
-    """Body surface after Du Bois 1916: 0.007184 W^0.425 H^0.725, H in cm, in m²."""
+    """Body surface after Du Bois 1916: 0.007184 W^0.425 H^0.725, H in cm, in m².
+
+    Examples
+    --------
+    >>> round(body_surface_m2(70, 1.75), 2)
+    1.85
+    """
     return float(0.007184 * weight_kg**0.425 * (100.0 * height_m) ** 0.725)
 
 
 def ideal_weight_kg(height_m: float, sex: Sex) -> float:
-    """Ideal body weight after Sugawara 1999: 48.0 + 1.06 (H - 152), women 45.5 + 0.91 (H - 152), H in cm, in kg."""
+    """Ideal body weight after Sugawara 1999: 48.0 + 1.06 (H - 152), women 45.5 + 0.91 (H - 152), H in cm, in kg.
+
+    Examples
+    --------
+    48.0 + 1.06 x (175 - 152):
+
+    >>> round(ideal_weight_kg(1.75, "M"), 2)
+    72.38
+    """
     above = 100.0 * height_m - 152.0
     return _of_sex(sex, 48.0 + 1.06 * above, 45.5 + 0.91 * above)
 

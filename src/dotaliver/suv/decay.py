@@ -83,12 +83,28 @@ class ReferenceWay:
 
 
 def decay_factor(elapsed_s: float, half_life_s: float) -> float:
-    """Share of an activity that is left after a time: 2 ** (-t / T½)."""
+    """Share of an activity that is left after a time: 2 ** (-t / T½).
+
+    Examples
+    --------
+    After one half-life of 68Ga (4062.6 s) half is left:
+
+    >>> decay_factor(4062.6, half_life_s=4062.6)
+    0.5
+    """
     return math.exp2(-elapsed_s / half_life_s)
 
 
 def average_decay_during_frame(duration_s: float, half_life_s: float) -> float:
-    """Mean activity during a frame over that at its start: (1 - exp(-λT)) / (λT)."""
+    """Mean activity during a frame over that at its start: (1 - exp(-λT)) / (λT).
+
+    Examples
+    --------
+    In a frame as long as the half-life: 0.5 / ln 2.
+
+    >>> round(average_decay_during_frame(4062.6, half_life_s=4062.6), 4)
+    0.7213
+    """
     x = math.log(2) * duration_s / half_life_s
     return -math.expm1(-x) / x
 
