@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.confirm import ConfirmWidget
-from qtpy.QtCore import QSettings, Qt
+from qtpy.QtCore import Qt
 
 from dotaliver.pipeline import read_record, rescore
 
@@ -13,8 +14,7 @@ PATIENCE_MS = 120_000
 
 @pytest.fixture
 def confirm(make_napari_viewer, qtbot, session, tmp_path) -> ConfirmWidget:
-    """The tab beside a viewer; what is remembered of the reader stays in the test's folder."""
-    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+    """The tab in a viewer's window."""
     viewer = make_napari_viewer(show=True)
     widget = ConfirmWidget(session, viewer)
     widget.folder = tmp_path / "read"
@@ -52,6 +52,10 @@ def test_letters_in_a_name_are_no_shortcuts(confirm, qtbot, session):
 
 
 def test_statement_on_the_body_is_measured_at_once(confirm, qtbot, session):
+    choose(confirm.rest, 1)
+    assert "name and role" in confirm.message.text()
+    assert (confirm.rest.currentIndex(), session.edits.rest_of_body) == (0, None)
+    sign(confirm, qtbot)
     assert not confirm.rest_of["measurable"].isEnabled()
     choose(confirm.rest, 2)
     assert confirm.rest_of["measurable"].isEnabled()
@@ -65,7 +69,8 @@ def test_statement_on_the_body_is_measured_at_once(confirm, qtbot, session):
     assert session.edits.rest_of_body is None
 
 
-def test_checklist_is_the_protocols(confirm, session):
+def test_checklist_is_the_protocols(confirm, qtbot, session):
+    sign(confirm, qtbot)
     assert list(confirm.checklist) == list(session.config.protocol.checklist)
     item = session.config.protocol.checklist[0]
     choose(confirm.checklist[item], 2)
@@ -135,11 +140,19 @@ def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pict
     assert rescore(folder).score.record_id == record.record_id
 
 
-def test_reader_is_known_the_next_time(confirm, qtbot, outcome):
-    from napari_dotaliver.reading.session import ReadingSession
-
+def test_every_reading_asks_who_reads(confirm, qtbot, session, outcome):
     sign(confirm, qtbot, "B Reader")
     again = ConfirmWidget(ReadingSession(outcome), confirm._viewer)
     qtbot.addWidget(again)
-    assert again.name.text() == "B Reader"
-    assert again.session.reader is None, "a name that is only remembered signs nothing"
+    assert again.name.text() == ""
+    assert again.session.reader is None
+
+
+def test_another_reader_inherits_no_answer(confirm, qtbot, session):
+    sign(confirm, qtbot, "A Reader")
+    confirm.answers["INC7"].accept_button.click()
+    choose(confirm.checklist[session.config.protocol.checklist[0]], 1)
+    sign(confirm, qtbot, "B Reader")
+    assert session.score.criteria["INC7"].status == "proposed"
+    assert session.edits.checklist == {}
+    assert confirm.checklist[session.config.protocol.checklist[0]].currentIndex() == 0

@@ -306,7 +306,10 @@ def test_closing_over_unsaved_edits_asks(read, monkeypatch):
     assert desk.window().close() is False
     assert asked
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Discard)
-    assert desk.may_leave()
+    assert desk.may_leave(lambda: None)
+    assert not desk.banner.file.path.exists()
+    desk.banner.keep()
+    assert not desk.banner.file.path.exists(), "what was discarded is not kept again"
 
 
 def test_another_study_takes_the_place_of_the_first(read, viewer, study, qtbot):

@@ -212,11 +212,25 @@ class Editing(Steps):
         self._edit(references=tuple(r for r in self.edits.references if r.organ != organ))
 
     def state_rest_of_body(self, statement: RestOfBody | None) -> None:
-        """State what the body outside the liver shows; None takes the statement back."""
+        """State what the body outside the liver shows; None takes the statement back.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody has signed in yet.
+        """
+        self._require_reader("before stating what the rest of the body shows")
         self._edit(rest_of_body=statement)
 
     def check(self, item: str, present: bool | None) -> None:
-        """Answer an item of the protocol's checklist; None leaves it open."""
+        """Answer an item of the protocol's checklist; None leaves it open.
+
+        Raises
+        ------
+        ConfigError
+            Where the protocol has no such item, or nobody has signed in yet.
+        """
+        self._require_reader("before answering the checklist")
         if item not in self.config.protocol.checklist:
             msg = f"the protocol's checklist has no item {item!r}"
             raise ConfigError(msg)
@@ -225,8 +239,15 @@ class Editing(Steps):
             given[item] = present
         self._edit(checklist={k: given[k] for k in self.config.protocol.checklist if k in given})
 
+    def _require_reader(self, before_what: str) -> None:
+        if not self.signed:
+            msg = f"give the reader's name and role {before_what}"
+            raise ConfigError(msg)
+
     def sign(self, name: str, role: str) -> None:
         """Say who reads, and as what.
+
+        Answers and statements of an earlier reader are his: another reader does not inherit them.
 
         Raises
         ------
@@ -236,7 +257,11 @@ class Editing(Steps):
         if not name.strip() or not role.strip():
             msg = "give the reader's name and role"
             raise ConfigError(msg)
-        self._edit(reader=Reader(name=name.strip(), role=role.strip()))
+        reader, before = Reader(name=name.strip(), role=role.strip()), self.edits.reader
+        inherited = before is None or before.name == reader.name
+        personal = {} if inherited else {"verdicts": (), "rest_of_body": None, "checklist": {}}
+        self.signed = True
+        self._edit(reader=reader, **personal)
 
     def answer(self, criterion: CriterionId, verdict: VerdictWord | None, reason: str | None = None) -> None:
         """Confirm a proposal, overrule it with a reason, or (None) leave it as proposed.
@@ -256,9 +281,7 @@ class Editing(Steps):
             msg = f"{criterion} cannot be answered with {verdict!r}"
             raise ConfigError(msg) from error
         edits = self.edits.model_copy(update={"verdicts": (*others, edit)})
-        if self.edits.reader is None:
-            msg = "give the reader's name and role before answering a criterion"
-            raise ConfigError(msg)
+        self._require_reader("before answering a criterion")
         proposal = self.proposed(criterion)
         if verdict != proposal and edit.reason is None:
             name = self.config.protocol.criterion(criterion).name

@@ -78,7 +78,7 @@ class ReadingSession(Editing):
         OutputError
             Where the folder holds the record that this one revises.
         """
-        if self.reader is None:
+        if self.reader is None or not self.signed:
             msg = "give the reader's name and role before saving"
             raise ConfigError(msg)
         if self.stale:

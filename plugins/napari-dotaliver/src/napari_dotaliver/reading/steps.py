@@ -65,6 +65,8 @@ class Steps:
         self._undone: list[ReadingState] = []
         self._done: list[ReadingState] = []
         self._saved = state
+        self.signed = False
+        """Whether the present reader gave name and role; that of an earlier reading does not count."""
         self.saved_in: Path | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._highest_label = max(self._step.standing.lesions.labels, default=0)

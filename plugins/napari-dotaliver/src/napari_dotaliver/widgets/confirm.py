@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSettings, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
@@ -30,7 +29,9 @@ from dotaliver.records.verdicts import Verdict, VerdictWord
 from napari_dotaliver.reading.measuring import Measured, ReadingState
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.background import Background, sentence_of
+from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
+from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.shortcuts import bind_key, refusal_line, scrolled
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "ConfirmWidget"]
 
 KEYS: tuple[Key, ...] = (Key("Ctrl+S", "save the reading"),)
-_ROLES = ("radiologist", "nuclear-medicine physician", "reader")
 _VERDICTS: tuple[VerdictWord, ...] = ("met", "not_met", "indeterminate", "not_evaluable")
 _OPEN = "open"
 _TRISTATE = ("not stated", "no", "yes")
@@ -58,9 +58,9 @@ def _index_of(value: bool | None) -> int:
     return 0 if value is None else 1 + int(value)
 
 
-def _combo(words: tuple[str, ...], name: str, changed: Callable[[], None]) -> QComboBox:
+def _combo(words: tuple[str, ...], name: str, changed: Callable[[], None]) -> ChoiceBox:
     """A choice that tells of a person's choice only, not of a program's."""
-    combo = QComboBox()
+    combo = ChoiceBox()
     combo.addItems(words)
     combo.setAccessibleName(name)
     combo.activated.connect(lambda _=0: changed())
@@ -142,6 +142,7 @@ class ConfirmWidget(QWidget):
         self.measuring = Background(self)
         self.saving = Background(self)
         self._save_after = False
+        self._after_saving: Callable[[], object] | None = None
         self._build()
         self._connect()
         self._end = session.on_change(self._on_change)
@@ -170,18 +171,10 @@ class ConfirmWidget(QWidget):
         layout.addWidget(self.folder_line)
 
     def _reader_box(self) -> QGroupBox:
-        box = QGroupBox("Reader")
-        form = QFormLayout(box)
-        self.name = QLineEdit()
-        self.name.setPlaceholderText("required")
-        self.name.setAccessibleName("Name of the reader")
-        self.role = QComboBox()
-        self.role.setEditable(True)
-        self.role.addItems(_ROLES)
-        self.role.setAccessibleName("Role of the reader")
-        form.addRow("Name", self.name)
-        form.addRow("Role", self.role)
-        return box
+        self.reader_box = ReaderBox(self.session)
+        self.name, self.role = self.reader_box.name, self.reader_box.role
+        self.reader_box.refused.connect(self._refuse)
+        return self.reader_box
 
     def _rest_box(self) -> QGroupBox:
         box = QGroupBox("Rest of the body, outside the liver")
@@ -196,7 +189,7 @@ class ConfirmWidget(QWidget):
     def _checklist_box(self) -> QGroupBox:
         box = QGroupBox("Checklist: what the images show and nothing computes")
         form = QFormLayout(box)
-        self.checklist: dict[str, QComboBox] = {}
+        self.checklist: dict[str, ChoiceBox] = {}
         for item in self.session.config.protocol.checklist:
             words = (_OPEN, "absent", "present")
             self.checklist[item] = _combo(words, item, lambda item=item: self._check(item))
@@ -211,15 +204,6 @@ class ConfirmWidget(QWidget):
         return box
 
     def _connect(self) -> None:
-        remembered = QSettings("dotaliver", "napari-dotaliver")
-        reader = self.session.reader
-        self.name.setText(str(remembered.value("reader/name", "")) if reader is None else reader.name)
-        self.role.setCurrentText(str(remembered.value("reader/role", _ROLES[0])) if reader is None else reader.role)
-        self.name.editingFinished.connect(self._sign)
-        self.role.activated.connect(lambda _=0: self._sign())
-        line = self.role.lineEdit()
-        if line is not None:
-            line.editingFinished.connect(self._sign)
         self.save_button.clicked.connect(lambda _=False: self.save())
         self.folder_button.clicked.connect(lambda _=False: self._ask_for_folder())
         self.measuring.done.connect(self._on_measured)
@@ -232,6 +216,7 @@ class ConfirmWidget(QWidget):
     # --- telling ----------------------------------------------------------------------------------------------------
 
     def _refuse(self, sentence: str) -> None:
+        self._after_saving = None
         text = sentence[:1].upper() + sentence[1:]
         self.message.setText(text if text.endswith(".") else text + ".")
         self.message.show()
@@ -252,18 +237,7 @@ class ConfirmWidget(QWidget):
     # --- statements -------------------------------------------------------------------------------------------------
 
     def _sign(self) -> bool:
-        name, role = self.name.text(), self.role.currentText()
-        if not name.strip():
-            return False
-        reader = self.session.reader
-        if reader is not None and (reader.name, reader.role) == (name.strip(), role.strip()):
-            return True
-        signed = self._try(lambda: self.session.sign(name, role))
-        if signed:
-            remembered = QSettings("dotaliver", "napari-dotaliver")
-            remembered.setValue("reader/name", name.strip())
-            remembered.setValue("reader/role", role.strip())
-        return signed
+        return self.reader_box.sign()
 
     def _state_rest(self) -> None:
         index = self.rest.currentIndex()
@@ -273,12 +247,17 @@ class ConfirmWidget(QWidget):
         elif index == 2:
             said = {name: _bool_of(combo.currentIndex()) for name, combo in self.rest_of.items()}
             statement = RestOfBody(lesions=True, **said)
+        self._sign()
         if self._try(lambda: self.session.state_rest_of_body(statement)):
             self.measure()
+        else:
+            self._on_change()
 
     def _check(self, item: str) -> None:
         index = self.checklist[item].currentIndex()
-        self._try(lambda: self.session.check(item, None if index == 0 else index == 2))
+        self._sign()
+        if not self._try(lambda: self.session.check(item, None if index == 0 else index == 2)):
+            self._on_change()
 
     def accept(self, criterion: CriterionId) -> None:
         """Confirm a proposal, or leave it open where it was confirmed."""
@@ -339,6 +318,13 @@ class ConfirmWidget(QWidget):
             self._save_after = False
             self.save()
 
+    def save_then(self, act: Callable[[], object]) -> None:
+        """Save, and do something once that is done; nothing where the reading cannot be saved yet."""
+        self._after_saving = act
+        self.save()
+        if not (self.measuring.busy or self.saving.busy):
+            self._after_saving = None
+
     def save(self) -> None:
         """Write record, masks and report; what was edited and not measured is measured first."""
         self.message.hide()
@@ -374,6 +360,9 @@ class ConfirmWidget(QWidget):
         self.session.saved(folder, state)
         self._show_state()
         self.saved.emit(folder)
+        act, self._after_saving = self._after_saving, None
+        if act is not None:
+            act()
 
     def _ask_for_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for the reading", str(self.folder.parent))
@@ -392,9 +381,6 @@ class ConfirmWidget(QWidget):
             combo.setCurrentIndex(_index_of(None if rest is None else getattr(rest, name)))
         for item, combo in self.checklist.items():
             combo.setCurrentIndex(_index_of(session.edits.checklist.get(item)))
-        if session.reader is not None and not self.name.hasFocus():
-            self.name.setText(session.reader.name)
-            self.role.setCurrentText(session.reader.role)
         for line in self.answers.values():
             line.show(session)
         self._show_state()

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QShortcut,
-    QTabWidget,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -34,9 +33,13 @@ from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.widgets import confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.confirm import ConfirmWidget
+from napari_dotaliver.widgets.deliberate import Tabs
 from napari_dotaliver.widgets.keys import KEYS, keys_html
 from napari_dotaliver.widgets.lesion_table import LesionTable
+from napari_dotaliver.widgets.patient_banner import PatientBanner
+from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.recovery import RecoveryBanner
+from napari_dotaliver.widgets.shortcuts import take_key
 from napari_dotaliver.widgets.time_points import TimePointsWidget
 from napari_dotaliver.widgets.tools import ToolsWidget
 from napari_dotaliver.widgets.verdict_panel import VerdictPanel
@@ -90,6 +93,7 @@ class Desk(QWidget):
         self.confirm: ConfirmWidget | None = None
         self.time_points: TimePointsWidget | None = None
         self.banner: RecoveryBanner | None = None
+        self.reader_box: ReaderBox | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
         self.table = LesionTable()
@@ -103,6 +107,7 @@ class Desk(QWidget):
     # --- what it is made of ------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        self.patient = PatientBanner()
         self.study_line = QLabel(_WAITING)
         self.study_line.setWordWrap(True)
         self.study_line.setTextFormat(Qt.TextFormat.PlainText)
@@ -122,7 +127,7 @@ class Desk(QWidget):
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
         self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS)))
-        self.tabs = QTabWidget()
+        self.tabs = Tabs()
         self.tabs.addTab(self.verdicts, "Verdicts")
         self.tabs.addTab(self.keys, "Keys")
         buttons = QHBoxLayout()
@@ -130,9 +135,9 @@ class Desk(QWidget):
             buttons.addWidget(button)
         self._column = layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        for part in (self.study_line, self.message, self.relative_button, self.progress):
+        for part in (self.patient, self.study_line, self.message, self.relative_button, self.progress):
             layout.addWidget(part)
-        layout.insertLayout(1, buttons)
+        layout.insertLayout(2, buttons)
         layout.addWidget(self.view)
         layout.addWidget(self.tabs, stretch=1)
 
@@ -170,7 +175,7 @@ class Desk(QWidget):
 
     def open_made(self, make: Callable[[Progress], StudyInput]) -> bool:
         """Read the study that a function gives, which may take its time to make it; False: the reader stays."""
-        if not self.may_leave():
+        if not self.may_leave(lambda: self.open_made(make)):
             return False
         self._tell(None)
         self.relative_button.hide()
@@ -199,6 +204,7 @@ class Desk(QWidget):
         self._leave()
         self.layers = StudyLayers(self.viewer, self.opened.volumes)
         self.view.show_study(self.layers)
+        self.patient.show_study(self.opened)
         self.study_line.setText(_study_words(self.opened))
         self._done()
         self.opened_study.emit()
@@ -214,7 +220,7 @@ class Desk(QWidget):
 
     def score(self) -> None:
         """Outline, measure and judge beside the window."""
-        if self.opened is None or self.folder is None or self.reading.busy or not self.may_leave():
+        if self.opened is None or self.folder is None or self.reading.busy or not self.may_leave(self.score):
             return
         self._tell(None)
         opened, folder, config = self.opened, self.folder, self.config
@@ -250,7 +256,9 @@ class Desk(QWidget):
         ):
             self.tabs.insertTab(place, tab, name)
         self.banner = RecoveryBanner(session)
-        self._column.insertWidget(2, self.banner)
+        self.reader_box = ReaderBox(session, "Who reads this study?", hides=True)
+        for part in (self.reader_box, self.banner):
+            self._column.insertWidget(3, part)
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
 
@@ -265,18 +273,19 @@ class Desk(QWidget):
         for owner in (self.banner, self.time_points):
             if owner is not None:
                 owner.close_down()
-        for widget in (self.tools, self.confirm, self.time_points, self.banner):
+        for widget in (self.tools, self.confirm, self.time_points, self.banner, self.reader_box):
             if widget is not None:
                 self.tabs.removeTab(self.tabs.indexOf(widget))
                 widget.setParent(None)
                 widget.deleteLater()
-        self.tools = self.confirm = self.time_points = self.banner = self.session = None
+        self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = None
 
     def _leave(self) -> None:
         """Put away what was read before."""
         self._end_reading()
         self.table.show_score(None)
         self.verdicts.show_score(None)
+        self.patient.show_study(None)
         self.view.show_study(None)
         if self.layers is not None:
             self.layers.remove()
@@ -363,22 +372,28 @@ class Desk(QWidget):
 
     # --- leaving -----------------------------------------------------------------------------------------------------
 
-    def may_leave(self) -> bool:
-        """Whether the reading may be left: nothing is unsaved, or the reader says so."""
+    def may_leave(self, leave: Callable[[], object]) -> bool:
+        """Whether the reading may be left now: nothing is unsaved, or the reader discards it.
+
+        Where the reader chooses to save first, `leave` is called again once the reading is saved.
+        """
         if self.session is None or not self.session.dirty:
             return True
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(
             self,
-            "Unsaved edits",
-            "This reading has edits that were not saved. Leave it and lose them? (Save them with Ctrl+S first.)",
-            buttons.Discard | buttons.Cancel,
-            buttons.Cancel,
+            "Unsaved changes",
+            "This reading has changes that are not saved.",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+            buttons.Save,
         )
+        if answer == buttons.Save and self.confirm is not None:
+            self.tabs.setCurrentWidget(self.confirm)
+            self.confirm.save_then(leave)
         if answer != buttons.Discard:
             return False
         if self.banner is not None:
-            self.banner.discard()
+            self.banner.discard_reading()
         return True
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
@@ -389,6 +404,8 @@ class Desk(QWidget):
             return
         self._watched = window
         window.installEventFilter(self)
+        for key in KEYS.values():
+            take_key(window, key.key)
         if isinstance(window, QMainWindow):
             # The panel runs down the whole side; images have the rest, and the table what it needs.
             window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
@@ -399,7 +416,8 @@ class Desk(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
         """Ask before the window closes over unsaved edits."""
         if event.type() == QEvent.Type.Close and watched is self.window():
-            if not self.may_leave():
+            window = self.window()
+            if not self.may_leave(window.close):
                 event.ignore()
                 return True
             self.reading.cancel()

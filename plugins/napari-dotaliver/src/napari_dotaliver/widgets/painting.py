@@ -9,14 +9,11 @@ import numpy as np
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QGroupBox,
     QLabel,
     QPushButton,
     QRadioButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +29,7 @@ from napari_dotaliver.reading.label_tools import (
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import uptake_unit
 from napari_dotaliver.view.orientation import position_lps_mm
+from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
 from napari_dotaliver.widgets.shortcuts import millimetres
 
 if TYPE_CHECKING:
@@ -117,12 +115,12 @@ class PaintPanel(QWidget):
         box = QGroupBox("Threshold in a sphere")
         grid = QGridLayout(box)
         self.sphere_mm = millimetres("Diameter of the sphere in mm", (4.0, 200.0), 40.0)
-        self.level = QDoubleSpinBox()
+        self.level = NumberBox()
         self.level.setRange(0.1, 1000.0)
         self.level.setDecimals(1)
         self.level.setValue(50.0)
         self.level.setAccessibleName("Threshold")
-        self.level_unit = QComboBox()
+        self.level_unit = ChoiceBox()
         self.level_unit.addItems(["% of its maximum", uptake_unit(self._session.volumes.pet.quantity)])
         self.level_unit.setAccessibleName("Unit of the threshold")
         self.sphere_button = QPushButton("Outline here (H)")
@@ -139,7 +137,7 @@ class PaintPanel(QWidget):
     def _between_slices(self) -> QGroupBox:
         box = QGroupBox("Liver between slices")
         grid = QGridLayout(box)
-        self.slices = QSpinBox()
+        self.slices = WholeNumberBox()
         self.slices.setRange(0, 50)
         self.slices.setValue(2)
         self.slices.setPrefix("± ")

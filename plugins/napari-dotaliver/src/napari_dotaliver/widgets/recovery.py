@@ -269,6 +269,11 @@ class RecoveryBanner(QFrame):
         self._found = self._kept = None
         self.hide()
 
+    def discard_reading(self) -> None:
+        """Lose what this reading holds unsaved, for good: it is not kept again unless it is edited further."""
+        self.discard()
+        self._kept = self._session.state
+
     def _on_change(self) -> None:
         """Nothing unsaved is kept of a reading that was saved or undone to its start."""
         if not self._session.dirty and self._kept is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from qtpy.QtCore import QObject, Qt, QTimer
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtGui import QAction, QKeySequence
+from qtpy.QtWidgets import QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
+
+from napari_dotaliver.widgets.deliberate import NumberBox
 
 __all__ = [
     "bind_key",
@@ -14,6 +16,7 @@ __all__ = [
     "refusal_line",
     "scrolled",
     "soon",
+    "take_key",
 ]
 
 
@@ -27,8 +30,18 @@ def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:
     shortcut = QShortcut(QKeySequence(key), carrier)
     shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
     shortcut.activated.connect(act)
+    take_key(carrier.window(), key)
     if carrier is not widget:
         widget.destroyed.connect(shortcut.deleteLater)
+
+
+def take_key(window: QWidget, key: str) -> None:
+    """Take a key from the window's own menu actions: two owners of one key would cancel each other."""
+    sequence = QKeySequence(key)
+    for action in window.findChildren(QAction):
+        others = [other for other in action.shortcuts() if other != sequence]
+        if len(others) != len(action.shortcuts()):
+            action.setShortcuts(others)
 
 
 def soon(owner: QObject, act: Callable[[], object]) -> None:
@@ -65,9 +78,9 @@ def scrolled(parts: Iterable[QWidget]) -> QScrollArea:
     return area
 
 
-def millimetres(name: str, span_mm: tuple[float, float], value_mm: float) -> QDoubleSpinBox:
+def millimetres(name: str, span_mm: tuple[float, float], value_mm: float) -> NumberBox:
     """A box for a length in whole millimetres; `name` is what a screen reader says."""
-    box = QDoubleSpinBox()
+    box = NumberBox()
     box.setRange(*span_mm)
     box.setDecimals(0)
     box.setValue(value_mm)

@@ -1,0 +1,94 @@
+"""Who reads: asked at the beginning of each reading, never taken from the reading before."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+
+from dotaliver.errors import DotaliverError
+from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.widgets.deliberate import ChoiceBox
+
+__all__ = ["ReaderBox"]
+
+_ROLES = ("radiologist", "nuclear-medicine physician", "reader")
+
+
+class ReaderBox(QGroupBox):
+    """Name and role of the reader, and a button that signs with them.
+
+    Parameters
+    ----------
+    session : ReadingSession
+        The reading.
+    title : str
+        Heading of the box.
+    hides : bool
+        Whether the box is hidden once somebody has signed.
+    """
+
+    refused = Signal(str)
+
+    def __init__(
+        self, session: ReadingSession, title: str = "Reader", *, hides: bool = False, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(title, parent)
+        self._session, self._hides = session, hides
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("required")
+        self.name.setAccessibleName("Name of the reader")
+        self.role = ChoiceBox()
+        self.role.setEditable(True)
+        self.role.addItems(_ROLES)
+        self.role.setAccessibleName("Role of the reader")
+        self.sign_button = QPushButton("Sign in")
+        self.previous = QLabel()
+        self.previous.setWordWrap(True)
+        line = QHBoxLayout()
+        line.addWidget(self.role, stretch=1)
+        line.addWidget(self.sign_button)
+        form = QFormLayout(self)
+        form.addRow(self.previous)
+        form.addRow("Name", self.name)
+        form.addRow("Role", line)
+        self.name.editingFinished.connect(self.sign)
+        self.role.activated.connect(lambda _=0: self.sign())
+        edit = self.role.lineEdit()
+        if edit is not None:
+            edit.editingFinished.connect(self.sign)
+        self.sign_button.clicked.connect(lambda _=False: self._sign_or_ask())
+        self._end = session.on_change(self._renew)
+        self.destroyed.connect(lambda _=None, end=self._end: end())
+        self._renew()
+
+    def sign(self) -> bool:
+        """Sign the reading with what is entered; False where no name is given or it was refused."""
+        name, role = self.name.text().strip(), self.role.currentText().strip()
+        if not name:
+            return False
+        reader = self._session.reader
+        if self._session.signed and reader is not None and (reader.name, reader.role) == (name, role):
+            return True
+        try:
+            self._session.sign(name, role)
+        except DotaliverError as error:
+            self.refused.emit(str(error))
+            return False
+        return True
+
+    def _sign_or_ask(self) -> None:
+        if not self.sign():
+            self.name.setFocus()
+
+    def _renew(self) -> None:
+        reader, signed = self._session.reader, self._session.signed
+        if signed and reader is not None and not self.name.hasFocus():
+            self.name.setText(reader.name)
+            self.role.setCurrentText(reader.role)
+        earlier = "" if reader is None or signed else f"The record was last read by {reader.name}, {reader.role}."
+        self.previous.setText(earlier)
+        self.previous.setVisible(bool(earlier))
+        self.sign_button.setEnabled(not signed)
+        self.sign_button.setText("Signed in" if signed else "Sign in")
+        if self._hides:
+            self.setVisible(not signed)
