@@ -295,7 +295,7 @@ def test_confirmation_falls_when_the_proposal_changes(session):
     assert session.score.criteria["INC7"].verdict != "met"
     assert session.edits.verdicts == ()
     assert measured.withdrawn == (
-        "The confirmation of Inclusion 7 is withdrawn: the images now propose another answer.",
+        "The confirmation of Inclusion 7 was withdrawn: the images now propose a different answer.",
     )
 
 
@@ -336,7 +336,7 @@ def test_places_off_the_images_are_refused(session):
 
 def test_lesions_that_are_not_there_are_refused(session):
     for act in (session.delete_lesion, session.split_lesion, lambda n: session.mark_lesion(n, "treated")):
-        with pytest.raises(MaskError, match="lesion 777 is not there"):
+        with pytest.raises(MaskError, match="lesion 777 does not exist"):
             act(777)
     with pytest.raises(MaskError, match="two lesions"):
         session.merge_lesions([session.lesions.labels[0]])

@@ -52,7 +52,7 @@ class Editing(Steps):
         if np.array_equal(labels, self.lesions.array):
             return
         if labels.max(initial=0) >= self.config.ct_foci.first_label:
-            msg = f"lesion numbers must lie below {self.config.ct_foci.first_label}; paint with a smaller one"
+            msg = f"lesion numbers must be below {self.config.ct_foci.first_label}; paint with a smaller one"
             raise MaskError(msg)
         new = LabelMap(labels, grid)
         self._highest_label = max(self._highest_label, *self.lesions.labels, *new.labels, 0)
@@ -135,7 +135,7 @@ class Editing(Steps):
     def _require_lesion(self, label: int) -> None:
         if label not in self.lesions.labels:
             there = ", ".join(map(str, self.lesions.labels)) or "none"
-            msg = f"lesion {label} is not there (lesions: {there}); choose one of them"
+            msg = f"lesion {label} does not exist (lesions: {there}); choose one of them"
             raise MaskError(msg)
 
     # --- edits ---------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def _checked(array: npt.NDArray[Any], grid: Geometry, what: str) -> npt.NDArray[
         msg = f"the {what} mask has {array.shape} voxels and its image {grid.shape}; paint on the layer that was opened"
         raise MaskError(msg)
     if array.dtype.kind not in "bui" or (array.dtype.kind == "i" and array.min(initial=0) < 0):
-        msg = f"the {what} mask holds values that are no labels; paint on the layer that was opened"
+        msg = f"the {what} mask holds values that are not labels; paint on the layer that was opened"
         raise MaskError(msg)
     if array.dtype != np.bool_ and array.max(initial=0) > np.iinfo(np.uint16).max:
         msg = f"the {what} mask holds labels above {np.iinfo(np.uint16).max}; choose smaller ones"

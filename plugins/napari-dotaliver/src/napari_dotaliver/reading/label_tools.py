@@ -128,7 +128,7 @@ def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[V
     mask = labels.where(label)
     used = used_box(mask)
     if used is None:
-        msg = f"lesion {label} has no voxels; choose one that is in the table"
+        msg = f"lesion {label} has no voxels; choose a lesion from the table"
         raise MaskError(msg)
     box = grow_box(used, (1, 1, 1), labels.geometry.shape)
     own, part = mask[box], labels.geometry.crop(box)
@@ -182,7 +182,7 @@ def _two_maxima(
             markers = np.zeros(own.shape, dtype=np.int32)
             markers[ranked[0]], markers[second] = 1, 2
             return markers
-    msg = f"lesion {label} shows one maximum only; paint the second part with another number"
+    msg = f"lesion {label} has a single maximum; paint the second part with another number"
     raise MaskError(msg)
 
 
@@ -225,7 +225,7 @@ def between_slices(mask: BoolArray, spacing_mm: Vector, first: int, last: int) -
         raise MaskError(msg)
     for index in (first, last):
         if not mask[index].any():
-            msg = f"slice {index + 1} holds no outline; draw one there first"
+            msg = f"slice {index + 1} has no outline; draw one there first"
             raise MaskError(msg)
     box = used_box(mask[[first, last]])
     assert box is not None

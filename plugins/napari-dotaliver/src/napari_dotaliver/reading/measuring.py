@@ -158,7 +158,7 @@ def _of_what_is_there(
     kept = tuple(edit for edit in state.edits.lesions if edit.label in there)
     candidates = {focus.label for focus in before.score.ct_foci}
     lost = tuple(
-        f"What was marked of CT candidate {edit.label} is withdrawn: a lesion covers it now."
+        f"The mark on CT candidate {edit.label} was withdrawn: a lesion now covers it."
         for edit in state.edits.lesions
         if edit.label not in there and edit.label in candidates and edit != LesionEdit(label=edit.label)
     )
@@ -176,7 +176,7 @@ def _still_meant(edits: ReaderEdits, proposed: StudyScore) -> tuple[ReaderEdits,
         return edits, ()
     protocol = proposed.config.protocol
     words = tuple(
-        f"The confirmation of {protocol.criterion(name).name} is withdrawn: the images now propose another answer."
+        f"The confirmation of {protocol.criterion(name).name} was withdrawn: the images now propose a different answer."
         for name in gone
     )
     return edits.model_copy(update={"verdicts": tuple(a for a in edits.verdicts if stands(a))}), words

@@ -130,7 +130,7 @@ class TwoScans:
             Where the size is no size.
         """
         if size_mm is not None and not 0.0 <= size_mm <= 1000.0:
-            msg = f"a diameter of {size_mm:g} mm is none of a lesion; give it in mm"
+            msg = f"a diameter of {size_mm:g} mm is not plausible for a lesion; enter it in mm"
             raise ConfigError(msg)
         uid = self.scans[scan].score.study.study_instance_uid
         before = self.edits.of(lesion)
@@ -168,7 +168,7 @@ def compare(mine: LoadedScan, folder: Path, edits: CourseEdits, progress: Progre
     progress(f"reading {folder.name}")
     other = load_scan(folder)
     if other.score.study.study_instance_uid == mine.score.study.study_instance_uid:
-        msg = f"{folder.name}: the folder holds a score of this very study; choose one of another date"
+        msg = f"{folder.name}: the folder holds a score of the same study; choose one of another date"
         raise CourseError(msg)
     config = RecistConfig()
     course = assemble([mine, other], None, (), config, progress)

@@ -57,7 +57,7 @@ def _figures(score: StudyScore) -> str:
             f"tumour {number(burden.tumour_ml, 0)} ml, <b>burden {100 * burden.fraction:.1f} %</b> ({interval})"
         )
     elif burden.reason:
-        lines.append(f"no burden: {escape(burden.reason)}")
+        lines.append(f"burden not available: {escape(burden.reason)}")
     lines.append(f"{len(score.lesions)} lesion{'' if len(score.lesions) == 1 else 's'}")
     rows = "".join(
         f"<br>{name}: {volume}, tumour {tumour}, burden {share}" for name, volume, tumour, share in lobe_rows(score)
@@ -80,7 +80,7 @@ def _criterion(score: StudyScore, verdict: Verdict, unfolded: bool) -> str:
     if verdict.evidence:
         word = "Hide" if unfolded else "Show"
         link = (
-            f"<a style='color:#56B4E9' href='#{verdict.criterion}'>{word} the numbers of {escape(criterion.name)}</a>"
+            f"<a style='color:#56B4E9' href='#{verdict.criterion}'>{word} the numbers for {escape(criterion.name)}</a>"
         )
         text += f"<p style='margin-top:2px'>{link}</p>"
         text += _evidence(verdict) if unfolded else ""

@@ -143,4 +143,4 @@ def sentence_of(error: Exception) -> str:
         text = str(error)
         return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
     _log.error("a fault of the program", exc_info=error)
-    return f"A fault of the program, not of your files: {type(error).__name__}: {error}. Please report it."
+    return f"Internal error, not caused by your files: {type(error).__name__}: {error}. Please report it."

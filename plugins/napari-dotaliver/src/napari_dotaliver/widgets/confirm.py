@@ -79,10 +79,10 @@ class _Answer:
         self.accept_button = QPushButton("Accept")
         self.accept_button.setCheckable(True)
         self.accept_button.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
-        self.accept_button.setAccessibleName(f"Accept the proposal on {protocol.name}")
+        self.accept_button.setAccessibleName(f"Accept the proposal for {protocol.name}")
         self.accept_button.clicked.connect(lambda _=False: widget.accept(criterion))
         words = ("as proposed", *(answer_words(protocol, word) for word in _VERDICTS))
-        self.other = _combo(words, f"Another answer to {protocol.name}", lambda: widget.overrule(criterion))
+        self.other = _combo(words, f"Different answer for {protocol.name}", lambda: widget.overrule(criterion))
         self.reason = QLineEdit()
         self.reason.setPlaceholderText("reason for overruling (required)")
         self.reason.setAccessibleName(f"Reason for overruling {protocol.name}")
@@ -177,7 +177,7 @@ class ConfirmWidget(QWidget):
         return self.reader_box
 
     def _rest_box(self) -> QGroupBox:
-        box = QGroupBox("Rest of the body, outside the liver")
+        box = QGroupBox("Body outside the liver")
         form = QFormLayout(box)
         self.rest = _combo(("not stated", "no lesions", "lesions"), "Lesions outside the liver", self._state_rest)
         form.addRow("Tumour lesions", self.rest)
@@ -187,7 +187,7 @@ class ConfirmWidget(QWidget):
         return box
 
     def _checklist_box(self) -> QGroupBox:
-        box = QGroupBox("Checklist: what the images show and nothing computes")
+        box = QGroupBox("Checklist: image criteria that are not computed")
         form = QFormLayout(box)
         self.checklist: dict[str, ChoiceBox] = {}
         for item in self.session.config.protocol.checklist:

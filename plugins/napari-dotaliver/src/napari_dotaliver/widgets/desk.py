@@ -429,7 +429,7 @@ def _study_words(opened: OpenStudy) -> str:
     """What was opened, without a name: date, tracer, activity, and which series."""
     volumes = opened.volumes
     identity, acquisition = volumes.identity, volumes.acquisition
-    parts = [f"Study of {identity.study_date}" if identity.study_date else "Study without a date"]
+    parts = [f"Study of {identity.study_date}" if identity.study_date else "Study date unknown"]
     parts.append(acquisition.tracer or "tracer unknown")
     if acquisition.uptake_time_min is not None:
         parts.append(f"{acquisition.uptake_time_min:.0f} min after injection")

@@ -35,16 +35,16 @@ KEYS: dict[str, Key] = {
     "crosshair": Key("F7", "crosshair on and off"),
     "planes": Key("F8", "the two other planes on and off"),
     "next": Key(".", "next lesion"),
-    "previous": Key(",", "lesion before"),
+    "previous": Key(",", "previous lesion"),
 }
 _NAPARI: tuple[Key, ...] = (
-    Key("← →", "slice by slice (or the mouse wheel with Ctrl)"),
+    Key("← →", "one slice up or down (or Ctrl + mouse wheel)"),
     Key("click", "moves the crosshair; in the small planes too"),
     Key("Ctrl+R", "whole image"),
     Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer chosen"),
     Key("[ ]", "smaller and larger brush"),
     Key("Space held", "move the image while painting"),
-    Key("Tab, Shift+Tab, arrows", "through the panel and the table"),
+    Key("Tab, Shift+Tab, arrows", "move through panel and table"),
 )
 
 

@@ -53,7 +53,7 @@ class LesionTable(QWidget):
         self.table.verticalHeader().setVisible(False)
         self.table.setWordWrap(False)
         self.table.setAccessibleName("Lesions")
-        self.details = QLabel("No study is scored yet.", self)
+        self.details = QLabel("No study has been scored yet.", self)
         self.details.setWordWrap(True)
         self.details.setTextFormat(Qt.TextFormat.PlainText)
         layout = QVBoxLayout(self)
@@ -142,7 +142,7 @@ class LesionTable(QWidget):
     def _describe(self) -> None:
         """Say in words what is known of the chosen lesion."""
         if self._score is None:
-            self.details.setText("No study is scored yet.")
+            self.details.setText("No study has been scored yet.")
             return
         chosen = self.chosen[0] if self.chosen else None
         for lesion in self._score.lesions:
@@ -154,31 +154,31 @@ class LesionTable(QWidget):
         for focus in self._score.ct_foci:
             if focus.label == chosen:
                 known = ", ".join(f"{name} {value}" for name, value in ct_focus_summary(focus, self._score.uptake_unit))
-                self.details.setText(f"Seen on CT alone, for a reader to call (SSTR-RADS 3D): {known}.")
+                self.details.setText(f"Seen on CT only; the reader decides (SSTR-RADS 3D): {known}.")
                 return
         count = len(self._score.lesions)
-        self.details.setText("Choose a row to see the lesion." if count else "No lesion was found.")
+        self.details.setText("Choose a row to see the lesion." if count else "No lesions found.")
 
 
 def _headings(score: StudyScore) -> list[tuple[str, str]]:
     name, unit = uptake_name(score.uptake_unit)
     return [
-        ("Lesion", "Its number and colour in the images; 'CT': seen on CT alone"),
+        ("Lesion", "Number and colour in the images; 'CT': seen on CT only"),
         (f"{name}max", f"Highest voxel, {unit}"),
         (f"{name}peak", f"Highest mean of a 1 ml sphere, {unit}"),
         (f"{name}mean", f"Mean over the lesion, {unit}"),
         ("Volume [ml]", "Volume of the mask"),
         (
             "Diameter [mm]",
-            "Longest in-plane diameter and the longest across it, on CT or by the reader; in brackets: the extent on "
-            "PET, which is no RECIST diameter",
+            "Longest in-plane diameter and perpendicular short axis, on CT or by the reader; in brackets: extent "
+            "on PET, which is not a RECIST diameter",
         ),
         ("From", "Where the diameter was measured"),
-        ("Peak / liver", "SUVpeak over the mean of normal liver"),
+        ("Peak / liver", "SUVpeak divided by the mean of normal liver"),
         ("Krenning", "Modified Krenning grade, 0 to 4"),
         ("In liver", "Whether most of it lies in the liver"),
-        ("Marks", "What the reader called it"),
-        ("Flags", "What is doubtful; in full below the table"),
+        ("Marks", "Marks set by the reader"),
+        ("Flags", "Caveats, in full below the table"),
     ]
 
 

@@ -92,7 +92,7 @@ class PaintPanel(QWidget):
         self.new_button.clicked.connect(self.begin_lesion)
         grid.addWidget(self.new_button, 0, 2)
         self.holes_button = QPushButton("Fill holes")
-        self.holes_button.setToolTip("Of the lesion that is painted, slice by slice")
+        self.holes_button.setToolTip("Of the lesion being painted, slice by slice")
         self.holes_button.clicked.connect(self.fill_holes)
         grid.addWidget(self.holes_button, 0, 3)
         self.modes: dict[str, QPushButton] = {}
@@ -142,11 +142,11 @@ class PaintPanel(QWidget):
         self.slices.setValue(2)
         self.slices.setPrefix("± ")
         self.slices.setSuffix(" slices")
-        self.slices.setAccessibleName("Slices that are smoothed above and below")
+        self.slices.setAccessibleName("Number of slices smoothed above and below")
         self.smooth_button = QPushButton("Smooth")
         self.smooth_button.clicked.connect(self.smooth_liver)
         self.from_button = QPushButton("From here")
-        self.from_button.setToolTip("The slice at the crosshair is the first of those to interpolate between")
+        self.from_button.setToolTip("Start interpolating at the slice under the crosshair")
         self.from_button.clicked.connect(self.begin_between)
         self.to_button = QPushButton("Interpolate to here")
         self.to_button.setEnabled(False)
@@ -189,7 +189,7 @@ class PaintPanel(QWidget):
         """Take brush, eraser, bucket or hand."""
         layer = self.layer
         if layer is None:
-            self.refused.emit("There is nothing to paint on yet; score the study first.")
+            self.refused.emit("There is no mask to paint on yet; score the study first.")
             return
         self._viewer.layers.selection.active = layer
         if self.on_liver.isChecked():

@@ -114,8 +114,8 @@ class RecoveryFile:
             _write_private(self.path, unsaved.model_dump_json().encode())
         except OSError as error:
             msg = (
-                f"unsaved edits cannot be kept for recovery ({error.strerror or error}); save soon, or make room in "
-                "your folder of program state"
+                f"unsaved edits cannot be backed up ({error.strerror or error}); save soon, or free some space in "
+                "your program state folder"
             )
             raise FileFormatError(msg) from error
 
@@ -145,7 +145,7 @@ class RecoveryFile:
         if unsaved.record_id != self._record.record_id:
             msg = (
                 f"unsaved edits of {_when(unsaved.kept_at)} belong to another scoring of these images (other "
-                "settings, masks or version) and cannot be taken up; open that score, or discard them"
+                "settings, masks or version) and cannot be restored; open that score, or discard them"
             )
             raise FileFormatError(msg)
         return unsaved
@@ -195,7 +195,7 @@ class RecoveryBanner(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.words = QLabel()
         self.words.setWordWrap(True)
-        self.take_up_button = QPushButton("Take up")
+        self.take_up_button = QPushButton("Restore")
         self.discard_button = QPushButton("Discard")
         self.take_up_button.clicked.connect(self._take_up)
         self.discard_button.clicked.connect(self.discard)
@@ -224,7 +224,7 @@ class RecoveryBanner(QFrame):
         if self._found is None or self._found.state() == self._session.state:
             self.hide()
             return
-        self._say(f"Edits of {_when(self._found.kept_at)} were not saved. Take them up?", can_be_taken=True)
+        self._say(f"Edits of {_when(self._found.kept_at)} were not saved. Restore them?", can_be_taken=True)
 
     def _say(self, sentence: str, *, can_be_taken: bool) -> None:
         self.words.setText(sentence)

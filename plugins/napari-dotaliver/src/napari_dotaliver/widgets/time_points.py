@@ -81,7 +81,7 @@ class TimePointsWidget(QWidget):
         self.save_button = QPushButton("Save response…")
         self.save_button.clicked.connect(lambda _=False: self._ask_where())
         self.save_button.setEnabled(False)
-        self.message = QLabel("Choose the folder of a score of another date.")
+        self.message = QLabel("Choose the score folder of another date.")
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTableWidget(0, 6)
@@ -145,7 +145,9 @@ class TimePointsWidget(QWidget):
         self.scans = scans
         if fresh:
             self._show_other(scans)
-        self.message.setText("Tick targets, type sizes in mm or draw them; lesions are matched by the livers' place.")
+        self.message.setText(
+            "Tick the targets and type or draw their sizes in mm. Lesions are matched after registering the livers."
+        )
         self.measure_button.setEnabled(True)
         self.save_button.setEnabled(True)
         self._show()
@@ -206,7 +208,7 @@ class TimePointsWidget(QWidget):
             try:
                 size = float(text.replace(",", ".")) if text else None
             except ValueError:
-                self._say(f"{text!r} is no size; give it in mm, or nothing for the measured one")
+                self._say(f"{text!r} is not a size; enter millimetres, or leave it empty to use the measured diameter")
                 self._show()
                 return
             soon(self, lambda: self._decide(lambda scans: scans.with_size(lesion, scan, size)))
@@ -330,10 +332,10 @@ class TimePointsWidget(QWidget):
         """Write course, tables and report into a folder, in the background."""
         session, scans = self._session, self.scans
         if scans is None or session.reader is None:
-            self._say("Give the reader's name and role on the Confirm tab before saving")
+            self._say("Enter the reader's name and role before saving")
             return
         if session.dirty or session.stale:
-            self._say("Save the reading on the Confirm tab first, so that the response rests on a record")
+            self._say("Save the reading on the Confirm tab first; the response refers to the saved record")
             return
         reader = session.reader
 
@@ -362,7 +364,7 @@ def _response_html(reading: Reading) -> str:
         parts.append(f"<p>Sum of targets: {targets.baseline_mm:.0f} → {targets.sum_mm:.0f} mm{change}</p>")
     lines = [targets.reason, point.non_targets.reason, point.new_lesion_reason]
     if targets.within_noise:
-        lines.append("The change lies within what two readers differ by.")
+        lines.append("The change is within the variability between readers.")
     parts += [f"<p>{escape(line)}</p>" for line in lines]
     open_ones = [*(question.sentence for question in reading.questions), *reading.warnings]
     if open_ones:

@@ -49,8 +49,8 @@ KEYS: tuple[Key, ...] = (
     Key("J", "join (merge) the chosen lesions"),
     Key("K", "cut (split) the chosen lesion"),
     Key("N", "not a lesion, on and off"),
-    Key("T", "treated before, on and off"),
-    Key("G", "grew (progressed) since treatment, on and off"),
+    Key("T", "treated, on and off"),
+    Key("G", "progressed since treatment, on and off"),
     Key("H", "outline by threshold in a sphere at the crosshair"),
     Key("W", "normal-liver sphere to the crosshair"),
     Key("D", "draw the chosen lesion's diameter"),
@@ -104,7 +104,7 @@ class ToolsWidget(QWidget):
         for button in (self.measure_button, self.undo_button, self.redo_button):
             top.addWidget(button)
         self.changes = QTextBrowser()
-        self.changes.setAccessibleName("What changed against the automatic result")
+        self.changes.setAccessibleName("Changes from the automatic result")
         self.changes.setMinimumHeight(64)
         area = scrolled((self._lesion_box(), self.painting, self._sphere_box()))
         layout = QVBoxLayout(self)
@@ -125,7 +125,7 @@ class ToolsWidget(QWidget):
         # What is pressed must be told without colour, whatever the theme.
         box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         grid = QGridLayout(box)
-        self.lesion_line = QLabel("Choose a row of the table.")
+        self.lesion_line = QLabel("Choose a row in the table.")
         self.lesion_line.setWordWrap(True)
         grid.addWidget(self.lesion_line, 0, 0, 1, 6)
         self.delete_button = self._button("Delete (Del)", self.delete_chosen)
@@ -151,7 +151,7 @@ class ToolsWidget(QWidget):
         return box
 
     def _sphere_box(self) -> QGroupBox:
-        box = QGroupBox("Normal-liver sphere (drag it, or)")
+        box = QGroupBox("Normal-liver sphere (drag it or use the button)")
         line = QHBoxLayout(box)
         self.sphere_mm = millimetres("Diameter of the normal-liver sphere in mm", (5.0, 60.0), 30.0)
         self.sphere_mm.setKeyboardTracking(False)
@@ -253,7 +253,7 @@ class ToolsWidget(QWidget):
         self.draw_button.setEnabled(there)
         self.undraw_button.setEnabled(label is not None and self._session.edits.lesion(label).diameter is not None)
         if not there or label is None:
-            self.lesion_line.setText("Choose a row of the table.")
+            self.lesion_line.setText("Choose a row in the table.")
             return
         name = f"CT candidate {label}" if self._is_candidate(label) else f"Lesion {label}"
         said = ", ".join(MARK_WORDS[m] for m in marks)
@@ -422,9 +422,9 @@ class ToolsWidget(QWidget):
         if self.measuring.busy:
             self.state.setText("Measuring …")
         elif session.stale:
-            self.state.setText("Edited: numbers and verdicts are those of before. Re-measure (F10).")
+            self.state.setText("Edited: numbers and verdicts are out of date. Re-measure (F10).")
         else:
-            self.state.setText("Measured: numbers and verdicts are those of what is shown.")
+            self.state.setText("Measured: numbers and verdicts are up to date.")
         if session.score is not self._told:
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._told = session.score
