@@ -405,7 +405,7 @@ class Desk(QWidget):
         self._watched = window
         window.installEventFilter(self)
         for key in KEYS.values():
-            take_key(window, key.key)
+            take_key(key.key)
         if isinstance(window, QMainWindow):
             # The panel runs down the whole side; images have the rest, and the table what it needs.
             window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)

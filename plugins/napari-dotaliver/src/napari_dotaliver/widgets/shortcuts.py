@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QAction, QKeySequence
-from qtpy.QtWidgets import QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
 from napari_dotaliver.widgets.deliberate import NumberBox
 
@@ -30,18 +31,33 @@ def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:
     shortcut = QShortcut(QKeySequence(key), carrier)
     shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
     shortcut.activated.connect(act)
-    take_key(carrier.window(), key)
+    give_back = take_key(key)
+    shortcut.destroyed.connect(lambda _=None: give_back())
     if carrier is not widget:
         widget.destroyed.connect(shortcut.deleteLater)
 
 
-def take_key(window: QWidget, key: str) -> None:
-    """Take a key from the window's own menu actions: two owners of one key would cancel each other."""
+def take_key(key: str) -> Callable[[], None]:
+    """Take a key from every menu action of the program: two owners of one key cancel each other.
+
+    Returns
+    -------
+    callable
+        Gives the key back.
+    """
     sequence = QKeySequence(key)
-    for action in window.findChildren(QAction):
-        others = [other for other in action.shortcuts() if other != sequence]
-        if len(others) != len(action.shortcuts()):
-            action.setShortcuts(others)
+    program = QApplication.instance()
+    actions = [] if program is None else program.findChildren(QAction)
+    taken = [action for action in actions if sequence in action.shortcuts()]
+    for action in taken:
+        action.setShortcuts([other for other in action.shortcuts() if other != sequence])
+
+    def give_back() -> None:
+        for action in taken:
+            with contextlib.suppress(RuntimeError):  # its window was closed
+                action.setShortcuts([*action.shortcuts(), sequence])
+
+    return give_back
 
 
 def soon(owner: QObject, act: Callable[[], object]) -> None:
