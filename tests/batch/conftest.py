@@ -3,12 +3,12 @@
 import pytest
 
 from dotaliver.batch.workspace import Workspace
-from fixtures.batches import TESTS
+from fixtures.batches import python_path
 
 
 @pytest.fixture(autouse=True)
 def scorers_can_be_imported(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 @pytest.fixture

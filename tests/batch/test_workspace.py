@@ -1,9 +1,11 @@
 """What is there is never lost to a failure, and what is half there never counts."""
 
+import json
+
 import pytest
 
 from dotaliver.batch.records import StudyRecord
-from dotaliver.batch.workspace import is_intact
+from dotaliver.batch.workspace import is_intact, sha256_of
 from fixtures.batches import key, settings, task_of, tiny
 
 
@@ -69,3 +71,21 @@ def test_a_run_has_the_folder_until_it_ends_or_another_has_it(workspace):
     assert not workspace.is_running("one") and workspace.is_running("two")
     workspace.end()
     assert not workspace.is_running("two") and workspace.settings() is None
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/etc/mine", "..", ".", "", "a/b", "a\0b"])
+def test_a_record_that_names_files_elsewhere_moves_none(workspace, record, name, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    changed = record.model_dump(mode="json")
+    changed["files"] = {name: sha256_of(tmp_path / "mine")}
+    workspace.record_file(key(1)).write_text(json.dumps(changed))
+    assert workspace.record(key(1)) is None
+    workspace.retire(key(1))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_record_of_another_study_is_none(workspace, record):
+    for other in (key(2), "../" + key(1)):
+        changed = record.model_dump(mode="json") | {"key": other}
+        workspace.record_file(key(1)).write_text(json.dumps(changed))
+        assert workspace.record(key(1)) is None

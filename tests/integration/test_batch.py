@@ -15,11 +15,11 @@ from dotaliver.errors import OutputError, StudyError
 from fixtures.batches import (
     BEHAVE,
     PATIENCE_S,
-    TESTS,
     all_gone,
     batch_process,
     family,
     key,
+    python_path,
     run_tiny,
     statuses,
     tiny,
@@ -30,7 +30,7 @@ from fixtures.batches import (
 
 @pytest.fixture(autouse=True)
 def scorers_can_be_imported(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 class Watching(Reporter):

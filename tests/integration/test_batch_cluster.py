@@ -11,12 +11,12 @@ import pytest
 from dotaliver.batch.cluster import ClusterChoice
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import ClusterError
-from fixtures.batches import PATIENCE_S, TESTS, all_gone, environment, key, run_tiny, statuses, tiny, until
+from fixtures.batches import PATIENCE_S, all_gone, environment, key, python_path, run_tiny, statuses, tiny, until
 
 
 @pytest.fixture(autouse=True)
 def scorers_can_be_imported(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 # Otherwise a fixed port is tried first

@@ -41,6 +41,9 @@ __all__ = [
 
 # A process with nothing to do ends, so that a cluster that is shared gets its memory back.
 _IDLE_S = 120.0
+_NAME = "[a file]"
+# A file that is called "3" or "study" is meant only where a sentence begins with it, as ours on files do.
+_PLAIN = re.compile(r"\d+|[a-z]+")
 _CHANGED = "its files changed while it was scored; run the batch again"
 
 Scorer = Callable[[StudyTask, Path, RunSettings, Callable[[str], None]], Scored]
@@ -215,17 +218,6 @@ def _log_into(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-if __name__ == "__main__":
-    main()
-
-
-_NAME = "[a file]"
-
-
-# A file that is called "3" or "study" is meant only where a sentence begins with it, as ours on files do.
-_PLAIN = re.compile(r"\d+|[a-z]+")
-
-
 def without_names(sentence: str, task: StudyTask) -> str:
     """A sentence without the names of files and folders, since these are named after patients more often than not."""
     place = Path(task.place.folder)
@@ -237,3 +229,7 @@ def without_names(sentence: str, task: StudyTask) -> str:
         after = r"(?=[:/]| frame)" if _PLAIN.fullmatch(name) else r"(?![\w-])"
         sentence = re.sub(rf"(?<![\w.-]){re.escape(name)}{after}", _NAME, sentence)
     return sentence
+
+
+if __name__ == "__main__":
+    main()

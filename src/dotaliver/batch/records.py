@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from dotaliver import __version__
 from dotaliver.dicom.files.headers import StudyPart
@@ -100,11 +100,22 @@ class RunSettings(FrozenModel):
         return hashlib.sha256(shown.encode()).hexdigest()
 
 
+def _require_plain_name(name: str) -> str:
+    """A name that leads nowhere else: records lie in a folder that others may write into."""
+    if name in {"", ".", ".."} or Path(name).name != name or "\0" in name:
+        msg = f"{name[:40]!r} is not the name of a file in the study's folder"
+        raise ValueError(msg)
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_require_plain_name)]
+
+
 class StudyRecord(FrozenModel):
     """How one study ended; it counts only while the files that it names have the hashes that it gives."""
 
     schema_version: Literal["1"] = "1"
-    key: str
+    key: PlainName
     study_uid: str | None
     status: Status
     reason: str | None = Field(default=None, description="One sentence, without names of files")
@@ -118,6 +129,6 @@ class StudyRecord(FrozenModel):
     peak_memory_bytes: int | None = None
     idle_memory_bytes: int | None = Field(default=None, description="Of the process once the study was done")
     process_id: int | None = Field(default=None, description="Of the process that scored it")
-    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of what was written, by name")
+    files: dict[PlainName, str] = Field(default_factory=dict, description="SHA-256 of what was written, by name")
     row: dict[str, Any] = Field(default_factory=dict, description="Its row of the cohort")
     lesions: tuple[dict[str, Any], ...] = ()

@@ -41,6 +41,8 @@ _PLANNED_SHARE = 0.8
 # Dask gives a task up when workers die under it; one that had not begun is handed over again.
 _HAND_OVERS = 3
 _SEEN_WITHIN_S = 60.0
+# Windows has none; under nohup it is ignored, and stays so.
+_HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,9 @@ class _Stop:
 
     def __enter__(self) -> _Stop:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._hear)
+            for number in (signal.SIGINT, signal.SIGTERM, *_HANG_UP):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,6 +17,7 @@ from dotaliver.batch.records import RunSettings, StudyRecord
 from dotaliver.errors import OutputError
 from dotaliver.records.score_folder import is_score_file
 from dotaliver.system.files import write_atomically
+from dotaliver.system.parsing import ParseError, parse_json
 from dotaliver.system.results import tidy_result
 from dotaliver.system.temporary import new_name, part_pattern, remove_dead
 
@@ -158,11 +159,12 @@ class Workspace:
         return {path.stem for path in (self.state / "studies").glob("*.json")}
 
     def record(self, key: str) -> StudyRecord | None:
-        """A study's record; None where there is none that can be read."""
+        """A study's record; None where there is none that can be read, or it names files of another folder."""
         try:
-            return StudyRecord.model_validate_json(self.record_file(key).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError):
+            found = StudyRecord.model_validate(parse_json(self.record_file(key).read_bytes()))
+        except (OSError, ParseError, ValidationError):
             return None
+        return found if found.key == key else None
 
     def retire(self, key: str) -> None:
         """Make room for another attempt: a whole score goes to `earlier`, and what is not whole goes for good."""

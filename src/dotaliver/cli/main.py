@@ -6,21 +6,24 @@ scored (with the reason), 1 an internal error.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from dotaliver.cli.batch import batch
 from dotaliver.cli.dicom import measurements, pull, push, zarr
 from dotaliver.cli.doctor import doctor
+from dotaliver.cli.endings import Stopped, machine_failure, stop_on_signals
 from dotaliver.cli.followup import diff, recist
 from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
 from dotaliver.cli.manual import manual
 from dotaliver.cli.output import BAD_USAGE, INTERNAL_ERROR, INTERRUPTED, NOT_SCORED
 from dotaliver.cli.program import sample, schema
 from dotaliver.cli.score import inspect, rescore, score
+from dotaliver.cli.streams import check_streams, flush_output
 from dotaliver.cli.view import view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
 
@@ -72,8 +75,12 @@ def _before_every_command(
 
 def main() -> None:
     """Run the command line; a study that cannot be scored ends with one sentence and status 3."""
+    check_streams()
+    stop_on_signals()
     try:
-        app(standalone_mode=True)
+        _run()
+    except Stopped as error:
+        _end(error, 128 + error.number)
     except (ConfigError, SegmenterError) as error:
         _end(error, BAD_USAGE)
     except DotaliverError as error:
@@ -81,6 +88,9 @@ def main() -> None:
     except KeyboardInterrupt:
         _end("stopped", INTERRUPTED)
     except Exception as error:
+        sentence = machine_failure(error)
+        if sentence is not None:
+            _end(sentence, NOT_SCORED)
         import logging
 
         logging.getLogger(__name__).debug("internal error", exc_info=True)
@@ -93,6 +103,18 @@ def main() -> None:
             end_at_once()
 
 
-def _end(sentence: Any, status: int) -> None:
-    typer.echo(f"dotaliver: {sentence}", err=True)
+def _run() -> None:
+    """Run a command; what it printed is written before it ends, so that a failure of that is heard too."""
+    try:
+        app(standalone_mode=True)
+    except SystemExit as ended:
+        if not isinstance(ended, Stopped):
+            flush_output()
+        raise
+
+
+def _end(sentence: Any, status: int) -> NoReturn:
+    # Standard error may be full or closed as well
+    with contextlib.suppress(OSError):
+        typer.echo(f"dotaliver: {sentence}", err=True)
     sys.exit(status)

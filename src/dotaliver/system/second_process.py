@@ -104,11 +104,22 @@ class SecondProcess:
         self._process: Any = None
         self._busy = False
         if load is not None and processors() > 1:
-            context = multiprocessing.get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, load), daemon=True, name="dotaliver-second")
-            self._process.start()
+            # Where the system allows no other process, its jobs are done here.
+            with suppress(OSError):
+                self._start(load)
+
+    def _start(self, load: Callable[[], None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, load), daemon=True, name="dotaliver-second")
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
             theirs.close()
+        self._connection, self._process = ours, process
 
     @property
     def process_id(self) -> int | None:
