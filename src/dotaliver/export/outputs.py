@@ -9,7 +9,7 @@ from typing import Any
 from dotaliver.errors import OutputError
 from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
-from dotaliver.export.dicom.files import DicomJob, encoded_files
+from dotaliver.export.dicom.files import DicomJob, encoded_files, made_or_left_out
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
 from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.html import report_html
@@ -110,16 +110,20 @@ def _contents(
         files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
     )
     dicom = helper.begin(job)
+    report = made_or_left_out(REPORT, lambda: report_html(files.score, files.volumes, files.segmentations), None)
     contents: dict[str, bytes | str] = {
         LESION_TABLE: lesions_csv(files.score),
-        REPORT: report_html(files.score, files.volumes, files.segmentations),
+        **({} if report is None else {REPORT: report}),
         LOCAL_PATHS: local_json,
     }
     if options.pdf or options.pictures:
-        contents |= encoded_files(_documents(files, options), deidentified=deidentified)
+        none_made: dict[str, Any] = {}
+        documents = made_or_left_out("the report as DICOM", lambda: _documents(files, options), none_made)
+        contents |= encoded_files(documents, deidentified=deidentified)
     if options.nifti:
         contents |= _nifti_files(files)
-    contents |= dicom.result()
+    no_objects: dict[str, bytes] = {}
+    contents |= made_or_left_out("the DICOM objects", dicom.result, no_objects)
     contents[RECORD] = files.score.to_json()
     return contents
 

@@ -217,3 +217,64 @@ def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(tmp_
     monkeypatch.setattr(planes, "_decoded", lambda part: pytest.fail("decoded") if part.path == paths[2] else None)
     with pytest.raises(FileFormatError, match=r"002.dcm: the size of its compressed image"):
         planes._jpeg2000(stack_of(index_folder(tmp_path).series[0]).slices[2], np.empty((40, 36), np.int16))
+
+
+# --- transfer syntaxes ---------------------------------------------------------------------------------------------
+
+
+def labelled(folder, syntax, **changes):
+    """A series of uncompressed pixels whose files say another transfer syntax."""
+    paths = write_series(folder, **changes)
+    for path in paths:
+        data = path.read_bytes()
+        old, new = b"1.2.840.10008.1.2.1\0", syntax.encode() + b"\0" * (len(syntax) % 2)
+        at = data.index(old)
+        # The length of the element, and of the group (0002,0000), which stands first
+        data = data[: at - 2] + struct.pack("<H", len(new)) + new + data[at + len(old) :]
+        group = struct.unpack_from("<I", data, 140)[0] + len(new) - len(old)
+        path.write_bytes(data[:140] + struct.pack("<I", group) + data[144:])
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("syntax", "named"),
+    [
+        ("1.2.840.10008.1.2.4.110", r"JPEG XL Lossless \(1.2.840.10008.1.2.4.110\)"),
+        ("1.2.840.10008.1.2.4.112", r"JPEG XL \("),
+        ("1.2.840.10008.1.2.4.100", r"MPEG2"),
+        ("1.3.46.670589.33.1.4.1", r"1.3.46.670589.33.1.4.1 \(private\)"),
+    ],
+)
+def test_a_syntax_that_is_not_read_is_named_with_what_to_do(tmp_path, syntax, named):
+    labelled(tmp_path, syntax)
+    with pytest.raises(FileFormatError, match=rf"in the transfer syntax .*{named}.* convert the series"):
+        stored_in(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.5"])
+@pytest.mark.parametrize("bits", [16, 12])
+def test_plain_pixels_that_are_labelled_as_compressed_are_read(tmp_path, syntax, bits):
+    stored = ramp((6, 5, 4))
+    labelled(tmp_path, syntax, modality="CT", stored=stored, elements={"BitsStored": bits, "HighBit": bits - 1})
+    np.testing.assert_array_equal(stored_in(tmp_path), stored)
+
+
+def test_compressed_pixels_that_are_labelled_as_plain_are_named(tmp_path):
+    for path in write_series(tmp_path, modality="CT"):
+        rewritten(path, RLELossless)
+        data = path.read_bytes()
+        old = RLELossless.encode() + b"\0" * (len(RLELossless) % 2)
+        new = b"1.2.840.10008.1.2.1\0"[: len(old)].ljust(len(old), b"\0")
+        new = b"1.2.840.10008.1.2.1\0" if len(old) == 20 else new
+        path.write_bytes(data.replace(old, new, 1))
+    with pytest.raises(FileFormatError, match=r"compressed, although Transfer Syntax UID .* says Explicit VR Little"):
+        stored_in(tmp_path)
+
+
+def test_a_header_in_a_private_syntax_is_named(tmp_path):
+    (path, *_) = labelled(tmp_path, "1.3.46.670589.33.1.4.1")
+    data = path.read_bytes()
+    end = data.index(b"1.3.46.670589.33.1.4.1") + 22
+    path.write_bytes(data[:end] + bytes(range(200, 250)) * 40)
+    with pytest.raises(FileFormatError, match=r"transfer syntax 1.3.46.670589.33.1.4.1 \(private\), which is not read"):
+        index_folder(tmp_path)

@@ -16,7 +16,7 @@ from dotaliver.dicom.files.elements import PRIVATE_BLOCKS, quiet, text
 from dotaliver.dicom.files.instances import sort_instances
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.files.omezarr_beside import belongs_to_image, image_beside, refuse_lone_image
-from dotaliver.dicom.files.part10 import PixelPlace, parsed_header, read_start
+from dotaliver.dicom.files.part10 import FileStart, PixelPlace, parsed_header, read_start, syntax_name, unread_syntax
 from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
 from dotaliver.dicom.files.walk import CACHE_MARK, UNFINISHED, files_below
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
@@ -41,7 +41,7 @@ _KEYWORDS = (
     # who and what
     "ImageType SOPClassUID SOPInstanceUID StudyDate SeriesDate AcquisitionDate AcquisitionDateTime StudyTime "
     "SeriesTime AcquisitionTime Modality Manufacturer StudyDescription SeriesDescription ManufacturerModelName "
-    "PatientID PatientSex PatientSize PatientWeight StudyInstanceUID SeriesInstanceUID SeriesNumber "
+    "PatientID PatientBirthDate PatientSex PatientSize PatientWeight StudyInstanceUID SeriesInstanceUID SeriesNumber "
     "InstanceNumber FrameOfReferenceUID TimezoneOffsetFromUTC "
     # the grid
     "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices PatientPosition "
@@ -126,6 +126,7 @@ def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | 
         # A damaged header fails in as many ways as there are elements in it
         if not has_preamble:
             return None
+        _refuse_private(name, start)
         msg = f"{name}: the DICOM file is damaged and cannot be read; copy it again or take it out of the folder"
         raise FileFormatError(msg) from error
     image = None if reaches_pixels else image_beside(path)
@@ -136,11 +137,23 @@ def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | 
         return header, place, image
     if not has_preamble or text(header.file_meta, "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
         return None
+    _refuse_private(name, start)
     msg = (
         f"{name}: the DICOM file has no Series Instance UID (0020,000E), so it is damaged or cut short; "
         "copy it again or take it out of the folder"
     )
     raise FileFormatError(msg)
+
+
+def _refuse_private(name: str, start: FileStart) -> None:
+    """Say of a header that cannot be read that it is in a private transfer syntax, where it is."""
+    syntax = unread_syntax(start)
+    if syntax is not None:
+        msg = (
+            f"{name}: the file is in the transfer syntax {syntax_name(syntax)}, which is not read; convert the series "
+            "to an uncompressed one on the system that wrote it"
+        )
+        raise FileFormatError(msg)
 
 
 def _slices(whole_file: SliceHeader) -> list[SliceHeader]:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_dataset, read_partial
+from pydicom.uid import UID
 
 __all__ = [
     "BoundedFile",
@@ -28,6 +29,8 @@ __all__ = [
     "parsed_header",
     "read_start",
     "refuse_inflation",
+    "syntax_name",
+    "unread_syntax",
 ]
 
 # Most headers are shorter; a longer one is parsed from the file.
@@ -145,6 +148,42 @@ def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
     # The header must not keep the bytes of the file
     header.buffer = None
     return header, at_pixels
+
+
+# Names of transfer syntaxes that pydicom's dictionary does not have (PS3.6 A, 2024 and later).
+_NEWER = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+}
+
+
+def syntax_name(syntax: str | None) -> str:
+    """What a transfer syntax is called, with its UID; "private" where DICOM does not define it."""
+    if syntax is None:
+        return "that is not stated"
+    name = _NEWER.get(syntax) or UID(syntax).name
+    if name != syntax:
+        return f"{name} ({syntax})"
+    return f"{syntax} (private)" if not syntax.startswith("1.2.840.10008.") else f"{syntax} (not known)"
+
+
+def unread_syntax(start: FileStart) -> str | None:
+    """The transfer syntax of a file whose header need not be readable with it: one that DICOM does not define.
+
+    None where it is a standard one, or not stated.
+    """
+    meta = io.BytesIO(start.piece)
+    meta.seek(_PREFIX_END)
+    try:
+        found = {int(e.tag): e.value for e in data_element_generator(meta, False, True, _after_meta)}
+    except Exception:
+        # Whatever a damaged header makes the parser raise
+        return None
+    value = found.get(_META_SYNTAX)
+    syntax = value.rstrip(b"\0 ").decode("latin-1") if isinstance(value, bytes) else ""
+    return syntax if syntax and not syntax.startswith("1.2.840.10008.") else None
 
 
 def is_deflated(start: FileStart) -> bool:

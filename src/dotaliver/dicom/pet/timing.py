@@ -86,7 +86,7 @@ def invalid_dates(series: SeriesHeaders) -> tuple[str, ...]:
     """Names of the date elements that hold something else than a date in any slice."""
     return tuple(
         element_name(keyword)
-        for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate")
+        for keyword in ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate")
         if any(values and parse_date(values[0]) is None for values in series.distinct(keyword))
     )
 

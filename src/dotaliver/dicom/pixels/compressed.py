@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["JPEG2000", "RLE", "fill_from_jpeg2000", "fill_from_rle", "require_size"]
+__all__ = ["JPEG", "JPEG2000", "RLE", "fill_from_jpeg2000", "fill_from_rle", "require_size"]
 
 RLE = "1.2.840.10008.1.2.5"
 # JPEG 2000, and HTJ2K: lossless, lossless by resolution, and either
 JPEG2000 = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (90, 91, 201, 202, 203))
 # Lossy and lossless JPEG, and JPEG-LS
-_JPEG = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (50, 51, 57, 70, 80, 81))
+JPEG = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (50, 51, 57, 70, 80, 81))
 _MARKER = 0xFF
 # Start of codestream and SIZ; what follows its length and capabilities: image, tile and their corners, components
 _CODESTREAM, _SIZ = b"\xff\x4f\xff\x51", struct.Struct(">8IH")
@@ -130,7 +130,7 @@ def require_size(dataset: Any) -> None:
     from pydicom.encaps import generate_frames
 
     syntax = str(dataset.file_meta.TransferSyntaxUID)
-    if syntax not in JPEG2000 | _JPEG:
+    if syntax not in JPEG2000 | JPEG:
         return
     size = (int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1))
     count = int(dataset.get("NumberOfFrames") or 1)

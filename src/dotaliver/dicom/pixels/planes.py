@@ -19,10 +19,10 @@ import pydicom
 
 from dotaliver.dicom.files.elements import quiet, whole
 from dotaliver.dicom.files.headers import SeriesHeaders, SliceHeader
-from dotaliver.dicom.files.part10 import BoundedFile
+from dotaliver.dicom.files.part10 import BoundedFile, syntax_name
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.dicom.pixels.cache import CachedPlanes, ReadPlane, cache_in_use
-from dotaliver.dicom.pixels.compressed import JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
+from dotaliver.dicom.pixels.compressed import JPEG, JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.pixels.omezarr_planes import planes_of_image
 from dotaliver.errors import FileFormatError, SeriesError
 from dotaliver.system.processors import threads_at_once
@@ -34,6 +34,7 @@ _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
 _PLAIN = {*_LITTLE, _BIG} - {_DEFLATED}
+_READ = {*_LITTLE, _BIG, RLE, *JPEG2000, *JPEG}
 # A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
 _LARGEST_RATIO = 1000
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
@@ -74,11 +75,32 @@ def _damaged(part: SliceHeader, why: str) -> FileFormatError:
     return FileFormatError(f"{part.name}: {why}; copy the file again")
 
 
+def _require_read(part: SliceHeader) -> None:
+    """Refuse, by name, a transfer syntax that is not read, and compressed pixels that are labelled as plain."""
+    syntax, place = part.transfer_syntax, part.pixels
+    if syntax not in _READ:
+        how = f"in the transfer syntax {syntax_name(syntax)}, which is not read"
+    elif syntax in _PLAIN and place is not None and place.length is None:
+        how = f"compressed, although Transfer Syntax UID (0002,0010) says {syntax_name(syntax)}"
+    else:
+        return
+    msg = f"{part.name}: its pixels are {how}; convert the series to an uncompressed one, for example by gdcmconv --raw"
+    raise FileFormatError(msg)
+
+
+def _is_plain_by_mistake(part: SliceHeader) -> bool:
+    """Whether pixels lie uncompressed in a file that says they are compressed: their element states its length."""
+    labelled = part.transfer_syntax in _READ and part.transfer_syntax not in {*_LITTLE, _BIG}
+    return labelled and part.pixels is not None and part.pixels.length is not None
+
+
 def _decoded(part: SliceHeader) -> Stored:
     """Stored values of one file by pydicom's own decoders."""
     try:
         with BoundedFile(part.path) as file:
             dataset = pydicom.dcmread(file, force=True)
+            if _is_plain_by_mistake(part):
+                dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
             require_size(dataset)
             return np.asarray(dataset.pixel_array)
     except Exception as error:
@@ -192,18 +214,20 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
 
     def read(part: SliceHeader, out: Stored) -> None:
         syntax = part.transfer_syntax
-        if syntax in _LITTLE and full:
+        _require_read(part)
+        mistaken = _is_plain_by_mistake(part)
+        if (syntax in _LITTLE or mistaken) and full:
             _native(part, out)
         elif syntax == _BIG and full and dtype.itemsize == 2:
             _swapped(part, out)
         elif part.frame is not None:
             frames(part, out)
-        elif syntax == RLE and full:
+        elif syntax == RLE and full and not mistaken:
             _run_lengths(part, out)
-        elif syntax in JPEG2000:
+        elif syntax in JPEG2000 and not mistaken:
             _jpeg2000(part, out)
         else:
-            if syntax in _LITTLE:
+            if syntax in _LITTLE or mistaken:
                 # Says how much is missing where the file is cut short
                 _native(part, out)
             _checked(part, out, _decoded(part))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
+from dotaliver.errors import OutputError
 from dotaliver.export.deidentify.objects import mark_deidentified
 from dotaliver.export.dicom.derived import encoded
 from dotaliver.export.dicom.source_headers import SegSources
@@ -17,7 +21,10 @@ from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import MEASUREMENTS, SUV_MAP
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["DicomJob", "encoded_files", "load_dicom"]
+__all__ = ["DicomJob", "encoded_files", "load_dicom", "made_or_left_out"]
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,24 +42,27 @@ class DicomJob:
     deidentified: bool
 
     def run(self) -> dict[str, bytes]:
-        """Masks, map to SUV and measurements, by file name.
-
-        Raises
-        ------
-        MaskError
-            Where a mask cannot be stored.
-        """
+        """Masks, map to SUV and measurements, by file name; what cannot be made is left out and logged."""
         # Not loaded by the first process, where the second one does this
         from dotaliver.export.dicom.real_world_value_map import suv_map
         from dotaliver.export.dicom.seg import segmentation_datasets
         from dotaliver.export.dicom.sr import measurement_report
 
         score, volumes, sources = self.score, self.volumes, self.sources
-        objects = segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap)
-        value_map = suv_map(score, volumes.pet.geometry, sources)
-        report = measurement_report(score, volumes, self.segmentations, sources, list(objects.values()), value_map)
-        objects |= {} if value_map is None else {SUV_MAP: value_map}
-        return encoded_files(objects | {MEASUREMENTS: report}, deidentified=self.deidentified)
+        masks: dict[str, Any] = made_or_left_out(
+            "the DICOM segmentations",
+            lambda: segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap),
+            {},
+        )
+        value_map = made_or_left_out(SUV_MAP, lambda: suv_map(score, volumes.pet.geometry, sources), None)
+        report = made_or_left_out(
+            MEASUREMENTS,
+            lambda: measurement_report(score, volumes, self.segmentations, sources, list(masks.values()), value_map),
+            None,
+        )
+        objects = {**masks, SUV_MAP: value_map, MEASUREMENTS: report}
+        there = {name: dataset for name, dataset in objects.items() if dataset is not None}
+        return encoded_files(there, deidentified=self.deidentified)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the images' voxels, of which the objects hold nothing."""
@@ -84,11 +94,31 @@ class _Grid:
 
 
 def encoded_files(objects: dict[str, Any], *, deidentified: bool) -> dict[str, bytes]:
-    """Objects as the bytes of files; where they are de-identified they say so."""
-    if deidentified:
-        for dataset in objects.values():
+    """Objects as the bytes of files; where they are de-identified they say so. What cannot be written is left out."""
+
+    def content(dataset: Any) -> bytes:
+        if deidentified:
             mark_deidentified(dataset)
-    return {name: encoded(dataset) for name, dataset in objects.items()}
+        return encoded(dataset)
+
+    made = {name: made_or_left_out(name, partial(content, dataset), None) for name, dataset in objects.items()}
+    return {name: data for name, data in made.items() if data is not None}
+
+
+def made_or_left_out(what: str, make: Callable[[], T], instead: T) -> T:
+    """What a function makes; where it fails, something else, with a line in the log.
+
+    A score is finished before its files are made: no file that fails may lose it. The values that it failed on are
+    not shown, for they may be the patient's.
+    """
+    try:
+        return make()
+    except OutputError:
+        raise
+    except Exception as error:
+        # Libraries fail in as many ways as headers can be wrong
+        _log.warning("%s could not be made and is left out (%s); the score is complete", what, type(error).__name__)
+        return instead
 
 
 def load_dicom() -> None:

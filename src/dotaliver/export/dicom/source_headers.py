@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from dotaliver.dicom.files.moments import parse_date
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
 
@@ -21,8 +21,6 @@ __all__ = ["ImageName", "SegSources", "uid_from", "usable_headers"]
 ImageName = Literal["pet", "ct", "recist_ct"]
 """The images of a study that masks are drawn on."""
 
-_DATE = re.compile(r"\d{8}")
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _SEXES = {"M", "F", "O"}
 # What a Clinical Trial Subject must have, if there is one (PS3.3 C.7.1.3); archives are known to leave part of it out,
 # and then nothing of it is handed on. What says how a patient was de-identified stands in the same group.
@@ -108,6 +106,34 @@ def _in_unicode(header: Dataset) -> Dataset:
     return header
 
 
+# Representations whose values libraries check when an object is made or written: one wrong date would lose it.
+_CHECKED = {"AS", "DA", "DS", "DT", "IS", "TM"}
+
+
+def _without_invalid(header: Dataset) -> None:
+    """Empty or take out dates, times and numbers that are none ("19500230", "9:15:00"), and old forms of them."""
+    from pydicom.config import RAISE
+    from pydicom.valuerep import validate_value
+
+    for element in list(header):
+        if element.VR not in _CHECKED or element.is_empty:
+            continue
+        values = element.value if element.VM > 1 else [element.value]
+        shown = [str(getattr(value, "original_string", value)) for value in values]
+        try:
+            for value in shown:
+                validate_value(element.VR, value, RAISE)
+            valid = not (element.VR == "DA" and any(parse_date(value) is None for value in shown))
+        except ValueError:
+            valid = False
+        if valid:
+            continue
+        if element.keyword in _MAY_BE_EMPTY:
+            header[element.tag].value = ""
+        else:
+            del header[element.tag]
+
+
 def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:
     from pydicom.dataset import Dataset
     from pydicom.valuerep import format_number_as_ds
@@ -121,11 +147,7 @@ def _usable(header: Dataset, grid: Geometry, index: int) -> Dataset:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in copy or copy.get(keyword) is None:
             setattr(copy, keyword, "")
-    for keyword in ("PatientBirthDate", "StudyDate"):
-        if not _DATE.fullmatch(str(copy.get(keyword))):
-            setattr(copy, keyword, "")
-    if not _TIME.fullmatch(str(copy.StudyTime)):
-        copy.StudyTime = ""
+    _without_invalid(copy)
     if copy.PatientSex not in _SEXES:
         copy.PatientSex = ""
     if not copy.get("FrameOfReferenceUID"):

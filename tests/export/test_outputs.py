@@ -1,0 +1,49 @@
+"""A finished score is never lost to a file that cannot be made, nor to a header with a wrong date."""
+
+import pydicom
+import pytest
+
+from dotaliver.dicom.files.headers import index_folder
+from dotaliver.dicom.files.slice_headers import slice_headers
+from dotaliver.dicom.files.stack import stack_of
+from dotaliver.errors import OutputError
+from dotaliver.export.dicom.files import encoded_files, made_or_left_out
+from dotaliver.export.dicom.source_headers import SegSources, usable_headers
+from fixtures.dicom_series import write_series
+
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
+
+
+@pytest.mark.parametrize("birth", ["00000000", "19500230", "1950-02-30", "unknown"])
+def test_invalid_dates_times_and_numbers_are_left_out_of_derived_objects(tmp_path, birth):
+    elements = {"PatientBirthDate": birth, "StudyDate": "20240931", "StudyTime": "9:15:00", "SeriesDate": "20240931"}
+    write_series(tmp_path, elements=elements | {"PatientAge": "old", "PatientWeight": "78"})
+    (series,) = index_folder(tmp_path).series
+    (header, *_) = usable_headers(SegSources(slice_headers(series)), "pet", stack_of(series).geometry)
+    assert (header.PatientBirthDate, header.StudyDate, header.StudyTime) == ("", "", "")
+    assert "SeriesDate" not in header and "PatientAge" not in header
+    assert header.PatientWeight == 78 and header.PatientID == "PAT-1"
+
+
+def test_what_cannot_be_made_is_left_out_and_said_without_its_values(caplog):
+    def fails():
+        raise ValueError("19500230")
+
+    assert made_or_left_out("measurements.dcm", fails, None) is None
+    assert "measurements.dcm could not be made and is left out (ValueError)" in caplog.text
+    assert "19500230" not in caplog.text
+
+
+def test_a_full_disk_is_still_an_error():
+    def full():
+        raise OutputError("the folder is full")
+
+    with pytest.raises(OutputError, match="full"):
+        made_or_left_out("anything", full, None)
+
+
+def test_of_several_objects_the_one_that_cannot_be_written_is_left_out(tmp_path, caplog):
+    good = pydicom.dcmread(write_series(tmp_path)[0])
+    files = encoded_files({"good.dcm": good, "bad.dcm": None}, deidentified=False)
+    assert set(files) == {"good.dcm"}
+    assert "bad.dcm could not be made" in caplog.text
