@@ -29,6 +29,11 @@ class Inc7Config(FrozenModel):
         default=0.08,
         description="S over L where too little lesion-free liver is left (liver 1 ml means, 5 to 8 %)",
     )
+    largest_relative_sd: float = Field(
+        default=0.15,
+        gt=0,
+        description="S over L above which it is not noise: 5 to 8 % are usual over 1 ml, 10 % with few counts",
+    )
     small_lesion_mm: float = Field(
         default=12.0,
         description="Lesions under this are too small for PET to say that they are not above liver",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal
+from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
@@ -13,10 +13,10 @@ _MOSTLY = 0.5
 def judge(findings: Findings) -> Proposal:
     """Met where the whole interval lies above the limit, not met where it lies below, else indeterminate.
 
-    Two doubts keep an answer from being definite: a liver that the field of view cuts, where the part that was not
-    seen could carry the interval over the limit; and a normal liver that may be tumour, because no normal liver takes
-    up so much, because part of the liver clearly undercuts it, or because most of the liver is tumour and no 3 cm
-    sphere of it was found.
+    A definite answer is withheld where what was not seen or not outlined could change it: a liver cut by the field of
+    view; a lesion mask that nobody states to be complete; uptake above normal outside every outline; an assumed
+    normal liver that may be tumour, because no normal liver takes up so much, because part of the liver clearly
+    undercuts it, or because most of the liver is tumour and no 3 cm sphere of it was found.
     """
     burden = findings.burden
     limit = findings.config.protocol.liver_involvement_limit
@@ -30,17 +30,26 @@ def judge(findings: Findings) -> Proposal:
         "limit": limit,
         "tumour_ml": burden.tumour_ml,
         "liver_ml": burden.liver_ml,
+        "lesions_complete": findings.lesions_complete,
     }
     verdict = _word(burden.low, burden.high, limit)
-    relation = {"met": "wholly above", "not_met": "wholly below", "indeterminate": "on both sides of"}[verdict]
+    relation = {"met": "entirely above", "not_met": "entirely below", "indeterminate": "on both sides of"}[verdict]
     reason = (
-        f"Tumour takes {100 * burden.fraction:.1f} % of the liver ({100 * burden.low:.1f} to "
-        f"{100 * burden.high:.1f} %), {relation} {100 * limit:g} %."
+        f"Tumour makes up {100 * burden.fraction:.1f} % of the liver (interval {100 * burden.low:.1f} to "
+        f"{100 * burden.high:.1f} %), {relation} the limit of {100 * limit:g} %."
     )
     doubt = _doubt(findings, verdict, burden.low, burden.high)
     if doubt is not None:
         return Proposal("indeterminate", "indeterminate", f"{reason} {doubt}", evidence)
+    if verdict == "not_met" and findings.suvbw_per_unit is None:
+        reason = f"{reason} {_RANGE_NOT_CHECKED}"
     return Proposal(verdict, verdict, reason, evidence)
+
+
+_RANGE_NOT_CHECKED = (
+    "Without SUV by body weight the range of normal livers cannot be checked; relative to soft tissue the assumed "
+    "normal liver is unremarkable."
+)
 
 
 def _word(low: float, high: float, limit: float) -> VerdictWord:
@@ -51,26 +60,76 @@ def _word(low: float, high: float, limit: float) -> VerdictWord:
 
 def _doubt(findings: Findings, verdict: VerdictWord, low: float, high: float) -> str | None:
     """Why a definite answer is not given although the interval would allow it."""
-    config = findings.config
     if verdict == "indeterminate":
         return None
-    if findings.liver_cut:
-        seen_ml = findings.burden.liver_ml or 0.0
-        unseen_ml = max(config.burden.largest_usual_liver_ml - seen_ml, config.burden.least_unseen_share * seen_ml)
-        whole_ml = seen_ml + unseen_ml
-        bounds = (low * seen_ml / whole_ml, (high * seen_ml + unseen_ml) / whole_ml)
-        if _word(*bounds, config.protocol.liver_involvement_limit) != verdict:
-            return "But the field of view cuts the liver, and what was not seen could change the answer."
+    if findings.liver_cut and not _survives_the_cut(findings, verdict, low, high):
+        return "The field of view cuts the liver, and the part outside it could change the answer."
+    return None if verdict == "met" else _doubt_about_normal(findings) or _doubt_about_outlines(findings)
+
+
+def _survives_the_cut(findings: Findings, verdict: VerdictWord, low: float, high: float) -> bool:
+    config = findings.config
+    seen_ml = findings.burden.liver_ml or 0.0
+    unseen_ml = max(config.burden.largest_usual_liver_ml - seen_ml, config.burden.least_unseen_share * seen_ml)
+    whole_ml = seen_ml + unseen_ml
+    bounds = (low * seen_ml / whole_ml, (high * seen_ml + unseen_ml) / whole_ml)
+    return _word(*bounds, config.protocol.liver_involvement_limit) == verdict
+
+
+def _doubt_about_normal(findings: Findings) -> str | None:
+    """Why what was taken for normal liver may be tumour that nobody outlined."""
     liver, mostly_tumour = findings.references["liver"], (findings.burden.fraction or 0.0) > _MOSTLY
-    if verdict == "not_met" and findings.normal_unsure:
-        return "But part of the liver takes up clearly less than what was taken for normal, which may be tumour."
-    if verdict == "not_met" and mostly_tumour and liver.method not in {"sphere", "reader"}:
-        return "But most of the liver is tumour, and too little is left to be sure that it is normal liver."
-    uptake = liver.suv_mean
-    highest = config.reference.suv_mean_range.high
-    if verdict == "not_met" and findings.absolute_suv and uptake is not None and uptake > highest:
+    if findings.normal_unsure:
+        return "Part of the liver takes up clearly less than the assumed normal liver, which may itself be tumour."
+    if mostly_tumour and liver.method not in {"sphere", "reader"}:
+        return "Most of the liver is tumour, and too little is left to be certain that it is normal liver."
+    uptake, highest = liver.suv_mean, findings.config.reference.suv_mean_range.high
+    if uptake is None:
+        return None
+    if findings.suvbw_per_unit is not None:
+        suv = findings.suvbw_per_unit * uptake
+        if suv > highest:
+            return (
+                f"The assumed normal liver has SUVmean {suv:.1f} by body weight, above the {highest:g} that normal "
+                "livers reach: it may be diffuse tumour."
+            )
+        return None
+    return _doubt_without_suv(findings)
+
+
+def _doubt_without_suv(findings: Findings) -> str | None:
+    """The same without SUV by body weight: only the ratio to soft tissue can be looked at."""
+    ratio, limit = findings.liver_over_soft_tissue, findings.config.liver.uptake_limit_ratio
+    if ratio is None:
         return (
-            f"But what was taken for normal liver has SUVmean {uptake:.1f}, above the {highest:g} that normal livers "
-            "reach: it may be tumour that fills the liver evenly."
+            "Without SUV by body weight it cannot be checked whether the assumed normal liver is normal; it may be "
+            "diffuse tumour."
+        )
+    if ratio > limit:
+        return (
+            f"The assumed normal liver takes up {ratio:.1f} × soft tissue, above the {limit:g} × of normal livers: it "
+            "may be diffuse tumour."
         )
     return None
+
+
+def _doubt_about_outlines(findings: Findings) -> str | None:
+    """Why tumour may lie outside the outlines."""
+    if not findings.lesions_complete:
+        place = findings.unoutlined_uptake
+        return NOT_STATED_COMPLETE if place is None else f"{NOT_STATED_COMPLETE} {place}"
+    if findings.references["liver"].peak_limit is None:
+        return "Without a normal-liver reference it cannot be checked that no tumour lies outside the outlines."
+    if findings.implausible_normal is not None:
+        return findings.implausible_normal
+    if findings.lesions_searched and _unoutlined_cannot_matter(findings):
+        return None
+    return findings.unoutlined_uptake
+
+
+def _unoutlined_cannot_matter(findings: Findings) -> bool:
+    """Whether the liver outside the outlines that a search left, counted as tumour, leaves the interval below."""
+    burden = findings.burden
+    if not burden.liver_ml or burden.high is None:
+        return False
+    return burden.high + findings.unoutlined_ml / burden.liver_ml < findings.config.protocol.liver_involvement_limit

@@ -1,13 +1,14 @@
 """Exclusion 6: receptor-negative lesions (SSTR-RADS 3D: suspicious on CT, no uptake above liver).
 
 Images alone never exclude a patient here: a focal lesion on CT without uptake above liver may be a haemangioma, and
-only a reader calls it. So a candidate gives `indeterminate`; `met` needs a reader's mark; none found gives `not_met`
-for the liver, provided that the CT could have shown one.
+only a reader can confirm it. So a candidate gives `indeterminate`, whether it was found on CT or outlined as a lesion
+on either image; `met` needs a reader's mark; none found gives `not_met` for the liver, provided that the CT could have
+shown one.
 """
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
+from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal, answer_for_body
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import CtFocus, Lesion
@@ -16,6 +17,7 @@ from dotaliver.records.verdicts import Evidence, VerdictWord
 __all__ = ["judge"]
 
 _ALL_SEEN = 0.99
+_CONFIRM = "(SSTR-RADS 3D), for the reader to decide"
 
 
 def judge(findings: Findings) -> Proposal:
@@ -26,15 +28,12 @@ def judge(findings: Findings) -> Proposal:
     rest = findings.rest_of_body
     finding, reason, evidence = _liver_finding(findings)
     if rest is not None and rest.receptor_negative:
-        text = f"The reader states a receptor-negative lesion outside the liver. {reason}"
+        text = f"{findings.the_reader} states a receptor-negative lesion outside the liver. {reason}"
         return Proposal("met", finding, text, evidence)
     elsewhere = _elsewhere(rest)
     verdict = answer_for_body(finding, elsewhere)
     if finding == "not_met":
-        stated = (
-            "The reader states none elsewhere." if elsewhere is False else "Nothing is stated on the rest of the body."
-        )
-        reason = f"{reason} {stated}"
+        reason = f"{reason} {_of_the_rest(findings, elsewhere)}"
     return Proposal(verdict, finding, reason, evidence)
 
 
@@ -51,7 +50,8 @@ def _marked(findings: Findings) -> Proposal | None:
     kind = "CT candidate" if isinstance(first, CtFocus) else "lesion"
     evidence: dict[str, Evidence] = {"lesion_label": first.label, "marked_lesions": len(marked)}
     flags = () if isinstance(first, CtFocus) else first.flags
-    return Proposal("met", finding, f"The reader marked {kind} {first.label} as receptor-negative.", evidence, flags)
+    reason = f"{findings.the_reader} marked {kind} {first.label} as receptor-negative."
+    return Proposal("met", finding, reason, evidence, flags)
 
 
 def _elsewhere(rest: RestOfBody | None) -> bool | None:
@@ -62,11 +62,26 @@ def _elsewhere(rest: RestOfBody | None) -> bool | None:
     return None if rest.lesions else False
 
 
+def _of_the_rest(findings: Findings, elsewhere: bool | None) -> str:
+    if elsewhere is False:
+        return f"{findings.the_reader} states none elsewhere."
+    negative = _without_uptake(findings, tuple(x for x in findings.judged_lesions if not x.in_liver))
+    if negative:
+        return f"Lesion {negative[0].label} outside the liver has no uptake above liver {_CONFIRM}."
+    if findings.rest_of_body is None:
+        return "Lesions elsewhere have not been assessed."
+    return f"{findings.the_reader} states lesions elsewhere; whether any is receptor-negative has not been stated."
+
+
 def _liver_finding(findings: Findings) -> tuple[VerdictWord, str, dict[str, Evidence]]:
     """What the liver alone shows, why, and the numbers behind it."""
+    candidates = sorted((x for x in findings.ct_foci if x.candidate), key=lambda x: -x.volume_ml)
+    outlined = _without_uptake(findings, findings.liver_lesions)
     search = findings.ct_search
     missing = _missing(findings)
     if missing is not None or search is None:
+        if outlined and findings.references["liver"].suv_mean is not None:
+            return "indeterminate", _of_outlined(findings, outlined), {"lesion_label": outlined[0].label}
         return "not_evaluable", missing or "The CT was not searched.", {}
     evidence: dict[str, Evidence] = {
         "visible_contrast_hu": search.visible_contrast_hu,
@@ -74,17 +89,13 @@ def _liver_finding(findings: Findings) -> tuple[VerdictWord, str, dict[str, Evid
         "noise_hu": search.noise_hu,
         "liver_hu": search.liver_hu,
         "ct_foci": len(findings.ct_foci),
+        "candidates": len(candidates) + len(outlined),
     }
-    candidates = sorted((x for x in findings.ct_foci if x.candidate), key=lambda x: -x.volume_ml)
-    drawn = _drawn_on_ct(findings)
-    evidence["candidates"] = len(candidates) + len(drawn)
     if candidates:
-        return "indeterminate", _of_candidates(candidates), evidence | _numbers(candidates[0])
-    if drawn:
-        text = (
-            f"Lesion {drawn[0].label}, drawn on CT, has no uptake above liver (SSTR-RADS 3D): a reader has to call it."
-        )
-        return "indeterminate", text, evidence | {"lesion_label": drawn[0].label}
+        text = _of_candidates(candidates, findings.references["liver"].peak_limit, findings)
+        return "indeterminate", text, evidence | _numbers(candidates[0])
+    if outlined:
+        return "indeterminate", _of_outlined(findings, outlined), evidence | {"lesion_label": outlined[0].label}
     finding, reason = _where_none_was_found(findings, search)
     return finding, reason, evidence
 
@@ -98,44 +109,61 @@ def _missing(findings: Findings) -> str | None:
         return "The liver was not found, so it was not searched for lesions without uptake."
     if search is None or search.visible_contrast_hu is None:
         why = "it was not searched" if search is None or search.reason is None else search.reason
-        return f"The CT does not tell of lesions without uptake: {why}."
+        return f"The CT cannot exclude lesions without uptake: {why}."
     if findings.references["liver"].suv_mean is None:
-        return "There is no normal-liver reference to hold lesions on CT against."
+        return "There is no normal-liver reference to compare lesions on CT with."
     return None
 
 
 def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[VerdictWord, str]:
     """What it is worth that no lesion without uptake was found."""
     limit, contrast = findings.config.ct_foci.largest_contrast_hu, search.visible_contrast_hu or 0.0
-    seen = f"a lesion of {search.diameter_mm:g} mm shows on this CT from {contrast:.0f} HU below liver"
+    detectable = (
+        f"on this CT a {search.diameter_mm:g} mm lesion is detectable if at least {contrast:.0f} HU below liver"
+    )
     if contrast > limit:
         noise = f"noise {search.noise_hu:.0f} HU" if search.noise_hu is not None else "noise unknown"
-        return "not_evaluable", f"{seen[0].upper()}{seen[1:]} only ({noise}); {limit:g} HU are needed to exclude one."
+        reason = f"{detectable[0].upper()}{detectable[1:]} ({noise}); {limit:g} HU are needed to exclude one."
+        return "not_evaluable", reason
+    unmeasured = next((x for x in (*findings.liver_lesions, *findings.unplaced_lesions) if x.suv_peak is None), None)
+    if unmeasured is not None:
+        return "indeterminate", f"The uptake of lesion {unmeasured.label} could not be read from the PET."
     if findings.liver_cut or findings.liver_seen < _ALL_SEEN:
         return "indeterminate", "None was found, but part of the liver lies outside the field of view."
-    return "not_met", f"No focal lesion without uptake was found on CT in the liver; {seen}."
+    if findings.implausible_normal is not None:
+        return "indeterminate", findings.implausible_normal
+    if not findings.lesions_complete:
+        return "indeterminate", NOT_STATED_COMPLETE
+    return "not_met", f"No focal lesion without uptake was found on CT in the liver; {detectable}."
 
 
-def _drawn_on_ct(findings: Findings) -> list[Lesion]:
-    """Lesions that somebody outlined on CT and that have no uptake above liver."""
+def _without_uptake(findings: Findings, lesions: tuple[Lesion, ...]) -> list[Lesion]:
+    """Outlined lesions without uptake above liver, on whichever image they were drawn, the largest first."""
     limit = findings.references["liver"].peak_limit
-    if findings.lesions_drawn_on != "ct" or limit is None:
+    if limit is None:
         return []
-    judged = {"cystic", "not_a_lesion"}
-    measured = [x for x in findings.liver_lesions if x.suv_peak is not None and not judged & set(x.marks)]
-    return [x for x in measured if x.suv_peak is not None and x.suv_peak <= limit]
+    return sorted((x for x in lesions if x.suv_peak is not None and x.suv_peak <= limit), key=lambda x: -x.volume_ml)
 
 
-def _of_candidates(candidates: list[CtFocus]) -> str:
-    first = candidates[0]
-    size = "" if first.longest_diameter_mm is None else f" of {first.longest_diameter_mm:.0f} mm"
-    dark = "" if first.below_liver_hu is None else f", {first.below_liver_hu:.0f} HU below the liver"
-    uptake = "" if first.ratio_to_liver is None else f", uptake {first.ratio_to_liver:.1f} × liver"
-    more = "" if len(candidates) == 1 else f" and {len(candidates) - 1} more"
+def _of_outlined(findings: Findings, outlined: list[Lesion]) -> str:
+    first, more = outlined[0], "" if len(outlined) == 1 else f" and {len(outlined) - 1} more"
+    unit = "SUV" if findings.absolute_suv else "uptake "
     return (
-        f"CT candidate {first.label}{size}{dark}{uptake}{more}: a focal lesion without uptake above liver "
-        "(SSTR-RADS 3D), for a reader to call."
+        f"Lesion {first.label} ({unit}peak {first.suv_peak:.1f}){more}: no uptake above "
+        f"{findings.references['liver'].peak_limit:.1f}, the upper limit of normal liver {_CONFIRM}."
     )
+
+
+def _of_candidates(candidates: list[CtFocus], limit: float | None, findings: Findings) -> str:
+    first, mean = candidates[0], findings.references["liver"].suv_mean
+    size = "" if first.longest_diameter_mm is None else f", {first.longest_diameter_mm:.0f} mm"
+    dark = "" if first.below_liver_hu is None else f", {first.below_liver_hu:.0f} HU below liver"
+    uptake = ""
+    if first.ratio_to_liver is not None:
+        normal = "" if limit is None or not mean else f" (normal up to {limit / mean:.1f} ×)"
+        uptake = f", uptake {first.ratio_to_liver:.1f} × liver{normal}"
+    more = "" if len(candidates) == 1 else f", and {len(candidates) - 1} more"
+    return f"CT candidate {first.label}{size}{dark}{uptake}{more}: focal on CT without uptake above liver {_CONFIRM}."
 
 
 def _numbers(focus: CtFocus) -> dict[str, Evidence]:

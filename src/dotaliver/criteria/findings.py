@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Vector
 from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
@@ -14,11 +15,15 @@ from dotaliver.records.study import Acquisition, SeriesIdentity
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = [
+    "NOT_STATED_COMPLETE",
     "Findings",
     "Proposal",
     "answer_for_body",
+    "place_in_words",
     "uptake_elsewhere",
 ]
+
+NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
 
 
 @dataclass(frozen=True)
@@ -42,17 +47,36 @@ class Findings:
     normal_unsure: bool = False
     ct_foci: tuple[CtFocus, ...] = ()
     ct_search: CtSearch | None = None
+    lesions_complete: bool = True
+    """Whether the lesion mask holds every lesion of the liver that the PET shows."""
+    lesions_searched: bool = True
+    """Whether a program searched the whole liver for them, so that what it left out is faint or small."""
+    unoutlined: HottestSphere | None = None
+    """The hottest 1 ml of the liver that no lesion outline reaches."""
+    unoutlined_ml: float = 0.0
+    """Liver outside every outline that takes up more than normal liver over 1 ml."""
+    suvbw_per_unit: float | None = 1.0
+    """SUV by body weight per unit of the PET; None in relative units."""
+    liver_over_soft_tissue: float | None = None
+    """Assumed normal liver over the median of soft tissue, where there is no SUV by body weight."""
+    reader_words: str = "the reader"
+    """Name and role of whoever made the statements, as said in a sentence."""
+
+    @property
+    def the_reader(self) -> str:
+        """The same at the beginning of a sentence."""
+        return self.reader_words[:1].upper() + self.reader_words[1:]
 
     @property
     def unplaced_lesions(self) -> tuple[Lesion, ...]:
-        """Lesions that lie off the PET although there is a liver: whether it holds them is not known."""
+        """Lesions that lie off the PET although there is a liver: whether it holds them is unknown."""
         if not self.liver_found:
             return ()
         return tuple(x for x in self.lesions if x.in_liver is None and x.tumour)
 
     @property
     def judged_lesions(self) -> tuple[Lesion, ...]:
-        """Lesions that may enter a verdict: their place is known, and no reader called them something else."""
+        """Lesions that may enter a verdict: their location is known, and no reader called them something else."""
         return tuple(x for x in self.lesions if x.in_liver is not None and x.tumour)
 
     @property
@@ -60,10 +84,34 @@ class Findings:
         """Those of them that lie in the liver."""
         return tuple(x for x in self.judged_lesions if x.in_liver)
 
+    @property
+    def unoutlined_uptake(self) -> str | None:
+        """Uptake above U over 1 ml outside every outline, as a sentence that names the place; None where none is."""
+        liver, place = self.references["liver"], self.unoutlined
+        if place is None or liver.peak_limit is None or place.mean <= liver.peak_limit:
+            return None
+        where = place_in_words(place.centre_lps_mm)
+        return (
+            f"Uptake over 1 ml reaches {place.mean:.1f}, above {liver.peak_limit:.1f}, outside every lesion outline, "
+            f"{where}."
+        )
+
+    @property
+    def implausible_normal(self) -> str | None:
+        """Why the upper limit of normal liver cannot be trusted, in one sentence; None where it can."""
+        liver, limit = self.references["liver"], self.config.inc7.largest_relative_sd
+        if liver.peak_sd is None or not liver.suv_mean or liver.peak_sd <= limit * liver.suv_mean:
+            return None
+        share = liver.peak_sd / liver.suv_mean
+        return (
+            f"The 1 ml means of normal liver vary by {100 * share:.0f} % of their mean, more than noise explains "
+            f"({100 * limit:.0f} %), so its upper limit is uncertain."
+        )
+
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the images (and a reader's statements) say to one criterion."""
+    """What the images (and a reader's statements) say about one criterion."""
 
     verdict: VerdictWord
     liver_finding: VerdictWord | None
@@ -73,7 +121,7 @@ class Proposal:
 
 
 def answer_for_body(liver_finding: VerdictWord, elsewhere: bool | None) -> VerdictWord:
-    """The answer of a criterion that asks about lesions anywhere.
+    """Answer a criterion that asks about lesions anywhere.
 
     Parameters
     ----------
@@ -97,3 +145,14 @@ def uptake_elsewhere(rest: RestOfBody | None) -> bool | None:
     if rest.uptake_above_liver is not None:
         return rest.uptake_above_liver
     return None if rest.lesions else False
+
+
+def place_in_words(place_lps_mm: Vector) -> str:
+    """A place in patient coordinates, as a reader says it and as a viewer takes it."""
+    x, y, z = place_lps_mm
+    words = (
+        f"{abs(x):.0f} mm {'left' if x >= 0 else 'right'}",
+        f"{abs(y):.0f} mm {'posterior' if y >= 0 else 'anterior'}",
+        f"{abs(z):.0f} mm {'superior' if z >= 0 else 'inferior'}",
+    )
+    return f"{', '.join(words[:2])} and {words[2]} of the scanner's origin (LPS {x:.0f}, {y:.0f}, {z:.0f} mm)"

@@ -1,20 +1,24 @@
 """Inclusion 7: at least one metastasis with uptake above normal liver.
 
-Like is held against like: a lesion's SUVpeak (a 1 ml mean) against U, which the highest 1 ml mean of a
-lesion-free liver seldom exceeds. The literal readings (maximum, mean and peak against the liver's mean and
-maximum) stand beside it as evidence.
+Like is compared with like: a lesion's SUVpeak (a 1 ml mean) with U, the upper limit of normal liver for 1 ml means.
+The literal readings (maximum, mean and peak against the liver's mean and maximum) are given as evidence.
 """
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, uptake_elsewhere
+from dotaliver.criteria.findings import (
+    NOT_STATED_COMPLETE,
+    Findings,
+    Proposal,
+    answer_for_body,
+    place_in_words,
+    uptake_elsewhere,
+)
 from dotaliver.measurement.lesions import largest_extent_mm
 from dotaliver.records.measurements import Lesion, Reference
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
-__all__ = [
-    "judge",
-]
+__all__ = ["judge"]
 
 # Rounding at a liver's border that touches the PET's.
 _ALL_SEEN = 0.99
@@ -28,27 +32,31 @@ def judge(findings: Findings) -> Proposal:
     if liver.suv_mean is None or liver.peak_limit is None or not findings.liver_found:
         why = _missing(findings, liver)
         if beyond:
-            return Proposal("met", "not_evaluable", f"The reader states uptake above liver outside the liver. {why}")
+            return Proposal("met", "not_evaluable", f"{_beyond(findings)} {why}")
         return Proposal("not_evaluable", "not_evaluable", why)
     evidence = _evidence(findings, best, liver)
     finding, why = _liver_finding(findings, liver)
     clear = _clear(findings, findings.judged_lesions, liver.peak_limit)
-    if clear is not None:
+    if clear is not None and findings.implausible_normal is None:
         where = "" if clear.in_liver else " outside the liver"
         reason = (
             f"Lesion {clear.label}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {liver.peak_limit:.1f}, "
-            f"which normal liver (mean {liver.suv_mean:.1f}) seldom reaches."
+            f"the upper limit of normal liver (mean {liver.suv_mean:.1f})."
         )
         return Proposal("met", finding, reason, evidence, clear.flags)
     verdict = answer_for_body(finding, beyond)
     flags = () if best is None else best.flags
-    return Proposal(verdict, finding, _reason(why, finding, verdict, beyond), evidence, flags)
+    return Proposal(verdict, finding, _reason(findings, why, finding, verdict), evidence, flags)
 
 
 def _missing(findings: Findings, liver: Reference) -> str:
     if not findings.liver_found:
-        return "The liver was not found, so lesions cannot be held against it."
+        return "The liver was not found, so lesions cannot be compared with it."
     return f"There is no normal-liver reference ({liver.reason or 'none was found'}); a reader can place it."
+
+
+def _beyond(findings: Findings) -> str:
+    return f"{findings.the_reader} states uptake above liver outside the liver."
 
 
 def _peak(lesion: Lesion) -> float:
@@ -61,15 +69,19 @@ def _best(lesions: tuple[Lesion, ...]) -> Lesion | None:
 
 
 def _clear(findings: Findings, lesions: tuple[Lesion, ...], limit: float) -> Lesion | None:
-    """The hottest lesion above the limit that is neither noise nor a hot neighbour's blur."""
-    above = tuple(x for x in lesions if _peak(x) > limit and not _may_be_blur(findings, x, limit))
+    """The hottest lesion above the limit that is neither noise nor spill-in from an adjacent organ."""
+    above = tuple(x for x in lesions if _peak(x) > limit and not _may_be_spill_in(findings, x, limit))
     return _best(above)
 
 
-def _may_be_blur(findings: Findings, lesion: Lesion, limit: float) -> bool:
-    """Whether a lesion is a small faint one: noise, or at the liver's border the light of a kidney or an adrenal."""
+def _may_be_spill_in(findings: Findings, lesion: Lesion, limit: float) -> bool:
+    """Whether a lesion is small and faint: noise, or at the liver's border spill-in from a kidney or an adrenal."""
     config = findings.config.inc7
-    at_border = any(flag.code == "LESION_AT_LIVER_BORDER" for flag in lesion.flags)
+    codes = {flag.code for flag in lesion.flags}
+    at_border = "LESION_AT_LIVER_BORDER" in codes
+    if at_border and "LESION_MERGES_WITH_NEIGHBOUR" in codes and lesion.volume_ml < config.blur_volume_ml:
+        # A hotter organ abuts it: however high its peak, it may be that organ's.
+        return True
     factor = config.blur_limit_ratio if at_border else config.small_limit_ratio
     return _peak(lesion) < factor * limit and lesion.volume_ml < config.blur_volume_ml
 
@@ -81,61 +93,72 @@ def _unit(findings: Findings) -> str:
 def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, str]:
     """What the liver alone shows, and why, in one sentence."""
     mean, limit = liver.suv_mean or 0.0, liver.peak_limit or 0.0
+    if findings.implausible_normal is not None:
+        return "indeterminate", findings.implausible_normal
     clear, best = _clear(findings, findings.liver_lesions, limit), _best(findings.liver_lesions)
     if clear is not None:
         return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
     if best is not None and _peak(best) > limit:
-        text = f"Lesion {best.label} is small and hardly exceeds {limit:.1f}"
-        return "indeterminate", f"{text}: it may be noise or the blur of a hot neighbour."
+        text = f"Lesion {best.label} is small and barely above {limit:.1f}"
+        return "indeterminate", f"{text}: it may be noise or spill-in from an adjacent organ."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
     if doubt is not None:
         return "indeterminate", doubt
-    return "not_met", f"No place in the liver exceeds {limit:.1f} over 1 ml (normal liver {mean:.1f})."
+    return "not_met", f"No 1 ml of the liver exceeds {limit:.1f}, the upper limit of normal liver (mean {mean:.1f})."
 
 
 def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str | None:
-    """Why the known lesions do not allow to deny uptake above liver."""
+    """Why the known lesions do not exclude uptake above liver."""
     small = findings.config.inc7.small_lesion_mm
     lesions = findings.liver_lesions
     if not findings.lesions_looked_for:
         return "Lesions were not looked for."
+    if not findings.lesions_complete:
+        return NOT_STATED_COMPLETE
     for lesion in (*lesions, *findings.unplaced_lesions):
         if lesion.suv_peak is None:
             return f"The uptake of lesion {lesion.label} could not be read from the PET."
     best = _best(lesions)
     if best is not None and _peak(best) > mean:
         peak = f"{_unit(findings)}peak {_peak(best):.1f}"
-        text = f"The hottest lesion ({best.label}) has {peak}, between the mean of normal liver"
-        return f"{text} ({mean:.1f}) and what its noise can reach ({limit:.1f})."
+        text = f"The hottest lesion ({best.label}) has {peak}, between the mean of normal liver ({mean:.1f})"
+        return f"{text} and its upper limit ({limit:.1f})."
     tiny = [x for x in lesions if largest_extent_mm(x) < small]
-    return f"Lesion {tiny[0].label} is under {small:g} mm, too small for PET to deny uptake." if tiny else None
+    return f"Lesion {tiny[0].label} is under {small:g} mm, too small for PET to exclude uptake." if tiny else None
 
 
 def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> str | None:
-    """Why the liver's uptake outside known lesions does not allow to deny uptake above liver."""
+    """Why the liver outside known lesions does not exclude uptake above liver."""
     hottest = findings.hottest
     if findings.liver_seen < _ALL_SEEN:
         return f"{100 * (1 - findings.liver_seen):.0f} % of the liver lies outside the PET."
     if hottest is None:
         return "No part of the liver could be searched for uptake above normal."
     if hottest.mean > limit:
-        text = f"A place in the liver reaches {hottest.mean:.1f} over 1 ml, above {limit:.1f}"
-        return f"{text}, without being outlined as a lesion."
+        unoutlined = findings.unoutlined_uptake
+        text = f"Uptake over 1 ml reaches {hottest.mean:.1f}, above {limit:.1f}"
+        return unoutlined or f"{text}, {place_in_words(hottest.centre_lps_mm)}."
     if findings.normal_unsure:
-        return "Part of the liver takes up clearly less than what was taken for normal, which may be tumour."
+        return "Part of the liver takes up clearly less than the assumed normal liver, which may itself be tumour."
     if liver.method == "low_mode":
-        return "Normal liver is known only from its low mode, which cannot prove the absence of uptake."
+        return "Normal liver is known only from the lower histogram peak, which cannot exclude uptake above it."
     return None
 
 
-def _reason(why: str, finding: VerdictWord, verdict: VerdictWord, elsewhere: bool | None) -> str:
+def _reason(findings: Findings, why: str, finding: VerdictWord, verdict: VerdictWord) -> str:
     if verdict == "met":
-        return f"The reader states uptake above liver outside the liver. {why}"
+        return f"{_beyond(findings)} {why}"
     if verdict == "not_met":
-        return f"{why} The reader states no such uptake elsewhere."
-    if finding == "not_met" and elsewhere is None:
-        return f"{why} Nothing is stated on the rest of the body."
+        return f"{why} {findings.the_reader} states no such uptake elsewhere."
+    if finding == "not_met":
+        return f"{why} {_elsewhere_unknown(findings)}"
     return why
+
+
+def _elsewhere_unknown(findings: Findings) -> str:
+    if findings.rest_of_body is None:
+        return "Lesions elsewhere have not been assessed."
+    return f"{findings.the_reader} states lesions elsewhere; their uptake has not been stated."
 
 
 def _evidence(findings: Findings, best: Lesion | None, liver: Reference) -> dict[str, Evidence]:

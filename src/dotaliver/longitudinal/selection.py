@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dotaliver.config.criteria import RecistConfig
-from dotaliver.criteria.inc4 import threshold_mm
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
+from dotaliver.measurement.measurability import threshold_mm
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.score import StudyScore
 

@@ -1,4 +1,4 @@
-"""The hottest 1 ml of the liver, outlined or not, with hot neighbours left aside."""
+"""The hottest 1 ml of the liver, anywhere and outside every outline, with hot neighbours left aside."""
 
 from __future__ import annotations
 
@@ -15,16 +15,28 @@ from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import LiverSpheres
 from dotaliver.records.positions import Share
 
-__all__ = ["HottestSphere", "hottest_sphere"]
+__all__ = ["HottestSphere", "HottestSpheres", "hottest_spheres"]
 
 
 @dataclass(frozen=True)
 class HottestSphere:
-    """The 1 ml sphere of highest mean uptake that lies wholly in the liver."""
+    """A 1 ml sphere of highest mean uptake that lies wholly in the liver."""
 
     mean: float
     centre_lps_mm: Vector
     searched_spheres: int
+
+
+@dataclass(frozen=True)
+class HottestSpheres:
+    """The hottest sphere of the liver, and the hottest one that no outline reaches; None where none was searched.
+
+    ``outside_ml`` is the liver outside the outlines that spheres above the limit cover.
+    """
+
+    anywhere: HottestSphere | None
+    outside_outlines: HottestSphere | None
+    outside_ml: float = 0.0
 
 
 def _hot_neighbours(spheres: LiverSpheres, liver: Share, limit: float) -> BoolArray:
@@ -45,28 +57,41 @@ def _hot_neighbours(spheres: LiverSpheres, liver: Share, limit: float) -> BoolAr
     return np.asarray(np.array(foreign)[groups] & outside)
 
 
-def hottest_sphere(
+def hottest_spheres(
     placement: Placement,
     spheres: LiverSpheres,
     limit: float,
     dismissed: tuple[int, ...],
     lesion_uncertainty_mm: float,
     config: ScoringConfig,
-) -> HottestSphere | None:
-    """Search every 1 ml sphere that lies wholly in the liver; None where no place is left to search.
+) -> HottestSpheres:
+    """Search every 1 ml sphere that lies wholly in the liver.
 
-    Centres within ``config.inc7.hot_neighbour_margin_mm`` of a hot neighbour (spill-in), and centres whose sphere
-    reaches a focus that a reader marked as no lesion (blurred by one resolution), are left out.
+    Left out are centres within ``config.inc7.hot_neighbour_margin_mm`` of a hot neighbour (spill-in) and centres
+    whose sphere reaches (blurred by one resolution) a focus that a reader marked as no lesion; for the second result,
+    any outline.
     """
     liver = placement.liver
     if liver is None:
-        return None
+        return HottestSpheres(None, None)
     spacing = liver.geometry.spacing_mm
     margin = config.inc7.hot_neighbour_margin_mm
     far = distance_to_mm(_hot_neighbours(spheres, liver, limit), spacing, within_mm=margin) >= margin
-    reach = sphere_radius_mm(config.peak.sphere_ml) + lesion_uncertainty_mm + config.inc7.resolution_mm
-    known = distance_to_mm(placement.lesion_voxels(dismissed), spacing, within_mm=reach) >= reach
-    searched = spheres.inside & far & known
+    radius = sphere_radius_mm(config.peak.sphere_ml)
+    reach = radius + lesion_uncertainty_mm + config.inc7.resolution_mm
+
+    def searched(left_out: tuple[int, ...]) -> BoolArray:
+        clear = distance_to_mm(placement.lesion_voxels(left_out), spacing, within_mm=reach) >= reach
+        return np.asarray(spheres.inside & far & clear)
+
+    outside = searched(tuple(placement.lesions))
+    above = outside & (spheres.means > limit)
+    covered = distance_to_mm(above, spacing, within_mm=2 * radius) <= radius if above.any() else above
+    outside_ml = int(np.count_nonzero(covered & liver.inside)) * liver.geometry.voxel_volume_ml
+    return HottestSpheres(_hottest(liver, spheres, searched(dismissed)), _hottest(liver, spheres, outside), outside_ml)
+
+
+def _hottest(liver: Share, spheres: LiverSpheres, searched: BoolArray) -> HottestSphere | None:
     if not searched.any():
         return None
     means: FloatArray = np.where(searched, spheres.means, -np.inf)

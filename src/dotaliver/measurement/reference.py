@@ -1,8 +1,14 @@
 """Normal uptake: the numbers of the reference regions, its noise over 1 ml, and the limit U.
 
 L is the mean of the normal-liver region. S is the standard deviation of 1 ml sphere means over lesion-free
-parenchyma: the region itself was chosen because it is calm, so its own scatter is too small. U is the level
-that the highest 1 ml mean of a lesion-free liver seldom exceeds (see `peak_limit_factor`).
+parenchyma: the region itself was chosen because it varies least, so its own scatter is too small. U is the upper
+limit of normal liver: the highest 1 ml mean of a lesion-free liver exceeds it in one liver of twenty (see
+`peak_limit_factor`).
+
+S is read from the means below L alone. Tumour that nobody outlined makes places hotter than their surroundings, so
+it would widen a plain standard deviation (six lesions of 2.4 × liver raise U to 2.6 × L) and hide itself; below L
+there is noise and texture only. The median of their distances to L is 0.6745 S for normally distributed means, and
+hardly moved by vessels and cysts.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from dotaliver.errors import GeometryError
 from dotaliver.image.distance import depth_mm, distance_to_mm
 from dotaliver.image.geometry import FloatArray
 from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
-from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
@@ -38,6 +44,9 @@ __all__ = [
 Organ = Literal["liver", "spleen", "blood_pool"]
 ORGANS: tuple[Organ, ...] = ("liver", "spleen", "blood_pool")
 _WHOLE = 0.99
+# Median of the distances to the mean, in standard deviations of a normal distribution.
+_MEDIAN_OF_HALF_NORMAL = 0.6745
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,26 +185,35 @@ def _measure(pet: Volume, region: ReferenceRegion, subsamples: int) -> Reference
 def _noise(mean: float, spheres: LiverSpheres | None, lesion_free_ml: float, config: Inc7Config) -> dict[str, float]:
     """S, U and the number of spheres; S is assumed (``assumed`` = 1) where there are too few."""
     values = np.zeros(0) if spheres is None else spheres.means[spheres.calm]
-    assumed = values.size < config.minimum_spheres
-    sd = config.assumed_relative_sd * mean if assumed else float(values.std(ddof=1))
+    below = mean - values[values <= mean * (1.0 + _ROUNDING)]
+    # Half of the means of normal liver lie below their mean; fewer than that many say nothing of it.
+    assumed = values.size < config.minimum_spheres or below.size < config.minimum_spheres // 2
+    sd = config.assumed_relative_sd * mean if assumed else float(np.median(below)) / _MEDIAN_OF_HALF_NORMAL
     sd = max(sd, config.minimum_relative_sd * mean)
     limit = mean + peak_limit_factor(lesion_free_ml, config) * sd
     return {"sd": sd, "limit": limit, "spheres": float(values.size), "assumed": float(assumed)}
 
 
-def _liver_flags(reference: Reference, quantity: Quantity, assumed: bool, config: ScoringConfig) -> list[Flag]:
+def _liver_flags(
+    reference: Reference, suvbw_per_unit: float | None, assumed: bool, edits: ReaderEdits, config: ScoringConfig
+) -> list[Flag]:
     flags: list[Flag] = []
     if reference.suv_mean is None:
         return [raise_flag("REFERENCE_NOT_FOUND", reason=reference.reason or "no region was found")]
     if reference.method == "reader":
-        flags.append(raise_flag("REFERENCE_BY_READER"))
+        flags.append(raise_flag("REFERENCE_BY_READER", reader=edits.reader_words))
     elif reference.method == "small_sphere":
         flags.append(raise_flag("REFERENCE_SPHERE_SMALL", mm=reference.diameter_mm or 0.0))
     elif reference.method == "low_mode":
         flags.append(raise_flag("REFERENCE_LOW_MODE"))
     usual = config.reference.suv_mean_range
-    if quantity is Quantity.SUVBW and not usual.holds(reference.suv_mean):
-        flags.append(raise_flag("REFERENCE_UPTAKE_UNUSUAL", suv=reference.suv_mean, low=usual.low, high=usual.high))
+    suvbw = None if suvbw_per_unit is None else suvbw_per_unit * reference.suv_mean
+    if suvbw is not None and not usual.holds(suvbw):
+        flags.append(raise_flag("REFERENCE_UPTAKE_UNUSUAL", suv=suvbw, low=usual.low, high=usual.high))
+    share = (reference.peak_sd or 0.0) / reference.suv_mean
+    if share > config.inc7.largest_relative_sd:
+        limit = 100 * config.inc7.largest_relative_sd
+        flags.append(raise_flag("NORMAL_LIVER_SCATTER_IMPLAUSIBLE", percent=100 * share, limit=limit))
     if assumed:
         flags.append(raise_flag("REFERENCE_NOISE_ASSUMED", percent=100 * config.inc7.assumed_relative_sd))
     return flags
@@ -207,10 +225,12 @@ def measure_references(
     edits: ReaderEdits,
     placement: Placement,
     config: ScoringConfig,
+    suvbw_per_unit: float | None = None,
 ) -> tuple[References, LiverSpheres | None]:
     """Normal uptake of liver, spleen and blood pool; for the liver also S and U.
 
     A sphere that the reader placed comes first. Every outlined focus is kept out of S, whatever its mark.
+    ``suvbw_per_unit`` turns the PET's unit into SUVbw, by which normal livers are known; None where nothing does.
 
     Raises
     ------
@@ -241,5 +261,5 @@ def measure_references(
             "peak_sd_spheres": int(noise["spheres"]),
         }
         values["liver"] = liver.model_copy(update=numbers)
-    flags = _liver_flags(values["liver"], pet.quantity, assumed, config)
+    flags = _liver_flags(values["liver"], suvbw_per_unit, assumed, edits, config)
     return References(values, tuple(flags)), spheres

@@ -50,7 +50,7 @@ NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
 
 
 class Reader(FrozenModel):
-    """Who reads, and as what."""
+    """Name and role of whoever reads."""
 
     name: str = Field(min_length=1)
     role: str = Field(default="reader", min_length=1)
@@ -72,7 +72,7 @@ class DiameterEdit(FrozenModel):
 
 
 class LesionEdit(FrozenModel):
-    """What a reader says of one lesion, named by its label."""
+    """What a reader states about one lesion, given by its label."""
 
     label: int = Field(ge=1)
     marks: tuple[StoredMark, ...] = ()
@@ -131,6 +131,11 @@ class ReaderEdits(FrozenModel):
             msg = "a criterion is answered twice; give each once"
             raise ValueError(msg)
         return value
+
+    @property
+    def reader_words(self) -> str:
+        """Who reads, as said in a sentence: name and role."""
+        return "a reader who gave no name" if self.reader is None else f"{self.reader.name} ({self.reader.role})"
 
     def lesion(self, label: int) -> LesionEdit:
         """What was said of one lesion; an edit without content where nothing was."""

@@ -202,7 +202,26 @@ FLAGS: dict[str, FlagKind] = {
     "REFERENCE_UPTAKE_UNUSUAL": FlagKind(
         "Normal liver has SUVmean {suv:.1f}, outside {low:.1f} to {high:.1f}.", ("INC7", "EXC4", "EXC6")
     ),
-    "REFERENCE_BY_READER": FlagKind("The normal-liver reference was placed by the reader."),
+    "REFERENCE_BY_READER": FlagKind("The normal-liver reference was placed by {reader}."),
+    "NORMAL_LIVER_SCATTER_IMPLAUSIBLE": FlagKind(
+        "The 1 ml means of normal liver vary by {percent:.0f} % of their mean, more than noise explains "
+        "({limit:.0f} %): the reference or the liver outline includes other tissue.",
+        ("INC7", "EXC4", "EXC6"),
+    ),
+    "NORMAL_LIVER_RANGE_NOT_CHECKED": FlagKind(
+        "Without SUV by body weight it could not be checked whether the assumed normal liver lies within the range of "
+        "normal livers (SUVmean {low:g} to {high:g}).",
+        ("EXC4",),
+    ),
+    "LESIONS_NOT_STATED_COMPLETE": FlagKind(
+        "Whether the lesion mask includes every lesion of the liver has not been stated "
+        "(--lesions-complete, or 'lesions_complete' in the edits).",
+        ("INC7", "EXC4", "INC4", "EXC6", "DOM"),
+    ),
+    "UPTAKE_OUTSIDE_OUTLINES": FlagKind(
+        "Uptake over 1 ml reaches {mean:.1f}, above {limit:.1f}, {place}, outside every lesion outline.",
+        ("EXC4", "DOM"),
+    ),
     "REFERENCE_NOISE_ASSUMED": FlagKind(
         "Too little lesion-free liver to measure its noise; {percent:.0f} % of its mean was assumed.",
         ("INC7",),

@@ -6,8 +6,8 @@ grades are numbers from `KrenningConfig`:
 
 * 0: not above the blood pool's mean; where that is unknown, not above ``none_ratio`` × the liver's mean;
 * 1: below ``similar_ratio`` × the liver's mean, that is, lower by more than a repeated scan would differ;
-* 2: up to U, the level that noise alone reaches in normal liver;
-* 3: above U; 4: also above the spleen's mean. Without a spleen, 3 and 4 cannot be told apart: "≥3".
+* 2: up to U, the upper limit of normal liver;
+* 3: above U; 4: also above the spleen's mean. Without a spleen reference, 3 and 4 cannot be distinguished: "≥3".
 """
 
 from __future__ import annotations
@@ -15,32 +15,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dotaliver.config.criteria import KrenningConfig
-from dotaliver.records.measurements import Lesion, Reference
+from dotaliver.records.measurements import Reference
 
-__all__ = ["graded", "krenning_grade"]
+__all__ = ["krenning_grade"]
 
 
 def krenning_grade(suv_peak: float | None, references: Mapping[str, Reference], config: KrenningConfig) -> str | None:
-    """The grade, or None where the lesion has no uptake value or there is no normal liver."""
+    """Grade a lesion; None where it has no uptake value or there is no normal liver."""
     liver = references["liver"]
     if suv_peak is None or liver.suv_mean is None or liver.peak_limit is None:
         return None
     if suv_peak > liver.peak_limit:
-        spleen = references["spleen"].suv_mean
+        spleen = _mean(references, "spleen")
         if spleen is None:
             return "≥3"
         return "4" if suv_peak > spleen else "3"
-    blood = references["blood_pool"].suv_mean
+    blood = _mean(references, "blood_pool")
     if suv_peak <= (config.none_ratio * liver.suv_mean if blood is None else blood):
         return "0"
     return "1" if suv_peak < config.similar_ratio * liver.suv_mean else "2"
 
 
-def graded(
-    lesions: tuple[Lesion, ...], references: Mapping[str, Reference], config: KrenningConfig
-) -> tuple[Lesion, ...]:
-    """The same lesions with their grade."""
-    return tuple(
-        lesion.model_copy(update={"krenning": krenning_grade(lesion.suv_peak, references, config)})
-        for lesion in lesions
-    )
+def _mean(references: Mapping[str, Reference], organ: str) -> float | None:
+    reference = references.get(organ)
+    return None if reference is None else reference.suv_mean
