@@ -1,6 +1,7 @@
 import pytest
 
 from dotaliver.criteria.exc4 import judge
+from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records.measurements import Burden
 
 
@@ -76,3 +77,60 @@ def test_reference_hotter_than_any_normal_liver_denies_nothing(findings):
     assert judge(hot).verdict == "indeterminate"
     assert "13.7" in judge(hot).reason
     assert judge(findings(references={"liver": liver}, burden=burden(0.9, 0.85, 0.95))).verdict == "met"
+
+
+FEW = burden(0.001, 0.0005, 0.012)
+HOT = HottestSphere(31.0, (-45.0, 12.0, 230.0), 900)
+
+
+def test_a_mask_that_nobody_states_to_be_complete_denies_nothing(findings):
+    partial = judge(findings(burden=FEW, lesions_complete=False, lesions_searched=False))
+    assert partial.verdict == "indeterminate"
+    assert "has not been stated" in partial.reason
+    # Its outlines alone fill the liver: more of them would not change that.
+    assert judge(findings(burden=burden(0.9, 0.85, 0.95), lesions_complete=False)).verdict == "met"
+
+
+def test_uptake_outside_every_outline_keeps_it_open_and_is_named(findings):
+    """Also where somebody states that the mask is complete: the images contradict it."""
+    found = judge(findings(burden=FEW, lesions_searched=False, unoutlined=HOT, unoutlined_ml=1.0))
+    assert found.verdict == "indeterminate"
+    assert "31.0" in found.reason
+    assert "45 mm right, 12 mm posterior and 230 mm superior" in found.reason
+    assert "LPS -45, 12, 230 mm" in found.reason
+    calm = HottestSphere(6.4, (0.0, 0.0, 0.0), 900)
+    assert judge(findings(burden=FEW, lesions_searched=False, unoutlined=calm)).verdict == "not_met"
+
+
+@pytest.mark.parametrize(("outside_ml", "verdict"), [(10.0, "not_met"), (78.0, "not_met"), (79.0, "indeterminate")])
+def test_what_a_whole_search_left_out_matters_where_it_could_carry_the_interval_over_the_limit(
+    findings, outside_ml, verdict
+):
+    # 1.2 % of 100 ml of liver, and 78.8 ml more are 80 %.
+    found = findings(burden=FEW, lesions_searched=True, unoutlined=HOT, unoutlined_ml=outside_ml)
+    assert judge(found).verdict == verdict
+
+
+def test_an_implausible_or_missing_limit_of_normal_liver_denies_nothing(findings):
+    liver = findings().references["liver"]
+    for changed in ({"peak_sd": 1.0}, {"peak_limit": None}):
+        found = findings(references={"liver": liver.model_copy(update=changed)}, burden=FEW)
+        assert judge(found).verdict == "indeterminate"
+
+
+@pytest.mark.parametrize(
+    ("suvbw_per_unit", "uptake", "verdict"),
+    [(1.0, 13.0, "indeterminate"), (1.0, 12.0, "not_met"), (1.5, 8.7, "indeterminate"), (1.5, 8.0, "not_met")],
+)
+def test_the_guard_on_diffuse_tumour_looks_at_body_weight_in_every_unit(findings, suvbw_per_unit, uptake, verdict):
+    """A liver of SUVbw 13 is 8.7 by lean mass where that is two thirds of the weight."""
+    liver = findings().references["liver"].model_copy(update={"suv_mean": uptake, "peak_limit": 1.3 * uptake})
+    found = findings(references={"liver": liver}, burden=FEW, suvbw_per_unit=suvbw_per_unit)
+    assert judge(found).verdict == verdict
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(None, "indeterminate"), (13.7, "indeterminate"), (5.0, "not_met")])
+def test_without_suv_the_guard_looks_at_soft_tissue_or_says_that_it_cannot_look(findings, ratio, verdict):
+    found = judge(findings(burden=FEW, absolute_suv=False, suvbw_per_unit=None, liver_over_soft_tissue=ratio))
+    assert found.verdict == verdict
+    assert "cannot be checked" in found.reason or "× soft tissue" in found.reason

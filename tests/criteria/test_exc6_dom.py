@@ -38,7 +38,7 @@ def test_none_found_says_so_of_the_liver_alone_and_what_could_be_seen(findings):
     assert (verdict.verdict, verdict.liver_finding) == ("indeterminate", "not_met")
     assert "15 mm" in verdict.reason
     assert "13 HU" in verdict.reason
-    assert "rest of the body" in verdict.reason
+    assert "Lesions elsewhere have not been assessed." in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,54 @@ def test_a_liver_cut_by_the_field_of_view_stays_open(findings):
     assert exc6(findings, liver_seen=0.8).liver_finding == "indeterminate"
 
 
-def test_a_lesion_outlined_on_ct_without_uptake_is_a_candidate(findings):
-    cold = exc6(findings, lesions=(lesion(3, peak=4.0, source="ct"),), lesions_drawn_on="ct")
-    assert (cold.verdict, cold.evidence["lesion_label"]) == ("indeterminate", 3)
-    assert exc6(findings, lesions=(lesion(3, peak=9.0),), lesions_drawn_on="ct").liver_finding == "not_met"
-    assert exc6(findings, lesions=(lesion(3, peak=4.0),), lesions_drawn_on="pet").liver_finding == "not_met"
+@pytest.mark.parametrize("drawn_on", ["ct", "pet"])
+def test_an_outlined_lesion_without_uptake_above_liver_is_a_candidate_on_either_image(findings, drawn_on):
+    # U is 6.5: 0.64 × liver, and between L and U
+    for peak in (3.2, 5.5, 6.5):
+        cold = exc6(findings, lesions=(lesion(3, peak=peak),), lesions_drawn_on=drawn_on)
+        assert (cold.verdict, cold.effect, cold.evidence["lesion_label"]) == ("indeterminate", "undecided", 3)
+    assert exc6(findings, lesions=(lesion(3, peak=9.0),), lesions_drawn_on=drawn_on).liver_finding == "not_met"
+
+
+def test_what_no_reader_calls_tumour_is_no_candidate(findings):
+    for mark in ("simple_cyst", "not_a_lesion"):
+        assert exc6(findings, lesions=(lesion(3, peak=3.2, marks=(mark,)),)).liver_finding == "not_met"
+    metastasis = lesion(3, peak=3.2, marks=("cystic_metastasis",))
+    assert exc6(findings, lesions=(metastasis,)).liver_finding == "indeterminate"
+
+
+def test_an_outlined_lesion_elsewhere_without_uptake_is_named(findings):
+    verdict = exc6(findings, lesions=(lesion(7, peak=3.2, in_liver=False),))
+    assert (verdict.verdict, verdict.liver_finding) == ("indeterminate", "not_met")
+    assert "Lesion 7 outside the liver" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lesions_complete": False},
+        {"lesions": (lesion(3, peak=None),)},
+        {
+            "references": {
+                "liver": Reference(organ="liver", method="sphere", suv_mean=5.0, peak_sd=2.0, peak_limit=13.0)
+            }
+        },
+    ],
+    ids=["mask not complete", "uptake unknown", "implausible scatter"],
+)
+def test_what_was_not_checked_denies_no_receptor_negative_lesion(findings, changes):
+    assert exc6(findings, rest_of_body=RestOfBody(lesions=False), **changes).verdict == "indeterminate"
+
+
+def test_uptake_is_named_with_what_is_normal(findings):
+    reason = exc6(findings, ct_foci=(focus().model_copy(update={"ratio_to_liver": 1.2}),)).reason
+    assert "uptake 1.2 × liver (normal up to 1.3 ×)" in reason
+
+
+def test_who_states_it_is_named(findings):
+    rest = RestOfBody(lesions=True, receptor_negative=True)
+    reason = exc6(findings, rest_of_body=rest, reader_words="A. Reader (radiologist)").reason
+    assert reason.startswith("A. Reader (radiologist) states a receptor-negative lesion outside the liver.")
 
 
 def dominance(findings, inside_ml=30.0, **changes):
@@ -143,8 +186,23 @@ def test_the_liver_s_share_is_evidence_and_a_reader_calls_it(findings):
     verdict = dominance(findings, lesions=(outside(10.0),))
     assert (verdict.verdict, verdict.effect) == ("indeterminate", "undecided")
     assert verdict.evidence["liver_share"] == pytest.approx(0.75)
-    part = dominance(findings, lesions=(outside(10.0, share=0.4),))
-    assert part.evidence["outside_tumour_ml"] == pytest.approx(6.0)
+
+
+def test_every_millilitre_is_inside_or_outside_the_liver(findings):
+    """33 ml of which 29 % lie in the liver: 9.6 ml inside, 23.4 ml outside."""
+    part = dominance(findings, lesions=(outside(33.0, share=0.29),)).evidence
+    assert part["liver_tumour_ml"] == pytest.approx(30.0 + 9.57)
+    assert part["outside_tumour_ml"] == pytest.approx(23.43)
+    # 10 ml of a liver lesion of 40 ml reach out of it; the burden of 30 ml holds the rest.
+    across = lesion(1).model_copy(update={"volume_ml": 40.0, "liver_share": 0.75})
+    both = dominance(findings, lesions=(across, outside(33.0, share=0.29))).evidence
+    assert both["liver_tumour_ml"] + both["outside_tumour_ml"] == pytest.approx(40.0 + 33.0)
+
+
+def test_an_incomplete_mask_has_no_share(findings):
+    verdict = dominance(findings, lesions_complete=False, rest_of_body=RestOfBody(lesions=False))
+    assert verdict.verdict == "not_evaluable"
+    assert "has not been stated" in verdict.reason
 
 
 def test_a_reader_who_states_no_lesion_elsewhere_leaves_all_of_it_to_the_liver(findings):
@@ -152,7 +210,7 @@ def test_a_reader_who_states_no_lesion_elsewhere_leaves_all_of_it_to_the_liver(f
     assert verdict.verdict == "indeterminate"
     assert verdict.evidence["liver_share"] == 1.0
     both = dominance(findings, rest_of_body=RestOfBody(lesions=False), lesions=(outside(10.0),))
-    assert "one is outlined there" in both.reason
+    assert "lesion 7 lies mostly outside the liver" in both.reason
 
 
 def test_no_tumour_or_no_burden_has_no_share(findings):

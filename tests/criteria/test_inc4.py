@@ -1,7 +1,8 @@
 import pytest
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.criteria.inc4 import judge, threshold_mm, with_threshold_flags
+from dotaliver.criteria.inc4 import judge
+from dotaliver.measurement.measurability import near_threshold, threshold_mm
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
 from fixtures.lesions import ct, lesion
@@ -94,10 +95,8 @@ def test_without_liver_or_lesion_outlines_it_stays_open(findings):
 
 @pytest.mark.parametrize(("size", "near"), [(7.7, False), (7.9, True), (12.1, True), (12.3, False)])
 def test_a_diameter_within_reader_variation_of_its_threshold_is_flagged(size, near):
-    (flagged,) = with_threshold_flags((lesion(size=size, source="ct"),), ct(), ScoringConfig())
-    assert ("DIAMETER_NEAR_THRESHOLD" in [f.code for f in flagged.flags]) is near
-    (pet,) = with_threshold_flags((lesion(size=size),), ct(), ScoringConfig())
-    assert pet.flags == ()
+    assert near_threshold(lesion(size=size, source="ct"), ct(), ScoringConfig()) is near
+    assert not near_threshold(lesion(size=size), ct(), ScoringConfig())
 
 
 @pytest.mark.parametrize(

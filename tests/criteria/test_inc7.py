@@ -55,7 +55,7 @@ def test_a_statement_on_the_rest_of_the_body_settles_a_clean_liver(findings, res
         ({"lesions": (lesion(1, peak=3.0, size=11.0),)}, "under 12 mm"),
         ({"lesions": (lesion(1, peak=None),)}, "could not be read"),
         ({"lesions_looked_for": False}, "not looked for"),
-        ({"hottest": HottestSphere(6.6, (0.0, 0.0, 0.0), 900)}, "without being outlined"),
+        ({"hottest": HottestSphere(6.6, (0.0, 0.0, 0.0), 900)}, "LPS 0, 0, 0 mm"),
         ({"hottest": None}, "No part of the liver"),
         ({"normal_unsure": True}, "clearly less"),
     ],
@@ -139,3 +139,32 @@ def test_small_faint_focus_at_the_border_may_be_a_neighbours_blur(findings):
 def test_a_small_lesion_that_hardly_exceeds_the_limit_decides_nothing(findings, peak, volume_ml, finding):
     small = lesion(1, peak=peak).model_copy(update={"volume_ml": volume_ml})
     assert answer(findings(lesions=(small,)))[1] == finding
+
+
+def test_a_small_lesion_at_the_border_beside_a_hotter_organ_may_be_that_organ(findings):
+    flags = tuple(raise_flag(code, label=1) for code in ("LESION_AT_LIVER_BORDER", "LESION_MERGES_WITH_NEIGHBOUR"))
+    small = lesion(1, peak=10.4, flags=flags).model_copy(update={"volume_ml": 1.8})
+    assert answer(findings(lesions=(small,))) == ("indeterminate", "indeterminate")
+    assert answer(findings(lesions=(small.model_copy(update={"volume_ml": 6.0}),)))[0] == "met"
+
+
+def test_a_mask_that_nobody_states_to_be_complete_denies_nothing(findings):
+    found = findings(lesions_complete=False, rest_of_body=NOTHING_ELSEWHERE)
+    assert answer(found) == ("indeterminate", "indeterminate")
+    assert "has not been stated" in judge(found).reason
+    # What it does hold still counts.
+    assert answer(findings(lesions_complete=False, lesions=(lesion(1, peak=20.0),)))[0] == "met"
+
+
+def test_an_implausible_scatter_of_normal_liver_gives_no_definite_answer(findings):
+    base = findings(rest_of_body=NOTHING_ELSEWHERE)
+    liver = base.references["liver"].model_copy(update={"peak_sd": 0.2 * 5.0, "peak_limit": 9.0})
+    wide = {"references": {**base.references, "liver": liver}}
+    assert answer(findings(rest_of_body=NOTHING_ELSEWHERE, **wide)) == ("indeterminate", "indeterminate")
+    assert answer(findings(lesions=(lesion(1, peak=20.0),), **wide)) == ("indeterminate", "indeterminate")
+    assert "20 %" in judge(findings(**wide)).reason
+
+
+def test_the_reader_is_named_with_role(findings):
+    found = findings(rest_of_body=NOTHING_ELSEWHERE, reader_words="A. Reader (radiologist)")
+    assert "A. Reader (radiologist) states no such uptake elsewhere." in judge(found).reason

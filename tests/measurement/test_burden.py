@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -103,10 +105,10 @@ def test_low_never_exceeds_and_high_never_falls_below_the_fraction(seed, lesion_
 
 
 def burden_of(segmentations, case, config=ScoringConfig(), normal=NORMAL):  # noqa: B008
-    pet = case.volumes().pet
+    volumes = case.volumes()
     placement = place(segmentations, case.geometry)
-    lesions = measure_lesions(pet, segmentations, ReaderEdits(), placement, NORMAL, config)
-    return measure_burden(pet, segmentations, placement, lesions, normal, config.burden)
+    lesions = measure_lesions(volumes, segmentations, ReaderEdits(), placement, {"liver": NORMAL}, config)
+    return measure_burden(volumes.pet, segmentations, placement, lesions, normal, config.burden)
 
 
 def test_the_fraction_is_tumour_over_liver_and_the_interval_holds_it():
@@ -194,7 +196,8 @@ def test_liver_beyond_the_pet_may_be_tumour():
     # The middle slice is the PET's last: half the ball, and half of that slice, lie on it.
     unseen = 1 - case.liver[:25].sum() / case.liver.sum()
     assert 1 - seen.liver_seen == pytest.approx(unseen, abs=1e-4)
-    lesions = measure_lesions(pet, case.segmentations(), ReaderEdits(), seen, NORMAL, ScoringConfig())
+    volumes = replace(case.volumes(), pet=pet)
+    lesions = measure_lesions(volumes, case.segmentations(), ReaderEdits(), seen, {"liver": NORMAL}, ScoringConfig())
     burden = measure_burden(pet, case.segmentations(), seen, lesions, NORMAL, CONFIG.burden)
     assert burden.high > unseen > 0.45
     assert burden.high > unseen + whole.low

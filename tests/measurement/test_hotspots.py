@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.measurement.hotspots import hottest_sphere
+from dotaliver.measurement.hotspots import hottest_spheres
 from dotaliver.measurement.placement import place
 from dotaliver.measurement.reference import measure_references
 from dotaliver.records.edits import ReaderEdits
@@ -15,7 +15,28 @@ def searched(case, lesions=None, dismissed=()):
     placement = place(segmentations, case.geometry)
     pet, config = case.volumes().pet, ScoringConfig()
     found, spheres = measure_references(pet, segmentations, ReaderEdits(), placement, config)
-    return hottest_sphere(placement, spheres, 6.5, dismissed, 1.5, config), found
+    return hottest_spheres(placement, spheres, 6.5, dismissed, 1.5, config).anywhere, found
+
+
+def outside(case, lesions):
+    segmentations = case.segmentations(lesions=layer(lesions, case.geometry))
+    placement = place(segmentations, case.geometry)
+    config = ScoringConfig()
+    _, spheres = measure_references(case.volumes().pet, segmentations, ReaderEdits(), placement, config)
+    return hottest_spheres(placement, spheres, 6.5, (), 1.5, config)
+
+
+def test_uptake_outside_every_outline_is_found_with_its_volume():
+    case = Case(lesions=((100.0, 10.0, 9.0), (44.0, 10.0, 9.0)))
+    found = outside(case, np.where(case.labels == 1, 1, 0))
+    assert found.outside_outlines.mean == pytest.approx(9.0, rel=1e-6)
+    assert np.linalg.norm(np.subtract(found.outside_outlines.centre_lps_mm, (44.0, 72.0, 72.0))) <= 6.0
+    # A ball of 10 mm holds 4.2 ml; spheres that half touch it add a rim.
+    assert 4.0 < found.outside_ml < 15.0
+    whole = outside(case, case.labels)
+    assert whole.outside_outlines.mean == pytest.approx(5.0, rel=1e-6)
+    assert whole.outside_ml == 0.0
+    assert whole.anywhere.mean == pytest.approx(9.0, rel=1e-6)
 
 
 def test_a_lesion_that_nobody_outlined_is_found():

@@ -1,7 +1,7 @@
 import pytest
 
 from dotaliver.config.criteria import KrenningConfig
-from dotaliver.criteria.krenning import krenning_grade
+from dotaliver.measurement.krenning import krenning_grade
 from dotaliver.records.measurements import Reference
 
 

@@ -15,7 +15,7 @@ NORMAL = Reference(organ="liver", method="sphere", suv_mean=5.0)
 def lesions_of(case, segmentations=None, edits=ReaderEdits(), liver=NORMAL):  # noqa: B008
     segmentations = segmentations or case.segmentations()
     placement = place(segmentations, case.geometry)
-    return measure_lesions(case.volumes().pet, segmentations, edits, placement, liver, ScoringConfig())
+    return measure_lesions(case.volumes(), segmentations, edits, placement, {"liver": liver}, ScoringConfig())
 
 
 def codes(lesion):

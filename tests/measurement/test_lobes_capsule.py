@@ -8,7 +8,7 @@ import pytest
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.burden import measure_burden
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
-from dotaliver.measurement.lesions import measure_lesions, with_capsule_distances, with_merging_flags
+from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
 from dotaliver.measurement.placement import place
 from dotaliver.records.edits import LesionEdit, ReaderEdits
@@ -23,7 +23,7 @@ TO_THE_LEFT = LobePlane(point_lps_mm=(72.0, 0.0, 0.0), normal_lps=(1.0, 0.0, 0.0
 
 def measured(case, segmentations):
     placement = place(segmentations, case.geometry)
-    lesions = measure_lesions(case.volumes().pet, segmentations, ReaderEdits(), placement, NORMAL, CONFIG)
+    lesions = measure_lesions(case.volumes(), segmentations, ReaderEdits(), placement, {"liver": NORMAL}, CONFIG)
     burden = measure_burden(case.volumes().pet, segmentations, placement, lesions, NORMAL, ScoringConfig().burden)
     return placement, lesions, burden
 
@@ -75,15 +75,14 @@ def test_without_a_plane_or_a_liver_there_is_a_reason():
 @pytest.mark.parametrize(("x", "radius"), [(72.0, 9.0), (96.0, 12.0), (108.0, 12.0)])
 def test_the_way_to_the_capsule_is_that_of_the_balls(x, radius):
     case = Case(lesions=((x, radius, 20.0),))
-    placement, lesions, _ = measured(case, case.segmentations())
-    (lesion,) = with_capsule_distances(lesions, placement)
+    _, (lesion,), _ = measured(case, case.segmentations())
     assert lesion.capsule_distance_mm == pytest.approx(54.0 - (x - 72.0) - radius, abs=2.0)
 
 
 def test_a_lesion_that_reaches_the_capsule_has_no_distance_and_one_outside_none():
     case = Case(lesions=((120.0, 9.0, 20.0), (138.0, 4.0, 9.0)))
-    placement, lesions, _ = measured(case, case.segmentations())
-    assert [x.capsule_distance_mm for x in with_capsule_distances(lesions, placement)] == [0.0, None]
+    _, lesions, _ = measured(case, case.segmentations())
+    assert [x.capsule_distance_mm for x in lesions] == [0.0, None]
 
 
 def foci_of(case, edits=ReaderEdits(), liver=NORMAL, **changes):  # noqa: B008
@@ -148,6 +147,5 @@ def test_a_hotter_organ_against_a_lesion_is_flagged(gap_mm, uptake, flagged):
     case = Case(lesions=((112.0, 12.0, 20.0),), shape=(49, 49, 60))
     centre = (72.0 + 54.0 + gap_mm + 12.0, 72.0, 72.0)
     case.suv[ball(case.geometry, centre, 12.0)] = uptake
-    placement, lesions, _ = measured(case, case.segmentations())
-    (lesion,) = with_merging_flags(lesions, case.volumes().pet, placement, CONFIG.inc7)
+    _, (lesion,), _ = measured(case, case.segmentations())
     assert ("LESION_MERGES_WITH_NEIGHBOUR" in {flag.code for flag in lesion.flags}) is flagged

@@ -14,7 +14,8 @@ from fixtures.arrays import Case, ball, layer
 
 def references(case, segmentations=None, edits=ReaderEdits(), config=ScoringConfig()):  # noqa: B008
     segmentations = segmentations or case.segmentations()
-    return measure_references(case.volumes().pet, segmentations, edits, place(segmentations, case.geometry), config)
+    placement = place(segmentations, case.geometry)
+    return measure_references(case.volumes().pet, segmentations, edits, placement, config, 1.0)
 
 
 def codes(found):
@@ -66,6 +67,25 @@ def test_lesions_do_not_enter_the_noise():
     assert found.liver.peak_sd == pytest.approx(0.02 * 5.0)
 
 
+def test_lesions_that_nobody_outlined_do_not_enter_the_noise():
+    """Six lesions of 2.4 × liver: a plain SD over all places would put U at 2.6 × L, above them."""
+    case = Case(lesions=(), noise=0.25)
+    clean = references(case)[0].liver.peak_limit
+    for x, y, z in ((-28, 0, 0), (28, 0, 0), (0, 28, 0), (0, 0, 28), (0, 0, -28), (20, 25, -20)):
+        case.suv[ball(case.geometry, np.add(case.centre, (x, y, z)), 10.0)] *= 2.4
+    liver = references(case)[0].liver
+    assert liver.peak_limit == pytest.approx(clean, rel=0.06)
+    assert liver.peak_limit < 2.4 * liver.suv_mean / 1.5
+
+
+def test_a_scatter_that_noise_does_not_explain_is_flagged():
+    case = Case(lesions=())
+    half = case.geometry.index_to_lps(np.argwhere(case.liver))[:, 0] > 72.0
+    case.suv[tuple(np.argwhere(case.liver)[half].T)] = 2.0
+    found, _ = references(case)
+    assert "NORMAL_LIVER_SCATTER_IMPLAUSIBLE" in codes(found)
+
+
 def test_too_little_parenchyma_gives_an_assumed_noise():
     case = Case(lesions=((72.0, 44.0, 20.0),))
     found, _ = references(
@@ -97,7 +117,7 @@ def test_the_readers_sphere_comes_first_and_is_flagged():
     found, _ = references(case, edits=edits)
     assert found.liver.method == "reader"
     assert found.liver.suv_mean == pytest.approx(20.0)
-    assert codes(found) == ["REFERENCE_BY_READER", "REFERENCE_UPTAKE_UNUSUAL"]
+    assert codes(found)[:2] == ["REFERENCE_BY_READER", "REFERENCE_UPTAKE_UNUSUAL"]
 
 
 def test_a_readers_sphere_outside_the_image_is_refused_by_name():

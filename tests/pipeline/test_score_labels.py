@@ -29,7 +29,7 @@ def scored(case=None, segmentations=None, edits=None, config=ScoringConfig(), vo
     return score_labels(
         volumes or case.volumes(),
         segmentations or case.segmentations(),
-        ReaderEdits.model_validate(edits or {}),
+        ReaderEdits.model_validate({"reader": {"name": "Reader A"}} | edits if edits else {}),
         config,
         **more,
     )
@@ -322,6 +322,52 @@ def test_a_reader_overrules_and_the_record_says_so():
     score = scored(edits={"reader": {"name": "Reader A"}, "verdicts": [answer]})
     assert (score.criteria["EXC4"].status, score.criteria["EXC4"].decision.proposed) == ("overruled", "not_met")
     assert score.edits.verdicts[0].reason == "Diffuse disease."
+
+
+# --- masks that nobody vouches for -------------------------------------------------------------------------------
+
+NOTHING_ELSE = {"rest_of_body": {"lesions": False}}
+
+
+def partial(case, **changes):
+    """The first lesion alone, imported."""
+    first = np.where(case.labels == 1, 1, 0)
+    return case.segmentations(lesions=layer(first, case.geometry, **{"completeness": "not_stated"} | changes))
+
+
+def test_a_mask_of_target_lesions_alone_denies_nothing_and_the_record_says_so():
+    case = Case(TWO, noise=0.05)
+    score = scored(case, partial(case), NOTHING_ELSE)
+    assert {k: verdicts(score)[k] for k in ("EXC4", "DOM")} == {"EXC4": "indeterminate", "DOM": "not_evaluable"}
+    assert (score.segmentation.masks[1].completeness, score.segmentation.lesions_complete) == ("not_stated", False)
+    assert {"LESIONS_NOT_STATED_COMPLETE", "UPTAKE_OUTSIDE_OUTLINES"} <= set(codes(score))
+    assert "LESIONS_NOT_STATED_COMPLETE" in score.criteria["EXC4"].weakened_by
+
+
+def test_what_the_images_show_outside_the_outlines_outranks_the_statement_that_a_mask_is_complete():
+    case = Case(TWO, noise=0.05)
+    stated = {**NOTHING_ELSE, "lesions_complete": True}
+    for masks, edits in ((partial(case), stated), (partial(case, completeness="stated"), NOTHING_ELSE)):
+        score = scored(case, masks, edits)
+        assert score.segmentation.lesions_complete
+        assert verdicts(score)["EXC4"] == "indeterminate"
+        # Lesion 2 lies 16 mm to the right of the middle at 72 mm.
+        place = score.criteria["EXC4"].reason
+        assert "outside every lesion outline" in place
+        assert "mm left, 72 mm posterior and 72 mm superior" in place.replace("69 mm", "72 mm").replace(
+            "75 mm", "72 mm"
+        )
+
+
+def test_a_complete_mask_is_stated_by_a_reader_or_by_the_user_and_taken_back_by_the_reader():
+    case = Case(TWO, noise=0.05)
+    whole = layer(case.labels, case.geometry, completeness="not_stated")
+    imported = case.segmentations(lesions=whole)
+    assert verdicts(scored(case, imported, NOTHING_ELSE))["EXC4"] == "indeterminate"
+    assert verdicts(scored(case, imported, {**NOTHING_ELSE, "lesions_complete": True}))["EXC4"] == "not_met"
+    stated = case.segmentations(lesions=replace(whole, completeness="stated"))
+    assert verdicts(scored(case, stated, NOTHING_ELSE))["EXC4"] == "not_met"
+    assert verdicts(scored(case, stated, {**NOTHING_ELSE, "lesions_complete": False}))["EXC4"] == "indeterminate"
 
 
 # --- refused ---------------------------------------------------------------------------------------------------

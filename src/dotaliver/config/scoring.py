@@ -25,6 +25,7 @@ from dotaliver.config.segmentation import (
     LesionConfig,
     LiverConfig,
     LobeConfig,
+    MaskConfig,
     SpleenConfig,
 )
 from dotaliver.frozen import FrozenModel
@@ -83,6 +84,7 @@ class ScoringConfig(FrozenModel):
     blood_pool: BloodPoolConfig = BloodPoolConfig()
     ct_foci: CtFociConfig = CtFociConfig()
     lobes: LobeConfig = LobeConfig()
+    masks: MaskConfig = MaskConfig()
 
     def sha256(self) -> str:
         """Hash of every setting."""

@@ -16,6 +16,7 @@ __all__ = [
     "LesionConfig",
     "LiverConfig",
     "LobeConfig",
+    "MaskConfig",
     "SpleenConfig",
 ]
 
@@ -298,3 +299,30 @@ class CtLesionConfig(FrozenModel):
         description="How far past the lesion's own density its parts may lie (fat, bile lie further)",
     )
     least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")
+
+
+class MaskConfig(FrozenModel):
+    """When a mask that others made is contradicted by the images; shares of its volume are 0 to 1."""
+
+    liver_minimum_ml: float = Field(
+        default=100.0, gt=0, description="Less is no liver, not even the part that a field of view leaves"
+    )
+    liver_least_on_pet: float = Field(default=0.05, description="Share on the PET; less cannot be measured")
+    liver_least_in_body: float = Field(default=0.9, description="Share in the body")
+    liver_hu: Range = Field(
+        default=Range(low=-60.0, high=250.0),
+        description="Liver with fat, tumour, cysts and contrast agent; outside are air, fat and bone",
+    )
+    liver_least_soft: float = Field(default=0.8, description="Share of that density on a 4 mm grid")
+    liver_most_left_mm: float = Field(
+        default=20.0, description="The liver's centre lies right of the midline, in any size (4 to 7 cm)"
+    )
+    liver_warm_ratio: float = Field(
+        default=1.6, description="Uptake over soft tissue (DOTATATE liver is 5 to 10 times muscle, FDG liver 2 to 3)"
+    )
+    liver_least_warm: float = Field(default=0.75, description="Share that exceeds it; cold tumours may not")
+    lesion_least_in_body: float = Field(default=0.5, description="Share of one lesion in the body")
+    lesion_most_of_body: float = Field(default=0.5, description="One lesion's volume over the body's in the images")
+    lesions_most_of_liver: float = Field(
+        default=0.95, description="Share of the liver that lesions cover; with less left nobody lives"
+    )

@@ -41,6 +41,7 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
+from dotaliver.segmentation.mask_checks import require_plausible_masks
 from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.segmenters import segmenter
 from dotaliver.system.progress import Progress, silent
@@ -120,6 +121,7 @@ def segment_study(
         progress("finding the liver")
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
+    require_plausible_masks(volumes, found, config)
     whole = is_current and _whole(found, volumes)
     if not whole:
         progress("finding lesions and normal liver")

@@ -12,6 +12,7 @@ from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.dicom.masks.remarks import OF_OUTLINES
 from dotaliver.errors import ConfigError, StudyError
 from dotaliver.image.volume import LabelMap
+from dotaliver.measurement.statements import require_consistent
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
@@ -192,5 +193,11 @@ def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
 
 
 def load_edits(path: Path) -> ReaderEdits:
-    """Read a reader's edits from JSON; `ConfigError` names the file and the field that is wrong."""
-    return read_edits(path, ReaderEdits)
+    """Read a reader's edits from JSON; `ConfigError` names the file and what is wrong with it."""
+    edits = read_edits(path, ReaderEdits)
+    try:
+        require_consistent(edits)
+    except ConfigError as error:
+        msg = f"{path.name}: {error}"
+        raise ConfigError(msg) from error
+    return edits

@@ -222,6 +222,19 @@ class Editing(Steps):
         self._require_reader("before stating what the rest of the body shows")
         self._edit(rest_of_body=statement)
 
+    def state_completeness(self, complete: bool | None) -> None:
+        """State whether the lesion outlines include every lesion of the liver that the PET shows; None takes it back.
+
+        Raises
+        ------
+        ConfigError
+            Where there are no lesion outlines to speak of.
+        """
+        if complete is not None and self.outcome.segmentations.lesions is None and self.state.lesions is None:
+            msg = "lesions were not outlined; outline them before stating that none is missing"
+            raise ConfigError(msg)
+        self._edit(lesions_complete=complete)
+
     def check(self, item: str, present: bool | None) -> None:
         """Answer an item of the protocol's checklist; None leaves it open.
 

@@ -13,7 +13,7 @@ from dotaliver.criteria.eligibility import effect_of, with_readers_answers
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import Outcome, segment_study
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.edits import LesionEdit, ReaderEdits, VerdictEdit
+from dotaliver.records.edits import LesionEdit, Reader, ReaderEdits, VerdictEdit
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.segmentation.corrections import Corrections, with_known_outlines, with_masks
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _ORIGIN = "reader"
+_UNSIGNED = Reader(name="The reader", role="not signed yet")
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,13 @@ def measure(
 
 
 def proposals(edits: ReaderEdits) -> ReaderEdits:
-    """The edits that what the images propose depends on: without answers, checklist, name and time."""
-    return edits.model_copy(update={"reader": None, "made_at": None, "checklist": {}, "verdicts": ()})
+    """The edits that what the images propose depends on: without answers, checklist and time.
+
+    The reader's name stands in the sentences of what rests on a statement; until the reading is signed, a draft's does.
+    """
+    states = (edits.references, edits.lesions, edits.rest_of_body, edits.lesions_complete)
+    reader = None if all(part in {None, ()} for part in states) else edits.reader or _UNSIGNED
+    return edits.model_copy(update={"reader": reader, "made_at": None, "checklist": {}, "verdicts": ()})
 
 
 def answered(proposed: StudyScore, edits: ReaderEdits) -> StudyScore:

@@ -153,7 +153,8 @@ class ConfirmWidget(QWidget):
 
     def _build(self) -> None:
         self.message = refusal_line()
-        area = scrolled((self._reader_box(), self._rest_box(), self._checklist_box(), self._answers_box()))
+        boxes = (self._reader_box(), self._liver_box(), self._rest_box(), self._checklist_box(), self._answers_box())
+        area = scrolled(boxes)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.save_button = QPushButton("Save the reading (Ctrl+S)")
         self.folder_button = QPushButton("Other folder…")
@@ -175,6 +176,14 @@ class ConfirmWidget(QWidget):
         self.name, self.role = self.reader_box.name, self.reader_box.role
         self.reader_box.refused.connect(self._refuse)
         return self.reader_box
+
+    def _liver_box(self) -> QGroupBox:
+        box = QGroupBox("Lesions of the liver")
+        form = QFormLayout(box)
+        self.complete = _combo(_TRISTATE, "Every lesion of the liver is outlined", self._state_completeness)
+        self.complete.setToolTip("Whether the outlines include every lesion of the liver that the PET shows")
+        form.addRow("All are outlined", self.complete)
+        return box
 
     def _rest_box(self) -> QGroupBox:
         box = QGroupBox("Body outside the liver")
@@ -238,6 +247,11 @@ class ConfirmWidget(QWidget):
 
     def _sign(self) -> bool:
         return self.reader_box.sign()
+
+    def _state_completeness(self) -> None:
+        complete = _bool_of(self.complete.currentIndex())
+        if self._try(lambda: self.session.state_completeness(complete)):
+            self.measure()
 
     def _state_rest(self) -> None:
         index = self.rest.currentIndex()
@@ -374,6 +388,7 @@ class ConfirmWidget(QWidget):
 
     def _on_change(self) -> None:
         session = self.session
+        self.complete.setCurrentIndex(_index_of(session.edits.lesions_complete))
         rest = session.edits.rest_of_body
         self.rest.setCurrentIndex(0 if rest is None else 1 + int(rest.lesions))
         for name, combo in self.rest_of.items():
