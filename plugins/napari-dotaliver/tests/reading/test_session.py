@@ -81,6 +81,21 @@ def test_painted_lesion_and_edits_give_the_record_of_rescore(session, tmp_path, 
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_painted_lesions_are_all_only_where_the_reader_says_so(session, tmp_path, scored):
+    session.set_lesions(grown(session, largest(session)))
+    session.remeasure()
+    assert session.score.segmentation.lesions_complete is False
+    assert session.score.criteria["EXC4"].verdict == "indeterminate"
+    session.state_completeness(True)
+    assert session.stale
+    session.sign(*READER)
+    stored, own, again = record_again(session, tmp_path, scored)
+    assert stored.segmentation.lesions_complete is True
+    assert stored.criteria["EXC4"].verdict == session.automatic.criteria["EXC4"].verdict == "not_met"
+    assert stored.record_id == own.record_id == again.record_id
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_painted_liver_gives_the_record_of_rescore(session, tmp_path, scored):
     from scipy.ndimage import binary_erosion
 

@@ -73,11 +73,9 @@ def painted_liver(base: Segmentations, labels: LabelMap, has_ct: bool, config: S
 
 
 def painted_lesions(base: Segmentations, labels: LabelMap, config: ScoringConfig) -> MaskLayer:
-    """Lesions that a reader drew, as the pipeline takes imported ones."""
+    """Lesions that a reader drew, as the pipeline takes imported ones: the reader states whether they are all."""
     drawn_on = base.lesions.drawn_on if base.lesions is not None else "pet"
-    # A correction of a complete mask stays complete until the reader says otherwise.
-    completeness = "not_stated" if base.lesions is None else base.lesions.completeness
-    return MaskLayer(labels, drawn_on, _ORIGIN, config.lesions.border_uncertainty_imported_mm, completeness)
+    return MaskLayer(labels, drawn_on, _ORIGIN, config.lesions.border_uncertainty_imported_mm)
 
 
 def measure(
