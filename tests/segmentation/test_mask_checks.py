@@ -70,7 +70,7 @@ WRONG_LIVERS = {
 @pytest.mark.parametrize("with_ct", [True, False])
 def test_a_liver_mask_that_the_images_contradict_is_refused(name, with_ct):
     array, words = WRONG_LIVERS[name]
-    with pytest.raises(MaskError, match="^the liver mask ") as refusal:
+    with pytest.raises(MaskError, match=r"^the liver mask ") as refusal:
         checked(mask(array, drawn_on="ct" if with_ct else "pet"), volumes=images(with_ct))
     assert words in str(refusal.value)
     assert "give a mask of the whole liver" in str(refusal.value)
@@ -109,16 +109,16 @@ def test_what_our_own_segmenter_found_is_not_checked_again():
 WRONG_LESIONS = {
     "the whole image": (np.ones(GRID.shape), "lesion 1"),
     "the whole body": (body(), "more than any lesion"),
-    "outside the body": (np.where(ball(GRID, LIVER_MM, 10.0), 1, 2 * ball(GRID, (-165.0, -110.0, 0.0), 12.0)), "lesion 2"),
+    "outside the body": (ball(GRID, LIVER_MM, 10.0) + 2 * ball(GRID, (-165.0, -110.0, 0.0), 12.0), "lesion 2"),
     "the liver itself": (LIVER, "it is the liver"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG_LESIONS)
 @pytest.mark.parametrize("with_ct", [True, False])
 def test_a_lesion_mask_that_body_and_liver_contradict_is_refused(name, with_ct):
     array, words = WRONG_LESIONS[name]
-    with pytest.raises(MaskError, match="^the lesion mask ") as refusal:
+    with pytest.raises(MaskError, match=r"^the lesion mask ") as refusal:
         checked(lesions=mask(array), volumes=images(with_ct))
     assert words in str(refusal.value)
 
