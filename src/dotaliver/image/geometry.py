@@ -25,6 +25,10 @@ Box = tuple[slice, slice, slice]
 # Direction cosines are stored in DICOM as decimal strings of up to 16 characters; scanners round them to
 # about six digits, so two axes count as orthogonal within this cosine (0.006 degrees).
 _COSINE_TOLERANCE = 1e-4
+# A field that holds a whole number of voxels but for rounding gets no further one.
+_ROUNDING = 1e-6
+# Corners of one grid in two files: decimal strings round them by less than this.
+_SAME_CORNER_MM = 1e-2
 
 
 def _vector(values: npt.ArrayLike) -> Vector:
@@ -213,7 +217,7 @@ class Geometry:
     def with_spacing(self, spacing_mm: Vector) -> Geometry:
         """A grid over the same field, edges at the same first corner, with another voxel spacing."""
         old, new = np.asarray(self.spacing_mm), np.asarray(spacing_mm, dtype=np.float64)
-        counts = np.maximum(np.ceil(np.asarray(self.size_mm) / new - 1e-6), 1).astype(int)
+        counts = np.maximum(np.ceil(np.asarray(self.size_mm) / new - _ROUNDING), 1).astype(int)
         first = -0.5 + 0.5 * new / old
         return replace(
             self,
@@ -227,7 +231,7 @@ class Geometry:
         origin = np.asarray(self.origin_lps_mm) + np.asarray(shift_lps_mm, dtype=np.float64)
         return replace(self, origin_lps_mm=_vector(origin))
 
-    def is_close(self, other: Geometry, tolerance_mm: float = 1e-2) -> bool:
+    def is_close(self, other: Geometry, tolerance_mm: float = _SAME_CORNER_MM) -> bool:
         """Whether both grids have the same shape and no corner lies further apart than the tolerance.
 
         Frames of reference must be equal where both are known.

@@ -28,6 +28,13 @@ _SAMPLED_SHARE = 0.1
 # Two outlines of one liver that overlap this much as they are gain nothing by being bent.
 _ALIKE_DICE = 0.97
 _SEARCH_MM = 20.0
+# Gradient descent over millimetres: first and smallest step, and how much a step is shortened when it overshoots.
+_FIRST_STEP_MM, _SMALLEST_STEP_MM, _SHORTENED = 2.0, 0.02, 0.6
+# Soft tissue: lung and gas below, bone and dense contrast agent above.
+_SOFT_HU = (-200.0, 250.0)
+_AIR_HU = -1000.0
+# Two images are compared where at least this share of the mask lies on both, and neither is of one density.
+_LEAST_OVERLAP, _LEAST_SD_HU = 0.5, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +115,7 @@ def register_livers(first: LabelMap, second: LabelMap) -> LiverMatch:
     rigid.SetTranslation(tuple((middles[1] - middles[0]).tolist()))
     method = _method()
     method.SetMetricAsMeanSquares()
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.02, 100, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(_FIRST_STEP_MM, _SMALLEST_STEP_MM, 100, relaxationFactor=_SHORTENED)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(rigid, inPlace=True)
     method.Execute(fixed, moving)
@@ -167,7 +174,7 @@ def register_cts(first: Volume, second: Volume, second_liver: BoolArray) -> Pose
     method = _method()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricMovingMask(mask)
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.02, 120, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(_FIRST_STEP_MM, _SMALLEST_STEP_MM, 120, relaxationFactor=_SHORTENED)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(rigid, inPlace=True)
     try:
@@ -186,7 +193,7 @@ def _calm(ct: Volume) -> Any:
     """A CT cut to soft tissue, on about 4 mm voxels."""
     # Read whole, for the registration looks at the whole CT; the copy is gone when this returns.
     image = sitk.Cast(to_itk(ct.loaded()), sitk.sitkFloat32)
-    image = sitk.Clamp(image, sitk.sitkFloat32, -200.0, 250.0)
+    image = sitk.Clamp(image, sitk.sitkFloat32, *_SOFT_HU)
     shrink = [max(round(_STEP_MM / s), 1) for s in image.GetSpacing()]
     return sitk.BinShrink(image, shrink)
 
@@ -216,13 +223,13 @@ def _start(fixed: Any, moving: Any, mask: Any, *, same_frame: bool) -> tuple[flo
 
 def _correlation(fixed: Any, moving: Any, mask: Any, transform: Any) -> float:
     """Correlation of the two images where the second's mask lies, on the first's grid; -1 where they hardly meet."""
-    there = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -1000.0))
+    there = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, _AIR_HU))
     near = sitk.GetArrayFromImage(sitk.Resample(mask, fixed, transform, sitk.sitkNearestNeighbor, 0)) > 0
     voxels = np.prod(fixed.GetSpacing())
     wanted = float(np.count_nonzero(sitk.GetArrayViewFromImage(mask))) * float(np.prod(mask.GetSpacing()))
-    if np.count_nonzero(near) * voxels < 0.5 * wanted:
+    if np.count_nonzero(near) * voxels < _LEAST_OVERLAP * wanted:
         return -1.0
     a, b = sitk.GetArrayFromImage(fixed)[near], there[near]
-    if a.std() < 1.0 or b.std() < 1.0:
+    if a.std() < _LEAST_SD_HU or b.std() < _LEAST_SD_HU:
         return -1.0
     return float(np.corrcoef(a, b)[0, 1])

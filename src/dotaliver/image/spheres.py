@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+# Sums of weights may differ by rounding where a sphere is whole.
+_ROUNDING = 1e-9
+
+
 @dataclass(frozen=True, eq=False)
 class WeightedBox:
     """Voxels of a box with the part of each that counts, 0 to 1."""
@@ -132,7 +136,7 @@ def sphere_means(image: Volume, box: Box, kernel: FloatArray) -> tuple[FloatArra
     if list(part.shape) == wanted:
         return sums / total, np.zeros(sums.shape, dtype=bool)
     weights = correlate(np.ones_like(part), kernel, mode="constant", cval=0.0)[inner]
-    return sums / weights, weights < total * (1 - 1e-9)
+    return sums / weights, weights < total * (1 - _ROUNDING)
 
 
 def ball(radius_mm: float, grid: Geometry) -> BoolArray:

@@ -27,6 +27,8 @@ __all__ = [
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
+# Rounding must neither add nor lose a slice or a voxel.
+_ROUNDING = 1e-6
 # A liver that the PET cuts is followed on CT this far beyond it.
 _BEYOND_PET_MM = 100.0
 # A liver measures 250 mm along the body at most; lungs, spleen, kidneys and aorta that it is told by lie in this reach.
@@ -97,7 +99,7 @@ def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
     uptake = resample(pet, grid).array.astype(np.float32)
     heights = pet.geometry.index_to_lps([[0, 0, 0], [n - 1 for n in pet.geometry.shape]])[:, 2]
     height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0]
-    held = np.flatnonzero((height >= heights.min() - 1e-6) & (height <= heights.max() + 1e-6))
+    held = np.flatnonzero((height >= heights.min() - _ROUNDING) & (height <= heights.max() + _ROUNDING))
     if held.size:
         uptake[: held[0]], uptake[held[-1] + 1 :] = uptake[held[0]], uptake[held[-1]]
     return np.asarray(uptake)
@@ -112,7 +114,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
         heights = pet.corners_lps_mm()[:, 2]
         low[2] = max(low[2], heights.min() - _BEYOND_PET_MM)
         high[2] = min(high[2], heights.max() + _BEYOND_PET_MM)
-    counts = np.maximum(np.floor((high - low) / spacing_mm + 1e-6).astype(int), 1)
+    counts = np.maximum(np.floor((high - low) / spacing_mm + _ROUNDING).astype(int), 1)
     origin = low + spacing_mm / 2.0
     return Geometry(
         (int(counts[2]), int(counts[1]), int(counts[0])),
@@ -125,7 +127,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
 
 def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
     """Means over whole blocks of voxels, as large as fit into the target spacing: what anti-aliasing needs."""
-    factors = [max(1, int(spacing_mm / s + 1e-6)) for s in volume.geometry.spacing_mm]
+    factors = [max(1, int(spacing_mm / s + _ROUNDING)) for s in volume.geometry.spacing_mm]
     if factors == [1, 1, 1]:
         return volume
     counts = [n // f for n, f in zip(volume.geometry.shape, factors, strict=True)]

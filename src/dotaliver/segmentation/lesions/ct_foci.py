@@ -32,6 +32,28 @@ _SD_PER_MAD = 1.4826
 # Share of a ball's contrast that a Gaussian of half its radius as sigma sees: the chi distribution of 3 degrees at 2.
 _SEEN_SHARE = 0.739
 _MARGIN_MM = 6.0
+# Densities that may be averaged: beyond lie lung, gas, bone and metal.
+_JUDGED_HU = (-150, 350)
+# A Gaussian of this part of the search grid's spacing, so that sampling does not add noise.
+_SAMPLING_SIGMA_RATIO = 0.4
+# Parenchyma's own density is averaged over what lies within so many SDs of it, where there is enough of it around.
+_PARENCHYMA_SDS, _LEAST_WEIGHT = 2.5, 0.02
+# No CT is so calm that a shortfall below this is more than rounding.
+_LEAST_SD_HU = 0.1
+# Shortfall beyond which a voxel is fat, gas or calcium and would outweigh its neighbours.
+_SHORTFALL_RANGE_HU = (-80.0, 120.0)
+# How far beyond its size a contour may run before it counts as open.
+_CLOSED_MARGIN_MM = 4.0
+# Of a find's radius: the Gaussian on which its contour is drawn, and the core in which its contrast is read.
+_CONTOUR_SIGMA_RATIO, _CORE_RATIO, _CORE_PERCENTILE = 0.25, 0.4, 60.0
+# The inner part of a focus that is drawn a little wide: its rim of partial volume lies above.
+_INNER_PERCENTILE = 35.0
+# A ball of diameter d has variance d²/20 along each axis, an ellipsoid a²/5 along a half axis a; a voxel of size s
+# adds s²/12.
+_HALF_AXIS2_PER_VARIANCE = 5.0
+_VOXEL2_PER_VARIANCE = 12.0
+# Keeps divisions finite where there is no weight.
+_TINY, _TINY_WEIGHT = 1e-6, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +123,10 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
     own = ct.geometry.crop(box)
 
     def calmed(hu: npt.NDArray[np.number]) -> Float32Array:
-        return gaussian(np.clip(hu, -150, 350).astype(np.float32), 0.4 * config.grid_mm, own)
+        return gaussian(np.clip(hu, *_JUDGED_HU).astype(np.float32), sigma_mm, own)
 
-    calm = lazily_filtered(ct, box, calmed, gaussian_reach(0.4 * config.grid_mm, own.spacing_mm[0]))
+    sigma_mm = _SAMPLING_SIGMA_RATIO * config.grid_mm
+    calm = lazily_filtered(ct, box, calmed, gaussian_reach(sigma_mm, own.spacing_mm[0]))
     step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
@@ -119,10 +142,10 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
     typical: npt.NDArray[np.floating] = np.full(hu.shape, middle, dtype=np.float32)
     spread = _SD_PER_MAD * float(np.median(np.abs(hu[normal] - middle)))
     for _ in range(2):
-        alike = normal & (np.abs(hu - typical) < 2.5 * spread)
+        alike = normal & (np.abs(hu - typical) < _PARENCHYMA_SDS * spread)
         weight = gaussian(alike.astype(np.float32), config.window_mm, grid)
-        around = gaussian(np.where(alike, hu, 0.0), config.window_mm, grid) / np.maximum(weight, 1e-6)
-        typical = np.where(weight > 0.02, around, typical)
+        around = gaussian(np.where(alike, hu, 0.0), config.window_mm, grid) / np.maximum(weight, _TINY)
+        typical = np.where(weight > _LEAST_WEIGHT, around, typical)
     return _Search(grid, hu, inside, depth, np.asarray(typical - hu, dtype=np.float32), config)
 
 
@@ -135,7 +158,7 @@ def _shortfall(search: _Search, radius_mm: float) -> tuple[Float32Array, float]:
     # Vessels and lesions make one flank of the distribution long; the calmer half tells the noise.
     below, above = sample[sample <= centre], sample[sample >= centre]
     sd = _SD_PER_MAD * min(float(np.median(np.abs(part - centre))) for part in (below, above))
-    return np.where(search.liver, smooth - centre, -np.inf).astype(np.float32), max(sd, 0.1)
+    return np.where(search.liver, smooth - centre, -np.inf).astype(np.float32), max(sd, _LEAST_SD_HU)
 
 
 def _foci(search: _Search, shortfalls: list[tuple[float, Float32Array, float]]) -> list[BoolArray]:
@@ -171,14 +194,15 @@ def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> 
     from scipy.ndimage import binary_erosion
 
     config, grid = search.config, search.grid
-    reach = config.closed_within * radius_mm + 4.0
+    reach = config.closed_within * radius_mm + _CLOSED_MARGIN_MM
     low = [max(int(p - np.ceil(reach / s)), 0) for p, s in zip(place, grid.spacing_mm, strict=True)]
     high = [min(int(p + np.ceil(reach / s)) + 1, n) for p, s, n in zip(place, grid.spacing_mm, grid.shape, strict=True)]
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     part = replace(grid, shape=tuple(b - a for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
     middle = tuple(p - a for p, a in zip(place, low, strict=True))
-    calm = _within(search.short_hu[box], search.liver[box], max(config.contour_mm, 0.25 * radius_mm), part)
-    contrast = float(np.percentile(calm[_ball(part, middle, 0.4 * radius_mm)], 60.0))
+    sigma_mm = max(config.contour_mm, _CONTOUR_SIGMA_RATIO * radius_mm)
+    calm = _within(search.short_hu[box], search.liver[box], sigma_mm, part)
+    contrast = float(np.percentile(calm[_ball(part, middle, _CORE_RATIO * radius_mm)], _CORE_PERCENTILE))
     inner = search.depth_mm[box] > config.edge_mm
     for share in config.contour_shares:
         pieces = cc3d.connected_components((calm > share * contrast) & inner, connectivity=6)
@@ -201,8 +225,8 @@ def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> 
 def _within(values: Float32Array, where: BoolArray, sigma_mm: float, grid: Geometry) -> Float32Array:
     """Gaussian mean over the voxels of a mask alone."""
     weight = gaussian(where.astype(np.float32), sigma_mm, grid)
-    total = gaussian(np.clip(values, -80.0, 120.0) * where, sigma_mm, grid)
-    return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
+    total = gaussian(np.clip(values, *_SHORTFALL_RANGE_HU) * where, sigma_mm, grid)
+    return np.asarray(total / np.maximum(weight, _TINY_WEIGHT), dtype=np.float32)
 
 
 def _ball(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> BoolArray:
@@ -217,18 +241,18 @@ def _looks_like_lesion(
     """Size, density and roundness: no dot, no water, no tube."""
     config = search.config
     volume_mm3 = float(own.sum()) * grid.voxel_volume_ml * 1000.0
-    diameter = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
-    if diameter < config.least_diameter_mm or contrast_hu < config.least_contrast_hu:
+    diameter_mm = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
+    if diameter_mm < config.least_diameter_mm or contrast_hu < config.least_contrast_hu:
         return False
     # Drawn a little wide, water has a rim of partial volume: its inner part tells.
-    if float(np.percentile(hu, 35.0)) < config.water_hu:
+    if float(np.percentile(hu, _INNER_PERCENTILE)) < config.water_hu:
         return False
     places = np.argwhere(own) * np.asarray(grid.spacing_mm)
-    # A ball of diameter d has variance d²/20 along each axis; half a voxel's size is in every variance.
-    variances = np.linalg.eigvalsh(np.cov(places.T) + np.diag(np.asarray(grid.spacing_mm) ** 2) / 12.0)
+    of_a_voxel = np.diag(np.asarray(grid.spacing_mm) ** 2) / _VOXEL2_PER_VARIANCE
+    variances = np.linalg.eigvalsh(np.cov(places.T) + of_a_voxel)
     if np.sqrt(variances[-1] / variances[0]) > config.longest_ratio:
         return False
-    fill = volume_mm3 / (4.0 / 3.0 * np.pi * float(np.sqrt(np.prod(5.0 * variances))))
+    fill = volume_mm3 / (4.0 / 3.0 * np.pi * float(np.sqrt(np.prod(_HALF_AXIS2_PER_VARIANCE * variances))))
     return bool(fill > config.fill)
 
 

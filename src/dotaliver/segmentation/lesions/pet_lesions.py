@@ -28,6 +28,11 @@ __all__ = [
     "find_lesions",
 ]
 
+# Without any liver, the SD of its uptake is a usual one: a tenth.
+_USUAL_SD_RATIO = 0.1
+# At the capsule, half the step to the cold side still exceeds parenchyma by more than its noise.
+_CAPSULE_RATIO = 1.2
+
 LabelArray = npt.NDArray[np.int32]
 Placed = tuple[tuple[slice, slice, slice], BoolArray]
 
@@ -65,7 +70,7 @@ def find_lesions(
     """
     labels = np.zeros(pet.array.shape, dtype=np.uint16)
     if not (occupancy >= 0.5).any():
-        return labels, Parenchyma(expected_uptake, 0.1 * expected_uptake)
+        return labels, Parenchyma(expected_uptake, _USUAL_SD_RATIO * expected_uptake)
     box = box_around(occupancy >= 0.5, pet.geometry, config.halo_mm)
     grid, share = pet.geometry.crop(box), occupancy[box]
     uptake = pet.array[box].astype(np.float32)
@@ -237,7 +242,7 @@ def _edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, 
     top = grey_dilation(gaussian(smooth, config.plateau_fwhm_mm / FWHM_PER_SIGMA, grid), footprint=reach)
     level = base + 0.5 * (top - base)
     at_capsule = distance_inside_mm(share >= 0.5, grid.spacing_mm) < config.capsule_mm
-    level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, 1.2 * base)), level)
+    level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, _CAPSULE_RATIO * base)), level)
     floor = base + max(config.floor_sd * parenchyma.sd, 0.5 * config.detect_broad_share * base)
     hot = (smooth > level) & (smooth > floor)
     # Beside a hot part the local step hides a milder one. Blur alone falls off steeply against its own height (at an

@@ -24,8 +24,64 @@ from dotaliver.segmentation.organs.warm_parts import WarmParts, find_spleen_like
 
 __all__ = ["LiverCore", "find_core", "liver_probability"]
 
-# The highest of some thirty neighbours with 5 to 7 % noise lies about a tenth above their mean.
+# Reading normal uptake around the core: bowel lies further down, the spleen further left.
+_BELOW_CORE_MM = 60.0
+_LEFT_OF_SPINE_MM = 60.0
+
+# Calcium and embolic agent: denser than any organ with contrast agent but vessels and the renal cortex. Bone and
+# vessels are as dense but cold; deposits in tumour take up nearly as much as liver, or more.
+_DEPOSIT_HU = 220.0
+_DEPOSIT_UPTAKE_RATIO = 0.8
+
+# Seeds of the background keep this distance from warm tissue: blur reaches about one FWHM.
+_COLD_MARGIN_MM = 8.0
+# Soft tissue that is neither liver nor its blurred border: uptake is flat over 12 mm, and clearly below the liver's.
+_FLAT_RANGE_RATIO = 0.3
+_LUKEWARM_RATIO = 0.7
+# Below this share of normal uptake the log of uptake follows noise.
+_LEAST_UPTAKE_RATIO = 0.1
+
+# A fissure divides the lobes by up to 12 mm of fat and vessels: parts that face each other across it touch.
+_FISSURE_MM = 12.0
+_LEAST_FACING_CM2 = 1.5
+
+# Which warm parts belong to the liver, see `_belongs`. Ratios are over normal uptake, densities from normal liver's.
+_HALF_LIVER_HEIGHT_MM = 200.0
+_IN_FRONT_MM = 15.0
+_BEHIND_MM = 60.0
+_NORMAL_RATIO = (0.75, 1.35)
+_NORMAL_HU = 12.0
+_TUMOUR_HU = (-60.0, 30.0)
+_LARGER_THAN_A_KIDNEY_ML = 300.0
+_LARGER_THAN_BOWEL_ML = 100.0
+_MIDLINE_MM = 20.0
+_LEFT_LOBE_MM = 130.0
+_RIGHT_LOBE_MM = -30.0
+_TUMOUR_LEFT_LOBE_MM = 80.0
+_TUMOUR_BELOW_CORE_MM = 60.0
+_SHARED_SURFACE_IN_FRONT = 0.1
+_SHARED_SURFACE_BEHIND = 0.25
+
+# The prior. The highest of some thirty neighbours with 5 to 7 % noise lies about a tenth above their mean.
 _TOP_BIAS = 0.9
+_NEIGHBOURHOOD_MM = 8.0
+# The half level between liver and background of a tenth of its uptake.
+_USUAL_LEVEL_RATIO = 0.55
+_NEAR_LESION_RATIO = 1.5
+_TRUST_NEAR_LESION = 0.5
+_PRIOR_FLOOR_RATIO = 0.004
+_LARGEST_PRIOR_LOGIT = 4.0
+# Uptake alone, however high, is no better evidence than this: kidneys and spleen are hot too.
+_HOT_RATIO = 1.3
+_LARGEST_HOT_LOGIT = 2.0
+_LESION_LIKE_RATIO = 1.4
+_DENSITY_SDS = 2.5
+_USUAL_SD_HU = 8.0
+_LEAST_SCALE_HU = 15.0
+_LESION_SCALE_BELOW_HU = 40.0
+_LESION_SCALE_ABOVE_HU = 30.0
+_DENSITY_WEIGHT = 1.5
+_LEAST_DENSITY_LOGIT = -4.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +123,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
 def _upper_abdomen(images: CoarseImages, around: Surroundings, seed: tuple[int, ...]) -> BoolArray:
     """Where bowel and spleen, which may hang together with the liver, are not: for reading what liver takes up."""
     height = (np.arange(images.geometry.shape[0]) - seed[0])[:, None, None] * images.spacing_mm
-    return np.asarray((height > -60.0) & (around.lateral_mm < 60.0)[None, None, :])
+    return np.asarray((height > -_BELOW_CORE_MM) & (around.lateral_mm < _LEFT_OF_SPINE_MM)[None, None, :])
 
 
 def liver_probability(
@@ -98,7 +154,7 @@ def liver_probability(
     inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys
     inside &= _looks_like_liver(images, core, config)
     others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
-    step = max(1, round(8.0 / images.spacing_mm))
+    step = max(1, round(_COLD_MARGIN_MM / images.spacing_mm))
     cold = around.body & (smooth < config.cold_share * core.normal.uptake)
     cold &= ~binary_dilation(smooth > config.warm_share * core.normal.uptake, iterations=step)
     never = ~around.body | around.lungs
@@ -108,7 +164,7 @@ def liver_probability(
     background = (never | cold | others | lukewarm | kidneys | spleen) & ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
     region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
-    features = [Feature(np.log(np.maximum(uptake, 0.1 * core.normal.uptake)), config.uptake_log_scale)]
+    features = [Feature(np.log(np.maximum(uptake, _LEAST_UPTAKE_RATIO * core.normal.uptake)), config.uptake_log_scale)]
     if images.hu is not None:
         features.append(Feature(images.hu, config.hu_scale))
     prior = _prior(images, core, uptake, smooth, config)
@@ -116,20 +172,13 @@ def liver_probability(
     return probability, kidneys
 
 
-# No organ is denser than this with contrast agent in it, but for vessels and the kidneys' cortex.
-_DEPOSIT_HU = 220.0
-
-
 def _without_deposits(
     images: CoarseImages, around: Surroundings, core: LiverCore, smooth: Float32Array
 ) -> tuple[CoarseImages, Surroundings]:
-    """Calcium and embolic agent in the liver's tumours, which take up no less than liver, seen as liver.
-
-    Bone and vessels are as dense but cold.
-    """
+    """The images with calcium and embolic agent in the liver's tumours given the density of liver."""
     if images.hu is None or core.normal.hu is None:
         return images, around
-    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > 0.8 * core.normal.uptake)
+    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > _DEPOSIT_UPTAKE_RATIO * core.normal.uptake)
     hu = np.where(deposits, np.float32(core.normal.hu), images.hu)
     return replace(images, hu=hu), replace(around, soft=around.soft | deposits)
 
@@ -147,21 +196,20 @@ def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> Bo
     """Soft tissue whose uptake is flat and clearly below the liver's: stomach, bowel, blood, not a blurred border."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < 0.3 * core.normal.uptake
-    return np.asarray(around.soft & flat & (smooth < 0.7 * core.normal.uptake))
+    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < _FLAT_RANGE_RATIO * core.normal.uptake
+    return np.asarray(around.soft & flat & (smooth < _LUKEWARM_RATIO * core.normal.uptake))
 
 
 def _liver_parts(
     images: CoarseImages, around: Surroundings, core: LiverCore, parts: WarmParts, smooth: Float32Array
 ) -> set[int]:
-    """The part that holds the core, and parts that face it over 1.5 cm² and belong to it."""
+    """The part that holds the core, and the parts that face it broadly and look like liver or tumour."""
     from scipy.ndimage import binary_dilation
 
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
     chosen, grown = {first}, True
-    # A fissure parts the lobes by up to 12 mm of fat and vessels: facing across it counts as touching.
-    reach = max(1, round(12.0 / images.spacing_mm))
+    reach = max(1, round(_FISSURE_MM / images.spacing_mm))
     face_cm2 = images.spacing_mm**2 / 100.0
     while grown:
         current = np.isin(parts.labels, sorted(chosen))
@@ -169,7 +217,7 @@ def _liver_parts(
         touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
         new = {
             int(part)
-            for part in np.flatnonzero(near * face_cm2 / reach > 1.5)
+            for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
             if part and part not in chosen
             if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
         }
@@ -209,21 +257,23 @@ def _belongs(
     volume_ml = float(part.sum()) * images.voxel_ml
     height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
     posterior = float(around.posterior_mm[places[1]].mean())
-    if abs(height) > 200.0:
+    if abs(height) > _HALF_LIVER_HEIGHT_MM:
         return False
     # Marrow and muscle along the spine, as warm as liver on some scans, are larger still.
-    in_front = posterior < -15.0
-    if ratio > 0.75 and -60.0 < difference < 30.0 and lateral < 20.0 and volume_ml > 300.0 and in_front:
+    in_front = posterior < -_IN_FRONT_MM
+    like_tumour = _TUMOUR_HU[0] < difference < _TUMOUR_HU[1]
+    large = volume_ml > _LARGER_THAN_A_KIDNEY_ML
+    if ratio > _NORMAL_RATIO[0] and like_tumour and lateral < _MIDLINE_MM and large and in_front:
         return True
-    if 0.75 < ratio < 1.35:
-        return abs(difference) < 12.0 and lateral < 130.0 and (in_front or lateral < -30.0)
-    if ratio < 1.35 or not -60.0 < difference < 30.0:
+    if _NORMAL_RATIO[0] < ratio < _NORMAL_RATIO[1]:
+        return abs(difference) < _NORMAL_HU and lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
+    if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    if posterior < -60.0:
-        broad = volume_ml > 100.0 or contact_cm2 > 0.1 * surface_cm2
-        return lateral < 80.0 and height > -60.0 and broad
-    return lateral < 20.0 and contact_cm2 > 0.25 * surface_cm2
+    if posterior < -_BEHIND_MM:
+        broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
+        return lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
+    return lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_BEHIND * surface_cm2
 
 
 def _prior(
@@ -237,22 +287,23 @@ def _prior(
     from scipy.ndimage import maximum_filter, minimum_filter
 
     normal = core.normal.uptake
-    size = 2 * max(1, round(8.0 / images.spacing_mm)) + 1
+    size = 2 * max(1, round(_NEIGHBOURHOOD_MM / images.spacing_mm)) + 1
     highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
     half = 0.5 * (np.maximum(_TOP_BIAS * highest, normal) + lowest)
-    level = np.where(lowest < config.cold_share * normal, half, 0.55 * normal)
+    level = np.where(lowest < config.cold_share * normal, half, _USUAL_LEVEL_RATIO * normal)
     # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
-    trust = np.where(highest > 1.5 * normal, 0.5, 1.0)
-    logit = np.clip(trust * np.log(np.maximum(uptake, 0.004 * normal) / level) / config.prior_log_scale, -4.0, 4.0)
+    trust = np.where(highest > _NEAR_LESION_RATIO * normal, _TRUST_NEAR_LESION, 1.0)
+    log_ratio = np.log(np.maximum(uptake, _PRIOR_FLOOR_RATIO * normal) / level)
+    logit = np.clip(trust * log_ratio / config.prior_log_scale, -_LARGEST_PRIOR_LOGIT, _LARGEST_PRIOR_LOGIT)
     if images.hu is not None and core.normal.hu is not None:
-        logit = np.where(uptake > 1.3 * normal, np.minimum(logit, 2.0), logit)
+        logit = np.where(uptake > _HOT_RATIO * normal, np.minimum(logit, _LARGEST_HOT_LOGIT), logit)
         mean = box_mean(images.hu)
         below, above = np.clip(core.normal.hu - mean, 0.0, None), np.clip(mean - core.normal.hu, 0.0, None)
         # Lesions may be darker or brighter than liver; what takes up like normal liver must also look like it.
-        lesion_like = smooth > 1.4 * normal
-        tight = max(2.5 * (core.normal.hu_sd or 8.0), 15.0)
-        scale_below = np.where(lesion_like, 40.0, tight)
-        scale_above = np.where(lesion_like, 30.0, tight)
+        lesion_like = smooth > _LESION_LIKE_RATIO * normal
+        tight = max(_DENSITY_SDS * (core.normal.hu_sd or _USUAL_SD_HU), _LEAST_SCALE_HU)
+        scale_below = np.where(lesion_like, _LESION_SCALE_BELOW_HU, tight)
+        scale_above = np.where(lesion_like, _LESION_SCALE_ABOVE_HU, tight)
         density = 1.0 - (below / scale_below) ** 2 - (above / scale_above) ** 2
-        logit = logit + 1.5 * np.clip(density, -4.0, 1.0)
+        logit = logit + _DENSITY_WEIGHT * np.clip(density, _LEAST_DENSITY_LOGIT, 1.0)
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float32)

@@ -42,6 +42,8 @@ Moments = tuple[Float32Array, Float32Array]
 LIVER, SURE, ON_STEP, POSSIBLE, PIECE, GROWN = (np.uint8(1 << n) for n in range(6))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
+# Densities are added up in sixteenths of a HU.
+_PARTS_OF_HU = 16
 
 # How far the outline may lie inside a step, and the least step that is taken for one: fat beside any liver makes a
 # larger one, muscle beside an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
@@ -50,6 +52,32 @@ _DEPOSIT_HU = 220.0
 STEP_REACH_MM = 2.5
 _STEP_HU = 40.0
 _STEP_SHARE = 0.1
+# Pure fat: what is less dense beside the liver is lung or gas, whose step is no larger for it.
+_FAT_HU = -100.0
+
+# Densities that are told apart, in HU: lung and gas below, bone and dense contrast agent above.
+_JUDGED_HU = (-200, 300)
+# Probability of liver by the coarse step: where liver's own density is measured, and that of what lies outside; where
+# the coarse step is believed about a deposit; where liver may be at all, and where it is certain.
+_INSIDE, _OUTSIDE = 0.8, 0.2
+_DEPOSIT_IN_LIVER = 0.7
+_POSSIBLE, _SURE = 0.02, 0.9
+_PROBABILITY_FLOOR = 1e-3
+# Beyond the densities of lesions the liver's own variance would grow with what is no liver.
+_BEYOND_LESION_HU = 20.0
+# Share of a window that must be liver (or not) for its density to be measured there.
+_LEAST_WINDOW_SHARE = 1e-3
+# Log odds of fat, which is never liver, and the most that density may say.
+_FAT_LOG_ODDS = -6.0
+_LARGEST_LOG_ODDS = 4.0
+# Variances in HU²: where they cannot be measured, and their bounds. The SD inside a liver is 8 to 25 HU with noise,
+# that outside 10 HU in one organ and 200 HU over several tissues.
+_VARIANCE_INSIDE_HU2, _VARIANCE_INSIDE_RANGE_HU2 = 150.0, (60.0, 600.0)
+_VARIANCE_OUTSIDE_HU2, _VARIANCE_OUTSIDE_RANGE_HU2 = 400.0, (100.0, 40000.0)
+# A step between two means is blurred over about four SDs of a normal distribution.
+_SDS_OF_A_STEP = 4.0
+# The window of the lowest density reaches half as far again as the outline may move.
+_LOWEST_REACH_RATIO = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +96,11 @@ class _Nearby:
     def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int64]:
         """Of a slice, for what lies inside and what lies outside: voxels, densities and their squares."""
         density, place = self.of(self.density, k), self.of(self.place, k)
-        inside = (place > 0.8) & (np.abs(density - liver_hu) < reach_hu)
+        inside = (place > _INSIDE) & (np.abs(density - liver_hu) < reach_hu)
         # Whole numbers, whose sums are exact in any order
         parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int64)
         summed = np.empty((6, *density.shape), dtype=np.int64)
-        for n, where in ((0, inside), (3, place < 0.2)):
+        for n, where in ((0, inside), (3, place < _OUTSIDE)):
             summed[n] = where
             np.multiply(parts, where, out=summed[n + 1])
             np.multiply(summed[n + 1], parts, out=summed[n + 2])
@@ -84,7 +112,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     low = lowest_window(grid)
 
     def calmed(values: npt.NDArray[Any]) -> Float32Array:
-        return gaussian(np.clip(values, -200, 300).astype(np.float32), config.outline_presmooth_mm, grid)
+        return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
     def lowest_near(density: npt.NDArray[Any]) -> Float32Array:
         from scipy.ndimage import minimum_filter
@@ -118,9 +146,9 @@ class LiverLikelihood:
         nearby = _nearby_of(hu, place, config)
         self._nearby, self._liver_hu, self._config = nearby, liver_hu, config
         self.geometry = grid = hu.geometry
-        size, reach_hu = density_window(grid, config), config.lesion_hu_below + 20.0
+        size, reach_hu = density_window(grid, config), config.lesion_hu_below + _BEYOND_LESION_HU
         self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape[0], size)
-        self._least = 1e-3 * float(np.prod(size))
+        self._least = _LEAST_WINDOW_SHARE * float(np.prod(size))
 
     def at(self, slices: range) -> npt.NDArray[Any]:
         """The looks of some slices."""
@@ -137,18 +165,19 @@ class LiverLikelihood:
         inner, outer = _moments(sums[:3], self._least), _moments(sums[3:], self._least)
         odds, own_density = _density_log_odds(density, inner, outer, self._liver_hu)
         # Deposits in tumours are denser than any organ: their density says nothing, the coarse step has judged them.
-        odds[(density > _DEPOSIT_HU) & (place > 0.7)] = 0.0
-        odds += np.log(np.clip(place, 1e-3, 1 - 1e-3) / np.clip(1 - place, 1e-3, 1 - 1e-3))
-        odds[density < self._config.outline_fat_hu] = -6.0
-        allowed = (place > 0.02) & (density > self._config.outline_fat_hu)
+        odds[(density > _DEPOSIT_HU) & (place > _DEPOSIT_IN_LIVER)] = 0.0
+        low, high = _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR
+        odds += np.log(np.clip(place, low, high) / np.clip(1 - place, low, high))
+        odds[density < self._config.outline_fat_hu] = _FAT_LOG_ODDS
+        allowed = (place > _POSSIBLE) & (density > self._config.outline_fat_hu)
         allowed &= _on_step(density, own_density, nearby.of(nearby.lowest, k))
         out["odds"] = odds
-        out["found"] = (place > 0.9) * SURE | allowed * ON_STEP | (place > 0.02) * POSSIBLE
+        out["found"] = (place > _SURE) * SURE | allowed * ON_STEP | (place > _POSSIBLE) * POSSIBLE
 
 
 def lowest_window(grid: Geometry) -> list[int]:
     """Size in voxels of the window in which the lowest density is looked for."""
-    return [2 * max(1, round(1.5 * STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
+    return [2 * max(1, round(_LOWEST_REACH_RATIO * STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
 
 
 def _on_step(density: Float32Array, own_density: Float32Array, lowest: Float32Array) -> BoolArray:
@@ -157,7 +186,7 @@ def _on_step(density: Float32Array, own_density: Float32Array, lowest: Float32Ar
     A thin layer of fat blurs into the wall or organ behind it, so the mean of what lies outside puts the border too
     far in. The lowest density within reach is that layer's.
     """
-    lowest = np.maximum(lowest, -100.0)
+    lowest = np.maximum(lowest, _FAT_HU)
     step = own_density - lowest > _STEP_HU
     return np.asarray(step & (density > own_density - _STEP_SHARE * (own_density - lowest)))
 
@@ -169,17 +198,19 @@ def _density_log_odds(
     mean_in, variance_in = inner
     mean_out, variance_out = outer
     mean_in = np.where(np.isnan(mean_in), liver_hu, mean_in)
-    variance_in = np.clip(np.where(np.isnan(variance_in), 150.0, variance_in), 60.0, 600.0)
+    variance_in = np.where(np.isnan(variance_in), _VARIANCE_INSIDE_HU2, variance_in)
+    variance_in = np.clip(variance_in, *_VARIANCE_INSIDE_RANGE_HU2)
     mean_out = np.where(np.isnan(mean_out), 0.0, mean_out)
-    variance_out = np.clip(np.where(np.isnan(variance_out), 400.0, variance_out), 100.0, 40000.0)
+    variance_out = np.where(np.isnan(variance_out), _VARIANCE_OUTSIDE_HU2, variance_out)
+    variance_out = np.clip(variance_out, *_VARIANCE_OUTSIDE_RANGE_HU2)
     unlike = _log_normal(density, mean_in, variance_in) - _log_normal(density, mean_out, variance_out)
     # Towards what lies outside, a voxel is a mixture, and the border is where half of it is liver: halfway between both
     # means. How unlike liver it looks would put the border further in, where the first tenth is fat.
     contrast = mean_in - mean_out
-    spread = np.maximum(variance_in, (contrast / 4.0) ** 2)
+    spread = np.maximum(variance_in, (contrast / _SDS_OF_A_STEP) ** 2)
     half = contrast * (density - 0.5 * (mean_in + mean_out)) / spread
     mixed = (density - mean_in) * contrast < 0
-    odds = np.clip(np.where(mixed, half, unlike), -4.0, 4.0)
+    odds = np.clip(np.where(mixed, half, unlike), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
     return odds.astype(np.float32), mean_in.astype(np.float32)
 
 
@@ -187,10 +218,6 @@ def _log_normal(
     values: Float32Array, mean: npt.NDArray[np.floating], variance: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.floating]:
     return np.asarray(-((values - mean) ** 2) / (2 * variance) - 0.5 * np.log(variance))
-
-
-# Densities are added up in sixteenths of a HU.
-_PARTS_OF_HU = 16
 
 
 def density_window(grid: Geometry, config: LiverConfig) -> list[int]:

@@ -29,6 +29,10 @@ _PLATEAU_MM = (16.0, 40.0)
 _SHELL_MM = 10.0
 _MINIMUM_SHELL = 200
 _SHIFTS_MM = np.arange(-24.0, 13.0, 2.0)
+# Within this distance of a hot organ its blur, not the liver's border, makes uptake fall.
+_HOT_NEIGHBOUR_MM = 16.0
+# Log uptake is cut at this share of normal liver's: below it noise would outweigh the border.
+_LEAST_UPTAKE_RATIO = 0.1
 
 
 def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: float) -> Mismatch | None:
@@ -92,7 +96,7 @@ def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, 
         return None
     box = grow_box(used, np.full(3, np.ceil(_SHELL_MM / images.spacing_mm) + 1), images.geometry.shape)
     grid, inside = images.geometry.crop(box), liver[box]
-    near_hot = binary_dilation(hot[box], iterations=max(1, round(16.0 / images.spacing_mm)))
+    near_hot = binary_dilation(hot[box], iterations=max(1, round(_HOT_NEIGHBOUR_MM / images.spacing_mm)))
     judged = ~near_hot & _seen_at_all_shifts(images, grid)
     inner = judged & inside & (distance_inside_mm(inside, grid.spacing_mm) <= _SHELL_MM)
     outer = judged & ~inside & (distance_to_mm(inside, grid.spacing_mm, within_mm=_SHELL_MM) <= _SHELL_MM)
@@ -101,7 +105,7 @@ def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, 
     falls = []
     for shift_mm in _SHIFTS_MM:
         uptake = resample(images.pet, grid.moved((0.0, 0.0, float(shift_mm)))).array
-        log = np.log(np.clip(uptake, 0.1 * normal, normal))
+        log = np.log(np.clip(uptake, _LEAST_UPTAKE_RATIO * normal, normal))
         falls.append(float(log[inner].mean()) - float(log[outer].mean()))
     best = int(np.argmax(falls))
     shift = float(_SHIFTS_MM[best])

@@ -45,6 +45,14 @@ __all__ = [
 ]
 
 _MARGIN_MM = 16.0
+# Probability above which the coarse step is sure of liver, and below which nothing is looked at.
+_SURE = 0.9
+_LEAST_LIKELY = 0.1
+# A piece apart from the liver, such as a lobe behind a fissure, is kept from this size on where the coarse step is
+# sure of this share of it.
+_PIECE_ML, _SURE_SHARE = 20.0, 0.3
+# Memory that a voxel takes: what is found of it; while its odds are smoothed; while connected parts are looked for.
+_BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
 
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
@@ -52,7 +60,7 @@ def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
     found = sparse_zeros(onto.shape, np.uint8)
     for k in range(onto.shape[0]):
         place = resample(probability, onto, slices=slice(k, k + 1)).array[0]
-        found[k] = (place >= 0.5) * LIVER | (place > 0.9) * SURE
+        found[k] = (place >= 0.5) * LIVER | (place > _SURE) * SURE
     _mark_liver_pieces(found, onto)
     return np.asarray((found & PIECE) != 0)
 
@@ -104,11 +112,6 @@ def _box_on(part: Geometry, onto: Geometry) -> Box | None:
     """The box of a grid that holds another one and the outline's margin."""
     box = onto.box_of(part.corners_lps_mm())
     return None if box is None else grow_box(box, np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
-
-
-_LEAST_LIKELY = 0.1
-# Memory that a voxel takes: what is found of it; while its odds are smoothed; while connected parts are looked for.
-_BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
 
 def _judged_in_blocks(
@@ -163,11 +166,11 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
 
 
 def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
-    """Mark the largest part, and others of 20 ml that the coarse step was sure of (a lobe behind a fissure)."""
+    """Mark the largest part of the liver, and other large parts that the coarse step was sure of."""
     thickness = slices_at_once(_BYTES_PER_PART * found.shape[1] * found.shape[2])
     parts = ConnectedParts(lambda part: (found[part] & LIVER) != 0, found.shape[0], thickness)
     counts, certain = parts.sizes(), parts.sizes(lambda part: (found[part] & SURE) != 0)
-    large = (counts * grid.voxel_volume_ml >= 20.0) & (certain > 0.3 * counts)
+    large = (counts * grid.voxel_volume_ml >= _PIECE_ML) & (certain > _SURE_SHARE * counts)
     large[counts.argmax()] = counts.any()
     large[0] = False
     for part, chosen in parts.chosen(large):

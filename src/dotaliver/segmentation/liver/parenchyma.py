@@ -32,6 +32,27 @@ _CLEARLY_LOWER = 0.75
 _VALLEY_PERCENT = 2.0
 # Between fat and enhanced vessels.
 _SOFT_HU = (-20.0, 200.0)
+# Without a CT, soft tissue exceeds this share of the hottest uptake (its 99.5th percentile: beyond are single voxels).
+_ABOVE_NOISE_SHARE, _HOTTEST_PERCENTILE = 0.02, 99.5
+# The liver's density is read where uptake lies this near normal, in no fewer voxels than give a median.
+_NEAR_NORMAL_RATIO, _LEAST_VOXELS = 0.35, 50
+# The SD of a normal distribution over its median absolute deviation, which vessels and calcifications do not move.
+_SD_PER_MAD = 1.4826
+
+# Histogram of log uptake on the lightly smoothed PET: over what range of the expected uptake, its bins (4 % wide) and
+# over how many of them it is smoothed.
+_HISTOGRAM_RATIOS = (0.2, 8.0)
+_HISTOGRAM_BIN_LOG, _SMOOTHED_BINS = 0.04, 5
+# The coarse grid's reading of normal uptake is right within a fifth.
+_NEAR_EXPECTED_LOG = 0.2
+_AROUND_PEAK, _ROUNDS = 0.15, 5
+# What takes up less is outside the liver, or a core.
+_LEAST_PARENCHYMA_RATIO = 0.4
+# The SD where there are too few voxels, and its upper bound: cold lesions and vessels widen the lower side, and no
+# liver is noisier than this on the smoothed image.
+_USUAL_SD_RATIO, _LARGEST_SD_RATIO = 0.1, 0.15
+# Keeps a division or a logarithm finite where uptake is 0.
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ def background_uptake(images: CoarseImages) -> float:
     if images.hu is not None:
         soft = (images.hu > _SOFT_HU[0]) & (images.hu < _SOFT_HU[1])
     else:
-        soft = images.uptake > 0.02 * float(np.percentile(images.uptake, 99.5))
+        soft = images.uptake > _ABOVE_NOISE_SHARE * float(np.percentile(images.uptake, _HOTTEST_PERCENTILE))
     return float(np.median(images.uptake[soft])) if soft.any() else 0.0
 
 
@@ -97,18 +118,17 @@ def normal_liver(
     lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(plateau, 1)
     if images.hu is None:
         return NormalLiver(normal, None, None, lower_share)
-    near = alike & (np.abs(smooth - normal) < 0.35 * normal)
-    sample = images.hu[near] if near.sum() > 50 else images.hu[region]
+    near = alike & (np.abs(smooth - normal) < _NEAR_NORMAL_RATIO * normal)
+    sample = images.hu[near] if near.sum() > _LEAST_VOXELS else images.hu[region]
     hu = float(np.median(sample))
-    # 1.4826 x MAD is the SD of a normal distribution, and vessels or calcifications do not move it.
-    return NormalLiver(normal, hu, float(1.4826 * np.median(np.abs(sample - hu))), lower_share)
+    return NormalLiver(normal, hu, float(_SD_PER_MAD * np.median(np.abs(sample - hu))), lower_share)
 
 
 def _relative_range(smooth: Float32Array) -> Float32Array:
     from scipy.ndimage import maximum_filter, minimum_filter
 
     span = maximum_filter(smooth, 3) - minimum_filter(smooth, 3)
-    return np.asarray(span / np.maximum(smooth, 1e-6), dtype=np.float32)
+    return np.asarray(span / np.maximum(smooth, _TINY), dtype=np.float32)
 
 
 def _plateau(values: Float32Array, voxel_ml: float, background: float, config: LiverConfig) -> float | None:
@@ -147,24 +167,18 @@ class Parenchyma:
 def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake: float) -> Parenchyma:
     """Most frequent uptake near the expected one, and its SD from the side below, which lesions do not reach."""
     values = smooth[inside]
-    if values.size < 50:
-        return Parenchyma(expected_uptake, 0.1 * expected_uptake)
-    edges = np.arange(np.log(0.2 * expected_uptake), np.log(8.0 * expected_uptake), 0.04)
-    counts = np.convolve(np.histogram(np.log(np.maximum(values, 1e-6)), edges)[0], np.ones(5) / 5, "same")
-    centres = np.exp(edges[:-1] + 0.02)
+    if values.size < _LEAST_VOXELS:
+        return Parenchyma(expected_uptake, _USUAL_SD_RATIO * expected_uptake)
+    low, high = (np.log(ratio * expected_uptake) for ratio in _HISTOGRAM_RATIOS)
+    edges = np.arange(low, high, _HISTOGRAM_BIN_LOG)
+    counts = np.histogram(np.log(np.maximum(values, _TINY)), edges)[0]
+    counts = np.convolve(counts, np.ones(_SMOOTHED_BINS) / _SMOOTHED_BINS, "same")
+    centres = np.exp(edges[:-1] + _HISTOGRAM_BIN_LOG / 2)
     near = np.abs(np.log(centres / expected_uptake)) < _NEAR_EXPECTED_LOG
     uptake = float(centres[near][counts[near].argmax()])
-    # A bin is 4 % wide: settle on the mean of what lies around the peak, which lesions hardly reach.
-    for _ in range(5):
+    # A bin is wide: settle on the mean of what lies around the peak, which lesions hardly reach.
+    for _ in range(_ROUNDS):
         uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
-    below = values[(values < uptake) & (values > 0.4 * uptake)]
-    sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > 50 else 0.1 * uptake
-    # Cold lesions and vessels widen the lower side: no liver is noisier than this on the smoothed image.
-    return Parenchyma(uptake, min(sd, 0.15 * uptake))
-
-
-# The coarse grid's reading of normal uptake is right within a fifth.
-_NEAR_EXPECTED_LOG = 0.2
-
-
-_AROUND_PEAK = 0.15
+    below = values[(values < uptake) & (values > _LEAST_PARENCHYMA_RATIO * uptake)]
+    sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > _LEAST_VOXELS else _USUAL_SD_RATIO * uptake
+    return Parenchyma(uptake, min(sd, _LARGEST_SD_RATIO * uptake))

@@ -25,7 +25,12 @@ __all__ = [
 
 # Spill-out of a lesion reaches about one resolution (6 mm) beyond its border.
 _SPILL_MM = 6.0
+# Sphere centres that are compared at a time.
 _AT_ONCE = 4096
+# The low mode reaches this many SDs, or this share of its uptake, to either side.
+_LOW_MODE_SDS, _LOW_MODE_RATIO = 2.0, 0.2
+# Keeps a ratio finite where uptake is 0.
+_TINY = 1e-12
 
 
 def find_liver_reference(
@@ -90,7 +95,7 @@ def _least_variable(
         places = some[:, None, :] + offsets[None, :, :]
         values = pet.array[places[..., 0], places[..., 1], places[..., 2]].astype(np.float64)
         mean = values.mean(axis=1)
-        variation = values.std(axis=1) / np.maximum(mean, 1e-12)
+        variation = values.std(axis=1) / np.maximum(mean, _TINY)
         variation[np.abs(mean / parenchyma.uptake - 1.0) > tolerance] = np.inf
         lowest = int(variation.argmin())
         if variation[lowest] < best_variation:
@@ -106,7 +111,9 @@ def _low_mode_region(
     parenchyma: Parenchyma,
     config: ReferenceConfig,
 ) -> ReferenceRegion:
-    near = np.abs(pet.array - parenchyma.uptake) < max(2.0 * parenchyma.sd, 0.2 * parenchyma.uptake)
+    near = np.abs(pet.array - parenchyma.uptake) < max(
+        _LOW_MODE_SDS * parenchyma.sd, _LOW_MODE_RATIO * parenchyma.uptake
+    )
     region = inside & near & (to_lesion > _SPILL_MM) & (to_border > _SPILL_MM)
     volume_ml = float(region.sum()) * pet.geometry.voxel_volume_ml
     liver_ml = float(inside.sum()) * pet.geometry.voxel_volume_ml

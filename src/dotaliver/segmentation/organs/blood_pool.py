@@ -26,6 +26,18 @@ __all__ = ["AortaPath", "find_aorta", "find_blood_pool"]
 
 _STEP_MM = 2.0
 _AIR_HU = -1000.0
+# Densities that are told apart: lung and gas below, bone and dense contrast agent above.
+_JUDGED_HU = (-150.0, 450.0)
+# Density beyond blood's range that costs one unit.
+_BEYOND_BLOOD_HU = 10.0
+# Most that a change of density may cost: a plaque or an artefact of one slice is passed.
+_LARGEST_CHANGE_COST = 2.0
+# Cost of a step of 2 mm aside: the aorta runs straight.
+_ASIDE_COST = 0.1
+# A PET slice further from the path's nearest point lies beyond the aorta that was followed.
+_BEYOND_PATH_MM = 4.0
+# Keeps a ratio finite where blood takes up nothing.
+_TINY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +101,7 @@ def find_blood_pool(
     level = float(np.median(pet.crop(box).array[near[box]]))
     hottest = np.zeros(pet.geometry.shape[0], dtype=np.float32)
     hottest[wide[0]] = np.where(ring[wide], pet.crop(wide).array, 0.0).max(axis=(1, 2))
-    calm = hottest < config.hot_ratio * max(level, 1e-6)
+    calm = hottest < config.hot_ratio * max(level, _TINY)
     kept = np.zeros_like(near)
     kept[box] = near[box] & calm[box[0], None, None]
     length_mm = float(kept[box].any(axis=(1, 2)).sum()) * pet.geometry.spacing_mm[0]
@@ -134,7 +146,7 @@ def _disc_cost(
     """Mean in a disc around each voxel of each slice, and how little the disc looks like the aorta."""
     from scipy.ndimage import correlate
 
-    clipped = np.clip(hu, -150.0, 450.0).astype(np.float32)
+    clipped = np.clip(hu, *_JUDGED_HU).astype(np.float32)
     inside = _disc(0.0, config.disc_mm)[None]
     mean = correlate(clipped, inside, mode="nearest")
     uneven = np.sqrt(np.maximum(correlate(clipped**2, inside, mode="nearest") - mean**2, 0.0))
@@ -146,7 +158,7 @@ def _disc_cost(
     lateral = config.lateral_mm[0] + np.arange(hu.shape[2]) * _STEP_MM
     cost += ((lateral - config.usual_lateral_mm) / config.lateral_scale_mm)[None, None, :] ** 2
     low, high = blood_hu
-    cost += np.maximum(low - mean, 0.0) / 10.0 + np.maximum(mean - high, 0.0) / 10.0
+    cost += np.maximum(low - mean, 0.0) / _BEYOND_BLOOD_HU + np.maximum(mean - high, 0.0) / _BEYOND_BLOOD_HU
     return mean, np.asarray(cost, dtype=np.float32)
 
 
@@ -160,7 +172,7 @@ def _cheapest_path(cost: Float32Array, mean: Float32Array, config: BloodPoolConf
             for dc in (-1, 0, 1):
                 before = _moved(total, dr, dc, np.inf)
                 change = np.abs(mean[level] - _moved(mean[level - 1], dr, dc, 0.0)) / config.change_hu
-                step = before + np.minimum(change, 2.0) + 0.1 * float(np.hypot(dr, dc))
+                step = before + np.minimum(change, _LARGEST_CHANGE_COST) + _ASIDE_COST * float(np.hypot(dr, dc))
                 better = step < best
                 best = np.where(better, step, best)
                 came[level][better] = (dr, dc)
@@ -191,7 +203,7 @@ def _around_axis(
         places = pet.index_to_lps(np.column_stack([np.full(len(corners), level), corners]))
         z = float(places[:, 2].mean())
         nearest = int(np.abs(heights - z).argmin())
-        if abs(float(heights[nearest]) - z) > 4.0:
+        if abs(float(heights[nearest]) - z) > _BEYOND_PATH_MM:
             continue
         away = np.hypot(*(places[:, :2] - path.points_lps_mm[nearest, :2]).T).reshape(pet.shape[1:])
         near[level], ring[level] = away <= config.axis_mm, away <= config.hot_reach_mm

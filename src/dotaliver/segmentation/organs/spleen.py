@@ -22,6 +22,12 @@ from dotaliver.segmentation.organs.warm_parts import warm_parts
 
 __all__ = ["find_spleen_reference"]
 
+# The spleen's own density and uptake are read away from its blurred rim, in the third that lies nearest to the lung.
+_RIM_VOXELS = 1.5
+_NEAREST_PERCENT = 35.0
+# Keeps a logarithm finite where uptake is 0.
+_TINY = 1e-6
+
 
 def find_spleen_reference(
     images: CoarseImages,
@@ -117,13 +123,13 @@ def _alike(
     spacing_mm, hu = images.spacing_mm, images.hu
     if hu is None:
         return hot
-    inner = distance_inside_mm(hot, (spacing_mm,) * 3) > 1.5 * spacing_mm
+    inner = distance_inside_mm(hot, (spacing_mm,) * 3) > _RIM_VOXELS * spacing_mm
     inner = inner if inner.any() else hot
-    near = inner & (to_lung < np.percentile(to_lung[inner], 35.0))
+    near = inner & (to_lung < np.percentile(to_lung[inner], _NEAREST_PERCENT))
     mean_hu = box_mean(hu)
     typical_hu, typical_uptake = float(np.median(mean_hu[near])), float(np.median(smooth[near]))
     alike = np.abs(mean_hu - typical_hu) < config.alike_hu
-    alike &= np.abs(np.log(np.maximum(smooth, 1e-6) / typical_uptake)) < config.alike_log_uptake
+    alike &= np.abs(np.log(np.maximum(smooth, _TINY) / typical_uptake)) < config.alike_log_uptake
     core = largest_component(hot & alike)
     return np.asarray(binary_fill_holes(binary_dilation(core) & hot))
 

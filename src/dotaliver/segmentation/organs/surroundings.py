@@ -30,6 +30,14 @@ _BONE_HU = 200.0
 _VERTEBRA_HU = 180.0
 # Aorta: 35 to 50 HU without contrast agent, over 100 in every phase with it.
 _ENHANCED_AORTA_HU = 85.0
+# The spine is 24 mm wide: what lies further out is on one side of the body.
+_OFF_MIDLINE_MM = 12.0
+# Without a CT: muscle and fat hold a few percent of what organs do (the 99.5th percentile: beyond are single voxels),
+# air holds reconstruction noise. The spine's middle lies behind the body's, by a share of its depth.
+_BODY_UPTAKE_SHARE, _HOTTEST_PERCENTILE = 0.02, 99.5
+_SPINE_BEHIND_MIDDLE = 0.15
+# Bowel gas is smaller than a lung; a lung base that the field of view cuts may be small too, but reaches its top.
+_LUNG_ML, _CUT_LUNG_ML = 150, 40
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Surroundings:
     @property
     def right(self) -> BoolArray:
         """Columns on the patient's right, 12 mm and more off the midline; broadcasts over the grid."""
-        return np.asarray(self.lateral_mm < -12.0)[None, None, :]
+        return np.asarray(self.lateral_mm < -_OFF_MIDLINE_MM)[None, None, :]
 
 
 def survey(images: CoarseImages) -> Surroundings:
@@ -77,14 +85,13 @@ def survey(images: CoarseImages) -> Surroundings:
 def _survey_without_ct(images: CoarseImages) -> Surroundings:
     """The body by its faint uptake; the spine's place by the body's proportions."""
     smooth = box_mean(images.uptake, 5)
-    # Muscle and fat hold a few percent of what organs do; air outside the body holds reconstruction noise.
-    level = 0.02 * float(np.percentile(smooth, 99.5))
+    level = _BODY_UPTAKE_SHARE * float(np.percentile(smooth, _HOTTEST_PERCENTILE))
     body = _body(smooth > level)
     _, rows, columns = np.nonzero(body)
     if not rows.size:
         rows = columns = np.array([0])
     column = float(columns.mean())
-    row = float(rows.mean() + 0.15 * (np.percentile(rows, 98) - np.percentile(rows, 2)))
+    row = float(rows.mean() + _SPINE_BEHIND_MIDDLE * (np.percentile(rows, 98) - np.percentile(rows, 2)))
     spacing = images.spacing_mm
     return Surroundings(
         body=body,
@@ -107,9 +114,12 @@ def _lungs(hu: Float32Array, body: BoolArray, voxel_ml: float) -> BoolArray:
 
     parts = cc3d.connected_components(body & (hu < _LUNG_HU), connectivity=6)
     volumes_ml = np.bincount(parts.ravel()) * voxel_ml
-    # Bowel gas is smaller; a lung base that is cut by the top of the field may be small too, but reaches the top.
     at_top = np.unique(parts[-1])
-    keep = [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > 150 or (volumes_ml[n] > 40 and n in at_top)]
+    keep = [
+        n
+        for n in range(1, len(volumes_ml))
+        if volumes_ml[n] > _LUNG_ML or (volumes_ml[n] > _CUT_LUNG_ML and n in at_top)
+    ]
     return np.isin(parts, keep)
 
 

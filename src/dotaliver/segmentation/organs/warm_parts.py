@@ -16,6 +16,14 @@ from dotaliver.segmentation.organs.surroundings import Surroundings
 
 __all__ = ["WarmParts", "find_spleen_like", "warm_parts"]
 
+# Thinner by this than the parts on both sides: less is the roughness of a mask on 4 mm voxels.
+_NECK_MM = 3.0
+# What is far hotter than liver (spleen on DOTATATE: 3 to 4 times), far left of the spine's middle and not far in front
+# of it, and larger than bowel or a gland.
+_SPLEEN_UPTAKE_RATIO = 1.8
+_SPLEEN_LATERAL_MM, _SPLEEN_FRONT_MM = 60.0, 70.0
+_SPLEEN_ML = 60.0
+
 
 @dataclass(frozen=True)
 class WarmParts:
@@ -28,7 +36,7 @@ class WarmParts:
     depth_mm: Float32Array
 
 
-def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = 3.0) -> WarmParts:
+def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = _NECK_MM) -> WarmParts:
     """Cut a mask where it is at least `neck_mm` thinner than the parts on both sides (watershed of its depth)."""
     depth = distance_inside_mm(warm, (spacing_mm, spacing_mm, spacing_mm))
     labels = np.zeros(warm.shape, dtype=np.int32)
@@ -54,6 +62,7 @@ def find_spleen_like(
 
     It is only cut off from the liver here; a reference that is read in it is held to more (`spleen`).
     """
-    left = np.asarray(around.lateral_mm > 60.0)[None, None, :]
-    behind = np.asarray(around.posterior_mm > -70.0)[None, :, None]
-    return _large_parts(around.soft & left & behind & (smooth > 1.8 * liver_uptake), images.voxel_ml, 60.0)
+    left = np.asarray(around.lateral_mm > _SPLEEN_LATERAL_MM)[None, None, :]
+    behind = np.asarray(around.posterior_mm > -_SPLEEN_FRONT_MM)[None, :, None]
+    hot = smooth > _SPLEEN_UPTAKE_RATIO * liver_uptake
+    return _large_parts(around.soft & left & behind & hot, images.voxel_ml, _SPLEEN_ML)
