@@ -3,10 +3,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.errors import GeometryError
-from dotaliver.image.spheres import sphere_kernel, sphere_means, sphere_on, sphere_radius_mm
+from dotaliver.errors import GeometryError, MaskError
+from dotaliver.image.spheres import (
+    ball,
+    sphere_box,
+    sphere_kernel,
+    sphere_mask,
+    sphere_means,
+    sphere_offsets,
+    sphere_on,
+    sphere_radius_mm,
+    voxels_within,
+)
 from dotaliver.image.volume import Quantity, Volume
 from fixtures.arrays import grid
+from strategies import geometries, spacings_mm
 
 
 def volume_of(array):
@@ -83,3 +94,39 @@ def test_a_sphere_anywhere_holds_its_volume(centre, radius):
 def test_a_sphere_that_leaves_the_image_is_refused_by_name():
     with pytest.raises(GeometryError, match=r"spleen reference sphere of 30 mm .* leaves the PET"):
         sphere_on(grid((20, 20, 20)), (10.0, 30.0, 30.0), 15.0, 8, name="spleen reference")
+
+
+@settings(deadline=None)
+@given(geometries(), st.tuples(*[st.floats(-2, 13)] * 3), st.floats(0.1, 30))
+def test_voxels_within_a_radius_are_those_whose_centres_are(geometry, middle, radius_mm):
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij"), axis=-1)
+    places = geometry.index_to_lps(index)
+    away_mm = np.linalg.norm(places - geometry.index_to_lps(middle), axis=-1)
+    sure = np.abs(away_mm - radius_mm) > 1e-6
+    found = voxels_within(geometry, middle, radius_mm)
+    np.testing.assert_array_equal(found[sure], (away_mm <= radius_mm)[sure])
+    part = sphere_box(geometry, geometry.index_to_lps(middle), 2 * radius_mm)
+    whole = np.zeros(geometry.shape, dtype=bool)
+    if part is not None:
+        whole[part[0]] = part[1]
+    np.testing.assert_array_equal(whole[sure], found[sure])
+
+
+@given(spacings_mm, st.floats(0.1, 20))
+def test_a_ball_has_its_centre_in_the_middle_and_the_offsets_are_its_voxels(spacing_mm, radius_mm):
+    element = ball(radius_mm, spacing_mm)
+    assert all(n % 2 for n in element.shape)
+    assert element[tuple(n // 2 for n in element.shape)]
+    np.testing.assert_array_equal(element, element[::-1, ::-1, ::-1])
+    offsets = sphere_offsets(radius_mm, spacing_mm)
+    assert len(offsets) == np.count_nonzero(element)
+    assert (np.linalg.norm(offsets * np.asarray(spacing_mm), axis=1) <= radius_mm + 1e-9).all()
+
+
+def test_a_sphere_between_voxel_centres_is_refused_as_a_mask():
+    image = grid((4, 4, 4), spacing=(10.0, 10.0, 10.0))
+    between = (5.0, 5.0, 5.0)
+    assert sphere_box(image, between, 15.0) is None
+    with pytest.raises(MaskError, match="holds no voxel"):
+        sphere_mask(image, between, 15.0)
+    assert np.count_nonzero(sphere_mask(image, between, 18.0)) == 8

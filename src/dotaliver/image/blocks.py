@@ -159,21 +159,19 @@ class ConnectedParts:
     def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
         self._mask, self._slices, self._thickness = mask, count, thickness
         self._offsets: list[int] = []
-        roots = [0]
+        touching: list[Array] = []
+        labels_so_far = 0
         above: Array | None = None
         for _, labels in self._own_labels():
-            offset, count = len(roots) - 1, int(labels.max(initial=0))
-            self._offsets.append(offset)
-            roots.extend(range(offset + 1, offset + count + 1))
+            self._offsets.append(labels_so_far)
             if above is not None:
                 touch = (above > 0) & (labels[0] > 0)
-                pairs = np.unique(np.stack([above[touch], labels[0][touch].astype(np.int64) + offset]), axis=1)
-                for one, other in pairs.T.tolist():
-                    _join(roots, one, other)
+                touching.append(np.stack([above[touch], labels[0][touch].astype(np.int64) + labels_so_far]))
             last = labels[-1].astype(np.int64)
-            above = np.where(last > 0, last + offset, 0)
-        found = np.array([_root(roots, n) for n in range(len(roots))], dtype=np.int64)
-        _, self._number = np.unique(found, return_inverse=True)
+            above = np.where(last > 0, last + labels_so_far, 0)
+            labels_so_far += int(labels.max(initial=0))
+        pairs = np.unique(np.concatenate(touching, axis=1), axis=1) if touching else np.zeros((2, 0), dtype=np.int64)
+        self._number = _numbered(pairs, labels_so_far + 1)
         self.count = int(self._number.max())
 
     def _own_labels(self) -> Iterator[tuple[slice, Array]]:
@@ -205,13 +203,12 @@ class ConnectedParts:
             yield part, np.asarray(wanted)[labels]
 
 
-def _root(roots: list[int], label: int) -> int:
-    while roots[label] != label:
-        roots[label] = roots[roots[label]]
-        label = roots[label]
-    return label
+def _numbered(pairs: Array, count: int) -> npt.NDArray[np.int64]:
+    """The part of each label, of which some pairs are one part; parts are numbered by their first labels."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
 
-
-def _join(roots: list[int], one: int, other: int) -> None:
-    low, high = sorted((_root(roots, one), _root(roots, other)))
-    roots[high] = low
+    graph = coo_matrix((np.ones(pairs.shape[1], dtype=bool), (pairs[0], pairs[1])), shape=(count, count))
+    _, part = connected_components(graph, directed=False)
+    _, first, part = np.unique(part, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[part], dtype=np.int64)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
 
-__all__ = ["Box", "FloatArray", "Geometry", "Vector", "grow_box"]
+__all__ = ["Box", "FloatArray", "Geometry", "Vector", "as_vector", "grow_box"]
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -31,7 +31,8 @@ _ROUNDING = 1e-6
 _SAME_CORNER_MM = 1e-2
 
 
-def _vector(values: npt.ArrayLike) -> Vector:
+def as_vector(values: npt.ArrayLike) -> Vector:
+    """Three numbers, such as the coordinates of a place, as a tuple of float."""
     x, y, z = (float(v) for v in np.asarray(values, dtype=np.float64).ravel())
     return (x, y, z)
 
@@ -120,9 +121,9 @@ class Geometry:
         slices, rows, columns = shape
         return cls(
             (int(slices), int(rows), int(columns)),
-            _vector(matrix[:3, 3]),
-            _vector(spacing),
-            (_vector(axes[0]), _vector(axes[1]), _vector(axes[2])),
+            as_vector(matrix[:3, 3]),
+            as_vector(spacing),
+            (as_vector(axes[0]), as_vector(axes[1]), as_vector(axes[2])),
             frame_of_reference_uid,
         )
 
@@ -150,12 +151,12 @@ class Geometry:
     @property
     def size_mm(self) -> Vector:
         """Extent of the grid along each axis, from voxel edge to voxel edge, in mm."""
-        return _vector(np.asarray(self.shape) * np.asarray(self.spacing_mm))
+        return as_vector(np.asarray(self.shape) * np.asarray(self.spacing_mm))
 
     @property
     def centre_lps_mm(self) -> Vector:
         """Patient coordinates of the middle of the grid, in mm."""
-        return _vector(self.index_to_lps((np.asarray(self.shape) - 1) / 2.0))
+        return as_vector(self.index_to_lps((np.asarray(self.shape) - 1) / 2.0))
 
     def box_of(self, points_lps_mm: npt.ArrayLike, margin_voxels: int = 0) -> Box | None:
         """The voxels among which some places lie (shape (..., 3), in mm), with a margin; None where none is there."""
@@ -211,7 +212,7 @@ class Geometry:
         return replace(
             self,
             shape=(shape[0], shape[1], shape[2]),
-            origin_lps_mm=_vector(self.index_to_lps(starts)),
+            origin_lps_mm=as_vector(self.index_to_lps(starts)),
         )
 
     def with_spacing(self, spacing_mm: Vector) -> Geometry:
@@ -222,14 +223,14 @@ class Geometry:
         return replace(
             self,
             shape=(int(counts[0]), int(counts[1]), int(counts[2])),
-            origin_lps_mm=_vector(self.index_to_lps(first)),
-            spacing_mm=_vector(new),
+            origin_lps_mm=as_vector(self.index_to_lps(first)),
+            spacing_mm=as_vector(new),
         )
 
     def moved(self, shift_lps_mm: npt.ArrayLike) -> Geometry:
         """The same grid, displaced in patient coordinates by a vector in mm."""
         origin = np.asarray(self.origin_lps_mm) + np.asarray(shift_lps_mm, dtype=np.float64)
-        return replace(self, origin_lps_mm=_vector(origin))
+        return replace(self, origin_lps_mm=as_vector(origin))
 
     def is_close(self, other: Geometry, tolerance_mm: float = _SAME_CORNER_MM) -> bool:
         """Whether both grids have the same shape and no corner lies further apart than the tolerance.

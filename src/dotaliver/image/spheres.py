@@ -21,17 +21,20 @@ from dotaliver.image.volume import BoolArray, Volume
 __all__ = [
     "WeightedBox",
     "ball",
+    "sphere_box",
     "sphere_kernel",
     "sphere_mask",
     "sphere_means",
     "sphere_offsets",
     "sphere_on",
     "sphere_radius_mm",
+    "voxels_within",
 ]
 
 
 # Sums of weights may differ by rounding where a sphere is whole.
 _ROUNDING = 1e-9
+_AXES: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,21 +142,57 @@ def sphere_means(image: Volume, box: Box, kernel: FloatArray) -> tuple[FloatArra
     return sums / weights, weights < total * (1 - _ROUNDING)
 
 
-def ball(radius_mm: float, grid: Geometry) -> BoolArray:
-    """Voxels whose centre lies within a radius of the middle one."""
-    reach = [int(radius_mm / s) for s in grid.spacing_mm]
-    offsets = np.meshgrid(
-        *[np.arange(-n, n + 1) * s for n, s in zip(reach, grid.spacing_mm, strict=True)], indexing="ij"
-    )
-    return np.asarray(sum(o * o for o in offsets) <= radius_mm**2)
+def voxels_within(
+    grid: Geometry, middle: Sequence[float] | FloatArray, radius_mm: float, box: Box | None = None
+) -> BoolArray:
+    """Voxels of a grid, or of a box of it, whose centre lies within a radius of a place.
+
+    Parameters
+    ----------
+    grid : Geometry
+        The grid.
+    middle : sequence of float
+        The place, by its index of slice, row and column.
+    radius_mm : float
+        The radius in mm.
+    box : Box, optional
+        The part of the grid that is asked about.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the shape of the grid or the box.
+    """
+    spans = [(0, n) for n in grid.shape] if box is None else [(part.start, part.stop) for part in box]
+    offsets_mm = [(np.arange(*span) - m) * s for span, m, s in zip(spans, middle, grid.spacing_mm, strict=True)]
+    k, j, i = np.meshgrid(*offsets_mm, indexing="ij", sparse=True)
+    return np.asarray(k**2 + j**2 + i**2 <= radius_mm**2)
 
 
-def sphere_offsets(radius_mm: float, grid: Geometry) -> npt.NDArray[np.int64]:
+def ball(radius_mm: float, spacing_mm: Vector) -> BoolArray:
+    """A sphere as a structuring element: sizes are odd, the middle voxel is its centre."""
+    k, j, i = (int(radius_mm / s) for s in spacing_mm)
+    around = Geometry((2 * k + 1, 2 * j + 1, 2 * i + 1), (0.0, 0.0, 0.0), spacing_mm, _AXES)
+    return voxels_within(around, (k, j, i), radius_mm)
+
+
+def sphere_offsets(radius_mm: float, spacing_mm: Vector) -> npt.NDArray[np.int64]:
     """Steps in voxels from a sphere's centre to all voxels whose centre lies in it: integers of shape (n, 3)."""
-    reach = [int(np.ceil(radius_mm / s)) for s in grid.spacing_mm]
-    offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
-    distance = np.linalg.norm(offsets * np.asarray(grid.spacing_mm), axis=1)
-    return np.asarray(offsets[distance <= radius_mm], dtype=np.int64)
+    inside = ball(radius_mm, spacing_mm)
+    return np.asarray(np.argwhere(inside) - np.asarray(inside.shape) // 2, dtype=np.int64)
+
+
+def sphere_box(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> tuple[Box, BoolArray] | None:
+    """The part of a grid that a sphere anywhere reaches, and its voxels there; None where it holds no voxel centre."""
+    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
+    middle = grid.lps_to_index(centre_lps_mm)
+    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.floor(middle + reach) + 1, 0, grid.shape).astype(int)
+    if (high <= low).any():
+        return None
+    box = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
+    inside = voxels_within(grid, middle, 0.5 * diameter_mm, box)
+    return (box, inside) if inside.any() else None
 
 
 def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> BoolArray:
@@ -164,16 +203,11 @@ def sphere_mask(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: flo
     MaskError
         Where no voxel centre lies inside.
     """
-    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
-    middle = grid.lps_to_index(centre_lps_mm)
-    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
-    high = np.clip(np.floor(middle + reach) + 1, low, grid.shape).astype(int)
-    mask = np.zeros(grid.shape, dtype=bool)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    offsets = [(np.arange(part.start, part.stop) - middle[a]) * grid.spacing_mm[a] for a, part in enumerate(box)]
-    k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
-    mask[box] = k**2 + j**2 + i**2 <= (0.5 * diameter_mm) ** 2
-    if not mask[box].any():
+    found = sphere_box(grid, centre_lps_mm, diameter_mm)
+    if found is None:
         msg = f"a reference sphere of {diameter_mm:g} mm holds no voxel of the image; make it larger or move it"
         raise MaskError(msg)
+    mask = np.zeros(grid.shape, dtype=bool)
+    box, inside = found
+    mask[box] = inside
     return mask

@@ -8,6 +8,7 @@ made, so a study may be larger than the memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -58,9 +59,9 @@ def total_body(spec: PhantomSpec, size: TotalBody = TotalBody()) -> PhantomStudy
     uid = trunk.ct.geometry.frame_of_reference_uid or ""
     ct_grid = _grid(size, size.ct_matrix, size.ct_field_mm, size.ct_slice_mm, uid)
     pet_grid = _grid(size, size.pet_matrix, size.pet_field_mm, size.pet_slice_mm, uid)
-    body = _Body(spec, trunk.ct, trunk.pet)
-    ct = lazy_planes(lambda k: body.ct_plane(ct_grid, k), np.int16, ct_grid, Quantity.HU)
-    pet = lazy_planes(lambda k: body.pet_plane(pet_grid, k), np.float32, pet_grid, Quantity.BQML)
+    body = _Body(spec, trunk.ct, trunk.pet, ct_grid, pet_grid)
+    ct = lazy_planes(body.ct_plane, np.int16, ct_grid, Quantity.HU)
+    pet = lazy_planes(body.pet_plane, np.float32, pet_grid, Quantity.BQML)
     # Another study than the trunk's: its identifiers follow from its name.
     named = spec.model_copy(update={"name": f"{spec.name}-total-body-{ct_grid.shape}-{pet_grid.shape}"})
     return replace(trunk, spec=named, ct=ct, pet=pet)
@@ -97,19 +98,32 @@ def _share(distance_mm: Distance) -> Plane:
 
 @dataclass(frozen=True, eq=False)
 class _Body:
+    """The trunk's images, and the grids of the whole body onto which they are continued."""
+
     spec: PhantomSpec
     ct: Volume
     pet: Volume
+    ct_grid: Geometry
+    pet_grid: Geometry
+
+    @cached_property
+    def _ct_of_trunk(self) -> Callable[[int], Plane]:
+        return _planes_across(self.ct, self.ct_grid, _AIR)
+
+    @cached_property
+    def _pet_of_trunk(self) -> Callable[[int], Plane]:
+        return _planes_across(self.pet, self.pet_grid, 0.0)
 
     @cached_property
     def _per_suv(self) -> float:
         return timing(self.spec).suv_to_bqml / self.spec.patient.weight_kg
 
-    def ct_plane(self, grid: Geometry, k: int) -> npt.NDArray[np.int16]:
+    def ct_plane(self, k: int) -> npt.NDArray[np.int16]:
         """One slice of the CT, in HU."""
+        grid = self.ct_grid
         z = float(grid.index_to_lps((k, 0, 0))[2])
         if _PELVIS_MM <= z <= _THORAX_MM:
-            plane, share = self._of_trunk(self.ct, grid, z, _AIR)
+            plane, share = _at_height(self._ct_of_trunk, self.ct.geometry, z)
         else:
             plane, share = _limbs(z, grid)[0], 0.0
         # Reading between two slices averages their noise: what it lacks is put back.
@@ -121,11 +135,12 @@ class _Body:
             plane = plane + np.where(plane < -900, 0.4, 1.0) * grain * np.float32(sd / grain.std())
         return np.asarray(np.clip(np.rint(plane), -1024, 3071), dtype=np.int16)
 
-    def pet_plane(self, grid: Geometry, k: int) -> Plane:
+    def pet_plane(self, k: int) -> Plane:
         """One slice of the PET, in Bq/ml."""
+        grid = self.pet_grid
         z = float(grid.index_to_lps((k, 0, 0))[2])
         if _PELVIS_MM <= z <= _THORAX_MM:
-            plane = self._of_trunk(self.pet, grid, z, 0.0)[0] / np.float32(self._per_suv)
+            plane = _at_height(self._pet_of_trunk, self.pet.geometry, z)[0] / np.float32(self._per_suv)
         else:
             plane = _limbs(z, grid)[1]
             grain = stream(self.spec.seed, f"pet {k}").standard_normal(plane.shape, dtype=np.float32)
@@ -137,14 +152,13 @@ class _Body:
             plane = plane * (1 - share) + np.float32(uptake) * share
         return np.asarray(plane * self._per_suv, dtype=np.float32)
 
-    def _of_trunk(self, image: Volume, grid: Geometry, z: float, outside: float) -> tuple[Plane, float]:
-        """The trunk at a height, and how far between two of its slices that lies, 0 to 1."""
-        own = image.geometry
-        place = np.clip((_height_in_trunk(z, own) - own.origin_lps_mm[2]) / own.spacing_mm[0], 0, own.shape[0] - 1)
-        lower = min(int(place), own.shape[0] - 2)
-        share = float(place) - lower
-        planes = _planes_between(image, grid, outside)
-        return planes(lower) * np.float32(1 - share) + planes(lower + 1) * np.float32(share), share % 1.0
+
+def _at_height(planes: Callable[[int], Plane], own: Geometry, z: float) -> tuple[Plane, float]:
+    """The trunk at a height, and how far between two of its slices that lies, 0 to 1."""
+    place = np.clip((_height_in_trunk(z, own) - own.origin_lps_mm[2]) / own.spacing_mm[0], 0, own.shape[0] - 1)
+    lower = min(int(place), own.shape[0] - 2)
+    share = float(place) - lower
+    return planes(lower) * np.float32(1 - share) + planes(lower + 1) * np.float32(share), share % 1.0
 
 
 # Height, place across (LPS), radius and SUV of what is hot outside the trunk: bladder, thyroid, glands, pituitary.
@@ -158,29 +172,23 @@ _HOT = (
 )
 
 
-def _planes_between(image: Volume, grid: Geometry, outside: float):  # type: ignore[no-untyped-def]
-    key = (id(image), grid.shape[1:], grid.spacing_mm[1:])
-    found = _readers.get(key)
-    if found is None:
-        own = image.geometry
-        places, seen = [], []
-        for axis in (1, 2):
-            line = grid.origin_lps_mm[2 - axis] + grid.spacing_mm[axis] * np.arange(grid.shape[axis])
-            place = (line - own.origin_lps_mm[2 - axis]) / own.spacing_mm[axis]
-            places.append(np.clip(place, 0, own.shape[axis] - 1))
-            seen.append((place >= -0.5) & (place <= own.shape[axis] - 0.5))
-        inside = seen[0][:, None] & seen[1][None, :]
+def _planes_across(image: Volume, grid: Geometry, outside: float) -> Callable[[int], Plane]:
+    """Slices of an image on the pixels of another grid, by their number in the image; the last few are kept."""
+    own = image.geometry
+    places, seen = [], []
+    for axis in (1, 2):
+        line = grid.origin_lps_mm[2 - axis] + grid.spacing_mm[axis] * np.arange(grid.shape[axis])
+        place = (line - own.origin_lps_mm[2 - axis]) / own.spacing_mm[axis]
+        places.append(np.clip(place, 0, own.shape[axis] - 1))
+        seen.append((place >= -0.5) & (place <= own.shape[axis] - 0.5))
+    inside = seen[0][:, None] & seen[1][None, :]
 
-        @lru_cache(maxsize=4)
-        def found(k: int) -> Plane:
-            plane = interpolate(image.array[k][None].astype(np.float32), [np.zeros(1), *places])[0]
-            return np.where(inside, plane, np.float32(outside))
+    @lru_cache(maxsize=4)
+    def plane_of(k: int) -> Plane:
+        plane = interpolate(image.array[k][None].astype(np.float32), [np.zeros(1), *places])[0]
+        return np.where(inside, plane, np.float32(outside))
 
-        _readers[key] = found
-    return found
-
-
-_readers: dict[object, object] = {}
+    return plane_of
 
 
 def _squares(grid: Geometry, x: float, y: float, aspect: float = 1.0) -> Plane:

@@ -6,9 +6,10 @@ Types that carry voxels are frozen dataclasses; everything that is stored is a `
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -24,6 +25,8 @@ __all__ = [
     "StudyIdentity",
     "StudyVolumes",
 ]
+
+Made = TypeVar("Made")
 
 
 # --- the study -------------------------------------------------------------------------------------------------
@@ -110,17 +113,20 @@ class StudyVolumes:
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
     # Only to refuse what belongs to another patient: it enters no record.
     patient_id: str | None = field(default=None, repr=False)
-    # What several steps make of the images (the coarse ones), made once; it is gone with them.
-    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def once(self, make: Callable[..., Made], *options: Hashable) -> Made:
+        """What a function makes of these images: made at the first call, kept as long as they are.
 
-# --- the masks -------------------------------------------------------------------------------------------------
-
-
-# --- the reader ------------------------------------------------------------------------------------------------
-
-
-# --- the measurements ------------------------------------------------------------------------------------------
-
-
-# --- the answers -----------------------------------------------------------------------------------------------
+        Parameters
+        ----------
+        make : callable
+            Is given these images and the options; a function of a module, so that it is the same at every call.
+        options : hashable
+            What else the answer depends on.
+        """
+        key = (make, *options)
+        if key not in self._made:
+            self._made[key] = make(self, *options)
+        made: Made = self._made[key]
+        return made

@@ -87,11 +87,11 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
 
 def coarse_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
     """The coarse images of a study, made once for all the steps that look at them."""
-    key = f"coarse images at {spacing_mm} mm"
-    if key not in volumes.derived:
-        volumes.derived[key] = coarse_images(volumes.pet, volumes.ct, spacing_mm)
-    images: CoarseImages = volumes.derived[key]
-    return images
+    return volumes.once(_coarse_images_of, spacing_mm)
+
+
+def _coarse_images_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
+    return coarse_images(volumes.pet, volumes.ct, spacing_mm)
 
 
 def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.filters import FWHM_PER_SIGMA
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
@@ -19,7 +19,6 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.pet_lesions import find_foci, find_lesions
 from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
-from dotaliver.segmentation.liver.outline import gaussian
 from dotaliver.segmentation.liver.parenchyma import (
     NormalLiver,
     Parenchyma,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from dotaliver.export.report.thumbnails import ThumbnailView
-from dotaliver.image.geometry import Vector
+from dotaliver.image.geometry import Vector, as_vector
 from dotaliver.longitudinal.assembly import ReadScans
 from dotaliver.longitudinal.records import TrackedLesion
 from dotaliver.longitudinal.scans import LoadedScan
@@ -51,7 +50,7 @@ class LesionPlace:
         if self.largest is None:
             first = self.scans.places_lps_mm[self.lesion.lesion]
             pose = self.scans.poses[self.number]
-            return first if pose is None else _vector(pose.places([first])[0])
+            return first if pose is None else as_vector(pose.places([first])[0])
         mask = next((m for m in self.scan.score.segmentation.masks if m.name == "lesions"), None)
         drawn_on = "pet" if mask is None else mask.drawn_on
         return _sum(self.largest.centroid_lps_mm, shift_between(drawn_on, "pet", self.mismatch))
@@ -60,11 +59,6 @@ class LesionPlace:
         """Its diameter, where it comes from one of some sources."""
         found = None if self.largest is None else self.largest.diameter
         return found if found is not None and found.source in sources else None
-
-
-def _vector(values: Sequence[float]) -> Vector:
-    x, y, z = (float(value) for value in values)
-    return (x, y, z)
 
 
 def _sum(one: Vector, other: Vector) -> Vector:

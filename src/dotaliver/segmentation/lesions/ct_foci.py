@@ -16,14 +16,15 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtFociConfig
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.lazy import lazily_filtered
 from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.spheres import voxels_within
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.masks import CtSearch
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.liver.outline import gaussian, gaussian_reach
 
 __all__ = ["find_ct_foci"]
 
@@ -202,12 +203,16 @@ def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> 
     middle = tuple(p - a for p, a in zip(place, low, strict=True))
     sigma_mm = max(config.contour_mm, _CONTOUR_SIGMA_RATIO * radius_mm)
     calm = _within(search.short_hu[box], search.liver[box], sigma_mm, part)
-    contrast = float(np.percentile(calm[_ball(part, middle, _CORE_RATIO * radius_mm)], _CORE_PERCENTILE))
+    contrast = float(
+        np.percentile(
+            calm[voxels_within(part, middle, max(_CORE_RATIO * radius_mm, min(grid.spacing_mm)))], _CORE_PERCENTILE
+        )
+    )
     inner = search.depth_mm[box] > config.edge_mm
     for share in config.contour_shares:
         pieces = cc3d.connected_components((calm > share * contrast) & inner, connectivity=6)
         own = pieces == pieces[middle]
-        if pieces[middle] and not (own & ~_ball(part, middle, reach)).any():
+        if pieces[middle] and not (own & ~voxels_within(part, middle, reach)).any():
             break
     else:
         return None
@@ -227,12 +232,6 @@ def _within(values: Float32Array, where: BoolArray, sigma_mm: float, grid: Geome
     weight = gaussian(where.astype(np.float32), sigma_mm, grid)
     total = gaussian(np.clip(values, *_SHORTFALL_RANGE_HU) * where, sigma_mm, grid)
     return np.asarray(total / np.maximum(weight, _TINY_WEIGHT), dtype=np.float32)
-
-
-def _ball(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> BoolArray:
-    offset = [(np.arange(n) - m) * s for n, m, s in zip(grid.shape, middle, grid.spacing_mm, strict=True)]
-    k, j, i = np.meshgrid(*offset, indexing="ij", sparse=True)
-    return np.asarray(k**2 + j**2 + i**2 <= max(radius_mm, min(grid.spacing_mm)) ** 2)
 
 
 def _looks_like_lesion(

@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.distance import Float32Array, distance_in_mask_mm, distance_inside_mm, distance_to_mm
-from dotaliver.image.filters import FWHM_PER_SIGMA
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
-from dotaliver.segmentation.liver.outline import gaussian
 
 __all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
 

@@ -37,12 +37,7 @@ from dotaliver.segmentation.liver.likelihood import (
     lowest_window,
 )
 
-__all__ = [
-    "gaussian",
-    "gaussian_reach",
-    "outline_on_ct",
-    "outline_on_grid",
-]
+__all__ = ["outline_on_ct", "outline_on_grid"]
 
 _MARGIN_MM = 16.0
 # Probability above which the coarse step is sure of liver, and below which nothing is looked at.

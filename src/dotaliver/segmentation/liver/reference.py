@@ -88,7 +88,7 @@ def _least_variable(
 ) -> npt.NDArray[np.int64] | None:
     """The centre whose sphere varies least and whose mean is the low mode's within a tolerance."""
     centres = np.argwhere(fits)
-    offsets = sphere_offsets(radius_mm, pet.geometry)
+    offsets = sphere_offsets(radius_mm, pet.geometry.spacing_mm)
     best, best_variation = None, np.inf
     for start in range(0, len(centres), _AT_ONCE):
         some = centres[start : start + _AT_ONCE]

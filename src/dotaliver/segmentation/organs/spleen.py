@@ -14,6 +14,7 @@ from dotaliver.config.segmentation import SpleenConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import box_mean, largest_component
 from dotaliver.image.geometry import Vector
+from dotaliver.image.spheres import voxels_within
 from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import ReferenceRegion
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
@@ -144,9 +145,7 @@ def _sphere(
         if float(depth[deepest]) < radius + config.border_margin_mm:
             continue
         centre = images.geometry.index_to_lps(deepest)
-        offsets = [(np.arange(n) - m) * images.spacing_mm for n, m in zip(depth.shape, deepest, strict=True)]
-        k, j, i = np.meshgrid(*offsets, indexing="ij", sparse=True)
-        values = uptake[k**2 + j**2 + i**2 <= radius**2]
+        values = uptake[voxels_within(images.geometry, [int(n) for n in deepest], radius)]
         if float(values.std()) > config.largest_variation * float(values.mean()):
             return _none("the uptake of what lies under the left lung is too uneven for one organ")
         x, y, z = (float(c + s) for c, s in zip(centre, shift_lps_mm, strict=True))

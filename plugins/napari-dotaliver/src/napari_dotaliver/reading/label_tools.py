@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.image.itk import resample
+from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
 
 __all__ = [
@@ -23,23 +24,6 @@ __all__ = [
 ]
 
 Labels = npt.NDArray[np.uint16]
-
-
-def _sphere(grid: Geometry, centre_lps_mm: Vector, diameter_mm: float) -> tuple[Box, BoolArray] | None:
-    """The part of a grid that a ball meets and its voxel centres inside it; None where it holds none."""
-    reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
-    middle = grid.lps_to_index(centre_lps_mm)
-    low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)
-    high = np.clip(np.floor(middle + reach) + 1, 0, grid.shape).astype(int)
-    if (high <= low).any():
-        return None
-    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    offsets = [
-        (np.arange(part.start, part.stop) - m) * s
-        for part, m, s in zip((k, j, i), middle, grid.spacing_mm, strict=True)
-    ]
-    planes = np.meshgrid(*offsets, indexing="ij", sparse=True)
-    return (k, j, i), np.asarray(sum(p**2 for p in planes) <= (0.5 * diameter_mm) ** 2)
 
 
 def threshold_in_sphere(
@@ -67,7 +51,7 @@ def threshold_in_sphere(
     """
     import cc3d
 
-    found = _sphere(labels.geometry, *sphere)
+    found = sphere_box(labels.geometry, *sphere)
     if found is None or not found[1].any():
         msg = "the sphere lies outside the image; place it on the lesion"
         raise MaskError(msg)
@@ -94,7 +78,7 @@ def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:
     MaskError
         Where the ball lies off the PET.
     """
-    found = _sphere(pet.geometry, *sphere)
+    found = sphere_box(pet.geometry, *sphere)
     if found is None or not found[1].any():
         msg = "the sphere lies outside the PET; place it on the lesion"
         raise MaskError(msg)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import FloatArray, Geometry, Vector
+from dotaliver.image.geometry import FloatArray, Geometry, Vector, as_vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import CtFocus
@@ -291,7 +291,7 @@ def middle_of(labels: LabelMap, label: int) -> Vector | None:
     if part is None:
         return None
     index = np.argwhere(part.array)
-    return _vector(part.geometry.index_to_lps(_nearest_middle(index)))
+    return as_vector(part.geometry.index_to_lps(_nearest_middle(index)))
 
 
 def _nearest_middle(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -360,9 +360,4 @@ def line_of_shape(vertices: npt.ArrayLike, layer: Layer) -> tuple[Vector, Vector
     if float(np.linalg.norm(p - q)) < _SHORTEST_LINE_MM:
         msg = f"a diameter must be longer than {_SHORTEST_LINE_MM:g} mm; draw the line from border to border"
         raise MaskError(msg)
-    return _vector(p), _vector(q)
-
-
-def _vector(point: FloatArray) -> Vector:
-    x, y, z = (float(v) for v in point)
-    return (x, y, z)
+    return as_vector(p), as_vector(q)

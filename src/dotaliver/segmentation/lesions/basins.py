@@ -1,0 +1,120 @@
+"""Basins of uptake: the voxels from which uptake rises to one peak, and which of them are one lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.segmentation import LesionConfig
+from dotaliver.image.geometry import Box
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.coarse import Float32Array
+
+__all__ = ["Basins", "LabelArray", "basin_boxes", "basins_of", "merged", "peaks_in_liver"]
+
+LabelArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Numbered basins of uptake with each one's peak; index 0 is background."""
+
+    labels: LabelArray
+    peaks: npt.NDArray[np.float64]
+
+
+def basins_of(smooth: Float32Array, hot: BoolArray) -> Basins:
+    """One basin per local maximum, by watershed of the uptake."""
+    from scipy.ndimage import label, maximum_filter
+    from scipy.ndimage import maximum as maximum_of
+    from skimage.segmentation import watershed
+
+    tops, count = label((smooth == maximum_filter(smooth, 3)) & hot, np.ones((3, 3, 3)))
+    labels = np.asarray(watershed(-smooth, tops, mask=hot), dtype=np.int32)
+    peaks = np.zeros(count + 1)
+    if count:
+        peaks[1:] = maximum_of(smooth, labels, np.arange(1, count + 1))
+    return Basins(labels, peaks)
+
+
+def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int, int]]:
+    """The highest pass between each two touching basins, from high to low."""
+    pairs, heights = [], []
+    for axis in range(3):
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        one, two = labels[here], labels[there]
+        touch = (one != two) & (one > 0) & (two > 0)
+        pairs.append(np.sort(np.stack([one[touch], two[touch]], axis=1), axis=1))
+        heights.append(np.minimum(smooth[here][touch], smooth[there][touch]))
+    pair, height = np.concatenate(pairs), np.concatenate(heights)
+    order = np.lexsort((pair[:, 1], pair[:, 0], -height))
+    passes, seen = [], set()
+    for n in order:
+        key = (int(pair[n, 0]), int(pair[n, 1]))
+        if key not in seen:
+            seen.add(key)
+            passes.append((float(height[n]), *key))
+    return passes
+
+
+def merged(
+    basins: Basins, smooth: Float32Array, base: float, deep: BoolArray, inside: BoolArray, saddle_share: float
+) -> Basins:
+    """Join basins whose saddle exceeds a share of the lower peak, both counted from the base.
+
+    A basin that peaks deep in the liver never joins one that peaks outside: that is a kidney, not a lesion. One that
+    peaks just inside the border joins a higher one outside: that is the kidney's blur, not a lesion.
+    """
+    from scipy.ndimage import maximum_position
+
+    count = len(basins.peaks) - 1
+    if count == 0:
+        return basins
+    places = maximum_position(smooth, basins.labels, np.arange(1, count + 1))
+    peaks_inside = np.array([False, *(bool(inside[place]) for place in places)])
+    peaks_deep = np.array([False, *(bool(deep[place]) for place in places)])
+    root = list(range(count + 1))
+
+    def find(label: int) -> int:
+        while root[label] != label:
+            root[label] = root[root[label]]
+            label = root[label]
+        return label
+
+    for height, one, two in _saddles(basins.labels, smooth):
+        first, second = find(one), find(two)
+        if basins.peaks[first] < basins.peaks[second]:
+            first, second = second, first
+        blurred = peaks_inside[second] and not peaks_deep[second] and not peaks_inside[first]
+        if first == second or (peaks_inside[first] != peaks_inside[second] and not blurred):
+            continue
+        if height - base > saddle_share * (basins.peaks[second] - base):
+            root[second] = first
+    joined = np.array([find(label) for label in range(count + 1)], dtype=np.int32)
+    return Basins(joined[basins.labels], basins.peaks)
+
+
+def basin_boxes(labels: LabelArray) -> Iterator[tuple[int, Box]]:
+    """Each label with the smallest box that holds it."""
+    from scipy.ndimage import find_objects
+
+    for label, part in enumerate(find_objects(labels), start=1):
+        if part is not None:
+            yield label, part
+
+
+def peaks_in_liver(
+    basins: Basins, smooth: Float32Array, share: Float32Array, config: LesionConfig
+) -> npt.NDArray[np.bool_]:
+    """Per basin, whether it peaks in the liver and a good part of it lies there."""
+    chosen = np.zeros(len(basins.peaks), dtype=bool)
+    for label, part in basin_boxes(basins.labels):
+        own = basins.labels[part] == label
+        top = np.unravel_index(int(np.where(own, smooth[part], -np.inf).argmax()), own.shape)
+        inside = share[part]
+        chosen[label] = inside[top] >= 0.5 and float(inside[own].mean()) >= config.basin_in_liver_share
+    return chosen
