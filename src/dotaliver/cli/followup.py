@@ -149,11 +149,12 @@ def _show_course(screen: Any, course: PatientCourse) -> None:
         screen.print(_course_table(reading))
         screen.print(f"Best overall response: {_best(reading)}", soft_wrap=True, markup=False)
         answer = reading.progression_before_entry
-        screen.print(f"Inclusion 6: {answer.verdict.replace('_', ' ')}. {answer.reason}", soft_wrap=True, markup=False)
+        verdict = answer.verdict.replace("_", " ")
+        screen.print(f"Progression before entry: {verdict}. {answer.reason}", soft_wrap=True, markup=False)
         for question in reading.questions:
-            screen.print(f"? {question.sentence}", soft_wrap=True, markup=False)
+            screen.print(f"Open question: {question.sentence}", soft_wrap=True, markup=False)
         for warning in reading.warnings:
-            screen.print(f"! {warning}", soft_wrap=True, markup=False)
+            screen.print(f"Note: {warning}", soft_wrap=True, markup=False)
 
 
 def _best(reading: Reading) -> str:

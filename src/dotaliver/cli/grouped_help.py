@@ -14,6 +14,8 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_w
 """Settings of every command."""
 
 _RESOURCES, _GENERAL = "Resources", "General"
+# So few options need no titles
+_FEW = 5
 # What typer adds for an integer's range
 _AT_LEAST = re.compile(r"\s*\[x>=\d+\]$")
 _BETWEEN = re.compile(r"\[(\d+)<=x<=(\d+)\]$")
@@ -45,8 +47,8 @@ def _write_options(command: Any, context: Any, formatter: Any) -> None:
             words = _BETWEEN.sub(r"[\1 to \2]", _AT_LEAST.sub("", record[1]))
             options.append((getattr(parameter, "rich_help_panel", None) or _GENERAL, (record[0], words)))
     groups = _titled(options)
-    if len(groups) == 1:
-        groups = {"Options": next(iter(groups.values()))}
+    if len(options) <= _FEW:
+        groups = {"Options": [record for _, record in options]}
     for last in (_RESOURCES, _GENERAL):
         if last in groups:
             groups[last] = groups.pop(last)

@@ -26,7 +26,12 @@ def _pages() -> list[str]:
 def manual(
     page: Annotated[
         str | None,
-        typer.Argument(metavar="PAGE", help="Page to show.", show_default=False, autocompletion=_pages),
+        typer.Argument(
+            metavar="PAGE",
+            help="Page to show; without one, the pages are listed.",
+            show_default=False,
+            autocompletion=_pages,
+        ),
     ] = None,
     browser: Annotated[bool, option("--browser", "-b", help="Open it in the web browser, as HTML.")] = False,
     out: Annotated[

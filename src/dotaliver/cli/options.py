@@ -24,6 +24,7 @@ __all__ = [
     "LesionsComplete",
     "LiverMask",
     "Memory",
+    "NewProtocol",
     "Nifti",
     "Pdf",
     "PetSeries",
@@ -159,6 +160,17 @@ Protocol = Annotated[
         metavar="NAME|FILE",
         help="Trial protocol: nct04544098, prrt-screening, or a TOML file.",
         default="nct04544098",
+        autocompletion=_protocols,
+    ),
+]
+NewProtocol = Annotated[
+    str | None,
+    option(
+        "--protocol",
+        group=_RULES,
+        metavar="NAME|FILE",
+        help="Another trial protocol: nct04544098, prrt-screening, or a TOML file.",
+        default="that of the record",
         autocompletion=_protocols,
     ),
 ]

@@ -26,7 +26,6 @@ body { margin: 0; color: var(--ink); background: #fff;
 .page { display: grid; grid-template-columns: 230px minmax(0, 1fr); gap: 40px; max-width: 1160px; margin: 0 auto;
   padding: 28px; }
 nav { font-size: 14px; border-right: 1px solid var(--line); padding-right: 18px; }
-nav strong { display: block; margin-bottom: 10px; }
 nav a { display: block; padding: 4px 0; }
 nav a.here { color: var(--ink); font-weight: 600; text-decoration: none; }
 main { min-width: 0; }
@@ -35,10 +34,14 @@ h2 { font-size: 20px; margin: 34px 0 8px; padding-bottom: 4px; border-bottom: 1p
 h3 { font-size: 16.5px; margin: 24px 0 6px; }
 p, ul, ol { margin: 8px 0 12px; max-width: 80ch; } li { margin: 3px 0; }
 a { color: var(--link); }
-img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; }
+img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; vertical-align: top; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; margin: 10px 0 16px; }
 th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+.table { overflow-x: auto; }
+.wide table { font-size: 12.5px; } .wide td, .wide th { min-width: 100px; }
+.wide td:last-child { overflow-wrap: anywhere; }
+thead:not(:has(th:not(:empty))) { display: none; }
 th { font-weight: 600; }
 code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; background: var(--wash);
   padding: 1px 4px; border-radius: 3px; }
@@ -51,6 +54,8 @@ footer { margin-top: 40px; padding-top: 10px; border-top: 1px solid var(--line);
 @media (max-width: 820px) { .page { display: block; } nav { border: 0; margin-bottom: 24px; } }
 @media print { nav { display: none; } .page { display: block; padding: 0; } }
 """
+# More columns than this get a smaller font and scroll
+_MOST_NARROW_COLUMNS = 4
 _LINK = re.compile(r"^([a-z-]+)\.md(?:#(.*))?$")
 
 
@@ -74,6 +79,8 @@ def _body(shown: Page, link: Callable[[str, str], str], prefix: str = "") -> str
         if token.type == "heading_open":
             token.attrSet("id", prefix + slug(following.content))
     for token in tokens:
+        if token.type == "fence":
+            token.content = token.content.rstrip() + "\n"
         for child in token.children or ():
             if child.type == "link_open" and (match := _LINK.match(str(child.attrGet("href")))):
                 child.attrSet("href", link(match[1], match[2] or ""))
@@ -81,7 +88,13 @@ def _body(shown: Page, link: Callable[[str, str], str], prefix: str = "") -> str
                 data = base64.b64encode(picture(str(child.attrGet("src")).removeprefix("pictures/"))).decode()
                 child.attrSet("src", f"data:image/png;base64,{data}")
     rendered: str = markdown.renderer.render(tokens, markdown.options, {})
-    return rendered
+    return re.sub(r"<table>.*?</table>", _in_a_box, rendered, flags=re.DOTALL)
+
+
+def _in_a_box(table: re.Match[str]) -> str:
+    """A table that scrolls by itself where it is wider than the page."""
+    style = "table wide" if table[0].split("</tr>", 1)[0].count("<th") > _MOST_NARROW_COLUMNS else "table"
+    return f'<div class="{style}">{table[0]}</div>'
 
 
 def _document(title: str, navigation: str, body: str) -> str:
@@ -98,7 +111,7 @@ def _document(title: str, navigation: str, body: str) -> str:
 </head>
 <body>
 <div class="page">
-<nav><strong>dotaliver manual</strong>
+<nav>
 {navigation}
 </nav>
 <main>
@@ -115,7 +128,9 @@ def _navigation(link: Callable[[str, str], str], here: str | None = None) -> str
     entries = []
     for name in PAGES:
         mark = ' class="here"' if name == here else ""
-        entries.append(f'<a{mark} href="{html.escape(link(name, ""))}">{html.escape(page(name).title)}</a>')
+        title = html.escape(page(name).title)
+        words = f"<strong>{title}</strong>" if name == PAGES[0] else title
+        entries.append(f'<a{mark} href="{html.escape(link(name, ""))}">{words}</a>')
     return "\n".join(entries)
 
 
