@@ -26,7 +26,13 @@ __all__ = [
 
 
 class DotaliverError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Its text may name what stands in a file, so whatever could steer a terminal is shown as an escape.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__())
 
 
 class GeometryError(DotaliverError, ValueError):

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from dotaliver.system.parsing import MAX_DEPTH, ParseError, parse_json, parse_toml
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
@@ -43,7 +47,7 @@ def test_depth_within_the_bound_is_read() -> None:
     assert parse_json("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))
 
 
-@pytest.mark.parametrize("digits", [5_000, 1_000_000])
+@pytest.mark.parametrize("digits", [20, 400, 5_000, 1_000_000])
 def test_integers_without_end_are_refused(digits) -> None:
     with pytest.raises(ParseError, match="too long"):
         parse_json("9" * digits)

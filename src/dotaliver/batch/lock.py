@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import OutputError
 from dotaliver.system.files import write_atomically
+from dotaliver.system.parsing import parse_json, read_bounded
 
 __all__ = ["held"]
 
@@ -56,7 +57,7 @@ def held(workspace: Workspace) -> Iterator[None]:
 
 def _who(workspace: Workspace) -> str:
     try:
-        who = json.loads((workspace.state / "owner.json").read_text(encoding="utf-8"))
+        who = parse_json(read_bounded(workspace.state / "owner.json"))
         return f" (process {who['pid']} on {who['host']}, since {who['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

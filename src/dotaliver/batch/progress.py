@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from dotaliver.batch.records import FAILURES, StudyRecord
+from dotaliver.system.shown import printable
 
 __all__ = ["JsonLines", "PlainLines", "Reporter", "Screen", "Tally", "duration"]
 
@@ -99,7 +100,7 @@ class PlainLines(Reporter):
         self._stream = stream or sys.stderr
 
     def _say(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(printable(line) + "\n")
         self._stream.flush()
 
     def begin(self, total: int, kept: int) -> None:
@@ -169,7 +170,7 @@ class Screen(Reporter):
         if record.status in FAILURES:
             from rich.text import Text
 
-            self._live.console.print(Text(f"{record.key} {_word(record)}: {record.reason}"))
+            self._live.console.print(Text(printable(f"{record.key} {_word(record)}: {record.reason}")))
         self.tick()
 
     def tick(self) -> None:

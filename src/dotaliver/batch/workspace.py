@@ -96,8 +96,8 @@ class Workspace:
     def settings(self) -> RunSettings | None:
         """The settings of the run that has the folder; None where none has, or they cannot be read."""
         try:
-            return _settings(self.settings_file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError):
+            return _settings(self.settings_file.read_bytes())
+        except (OSError, ParseError, ValidationError):
             return None
 
     def is_running(self, run_id: str) -> bool:
@@ -204,9 +204,9 @@ class Workspace:
 
 
 @lru_cache(maxsize=4)
-def _settings(text: str) -> RunSettings:
+def _settings(text: bytes) -> RunSettings:
     """Settings from their text, which is the same for thousands of studies."""
-    return RunSettings.model_validate_json(text)
+    return RunSettings.model_validate(parse_json(text))
 
 
 def sha256_of(path: Path) -> str:

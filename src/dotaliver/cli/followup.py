@@ -115,22 +115,13 @@ def _folder(path: Path) -> Path:
 
 
 def _rules(path: Path | None, *, five_mm: bool, confirm: bool) -> RecistConfig:
-    from pydantic import ValidationError
-
     from dotaliver.config.criteria import RecistConfig
-    from dotaliver.config.files import read_settings
-    from dotaliver.errors import ConfigError
+    from dotaliver.config.files import read_settings, validated
 
     data = {} if path is None else read_settings(path)
     chosen = {"inc6_needs_mm": five_mm, "confirm_responses": confirm}
     data |= {name: True for name, is_on in chosen.items() if is_on}
-    try:
-        return RecistConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"{'--config' if path is None else path.name}: {where}: {first['msg']}"
-        raise ConfigError(msg) from error
+    return validated(RecistConfig, data, "--config" if path is None else path.name)
 
 
 def _say_without_xpt(course: PatientCourse) -> None:

@@ -26,6 +26,7 @@ from dotaliver.cli.score import inspect, rescore, score
 from dotaliver.cli.streams import check_streams, flush_output
 from dotaliver.cli.view import view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
+from dotaliver.system.shown import printable
 
 __all__ = ["app", "main"]
 
@@ -116,5 +117,5 @@ def _run() -> None:
 def _end(sentence: Any, status: int) -> NoReturn:
     # Standard error may be full or closed as well
     with contextlib.suppress(OSError):
-        typer.echo(f"dotaliver: {sentence}", err=True)
+        typer.echo(f"dotaliver: {printable(str(sentence))}", err=True)
     sys.exit(status)

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import typer
 
+from dotaliver.system.shown import printable
+
 __all__ = ["BAD_USAGE", "INTERNAL_ERROR", "INTERRUPTED", "NOT_SCORED", "console", "counting", "stages", "stop"]
 
 INTERNAL_ERROR, BAD_USAGE, NOT_SCORED, INTERRUPTED = 1, 2, 3, 130
@@ -20,11 +22,23 @@ _WIDTH_WITHOUT_TERMINAL = 140
 
 def console() -> Any:
     """Where tables go: the terminal, or a file without colour whose lines are not folded to a terminal's width."""
-    from rich.console import Console
-
     if sys.stdout.isatty():
-        return Console()
-    return Console(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
+        return _safe_console()
+    return _safe_console(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
+
+
+def _safe_console(**options: Any) -> Any:
+    """A console that shows what stands in files and never lets it steer the terminal."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for segment in super().render(renderable, options):
+                text = segment.text if segment.control else printable(segment.text, keep="\n\t")
+                yield segment if text == segment.text else Segment(text, segment.style)
+
+    return SafeConsole(**options)
 
 
 def stop(sentence: str, status: int) -> NoReturn:
@@ -39,10 +53,11 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     if quiet or not sys.stderr.isatty():
         yield lambda _stage: None
         return
-    from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status("starting") as status:
-        yield lambda stage: status.update(stage[:1].upper() + stage[1:] + " …")
+    # As text and not as markup, for a stage may name a series
+    with _safe_console(stderr=True).status("starting") as status:
+        yield lambda stage: status.update(Text(printable(stage[:1].upper() + stage[1:] + " …")))
 
 
 @contextlib.contextmanager
@@ -51,9 +66,8 @@ def counting(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=_safe_console(stderr=True), transient=True) as bar:
         task: Any = bar.add_task(what, total=None)
         yield lambda done, every: bar.update(task, completed=done, total=every)

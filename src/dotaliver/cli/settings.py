@@ -50,6 +50,7 @@ def scoring_config(
     from dotaliver.config.files import load_config
     from dotaliver.config.protocol import protocol_named
     from dotaliver.config.scoring import ScoringConfig
+    from dotaliver.frozen import first_problem
 
     config = ScoringConfig() if path is None else load_config(path)
     chosen = {"relative": relative, "judge_other_tracer": any_tracer}
@@ -60,11 +61,10 @@ def scoring_config(
     try:
         return ScoringConfig.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][-1])
-        # weight_kg is --weight, and reference_time --reference-time
-        option = field.removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
-        msg = f"--{option}: {first['msg']}"
+        field, _, problem = first_problem(error).partition(": ")
+        # assume.weight_kg is --weight, and assume.reference_time --reference-time
+        option = field.rsplit(".", 1)[-1].removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
+        msg = f"--{option}: {problem}"
         raise ConfigError(msg) from error
 
 

@@ -12,6 +12,11 @@ from dotaliver.errors import OutputError
 __all__ = ["check_streams", "flush_output"]
 
 
+# DEL, C1 and marks that turn the direction of writing: JSON leaves them as they are, and a terminal may obey them. The
+# escapes mean the same in JSON.
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
 class _Checked:
     """Standard output whose failures are `OutputError`, so that they are said in one sentence."""
 
@@ -29,7 +34,7 @@ class _Checked:
         if self._stream is None:
             raise OutputError(_sentence("it is closed"))
         try:
-            return self._stream.write(text)
+            return self._stream.write(text.translate(_ESCAPED))
         except (OSError, ValueError) as error:
             raise OutputError(_sentence(_why(error))) from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +10,12 @@ from pydantic import ValidationError
 from dotaliver.config.protocol import protocol_named
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
-from dotaliver.frozen import FrozenModel
+from dotaliver.frozen import FrozenModel, first_problem
+from dotaliver.system.parsing import ParseError, parse_json, parse_toml, read_bounded
 
-__all__ = ["load_config", "read_edits", "read_settings"]
+__all__ = ["load_config", "read_edits", "read_settings", "validated"]
+
+Model = TypeVar("Model", bound=FrozenModel)
 
 
 def load_config(path: Path) -> ScoringConfig:
@@ -30,44 +31,43 @@ def load_config(path: Path) -> ScoringConfig:
     data = read_settings(path)
     if isinstance(named := data.get("protocol"), str):
         data = {**data, "protocol": protocol_named(named, path.parent)}
+    return validated(ScoringConfig, data, path.name)
+
+
+def validated(model: type[Model], data: Any, name: str) -> Model:
+    """What was read, as one of our types; `ConfigError` names the file and the field that is wrong."""
     try:
-        return ScoringConfig.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"{path.name}: {where}: {first['msg']}"
+        msg = f"{name}: {first_problem(error)}"
         raise ConfigError(msg) from error
 
 
-def read_edits(path: Path, model: type[EditsModel]) -> EditsModel:
+def read_edits(path: Path, model: type[Model]) -> Model:
     """A reader's edits of one kind from JSON; `ConfigError` names the file and the field that is wrong."""
     try:
-        return model.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the edits cannot be read ({error}); give a readable JSON file"
+        data = parse_json(read_bounded(path))
+    except OSError as error:
+        msg = f"{path.name}: the edits cannot be read ({error.strerror}); give a readable JSON file"
         raise ConfigError(msg) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path.name}: {where}: {first['msg']}"
+    except ParseError as error:
+        msg = f"{path.name}: {error}; give a reader's edits as JSON"
         raise ConfigError(msg) from error
+    return validated(model, data, path.name)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings that a TOML or JSON file names; `ConfigError` where it cannot be read or is no table of them."""
     try:
-        text = path.read_text(encoding="utf-8")
-        data: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the configuration cannot be read ({error}); give a readable TOML or JSON file"
+        content = read_bounded(path)
+        data: Any = parse_json(content) if path.suffix.lower() == ".json" else parse_toml(content)
+    except OSError as error:
+        msg = f"{path.name}: the configuration cannot be read ({error.strerror}); give a readable TOML or JSON file"
         raise ConfigError(msg) from error
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        msg = f"{path.name}: not valid TOML or JSON ({error})"
+    except ParseError as error:
+        msg = f"{path.name}: {error}; give the configuration as TOML or JSON"
         raise ConfigError(msg) from error
     if not isinstance(data, dict):
         msg = f"{path.name}: the configuration must be a table of settings"
         raise ConfigError(msg)
     return data
-
-
-EditsModel = TypeVar("EditsModel", bound=FrozenModel)

@@ -7,7 +7,6 @@ Another trial is another file, not a fork. Two are shipped in ``protocols/``, wi
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dotaliver.errors import ConfigError
-from dotaliver.frozen import FrozenModel
+from dotaliver.frozen import FrozenModel, first_problem
+from dotaliver.system.parsing import ParseError, parse_toml, read_bounded
 
 __all__ = [
     "RULES",
@@ -175,23 +175,20 @@ def protocol_named(name: str, folder: Path | None = None) -> TrialProtocol:
 def load_protocol(path: Path) -> TrialProtocol:
     """Read a protocol from a TOML file; `ConfigError` names the file and the setting that is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the protocol cannot be read ({error}); give a readable TOML file"
+        return _parse(read_bounded(path), path.name)
+    except ParseError as error:
+        msg = f"{path.name}: {error}; give the protocol as TOML"
         raise ConfigError(msg) from error
-    return _parse(text, path.name)
+    except OSError as error:
+        msg = f"{path.name}: the protocol cannot be read ({error.strerror}); give a readable TOML file"
+        raise ConfigError(msg) from error
 
 
-def _parse(text: str, name: str) -> TrialProtocol:
+def _parse(content: bytes, name: str) -> TrialProtocol:
     try:
-        return TrialProtocol.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{name}: not valid TOML ({error})"
-        raise ConfigError(msg) from error
+        return TrialProtocol.model_validate(parse_toml(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{name}: {where}: {first['msg']}"
+        msg = f"{name}: {first_problem(error)}"
         raise ConfigError(msg) from error
 
 
@@ -204,7 +201,7 @@ def shipped_protocols() -> tuple[str, ...]:
 
 @cache
 def _shipped(name: str) -> TrialProtocol:
-    text = files("dotaliver").joinpath("config", "protocols", f"{name}.toml").read_text(encoding="utf-8")
+    text = files("dotaliver").joinpath("config", "protocols", f"{name}.toml").read_bytes()
     return _parse(text, f"{name}.toml")
 
 

@@ -72,9 +72,12 @@ def cell(value: Cell) -> str | int:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str) and _FORMULA.match(value):
-        return "'" + value
-    return value
+    return never_formula(value) if isinstance(value, str) else value
+
+
+def never_formula(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: one that it might gets an apostrophe in front."""
+    return "'" + text if _FORMULA.match(text) else text
 
 
 def lesions_csv(score: StudyScore) -> str:

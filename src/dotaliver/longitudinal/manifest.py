@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from dotaliver.errors import CourseError
-from dotaliver.frozen import FrozenModel
+from dotaliver.frozen import FrozenModel, first_problem
 from dotaliver.longitudinal.records import Cycle, Evaluator, TrialKeys
 
 __all__ = ["ManifestRow", "read_manifest", "rows_of_subject", "trial_keys"]
@@ -102,9 +102,7 @@ def _row(name: str, number: int, cells: dict[str, str | None]) -> ManifestRow:
     try:
         return ManifestRow.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        column = str(first["loc"][0]) if first["loc"] else "?"
-        msg = f"{name}, row {number}, column {column}: {first['msg']}; correct the manifest"
+        msg = f"{name}, row {number}, column {first_problem(error, '?')}; correct the manifest"
         raise CourseError(msg) from error
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "ParseError", "parse_json", "parse_toml"]
+__all__ = ["MAX_DEPTH", "ParseError", "parse_json", "parse_toml", "read_bounded"]
 
 # Our deepest file, a record, nests nine levels.
 MAX_DEPTH = 64
+# Settings, protocols and edits have some kilobytes.
+_MAX_BYTES = 16 * 2**20
+# JSON and TOML bound no integer; numbers of the settings are stored with 64 bits.
+_MAX_INTEGER = 2**63
 
 
 class ParseError(ValueError):
@@ -22,7 +27,7 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     ParseError
-        Where the text is anything else; integers of thousands of digits too.
+        Where the text is anything else; integers beyond 64 bits too.
     """
     try:
         # Not by `json.loads`, which lets broken UTF-8 through; Windows' editors put a mark before the text.
@@ -32,25 +37,43 @@ def parse_json(text: str | bytes) -> Any:
         raise ParseError(_too_deep()) from None
     except (ValueError, UnicodeDecodeError) as error:
         raise ParseError(_why("JSON", error)) from error
-    _check_depth(value)
+    _check_bounds(value)
     return value
 
 
-def parse_toml(text: str) -> dict[str, Any]:
+def read_bounded(path: Path, most_bytes: int = _MAX_BYTES) -> bytes:
+    """The bytes of a file that a person wrote.
+
+    Raises
+    ------
+    ParseError
+        Where it is larger than such a file can be.
+    OSError
+        Where it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        msg = f"larger than {most_bytes >> 20} MiB"
+        raise ParseError(msg)
+    return content
+
+
+def parse_toml(text: str | bytes) -> dict[str, Any]:
     """Parse TOML of at most `MAX_DEPTH` levels.
 
     Raises
     ------
     ParseError
-        Where the text is anything else; integers of thousands of digits too.
+        Where the text is anything else; integers beyond 64 bits too.
     """
     try:
-        value = tomllib.loads(text)
+        value = tomllib.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff"))
     except RecursionError:
         raise ParseError(_too_deep()) from None
     except ValueError as error:
         raise ParseError(_why("TOML", error)) from error
-    _check_depth(value)
+    _check_bounds(value)
     return value
 
 
@@ -84,10 +107,13 @@ def _constant(name: str) -> Any:
     raise ParseError(msg)
 
 
-def _check_depth(value: Any) -> None:
+def _check_bounds(value: Any) -> None:
     """Level by level and not by recursion, which is what too deep a text would break."""
     level = [value]
     for _ in range(MAX_DEPTH):
+        if any(isinstance(each, int) and abs(each) >= _MAX_INTEGER for each in level):
+            msg = "a number in it is too long"
+            raise ParseError(msg)
         level = [
             inner
             for each in level

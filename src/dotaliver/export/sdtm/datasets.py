@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from dotaliver.export.tables import never_formula
 
 __all__ = ["DOMAINS", "TERMINOLOGY", "Dataset", "Row", "Value", "Variable", "dataset_of", "sdtm_csv"]
 
 TERMINOLOGY = "SDTM controlled terminology 2025-09-26, SDTMIG 3.4"
 
 Kind = Literal["Char", "Num"]
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 Value = str | float | int | None
 Row = dict[str, Value]
 
@@ -136,7 +140,11 @@ def dataset_of(domain: str, rows: Sequence[Row]) -> Dataset:
 
 
 def sdtm_csv(dataset: Dataset) -> str:
-    """A domain as CSV under its variables' names, after RFC 4180; what is missing is empty."""
+    """A domain as CSV under its variables' names, after RFC 4180; what is missing is empty.
+
+    As in the other tables, a text that a spreadsheet would take for a formula gets an apostrophe in front; the SAS
+    transport file holds it as it is.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([variable.name for variable in dataset.variables])
@@ -146,4 +154,7 @@ def sdtm_csv(dataset: Dataset) -> str:
 
 
 def _text(value: Value) -> str:
+    if isinstance(value, str):
+        # A value such as -30 is text in a character variable, and no formula.
+        return value if _NUMBER.fullmatch(value) else never_formula(value)
     return f"{value:g}" if isinstance(value, float) and value == int(value) else str(value)
