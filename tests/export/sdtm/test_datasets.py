@@ -13,7 +13,7 @@ from dotaliver.export.sdtm.rows import sdtm_datasets, study_day
 from dotaliver.export.sdtm.xpt import xpt_bytes
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Evaluator, Track
-from fixtures.courses import course_of, reading_of, scan, seen, simple_reading, sized, track
+from fixtures.courses import TRIAL, course_of, edits, on, reading_of, scan, seen, simple_reading, sized, track
 
 
 def tables(course):
@@ -88,6 +88,84 @@ def test_too_small_gone_and_not_measured():
     assert (gone["TRORRES"], gone["TRSTRESN"]) == ("0", 0.0)
     assert (lost["TRORRES"], lost["TRSTAT"]) == (None, "NOT DONE")
     assert lost["TRREASND"]
+
+
+def baseline_rows(course, domain):
+    return [r for r in tables(course)[domain].rows if r["VISITNUM"] == 1]
+
+
+def test_the_last_observation_before_treatment_is_each_result_of_the_baseline():
+    lesions = sized(1, 40.0), sized(2, 8.0), sized(3, 30.0, source="pet")
+    scores = [scan(n, *lesions) for n in (0, 1)]
+    not_seen = edits(LesionCourseEdit(lesion="L02", on=(on(0, state="not_evaluated"),)))
+    tracks = [track(f"L{n:02d}", n, n) for n in (1, 2, 3)]
+    course = course_of(reading_of(scores, tracks, edits=not_seen))
+    assert check_sdtm(sdtm_datasets(course)) == ()
+    flags = {(r["TRREFID"], r["TRTESTCD"]): (r["TRLOBXFL"], r["TRSTAT"]) for r in baseline_rows(course, "TR")}
+    assert flags["L01", "LDIAM"] == flags["L01", "LPERP"] == flags[None, "SUMDIAM"] == ("Y", None)
+    assert flags["L02", "TUMSTATE"] == (None, "NOT DONE")
+    assert flags["L03", "TUMSTATE"] == ("Y", None)
+    assert all(r["TRLOBXFL"] is None for r in rows(course, "TR", VISITNUM=2))
+    # Without a first treatment nothing is the last before it.
+    untreated = TRIAL.model_copy(update={"first_treatment": None})
+    course = course_of(reading_of(scores, tracks, trial=untreated), trial=untreated)
+    assert check_sdtm(sdtm_datasets(course)) == ()
+    assert all(r["TRLOBXFL"] is None for r in tables(course)["TR"].rows)
+
+
+def test_a_merged_target_has_no_diameter_of_its_own():
+    (row,) = rows(full_course(), "TR", TRLNKID="T03", VISITNUM=3)
+    assert (row["TRSTAT"], row["TRREASND"]) == ("NOT DONE", "MERGED WITH T01")
+    assert (row["TRORRES"], row["TRSTRESN"], row["TRMETHOD"]) == (None, None, None)
+
+
+def test_an_unsure_merge_or_split_is_no_tumour_identification():
+    scores = [scan(0, sized(1, 40.0), sized(2, 30.0)), scan(1, sized(1, 30.0), sized(3, 20.0))]
+    tracks = [
+        Track(lesion="L01", appearances=(seen(0, 1), seen(1, 1, 3, confidence=0.6))),
+        Track(lesion="L02", appearances=(seen(0, 2), seen(1, state="merged", into="L01", confidence=0.6))),
+    ]
+    course = course_of(reading_of(scores, tracks))
+    assert check_sdtm(sdtm_datasets(course)) == ()
+    assert {r["TUTESTCD"] for r in tables(course)["TU"].rows} == {"TUMIDENT"}
+    sums = [(r["TRSTRESN"], r["TRSTAT"]) for r in rows(course, "TR", TRTESTCD="SUMDIAM")]
+    assert sums == [(70.0, None), (None, "NOT DONE")]
+
+
+def test_a_lesion_that_splits_again_has_every_part_identified():
+    scores = [
+        scan(0, sized(1, 40.0)),
+        scan(1, sized(1, 20.0), sized(2, 9.0)),
+        scan(2, *(sized(n, 9.0) for n in (1, 2, 3))),
+    ]
+    split = Track(lesion="L01", appearances=(seen(0, 1), seen(1, 1, 2), seen(2, 1, 2, 3)))
+    course = course_of(reading_of(scores, [split]))
+    assert check_sdtm(sdtm_datasets(course)) == ()
+    parts = [(r["TULNKID"], r["VISITNUM"]) for r in rows(course, "TU", TUTESTCD="TUSPLIT")]
+    assert parts == [("T01.1", 2), ("T01.2", 2), ("T01.3", 3)]
+
+
+@pytest.mark.parametrize(("modality", "method"), [("CT", "CT SCAN"), ("MR", "MRI"), (None, "CT SCAN")])
+def test_the_method_is_the_modality_that_was_measured(modality, method):
+    reading = simple_reading()
+    keys = tuple(key.model_copy(update={"measured_on": modality}) for key in reading.scans)
+    course = course_of(reading.model_copy(update={"scans": keys}))
+    assert {r["TRMETHOD"] for r in rows(course, "TR", TRTESTCD="LDIAM")} == {method}
+    pet = [scan(n, sized(1, 30.0, source="pet")) for n in (0, 1)]
+    course = course_of(reading_of(pet, [track("L01", 1, 1)]))
+    assert {r["TRMETHOD"] for r in rows(course, "TR", TRTESTCD="TUMSTATE")} == {"PET/CT SCAN"}
+
+
+def test_an_unknown_organ_is_no_location():
+    scores = [scan(n, sized(1, 30.0, in_liver=False)) for n in (0, 1)]
+    (row,) = rows(course_of(reading_of(scores, [track("L01", 1, 1)])), "TU")
+    assert row["TULOC"] is None
+
+
+def test_a_response_without_any_result_of_its_visit_is_linked_to_nothing():
+    course = course_of(reading_of([scan(0), scan(1)], []))
+    assert check_sdtm(sdtm_datasets(course)) == ()
+    assert {(r.get("RSLNKGRP"), r["RSSTRESC"]) for r in rows(course, "RS", RSTESTCD="OVRLRESP")} == {(None, "NED")}
 
 
 def test_responses_stand_per_visit_and_the_best_once():
@@ -204,10 +282,27 @@ def spoiled(domain, n, **changes):
         ("TERMS", "TU", 0, {"TUSTRESC": "BIG"}),
         ("DONE", "TR", 0, {"TRSTAT": "NOT DONE", "TRREASND": "LOST"}),
         ("NUMBERS", "TR", 0, {"TRSTRESN": 41.0}),
+        ("SEQ", "TU", 0, {"TUSEQ": 0}),
+        ("TESTS", "TR", 0, {"TRTEST": "Diameter"}),
+        ("DONE", "TR", 0, {"TRORRES": None, "TRORRESU": None}),
+        ("DONE", "RS", 0, {"RSSTRESC": None}),
+        ("DONE", "RS", 0, {"RSREASND": "LOST"}),
+        ("NUMBERS", "TR", 0, {"TRSTRESC": "FORTY"}),
+        ("UNITS", "TR", 0, {"TRORRESU": None}),
+        ("UNITS", "TR", 0, {"TRSTRESN": None, "TRSTRESU": None}),
+        ("DATES", "TU", 0, {"TUDTC": "2024-02-30"}),
         ("DATES", "TU", 0, {"TUDTC": "10.01.2024"}),
         ("DATES", "TU", 0, {"TUDY": 0}),
         ("TR-TU", "TR", 0, {"TRLNKID": "T99"}),
         ("RS-TR", "RS", 0, {"RSLNKGRP": "A99"}),
+        ("TU-ID", "TU", 1, {"TULNKID": "T01"}),
+        ("TU-ID", "TR", 0, {"TRGRPID": "NON-TARGET"}),
+        ("LOBXFL", "TR", 0, {"TRLOBXFL": None}),
+        ("LOBXFL", "TU", 0, {"TULOBXFL": None}),
+        ("VISITS", "TR", 0, {"VISIT": "VISIT 9"}),
+        ("VISITS", "TR", 0, {"TRDY": -3}),
+        ("RESPONSE", "RS", 0, {"RSSTRESC": "PD", "RSORRES": "PD"}),
+        ("RESPONSE", "RS", 1, {"RSTESTCD": "TRGRESP", "RSTEST": "Target Response"}),
         ("SUM", "TR", 0, {"TRSTRESN": 39.0, "TRSTRESC": "39"}),
         ("EVAL", "TU", 0, {"TUEVAL": None}),
         ("LENGTH", "TU", 0, {"TULOC": "L" * 201}),
