@@ -10,6 +10,7 @@ from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.manifest import ManifestRow
 from dotaliver.longitudinal.scans import LoadedScan
+from dotaliver.records.edits import Reader
 from fixtures.arrays import ball, grid
 from fixtures.courses import DAYS, RULES, scan, sized
 
@@ -134,6 +135,30 @@ def test_the_readers_identities_are_taken_from_the_edits():
     assert [t.track.appearances[1].labels for t in reading.lesions] == [(2,), (1,)]
     with pytest.raises(ConfigError, match="2 files of edits"):
         made(*scans, edits=(crossed, crossed))
+
+
+def test_edits_of_somebody_who_read_nothing_are_refused():
+    scans = loaded(0, (90, 14)), loaded(1, (90, 14))
+    absent = LesionCourseEdit(lesion="L01", on=(LesionOnScan(scan=DAYS[1].isoformat(), state="absent"),))
+    stranger = CourseEdits(evaluator_id="RADIOLOGIST 9", lesions=(absent,))
+    with pytest.raises(ConfigError, match="RADIOLOGIST 9"):
+        made(*scans, edits=(stranger,))
+    rows = [row(n, evaluator_id=who) for n in (0, 1) for who in ("RADIOLOGIST 1", "RADIOLOGIST 2")]
+    with pytest.raises(ConfigError, match="evaluator_id"):
+        made(*scans, manifest=rows, edits=(CourseEdits(lesions=(absent,)),))
+    own = CourseEdits(evaluator_id="RADIOLOGIST 2", lesions=(absent,))
+    words = [r.time_points[1].overall.response for r in made(*scans, manifest=rows, edits=(own,)).course.readings]
+    assert words == ["SD", "CR"]
+
+
+def test_edits_without_a_reader_are_pointed_out():
+    scans = loaded(0, (90, 14)), loaded(1, (90, 14))
+    said = CourseEdits(targets=("L01",))
+    (reading,) = made(*scans, edits=(said,)).course.readings
+    assert any("do not name their reader" in warning for warning in reading.warnings)
+    signed = said.model_copy(update={"reader": Reader(name="A. Reader")})
+    (reading,) = made(*scans, edits=(signed,)).course.readings
+    assert not any("name their reader" in warning for warning in reading.warnings)
 
 
 def test_a_liver_that_moved_and_turned_still_tells_its_lesions():

@@ -146,3 +146,17 @@ def test_many_lesions_with_a_few_millimetres_of_misregistration_are_all_told_aga
     found = matched(first, second)
     by_first = {t.appearances[0].labels[0]: t.appearances[1].labels for t in found.tracks}
     assert by_first == {int(n) + 1: (place + 1,) for place, n in enumerate(order)}
+
+
+def test_no_identity_is_sure_where_the_livers_do_not_fit():
+    first = scan((30, 60, 60, 12), (52, 60, 60, 8), (90, 60, 60, 12))
+    # The two on the left have become one; the one on the right has split.
+    later = ((38, 60, 60, 22), (85, 60, 60, 5), (96, 60, 60, 5))
+    sure = matched(first, scan(*later))
+    states = {(t.lesion, t.appearances[1].state) for t in sure.tracks if len(t.appearances) > 1}
+    assert {state for _, state in states} == {"seen", "merged", "split"}
+    unsure = matched(first, scan(*later, dice=0.5))
+    for track in unsure.tracks:
+        for appearance in track.appearances:
+            if appearance.scan == 1 and appearance.state != "vanished":
+                assert appearance.confidence < RULES.sure, (track.lesion, appearance.state)

@@ -1,4 +1,4 @@
-"""From loaded scores, a manifest and a reader's edits to one course of one patient; what does not fit is refused."""
+"""From loaded scores, a manifest and a reader's edits to one course of one patient."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from dotaliver.longitudinal.scans import LoadedScan, check_one_patient
 __all__ = ["AssembledCourse", "ReadScans", "assemble"]
 
 _FEWEST_SCANS = 2
-# Fewer characters of a record's id may be those of another one.
+# A shorter prefix of a record's id may be ambiguous.
 _LEAST_ID = 8
 
 
 @dataclass(frozen=True, eq=False)
 class ReadScans:
-    """One evaluator's scans in time order, and how each lies on the first."""
+    """One evaluator's scans in time order, and the pose of each relative to the first."""
 
     evaluator: Evaluator
     keys: tuple[ScanKey, ...]
     scans: tuple[LoadedScan, ...]
     poses: tuple[Pose | None, ...]
     places_lps_mm: dict[str, Vector]
-    """Where each lesion lies on the first scan's PET, or would lie there."""
+    """Position of each lesion on the first scan's PET, or where it would be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,26 +61,27 @@ def assemble(
     scans : sequence of LoadedScan
         In any order.
     manifest : sequence of ManifestRow or None
-        Rows of the trial's manifest; those of other subjects are passed over.
+        Rows of the trial's manifest; those of other subjects are ignored.
     edits : sequence of CourseEdits
         At most one per evaluator.
     config : RecistConfig
         Rules and thresholds.
     progress : callable
-        Is told each stage.
+        Receives the name of each stage.
 
     Raises
     ------
     CourseError
-        Where the scans form no course of one patient, or the manifest does not fit them.
+        Where the scans are not a course of one patient, or the manifest does not fit them.
     ConfigError
-        Where the edits name what is not there.
+        Where the edits name what is not in the course, contradict it, or belong to nobody who read the scans.
     """
     if not scans:
         msg = "no score was given; name the folders that 'dotaliver score' wrote"
         raise CourseError(msg)
     same = check_one_patient(scans)
     trial, groups = _grouped(scans, manifest)
+    _check_edits_are_used(edits, tuple(groups))
     readings, sources = [], []
     for evaluator, members in groups.items():
         chosen = _edits_of(evaluator, edits, alone=len(groups) == 1)
@@ -91,12 +92,20 @@ def assemble(
         scores = tuple(scan.score for scan in found.scans)
         given = CourseInput(evaluator, found.keys, scores, matching, trial, chosen)
         reading = read_course(given, config)
-        if not same:
-            doubt = "Not all files say whose they are (Patient ID), so the scans could not be held to one patient."
-            reading = reading.model_copy(update={"warnings": (doubt, *reading.warnings)})
-        readings.append(reading)
+        warnings = (*_warnings(chosen, same_patient=same), *reading.warnings)
+        readings.append(reading.model_copy(update={"warnings": warnings}))
     course = PatientCourse(dotaliver_version=__version__, trial=trial, readings=tuple(readings), config=config)
     return AssembledCourse(course.with_id(), tuple(sources))
+
+
+def _warnings(edits: CourseEdits, *, same_patient: bool) -> tuple[str, ...]:
+    """Limitations of what was handed over."""
+    found = []
+    if not same_patient:
+        found.append("Some files have no Patient ID, so it could not be checked that all scans are of one patient.")
+    if edits != CourseEdits() and edits.reader is None:
+        found.append("The edits do not name their reader.")
+    return tuple(found)
 
 
 Member = tuple[LoadedScan, ManifestRow | None]
@@ -136,7 +145,7 @@ def _refuse_twice(scans: Sequence[LoadedScan], evaluator: Evaluator | None = Non
             whose = "" if evaluator is None else f" for {evaluator.role} {evaluator.identifier or ''}".rstrip()
             msg = (
                 f"the study of {scan.on} is given twice{whose} (such as {scan.folder.name}); give each scan once, or "
-                "tell its readings apart by evaluator and record in the manifest"
+                "distinguish its readings by evaluator and record in the manifest"
             )
             raise CourseError(msg)
 
@@ -173,7 +182,7 @@ def _in_order(evaluator: Evaluator, members: Sequence[Member], progress: Callabl
     ordered = sorted(members, key=order)
     if len(ordered) < _FEWEST_SCANS:
         whose = "" if len(members) == 0 or members[0][1] is None else f" of {evaluator.role}"
-        msg = f"there is only one scan{whose}; response needs a baseline and a later scan"
+        msg = f"there is only one scan{whose}; a response needs a baseline and a later scan"
         raise CourseError(msg)
     for (first, row), (second, other) in pairwise(ordered):
         _check_order(first, row, second, other)
@@ -215,13 +224,27 @@ def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
 
 
 def _places(placed: Sequence[PlacedScan], matching: Matching) -> dict[str, Vector]:
-    """Where each lesion lies on the first scan, by the largest of its parts on the scan that first shows it."""
+    """Position of each lesion on the first scan, by the largest of its parts on the scan that first shows it."""
     found = {}
     for track in matching.tracks:
         first = track.appearances[0]
         middles = placed[first.scan].middles_lps_mm
         found[track.lesion] = middles[first.labels[0]]
     return found
+
+
+def _check_edits_are_used(edits: Sequence[CourseEdits], evaluators: Sequence[Evaluator]) -> None:
+    """Refuse edits that no evaluator's course would take."""
+    known = {evaluator.identifier for evaluator in evaluators}
+    for edit in edits:
+        if edit.evaluator_id in known or (len(evaluators) == 1 and edit.evaluator_id is None):
+            continue
+        there = ", ".join(sorted(name for name in known if name is not None)) or "none"
+        if edit.evaluator_id is None:
+            msg = f"the reader's edits do not say whose they are; give 'evaluator_id' (evaluators: {there})"
+        else:
+            msg = f"the reader's edits are of {edit.evaluator_id}, who read none of the scans (evaluators: {there})"
+        raise ConfigError(msg)
 
 
 def _edits_of(evaluator: Evaluator, edits: Sequence[CourseEdits], *, alone: bool) -> CourseEdits:
