@@ -29,6 +29,7 @@ def test_six_months_are_calendar_months():
     assert months_before(date(2024, 8, 31), 6) == date(2024, 2, 29)
     assert months_before(date(2024, 3, 15), 6) == date(2023, 9, 15)
     assert months_before(date(2024, 6, 1), 6) == date(2023, 12, 1)
+    assert months_before(date(2024, 6, 30), 1.5) == date(2024, 5, 15)
 
 
 @pytest.mark.parametrize(("now", "expected"), [(60.0, "met"), (59.9, "indeterminate"), (40.0, "indeterminate")])

@@ -23,6 +23,8 @@ __all__ = ["ProgressionAnswer", "ScanPair", "judge_progression", "months_before"
 _SYMPTOMS = "symptoms cannot be assessed on imaging"
 # Decimal fractions of millimetres are not exact in binary.
 _TINY = 1e-9
+# A twelfth of a Julian year
+_DAYS_PER_MONTH = 30.4375
 
 
 class ScanPair(FrozenModel):
@@ -55,8 +57,12 @@ class ProgressionAnswer(FrozenModel):
 
 
 def months_before(day: date, months: float) -> date:
-    """The same day of the month some whole months earlier, or the last day of that month where it has fewer days."""
-    earlier: date = day - relativedelta(months=round(months))
+    """The same day of the month some months earlier, or the last day of that month where it has fewer days.
+
+    Parts of a month are days of a mean month (30.4375 days).
+    """
+    whole, part = divmod(months, 1.0)
+    earlier: date = day - relativedelta(months=int(whole), days=round(part * _DAYS_PER_MONTH))
     return earlier
 
 
