@@ -15,11 +15,12 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.statements import require_consistent
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
 from dotaliver.records.edits import ReaderEdits
-from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
+from dotaliver.records.masks import Completeness, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.score import MaskRecord, StudyScore
 from dotaliver.records.score_folder import LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks
+from dotaliver.segmentation.mask_checks import OWN_ORIGIN
 
 __all__ = [
     "LocalPaths",
@@ -115,7 +116,7 @@ def stored_masks(
         if mask.labels:
             read = read_mask(ScoreFolder(folder).mask_file(mask.drawn_on), volumes, mask.name)
             layers[mask.name] = MaskLayer(
-                read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, mask.completeness or "not_stated"
+                read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, _completeness(mask)
             )
         elif mask.name == "lesions" or config == parent.config:
             layers[mask.name] = _empty(mask, volumes)
@@ -164,8 +165,14 @@ def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
 
     grid = volumes.ct.geometry if mask.drawn_on == "ct" and volumes.ct is not None else volumes.pet.geometry
     empty = LabelMap(np.zeros(grid.shape, dtype=np.uint16), grid)
-    completeness = mask.completeness or "not_stated"
-    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, completeness)
+    return MaskLayer(empty, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, _completeness(mask))
+
+
+def _completeness(mask: MaskRecord) -> Completeness:
+    """Completeness of a stored mask; version 1 did not record it, but what our own search found was whole."""
+    if mask.completeness is not None:
+        return mask.completeness
+    return "searched" if mask.origin == OWN_ORIGIN else "not_stated"
 
 
 def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:

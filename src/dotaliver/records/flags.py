@@ -1,7 +1,7 @@
-"""Doubt as data: every named flag, with its sentence and the verdicts that it weakens.
+"""Caveats as data: every named flag, with its sentence and the verdicts that it limits.
 
-A flag is made by `raise_flag` from its code and the values that its sentence needs; so each wording stands
-here once, and a viewer can list them all.
+A flag is made by `raise_flag` from its code and the values that its sentence needs, so each wording is here once and a
+viewer can list them all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PET: tuple[Rule, ...] = ("INC7", "EXC4", "EXC6", "DOM")
 
 
 class Flag(FrozenModel):
-    """One doubt about one study or lesion."""
+    """One caveat about one study or lesion."""
 
     code: str
     sentence: str
@@ -37,20 +37,20 @@ class FlagKind:
 FLAGS: dict[str, FlagKind] = {
     # What the folder held
     "NO_CT": FlagKind(
-        "There is no CT: the liver was looked for on uptake alone, and sizes are those of the PET.",
+        "There is no CT: the liver was outlined on uptake alone, and sizes are extents on PET.",
         ("EXC4", "INC4", "EXC6"),
     ),
     "CT_IN_ANOTHER_FRAME": FlagKind(
-        "The CT (series {series}) lies in another frame of reference than the PET and was left out; "
-        "use --ct to insist on it.",
+        "The CT (series {series}) has another frame of reference than the PET and was left out; --ct overrides this.",
         ("EXC4", "INC4", "EXC6"),
     ),
     "CT_FRAME_ASSUMED": FlagKind(
-        "The CT (series {series}) lies in another frame of reference than the PET and was used because the "
-        "user asked for it.",
+        "The CT (series {series}) has another frame of reference than the PET and was used at the user's request.",
         ("EXC4", "INC4", "EXC6"),
     ),
-    "CT_COVERS_PET_PARTLY": FlagKind("The CT covers only {percent:.0f} % of the PET's field.", ("EXC4", "EXC6")),
+    "CT_COVERS_PET_PARTLY": FlagKind(
+        "The CT covers only {percent:.0f} % of the PET's field of view.", ("EXC4", "EXC6")
+    ),
     "FILES_LEFT_OUT": FlagKind("{count} file(s) were not DICOM objects and were left out."),
     "LINKS_LEFT_OUT": FlagKind(
         "{count} symbolic link(s) lead out of the study's folder or nowhere and were not followed; series behind them "
@@ -59,7 +59,7 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "INSTANCES_SET_ASIDE": FlagKind("Images of {series} that are not slices of its volume were set aside: {what}."),
     "PATIENT_IDENTITY_MISSING": FlagKind(
-        "No Patient ID (0010,0020) stands in the files, so CT and PET could not be held to one patient.",
+        "The files have no Patient ID (0010,0020), so it could not be verified that CT and PET are of one patient.",
         RULES,
     ),
     # Who may be judged
@@ -69,17 +69,16 @@ FLAGS: dict[str, FlagKind] = {
         _PET,
     ),
     "TRACER_UNKNOWN": FlagKind(
-        "The header does not name a tracer that is known as a somatostatin-receptor ligand ({tracer}).", _PET
+        "The tracer in the header ({tracer}) is not a known somatostatin-receptor ligand.", _PET
     ),
     "NUCLIDE_NOT_68GA": FlagKind(
         "The nuclide is {nuclide}, not {wanted}: eligibility cannot be judged on a scan after therapy or with another "
         "agent.",
         _PET,
     ),
-    "NUCLIDE_UNKNOWN": FlagKind("The header does not say which nuclide was given.", _PET),
+    "NUCLIDE_UNKNOWN": FlagKind("The header does not name the radionuclide.", _PET),
     "JUDGED_ON_REQUEST": FlagKind(
-        "The receptor criteria were judged although the tracer or nuclide is not the protocol's, because the "
-        "user asked for it.",
+        "The receptor criteria were judged at the user's request, although tracer or nuclide are not the protocol's.",
         _PET,
     ),
     # How the PET was made
@@ -92,18 +91,20 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "NOT_ATTENUATION_CORRECTED": FlagKind("The PET is not corrected for attenuation.", _PET),
     "NOT_SCATTER_CORRECTED": FlagKind("The PET is not corrected for scatter.", _PET),
-    "CORRECTIONS_UNKNOWN": FlagKind("The PET does not say which corrections were applied (0028,0051).", _PET),
-    "VOXELS_LARGE": FlagKind("PET voxels of {mm:.1f} mm (over {limit:.1f} mm) blur small lesions.", ("INC7", "EXC4")),
+    "CORRECTIONS_UNKNOWN": FlagKind("The PET header does not list the corrections applied (0028,0051).", _PET),
+    "VOXELS_LARGE": FlagKind("PET voxels of {mm:.1f} mm (limit {limit:.1f} mm) blur small lesions.", ("INC7", "EXC4")),
     "SLICES_THICK": FlagKind("{modality} slices of {mm:.1f} mm exceed {limit:.0f} mm.", ("EXC4", "INC4")),
     "DATE_INVALID": FlagKind("{element} is not a date in every slice; it was left out."),
     "TIME_UNREADABLE": FlagKind("Injection and scan times could not be read: {why}.", _UPTAKE),
-    # How SUV came about
+    # SUV calculation
     "WEIGHT_ASSUMED": FlagKind("The body weight {kg:g} kg was given by the user, not by the files."),
     "DOSE_ASSUMED": FlagKind("The injected activity {mbq:g} MBq was given by the user, not by the files."),
     "DOSE_READ_AS_MBQ": FlagKind(
-        "Radionuclide Total Dose (0018,1074) {value:g} can only be MBq and was read so.", _UPTAKE
+        "Radionuclide Total Dose (0018,1074) {value:g} was read as MBq, the only plausible unit.", _UPTAKE
     ),
-    "WEIGHT_READ_AS_GRAMS": FlagKind("Patient's Weight (0010,1030) {value:g} can only be grams and was read so."),
+    "WEIGHT_READ_AS_GRAMS": FlagKind(
+        "Patient's Weight (0010,1030) {value:g} was read as grams, the only plausible unit."
+    ),
     "HALF_LIFE_FROM_NUCLIDE": FlagKind(
         "The half-life is missing and was taken from the coded nuclide {nuclide}: {seconds:g} s."
     ),
@@ -111,23 +112,23 @@ FLAGS: dict[str, FlagKind] = {
         "The header's half-life {seconds:g} s differs by {percent:.1f} % from that of {nuclide}.", _UPTAKE
     ),
     "INJECTION_DATE_ASSUMED": FlagKind(
-        "The injection's date is missing; its time was put on {date}, the last such time before the scan."
+        "The injection date is missing; {date} was assumed, the last possible day before the scan."
     ),
     "PRIVATE_TIME_IGNORED": FlagKind(
-        "The private scan time of {vendor} does not fit the public dates and was not used."
+        "The private scan time of {vendor} contradicts the public dates and was not used."
     ),
     "REFERENCE_TIMES_DIFFER": FlagKind(
-        "Two valid ways to the decay reference time differ by {percent:.1f} % of SUV ({first} and {second}).",
+        "Two valid derivations of the decay reference time differ by {percent:.1f} % of SUV ({first} and {second}).",
         _UPTAKE,
     ),
     "INJECTION_DATE_CONTRADICTS": FlagKind(
-        "Radiopharmaceutical Start DateTime (0018,1078) lies after the scan; its time was put on {date}, the last "
-        "such time before the scan.",
+        "Radiopharmaceutical Start DateTime (0018,1078) is after the scan; {date} was assumed, the last possible day "
+        "before the scan.",
         _UPTAKE,
     ),
     "INJECTION_DATE_UNSURE": FlagKind(
-        "The injection's date is missing, and {nuclide} lasts long enough to be imaged on a later day; the last such "
-        "time before the scan was taken.",
+        "The injection date is missing, and {nuclide} can be imaged days after injection; the last possible day before "
+        "the scan was assumed.",
         _UPTAKE,
     ),
     "INJECTION_TIMES_DIFFER": FlagKind(
@@ -139,21 +140,21 @@ FLAGS: dict[str, FlagKind] = {
     "DECAY_CORRECTION_GIVEN": FlagKind("Decay Correction (0054,1102) {value} was given by the user, not by the files."),
     "REFERENCE_TIME_GIVEN": FlagKind("The decay reference time {time} was given by the user, not by the files."),
     "REFERENCE_TIME_ASSUMED": FlagKind(
-        "The decay reference time stands nowhere in the files; the earliest acquisition {time} was taken.", _UPTAKE
+        "The files give no decay reference time; the earliest acquisition time {time} was assumed.", _UPTAKE
     ),
     "HEIGHT_ASSUMED": FlagKind("The body height {m:g} m was given by the user, not by the files."),
     "HEIGHT_READ_AS_CM": FlagKind(
-        "Patient's Size (0010,1020) {value:g} can only be centimetres and was read so.", _UPTAKE
+        "Patient's Size (0010,1020) {value:g} was read as centimetres, the only plausible unit.", _UPTAKE
     ),
     "SEX_OTHER": FlagKind(
-        "Patient's Sex (0010,0040) is O: the mean of the formulas for men and women was taken.", _UPTAKE
+        "Patient's Sex (0010,0040) is O: the mean of the formulas for men and women was used.", _UPTAKE
     ),
     "PHILIPS_FACTORS_DIFFER": FlagKind(
-        "Philips' factors to SUV (7053,1000) and to activity (7053,1009) lead to SUVs that differ by {percent:.1f} %; "
+        "Philips' SUV factor (7053,1000) and activity factor (7053,1009) give SUVs that differ by {percent:.1f} %; "
         "the first was used.",
         _UPTAKE,
     ),
-    "RELATIVE_UNITS": FlagKind("Uptake is in relative units: ratios and burden hold, SUVs are left empty.", ()),
+    "RELATIVE_UNITS": FlagKind("Uptake is in relative units: ratios and burden are valid, SUVs are left empty.", ()),
     # The masks
     "OUTLINES_OVERLAP": FlagKind(
         "Outlines of the lesion mask overlap in {voxels} voxels ({ml:.1f} ml); each counts for one lesion only.",
@@ -176,19 +177,22 @@ FLAGS: dict[str, FlagKind] = {
         "{count} contours of the mask are points or open lines, which enclose nothing; they were left out."
     ),
     "LIVER_NOT_FOUND": FlagKind("The liver was not found: {reason}.", _PET),
-    "LIVER_FROM_PET_ALONE": FlagKind("The liver outline rests on uptake alone.", ("EXC4", "EXC6")),
-    "LIVER_FROM_CT_ALONE": FlagKind("The liver outline rests on CT alone; uptake did not confirm it.", ("EXC4",)),
+    "LIVER_FROM_PET_ALONE": FlagKind("The liver was outlined on uptake alone.", ("EXC4", "EXC6")),
+    "LIVER_FROM_CT_ALONE": FlagKind("The liver was outlined on CT alone; uptake did not confirm it.", ("EXC4",)),
     "LIVER_CUT_BY_FIELD_OF_VIEW": FlagKind(
         "The liver is cut by the {side} end of the field of view over {area_cm2:.0f} cm².", _PET
     ),
     "LIVER_PARTLY_OFF_PET": FlagKind("{percent:.0f} % of the liver lies outside the PET.", _PET),
     "LIVER_VOLUME_UNUSUAL": FlagKind("The liver measures {ml:.0f} ml, outside {low:.0f} to {high:.0f} ml.", _BURDEN),
-    "PET_CT_MISMATCH": FlagKind("On the PET the liver lies {mm:.0f} mm from its place on CT.", ("EXC4", "EXC6")),
+    "PET_CT_MISMATCH": FlagKind(
+        "The liver is displaced by {mm:.0f} mm between CT and PET (breathing).", ("EXC4", "EXC6")
+    ),
     "PET_CT_MISMATCH_UNKNOWN": FlagKind(
-        "How far the liver lies on the PET from its place on CT could not be estimated.", ("EXC4", "EXC6")
+        "The displacement of the liver between CT and PET could not be estimated.", ("EXC4", "EXC6")
     ),
     "LESIONS_NOT_BOUND_BY_LIVER": FlagKind(
-        "Without a liver, hot foci are listed as candidates; they enter no burden and no verdict.", _PET
+        "Without a liver outline, foci of uptake are listed as candidates; they count for no burden and no verdict.",
+        _PET,
     ),
     "MASK_PARTLY_OUTSIDE_LIVER": FlagKind("{percent:.0f} % of the lesion mask lies outside the liver.", _BURDEN),
     # The normal liver
@@ -196,11 +200,11 @@ FLAGS: dict[str, FlagKind] = {
         "No 3 cm sphere of normal liver was found; one of {mm:.0f} mm was used.", _UPTAKE
     ),
     "REFERENCE_LOW_MODE": FlagKind(
-        "No sphere of normal liver fits; the low mode of the liver's uptake was used.", _UPTAKE
+        "No sphere of normal liver fits; the lower histogram peak of liver uptake was used.", _UPTAKE
     ),
     "REFERENCE_NOT_FOUND": FlagKind("No normal liver was found: {reason}. A reader can place the reference.", _UPTAKE),
     "REFERENCE_UPTAKE_UNUSUAL": FlagKind(
-        "Normal liver has SUVmean {suv:.1f}, outside {low:.1f} to {high:.1f}.", ("INC7", "EXC4", "EXC6")
+        "Normal liver has SUVmean {suv:.1f}, outside the usual {low:.1f} to {high:.1f}.", ("INC7", "EXC4", "EXC6")
     ),
     "REFERENCE_BY_READER": FlagKind("The normal-liver reference was placed by {reader}."),
     "NORMAL_LIVER_SCATTER_IMPLAUSIBLE": FlagKind(
@@ -223,12 +227,12 @@ FLAGS: dict[str, FlagKind] = {
         ("EXC4", "DOM"),
     ),
     "REFERENCE_NOISE_ASSUMED": FlagKind(
-        "Too little lesion-free liver to measure its noise; {percent:.0f} % of its mean was assumed.",
+        "Too little lesion-free liver to measure its noise; {percent:.0f} % of the mean was assumed.",
         ("INC7",),
     ),
     "NORMAL_LIVER_UNSURE": FlagKind(
-        "Liver that takes up clearly less than what was taken for normal measures {percent:.0f} % of it: what was "
-        "taken for normal may be tumour.",
+        "Liver with clearly less uptake than the assumed normal liver amounts to {percent:.0f} % of it: the assumed "
+        "normal liver may be tumour.",
         ("INC7", "EXC4", "EXC6"),
     ),
     # One lesion
@@ -236,25 +240,26 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),
     "LESION_AT_LIVER_BORDER": FlagKind("The lesion forms part of the liver's border.", ("INC7",)),
     "LESION_MERGES_WITH_NEIGHBOUR": FlagKind(
-        "An organ outside the liver, at least as hot, lies against lesion {label}: part of it may be that organ's.",
+        "An organ outside the liver with higher uptake abuts lesion {label}: part of the outline may be that organ.",
         ("INC7", "EXC4"),
     ),
     "LESION_OUTSIDE_LIVER": FlagKind("The lesion lies outside the liver."),
-    "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is not known."),
-    "LESION_WITH_COLD_CORE": FlagKind("A core without uptake, enclosed by the lesion, counts as tumour ({ml:.1f} ml)."),
+    "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is unknown."),
+    "LESION_WITH_COLD_CORE": FlagKind("A core without uptake enclosed by the lesion counts as tumour ({ml:.1f} ml)."),
     "LESION_SMALLER_THAN_RESOLUTION": FlagKind(
         "The lesion is smaller than twice the PET's resolution: its uptake is underestimated."
     ),
     "LESION_NOT_SEEN_ON_CT": FlagKind(
-        "The CT does not show the lesion's border: {reason}. Its size is its extent on the PET, no RECIST diameter.",
+        "The lesion's border is not visible on CT: {reason}. Its size is the extent on PET, which is not a RECIST "
+        "diameter.",
         ("INC4",),
     ),
     "RECIST_CT_REGISTERED": FlagKind(
-        "Lesions were found again on the diagnostic CT (series {series}) by registering it to the PET's CT "
-        "(similarity {similarity:.2f}); look at their identity.",
+        "Lesions were located on the diagnostic CT (series {series}) by registering it to the PET's CT "
+        "(similarity {similarity:.2f}); verify their identity.",
         ("INC4",),
     ),
-    "DIAMETER_LEAVES_LESION": FlagKind("The longest diameter leaves the lesion's outline."),
+    "DIAMETER_LEAVES_LESION": FlagKind("The longest diameter passes outside the lesion's outline."),
     "DIAMETER_NEAR_THRESHOLD": FlagKind(
         "The diameter lies within reader variation of the threshold of {mm:g} mm.", ("INC4",)
     ),
