@@ -1,4 +1,4 @@
-"""Constants of the segmentation: liver, lesions and other organs."""
+"""Configuration of the segmentation: liver, lesions and other organs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LiverConfig(FrozenModel):
     core_radius_mm: float = Field(
         default=24.0, description="The liver holds a ball of this radius; muscles and bowel do not"
     )
-    core_depth_mm: float = Field(default=10.0, description="How far inside warm tissue liver uptake is read")
+    core_depth_mm: float = Field(default=10.0, description="How far inside warm tissue liver uptake is measured")
     alike_hu_below: float = Field(default=15.0, description="Liver and its tumours are not less dense than this")
     alike_hu_above: float = Field(default=60.0, description="Nor denser than this, against the region's median")
     plateau_range: float = Field(default=0.4, description="Range over 12 mm, relative, below which uptake is level")
@@ -43,8 +43,8 @@ class LiverConfig(FrozenModel):
     )
     lower_share_limit: float = Field(
         default=0.05,
-        description="Liver that takes up under 0.75 of what was taken for normal, over what takes up just that: above "
-        "this the normal liver is doubted (on phantoms up to 0.03 where it was right, 0.08 and 0.25 where it was not)",
+        description="Liver with an uptake under 0.75 of assumed normal liver, over liver at that uptake: above this, "
+        "normal liver is flagged as unsure (on phantoms up to 0.03 where it was right, 0.08 and 0.25 where it was not)",
     )
     uptake_limit_ratio: float = Field(
         default=12.0, description="Normal liver over the soft tissue's median at most (12.4 against about 1)"
@@ -58,18 +58,20 @@ class LiverConfig(FrozenModel):
     lesion_hu_below: float = Field(default=60.0, description="A lesion may be this much less dense than liver")
     lesion_hu_above: float = Field(default=30.0, description="A lesion may be this much denser (arterial phase)")
     reach_mm: float = Field(default=24.0, description="How far beyond its warm parts the liver may extend")
-    hu_scale: float = Field(default=25.0, description="Step of density that hinders the walk, about 3 SD at 4 mm")
-    uptake_log_scale: float = Field(default=0.5, description="Step of log uptake that hinders the walk")
-    prior_weight: float = Field(default=0.15, description="Weight of a voxel's own look against one neighbour")
+    hu_scale: float = Field(
+        default=25.0, description="Step in HU that lowers an edge weight to 1/e, about 3 SD at 4 mm"
+    )
+    uptake_log_scale: float = Field(default=0.5, description="Step of log uptake that lowers an edge weight to 1/e")
+    prior_weight: float = Field(default=0.15, description="Weight of a voxel's own values against one neighbour")
     prior_log_scale: float = Field(default=0.25, description="Log uptake over the half level that is one logit")
-    outline_presmooth_mm: float = Field(default=1.0, description="Gaussian that calms CT noise before the outline")
+    outline_presmooth_mm: float = Field(default=1.0, description="Gaussian against CT noise before the outline")
     outline_window_mm: float = Field(default=10.0, description="Window in which the liver's density is measured")
     outline_smooth_mm: float = Field(default=1.2, description="Gaussian over the log odds: the outline's smoothness")
     outline_fat_hu: float = Field(default=-25.0, description="Below is fat, at the outline")
     mismatch_limit_mm: float = Field(default=10.0, description="A larger shift of the dome is flagged")
     cut_area_cm2: float = Field(default=5.0, description="Liver in the first or last slice over this area is cut")
-    minimum_ml: float = Field(default=300.0, description="A smaller liver was not found but mistaken")
-    maximum_ml: float = Field(default=8000.0, description="A larger liver was not found but leaked")
+    minimum_ml: float = Field(default=300.0, description="A smaller part is not a liver")
+    maximum_ml: float = Field(default=8000.0, description="A larger part is a liver that leaked into other organs")
     border_uncertainty_ct_mm: float = Field(
         default=1.2,
         ge=0,
@@ -96,17 +98,17 @@ class LesionConfig(FrozenModel):
     method: Literal["edge", "fixed_suv10", "percent41", "percent50", "liver_2sd", "percist"] = Field(
         default="edge", description="How far a lesion reaches; all but 'edge' are textbook rules for comparison"
     )
-    smooth_fwhm_mm: float = Field(default=5.0, description="Gaussian on which lesions are looked for")
-    edge_fwhm_mm: float = Field(default=4.0, description="Gaussian on which their borders are judged")
-    halo_mm: float = Field(default=25.0, description="How far around the liver basins are followed")
-    parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is read")
+    smooth_fwhm_mm: float = Field(default=5.0, description="Gaussian on which lesions are detected")
+    edge_fwhm_mm: float = Field(default=4.0, description="Gaussian on which their borders are found")
+    halo_mm: float = Field(default=25.0, description="How far beyond the liver basins are followed")
+    parenchyma_depth_mm: float = Field(default=8.0, description="How far inside the liver parenchyma is measured")
     detect_sd: float = Field(
         default=5.1,
         description="SDs above parenchyma at which a focus begins: a smooth random field over a liver of 1.5 l "
         "exceeds it in about 3 % (Worsley 1996: resels x 0.117 (z² - 1) exp(-z²/2))",
     )
     detect_broad_sd: float = Field(default=4.9, description="The same for broad foci, of which there are fewer")
-    detect_share: float = Field(default=0.25, description="And share of parenchyma that it must at least exceed")
+    detect_share: float = Field(default=0.25, description="Share of parenchyma's uptake that it must exceed as well")
     broad_fwhm_mm: float = Field(default=8.0, description="Broader Gaussian, on which faint larger foci are found")
     detect_broad_share: float = Field(default=0.2, description="Share of parenchyma a broad focus exceeds at least")
     floor_sd: float = Field(default=2.5, description="SDs above parenchyma that every voxel of a lesion exceeds")
@@ -114,11 +116,11 @@ class LesionConfig(FrozenModel):
         default=0.75, description="Two peaks are one lesion when the saddle between them is higher than this share"
     )
     blur_reach_mm: float = Field(default=7.0, description="How far blur carries uptake over an edge, over one FWHM")
-    plateau_fwhm_mm: float = Field(default=3.0, description="Gaussian that calms noise before a step is measured")
+    plateau_fwhm_mm: float = Field(default=3.0, description="Gaussian against noise before a step is measured")
     mild_log_slope_per_mm: float = Field(
         default=0.15, description="Relative fall of uptake per mm that blur alone exceeds (0.3 at an edge)"
     )
-    gap_mm: float = Field(default=4.5, description="Shell of a milder part next to a hotter one that is closed")
+    gap_mm: float = Field(default=4.5, description="Gaps in a rim that are closed")
     core_share: float = Field(default=0.65, description="Share of parenchyma that a core falls below somewhere")
     candidate_share: float = Field(
         default=0.2, description="Where no liver bounds them, foci above this share of the image's maximum are listed"
@@ -151,14 +153,14 @@ class SpleenConfig(FrozenModel):
     )
     lateral_mm: float = Field(default=20.0, description="Left of the spine's middle, in mm: nothing nearer is spleen")
     front_mm: float = Field(
-        default=75.0, description="In front of the spine's middle, in mm: what lies further forward is no spleen"
+        default=75.0, description="In front of the spine's middle, in mm: the spleen does not reach further forward"
     )
     lung_min_ml: float = Field(default=30.0, description="Left lung in the field of view, in ml, at least")
-    part_min_ml: float = Field(default=25.0, description="A smaller hot part is no spleen (usual: 100 to 300 ml)")
+    part_min_ml: float = Field(default=25.0, description="A smaller hot part is not a spleen (usual: 100 to 300 ml)")
     against_lung_mm: float = Field(default=14.0, description="Diaphragm and blur between spleen and lung, in mm")
     against_lung_share: float = Field(
         default=0.08,
-        description="Share of a part's surface that lies against the lung: 0 in kidneys, over 0.13 in spleens",
+        description="Share of a part's surface that abuts the lung: 0 in kidneys, over 0.13 in spleens",
     )
     alike_hu: float = Field(default=22.0, description="HU within which density is the spleen's (a kidney's is not)")
     alike_log_uptake: float = Field(default=0.35, description="Log uptake within which it is the spleen's")
@@ -170,7 +172,7 @@ class SpleenConfig(FrozenModel):
 
 
 class BloodPoolConfig(FrozenModel):
-    """The aorta on CT, and where its uptake is read."""
+    """The aorta on CT, and where its uptake is measured."""
 
     lateral_mm: tuple[float, float] = Field(
         default=(-12.0, 46.0), description="Where the aorta may lie, from the spine's middle, positive to the left"
@@ -187,14 +189,16 @@ class BloodPoolConfig(FrozenModel):
     change_hu: float = Field(default=8.0, description="Change of density from slice to slice that costs one unit")
     native_hu: tuple[float, float] = Field(default=(25.0, 65.0), description="Blood without contrast agent, HU")
     enhanced_hu: tuple[float, float] = Field(default=(85.0, 420.0), description="Blood with contrast agent, HU")
-    largest_cost: float = Field(default=0.8, description="A disc that costs more does not look like the aorta")
+    largest_cost: float = Field(default=0.8, description="A disc of higher cost is not the aorta")
     same_hu: float = Field(default=20.0, description="HU within which all of the aorta lies")
-    length_mm: float = Field(default=60.0, description="Length over which the look must hold")
+    length_mm: float = Field(default=60.0, description="Length over which a path must look like the aorta")
     length_share: float = Field(default=0.6, description="And share of the field of view's height")
-    axis_mm: float = Field(default=5.0, description="Around the axis uptake is read: free of the wall's blur")
-    hot_reach_mm: float = Field(default=18.0, description="Around the axis no hot neighbour may lie (two resolutions)")
+    axis_mm: float = Field(
+        default=5.0, description="Radius around the axis that is measured, free of blur from the wall"
+    )
+    hot_reach_mm: float = Field(default=18.0, description="Radius around the axis without hot neighbours (two FWHM)")
     hot_ratio: float = Field(default=3.5, description="Uptake over the blood's from which a neighbour is hot")
-    shortest_mm: float = Field(default=20.0, description="Length that is read at least (PERCIST: 2 cm)")
+    shortest_mm: float = Field(default=20.0, description="Shortest length that is measured (PERCIST: 2 cm)")
 
 
 class CtFociConfig(FrozenModel):
@@ -204,8 +208,8 @@ class CtFociConfig(FrozenModel):
     grid_mm: float = Field(default=2.0, gt=0, description="Spacing of the search, unless slices are coarser")
     edge_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border density is blurred")
     window_mm: float = Field(default=30.0, description="Gaussian over which parenchyma's density is taken as level")
-    parenchyma_min_ml: float = Field(default=100.0, description="Less lesion-free liver is not searched")
-    radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Sizes looked for")
+    parenchyma_min_ml: float = Field(default=100.0, description="Least lesion-free liver for a search")
+    radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Radii of the search")
     detect_sd: float = Field(
         default=3.5, description="SDs of noise at a size from which a place stands out (thousands of places in a liver)"
     )
@@ -261,12 +265,14 @@ class LobeConfig(FrozenModel):
 class CtLesionConfig(FrozenModel):
     """When the CT shows a lesion's border clearly enough to measure it."""
 
-    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian that calms CT noise")
+    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian against CT noise")
     surroundings_mm: tuple[float, float] = Field(
         default=(5.0, 22.0), description="Liver between these distances from the uptake is compared with"
     )
     capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
-    least_parenchyma_ml: float = Field(default=2.0, gt=0, description="Less liver around says nothing of its density")
+    least_parenchyma_ml: float = Field(
+        default=2.0, gt=0, description="Least liver around a lesion, to know its density"
+    )
     core_depth_mm: float = Field(default=4.0, gt=0, description="As deep as this in the lesion is off its border")
     least_contrast_hu: float = Field(default=8.0, gt=0, description="A smaller difference is not seen by a reader")
     least_contrast_sd: float = Field(default=2.0, gt=0, description="And in SDs of the liver around it")

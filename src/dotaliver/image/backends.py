@@ -1,7 +1,7 @@
 """Where an image's voxels are kept: in memory, or in files that are read box by box.
 
-A `Volume` asks its backend for boxes and knows no more of it. Anything that keeps the contract of `VoxelBackend` can
-hold an image: an array, a few slices at a time from DICOM files, or the chunks of a Zarr array.
+A `Volume` asks its backend for boxes and knows nothing else about it. Anything that keeps the contract of
+`VoxelBackend` can hold an image: an array, DICOM files read a few slices at a time, or the chunks of a Zarr array.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class VoxelBackend(Protocol):
     """What an image needs of the place where its voxels are kept.
 
     * ``shape`` (slices, rows, columns) and ``dtype`` are known without reading a voxel, and never change.
-    * ``in_memory`` says whether reading costs nothing: then what is read are views of one array.
+    * ``in_memory`` says whether reading costs nothing: then what is read is a view of one array.
     * ``read`` gives the voxels of a box of indices (start and stop within the shape, step 1), of the box's shape and
-      of ``dtype``. The same box gives the same values each time, from whatever thread; nobody writes into them.
-    * ``read_all`` gives every voxel. Of an image that is not in memory this may be more than fits: it is called on
-      purpose, and what it gives is not kept.
+      of ``dtype``. The same box gives the same values each time, from whatever thread; callers do not write into them.
+    * ``read_all`` gives every voxel. An image that is not in memory may not fit there: callers do this on purpose, and
+      the backend keeps nothing of it.
     """
 
     @property
@@ -56,7 +56,7 @@ class VoxelBackend(Protocol):
 
 
 class InMemory:
-    """An array, which is not written to from here on."""
+    """Voxels in an array, seen read-only."""
 
     in_memory = True
 
@@ -84,12 +84,12 @@ class InMemory:
         return self._array
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process as the array."""
+        """Pickle as the array."""
         return InMemory, (self._array,)
 
 
 class _Lazy:
-    """What all backends share that read their voxels when they are asked for."""
+    """Base of the backends that read voxels on demand."""
 
     in_memory = False
 
@@ -106,7 +106,7 @@ class _Lazy:
         return self.read((slice(0, slices), slice(0, rows), slice(0, columns)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process with its voxels: files may be out of reach there."""
+        """Pickle with all voxels: another process may not reach the files."""
         return InMemory, (self.read_all(),)
 
 

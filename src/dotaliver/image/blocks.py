@@ -1,4 +1,4 @@
-"""Work on large images in pieces: filters with finite kernels, and connected parts.
+"""Work on large images in pieces: how large a piece may be, and filters with finite kernels.
 
 Every answer is that of the whole image in memory, bit for bit, whatever the size of the pieces.
 """
@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.image.backends import Array
 from dotaliver.image.geometry import Box
@@ -21,7 +20,6 @@ from dotaliver.system.allocation import give_back_freed_memory
 from dotaliver.system.processors import threads_at_once
 
 __all__ = [
-    "ConnectedParts",
     "block_shape",
     "map_overlap",
     "memory_bound",
@@ -31,16 +29,16 @@ __all__ = [
 
 # --- how much at once ------------------------------------------------------------------------------------------------
 
-# Without a bound, pieces of this size: larger ones are no quicker, and leave the memory to others.
+# Bytes of a piece without a bound: larger ones are no faster.
 _UNBOUNDED = 1 << 29
-# Work on pieces may take this part of a bound; the rest is for what stands beside it.
+# Work on pieces may take this part of a bound; the rest is left for images and results.
 _WORKING_PART = 4
 _bound: ContextVar[int | None] = ContextVar("memory bound", default=None)
 
 
 @contextmanager
 def memory_bound(memory_bytes: int | None) -> Iterator[None]:
-    """Work within a bound on the memory of the whole process; None: as is quickest. No answer depends on it."""
+    """Work within a bound on the memory of the whole process, or without one (None). No result depends on it."""
     if memory_bytes is not None:
         give_back_freed_memory()
     token = _bound.set(memory_bytes)
@@ -51,7 +49,7 @@ def memory_bound(memory_bytes: int | None) -> Iterator[None]:
 
 
 def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int) -> tuple[int, ...]:
-    """Shape of the blocks in which work with a halo is done: as large as memory allows, and one for each thread.
+    """Shape of the blocks for work with a halo: as large as memory allows, at least one per thread.
 
     Parameters
     ----------
@@ -73,12 +71,12 @@ def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int)
 
 
 def _threads() -> int:
-    """How many blocks may be worked on at the same time: one where memory is bounded, for each takes its own."""
+    """How many blocks are worked on at the same time: one where memory is bounded, since each takes its own."""
     return threads_at_once() if _bound.get() is None else 1
 
 
 def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
-    """How many slices a piece may have, when those around it are needed too; at least one."""
+    """Slices that a piece may have, besides the halo around it; at least one."""
     bound = _bound.get()
     room = _UNBOUNDED if bound is None else bound // _WORKING_PART
     return max(room // max(bytes_per_slice, 1) - 2 * halo, 1)
@@ -96,10 +94,10 @@ def map_overlap(
     *,
     in_order: bool = False,
 ) -> Array:
-    """Apply a function to images in blocks, each with the voxels around it that the function looks at.
+    """Apply a function to images block by block, each with a halo of the voxels that the function looks at.
 
-    Where the function looks no further than the halo and treats the image's edge as it comes, the result is that of
-    the function applied to the whole. Without a bound on memory, several blocks are worked on at the same time.
+    If the function looks no further than the halo and treats the edge of a part as that of an image, the result is
+    that of the function applied to the whole. Without a bound on memory, blocks run in several threads.
 
     Parameters
     ----------
@@ -114,7 +112,7 @@ def map_overlap(
     out : ndarray
         Where the result goes; also returned.
     in_order : bool
-        One block after the other, from the first slices to the last: for sources that are best read so.
+        One block after the other, from the first slices to the last, for sources that are best read in that order.
     """
     shape = out.shape
 
@@ -135,80 +133,3 @@ def map_overlap(
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, numbers))
     return out
-
-
-# --- connected parts -------------------------------------------------------------------------------------------------
-
-
-class ConnectedParts:
-    """The face-connected parts of a mask, found in slabs and merged where they touch across the slabs' faces.
-
-    Parts are numbered from 1 in the order of their first voxels, as in the whole. No label image is held: `slabs`
-    makes it again, slab by slab.
-
-    Parameters
-    ----------
-    mask : callable
-        Gives the mask of some slices, ``[slice, row, column]``.
-    count : int
-        Slices of the mask.
-    thickness : int
-        Slices of a slab.
-    """
-
-    def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
-        self._mask, self._slices, self._thickness = mask, count, thickness
-        self._offsets: list[int] = []
-        touching: list[Array] = []
-        labels_so_far = 0
-        above: Array | None = None
-        for _, labels in self._own_labels():
-            self._offsets.append(labels_so_far)
-            if above is not None:
-                touch = (above > 0) & (labels[0] > 0)
-                touching.append(np.stack([above[touch], labels[0][touch].astype(np.int64) + labels_so_far]))
-            last = labels[-1].astype(np.int64)
-            above = np.where(last > 0, last + labels_so_far, 0)
-            labels_so_far += int(labels.max(initial=0))
-        pairs = np.unique(np.concatenate(touching, axis=1), axis=1) if touching else np.zeros((2, 0), dtype=np.int64)
-        self._number = _numbered(pairs, labels_so_far + 1)
-        self.count = int(self._number.max())
-
-    def _own_labels(self) -> Iterator[tuple[slice, Array]]:
-        import cc3d
-
-        for first in range(0, self._slices, self._thickness):
-            part = slice(first, min(first + self._thickness, self._slices))
-            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
-
-    def slabs(self) -> Iterator[tuple[slice, Array]]:
-        """The slices of each slab and the numbers of the parts there."""
-        for offset, (part, labels) in zip(self._offsets, self._own_labels(), strict=True):
-            table = np.concatenate([[0], self._number[offset + 1 :][: int(labels.max(initial=0))]])
-            yield part, table.astype(np.uint32)[labels]
-
-    def sizes(self, where: Callable[[slice], Array] | None = None) -> npt.NDArray[np.int64]:
-        """Voxels of each part (of those in a mask), by number; 0 for what is in none."""
-        sizes = np.zeros(self.count + 1, dtype=np.int64)
-        for part, labels in self.slabs():
-            inside = None if where is None else where(part)
-            for k, plane in enumerate(labels):
-                seen = plane != 0 if inside is None else (plane != 0) & inside[k]
-                sizes += np.bincount(plane[seen], minlength=len(sizes))
-        return sizes
-
-    def chosen(self, wanted: Array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
-        """The slices of each slab, and where the parts are whose entry in a table by number is true."""
-        for part, labels in self.slabs():
-            yield part, np.asarray(wanted)[labels]
-
-
-def _numbered(pairs: Array, count: int) -> npt.NDArray[np.int64]:
-    """The part of each label, of which some pairs are one part; parts are numbered by their first labels."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_matrix((np.ones(pairs.shape[1], dtype=bool), (pairs[0], pairs[1])), shape=(count, count))
-    _, part = connected_components(graph, directed=False)
-    _, first, part = np.unique(part, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[part], dtype=np.int64)

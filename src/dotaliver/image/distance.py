@@ -1,8 +1,8 @@
 """Euclidean distances from masks, in mm between voxel centres, computed only where they are needed.
 
-The nearest voxel outside a mask lies in the smallest box around it or directly beside that box, so a mask's depth needs
-no more than its own box; a distance that is asked for up to a reach needs no more than the box grown by the reach.
-The results are those of the whole image to the last bit.
+The nearest voxel outside a mask lies in the smallest box around it or next to that box, so the depth of a mask needs no
+more than its own box; distances up to a reach need no more than the box grown by that reach. The results are those of
+the whole image to the last bit.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Float32Array = npt.NDArray[np.float32]
 
 
 def distance_in_mask_mm(mask: BoolArray, spacing_mm: Sequence[float]) -> Float32Array:
-    """As `distance_inside_mm`, of an image of any number of axes, computed everywhere."""
+    """As `distance_inside_mm`, for any number of axes, computed over the whole array."""
     import edt
 
-    # As numbers: edt takes three to four times as long over the very same answer where it is given truth values.
+    # edt takes three to four times as long for bool as for uint8, with the same result.
     numbers = np.ascontiguousarray(mask).view(np.uint8)
     return np.asarray(edt.edt(numbers, anisotropy=spacing_mm, black_border=False), dtype=np.float32)
 
@@ -64,7 +64,7 @@ def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | No
     spacing_mm : tuple of float
         Along slices, rows and columns.
     within_mm : float, optional
-        How far the distances matter: larger ones may be given as infinite, which saves their computation.
+        Distances beyond this may be returned as infinite, which is faster.
     """
     used = used_box(mask)
     if used is None:
@@ -78,7 +78,7 @@ def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | No
 
 
 def signed_distance_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
-    """Distance to the border of a mask, float32: `distance_inside_mm` inside it, minus `distance_to_mm` outside."""
+    """Signed distance to the border of a mask, float32: `distance_inside_mm` minus `distance_to_mm`."""
     return distance_inside_mm(mask, spacing_mm) - distance_to_mm(mask, spacing_mm)
 
 

@@ -1,4 +1,4 @@
-"""Filters with a finite kernel, and what is measured around voxels."""
+"""Filters with a finite kernel, boxes around masks, and the largest connected part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gaussian(array: npt.NDArray[np.floating], sigma_mm: float, geometry: Geometr
 
 
 def gaussian_reach(sigma_mm: float, spacing_mm: float) -> int:
-    """How many voxels that mean looks at on either side."""
+    """Voxels that `gaussian` looks at on either side."""
     return int(_GAUSSIAN_REACH * (sigma_mm / spacing_mm) + 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Where voxels lie: a grid in patient coordinates, without pixels.
+"""Grids of voxels in patient coordinates, without pixels.
 
 Array axes are ``[slice, row, column]``; world coordinates are DICOM patient coordinates (LPS: x towards the
 patient's left, y towards the back, z towards the head) in millimetres. The affine maps
@@ -62,7 +62,7 @@ class Geometry:
     directions : tuple of tuple of float
         Unit vectors in patient coordinates along increasing slice, row and column index.
     frame_of_reference_uid : str or None
-        DICOM (0020,0052); None where the source does not tell.
+        DICOM (0020,0052); None if the source does not say.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Geometry:
     frame_of_reference_uid: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a grid that cannot be."""
+        """Refuse an impossible grid."""
         if len(self.shape) != 3 or any(int(n) < 1 for n in self.shape):
             msg = f"a grid needs three sizes of at least 1, not {self.shape}"
             raise GeometryError(msg)
@@ -159,7 +159,7 @@ class Geometry:
         return as_vector(self.index_to_lps((np.asarray(self.shape) - 1) / 2.0))
 
     def box_of(self, points_lps_mm: npt.ArrayLike, margin_voxels: int = 0) -> Box | None:
-        """The voxels among which some places lie (shape (..., 3), in mm), with a margin; None where none is there."""
+        """The box of voxels around some points (shape (..., 3), in mm), with a margin; None if it lies off the grid."""
         index = self.lps_to_index(points_lps_mm).reshape(-1, 3)
         low = np.clip(np.floor(index.min(axis=0)).astype(int) - margin_voxels, 0, self.shape)
         high = np.clip(np.ceil(index.max(axis=0)).astype(int) + margin_voxels + 1, 0, self.shape)
@@ -242,7 +242,7 @@ class Geometry:
         frames = {self.frame_of_reference_uid, other.frame_of_reference_uid} - {None}
         if len(frames) > 1:
             return False
-        # Corners alone would not tell a flipped grid from its twin: compare them one by one, in order.
+        # Compared in order, so that a flipped grid with the same corners differs.
         gap = np.linalg.norm(self.corners_lps_mm() - other.corners_lps_mm(), axis=1)
         return bool(gap.max() <= tolerance_mm)
 

@@ -1,7 +1,7 @@
-"""The only door between our images and SimpleITK, and resampling from one grid to another.
+"""Conversion between our images and SimpleITK, and resampling from one grid to another.
 
-ITK orders axes column, row, slice and stores directions as the columns of a matrix; both turnings happen here
-and nowhere else.
+ITK orders axes column, row, slice and stores directions as the columns of a matrix; the conversion of both happens
+here and nowhere else.
 """
 
 from __future__ import annotations
@@ -79,27 +79,26 @@ def _filter(onto: Geometry, interpolator: int, outside: float, pixel_type: int) 
     return filter_
 
 
-# Voxels around the places that are asked for, so that the edge of what is read is no edge for interpolation.
+# Voxels around the region that is read, so that its edge does not affect interpolation.
 _MARGIN = 2
 
 
 def _box_under(grid: Geometry, image: Geometry) -> Box | None:
-    """The voxels of an image that a grid over it may ask for; None where they do not meet."""
+    """The voxels of an image that interpolation onto a grid needs; None where they do not meet."""
     return image.box_of(grid.corners_lps_mm(), _MARGIN)
 
 
-# Slices of a grid that are made together. Fixed, and counted from the grid's first slice, so that a slice comes from
-# the same computation whichever part of the grid is asked for: ITK's places differ in the last digit with where it
-# begins.
+# Slices of a grid that are resampled together. Fixed, and counted from the first slice of the grid, so that a slice is
+# the same whichever part of the grid is resampled: ITK's coordinates depend in the last digit on where a grid begins.
 _TOGETHER = 16
 
 
 def _in_slabs(
     image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float
 ) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
-    """An image on a box of another grid, slab by slab, from no more of the image than each slab needs.
+    """Resample an image onto a box of another grid, slab by slab, reading only what each slab needs.
 
-    Each comes with its slices in the box; where the image has no voxels, none comes.
+    Yields the slices within the box and their voxels; slabs that the image does not reach are left out.
     """
     first, last = wanted[0].start, wanted[0].stop
     for start in range(first - first % _TOGETHER, last, _TOGETHER):
@@ -119,8 +118,8 @@ def _in_slabs(
 def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: slice | None = None) -> Volume:
     """The image on another grid by linear interpolation, float32; `outside` where it has no voxels.
 
-    For looking and for segmentation only: what is measured is never interpolated. With `slices` only those of the
-    grid are made; they are the same as in the whole.
+    For display and segmentation only: measurements never interpolate. With `slices`, only those of the grid are
+    resampled, with the same result as in the whole.
     """
     wanted = (slices or slice(0, onto.shape[0]), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
     grid = onto.crop(wanted)
@@ -142,7 +141,7 @@ def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
             for slices, found in _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0):
                 rows = np.flatnonzero(found.any(axis=(0, 2)))
                 if rows.size:
-                    # Where no label is nothing is written, and no memory taken
+                    # Rows without labels are not written, so that they take no memory
                     some = slice(int(rows[0]), int(rows[-1]) + 1)
                     result[wanted][slices, some] = found[:, some]
     return LabelMap(result, onto)
@@ -166,10 +165,10 @@ def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelM
 
 
 def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.NDArray[np.float32]:
-    """Share of each voxel of a grid that lies inside a mask, 0 to 1, float32, of the grid's shape.
+    """Fraction of each voxel of a grid inside a mask, 0 to 1, float32, of the grid's shape.
 
     Each voxel of `onto` is probed at ``subsamples`` points along each axis, evenly spread inside it, by nearest
-    neighbour; the share is the mean of the probes. On the mask's own grid the answer is the mask.
+    neighbour; the fraction is the mean of the probes. On the mask's own grid the result is the mask.
     """
     if mask.geometry.is_close(onto):
         return mask.mask.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Images that are read, filtered or turned when they are asked for."""
+"""Images that are read, filtered or reoriented on demand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["lazily_filtered", "lazy_planes", "slices_around", "turned"]
 def lazily_filtered(
     volume: Volume, box: Box, function: Callable[[Array], Array], halo: int, *, keep_slices: int = 0
 ) -> Volume:
-    """A box of an image after a filter that looks no further than `halo` slices; float32, made when it is read.
+    """A box of an image after a filter that looks no further than `halo` slices; float32, computed on demand.
 
-    The filter sees nothing beyond the box. What fits into `keep_slices` of those read last is not made again.
+    The filter sees nothing beyond the box. The last `keep_slices` slices are kept.
     """
     grid = volume.geometry.crop(box)
     first = box[0].start
@@ -34,7 +34,7 @@ def lazily_filtered(
 
 
 def slices_around(reach: int) -> int:
-    """Slices of the slabs that are looked at from one slab, as far as a reach on either side and the slice beyond."""
+    """Slices of all slabs within a reach of one slab, and one slice beyond, on either side."""
     return SLAB_SLICES * (2 * -(-(reach + 1) // SLAB_SLICES) + 1)
 
 

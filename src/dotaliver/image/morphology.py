@@ -10,7 +10,7 @@ __all__ = ["filled_in_slices"]
 
 
 def filled_in_slices(mask: BoolArray) -> BoolArray:
-    """A mask without holes in any slice: what an outline encloses in its slice belongs to it.
+    """Fill the holes of a mask slice by slice.
 
     A hole is background that no path of face-adjacent background pixels joins to the slice's edge.
     """
@@ -21,7 +21,7 @@ def filled_in_slices(mask: BoolArray) -> BoolArray:
         return mask
     filled = mask.copy()
     for plane in filled[box]:
-        # A rim of background around the slice is one part with all that is outside.
+        # A rim of background around the slice connects all that is outside.
         parts, _ = label(np.pad(~plane, 1, constant_values=True))
         plane[:] = (parts != parts[0, 0])[1:-1, 1:-1]
     return filled

@@ -1,4 +1,4 @@
-"""Images turned to the patient's axes."""
+"""Images reoriented to the axes of the patient."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["anatomical"]
 AnyImage = TypeVar("AnyImage", Volume, LabelMap)
 
 
-# Towards the head, the back and the left (LPS): the senses in which slices, rows and columns of a picture run.
+# Directions (LPS) of slices, rows and columns: towards the head, the back and the left.
 _SENSES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 
 
 def anatomical(image: AnyImage) -> AnyImage:
-    """The same voxels with axes turned: slices towards the head, rows to the back, columns to the left.
+    """Reorient an image: slices towards the head, rows to the back, columns to the left.
 
-    Axes are swapped and flipped, never interpolated, so an oblique grid stays oblique; each axis takes the
-    sense that the three together fit best. The voxels are a view of the given ones.
+    Axes are swapped and flipped, never interpolated, so an oblique grid stays oblique; each axis takes
+    the direction that fits best for the three together. The voxels are a view of the given ones.
     """
     cosines = np.asarray(image.geometry.directions) @ _SENSES.T
     order = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[axes[n], n]) for n in range(3)))

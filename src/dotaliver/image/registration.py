@@ -1,7 +1,7 @@
-"""Bringing two images of one liver together, to tell which lesion is which; nothing is measured on what it gives.
+"""Registration of two livers or two CTs of one patient, to match their lesions; nothing is measured on the result.
 
-Livers are registered by their outlines (distance maps are alike whatever the contrast phase or modality), two CTs by
-their densities near the liver. Both run on coarse grids and one thread, so the answer is the same on every machine.
+Livers are registered by their outlines (distance maps do not depend on contrast phase or modality), two CTs by
+their densities near the liver. Both run on coarse grids in one thread, so the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STEP_MM = 4.0
 _REACH_MM = 30.0
 _MESH = (3, 3, 3)
 _SAMPLED_SHARE = 0.1
-# Two outlines of one liver that overlap this much as they are gain nothing by being bent.
+# Outlines that overlap this much after rigid registration are not deformed.
 _ALIKE_DICE = 0.97
 _SEARCH_MM = 20.0
 # Gradient descent over millimetres: first and smallest step, and how much a step is shortened when it overshoots.
@@ -39,20 +39,20 @@ _LEAST_OVERLAP, _LEAST_SD_HU = 0.5, 1.0
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """A mapping from places on a first image to places on a second, with how well they agree (0 to 1)."""
+    """Mapping from points of a first image to points of a second, with their similarity (0 to 1)."""
 
     transform: Any
     similarity: float
 
     def places(self, points_lps_mm: npt.ArrayLike) -> FloatArray:
-        """Places on the second image of places on the first, shape (n, 3), in mm."""
+        """Points of the second image for points of the first, shape (n, 3), in mm."""
         points = np.atleast_2d(np.asarray(points_lps_mm, dtype=np.float64))
         return np.array([self.transform.TransformPoint(tuple(map(float, p))) for p in points]).reshape(-1, 3)
 
 
 @dataclass(frozen=True, eq=False)
 class LiverMatch:
-    """How one liver lies on another: rigidly, and bent onto it (or not, where that gains nothing)."""
+    """Registration of one liver to another: rigid, and deformable (the rigid one again if deforming gains nothing)."""
 
     rigid: Pose
     bent: Pose
@@ -76,7 +76,7 @@ def _distance_map(labels: LabelMap) -> Any:
 
 
 def _coarse_around(part: Geometry) -> Geometry:
-    """An axis-parallel 4 mm grid that holds another one and a margin."""
+    """An axis-parallel 4 mm grid around another one, with a margin."""
     corners = part.corners_lps_mm()
     low, high = corners.min(axis=0) - _REACH_MM, corners.max(axis=0) + _REACH_MM
     counts = np.ceil((high - low) / _STEP_MM).astype(int)
@@ -99,7 +99,7 @@ def _method() -> Any:
 
 
 def register_livers(first: LabelMap, second: LabelMap) -> LiverMatch:
-    """Lay a first liver on a second rigidly and, where that leaves them apart, bend it by a B-spline of 3³ cells.
+    """Register a first liver to a second rigidly and, if they still differ, by a B-spline of 3³ cells.
 
     The distance maps of the two outlines are compared by their mean square difference over a tenth of the voxels.
 
@@ -150,10 +150,10 @@ def _dice(fixed: Any, moving: Any, transform: Any) -> float:
 
 
 def register_cts(first: Volume, second: Volume, second_liver: BoolArray) -> Pose:
-    """Lay a first CT on a second, rigidly, by what lies within 20 mm of the second's liver.
+    """Register a first CT to a second rigidly, by the densities within 20 mm of the second's liver.
 
-    Where the two stand in one frame of reference the search starts there, else where the best of a row of
-    displacements along the body agrees best. ``similarity`` is the correlation of densities near the liver
+    Two CTs in one frame of reference start as they lie, others from the displacement along the body with the highest
+    correlation. ``similarity`` is the correlation of densities near the liver
     after registration, on 4 mm voxels.
 
     Parameters
@@ -190,8 +190,8 @@ def _same_frame(first: Volume, second: Volume) -> bool:
 
 
 def _calm(ct: Volume) -> Any:
-    """A CT cut to soft tissue, on about 4 mm voxels."""
-    # Read whole, for the registration looks at the whole CT; the copy is gone when this returns.
+    """A CT clipped to soft tissue, on voxels of about 4 mm."""
+    # The whole CT is read on purpose: registration looks at all of it, and the copy is released on return.
     image = sitk.Cast(to_itk(ct.loaded()), sitk.sitkFloat32)
     image = sitk.Clamp(image, sitk.sitkFloat32, *_SOFT_HU)
     shrink = [max(round(_STEP_MM / s), 1) for s in image.GetSpacing()]
@@ -222,7 +222,7 @@ def _start(fixed: Any, moving: Any, mask: Any, *, same_frame: bool) -> tuple[flo
 
 
 def _correlation(fixed: Any, moving: Any, mask: Any, transform: Any) -> float:
-    """Correlation of the two images where the second's mask lies, on the first's grid; -1 where they hardly meet."""
+    """Correlation of two images inside the second's mask, on the first's grid; -1 where they hardly overlap."""
     there = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, _AIR_HU))
     near = sitk.GetArrayFromImage(sitk.Resample(mask, fixed, transform, sitk.sitkNearestNeighbor, 0)) > 0
     voxels = np.prod(fixed.GetSpacing())

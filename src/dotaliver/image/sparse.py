@@ -1,7 +1,7 @@
-"""Arrays of zeros that take memory only where something is written.
+"""Arrays of zeros that take memory only where they are written.
 
-A mask lies on the whole grid of its image and fills a small part of it. NumPy asks for pages of 2 MB, so that one voxel
-of a large image takes two slices' memory; here a page is what the system's smallest is.
+A mask has the grid of its image and fills a small part of it. NumPy asks for pages of 2 MB, so that one voxel of a
+large image takes the memory of two slices; here pages are the smallest of the system.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 __all__ = ["sparse_zeros"]
 
-# Below, NumPy's own are quicker, and what they take matters less.
+# Smaller arrays are faster with NumPy's own pages, and their memory matters less.
 _FROM_BYTES = 192 << 20
 
 
 def sparse_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike, *, from_bytes: int = _FROM_BYTES) -> npt.NDArray[Any]:
-    """Zeros, as `numpy.zeros` makes them; from a size on in small pages where the system knows these."""
+    """An array of zeros like `numpy.zeros`, from a size on in small memory pages where the system has them."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < max(from_bytes, 1) or not hasattr(mmap, "MADV_NOHUGEPAGE"):
         return np.zeros(shape, dtype=dtype)

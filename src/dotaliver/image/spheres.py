@@ -39,7 +39,7 @@ _AXES: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 
 
 @dataclass(frozen=True, eq=False)
 class WeightedBox:
-    """Voxels of a box with the part of each that counts, 0 to 1."""
+    """Voxels of a box with the weight of each, 0 to 1."""
 
     box: Box
     weights: FloatArray
@@ -71,7 +71,7 @@ def _weights(
 
 @lru_cache(maxsize=16)
 def sphere_kernel(spacing_mm: Vector, radius_mm: float, subsamples: int) -> FloatArray:
-    """Part of each voxel inside a sphere that is centred on a voxel; sizes are odd, the middle is the centre."""
+    """Fraction of each voxel inside a sphere centred on a voxel; sizes are odd, the middle is the centre."""
     _, weights = _weights(np.zeros(3), np.asarray(spacing_mm), radius_mm, subsamples)
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
@@ -183,7 +183,7 @@ def sphere_offsets(radius_mm: float, spacing_mm: Vector) -> npt.NDArray[np.int64
 
 
 def sphere_box(grid: Geometry, centre_lps_mm: Sequence[float], diameter_mm: float) -> tuple[Box, BoolArray] | None:
-    """The part of a grid that a sphere anywhere reaches, and its voxels there; None where it holds no voxel centre."""
+    """The box of a grid around a sphere, and the sphere's voxels in it; None if it holds no voxel centre."""
     reach = 0.5 * diameter_mm / np.asarray(grid.spacing_mm)
     middle = grid.lps_to_index(centre_lps_mm)
     low = np.clip(np.ceil(middle - reach), 0, grid.shape).astype(int)

@@ -51,7 +51,7 @@ def _sha256_of(parts: Iterable[npt.NDArray[Any]], dtype: np.dtype[Any], shape: t
 
 
 def used_box(array: npt.NDArray[Any]) -> Box | None:
-    """The smallest box that holds all that is not zero; None where there is nothing."""
+    """The smallest box around all non-zero voxels; None if there are none."""
     used = np.flatnonzero([part.any() for part in array])
     if not used.size:
         return None
@@ -67,7 +67,7 @@ def used_box(array: npt.NDArray[Any]) -> Box | None:
 
 
 def as_mask(array: npt.NDArray[Any]) -> BoolArray:
-    """Where labels are; where they are stored as 0 and 1 already, the same memory."""
+    """A mask of all labels; a view where they are stored as 0 and 1 already."""
     if array.dtype == np.uint8 and array.max(initial=0) <= 1:
         return array.view(np.bool_)
     return np.asarray(array != 0)
@@ -232,7 +232,7 @@ class LabelMap:
     geometry: Geometry
 
     def __post_init__(self) -> None:
-        """Hold the array to the grid's shape, to whole numbers, and make it read-only."""
+        """Check shape and type, and make the array read-only."""
         # Both are stored as bytes of 0 and 1
         array = self.array.view(np.uint8) if self.array.dtype == np.bool_ else self.array
         if array.dtype.kind != "u":
@@ -242,7 +242,7 @@ class LabelMap:
         object.__setattr__(self, "array", InMemory(array).read_all())
 
     def placed(self, geometry: Geometry) -> LabelMap:
-        """The same labels on another grid of the same shape, with what is known of them."""
+        """The same labels on another grid of the same shape; what was computed of them is kept."""
         there = LabelMap(self.array, geometry)
         known = ("used", "labels", "_boxes", "_sha256")
         there.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
@@ -254,7 +254,7 @@ class LabelMap:
         return used_box(self.array)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied and sent as the box that holds the labels: most of a grid is background."""
+        """Pickle the box that holds the labels only: most of a grid is background."""
         box = self.used
         bounds = None if box is None else tuple((part.start, part.stop) for part in box)
         part = None if box is None else np.ascontiguousarray(self.array[box])
@@ -268,7 +268,7 @@ class LabelMap:
         part = self.array[self.used]
         counts = np.zeros(int(part.max()) + 1, dtype=np.int64)
         for plane in part:
-            # Most of a label map is background: left out before counting, which works on eight bytes a voxel.
+            # Background is left out before counting, which takes eight bytes for each voxel.
             counts += np.bincount(plane[plane != 0], minlength=len(counts))
         return tuple(int(n) for n in np.flatnonzero(counts))
 
@@ -282,7 +282,7 @@ class LabelMap:
         return self._everywhere(lambda part: part == label)
 
     def _everywhere(self, question: Callable[[npt.NDArray[Any]], BoolArray]) -> BoolArray:
-        """A mask of the whole grid; outside the box of all labels its memory is not even touched."""
+        """A mask of the whole grid; memory outside the box of all labels is not touched."""
         answer = sparse_zeros(self.geometry.shape, np.bool_)
         if self.used is not None:
             answer[self.used] = question(self.array[self.used])
@@ -333,7 +333,7 @@ class LabelMap:
 
     @cached_property
     def _sha256(self) -> str:
-        # Masks that a reader did not touch are measured again and again.
+        # Masks that a reader did not edit are hashed at every new measurement.
         planes = (plane.astype(np.uint16, copy=False) for plane in self.array)
         return _sha256_of(planes, np.dtype(np.uint16), self.geometry.shape)
 
@@ -341,7 +341,7 @@ class LabelMap:
 def _labels_in_box(
     geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
 ) -> LabelMap:
-    """The label map that holds a part's labels in a box and nothing else."""
+    """A label map with the labels of a part in a box, and background elsewhere."""
     array = sparse_zeros(geometry.shape, dtype)
     if bounds is not None:
         array[tuple(slice(start, stop) for start, stop in bounds)] = part

@@ -1,4 +1,4 @@
-"""Breathing: on the PET the upper abdomen lies elsewhere than on the CT, while wall and spine stay."""
+"""Respiratory mismatch: the upper abdomen is displaced between CT and PET, wall and spine are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILL_SUV = 0.3
 
 
 def breathe(anatomy: Anatomy, uptake: Volume, liver: npt.NDArray[np.bool_], shift_mm: float) -> Volume:
-    """The uptake as the PET finds it: the liver moved by `shift_mm` towards the feet, exactly and as a whole.
+    """Uptake in the PET's position: the liver as a whole moved by `shift_mm` towards the feet.
 
     What lies within 12 mm of it moves with it, organs further away by less; the trunk's wall does not move, organs
     slide along it. In-plane voxels are averaged two by two on the way, which the scanner's blur hides.

@@ -1,7 +1,7 @@
 """Families of phantom studies: one way in which patients, diseases or scans differ, each with many seeds.
 
-A family changes what it is named after and leaves the rest to the seed, so that a bench over all families shows what
-each difference costs. `HELD_OUT` families are for a last look: nothing is to be tuned on them.
+A family changes what it is named after and leaves the rest to the seed, so that a benchmark over all families shows the
+effect of each difference. `HELD_OUT` families are for the final evaluation: nothing is tuned on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Draw = Callable[[PhantomSpec, np.random.Generator], PhantomSpec]
 
 
 def _with(spec: PhantomSpec, **parts: Mapping[str, object]) -> PhantomSpec:
-    """The specification with some values of its parts replaced, each validated anew."""
+    """The specification with some values replaced and validated again."""
     updated = {}
     for name, values in parts.items():
         part = getattr(spec, name)
@@ -126,7 +126,7 @@ def _giant(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
 
 
 def _embolised(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    """Lesions full of dense embolic agent, some with a living rim only."""
+    """Lesions full of dense embolic agent, some with a viable rim only."""
     lesions = tuple(
         avid_lesion(rng, float(size)).model_copy(
             update={

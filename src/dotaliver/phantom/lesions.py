@@ -114,7 +114,7 @@ def _choose(
     free_mm: npt.NDArray[np.float64],
     rng: np.random.Generator,
 ) -> int:
-    """A random place that meets the lesion's wish as nearly as the liver allows."""
+    """A random position that meets the specification as closely as the liver allows."""
     radius = lesion.diameter_mm / 2
     # Elongation and roughness carry the border outwards
     reach = radius * lesion.elongation ** (2 / 3) * (1 + 2 * lesion.roughness)
@@ -207,7 +207,7 @@ def _nearest(
 
 
 def _spared(spec: PhantomSpec, inside: npt.NDArray[np.bool_], at: tuple[Field, Field, Field]) -> npt.NDArray[np.bool_]:
-    """One rough ball of the liver that tumour keeps away from."""
+    """One rough ball of the liver without tumour."""
     if spec.spared_share <= 0:
         return np.zeros_like(inside)
     rng = stream(spec.seed, "spared")

@@ -24,7 +24,7 @@ __all__ = ["hollow_organs", "kidneys", "left_tongue", "liver", "small_glands", "
 
 
 def kidneys(space: Space, neighbours: NeighbourSpec) -> dict[str, Field]:
-    """Kidneys with cortex, medulla and a fatty sinus; joined in front of the spine where horseshoe-shaped."""
+    """Kidneys with cortex, medulla and a fatty sinus; a horseshoe kidney is joined in front of the spine."""
     rng = stream(space.seed, "kidneys")
     whole, inner, sinus = space.empty(), space.empty(), space.empty()
     for side, height in ((-1, -58.0), (1, -42.0)):

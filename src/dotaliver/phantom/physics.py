@@ -1,4 +1,4 @@
-"""What a scanner makes of tissue: CT numbers with texture and noise, and PET with blur and count noise."""
+"""Image formation: CT numbers with texture and noise, and PET with blur and count noise."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def avid_lesion(rng: np.random.Generator, diameter_mm: float) -> LesionSpec:
 
 
 def several_lesions(rng: np.random.Generator) -> tuple[LesionSpec, ...]:
-    """Six to forty millimetres, until 6 to 12 % of a usual liver are filled."""
+    """Lesions of 6 to 40 mm that fill 6 to 12 % of a usual liver."""
     wanted_ml = rng.uniform(0.07, 0.12) * _NOMINAL_LIVER_ML
     lesions, filled_ml = [avid_lesion(rng, float(rng.uniform(6, 8)))], 0.0
     while filled_ml < wanted_ml:
@@ -141,7 +141,7 @@ def _massive(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
 
 
 def _borderline(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    """Within 2 points of the limit: no image can decide."""
+    """Burden within 2 percentage points of the limit: not decidable on images."""
     return confluent(spec, rng, float(rng.uniform(0.78, 0.82)))
 
 
@@ -202,7 +202,7 @@ PRESETS: dict[str, Callable[[PhantomSpec, np.random.Generator], PhantomSpec]] = 
 
 
 def match_enhancement(spec: PhantomSpec) -> PhantomSpec:
-    """Lesions stand out from parenchyma less where it is hardly enhanced."""
+    """Lower the contrast of lesions where parenchyma is hardly enhanced."""
     if spec.scanner.contrast_phase in {"portal", "late"}:
         return spec
     lesions = tuple(n.model_copy(update={"hu_difference": 0.5 * n.hu_difference}) for n in spec.lesions)

@@ -68,7 +68,7 @@ class Space:
         return self.origin_mm[2 - axis] + self.step_mm * np.arange(self.shape[axis], dtype=np.float64)
 
     def empty(self) -> Field:
-        """A shape that is nowhere."""
+        """An empty shape."""
         return np.full(self.shape, FAR_MM, dtype=np.float32)
 
     def box(self, low_mm: npt.ArrayLike, high_mm: npt.ArrayLike) -> Box:

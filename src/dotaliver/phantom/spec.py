@@ -1,4 +1,4 @@
-"""What a phantom study is made from: patient, liver, neighbours, lesions and scanner, as frozen values.
+"""Specification of a phantom study: patient, liver, neighbours, lesions and scanner, as frozen values.
 
 Every way in which phantoms differ is a value here, so that a new family of studies needs no new code. What a
 specification leaves open (shapes, places, uptake within its published range) is drawn from its seed.
@@ -167,7 +167,7 @@ class ScannerSpec(FrozenModel):
 
 
 class PhantomSpec(FrozenModel):
-    """Everything that a phantom study is made from; the same specification gives the same voxels."""
+    """The whole specification of a phantom study; the same specification gives the same voxels."""
 
     name: str
     seed: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""One phantom study: from a specification to CT, PET and everything that is known about them."""
+"""One phantom study: from a specification to CT, PET and their truth."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def make_phantom(spec: PhantomSpec) -> PhantomStudy:
 
 
 def _tidy_liver(scene: Painting) -> npt.NDArray[np.bool_]:
-    """The liver in one piece; crumbs that neighbours cut off become fat."""
+    """The liver in one piece; fragments cut off by neighbours become fat."""
     mask = (scene.tissue >= Tissue.LIVER) & (scene.tissue <= Tissue.HEPATIC_VEIN)
     if not mask.any():
         return mask
@@ -168,7 +168,7 @@ def _pet(anatomy: Anatomy, uptake: Volume, liver: npt.NDArray[np.bool_], grid: G
 
 
 def study_volumes(study: PhantomStudy) -> StudyVolumes:
-    """The study as loading its DICOM files would give it, without files: PET in SUVbw, float32."""
+    """The study as it would be loaded from its DICOM files: PET in SUVbw, float32."""
     spec, clock = study.spec, timing(study.spec)
     inputs = SuvInputs(
         decay_correction=DecayCorrection.START,

@@ -1,9 +1,8 @@
 """A patient from head to foot: a phantom's trunk with thorax, head, pelvis and legs added, slice by slice.
 
-What is added is plain (ellipses of muscle, fat and bone, lungs, brain, a full bladder, salivary glands), but has the
-densities and uptakes of a patient, so that a study of this size meets all that a total-body scanner shows. The trunk
-keeps its own voxels, read between its slices; above and below, its last slices are mirrored. One slice at a time is
-made, so a study may be larger than the memory.
+The added parts are simple (ellipses of muscle, fat and bone, lungs, brain, a full bladder, salivary glands), with the
+densities and uptakes of a patient. The trunk is interpolated between its own slices; above and below, its last slices
+are mirrored. Slices are made one at a time, so that a study may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class TotalBody:
 
 
 def total_body(spec: PhantomSpec, size: TotalBody = TotalBody()) -> PhantomStudy:
-    """A phantom whose images reach from head to foot; their slices are made when they are read."""
+    """A phantom whose images reach from head to foot; slices are made when they are read."""
     trunk = make_phantom(spec)
     uid = trunk.ct.geometry.frame_of_reference_uid or ""
     ct_grid = _grid(size, size.ct_matrix, size.ct_field_mm, size.ct_slice_mm, uid)
@@ -81,7 +80,7 @@ def _grid(size: TotalBody, matrix: int, field_mm: float, slice_mm: float, uid: s
 
 
 def _height_in_trunk(z: float, grid: Geometry) -> float:
-    """The height inside a grid that a height above or below it is a mirror image of."""
+    """The height inside a grid whose slice is shown at a height above or below it, by mirroring."""
     low, high = grid.origin_lps_mm[2], grid.origin_lps_mm[2] + (grid.shape[0] - 1) * grid.spacing_mm[0]
     for end, turn in ((high, _MIRROR_TOP_MM), (low, _MIRROR_BOTTOM_MM)):
         if (z - end) * (end - turn) > 0:
@@ -92,7 +91,7 @@ def _height_in_trunk(z: float, grid: Geometry) -> float:
 
 
 def _share(distance_mm: Distance) -> Plane:
-    """Part of a pixel inside a shape, from the distance to its border (negative inside)."""
+    """Fraction of a pixel inside a shape, from the distance to its border (negative inside)."""
     return np.asarray(np.clip(0.5 - distance_mm / _EDGE_MM, 0.0, 1.0), dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What is exactly known about a phantom study."""
+"""The truth of a phantom study."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LesionTruth(FrozenModel):
 
 
 class PhantomTruth(FrozenModel):
-    """Everything that a reader of the study should find."""
+    """What a reader of the study should find."""
 
     schema_version: Literal["1"] = "1"
     preset: str
@@ -67,7 +67,7 @@ class PhantomTruth(FrozenModel):
 
 
 def expected_inc7(lesions: tuple[LesionTruth, ...]) -> TruthWord:
-    """INC7 as it can be known: lesions that are small or barely above liver no PET can decide."""
+    """Expected INC7: undecidable on PET for lesions that are small or barely above liver."""
     if any(n.diameter_mm >= _DECIDABLE_DIAMETER_MM and n.contrast >= _DECIDABLE_CONTRAST for n in lesions):
         return "met"
     return "indeterminate" if any(n.contrast > 1.0 for n in lesions) else "not_met"

@@ -1,4 +1,4 @@
-"""A phantom study as files: DICOM series as a scanner would send them, and the truth beside them."""
+"""Write a phantom study: DICOM series as a scanner would send them, and the truth."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def in_position_of(image: DrawnOn, layer: MaskLayer, mismatch: Mismatch | None) 
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """Part of each voxel of a box of the PET that lies inside a mask, 0 to 1."""
+    """Fraction of each PET voxel inside a mask, 0 to 1, in a box of the PET."""
 
     box: Box
     geometry: Geometry
@@ -53,19 +53,19 @@ class Share:
 
     @property
     def inside(self) -> BoolArray:
-        """Voxels of which at least half lies in the mask."""
+        """Voxels at least half inside the mask."""
         return np.asarray(self.part >= 0.5)
 
 
 @dataclass(frozen=True, eq=False)
 class VoxelSet:
-    """Voxels of the PET, as a mask in a box."""
+    """A set of PET voxels, as a mask in a box."""
 
     box: Box
     mask: BoolArray
 
     def within(self, box: Box) -> BoolArray:
-        """The same voxels, seen in another box of the image; those outside it are left out."""
+        """The same voxels in another box of the image; those outside it are left out."""
         seen = np.zeros(tuple(b.stop - b.start for b in box), dtype=bool)
         low = [max(a.start, b.start) for a, b in zip(self.box, box, strict=True)]
         high = [min(a.stop, b.stop) for a, b in zip(self.box, box, strict=True)]
@@ -77,7 +77,7 @@ class VoxelSet:
 
 
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
-    """One label (or all) as a binary map on the smallest part of its own grid that holds it."""
+    """One label, or all, as a binary map cropped to it; None if there is none."""
     if labels.used is None:
         return None
     part = labels.crop(labels.used)
@@ -87,7 +87,7 @@ def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
 
 
 def box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
-    """Box of `onto` that holds another grid and a margin around it; None where they do not meet."""
+    """Box of `onto` around another grid, with a margin; None where they do not overlap."""
     corners = onto.lps_to_index(geometry.corners_lps_mm())
     # A thousandth of a voxel keeps rounding of touching edges from adding a layer.
     low = np.floor(corners.min(axis=0) + 0.5 + 1e-3).astype(int)
@@ -101,7 +101,7 @@ def box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
 
 
 def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
-    """Part of each PET voxel inside a binary map that is moved by a shift; None where it lies off the PET."""
+    """Fraction of each PET voxel inside a binary map moved by a shift; None if it lies outside the PET."""
     moved = labels.placed(labels.geometry.moved(shift_lps_mm))
     box = box_on(moved.geometry, onto, margin_mm)
     if box is None:

@@ -1,7 +1,7 @@
 """The fixed coarse grid on which whole-image reasoning is done, whatever the scanner.
 
 The grid has 4 mm voxels and canonical axes (slices towards the head, rows towards the back, columns towards the
-left), so anatomical words have fixed array directions and nothing depends on how a series was stored.
+left), so that anatomical directions are array directions and nothing depends on how a series was stored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _AIR_HU = -1000.0
 _ROUNDING = 1e-6
 # A liver that the PET cuts is followed on CT this far beyond it.
 _BEYOND_PET_MM = 100.0
-# A liver measures 250 mm along the body at most; lungs, spleen, kidneys and aorta that it is told by lie in this reach.
+# A liver measures 250 mm along the body at most; the lungs, spleen, kidneys and aorta that help to find it lie within
+# this distance.
 _ABDOMEN_MM = 300.0
 
 
@@ -59,9 +60,9 @@ class CoarseImages:
         return self.geometry.voxel_volume_ml
 
     def near(self, height: int) -> CoarseImages:
-        """The images within `_ABDOMEN_MM` of a slice: what a liver there and all its neighbours lie in.
+        """The images within `_ABDOMEN_MM` of a slice: a liver there and all its neighbours.
 
-        Beyond it, in head and legs, there is nothing that could be told of them.
+        Head and legs beyond it say nothing about them.
         """
         reach = int(_ABDOMEN_MM / self.spacing_mm)
         slices = slice(max(height - reach, 0), min(height + reach + 1, self.geometry.shape[0]))
@@ -72,12 +73,12 @@ class CoarseImages:
         return CoarseImages(self.geometry.crop(box), hu, self.uptake[slices], self.pet)
 
     def uptake_moved(self, shift_lps_mm: Vector) -> Float32Array:
-        """Uptake at the PET's place of each voxel, when the PET lies `shift_lps_mm` away from the CT."""
+        """Uptake of each voxel, with the PET displaced from the CT by `shift_lps_mm`."""
         return _uptake_on(self.pet, self.geometry.moved(shift_lps_mm))
 
 
 def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseImages:
-    """Bring both images onto the coarse grid: the CT by block means, then both by linear interpolation."""
+    """Resample both images onto the coarse grid: block means, then linear interpolation."""
     grid = coarse_grid(pet.geometry, None if ct is None else ct.geometry, spacing_mm)
     hu = None
     if ct is not None:
@@ -86,7 +87,7 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
 
 
 def coarse_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
-    """The coarse images of a study, made once for all the steps that look at them."""
+    """The coarse images of a study, computed once for all steps."""
     return volumes.once(_coarse_images_of, spacing_mm)
 
 
@@ -95,7 +96,7 @@ def _coarse_images_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
 
 
 def _uptake_on(pet: Volume, grid: Geometry) -> Float32Array:
-    """Uptake on a canonical grid; slices beyond the PET repeat its last one."""
+    """Uptake on a canonical grid; slices beyond the PET repeat its nearest slice."""
     uptake = resample(pet, grid).array.astype(np.float32)
     heights = pet.geometry.index_to_lps([[0, 0, 0], [n - 1 for n in pet.geometry.shape]])[:, 2]
     height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0]
@@ -110,7 +111,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
     corners = (ct or pet).corners_lps_mm()
     low, high = corners.min(axis=0), corners.max(axis=0)
     if ct is not None:
-        # Where both were taken and a little beyond, along the body's axis; across it the CT's field is the wider one.
+        # Along the body, where both images are and a little beyond; across it, the wider field of the CT.
         heights = pet.corners_lps_mm()[:, 2]
         low[2] = max(low[2], heights.min() - _BEYOND_PET_MM)
         high[2] = min(high[2], heights.max() + _BEYOND_PET_MM)
@@ -126,7 +127,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
 
 
 def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
-    """Means over whole blocks of voxels, as large as fit into the target spacing: what anti-aliasing needs."""
+    """Means over blocks of voxels, as large as fit into the target spacing, against aliasing."""
     factors = [max(1, int(spacing_mm / s + _ROUNDING)) for s in volume.geometry.spacing_mm]
     if factors == [1, 1, 1]:
         return volume
@@ -137,7 +138,7 @@ def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
     for k in range(0, counts[0], at_once):
         some = slice(k, min(k + at_once, counts[0]))
         slab = volume.crop((slice(some.start * factors[0], some.stop * factors[0]), rows, columns)).array
-        # One strided pass per place in the block, always in this order: several times faster than a reshaped mean.
+        # One strided pass per voxel of the block, always in this order: several times faster than a reshaped mean.
         for first in np.ndindex(*factors):
             sums[some] += slab[tuple(slice(n, None, f) for n, f in zip(first, factors, strict=True))]
     means = sums

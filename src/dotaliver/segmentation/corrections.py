@@ -1,9 +1,9 @@
-"""Other masks in the place of those that stand: what was found before stays where it still holds, the rest falls.
+"""Replace masks by corrected ones: keep what still holds of the earlier result, and drop the rest.
 
-Another liver overtakes everything that was found in it. Other lesions in the same liver leave standing what does not
-depend on them: spleen, blood pool and lobes; the normal-liver sphere as long as no lesion comes near it; candidates on
-CT that no changed lesion covers; and the outlines on CT of lesions that did not change. So a reader who corrects one
-lesion moves no number of another, and the steps that follow look only for what is missing.
+A new liver invalidates everything that was found in it. New lesions in the same liver keep what does not depend on
+them: spleen, blood pool and lobes; the normal-liver sphere as long as no lesion comes near it; candidates on CT that no
+changed lesion covers; and the outlines on CT of unchanged lesions. A reader who corrects one lesion thus changes no
+measurement of another, and the steps that follow look only for what is missing.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from dotaliver.records.positions import in_position_of
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
 
 CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
-"""Foci that were listed without a liver are no lesions of a liver that is known later: they are looked for anew."""
+"""Foci listed without a liver are not its lesions: once a liver is given, lesions are searched for again."""
 REGISTERED_FLAG = "RECIST_CT_REGISTERED"
-# What was said of a liver that another one takes the place of.
+# Flags about a liver, which do not hold for the one that replaces it.
 _OF_THE_LIVER = frozenset({"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"})
-# Two ways of measuring one distance differ by rounding.
+# Two ways to compute one distance differ by rounding.
 _SAME_DISTANCE_MM = 1e-3
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """Masks that take the place of those that stand; None where the one that stands is kept."""
+    """Masks that replace earlier ones; None keeps the earlier one."""
 
     liver: MaskLayer | None = None
     lesions: MaskLayer | None = None
 
 
 def with_masks(base: Segmentations, other: Corrections, config: ScoringConfig) -> Segmentations:
-    """Put other masks in the place of those that stand, and leave out what they overtake.
+    """Replace masks, and drop what no longer holds.
 
     Parameters
     ----------
@@ -103,10 +103,9 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
 
 
 def with_known_outlines(given: Segmentations, known: Segmentations, config: ScoringConfig) -> Segmentations:
-    """Take outlines on CT from an earlier correction of the same liver, where nothing near them changed since.
+    """Reuse outlines on CT from an earlier correction of the same liver, where nothing near them has changed.
 
-    An outline depends on nothing but the lesion, the liver and the lesions around it, so what is taken is what would
-    be found again.
+    An outline depends only on the lesion, the liver and the lesions around it, so a new search would find the same.
 
     Parameters
     ----------
@@ -134,13 +133,13 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
             part = array[box]
             part[(outlines.labels.array[box] == label) & (part == 0)] = label
     unseen = {n: known.unseen_on_ct[n] for n in sorted(taken - seen)}
-    # The layer's own word on its border stands, whoever outlined it first.
+    # The border uncertainty stays that of the layer.
     layer = replace(outlines, labels=outlines.labels.with_array(array))
     return replace(given, ct_lesions=layer, unseen_on_ct={**given.unseen_on_ct, **unseen})
 
 
 def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> npt.NDArray[np.int64]:
-    """How many voxels around a lesion may matter to its outline, whatever the angle between the two grids."""
+    """Voxels around a lesion that may affect its outline, for any angle between the two grids."""
     far_mm = config.ct_lesions.surroundings_mm[1] + 3 * max(outlines.labels.geometry.spacing_mm)
     voxels = np.ceil(np.sqrt(3) * far_mm / np.asarray(lesions.labels.geometry.spacing_mm)) + 2
     return np.asarray(voxels, dtype=np.int64)
@@ -168,7 +167,7 @@ def _meet(one: Box, other: Box) -> bool:
 
 
 def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
-    """Labels whose voxels are the same in both masks."""
+    """Labels with the same voxels in both masks."""
     if before is None or before.drawn_on != now.drawn_on or not before.labels.geometry.is_close(now.labels.geometry):
         return set()
     old, new = before.labels, now.labels
@@ -181,7 +180,7 @@ def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
 
 
 def _less(labels: LabelMap, some: set[int]) -> LabelMap:
-    """The labels but for some of them, on the same grid."""
+    """A label map without some labels, on the same grid."""
     array = labels.array.copy()
     for label, box in labels.boxes():
         if label in some:
@@ -191,7 +190,7 @@ def _less(labels: LabelMap, some: set[int]) -> LabelMap:
 
 
 def _without(labels: LabelMap, some: set[int]) -> LabelMap:
-    """The labels but for some of them, on the smallest part of the grid that holds the others; or one voxel of 0."""
+    """A label map without some labels, cropped to the others; one voxel of background if none is left."""
     kept = np.zeros(int(labels.array.max(initial=0)) + 1, dtype=labels.array.dtype)
     for label in set(labels.labels) - some:
         kept[label] = label
@@ -200,7 +199,7 @@ def _without(labels: LabelMap, some: set[int]) -> LabelMap:
 
 
 def _still_clear(region: ReferenceRegion, base: Segmentations, lesions: MaskLayer, config: ScoringConfig) -> bool:
-    """Whether a normal-liver sphere of full size keeps its distance from every lesion; others are looked for anew."""
+    """Whether a normal-liver sphere of full size keeps its distance from lesions; smaller ones are placed again."""
     if region.method != "sphere" or region.centre_lps_mm is None or region.diameter_mm is None:
         return False
     grid = in_position_of("pet", lesions, base.mismatch).geometry
@@ -213,7 +212,7 @@ def _still_clear(region: ReferenceRegion, base: Segmentations, lesions: MaskLaye
 
 
 def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -> MaskLayer | None:
-    """The candidates on CT without those that a changed lesion takes in."""
+    """The candidates on CT without those that a changed lesion covers."""
     layer = base.ct_foci
     if layer is None or not changed.labels.array.any():
         return layer

@@ -1,4 +1,4 @@
-"""The steps that follow every segmenter: mismatch, lesions, the liver's reference, and doubt about the liver mask."""
+"""The steps after every segmenter: mismatch, lesions, liver reference, and flags about the liver mask."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dotaliver.segmentation.organs.surroundings import survey
 __all__ = ["add_lesions_and_reference", "images_around", "liver_share", "normal_liver_within"]
 
 _NAME = "petct"
-# Flags that are raised here; when stored masks are completed again they are not raised twice.
+# Flags raised here: replaced when stored masks are completed again.
 _OWN_FLAGS = frozenset(
     {
         "LIVER_CUT_BY_FIELD_OF_VIEW",
@@ -45,7 +45,7 @@ _OWN_FLAGS = frozenset(
 
 
 def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
-    """Add what a segmenter or an import left out.
+    """Add mismatch, lesions and liver reference that a segmenter or an import left out.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, confi
 
 
 def images_around(images: CoarseImages, found: Segmentations) -> CoarseImages:
-    """The part of the coarse images around the liver; all of them where there is none."""
+    """The coarse images around the liver, or all of them without a liver."""
     used = None if found.liver is None else found.liver.labels.used
     if found.liver is None or used is None:
         return images
@@ -104,7 +104,7 @@ def images_around(images: CoarseImages, found: Segmentations) -> CoarseImages:
 
 
 def liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Share | None:
-    """The liver's part in each voxel of its box on the PET, with room around it for basins to be followed."""
+    """Fraction of each PET voxel inside the liver, in a box with room to follow basins beyond its border."""
     whole = None if found.liver is None else own_labels(found.liver.labels)
     if whole is None or found.liver is None:
         return None
@@ -114,14 +114,14 @@ def liver_share(pet: Volume, found: Segmentations, config: ScoringConfig) -> Sha
 
 
 def _on_whole(labels: LabelMap, box: Box, grid: Geometry) -> LabelMap:
-    """Labels of a box, on the whole grid."""
+    """Labels of a box on the whole grid."""
     array = np.zeros(grid.shape, dtype=labels.array.dtype)
     array[box] = labels.array
     return LabelMap(array, grid)
 
 
 def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:
-    """Where lesions lie on a part of the PET's grid."""
+    """Mask of all lesions on a part of the PET's grid."""
     if found.lesions is None:
         return np.zeros(grid.shape, dtype=bool)
     return resample_labels(in_position_of("pet", found.lesions, found.mismatch), grid).mask
@@ -139,7 +139,7 @@ def _mismatch(images: CoarseImages, found: Segmentations, config: ScoringConfig)
 
 
 def normal_liver_within(images: CoarseImages, found: Segmentations, config: ScoringConfig) -> NormalLiver:
-    """What normal liver takes up, read inside the liver mask on the coarse grid."""
+    """Uptake of normal liver, measured inside the liver mask on the coarse grid."""
     background = background_uptake(images)
     nowhere = NormalLiver(background, None, None)
     if found.liver is None:
@@ -168,7 +168,7 @@ def _without_liver(volumes: StudyVolumes, found: Segmentations, config: ScoringC
         return found
     pet = volumes.pet
     level = config.lesions.candidate_share * pet.max()
-    # Foci may lie anywhere, so the whole PET is looked at.
+    # Foci may lie anywhere, so the whole PET is read.
     labels = LabelMap(find_foci(pet.loaded(), level, config.lesions), pet.geometry)
     layer = MaskLayer(labels, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched")
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
@@ -202,12 +202,12 @@ def _liver_flags(volumes: StudyVolumes, found: Segmentations, config: ScoringCon
 
 
 def _any_on_ct(found: Segmentations) -> bool:
-    """Whether a mask was drawn on CT, so that its place on the PET depends on the mismatch."""
+    """Whether a mask was drawn on CT, so that its position on the PET depends on the mismatch."""
     return any(layer is not None and layer.drawn_on == "ct" for layer in (found.liver, found.lesions))
 
 
 def _cut_flags(labels: LabelMap, config: ScoringConfig) -> list[Flag]:
-    """Whether the liver reaches the first or last slice over more than a tip's area."""
+    """Flags if the first or last slice cuts the liver over more than a small area."""
     axis, sense = labels.geometry.axis_towards((0.0, 0.0, 1.0))
     spacing = [s for a, s in enumerate(labels.geometry.spacing_mm) if a != axis]
     pixel_cm2 = spacing[0] * spacing[1] / 100.0

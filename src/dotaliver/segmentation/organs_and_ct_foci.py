@@ -1,4 +1,4 @@
-"""What is looked for beside liver and avid lesions: spleen, blood pool, focal lesions on CT, and the lobes."""
+"""The steps after the lesions: spleen and blood pool, focal lesions on CT, and the plane between the lobes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_other_organs(volumes: StudyVolumes, found: Segmentations, config: Scori
     volumes : StudyVolumes
         The images.
     found : Segmentations
-        With liver and lesions where they were found; what stands there already is kept.
+        With liver and lesions where they were found; what is there already is kept.
     config : ScoringConfig
         All of it.
     """
@@ -99,7 +99,7 @@ def _with_ct_foci(volumes: StudyVolumes, found: Segmentations, config: ScoringCo
 
 
 def _rounded(search: CtSearch) -> CtSearch:
-    """Figures to a tenth of a HU: no CT tells more."""
+    """Round densities to 0.1 HU: a CT is no more precise."""
     numbers = ("liver_hu", "noise_hu", "visible_contrast_hu")
     values = {name: getattr(search, name) for name in numbers}
     return search.model_copy(update={k: None if v is None else round(v, 1) for k, v in values.items()})

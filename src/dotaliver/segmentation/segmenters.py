@@ -1,4 +1,4 @@
-"""Finding a segmenter by name: ours and others' come through the same door, the entry points of Python packages."""
+"""Segmenters by name: all, including our own, are found as entry points of Python packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["GROUP", "Segmenter", "segmenter", "segmenter_names"]
 GROUP = "dotaliver.segmenters"
 
 Segmenter = Callable[[StudyVolumes, ScoringConfig], Segmentations]
-"""Outlines the liver, and lesions and neighbours if it can; what it leaves out, the common steps add."""
+"""Outlines the liver, and lesions and neighbours if it can; the common steps add what it leaves out."""
 
 
 def segmenter_names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Basins of uptake: the voxels from which uptake rises to one peak, and which of them are one lesion."""
+"""Basins of uptake: the voxels from which uptake rises to one peak, and merging those of one lesion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LabelArray = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Basins:
-    """Numbered basins of uptake with each one's peak; index 0 is background."""
+    """Numbered basins of uptake and the peak of each; index 0 is background."""
 
     labels: LabelArray
     peaks: npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ def basins_of(smooth: Float32Array, hot: BoolArray) -> Basins:
 
 
 def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int, int]]:
-    """The highest pass between each two touching basins, from high to low."""
+    """The highest saddle between each two touching basins, in descending order."""
     pairs, heights = [], []
     for axis in range(3):
         here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
@@ -64,10 +64,11 @@ def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int,
 def merged(
     basins: Basins, smooth: Float32Array, base: float, deep: BoolArray, inside: BoolArray, saddle_share: float
 ) -> Basins:
-    """Join basins whose saddle exceeds a share of the lower peak, both counted from the base.
+    """Merge basins whose saddle exceeds a fraction of the lower peak, both above a base.
 
-    A basin that peaks deep in the liver never joins one that peaks outside: that is a kidney, not a lesion. One that
-    peaks just inside the border joins a higher one outside: that is the kidney's blur, not a lesion.
+    A basin that peaks deep in the liver is never merged with one that peaks outside, such as a kidney. One that peaks
+    just inside the border is merged with a higher one outside: it is spill-in from that organ, not a lesion. The order
+    of the saddles and these conditions decide, so this is no plain connected-components problem.
     """
     from scipy.ndimage import maximum_position
 
@@ -110,7 +111,7 @@ def basin_boxes(labels: LabelArray) -> Iterator[tuple[int, Box]]:
 def peaks_in_liver(
     basins: Basins, smooth: Float32Array, share: Float32Array, config: LesionConfig
 ) -> npt.NDArray[np.bool_]:
-    """Per basin, whether it peaks in the liver and a good part of it lies there."""
+    """Per basin, whether it peaks in the liver and lies there in sufficient part."""
     chosen = np.zeros(len(basins.peaks), dtype=bool)
     for label, part in basin_boxes(basins.labels):
         own = basins.labels[part] == label

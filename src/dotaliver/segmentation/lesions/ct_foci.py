@@ -1,10 +1,10 @@
-"""Focal lesions of the liver that CT shows: round places less dense than the parenchyma around them.
+"""Focal liver lesions on CT: round places less dense than the parenchyma around them.
 
-The liver's density is first freed of what varies slowly (fat, filling), by a mean over parenchyma in a window that is
-far larger than the lesions looked for. Places where density falls short are found at several sizes, each against the
-noise that this CT has at that size. Round a find, the contour at half its contrast must close: a vessel's does not,
-since it runs on, and a fissure's or the gallbladder's lies at the liver's border or near water. What is left is
-measured in HU, and so is what could be seen at all: the contrast at which a lesion of 15 mm exceeds this CT's noise.
+Slow variation of the liver's density (fat, perfusion) is removed first, by a mean over parenchyma in a window far
+larger than the lesions. Hypodense places are then found at several sizes, each compared with the noise of this CT at
+that size. The contour at half the contrast of a place must close: that of a vessel does not, and that of a fissure or
+the gallbladder lies at the liver's border or near water. The search also reports what was detectable: the contrast at
+which a lesion of 15 mm exceeds the noise of this CT.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _TINY, _TINY_WEIGHT = 1e-6, 1e-3
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """The liver on the search grid, and how far each voxel falls short of the parenchyma around it, in HU."""
+    """The liver on the search grid, and how far each voxel lies below the parenchyma around it, in HU."""
 
     grid: Geometry
     hu: Float32Array
@@ -108,7 +108,7 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
     found = _foci(search, shortfalls)
     if avid is not None:
         hot = resample_labels(avid, search.grid).mask
-        # With what lies around it: the cold core of an avid lesion is that lesion.
+        # With its surroundings: the cold core of an avid lesion belongs to that lesion.
         found = [f for f in found if hot[binary_dilation(f, iterations=2)].mean() < config.avid_share]
     small = np.zeros(search.grid.shape, dtype=np.uint16)
     for number, focus in enumerate(found):
@@ -120,7 +120,7 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
 
 
 def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> _Search | None:
-    """Bring the liver's box onto the search grid and take away what varies slowly."""
+    """Resample the liver's box onto the search grid and remove slow variation of density."""
     own = ct.geometry.crop(box)
 
     def calmed(hu: npt.NDArray[np.number]) -> Float32Array:
@@ -151,19 +151,19 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
 
 
 def _shortfall(search: _Search, radius_mm: float) -> tuple[Float32Array, float]:
-    """Mean shortfall over a Gaussian as wide as a ball of this radius, inside the liver, and its SD by noise."""
+    """Hypodensity averaged over a Gaussian as wide as a ball of this radius, in the liver, and its SD by noise."""
     smooth = _within(search.short_hu, search.liver, radius_mm / 2, search.grid)
     deep = search.depth_mm > search.config.edge_mm + radius_mm / 2
     sample = smooth[deep] if deep.any() else smooth[search.liver]
     centre = float(np.median(sample))
-    # Vessels and lesions make one flank of the distribution long; the calmer half tells the noise.
+    # Vessels and lesions widen one half of the distribution; the narrower half gives the noise.
     below, above = sample[sample <= centre], sample[sample >= centre]
     sd = _SD_PER_MAD * min(float(np.median(np.abs(part - centre))) for part in (below, above))
     return np.where(search.liver, smooth - centre, -np.inf).astype(np.float32), max(sd, _LEAST_SD_HU)
 
 
 def _foci(search: _Search, shortfalls: list[tuple[float, Float32Array, float]]) -> list[BoolArray]:
-    """Closed round places, the clearest first where two overlap, then ordered from the feet up."""
+    """Closed round places, ordered from the feet up; where two overlap, the one of higher contrast to noise."""
     from scipy.ndimage import maximum_filter
 
     config = search.config
@@ -186,10 +186,10 @@ def _foci(search: _Search, shortfalls: list[tuple[float, Float32Array, float]]) 
 
 
 def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> BoolArray | None:
-    """The place within the contour at half its contrast, if that closes and is a round lesion's; else None.
+    """The place inside the contour at half its contrast, if the contour closes and the shape is a lesion's; else None.
 
-    Where a lesion touches another or a vein, the contour at half leaks into it, and a somewhat higher one closes; a
-    vein has the same density all along, and no contour of it closes.
+    Where a lesion touches another or a vein, the contour at half leaks into it, and a higher one closes; no contour of
+    a vein closes, since its density is the same all along.
     """
     import cc3d
     from scipy.ndimage import binary_erosion
@@ -237,7 +237,7 @@ def _within(values: Float32Array, where: BoolArray, sigma_mm: float, grid: Geome
 def _looks_like_lesion(
     search: _Search, own: BoolArray, hu: npt.NDArray[np.floating], contrast_hu: float, grid: Geometry
 ) -> bool:
-    """Size, density and roundness: no dot, no water, no tube."""
+    """Whether size, density and roundness are those of a lesion: no dot, no fluid, no tube."""
     config = search.config
     volume_mm3 = float(own.sum()) * grid.voxel_volume_ml * 1000.0
     diameter_mm = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
@@ -256,7 +256,7 @@ def _looks_like_lesion(
 
 
 def _what_could_be_seen(search: _Search, config: CtFociConfig) -> CtSearch:
-    """The contrast at which a lesion of the reference diameter is found on this CT."""
+    """What this CT could show: the contrast at which a lesion of the reference diameter is detected."""
     _, sd = _shortfall(search, config.reference_diameter_mm / 2)
     deep = search.depth_mm > 2 * config.edge_mm
     noise = search.short_hu[deep] if deep.any() else search.short_hu[search.liver]

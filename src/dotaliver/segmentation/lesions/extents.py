@@ -1,4 +1,4 @@
-"""How far a lesion reaches: each voxel against the blurred edge near it, or textbook rules for comparison."""
+"""Extent of lesions: by the local blurred edge, or by textbook thresholds for comparison."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, s
     config: LesionConfig,
     grid: Geometry,
 ) -> tuple[LabelArray, BoolArray]:
-    """Each voxel against half the step from parenchyma to the highest uptake within the reach of the blur.
+    """Voxels above half the step from parenchyma to the highest uptake within the reach of blur.
 
-    A blurred edge has its true place at half its height; how high the step is differs along the border of a lesion
-    that consists of parts, so it is taken locally. At the capsule the other side of the edge is cold.
+    The true position of a blurred edge is at half its height. The step is taken locally, since it varies along the
+    border of a lesion that consists of parts. At the capsule the other side of the edge is cold.
     """
     from scipy.ndimage import binary_closing, grey_dilation
     from skimage.segmentation import watershed
@@ -48,7 +48,7 @@ def edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, s
     level = np.where(at_capsule, np.minimum(level, np.maximum(0.5 * top, _CAPSULE_RATIO * base)), level)
     floor = base + max(config.floor_sd * parenchyma.sd, 0.5 * config.detect_broad_share * base)
     hot = (smooth > level) & (smooth > floor)
-    # Beside a hot part the local step hides a milder one. Blur alone falls off steeply against its own height (at an
+    # Next to a hot part the local step hides a milder one. Blur alone falls off steeply against its own height (at an
     # edge by 0.8 / sigma, 0.3 per mm, and faster outside): what falls off less is tumour itself.
     milder = (basins.labels > 0) & (_slope(smooth, grid) < config.mild_log_slope_per_mm * (smooth - base))
     hot |= milder & (smooth > floor)
@@ -59,7 +59,7 @@ def edge_extent(  # noqa: PLR0913, PLR0917  basins, both images, normal liver, s
 
 
 def _unresolved_rim(hot: BoolArray, inside: BoolArray) -> BoolArray:
-    """Single voxels of liver between a lesion and the outside: no PET can tell so thin a rim from its lesion."""
+    """Single voxels of liver between a lesion and the outside: too thin a rim for a PET to resolve."""
     rim = np.zeros_like(hot)
     outside = ~inside
     for axis in range(3):
@@ -82,7 +82,7 @@ def _slope(smooth: Float32Array, grid: Geometry) -> Float32Array:
 def textbook_extent(
     basins: Basins, in_liver: npt.NDArray[np.bool_], parenchyma: Parenchyma, method: str, smooth: Float32Array
 ) -> tuple[LabelArray, BoolArray]:
-    """Each basin against one level of its own."""
+    """Voxels above one threshold for each basin."""
     levels = np.array([_TEXTBOOK[method](float(peak), parenchyma) for peak in basins.peaks])
     hot = (basins.labels > 0) & in_liver[basins.labels] & (smooth > levels[basins.labels])
     return basins.labels, hot
@@ -96,17 +96,17 @@ def with_cores(
     config: LesionConfig,
     grid: Geometry,
 ) -> LabelArray:
-    """Add cores without uptake: what tumour encloses in the liver and takes up less than parenchyma is tumour.
+    """Add cold cores: tissue in the liver that tumour encloses and that takes up less than parenchyma is tumour.
 
-    A rim is closed over `gap_mm` first, since blur opens thin ones. Enclosed tissue that nowhere takes up less than
-    parenchyma does with its noise is parenchyma. A core belongs to the nearest lesion.
+    Gaps of `gap_mm` in a rim are closed first, since blur opens thin rims. Enclosed tissue that is nowhere below the
+    noise of parenchyma is parenchyma. A core belongs to the nearest lesion.
     """
     import cc3d
     from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
     from scipy.ndimage import minimum as minimum_of
 
     tumour = owners > 0
-    # Outside the liver nothing can be a core, but the liver's border closes no rim.
+    # A core lies inside the liver, but the liver's border does not close a rim.
     rim = tumour | (binary_closing(tumour, ball(config.gap_mm, grid.spacing_mm)) & (smooth < parenchyma.uptake))
     holes = np.asarray(binary_fill_holes(rim)) & ~tumour & inside
     parts = cc3d.connected_components(holes, connectivity=6)

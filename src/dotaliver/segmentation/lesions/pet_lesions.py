@@ -1,8 +1,8 @@
-"""Lesions in the liver, on the PET's own grid: where uptake rises from normal parenchyma, and how far it reaches.
+"""Liver lesions on the PET's own grid: foci of uptake above normal parenchyma, and their extent.
 
-A focus is a basin of the lightly smoothed uptake above what noise does in this liver; basins whose saddle is high
-belong to one lesion. A lesion reaches to half the step between its own plateau and the parenchyma around it, which is
-where a blurred edge has its true place (the level is thus each lesion's own, not one percentage for all).
+A focus is a basin of the lightly smoothed uptake above the noise of this liver; basins with a high saddle between them
+belong to one lesion. A lesion extends to half the step between its plateau and the parenchyma around it, the true
+position of a blurred edge (each lesion thus has its own threshold).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "find_lesions",
 ]
 
-# Without any liver, the SD of its uptake is a usual one: a tenth.
+# SD of normal liver where none lies on the PET, over its uptake.
 _USUAL_SD_RATIO = 0.1
 
 Placed = tuple[tuple[slice, slice, slice], BoolArray]
@@ -82,21 +82,21 @@ def find_lesions(
 
 
 def _rises(smooth: Float32Array, parenchyma: Parenchyma, sds: float, share: float) -> BoolArray:
-    """Where uptake exceeds parenchyma by more than its noise and by more than a share of it."""
+    """Where uptake exceeds parenchyma by more than its noise and by more than a fraction of it."""
     return np.asarray(smooth > parenchyma.uptake + max(sds * parenchyma.sd, share * parenchyma.uptake))
 
 
 def _rises_faintly(
     uptake: Float32Array, deep: BoolArray, parenchyma: Parenchyma, config: LesionConfig, grid: Geometry
 ) -> BoolArray:
-    """Faint but broad foci, on a broader mean whose noise is less: what a matched filter finds."""
+    """Faint but broad foci, found after more smoothing, as by a matched filter."""
     broad = gaussian(uptake, config.broad_fwhm_mm / FWHM_PER_SIGMA, grid)
     calm = measure_parenchyma(broad, deep, parenchyma.uptake)
     return _rises(broad, calm, config.detect_broad_sd, config.detect_broad_share)
 
 
 def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np.uint16]:
-    """Hot foci anywhere, where no liver bounds them: candidates for a reader, organs among them.
+    """Hot foci anywhere, without a liver to bound them: candidates for a reader, which include organs.
 
     A focus rises above `level`; it reaches to half its peak.
     """

@@ -1,8 +1,8 @@
-"""Where the liver is: the broadest warm organ, grown on CT and PET together against its neighbours.
+"""Find the liver: the broadest warm organ, grown on CT and PET together against its neighbours.
 
-On the coarse grid the deepest point of warm soft tissue on the right lies in the liver whatever its shape; the uptake
-and density around it are those of this patient's liver. Seeds for the liver and for everything else then compete
-by a random walk over both images, so that a leak meets an owner instead of a threshold.
+On the coarse grid, the deepest point of warm soft tissue on the right lies in the liver, whatever its shape; uptake and
+density around it are those of this patient's liver. Seeds of the liver and of everything else then compete in a random
+walk over both images, so that a leak stops at a neighbour's seed rather than at a threshold.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _TUMOUR_BELOW_CORE_MM = 60.0
 _SHARED_SURFACE_IN_FRONT = 0.1
 _SHARED_SURFACE_BEHIND = 0.25
 
-# The prior. The highest of some thirty neighbours with 5 to 7 % noise lies about a tenth above their mean.
+# The prior. The highest of about thirty neighbours with 5 to 7 % noise is a tenth above their mean.
 _TOP_BIAS = 0.9
 _NEIGHBOURHOOD_MM = 8.0
 # The half level between liver and background of a tenth of its uptake.
@@ -112,7 +112,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
             break
     else:
         return None
-    # Only what hangs together deep inside: bowel and kidney are joined to the liver by thin bridges at most.
+    # Connected deep inside only: bowel and kidney are joined to the liver by thin bridges at most.
     parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
     region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
     region &= _upper_abdomen(images, around, seed)
@@ -121,7 +121,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
 
 
 def _upper_abdomen(images: CoarseImages, around: Surroundings, seed: tuple[int, ...]) -> BoolArray:
-    """Where bowel and spleen, which may hang together with the liver, are not: for reading what liver takes up."""
+    """The region without bowel and spleen, which may be connected to the liver, to measure the liver's uptake."""
     height = (np.arange(images.geometry.shape[0]) - seed[0])[:, None, None] * images.spacing_mm
     return np.asarray((height > -_BELOW_CORE_MM) & (around.lateral_mm < _LEFT_OF_SPINE_MM)[None, None, :])
 
@@ -193,7 +193,7 @@ def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig
 
 
 def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
-    """Soft tissue whose uptake is flat and clearly below the liver's: stomach, bowel, blood, not a blurred border."""
+    """Soft tissue of level uptake, clearly below the liver's: stomach, bowel or blood, not a blurred border."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
     flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < _FLAT_RANGE_RATIO * core.normal.uptake
@@ -237,8 +237,8 @@ def _belongs(
     """Whether a warm part that faces the liver is liver.
 
     * No part of a liver has its middle more than 200 mm above or below the core.
-    * What is warm on the right, in front of the spine's level, and larger than any other organ there (300 ml; a kidney
-      has 250 at most) is liver, whatever tumour and its cores make of its uptake and density.
+    * Warm tissue on the right, in front of the spine's level and larger than any other organ there (300 ml; a kidney
+      has 250 at most) is liver, however tumour and its cores change its uptake and density.
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
       normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
       level; further back there is liver on the right alone.
@@ -279,7 +279,7 @@ def _belongs(
 def _prior(
     images: CoarseImages, core: LiverCore, uptake: Float32Array, smooth: Float32Array, config: LiverConfig
 ) -> Float32Array:
-    """Probability of liver by a voxel's own look: uptake at least half the step to its surroundings, density alike.
+    """Probability of liver from a voxel's own values: uptake above half the step around it, density like liver.
 
     The border of a blurred step lies at half its height. Next to a hot lesion that half lies far above normal
     liver, so the level follows the highest and lowest uptake within 8 mm wherever one of them is clearly cold.
@@ -291,7 +291,7 @@ def _prior(
     highest, lowest = maximum_filter(smooth, size), minimum_filter(smooth, size)
     half = 0.5 * (np.maximum(_TOP_BIAS * highest, normal) + lowest)
     level = np.where(lowest < config.cold_share * normal, half, _USUAL_LEVEL_RATIO * normal)
-    # Where a lesion is near, normal parenchyma may lie between it and the border: trust the level half as much.
+    # Normal parenchyma may lie between a nearby lesion and the border: the level counts half there.
     trust = np.where(highest > _NEAR_LESION_RATIO * normal, _TRUST_NEAR_LESION, 1.0)
     log_ratio = np.log(np.maximum(uptake, _PRIOR_FLOOR_RATIO * normal) / level)
     logit = np.clip(trust * log_ratio / config.prior_log_scale, -_LARGEST_PRIOR_LOGIT, _LARGEST_PRIOR_LOGIT)
@@ -299,7 +299,7 @@ def _prior(
         logit = np.where(uptake > _HOT_RATIO * normal, np.minimum(logit, _LARGEST_HOT_LOGIT), logit)
         mean = box_mean(images.hu)
         below, above = np.clip(core.normal.hu - mean, 0.0, None), np.clip(mean - core.normal.hu, 0.0, None)
-        # Lesions may be darker or brighter than liver; what takes up like normal liver must also look like it.
+        # Lesions may be less or more dense than liver; tissue with normal uptake must have normal density too.
         lesion_like = smooth > _LESION_LIKE_RATIO * normal
         tight = max(_DENSITY_SDS * (core.normal.hu_sd or _USUAL_SD_HU), _LEAST_SCALE_HU)
         scale_below = np.where(lesion_like, _LESION_SCALE_BELOW_HU, tight)

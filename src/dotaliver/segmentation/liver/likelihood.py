@@ -1,7 +1,7 @@
-"""How much each voxel of the liver's box looks like liver, by its density and its place, slice after slice.
+"""Log odds of liver for each voxel of the liver's box, from its density and position, slice by slice.
 
-Density is held against that of the liver and of what lies outside, both measured in a window around the voxel. The
-box is large on a fine grid, so no more of it is looked at than the windows around a few slices reach over.
+The density of a voxel is compared with that of the liver and that outside it, both measured in a window around the
+voxel. The box is large on a fine grid, so only the slices within the window are in memory.
 """
 
 from __future__ import annotations
@@ -36,16 +36,15 @@ __all__ = [
 
 Moments = tuple[Float32Array, Float32Array]
 
-# What was found of each voxel, a bit each since the liver's box is large on a fine grid: liver by its place and
-# density, liver by its place, where an outline may grow, where liver may be at all; then the pieces that are taken for
-# liver, and these grown.
+# Findings of each voxel, one bit each to save memory: liver by position and density, certain by position, where an
+# outline may grow, where liver is possible; then the pieces taken for liver, and these after growing.
 LIVER, SURE, ON_STEP, POSSIBLE, PIECE, GROWN = (np.uint8(1 << n) for n in range(6))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
 _PARTS_OF_HU = 16
 
-# How far the outline may lie inside a step, and the least step that is taken for one: fat beside any liver makes a
+# How far the outline may lie inside a step, and the smallest step that counts as one: fat beside any liver makes a
 # larger one, muscle beside an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
 # noisy voxels is too low and drawn outlines are tighter, so only the first tenth is followed (phantoms then come out
 # about 2 % too small, the one real liver that was drawn about 2 % too large).
@@ -55,7 +54,7 @@ _STEP_SHARE = 0.1
 # Pure fat: what is less dense beside the liver is lung or gas, whose step is no larger for it.
 _FAT_HU = -100.0
 
-# Densities that are told apart, in HU: lung and gas below, bone and dense contrast agent above.
+# Densities beyond this range are clipped: lung and gas below, bone and dense contrast agent above.
 _JUDGED_HU = (-200, 300)
 # Probability of liver by the coarse step: where liver's own density is measured, and that of what lies outside; where
 # the coarse step is believed about a deposit; where liver may be at all, and where it is certain.
@@ -82,7 +81,7 @@ _LOWEST_REACH_RATIO = 1.5
 
 @dataclass(frozen=True, eq=False)
 class _Nearby:
-    """What a voxel is judged by, made when it is read: calmed density, the lowest within reach, and its place."""
+    """Inputs for a voxel, computed on demand: smoothed density, the lowest density nearby, and the prior."""
 
     density: Volume
     lowest: Volume
@@ -94,7 +93,7 @@ class _Nearby:
         return np.asarray(what.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
 
     def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int64]:
-        """Of a slice, for what lies inside and what lies outside: voxels, densities and their squares."""
+        """For inside and outside the liver in a slice: voxel counts, densities and squared densities."""
         density, place = self.of(self.density, k), self.of(self.place, k)
         inside = (place > _INSIDE) & (np.abs(density - liver_hu) < reach_hu)
         # Whole numbers, whose sums are exact in any order
@@ -127,7 +126,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
 
 
 class LiverLikelihood:
-    """Each voxel's log odds of liver and what else its density and place tell, a few slices at a time.
+    """Each voxel's log odds of liver and the findings from its density and position, a few slices at a time.
 
     Parameters
     ----------
@@ -142,7 +141,7 @@ class LiverLikelihood:
     """
 
     def __init__(self, hu: Volume, place: Volume, liver_hu: float, config: LiverConfig) -> None:
-        # What is given to the sums holds no reference to this object: nothing outlives it.
+        # The sums get no reference to this object, so that it is released when it is no longer used.
         nearby = _nearby_of(hu, place, config)
         self._nearby, self._liver_hu, self._config = nearby, liver_hu, config
         self.geometry = grid = hu.geometry
@@ -151,20 +150,20 @@ class LiverLikelihood:
         self._least = _LEAST_WINDOW_SHARE * float(np.prod(size))
 
     def at(self, slices: range) -> npt.NDArray[Any]:
-        """The looks of some slices."""
+        """The findings of some slices."""
         looks = np.empty((len(slices), *self.geometry.shape[1:]), dtype=LOOK)
         for k in slices:
             self._look(k, looks[k - slices.start])
         return looks
 
     def _look(self, k: int, out: npt.NDArray[Any]) -> None:
-        """The looks of one slice, written into their place."""
+        """Write the findings of one slice into an array."""
         nearby = self._nearby
         density, place = nearby.of(nearby.density, k), nearby.of(nearby.place, k)
         sums = self._sums.at(k)
         inner, outer = _moments(sums[:3], self._least), _moments(sums[3:], self._least)
         odds, own_density = _density_log_odds(density, inner, outer, self._liver_hu)
-        # Deposits in tumours are denser than any organ: their density says nothing, the coarse step has judged them.
+        # Deposits in tumours are denser than any organ: only the coarse step decides about them.
         odds[(density > _DEPOSIT_HU) & (place > _DEPOSIT_IN_LIVER)] = 0.0
         low, high = _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR
         odds += np.log(np.clip(place, low, high) / np.clip(1 - place, low, high))
@@ -181,10 +180,10 @@ def lowest_window(grid: Geometry) -> list[int]:
 
 
 def _on_step(density: Float32Array, own_density: Float32Array, lowest: Float32Array) -> BoolArray:
-    """Where density is still near the liver's own, on a step down to something less dense.
+    """Where density is still near that of the liver, at a step down to less dense tissue.
 
-    A thin layer of fat blurs into the wall or organ behind it, so the mean of what lies outside puts the border too
-    far in. The lowest density within reach is that layer's.
+    A thin layer of fat blurs into the wall or organ behind it, so that the mean density outside would put the border
+    too far in. The lowest density nearby is that of the layer.
     """
     lowest = np.maximum(lowest, _FAT_HU)
     step = own_density - lowest > _STEP_HU
@@ -205,7 +204,7 @@ def _density_log_odds(
     variance_out = np.clip(variance_out, *_VARIANCE_OUTSIDE_RANGE_HU2)
     unlike = _log_normal(density, mean_in, variance_in) - _log_normal(density, mean_out, variance_out)
     # Towards what lies outside, a voxel is a mixture, and the border is where half of it is liver: halfway between both
-    # means. How unlike liver it looks would put the border further in, where the first tenth is fat.
+    # means. Its likelihoods alone would put the border further in, where the first tenth is fat.
     contrast = mean_in - mean_out
     spread = np.maximum(variance_in, (contrast / _SDS_OF_A_STEP) ** 2)
     half = contrast * (density - 0.5 * (mean_in + mean_out)) / spread

@@ -1,7 +1,7 @@
-"""Where the liver lies on the PET, from its place on CT.
+"""Estimate the mismatch between the liver's position on CT and on PET.
 
-A PET is taken over minutes of free breathing, a CT in seconds: the dome of the liver lies at another height. Under
-the right lung both images show the same border, lung above liver, so its two heights are compared column by column.
+A PET is taken over minutes of free breathing, a CT in seconds: the dome of the liver lies at a different height. Under
+the right lung both images show the border between lung and liver, whose two heights are compared column by column.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEAST_UPTAKE_RATIO = 0.1
 
 
 def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: float) -> Mismatch | None:
-    """Estimate the displacement along the body's axis; None where too little of the dome is seen.
+    """Estimate the shift along the body's axis from the dome; None where too little of it is seen.
 
     In each column under the right lung, the CT's border is where density passes -400 HU, and the PET's where uptake
     passes half of what lies 8 to 28 mm below; both heights are interpolated between voxels. The answer is the
@@ -49,7 +49,7 @@ def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: f
     around : Surroundings
         Lungs, soft tissue and midline.
     warm_uptake : float
-        Uptake that liver at least has, to leave out columns over other organs.
+        Lowest uptake of liver, to leave out columns over other organs.
     """
     if images.hu is None:
         return None
@@ -75,17 +75,17 @@ def estimate_mismatch(images: CoarseImages, around: Surroundings, warm_uptake: f
 
 
 def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, normal: float) -> Mismatch | None:
-    """Estimate the displacement from the whole outline, where no dome is seen; None where the outline is too small.
+    """Estimate the shift from the whole outline, where no dome is seen; None where the outline is too small.
 
-    Of displacements of -24 to 12 mm that one is taken for which log uptake, cut at normal liver's, falls most from
-    the 10 mm inside the liver's border to the 10 mm outside it (refined by a parabola; within 1 mm on phantoms).
+    Among shifts of -24 to 12 mm, the one at which log uptake, clipped at that of normal liver, falls most from 10 mm
+    inside the border to 10 mm outside it (refined by a parabola; within 1 mm on phantoms).
 
     Parameters
     ----------
     images : CoarseImages
         Both images on the coarse grid.
     liver, hot : ndarray of bool
-        The liver where the CT shows it, and other hot organs, whose neighbourhood tells nothing.
+        The liver where the CT shows it, and other hot organs, whose neighbourhood is left out.
     normal : float
         Uptake of normal liver.
     """
@@ -116,7 +116,7 @@ def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, 
 
 
 def _seen_at_all_shifts(images: CoarseImages, grid: Geometry) -> BoolArray:
-    """Slices that lie on the PET however it is shifted."""
+    """Slices inside the PET's field of view at every shift."""
     heights = images.pet.geometry.corners_lps_mm()[:, 2]
     height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0]
     seen = (height + _SHIFTS_MM[0] >= heights.min()) & (height + _SHIFTS_MM[-1] <= heights.max())

@@ -1,8 +1,8 @@
 """The liver's outline on the CT's own grid, from its probability on the coarse grid.
 
-Inside the liver's box each voxel weighs what the coarse step says of its place against how its density compares
-with the liver's and with what lies outside nearby. All kernels are finite, so the answer would be the same
-block by block.
+Inside the liver's box, each voxel combines the probability of the coarse step with the likelihood of its density,
+compared with the liver and with the tissue outside nearby. All kernels are finite, so that work in blocks gives the
+same result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.backends import SLAB_SLICES, SlabCache
-from dotaliver.image.blocks import ConnectedParts, block_shape, map_overlap, slices_at_once
+from dotaliver.image.blocks import block_shape, map_overlap, slices_at_once
+from dotaliver.image.connected_parts import ConnectedParts
 from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample
@@ -46,12 +47,12 @@ _LEAST_LIKELY = 0.1
 # A piece apart from the liver, such as a lobe behind a fissure, is kept from this size on where the coarse step is
 # sure of this share of it.
 _PIECE_ML, _SURE_SHARE = 20.0, 0.3
-# Memory that a voxel takes: what is found of it; while its odds are smoothed; while connected parts are looked for.
+# Bytes per voxel: of the findings; while odds are smoothed; while connected parts are found.
 _BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
 
 def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
-    """Where the probability, interpolated onto a grid, is at least one half."""
+    """The voxels of a grid with an interpolated probability of at least one half."""
     found = sparse_zeros(onto.shape, np.uint8)
     for k in range(onto.shape[0]):
         place = resample(probability, onto, slices=slice(k, k + 1)).array[0]
@@ -65,8 +66,8 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
 
     The log odds of a voxel are those of the coarse step plus those of its density, the latter between a normal
     distribution of the liver and one of what lies outside, both measured within `outline_window_mm` of the voxel
-    and cut at 4; they are averaged over `outline_smooth_mm`. Fat is never liver. Where fat or air parts the liver from
-    its neighbour, the outline is then carried down that step.
+    and clipped at 4; they are averaged over `outline_smooth_mm`. Fat is never liver. Where fat or air separates the
+    liver from its neighbour, the outline then grows down that step.
 
     Parameters
     ----------
@@ -98,13 +99,13 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
         mask = (found & GROWN) != 0
         rows = np.flatnonzero(mask.any(axis=1))
         if rows.size:
-            # Beside the liver nothing is written: there the mask takes no memory
+            # Rows without liver are not written, so that they take no memory
             plane[rows[0] : rows[-1] + 1] = filled_in_slices(mask[None])[0, rows[0] : rows[-1] + 1]
     return result
 
 
 def _box_on(part: Geometry, onto: Geometry) -> Box | None:
-    """The box of a grid that holds another one and the outline's margin."""
+    """The box of a grid around another one, with the outline's margin."""
     box = onto.box_of(part.corners_lps_mm())
     return None if box is None else grow_box(box, np.ceil(_MARGIN_MM / np.asarray(onto.spacing_mm)), onto.shape)
 
@@ -112,7 +113,7 @@ def _box_on(part: Geometry, onto: Geometry) -> Box | None:
 def _judged_in_blocks(
     ct: Volume, box: Box, probability: Volume, liver_hu: float, config: LiverConfig
 ) -> npt.NDArray[np.uint8]:
-    """What is found of each voxel of the box, in blocks: a voxel looks no further than the kernels reach."""
+    """The findings of each voxel of the box, computed in blocks with a halo of the kernels' reach."""
     grid = ct.geometry.crop(box)
     sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
     windows = zip(density_window(grid, config), lowest_window(grid), strict=True)
@@ -127,7 +128,7 @@ def _judged_in_blocks(
         return ct.part((k, j, i))
 
     def place_of(slices: range) -> Float32Array:
-        # Whole slices: ITK's places differ in the last digit with where a grid begins.
+        # Whole slices: ITK's coordinates depend in the last digit on where a grid begins.
         return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
 
     kept = 4 * slices_around(density_window(grid, config)[0] // 2) * rows * columns
@@ -141,7 +142,7 @@ def _judged_in_blocks(
 
 
 def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]:
-    """What is found of each voxel of a block, going up through its slices."""
+    """The findings of each voxel of a block, from its first slice to its last."""
     grid = look.geometry
     _, rows, columns = grid.shape
     halo = 2 + gaussian_reach(config.outline_smooth_mm, grid.spacing_mm[0])
@@ -173,7 +174,7 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
 
 
 def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
-    """Mark the pieces, grown by at most `STEP_REACH_MM` down a step: they stop in the fat, before what lies behind."""
+    """Mark the pieces, grown by at most `STEP_REACH_MM` down a step, so that they stop in the fat around the liver."""
     from scipy.ndimage import binary_dilation, generate_binary_structure
 
     structure = generate_binary_structure(3, 1)
@@ -190,5 +191,5 @@ def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
         return np.asarray(part | more * GROWN, dtype=np.uint8)
 
     at_once = slices_at_once(16 * found.shape[1] * found.shape[2], steps)
-    # What one block writes, no other looks at
+    # A block writes one bit of its own voxels, which no other block reads
     map_overlap(grown, (found,), (steps, 0, 0), (at_once, *found.shape[1:]), found)

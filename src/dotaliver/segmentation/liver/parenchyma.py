@@ -1,7 +1,7 @@
-"""What normal liver takes up, read where uptake is level: on plateaus, not on blurred borders.
+"""Uptake of normal liver, measured where uptake is level: on plateaus, not on blurred borders.
 
 In a healthy or moderately diseased liver the plateau that holds most of it is normal parenchyma. Where tumour has
-replaced most of the liver, the largest plateau is tumour, and normal parenchyma is the lowest one that is left.
+replaced most of the liver, the largest plateau is tumour, and normal parenchyma is the lowest remaining one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = [
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 _PLATEAU_LOG = 0.15
 _BIN_LOG = 0.05
-# Uptake over that of normal liver below which neither noise nor texture takes it.
+# Relative uptake that noise and texture of normal liver do not fall below.
 _CLEARLY_LOWER = 0.75
-# Share of a liver full of tumour that its valleys hold at least.
+# Least percentage of a liver full of tumour that lies in the valleys between.
 _VALLEY_PERCENT = 2.0
 # Between fat and enhanced vessels.
 _SOFT_HU = (-20.0, 200.0)
@@ -59,8 +59,8 @@ _TINY = 1e-6
 class NormalLiver:
     """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU.
 
-    ``lower_share`` is how much liver takes up clearly less than what was taken for normal, over how much takes up
-    just that: vessels and cores make up to 3 %; more may be the true normal liver, and the plateau tumour.
+    ``lower_share`` is the liver volume of clearly lower uptake over that of assumed normal liver: vessels and cores
+    make up to 3 %; more may be the true normal liver, and the plateau tumour.
     """
 
     uptake: float
@@ -70,7 +70,7 @@ class NormalLiver:
 
 
 def background_uptake(images: CoarseImages) -> float:
-    """Median uptake of soft tissue, most of it muscle: by density, or without a CT by what exceeds the image's noise.
+    """Median uptake of soft tissue, mostly muscle: found by density, or without a CT by uptake above noise.
 
     0 where there is none.
     """
@@ -84,7 +84,7 @@ def background_uptake(images: CoarseImages) -> float:
 def normal_liver(
     images: CoarseImages, uptake: Float32Array, region: BoolArray, background: float, config: LiverConfig
 ) -> NormalLiver:
-    """Read normal liver inside a region that is liver for the most part.
+    """Measure normal liver inside a region that is mostly liver.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def normal_liver(
     smooth = box_mean(uptake)
     alike = region
     if images.hu is not None:
-        # Remnants of bowel, kidney or fat in the region are less dense or much denser than liver and its tumours.
+        # Remaining bowel, kidney or fat in the region is less dense or much denser than liver and its tumours.
         mean_hu = box_mean(images.hu)
         typical = float(np.median(images.hu[region]))
         alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
@@ -110,7 +110,7 @@ def normal_liver(
     found = _plateau(smooth[level], images.voxel_ml, background, config)
     limit = config.uptake_limit_ratio * background
     if found is None or found > limit:
-        # No plateau that a normal liver could have: tumour fills the liver, and what is left lies in its valleys.
+        # No plateau in the normal range: tumour fills the liver, and normal liver is left in the valleys between.
         found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
     normal = min(found, limit)
     relative = smooth[alike] / normal
@@ -132,7 +132,7 @@ def _relative_range(smooth: Float32Array) -> Float32Array:
 
 
 def _plateau(values: Float32Array, voxel_ml: float, background: float, config: LiverConfig) -> float | None:
-    """The plateau of normal liver among level voxels; None where there is none of `plateau_min_ml`."""
+    """Uptake of the plateau of normal liver among level voxels; None if none has `plateau_min_ml`."""
     low, high = config.warm_ratios[-1] * background, config.uptake_limit_ratio * background
     values = values[values > low]
     if values.size * voxel_ml < config.plateau_min_ml:
@@ -158,14 +158,14 @@ def _is_peak(held_ml: np.ndarray, n: int) -> bool:
 
 @dataclass(frozen=True)
 class Parenchyma:
-    """Lesion-free liver on the lightly smoothed PET: its most frequent uptake and the SD around it."""
+    """Lesion-free liver on the lightly smoothed PET: the mode of its uptake and the SD around it."""
 
     uptake: float
     sd: float
 
 
 def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake: float) -> Parenchyma:
-    """Most frequent uptake near the expected one, and its SD from the side below, which lesions do not reach."""
+    """Mode of uptake near the expected value, and the SD from the values below it, which lesions do not affect."""
     values = smooth[inside]
     if values.size < _LEAST_VOXELS:
         return Parenchyma(expected_uptake, _USUAL_SD_RATIO * expected_uptake)
@@ -176,7 +176,7 @@ def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake:
     centres = np.exp(edges[:-1] + _HISTOGRAM_BIN_LOG / 2)
     near = np.abs(np.log(centres / expected_uptake)) < _NEAR_EXPECTED_LOG
     uptake = float(centres[near][counts[near].argmax()])
-    # A bin is wide: settle on the mean of what lies around the peak, which lesions hardly reach.
+    # Bins are wide: refine the mode by the mean of the values around it, which lesions hardly affect.
     for _ in range(_ROUNDS):
         uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
     below = values[(values < uptake) & (values > _LEAST_PARENCHYMA_RATIO * uptake)]

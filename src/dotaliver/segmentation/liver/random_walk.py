@@ -1,4 +1,4 @@
-"""Two regions competing for the voxels between their seeds: a random walker with priors.
+"""Random walker with priors: foreground and background compete for the voxels between their seeds.
 
 Grady, "Random walks for image segmentation" (IEEE TPAMI 2006), with the regional term of Grady 2005: the
 probability ``x`` that a walker from a voxel reaches a foreground seed first minimises ::
@@ -6,7 +6,7 @@ probability ``x`` that a walker from a voxel reaches a foreground seed first min
     sum_ij w_ij (x_i - x_j)**2 + prior_weight * sum_i (x_i - prior_i)**2
 
 with ``x = 1`` on foreground and ``x = 0`` on background seeds. The system is symmetric and positive definite and
-is solved by conjugate gradients in a fixed order, so that the answer is the same on every run.
+is solved by conjugate gradients in a fixed order, so that the result is the same on every run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dotaliver.segmentation.coarse import Float32Array
 
 __all__ = ["Feature", "random_walk"]
 
-# A walk never becomes impossible: without this floor an island between sharp edges would have no answer.
+# Without this floor, an island between sharp edges would have no solution.
 _EDGE_FLOOR = 1e-4
 _TOLERANCE = 1e-4
 _ITERATIONS = 500
@@ -29,7 +29,7 @@ _ITERATIONS = 500
 
 @dataclass(frozen=True)
 class Feature:
-    """An image whose steps hinder the walk: a step of `scale` lowers an edge's weight to 1/e."""
+    """An image whose steps lower edge weights: a step of `scale` lowers the weight to 1/e."""
 
     values: Float32Array
     scale: float
@@ -48,13 +48,13 @@ def random_walk(
     Parameters
     ----------
     region : ndarray of bool, shape (slices, rows, columns)
-        Where the question is asked; seeds outside are ignored.
+        Where the probability is computed; seeds outside are ignored.
     foreground, background : ndarray of bool
         Seeds, disjoint.
     features : sequence of Feature
         Their weighted squared steps add up in the exponent of the edge weight.
     prior : ndarray
-        Probability of the foreground by a voxel's own look.
+        Probability of the foreground from a voxel's own values.
     prior_weight : float
         Weight of the prior against one undisturbed edge.
 

@@ -1,8 +1,8 @@
-"""Where normal liver is read: the calmest sphere away from lesions and borders, or an honest substitute.
+"""Normal-liver reference: the least variable sphere away from lesions and borders, or a fallback.
 
-After Hirata 2014 (the 30 mm sphere in the liver whose uptake varies least agrees with physicians' choice), kept at a
-distance from candidate lesions and from the liver's border, and held to the liver's low mode, because a calm
-place inside a tumour is not normal liver.
+After Hirata 2014 (the 30 mm sphere in the liver whose uptake varies least agrees with physicians' choice), at a
+distance from candidate lesions and from the liver's border, and consistent with the lower histogram peak of the
+liver, because a homogeneous place inside a tumour is not normal liver.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "find_liver_reference",
 ]
 
-# Spill-out of a lesion reaches about one resolution (6 mm) beyond its border.
+# Spill-out of a lesion reaches about one FWHM (6 mm) beyond its border.
 _SPILL_MM = 6.0
 # Sphere centres that are compared at a time.
 _AT_ONCE = 4096
@@ -38,11 +38,11 @@ def find_liver_reference(
 ) -> ReferenceRegion:
     """Place the normal-liver reference on the PET.
 
-    Spheres of falling diameter are tried, first those whose mean is the low mode's, then those that come near it; of
-    those that fit, the one with the least coefficient of variation is taken (the first in scan order where several
-    are equal). Uptake varies from place to place within a liver, so the calmest of all spheres may lie where it is
-    not typical. Where none fits, the region is every voxel of lesion-free liver near the low mode; where that is too
-    little, there is none, and the region says why.
+    Spheres of decreasing diameter are tried, first those with a mean close to the low mode, then those near it. Of
+    those that fit, the one with the least coefficient of variation is taken (the first in scan order among equals).
+    Uptake varies within a liver, so the least variable of all spheres may lie where uptake is not typical. Where none
+    fits, the region is every voxel of lesion-free liver near the low mode; where that is too little, there is no
+    reference, and the region gives the reason.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def find_liver_reference(
     inside = occupancy >= 0.5
     spacing = pet.geometry.spacing_mm
     to_border = distance_inside_mm(inside, spacing)
-    # A voxel of the image's edge has no liver beyond it: the field of view is a border too.
+    # The edge of the field of view counts as a border of the liver.
     to_border = np.minimum(to_border, _to_edge_mm(pet.geometry))
     to_lesion = distance_to_mm(lesions, spacing)
     for tolerance in (config.low_mode_tolerance, config.low_mode_loose_tolerance):
@@ -86,7 +86,7 @@ def _to_edge_mm(grid: Geometry) -> Float32Array:
 def _least_variable(
     pet: Volume, fits: BoolArray, radius_mm: float, parenchyma: Parenchyma, tolerance: float
 ) -> npt.NDArray[np.int64] | None:
-    """The centre whose sphere varies least and whose mean is the low mode's within a tolerance."""
+    """The centre of the least variable sphere with a mean near the low mode."""
     centres = np.argwhere(fits)
     offsets = sphere_offsets(radius_mm, pet.geometry.spacing_mm)
     best, best_variation = None, np.inf

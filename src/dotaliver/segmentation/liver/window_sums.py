@@ -1,4 +1,4 @@
-"""Sums of whole numbers over windows around each voxel: exact, so that no answer depends on where adding began."""
+"""Sums of whole numbers over a window around each voxel: exact, so that they do not depend on the order of adding."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Array = npt.NDArray[Any]
 def window_sums(values: Array, size: Sequence[int]) -> Array:
     """Sums of whole numbers over a window of odd size around each voxel, with nothing beyond the edges.
 
-    Whole numbers are added without rounding, so that the sums do not depend on where adding began, as running
-    sums of real numbers do. A sum that fits the type is exact, whatever overflows on the way.
+    Running sums of whole numbers are exact, those of real numbers depend on where they begin. A sum that fits the type
+    is exact even if intermediate sums overflow.
     """
     for axis, width in enumerate(size):
         if width == 1:
@@ -33,7 +33,7 @@ def window_sums(values: Array, size: Sequence[int]) -> Array:
 
 
 class RunningSums:
-    """Those sums slice after slice, for images too large to be summed at once.
+    """Window sums slice by slice, for images too large to be summed at once.
 
     Going up by one slice costs no more than the slice that enters the window and the one that leaves it.
 

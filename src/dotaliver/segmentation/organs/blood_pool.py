@@ -1,10 +1,10 @@
-"""Where the blood pool is read: along the aorta, which CT shows in front and to the left of the spine.
+"""Blood-pool reference: along the aorta, which CT shows in front and to the left of the spine.
 
-The aorta is a round structure of one density all along its way: no neighbour of its size keeps its density over
-several centimetres. So a disc is followed from slice to slice on the path of least cost (dynamic programming), the
-cost being how uneven the density in the disc is, how little stands out from it around, and how far the density moves
-from slice to slice. Its uptake is read near its axis, away from hot neighbours. Aorta and spine stand still when the
-patient breathes, so the mismatch of the liver does not move it.
+The aorta is round and has one density along its course; no neighbour of its size keeps its density over several
+centimetres. A disc is therefore followed from slice to slice on the path of least cost (dynamic programming): the cost
+is the variation of density in the disc, a lack of contrast to its surroundings, and the change of density from slice to
+slice. Uptake is measured near the axis, away from hot neighbours. Aorta and spine do not move with respiration, so the
+mismatch of the liver is not applied.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["AortaPath", "find_aorta", "find_blood_pool"]
 
 _STEP_MM = 2.0
 _AIR_HU = -1000.0
-# Densities that are told apart: lung and gas below, bone and dense contrast agent above.
+# Densities beyond this range are clipped: lung and gas below, bone and dense contrast agent above.
 _JUDGED_HU = (-150.0, 450.0)
 # Density beyond blood's range that costs one unit.
 _BEYOND_BLOOD_HU = 10.0
-# Most that a change of density may cost: a plaque or an artefact of one slice is passed.
+# Most that a change of density may cost: a plaque or an artefact in one slice does not stop the path.
 _LARGEST_CHANGE_COST = 2.0
 # Cost of a step of 2 mm aside: the aorta runs straight.
 _ASIDE_COST = 0.1
@@ -50,7 +50,7 @@ class AortaPath:
 
 
 def find_aorta(ct: Volume, images: CoarseImages, around: Surroundings, config: BloodPoolConfig) -> AortaPath | None:
-    """Follow the aorta through the field of view; None where nothing keeps the look of one for `length_mm`.
+    """Follow the aorta through the field of view; None where nothing looks like one over `length_mm`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def find_aorta(ct: Volume, images: CoarseImages, around: Surroundings, config: B
     """
     grid = _window(images, around, config)
     hu = resample(ct, grid, outside=_AIR_HU).array
-    # Whether contrast agent was given is not asked of the headers: the path that costs less tells.
+    # Headers need not say whether contrast agent was given: the cheaper of both paths decides.
     found = [_followed(hu, blood_hu, config) for blood_hu in (config.native_hu, config.enhanced_hu)]
     path, along_hu, along_cost = min(found, key=lambda f: float(np.median(f[2])))
     fine = along_cost < config.largest_cost
@@ -79,7 +79,7 @@ def find_aorta(ct: Volume, images: CoarseImages, around: Surroundings, config: B
 def _followed(
     hu: Float32Array, blood_hu: tuple[float, float], config: BloodPoolConfig
 ) -> tuple[npt.NDArray[np.int64], Float32Array, Float32Array]:
-    """The cheapest path for blood of these densities, with density and cost along it."""
+    """The cheapest path for blood of a density range, with density and cost along it."""
     mean, cost = _disc_cost(hu, blood_hu, config)
     path = _cheapest_path(cost, mean, config)
     levels = np.arange(len(path))
@@ -117,7 +117,7 @@ def _none(reason: str) -> ReferenceRegion:
 
 
 def _window(images: CoarseImages, around: Surroundings, config: BloodPoolConfig) -> Geometry:
-    """Where the aorta may lie: a grid of 2 mm in plane around the front of the spine, at the coarse slices."""
+    """The region of the aorta: a grid of 2 mm in plane in front of the spine, on the coarse slices."""
     column = float(np.interp(0.0, around.lateral_mm, np.arange(len(around.lateral_mm))))
     row = float(np.interp(0.0, around.posterior_mm, np.arange(len(around.posterior_mm))))
     x, y, z = images.geometry.index_to_lps((0.0, row, column))
@@ -143,7 +143,7 @@ def _disc(inner_mm: float, outer_mm: float) -> npt.NDArray[np.float32]:
 def _disc_cost(
     hu: Float32Array, blood_hu: tuple[float, float], config: BloodPoolConfig
 ) -> tuple[Float32Array, Float32Array]:
-    """Mean in a disc around each voxel of each slice, and how little the disc looks like the aorta."""
+    """Mean density in a disc around each pixel, and the cost of taking the disc for the aorta."""
     from scipy.ndimage import correlate
 
     clipped = np.clip(hu, *_JUDGED_HU).astype(np.float32)
@@ -152,7 +152,7 @@ def _disc_cost(
     uneven = np.sqrt(np.maximum(correlate(clipped**2, inside, mode="nearest") - mean**2, 0.0))
     around = _disc(*config.ring_mm)[None]
     ring_mean = correlate(clipped, around, mode="nearest")
-    # How far what lies around strays from the disc's density, root mean square: fat, lung and bone on most sides.
+    # Root mean square difference of the ring from the disc: fat, lung and bone lie on most sides.
     stray = np.sqrt(np.maximum(correlate(clipped**2, around, mode="nearest") - 2 * mean * ring_mean + mean**2, 0.0))
     cost = uneven / config.uneven_hu - np.minimum(stray / config.stray_hu, 1.0)
     lateral = config.lateral_mm[0] + np.arange(hu.shape[2]) * _STEP_MM
@@ -163,7 +163,7 @@ def _disc_cost(
 
 
 def _cheapest_path(cost: Float32Array, mean: Float32Array, config: BloodPoolConfig) -> npt.NDArray[np.int64]:
-    """Row and column per slice of the path that costs least, moving one step (2 mm) a slice at most."""
+    """Row and column per slice of the path of least cost, moving at most one step (2 mm) per slice."""
     total = cost[0].astype(np.float64)
     came = np.zeros((len(cost), *total.shape, 2), dtype=np.int8)
     for level in range(1, len(cost)):

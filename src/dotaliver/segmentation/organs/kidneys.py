@@ -1,4 +1,4 @@
-"""The kidneys, found by place, density and uptake."""
+"""The kidneys, found by position, density and uptake."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _MEDULLA_MM = 8.0
 def find_kidneys(
     images: CoarseImages, around: Surroundings, uptake: Float32Array, liver_hu: float, liver_uptake: float
 ) -> BoolArray:
-    """Parts beside the spine that look like kidney and not like liver.
+    """Find the parts on either side of the spine that look like kidney and not like liver.
 
-    No liver lies beside the left kidney: its density tells what this patient's right one looks like. With contrast
-    agent a kidney is denser than the liver in every phase; without, it is less dense (25 to 40 HU against 50 to
-    65), but not than a fatty liver. Where density cannot tell them apart, uptake, size and place must. A kidney's
-    uptake is never far below the liver's, for receptor ligands (DOTATATE: 2 to 3 times the liver) as for FDG.
+    The left kidney has no liver next to it: its density shows what this patient's right kidney looks like. With
+    contrast agent a kidney is denser than the liver in every phase; without, it is less dense (25 to 40 HU against 50
+    to 65), but not less than a fatty liver. Where density does not separate them, uptake, size and position must. A
+    kidney's uptake is never far below the liver's, for receptor ligands (DOTATATE: 2 to 3 times the liver) as for FDG.
     """
     if images.hu is None:
         return _kidneys_by_uptake(images, around, uptake, liver_uptake)
@@ -99,7 +99,7 @@ def find_kidneys(
 def _left_kidney(
     images: CoarseImages, around: Surroundings, mean_uptake: Float32Array, liver_uptake: float
 ) -> BoolArray | None:
-    """The warm parts beside the spine on the left: medial to the spleen, behind the bowel."""
+    """The warm parts left of the spine: medial to the spleen, behind the bowel."""
     left = np.asarray(around.lateral_mm > _LEFT_OF_SPINE_MM)[None, None, :]
     warm = around.soft & left & (mean_uptake > _LEFT_KIDNEY_UPTAKE_RATIO * liver_uptake)
     parts = warm_parts(warm, images.spacing_mm, neck_mm=_LEFT_KIDNEY_NECK_MM)

@@ -1,9 +1,9 @@
 """Right and left lobe: the plane from the gallbladder's fossa to the vena cava (Cantlie's line).
 
-The gallbladder is found on CT as water that lies against the liver's lower side, right of the spine and in front of
-it. The vena cava is not traced: its place in front of the spine's right edge varies by less than a centimetre, which
-moves the lobes' volumes by a few percent; the record says so in the plane's landmark. Without a gallbladder there is
-no plane and no guess.
+The gallbladder is found on CT as water density that abuts the lower side of the liver, right of the spine and in front
+of it. The vena cava is not traced: its position in front of the spine's right edge varies by less than a centimetre,
+which changes the lobes' volumes by a few percent; the record says so in the plane's landmark. Without a gallbladder
+there is no plane.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Point = npt.NDArray[np.float64]
 def find_lobe_plane(
     images: CoarseImages, around: Surroundings, liver: BoolArray, config: LobeConfig
 ) -> LobePlane | str:
-    """The plane between the lobes in the CT's position, or in one sentence why there is none.
+    """The plane between the lobes in the CT's position, or the reason why there is none.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_lobe_plane(
 def _gallbladder(
     images: CoarseImages, around: Surroundings, liver: BoolArray, cava: Point, config: LobeConfig
 ) -> Point | None:
-    """Middle of the water that lies against the liver's lower side most broadly, in front of the cava; LPS mm."""
+    """Middle (LPS mm) of the water-dense part with the broadest contact to the liver's lower side, if any."""
     import cc3d
     from scipy.ndimage import binary_erosion
 
@@ -72,7 +72,7 @@ def _gallbladder(
         return None
     low, high = config.gallbladder_hu
     mean = box_mean(images.hu)
-    # Where fat meets soft tissue the mean is that of water too, but no place there is even.
+    # Where fat meets soft tissue the mean is that of water too, but the density is not homogeneous.
     uneven = np.sqrt(np.maximum(box_mean(images.hu.astype(np.float64) ** 2) - mean.astype(np.float64) ** 2, 0.0))
     lateral, posterior = around.lateral_mm[None, None, :], around.posterior_mm[None, :, None]
     place = (lateral > config.lateral_mm[0]) & (lateral < config.lateral_mm[1]) & (posterior < -config.front_mm)

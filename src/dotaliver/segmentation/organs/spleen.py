@@ -1,9 +1,9 @@
 """Where the spleen is read: a sphere in the hot organ under the left lung.
 
 Kidney, bowel, stomach and a left lobe full of tumour may be as hot as a spleen, so heat alone does not name it. The
-spleen is the hot organ that the left lung's base lies against, behind the stomach; no kidney reaches the lung. What
-lies nearest to the lung is spleen for certain, and tells the density and uptake by which the rest of it is told from
-a kidney that it touches. After a splenectomy nothing hot lies there, and the answer is none, with the reason.
+spleen is the hot organ that the left lung's base lies against, behind the stomach; no kidney reaches the lung. The
+part nearest to the lung is certainly spleen; its density and uptake separate the rest from a kidney that it touches.
+After a splenectomy nothing hot lies there, and the result is no reference, with the reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def find_spleen_reference(
     shift_lps_mm: Vector,
     config: SpleenConfig,
 ) -> ReferenceRegion:
-    """Place a sphere in the spleen, in the position of the PET, or say why there is none.
+    """Place a sphere in the spleen, in the position of the PET, or give the reason for none.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def find_spleen_reference(
 
 
 def _to_end_of_pet_mm(images: CoarseImages, shift_lps_mm: Vector) -> Float32Array:
-    """Per coarse slice, how far its place on the PET lies inside the PET's first and last slice; negative beyond."""
+    """Per coarse slice, the distance to the nearer end of the PET's field of view; negative outside."""
     heights = images.pet.geometry.corners_lps_mm()[:, 2]
     grid = images.geometry
     height = grid.origin_lps_mm[2] + np.arange(grid.shape[0]) * grid.spacing_mm[0] + shift_lps_mm[2]
@@ -98,7 +98,7 @@ def _hot_under_lung(
     to_lung: Float32Array,
     config: SpleenConfig,
 ) -> BoolArray:
-    """Hot compact parts on the left, not in front, part of whose surface lies against the lung."""
+    """Hot compact parts on the left, not in front, whose surface partly abuts the lung."""
     from scipy.ndimage import binary_dilation, binary_erosion
 
     left = (around.lateral_mm > config.lateral_mm)[None, None, :]
@@ -118,7 +118,7 @@ def _hot_under_lung(
 def _alike(
     images: CoarseImages, smooth: Float32Array, hot: BoolArray, to_lung: Float32Array, config: SpleenConfig
 ) -> BoolArray:
-    """What has the density and uptake of the part that lies nearest to the lung, with its blurred rim."""
+    """Tissue with the density and uptake of the part nearest to the lung, with its blurred rim."""
     from scipy.ndimage import binary_dilation, binary_fill_holes
 
     spacing_mm, hu = images.spacing_mm, images.hu
@@ -138,7 +138,7 @@ def _alike(
 def _sphere(
     images: CoarseImages, uptake: Float32Array, depth: Float32Array, shift_lps_mm: Vector, config: SpleenConfig
 ) -> ReferenceRegion:
-    """The largest sphere that keeps its distance from the border, at the deepest place."""
+    """The largest sphere at the deepest place that keeps its distance from the border."""
     deepest = np.unravel_index(int(depth.argmax()), depth.shape)
     for diameter in config.diameters_mm:
         radius = diameter / 2.0

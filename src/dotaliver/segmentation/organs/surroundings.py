@@ -1,8 +1,7 @@
-"""What surrounds the liver: body, lungs, spine, kidneys, and organs that share its warmth.
+"""The surroundings of the liver: body, soft tissue, lungs and spine.
 
-Everything here is found on the coarse grid, by reasons that can be written down: air and fat by their density,
-the midline by the spine, the kidneys by their place beside the spine and by how contrast agent changes their
-density against the liver's. None of it needs to be complete: it gives leaks an owner.
+All are found on the coarse grid: air, fat and soft tissue by their density, the midline by the spine, and whether
+contrast agent was given by the density of the aorta.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ __all__ = [
     "survey",
 ]
 
-# Densities in HU, each halfway between the tissues that it parts (fat -100, water 0, lung -800, bone over 250).
+# Densities in HU, each halfway between the tissues that it separates (fat -100, water 0, lung -800, bone over 250).
 _BODY_HU = -300.0
 _LUNG_HU = -400.0
 _SOFT_MEAN_HU = (-30.0, 300.0)
@@ -137,7 +136,7 @@ def _spine(hu: Float32Array, body: BoolArray) -> tuple[float, float]:
 
 
 def _is_enhanced(hu: Float32Array, row: float, column: float) -> bool:
-    """Whether contrast agent was given: aorta and cava, the brightest fifth of what lies before the vertebrae."""
+    """Whether contrast agent was given, by the brightest fifth (aorta and cava) in front of the vertebrae."""
     from scipy.ndimage import uniform_filter
 
     means = uniform_filter(hu, (1, 3, 3), mode="nearest")

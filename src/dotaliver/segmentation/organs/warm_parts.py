@@ -1,4 +1,4 @@
-"""Parts of the body as warm as liver or warmer."""
+"""Parts of the body that take up as much as liver or more."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPLEEN_ML = 60.0
 
 @dataclass(frozen=True)
 class WarmParts:
-    """Warm soft tissue, cut at its necks into compact parts.
+    """Warm soft tissue, divided at its necks into compact parts.
 
     ``labels`` numbers the parts, ``depth_mm`` is the distance to the nearest voxel that is not warm soft tissue.
     """
@@ -37,7 +37,7 @@ class WarmParts:
 
 
 def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = _NECK_MM) -> WarmParts:
-    """Cut a mask where it is at least `neck_mm` thinner than the parts on both sides (watershed of its depth)."""
+    """Divide a mask where it is at least `neck_mm` thinner than on both sides (watershed of its depth)."""
     depth = distance_inside_mm(warm, (spacing_mm, spacing_mm, spacing_mm))
     labels = np.zeros(warm.shape, dtype=np.int32)
     if warm.any():
@@ -58,9 +58,9 @@ def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArr
 def find_spleen_like(
     images: CoarseImages, around: Surroundings, smooth: Float32Array, liver_uptake: float
 ) -> BoolArray:
-    """What is far hotter than liver far on the left and not in front: the spleen, which a long left lobe may touch.
+    """Tissue far hotter than liver, far on the left and not in front: the spleen, which a long left lobe may touch.
 
-    It is only cut off from the liver here; a reference that is read in it is held to more (`spleen`).
+    It is only excluded from the liver here; a reference in the spleen needs more evidence (`spleen`).
     """
     left = np.asarray(around.lateral_mm > _SPLEEN_LATERAL_MM)[None, None, :]
     behind = np.asarray(around.posterior_mm > -_SPLEEN_FRONT_MM)[None, :, None]
