@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dotaliver.errors import OutputError
 from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
@@ -34,6 +34,9 @@ from dotaliver.system.files import output_folder
 from dotaliver.system.results import write_result
 from dotaliver.system.second_process import SecondProcess
 from dotaliver.system.temporary import scratch
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
@@ -117,7 +120,7 @@ def _contents(
         LOCAL_PATHS: local_json,
     }
     if options.pdf or options.pictures:
-        none_made: dict[str, Any] = {}
+        none_made: dict[str, Dataset] = {}
         documents = made_or_left_out("the report as DICOM", lambda: _documents(files, options), none_made)
         contents |= encoded_files(documents, deidentified=deidentified)
     if options.nifti:
@@ -128,11 +131,11 @@ def _contents(
     return contents
 
 
-def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Any]:
+def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Dataset]:
     """The report as a document and its key pictures as images of the patient's study, for viewers that show these."""
     report = report_content(files.score, files.volumes, files.segmentations)
     header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
-    found: dict[str, Any] = {}
+    found: dict[str, Dataset] = {}
     if options.pdf:
         found[REPORT_DICOM] = encapsulated_pdf(files.score, report_pdf(report), header)
     if options.pictures:

@@ -24,7 +24,7 @@ from dotaliver.records.verdicts import Evidence
         ("liver_method", "low_mode", ("Normal liver from", "lower histogram peak")),
         ("lesion_label", 5, ("Lesion", "5")),
         ("krenning", None, ("Modified Krenning score", "–")),
-        ("literal_peak_above_liver_max", True, ("Any lesion SUVpeak > liver SUVmax", "yes")),
+        ("literal_peak_above_liver_max", True, ("A lesion's SUVpeak > liver SUVmax", "yes")),
         ("visible_contrast_hu", 16.7, ("Detectable contrast below liver", "16.7 HU")),
         # Keys that a later version may add
         ("largest_ct_gap_mm", 3.0, ("Largest CT gap", "3.0 mm")),

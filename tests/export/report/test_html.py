@@ -251,6 +251,7 @@ def test_nothing_that_is_exported_has_a_place_for_the_patients_identity() -> Non
     [
         ("Ga-68 DOTATATE", "Ga-68 DOTATATE PET/CT: liver score"),
         ("68Ga-DOTATATE", "68Ga-DOTATATE PET/CT: liver score"),
+        ("Dotatate Ga^68^", ">68Ga-DOTATATE PET/CT: liver score"),
         ("Dotatate", "68Ga Dotatate PET/CT: liver score"),
         (None, ">68Ga PET/CT: liver score</h1>"),
     ],

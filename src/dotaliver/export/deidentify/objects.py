@@ -109,7 +109,7 @@ def deidentified(
     return record, images, masks, _headers(sources, pseudonyms)
 
 
-def mark_deidentified(dataset: Any) -> None:
+def mark_deidentified(dataset: Dataset) -> None:
     """Say in an object that, and how, it was de-identified (PS3.3 C.7.1.1, C.12.1)."""
     from pydicom.dataset import Dataset
 

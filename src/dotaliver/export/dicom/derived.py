@@ -6,13 +6,15 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import SeriesIdentity
 
 if TYPE_CHECKING:
+    from highdicom.base import SOPClass
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 __all__ = ["NewObject", "encoded", "equipment", "instances", "make_repeatable", "new_object", "refer_to_multiframe"]
@@ -44,7 +46,7 @@ class NewObject:
     series_description: str
 
 
-def new_object(score: StudyScore, kind: NewObject, header: Dataset) -> Any:
+def new_object(score: StudyScore, kind: NewObject, header: Dataset) -> SOPClass:
     """An object of the patient's study without content yet, for classes that highdicom does not make itself."""
     from highdicom.base import SOPClass
 
@@ -69,7 +71,7 @@ def new_object(score: StudyScore, kind: NewObject, header: Dataset) -> Any:
     return dataset
 
 
-def make_repeatable(dataset: Any, source: Dataset, *names: str) -> None:
+def make_repeatable(dataset: Dataset, source: Dataset, *names: str) -> None:
     """Put what highdicom draws at random or takes from the clock onto the record and the study.
 
     Parameters
@@ -95,11 +97,11 @@ def make_repeatable(dataset: Any, source: Dataset, *names: str) -> None:
         setattr(dataset, keyword, time)
 
 
-def refer_to_multiframe(dataset: Any, identity: SeriesIdentity) -> None:
+def refer_to_multiframe(dataset: Dataset, identity: SeriesIdentity) -> None:
     """Give references their true class where the slices are frames of one object, which is then named once."""
     uids = set(identity.sop_instance_uids)
 
-    def mend(item: Any, element: Any) -> None:
+    def mend(item: Dataset, element: DataElement) -> None:
         if element.keyword == "ReferencedSOPClassUID" and item.get("ReferencedSOPInstanceUID") in uids:
             element.value = identity.sop_class_uid
 
@@ -125,7 +127,7 @@ def instances(headers: Sequence[Dataset], identity: SeriesIdentity) -> list[Data
     return list(found.values())
 
 
-def encoded(dataset: Any) -> bytes:
+def encoded(dataset: Dataset) -> bytes:
     """An object as the bytes of a DICOM file."""
     stream = io.BytesIO()
     with warnings.catch_warnings():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import MEASUREMENTS, SUV_MAP
 from dotaliver.records.study import StudyVolumes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 __all__ = ["DicomJob", "encoded_files", "load_dicom", "made_or_left_out"]
 
@@ -49,7 +52,7 @@ class DicomJob:
         from dotaliver.export.dicom.sr import measurement_report
 
         score, volumes, sources = self.score, self.volumes, self.sources
-        masks: dict[str, Any] = made_or_left_out(
+        masks: dict[str, Dataset] = made_or_left_out(
             "the DICOM segmentations",
             lambda: segmentation_datasets(score, volumes, self.segmentations, sources, labelmap=self.labelmap),
             {},
@@ -93,10 +96,10 @@ class _Grid:
         return Volume(np.broadcast_to(np.zeros((), dtype=np.uint8), self.geometry.shape), self.geometry, self.quantity)
 
 
-def encoded_files(objects: dict[str, Any], *, deidentified: bool) -> dict[str, bytes]:
+def encoded_files(objects: Mapping[str, Dataset], *, deidentified: bool) -> dict[str, bytes]:
     """Objects as the bytes of files; where they are de-identified they say so. What cannot be written is left out."""
 
-    def content(dataset: Any) -> bytes:
+    def content(dataset: Dataset) -> bytes:
         if deidentified:
             mark_deidentified(dataset)
         return encoded(dataset)

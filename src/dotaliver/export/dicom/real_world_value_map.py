@@ -7,16 +7,17 @@ PET's Rescale Slope (0028,1053), or the factor to SUV, differs between slices.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dotaliver.dicom.files.elements import number, whole
-from dotaliver.export.dicom.codes import uptake_codes
+from dotaliver.export.dicom.codes import UptakeCodes, uptake_codes
 from dotaliver.export.dicom.derived import NewObject, instances, new_object
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
 from dotaliver.image.geometry import Geometry
 from dotaliver.records.score import StudyScore
 
 if TYPE_CHECKING:
+    from highdicom.base import SOPClass
     from pydicom.dataset import Dataset
 
 __all__ = ["suv_map"]
@@ -24,7 +25,7 @@ __all__ = ["suv_map"]
 _MAP = NewObject("suv map", "1.2.840.10008.5.1.4.1.1.67", "RWV", 9004, "dotaliver SUV of the PET")
 
 
-def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> Any | None:
+def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> SOPClass | None:
     """The mapping from stored values of the PET to the SUV of a record.
 
     Parameters
@@ -83,7 +84,9 @@ def _stored_range(header: Dataset) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
-def _mapping_item(line: tuple[float, float], bounds: tuple[int, int], codes: Any, references: list[Dataset]) -> Dataset:
+def _mapping_item(
+    line: tuple[float, float], bounds: tuple[int, int], codes: UptakeCodes, references: list[Dataset]
+) -> Dataset:
     from highdicom.pm import RealWorldValueMapping
     from pydicom.datadict import tag_for_keyword
     from pydicom.dataset import Dataset

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from dotaliver.records.score_folder import MASKS, MaskFile
 from dotaliver.records.study import StudyVolumes
 
 if TYPE_CHECKING:
+    from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.dataset import Dataset
 
 __all__ = [
@@ -77,7 +78,7 @@ class _Stored:
     kind: SegKind
     slices: slice
     grid: Geometry
-    pixels: npt.NDArray[Any]
+    pixels: npt.NDArray[np.uint8 | np.uint16]
     segments: Sequence[_Segment]
 
 
@@ -172,7 +173,7 @@ def segmentation_datasets(
     sources: SegSources,
     *,
     labelmap: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Segmentation]:
     """The masks as DICOM objects, by file name; a file that would hold nothing is left out.
 
     Parameters
@@ -231,7 +232,7 @@ def _slices_of(segments: Sequence[_Segment]) -> slice:
     return slice(min(box.start for box in boxes), max(box.stop for box in boxes))
 
 
-def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> Any:
+def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> npt.NDArray[np.uint8 | np.uint16]:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
     labels = sparse_zeros(grid.shape, np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
@@ -259,7 +260,7 @@ def _of_slices(headers: list[Dataset], slices: slice) -> list[Dataset]:
     return chosen
 
 
-def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
+def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Segmentation:
     import highdicom
     from highdicom.seg import Segmentation
 
@@ -301,7 +302,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Any:
     return dataset
 
 
-def _description(number: int, segment: _Segment, score: StudyScore) -> Any:
+def _description(number: int, segment: _Segment, score: StudyScore) -> SegmentDescription:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription

@@ -32,7 +32,7 @@ from dotaliver.export.report.tables import (
     reference_rows,
 )
 from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
-from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, verdict_headline
+from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, tracer_name, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import CtFocus, Lesion
@@ -111,7 +111,8 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
 
 
 def _title(score: StudyScore) -> str:
-    tracer, nuclide = score.acquisition.tracer, score.acquisition.nuclide
+    nuclide = score.acquisition.nuclide
+    tracer = score.acquisition.tracer and tracer_name(score.acquisition.tracer)
     told = nuclide is None or (tracer is not None and _names(nuclide, tracer))
     agent = [part for part in (None if told else nuclide, tracer) if part]
     return " ".join([*agent, "PET/CT" if score.study.ct else "PET"]) + ": liver score"

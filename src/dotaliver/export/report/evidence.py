@@ -61,7 +61,7 @@ def _name(key: str) -> str:
         return _NAMES[key]
     if key.startswith(_LITERAL) and _ABOVE in key:
         of_lesion, of_liver = key.removeprefix(_LITERAL).split(_ABOVE, 1)
-        return f"Any lesion SUV{of_lesion} > liver SUV{of_liver}"
+        return f"A lesion's SUV{of_lesion} > liver SUV{of_liver}"
     plain = key
     for suffix in _UNITS:
         plain = plain.removesuffix(suffix)

@@ -6,12 +6,23 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.export.report.pixel_figure import JPEG_QUALITY, PixelFigure, halo, outline_lines
+from dotaliver.export.report.pixel_figure import (
+    JPEG_QUALITY,
+    OutlineStyle,
+    PixelFigure,
+    TextStyle,
+    halo,
+    outline_lines,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "CT_WINDOW_HU",
@@ -60,13 +71,13 @@ class Drawing:
     emphasised: int | None = None
 
 
-def grey(values: npt.NDArray[Any], low: float, high: float, *, inverted: bool = False) -> Rgb:
+def grey(values: npt.NDArray[np.floating], low: float, high: float, *, inverted: bool = False) -> Rgb:
     """Values as grey between two bounds, shape (rows, columns, 3), 0 to 1."""
     level = np.clip((values.astype(np.float32) - low) / (high - low), 0.0, 1.0)
     return np.repeat((1.0 - level if inverted else level)[..., None], 3, axis=-1)
 
 
-def fused_rgb(ct_hu: npt.NDArray[Any], uptake: npt.NDArray[Any], upper: float) -> Rgb:
+def fused_rgb(ct_hu: npt.NDArray[np.floating], uptake: npt.NDArray[np.floating], upper: float) -> Rgb:
     """PET in colour over CT in grey; the PET is faint where normal liver lies (a third of the upper bound)."""
     from matplotlib import colormaps
 
@@ -84,7 +95,7 @@ def colour_stops(count: int = 9) -> list[str]:
     return [to_hex(colormaps[_PET_COLOURS](x)) for x in np.linspace(0.0, 1.0, count)]
 
 
-def _figure(width_px: float, height_px: float) -> Any:
+def _figure(width_px: float, height_px: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
@@ -95,10 +106,10 @@ def data_uri(encoded: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
 
 
-def _encoded(figure: Any, alt: str, caption: str, *, kind: str = "jpeg", scale: float = 1.0) -> Picture:
+def _encoded(figure: Figure, alt: str, caption: str, *, kind: str = "jpeg", scale: float = 1.0) -> Picture:
     stream = io.BytesIO()
-    options: dict[str, Any] = {"pil_kwargs": {"quality": JPEG_QUALITY}} if kind == "jpeg" else {}
-    figure.savefig(stream, format=kind, dpi=_DPI * scale, **options)
+    quality = {"quality": JPEG_QUALITY} if kind == "jpeg" else None
+    figure.savefig(stream, format=kind, dpi=_DPI * scale, pil_kwargs=quality)
     return Picture(data_uri(stream.getvalue(), kind), alt, caption)
 
 
@@ -117,14 +128,14 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
         )  # fmt: skip
     if drawing.emphasised is None:
         _number_beside(figure, drawing.lesions)
-    text = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": halo(), "va": "center"}
+    text: TextStyle = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": halo(), "va": "center"}
     figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
     figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
     _scale_bar(figure, drawing)
     return Picture(data_uri(figure.encoded("jpeg"), "jpeg"), alt, caption)
 
 
-def _outline(axes: Any, inside: Inside, pixel: tuple[float, float], **style: Any) -> None:
+def _outline(axes: Axes, inside: Inside, pixel: tuple[float, float], **style: Unpack[OutlineStyle]) -> None:
     """The line at 0.5 over pixels of a width and height; the first pixel's corner lies at the origin."""
     from matplotlib.collections import LineCollection
 
@@ -163,7 +174,7 @@ class Shadow:
     """One view of the whole PET: its highest values, and the shadows of what was outlined."""
 
     title: str
-    array: npt.NDArray[Any]
+    array: npt.NDArray[np.floating]
     extent_mm: tuple[float, float, float, float]
     liver: Inside | None
     lesions: Mapping[int, Inside]
@@ -190,7 +201,7 @@ def mip_picture(shadows: Sequence[Shadow], upper: float, unit: str, alt: str, ca
     return _encoded(figure, alt, caption, scale=1.5)
 
 
-def _grey_bar(axes: Any, upper: float, unit: str) -> None:
+def _grey_bar(axes: Axes, upper: float, unit: str) -> None:
     axes.imshow(np.linspace(0, 1, 128)[:, None], cmap="gray", aspect="auto", extent=(0, 1, 0, upper))
     axes.set_xticks([])
     axes.yaxis.tick_right()
@@ -198,7 +209,7 @@ def _grey_bar(axes: Any, upper: float, unit: str) -> None:
     axes.tick_params(labelsize=9)
 
 
-def _draw_shadow(axes: Any, shadow: Shadow, upper: float) -> None:
+def _draw_shadow(axes: Axes, shadow: Shadow, upper: float) -> None:
     axes.imshow(shadow.array, cmap="gray_r", vmin=0, vmax=upper, extent=shadow.extent_mm, interpolation="bilinear")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -216,14 +227,20 @@ def _draw_shadow(axes: Any, shadow: Shadow, upper: float) -> None:
         anchors[label] = (float(column * pixel[0]), float(row * pixel[1]))
     _number_with_leaders(axes, anchors, right, bottom)
     axes.set_title(shadow.title, fontsize=12, loc="left", pad=6)
-    text = {"fontsize": 12, "fontweight": "bold", "color": "#333333", "va": "top", "path_effects": halo(3, "white")}
+    text: TextStyle = {
+        "fontsize": 12,
+        "fontweight": "bold",
+        "color": "#333333",
+        "va": "top",
+        "path_effects": halo(3, "white"),
+    }
     axes.text(0.015, 0.985, shadow.sides[0], transform=axes.transAxes, ha="left", **text)
     axes.text(0.985, 0.985, shadow.sides[1], transform=axes.transAxes, ha="right", **text)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
 
 
-def _number_with_leaders(axes: Any, anchors: Mapping[int, tuple[float, float]], width: float, height: float) -> None:
+def _number_with_leaders(axes: Axes, anchors: Mapping[int, tuple[float, float]], width: float, height: float) -> None:
     """Number lesions on a circle around their places, pushed apart, with a thin line to each."""
     if not anchors:
         return
@@ -237,7 +254,7 @@ def _number_with_leaders(axes: Any, anchors: Mapping[int, tuple[float, float]], 
     for label, anchor, place in zip(anchors, points, places, strict=True):
         axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=LESION_DARK, linewidth=0.7)
         axes.text(
-            *place, str(label), fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color="#8a3b00",
+            place[0], place[1], str(label), fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color="#8a3b00",
             ha="center", va="center", path_effects=halo(3, "white"),
         )  # fmt: skip
 
@@ -264,8 +281,8 @@ def spread_apart(
 class UptakeSamples:
     """PET values inside the liver (without lesions) and inside lesions, and the references drawn in."""
 
-    liver: npt.NDArray[Any]
-    lesions: npt.NDArray[Any]
+    liver: npt.NDArray[np.floating]
+    lesions: npt.NDArray[np.floating]
     mean: float | None
     limit: float | None
     unit: str
@@ -276,7 +293,7 @@ def histogram_picture(samples: UptakeSamples, alt: str, caption: str) -> Picture
     everything = np.concatenate([samples.liver, samples.lesions])
     top = float(np.percentile(everything, 99.9)) if samples.lesions.size == 0 else float(samples.lesions.max())
     top = max(top, 1.4 * (samples.limit or samples.mean or 0.0), 1e-6)
-    edges = np.linspace(0.0, top, 81)
+    edges = np.linspace(0.0, top, 81).tolist()
     figure = _figure(900, 300)
     axes = figure.add_axes((0.075, 0.19, 0.91, 0.70))
     for values, name, colour, style in (

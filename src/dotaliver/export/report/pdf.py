@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from xml.sax.saxutils import escape
 
-from dotaliver.export.report.content import CaveatGroup, EvidenceTable, ReportContent, Tile, VerdictCard
+from dotaliver.export.report.content import CaveatGroup, EvidenceTable, LesionCard, ReportContent, Tile, VerdictCard
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import Row
 from dotaliver.export.report.words import clause
@@ -156,8 +156,7 @@ class _Page:
         parts = []
         for start in range(0, len(cells), columns):
             row: list[Cell] = [*cells[start : start + columns]]
-            row += [""] * (columns - len(row))
-            table = Table([row], colWidths=[_WIDTH_MM / columns * mm] * columns, hAlign="LEFT")
+            table = Table([row], colWidths=[_WIDTH_MM / columns * mm] * len(row), hAlign="LEFT")
             table.setStyle(
                 TableStyle(
                     [
@@ -238,21 +237,34 @@ class _Page:
         widths = list(_LESION_WIDTHS_MM)
         if len(head) > len(widths):
             widths[9:] = [_NARROW_SIZE_MM, 14, _MARKS_MM]
-        cells = []
-        for card in report.lesion_cards:
-            if card.picture is None:
-                continue
-            told = " · ".join(f"{name} {value}" for name, value in card.rows)
-            where = f" ({card.where[:1].lower()}{card.where[1:]})" if card.where else ""
-            named = self._paragraph(f"Lesion {card.label}{where}, {card.picture.caption}", self._head)
-            caveats = [self._paragraph(sentence, self._small) for sentence in card.caveats]
-            cells.append([self._image(card.picture, 57, 57), named, self._paragraph(told, self._small), *caveats])
+        cells = [
+            self._lesion(card) for card in report.lesion_cards if card.picture is not None or card.on_ct is not None
+        ]
+        said = "Solid: this lesion; dotted: other lesions; dashed: liver. "
+        if report.has_ct:
+            said += f"PET over CT saturates at {report.scale.name} {report.scale.upper:.1f} (bright yellow). "
+        if any(card.on_ct for card in report.lesion_cards):
+            said += "On CT alone: outline, longest diameter (solid) and short axis (dashed)."
         title = "Lesions with the highest total uptake" if len(cells) < len(rows) else "Lesions, largest axial section"
         return [
             heading,
             self._table([head, *rows], widths, headed=True),
             self._paragraph(title, self._heading),
-            *self._gallery(cells),
+            self._paragraph(said, self._small),
+            *self._gallery(cells, columns=2),
+        ]
+
+    def _lesion(self, card: LesionCard) -> list[Flowable]:
+        """One lesion: its pictures side by side, its numbers and caveats below."""
+        drawn = [picture for picture in (card.picture, card.on_ct) if picture is not None]
+        images = self._gallery([[self._image(p, 42, 42), self._paragraph(p.caption, self._small)] for p in drawn], 4)
+        numbers = " · ".join(f"{name} {value}" for name, value in card.rows)
+        where = f" ({card.where[:1].lower()}{card.where[1:]})" if card.where else ""
+        return [
+            self._paragraph(f"Lesion {card.label}{where}", self._head),
+            *images,
+            self._paragraph(numbers, self._small),
+            *(self._paragraph(sentence, self._small) for sentence in card.caveats),
         ]
 
     def levels(self, pictures: Sequence[Picture]) -> list[Flowable]:

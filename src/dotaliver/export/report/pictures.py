@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -344,8 +343,12 @@ def ct_focus_pictures(scene: ReportScene, label: int) -> tuple[Picture, Picture]
 
 
 def _uptake_in(
-    pet: Volume, mask: npt.NDArray[Any] | None, box: Box | None, *, without: npt.NDArray[Any] | None = None
-) -> npt.NDArray[Any]:
+    pet: Volume,
+    mask: npt.NDArray[np.generic] | None,
+    box: Box | None,
+    *,
+    without: npt.NDArray[np.generic] | None = None,
+) -> npt.NDArray[np.floating]:
     """The uptake of the voxels of a mask, whose box is known; of those of another mask none."""
     if mask is None or box is None:
         return np.zeros(0, dtype=np.float32)

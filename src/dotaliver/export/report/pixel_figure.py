@@ -6,18 +6,49 @@ Drawn by matplotlib's own renderer, in memory, without a screen.
 from __future__ import annotations
 
 import io
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["JPEG_QUALITY", "PixelFigure", "halo", "outline_lines"]
+if TYPE_CHECKING:
+    from matplotlib.patheffects import AbstractPathEffect
+
+__all__ = ["JPEG_QUALITY", "LineStyle", "OutlineStyle", "PixelFigure", "TextStyle", "halo", "outline_lines"]
 
 _DPI = 100
 JPEG_QUALITY = 88
 
 
-def halo(width: float = 2.5, colour: str = "black") -> list[Any]:
+class OutlineStyle(TypedDict, total=False):
+    """How an outline is drawn, in matplotlib's words; widths in points."""
+
+    colors: str
+    linewidths: float
+    linestyles: str
+    path_effects: list[AbstractPathEffect]
+
+
+class LineStyle(TypedDict, total=False):
+    """How a line is drawn, in matplotlib's words; widths in points."""
+
+    color: str
+    linewidth: float
+    linestyle: str
+    path_effects: list[AbstractPathEffect]
+
+
+class TextStyle(TypedDict, total=False):
+    """How words are drawn, in matplotlib's words; sizes in points."""
+
+    color: str
+    fontsize: float
+    fontweight: str
+    path_effects: list[AbstractPathEffect]
+    va: str
+
+
+def halo(width: float = 2.5, colour: str = "black") -> list[AbstractPathEffect]:
     """A rim around lines and words, in points, so that they are seen on any ground."""
     from matplotlib.patheffects import withStroke
 
@@ -62,21 +93,21 @@ class PixelFigure:
         self._figure.figimage(np.uint8(np.clip(rgb, 0.0, 1.0) * 255.0 + 0.5), origin="upper")
         self._place = Affine2D().scale(1.0, -1.0).translate(0.0, self.rows)
 
-    def outline(self, inside: npt.NDArray[np.float32], **style: Any) -> None:
-        """The line at 0.5 of an image of this picture's shape; the style is that of a ``LineCollection``."""
+    def outline(self, inside: npt.NDArray[np.float32], **style: Unpack[OutlineStyle]) -> None:
+        """The line at 0.5 of an image of this picture's shape."""
         from matplotlib.collections import LineCollection
 
         self._figure.add_artist(LineCollection(outline_lines(inside), transform=self._place, **style))
 
-    def line(self, x: npt.ArrayLike, y: npt.ArrayLike, **style: Any) -> None:
-        """A line through some places; the style is that of a ``Line2D``."""
+    def line(self, x: npt.ArrayLike, y: npt.ArrayLike, **style: Unpack[LineStyle]) -> None:
+        """A line through some places."""
         from matplotlib.lines import Line2D
 
         self._figure.add_artist(Line2D(np.asarray(x), np.asarray(y), transform=self._place, **style))
 
-    def words(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Words at a place; the style is that of a ``Text``."""
-        self._figure.text(x, y, text, transform=self._place, **style)
+    def words(self, x: float, y: float, text: str, *, ha: str = "center", **style: Unpack[TextStyle]) -> None:
+        """Words at a place."""
+        self._figure.text(x, y, text, ha=ha, transform=self._place, **style)
 
     def encoded(self, kind: Literal["jpeg", "png"]) -> bytes:
         """The picture as a file of a kind."""
@@ -86,6 +117,6 @@ class PixelFigure:
         canvas = FigureCanvasAgg(self._figure)
         canvas.draw()
         stream = io.BytesIO()
-        options: dict[str, Any] = {"quality": JPEG_QUALITY} if kind == "jpeg" else {}
+        options = {"quality": JPEG_QUALITY} if kind == "jpeg" else {}
         Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(stream, format=kind, **options)
         return stream.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from dotaliver.config.protocol import TrialProtocol
-from dotaliver.export.report.words import MARK_WORDS, answer_words
+from dotaliver.export.report.words import MARK_WORDS, answer_words, tracer_name
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.measurements import CtFocus, Lesion
@@ -174,7 +174,7 @@ def acquisition_rows(acquisition: Acquisition) -> list[Row]:
     scanner = " ".join(part for part in (acquisition.manufacturer, acquisition.model) if part)
     rows: list[tuple[str, str | None]] = [
         ("Scanner", scanner or None),
-        ("Tracer", acquisition.tracer),
+        ("Tracer", acquisition.tracer and tracer_name(acquisition.tracer)),
         ("Nuclide", acquisition.nuclide),
         ("Injected activity", _given(acquisition.injected_activity_mbq, "MBq")),
         ("Injection", _instant(acquisition.injection)),

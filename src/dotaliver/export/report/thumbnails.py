@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
-from dotaliver.export.report.pixel_figure import PixelFigure, halo
+from dotaliver.export.report.pixel_figure import PixelFigure, TextStyle, halo
 from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Diameter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ThumbnailView", "figure_of", "png_of", "thumbnail"]
 
@@ -44,8 +47,8 @@ def figure_of(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=_DPI)
 
 
-def png_of(figure: Any, alt: str) -> Picture:
-    """A figure as a picture that stands in the page itself."""
+def png_of(figure: Figure, alt: str) -> Picture:
+    """A figure as a picture within the page."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
     return Picture(data_uri(stream.getvalue(), "png"), alt)
@@ -75,7 +78,7 @@ def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
 
 
 def _draw_sides_and_scale(figure: PixelFigure) -> None:
-    text = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": halo(), "va": "center"}
+    text: TextStyle = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": halo(), "va": "center"}
     figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
     figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
     length, right, bottom = 20.0 / _FIELD_MM * figure.columns, 0.96 * figure.columns, 0.95 * figure.rows

@@ -6,7 +6,7 @@ Pictures only: sampling here interpolates, and nothing is measured on what it gi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ View = Literal["coronal", "sagittal"]
 class Projection:
     """A two-dimensional picture with the head up; ``array[row, column]``, pixel sizes in mm."""
 
-    array: npt.NDArray[Any]
+    array: npt.NDArray[np.floating]
     row_mm: float
     column_mm: float
 
