@@ -13,11 +13,14 @@ import requests
 from dicomweb_client import DICOMwebClient
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.endpoint import Remote, Settings
+from dotaliver.pacs.endpoint import MOST_OBJECTS, Remote, Settings
+from dotaliver.pacs.http_session import BoundedSession, Bounds, no_authentication
 
 __all__ = ["DicomWebArchive"]
 
 _TIMEOUT_S = (10, 120)
+_BOUNDS = Bounds()
+_TRIES = 3
 # Objects are sent whole: some servers do not take chunked requests.
 _CHUNK_BYTES = 1 << 30
 _FIELDS = ["00080016", "00080018", "00080060", "0020000E"]
@@ -35,16 +38,16 @@ _SENTENCES = {
 class DicomWebArchive:
     """One DICOMweb server; a client of its own for each thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, bounds: Bounds = _BOUNDS) -> None:
+        self._settings, self._bounds = settings, bounds
         self._local = threading.local()
         self._host = settings.endpoint.host
 
     def _client(self) -> DICOMwebClient:
         if not hasattr(self._local, "client"):
-            session = _Session()
+            session = BoundedSession(self._bounds)
             tls, credentials = self._settings.tls, self._settings.credentials
-            session.auth = _no_authentication
+            session.auth = no_authentication
             if tls.ca_file is not None:
                 session.verify = str(tls.ca_file)
             if tls.certificate is not None:
@@ -63,26 +66,35 @@ class DicomWebArchive:
 
     def find(self, study_uid: str) -> list[Remote]:
         """Every object of a study, in no order."""
+        remotes: dict[str, Remote] = {}
+        offset = 0
         with _told(self._host):
-            found = self._search(study_uid)
-        remotes = {}
-        for item in found:
-            sop = _first(item, "00080018")
-            series = _first(item, "0020000E")
-            if sop and series:
-                remotes[sop] = Remote(series, sop, _first(item, "00080016"), _first(item, "00080060"))
+            while page := self._page(study_uid, offset):
+                known = len(remotes)
+                for item in page:
+                    sop, series = _first(item, "00080018"), _first(item, "0020000E")
+                    if sop and series:
+                        remotes[sop] = Remote(series, sop, _first(item, "00080016"), _first(item, "00080060"))
+                if len(remotes) == known:
+                    msg = f"{self._host}: the PACS repeats its list of the study's objects; ask its administrator"
+                    raise PacsError(msg)
+                if len(remotes) > MOST_OBJECTS:
+                    msg = f"{self._host}: the PACS lists more than {MOST_OBJECTS} objects; ask its administrator"
+                    raise PacsError(msg)
+                offset += len(page)
         return list(remotes.values())
 
-    def _search(self, study_uid: str) -> list[dict[str, Any]]:
+    def _page(self, study_uid: str, offset: int) -> list[Any]:
+        """The next of the study's objects, as DICOM JSON."""
         try:
-            found: list[dict[str, Any]] = self._client().search_for_instances(
-                study_uid, fields=_FIELDS, get_remaining=True
-            )
+            found = self._client().search_for_instances(study_uid, fields=_FIELDS, offset=offset)
         except requests.exceptions.HTTPError as error:
             # Some servers say so where they hold nothing of a study
             if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
                 return []
             raise
+        if not isinstance(found, list):
+            raise TypeError
         return found
 
     def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
@@ -90,9 +102,7 @@ class DicomWebArchive:
 
         def one(remote: Remote) -> None:
             with _told(self._host):
-                dataset = self._client().retrieve_instance(
-                    study_uid, remote.series_uid, remote.sop_uid, media_types=_AS_STORED
-                )
+                dataset = self._retrieved(study_uid, remote)
             deliver(dataset)
 
         with ThreadPoolExecutor(self._settings.workers) as pool:
@@ -104,34 +114,33 @@ class DicomWebArchive:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
+    def _retrieved(self, study_uid: str, remote: Remote) -> Any:
+        """One object; where it arrives in such a state that it cannot be read, it is asked for again."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._retrieve(study_uid, remote)
+            except (PacsError, requests.exceptions.RequestException):
+                raise
+            except Exception:
+                # A damaged object fails in as many ways as there are elements in it
+                continue
+        return self._retrieve(study_uid, remote)
+
+    def _retrieve(self, study_uid: str, remote: Remote) -> Any:
+        client = self._client()
+        return client.retrieve_instance(study_uid, remote.series_uid, remote.sop_uid, media_types=_AS_STORED)
+
     def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
         """Send objects one by one, so that it is known which were taken."""
         for dataset in datasets:
             uid = str(dataset.SOPInstanceUID)
             with _told(self._host):
                 answer = self._client().store_instances([dataset], str(dataset.StudyInstanceUID))
-            failed = answer.get("FailedSOPSequence") or ()
-            for item in failed:
+            for item in answer.get("FailedSOPSequence") or ():
                 reason = item.get("FailureReason", "no reason given")
                 msg = f"{self._host}: the PACS did not take {uid} (reason {reason}); ask its administrator"
                 raise PacsError(msg)
             stored(uid)
-
-
-class _Session(requests.Session):  # type: ignore[misc]  # its types are not read
-    """A session whose own authority is not replaced by that of the environment (REQUESTS_CA_BUNDLE)."""
-
-    def merge_environment_settings(self, *arguments: Any) -> dict[str, Any]:
-        """The settings of one request."""
-        settings: dict[str, Any] = super().merge_environment_settings(*arguments)
-        if isinstance(self.verify, str):
-            settings["verify"] = self.verify
-        return settings
-
-
-def _no_authentication(request: Any) -> Any:
-    """Adds nothing, and so keeps requests from looking into ~/.netrc."""
-    return request
 
 
 @contextlib.contextmanager
@@ -168,7 +177,16 @@ def _sentence(error: Exception) -> str:
     return f"the PACS's answer cannot be understood ({type(error).__name__}); ask its administrator"
 
 
-def _first(item: dict[str, Any], tag: str) -> str | None:
-    """The first value of an element of DICOM JSON."""
-    values = item.get(tag, {}).get("Value") or [None]
-    return None if values[0] is None else str(values[0])
+def _first(item: Any, tag: str) -> str | None:
+    """The first value of an element of DICOM JSON, where it is a text.
+
+    Raises
+    ------
+    TypeError
+        Where that is no DICOM JSON (PS3.18 F.2).
+    """
+    element = item.get(tag, {}) if isinstance(item, dict) else None
+    values = element.get("Value") or [None] if isinstance(element, dict) else None
+    if not isinstance(values, list) or not isinstance(values[0], str | None):
+        raise TypeError
+    return values[0]

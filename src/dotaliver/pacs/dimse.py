@@ -28,11 +28,13 @@ from pynetdicom.sop_class import (
 )
 
 from dotaliver.errors import PacsError
-from dotaliver.pacs.endpoint import Remote, Settings
+from dotaliver.pacs.endpoint import MOST_OBJECTS, Remote, Settings
 
 __all__ = ["DimseArchive"]
 
 _TIMEOUT_S, _NETWORK_TIMEOUT_S = 30, 60
+# Of one object; the largest enhanced CT of a whole body has half of that.
+_MOST_BYTES = 1 << 30
 _SUCCESS, _PENDING = 0x0000, {0xFF00, 0xFF01}
 # Stored, but with elements coerced or discarded (PS3.4 B.2.3)
 _STORED_WITH_WARNING = {0xB000, 0xB006, 0xB007}
@@ -161,7 +163,10 @@ class DimseArchive:
             ae_title=endpoint.called_aet,
             ext_neg=negotiation or None,
             tls_args=(self._tls(), endpoint.host) if endpoint.encrypted else None,
-            evt_handlers=[] if receiver is None else [(evt.EVT_C_STORE, receiver.receive)],
+            evt_handlers=[
+                (evt.EVT_DATA_RECV, _bounded()),
+                *([] if receiver is None else [(evt.EVT_C_STORE, receiver.receive)]),
+            ],
         )
         if not link.is_established:
             msg = f"{self._name}: {_refusal(link)}"
@@ -188,7 +193,11 @@ class DimseArchive:
         identifier.QueryRetrieveLevel = level
         for keyword, value in keys.items():
             setattr(identifier, keyword, value)
-        for status, found in link.send_c_find(identifier, Find):
+        for count, (status, found) in enumerate(link.send_c_find(identifier, Find)):
+            if count > MOST_OBJECTS:
+                link.abort()
+                msg = f"{self._name}: the PACS lists more than {MOST_OBJECTS} objects; ask its administrator"
+                raise PacsError(msg)
             code = status.get("Status")
             if code is None:
                 raise self._broke_off()
@@ -293,6 +302,33 @@ class _Receiver:
         """Raise what went wrong, if anything did."""
         if self._error is not None:
             raise self._error
+
+
+def _bounded() -> Callable[[Any], None]:
+    """Ends an association over which a message comes that does not end."""
+    since = 0
+
+    def count(event: Any) -> None:
+        nonlocal since
+        # PS3.8 9.3.5: a P-DATA-TF whose last fragment ends a message
+        since = 0 if _ends_message(event.data) else since + len(event.data)
+        if since > _MOST_BYTES:
+            event.assoc.abort()
+
+    return count
+
+
+def _ends_message(data: bytes) -> bool:
+    """Whether a P-DATA-TF PDU holds the last fragment of a data set or command (PS3.8 E.2); others count as nothing."""
+    if data[:1] != b"\x04":
+        return True
+    at = 6
+    while at + 6 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 5] & 0x02:
+            return True
+        at += 4 + max(length, 2)
+    return False
 
 
 def _identity(settings: Settings) -> UserIdentityNegotiation:

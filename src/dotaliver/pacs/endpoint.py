@@ -20,6 +20,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.system.private_file import read_private_file
 
 __all__ = [
+    "MOST_OBJECTS",
     "Credentials",
     "Endpoint",
     "Remote",
@@ -30,6 +31,8 @@ __all__ = [
     "valid_uid",
 ]
 
+# A dynamic study of the whole body has some ten thousand.
+MOST_OBJECTS = 200_000
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _USER, _PASSWORD, _TOKEN = "DOTALIVER_PACS_USER", "DOTALIVER_PACS_PASSWORD", "DOTALIVER_PACS_TOKEN"

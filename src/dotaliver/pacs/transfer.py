@@ -15,15 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pydicom
-
 from dotaliver.dicom.files.headers import UNFINISHED
-from dotaliver.dicom.files.objects import read_object
+from dotaliver.dicom.files.objects import read_object, require_whole
 from dotaliver.errors import FileFormatError, OutputError, PacsError
 from dotaliver.export.dicom.derived import encoded
 from dotaliver.pacs.archive import Archive
 from dotaliver.pacs.endpoint import Remote, valid_uid
 from dotaliver.system.files import prepare_output_folder, write_atomically
+from dotaliver.system.parsing import ParseError, parse_json, read_bounded
 
 __all__ = ["Progress", "Pulled", "Pushed", "pull_study", "push_files"]
 
@@ -31,6 +30,8 @@ Progress = Callable[[int, int], None]
 _SUFFIX = ".unfinished"
 # A study to which something is added while it is fetched is looked at again so often.
 _ROUNDS = 3
+# An object that arrives cut short is asked for again so often.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,16 @@ def pull_study(
             missing = incoming.expect(wanted)
             kept = len(wanted) - len(missing) if first else kept
             incoming.tell(progress)
-            if missing:
-                archive.fetch(study_uid, missing, partial(incoming.take, progress))
+            for _attempt in range(_TRIES):
+                if missing:
+                    archive.fetch(study_uid, missing, partial(incoming.take, progress))
+                missing = incoming.damaged(missing)
+                if not missing:
+                    break
+            else:
+                msg = f"{len(missing)} object(s) arrive cut short from the PACS, such as {missing[0].sop_uid}; "
+                msg += "ask its administrator"
+                raise PacsError(msg)
         else:
             msg = "the study still grows in the PACS; run the command again when everything has been sent to it"
             raise PacsError(msg)
@@ -148,11 +157,12 @@ class _Incoming:
         self._lock = threading.Lock()
         self._expected: dict[str, Path] = {}
         self._there: set[str] = set()
+        self._damaged: set[str] = set()
         mark = folder / UNFINISHED
         if folder.exists():
             try:
-                known = json.loads(mark.read_text(encoding="utf-8")).get("study")
-            except (OSError, ValueError, AttributeError):
+                known = parse_json(read_bounded(mark)).get("study")
+            except (OSError, ParseError, AttributeError):
                 known = None
             if known != study_uid:
                 msg = f"{folder}: it is not what an earlier pull of this study left; remove it or name another --out"
@@ -174,8 +184,7 @@ class _Incoming:
         if not path.is_file():
             return False
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-            return bool(header.SOPInstanceUID == uid)
+            return bool(read_object(path).SOPInstanceUID == uid)
         except Exception:
             # Whatever is wrong with it, it will be fetched again
             return False
@@ -186,8 +195,12 @@ class _Incoming:
             progress(len(self._there), len(self._expected))
 
     def take(self, progress: Progress, dataset: Any) -> None:
-        """Put one object in its place, whole."""
+        """Put one object in its place; one that was cut short is noted."""
         uid = str(dataset.get("SOPInstanceUID", ""))
+        if not _is_whole(dataset):
+            with self._lock:
+                self._damaged.add(uid)
+            return
         path = self._expected.get(uid)
         if path is None or dataset.get("StudyInstanceUID") != self._study_uid:
             msg = "the PACS sent an object that was not asked for; ask its administrator"
@@ -197,6 +210,14 @@ class _Incoming:
         with self._lock:
             self._there.add(uid)
         self.tell(progress)
+
+    def damaged(self, wanted: Sequence[Remote]) -> list[Remote]:
+        """Those of the objects that came cut short; all that lack where one came of which the name was cut off."""
+        with self._lock:
+            damaged, self._damaged = self._damaged, set()
+            nameless = bool(damaged - self._expected.keys())
+            lacking = [remote for remote in wanted if remote.sop_uid not in self._there]
+        return [remote for remote in lacking if nameless or remote.sop_uid in damaged]
 
     def finish(self, folder: Path) -> None:
         """Let the folder take its place, if everything is there."""
@@ -213,6 +234,15 @@ class _Incoming:
         except OSError as error:
             msg = f"{folder}: cannot be put in place ({error.strerror or error}); choose another --out"
             raise OutputError(msg) from error
+
+
+def _is_whole(dataset: Any) -> bool:
+    try:
+        require_whole(dataset)
+        return bool(dataset.SOPInstanceUID and dataset.StudyInstanceUID)
+    except Exception:
+        # Damaged objects fail in as many ways as there are elements in them
+        return False
 
 
 # --- to a PACS -------------------------------------------------------------------------------------------------------

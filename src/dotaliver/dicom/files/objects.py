@@ -15,7 +15,7 @@ from pydicom.dataelem import RawDataElement
 
 from dotaliver.dicom.files.part10 import BoundedFile, read_start, refuse_inflation
 
-__all__ = ["plain_text", "read_object", "walk_items"]
+__all__ = ["plain_text", "read_object", "require_whole", "walk_items"]
 
 _LONGEST_TEXT = 1024
 _UNDEFINED = 0xFFFFFFFF
@@ -32,12 +32,42 @@ def read_object(path: Path) -> Any:
     refuse_inflation(path, read_start(path))
     with BoundedFile(path) as file:
         dataset = pydicom.dcmread(file)
-    for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
-        _require_whole(dataset.get_item(tag))
+    require_whole(dataset)
     return dataset
 
 
-def _require_whole(element: Any) -> None:
+def require_whole(dataset: Any) -> None:
+    """Refuse an object that was cut short, inside an element or between two: `ValueError`."""
+    for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
+        _require_whole_element(dataset.get_item(tag))
+    if _is_image(dataset):
+        _require_pixels(dataset)
+
+
+def _is_image(dataset: Any) -> bool:
+    return all(dataset.get(name) is not None for name in ("Rows", "Columns", "BitsAllocated"))
+
+
+def _require_pixels(dataset: Any) -> None:
+    """The pixels are the last thing in an image, so what is cut off is theirs."""
+    names = [name for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if name in dataset]
+    pixels = None if not names else dataset.get_item(names[0])
+    if pixels is None or pixels.value is None:
+        msg = "it is cut short: there are no pixels"
+        raise ValueError(msg)
+    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax is not None and pydicom.uid.UID(syntax).is_encapsulated:
+        return
+    bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
+    samples = int(dataset.get("SamplesPerPixel") or 1) * int(dataset.get("NumberOfFrames") or 1)
+    if str(dataset.get("PhotometricInterpretation")) == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    if len(pixels.value) * 8 < bits * samples:
+        msg = "it is cut short: pixels are missing"
+        raise ValueError(msg)
+
+
+def _require_whole_element(element: Any) -> None:
     """Refuse an element whose value is shorter than it says: the parser takes what there is."""
     if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
         return
