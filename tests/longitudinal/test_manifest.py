@@ -77,3 +77,36 @@ def test_contradicting_dates_of_one_subject_are_refused(tmp_path):
     rows = read_manifest(manifest(tmp_path, ROW, SECOND.replace("2024-01-20", "2024-01-21")))
     with pytest.raises(CourseError, match="entry_date"):
         trial_keys(rows)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_told_by_the_row_of_names(tmp_path, separator):
+    path = manifest(tmp_path, ROW.replace(",", separator), head=HEAD.replace(",", separator))
+    path.write_text(path.read_text().replace(f"SCREENING{separator}1{separator}", f"A, B{separator}1,5{separator}"))
+    (row,) = read_manifest(path)
+    assert (row.visit, row.visit_number, row.subject_id) == ("A, B", 1.5, "003")
+
+
+@pytest.mark.parametrize("blank", ["", ",,,,,,,,", "  ,,, ,,,,,"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_rows_of_a_spreadsheet_are_skipped_and_others_keep_their_number(tmp_path, blank, end):
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(end.join([HEAD, blank, ROW, blank, SECOND, blank]).encode())
+    assert [row.visit for row in read_manifest(path)] == ["SCREENING", "CYCLE 2"]
+    path.write_bytes(end.join([HEAD, blank, ROW, blank, SECOND.replace(",IA", ",oral")]).encode())
+    with pytest.raises(CourseError, match="row 5, column cycle"):
+        read_manifest(path)
+
+
+def test_unicode_text_of_a_spreadsheet_is_read(tmp_path):
+    path = tmp_path / "manifest.txt"
+    path.write_bytes("\n".join([HEAD, ROW]).replace(",", "\t").encode("utf-16"))
+    assert read_manifest(path)[0].visit == "SCREENING"
+
+
+@pytest.mark.parametrize(("visit", "size"), [("V" * 201, 201), ("é" * 184, 368)])
+def test_text_that_transport_files_cannot_hold_is_refused_with_the_limit(tmp_path, visit, size):
+    path = manifest(tmp_path, ROW.replace("SCREENING", visit))
+    with pytest.raises(CourseError, match=rf"row 2, column visit: .*{size} bytes .* at most 200 bytes"):
+        read_manifest(path)
+    assert read_manifest(manifest(tmp_path, ROW.replace("SCREENING", "é" * 100)))[0].visit == "é" * 100

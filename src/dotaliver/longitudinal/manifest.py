@@ -1,6 +1,7 @@
 """The table that ties scans to the trial: who the subject is, which visit a scan belongs to, who read it.
 
-A CSV file with a header row; column names in any case. Needed are ``study_id``, ``site_id``, ``subject_id``,
+A CSV file with a header row, separated by commas, semicolons or tabs; column names in any case; blank rows are skipped.
+Text is limited to what SAS transport files hold (200 bytes). Needed are ``study_id``, ``site_id``, ``subject_id``,
 ``study_instance_uid``, ``visit`` and ``visit_number``. Further ``entry_date`` and ``first_treatment_date``
 (YYYY-MM-DD), ``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator``
 (``INVESTIGATOR``, ``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder
@@ -9,6 +10,7 @@ name or start of the record's id), which tells several readings of one scan apar
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -26,6 +28,9 @@ __all__ = ["ManifestRow", "read_manifest", "rows_of_subject", "trial_keys"]
 
 _NEEDED = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")
 _MOST_BYTES = 20_000_000
+# Bytes of text that a variable of a SAS transport file, version 5, holds.
+_LONGEST_TEXT = 200
+_SEPARATORS = (",", ";", "\t")
 
 
 class ManifestRow(FrozenModel):
@@ -35,7 +40,7 @@ class ManifestRow(FrozenModel):
     site_id: str = Field(min_length=1, max_length=20)
     subject_id: str = Field(min_length=1, max_length=20)
     study_instance_uid: str = Field(min_length=1, max_length=64)
-    visit: str = Field(min_length=1, max_length=200)
+    visit: str = Field(min_length=1)
     visit_number: float
     entry_date: date | None = None
     first_treatment_date: date | None = None
@@ -49,6 +54,15 @@ class ManifestRow(FrozenModel):
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("study_id", "site_id", "subject_id", "visit", "evaluator", "evaluator_id", mode="after")
+    @classmethod
+    def _fits_transport_files(cls, value: str | None) -> str | None:
+        size = len((value or "").encode())
+        if size > _LONGEST_TEXT:
+            msg = f"{size} bytes of text, and SAS transport files hold at most {_LONGEST_TEXT} bytes"
+            raise ValueError(msg)
+        return value
 
     @field_validator("evaluator", mode="after")
     @classmethod
@@ -78,22 +92,49 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
         if path.stat().st_size > _MOST_BYTES:
             msg = f"{path.name}: a manifest of more than {_MOST_BYTES // 1_000_000} MB is no manifest; give a CSV file"
             raise CourseError(msg)
-        text = path.read_text(encoding="utf-8-sig")
+        text = _decoded(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path.name}: the manifest cannot be read ({type(error).__name__}); give a readable CSV file in UTF-8"
         raise CourseError(msg) from error
     try:
-        reader = csv.DictReader(io.StringIO(text), strict=True)
+        # csv wants its own line ends; the separator is that of the first row, which names the columns
+        lines = io.StringIO(text, newline="")
+        separator = _separator(text)
+        reader = csv.DictReader(lines, strict=True, delimiter=separator)
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         missing = [name for name in _NEEDED if name not in names]
         if missing:
             msg = f"{path.name}: the column {missing[0]} is missing; the first row must name the columns"
             raise CourseError(msg)
-        table = [{key: row.get(column) for key, column in names.items()} for row in reader]
+        table = []
+        for row in reader:
+            cells = {key: row.get(column) for key, column in names.items()}
+            if any((value or "").strip() for value in cells.values()):
+                table.append((reader.line_num, cells))
     except csv.Error as error:
         msg = f"{path.name}: not a CSV table ({error}); export it again as CSV"
         raise CourseError(msg) from error
-    return tuple(_row(path.name, number, cells) for number, cells in enumerate(table, start=2))
+    return tuple(_row(path.name, number, _in_points(cells, separator)) for number, cells in table)
+
+
+def _decoded(data: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 with its mark, as spreadsheets write "Unicode text"."""
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf16 else "utf-8-sig")
+
+
+def _separator(text: str) -> str:
+    """What separates the columns: the separator that the row of column names holds most of."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(_SEPARATORS, key=first.count)
+
+
+def _in_points(cells: dict[str, str | None], separator: str) -> dict[str, str | None]:
+    """Cells with a decimal point in the visit number, where commas are decimal and do not separate."""
+    number = cells.get("visit_number")
+    if separator == "," or number is None:
+        return cells
+    return {**cells, "visit_number": number.replace(",", ".")}
 
 
 def _row(name: str, number: int, cells: dict[str, str | None]) -> ManifestRow:

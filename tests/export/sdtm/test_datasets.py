@@ -253,6 +253,13 @@ def test_without_the_extra_transport_files_are_refused_by_name(monkeypatch):
         xpt_bytes(sdtm_datasets(full_course())[0])
 
 
+def test_text_longer_than_transport_files_hold_is_refused_with_the_limit():
+    domain = sdtm_datasets(full_course())[0]
+    first = {**domain.rows[0], "VISIT": "é" * 184}
+    with pytest.raises(OutputError, match=rf"{domain.domain}, row 1, VISIT: 368 bytes .* at most 200 bytes"):
+        xpt_bytes(replace(domain, rows=(first, *domain.rows[1:])))
+
+
 def test_variables_stand_in_the_guides_order_with_expected_ones_kept():
     for domain, dataset in tables(course_of(simple_reading())).items():
         names = [v.name for v in dataset.variables]

@@ -97,7 +97,7 @@ class RowWriter:
 
     def not_done(self, scan: int, values: dict[str, Value], reason: str) -> Row:
         """A row of TR without a result: no method and no flag of a last observation (SDTMIG 3.4, 4.1.5.1.2)."""
-        reason = reason.upper()[:200]
+        reason = reason.upper().encode()[:200].decode("utf-8", "ignore")
         return self.row("TR", scan, **{**values, "METHOD": None}, STAT="NOT DONE", REASND=reason)
 
     def is_sure(self, appearance: Appearance) -> bool:

@@ -11,6 +11,9 @@ from dotaliver.system.temporary import scratch
 
 __all__ = ["xpt_bytes", "xpt_is_available"]
 
+# Bytes of text that a variable holds in version 5 of the format (SAS TS-140).
+_LONGEST_TEXT = 200
+
 
 def xpt_is_available() -> bool:
     """Whether pandas and pyreadstat are installed."""
@@ -25,13 +28,15 @@ def xpt_bytes(dataset: Dataset) -> bytes:
     Raises
     ------
     OutputError
-        Where the extra is not installed, or there is no room for temporary files.
+        Where the extra is not installed, a text is longer than the format holds, or there is no room for temporary
+        files.
     """
     if not xpt_is_available():
         raise OutputError(extra_missing("writing SAS transport files", "sdtm", "pyreadstat"))
     import pandas as pd
     import pyreadstat
 
+    _require_short(dataset)
     columns = {}
     for variable in dataset.variables:
         values = [row[variable.name] for row in dataset.rows]
@@ -53,6 +58,19 @@ def xpt_bytes(dataset: Dataset) -> bytes:
             file_format_version=5,
         )
         return _whole(path, len(frame))
+
+
+def _require_short(dataset: Dataset) -> None:
+    """Refuse text that a variable of this format cannot hold: longer values make a file that nothing reads."""
+    for number, row in enumerate(dataset.rows, start=1):
+        for name, value in row.items():
+            size = len(value.encode()) if isinstance(value, str) else 0
+            if size > _LONGEST_TEXT:
+                msg = (
+                    f"{dataset.domain}, row {number}, {name}: {size} bytes of text, and SAS transport files hold at "
+                    f"most {_LONGEST_TEXT} bytes; shorten it"
+                )
+                raise OutputError(msg)
 
 
 def _whole(path: Path, rows: int) -> bytes:
