@@ -111,7 +111,7 @@ def test_a_measurement_without_a_value_is_left_out(tmp_path):
 
 
 def test_what_is_no_report_is_refused(tmp_path):
-    with pytest.raises(FileFormatError, match=r"image.dcm: the file is no DICOM structured report"):
+    with pytest.raises(FileFormatError, match=r"image.dcm: the file is not a DICOM structured report"):
         read_report(write_report(tmp_path / "image.dcm", sop_class="1.2.840.10008.5.1.4.1.1.2"))
     (tmp_path / "text.txt").write_text("no report")
     with pytest.raises(FileFormatError, match=r"text.txt: the report is damaged"):

@@ -254,7 +254,7 @@ def test_a_damaged_image_is_refused_and_never_zeros(made, damage, memory_bytes):
     with pytest.raises(FileFormatError, match=r"ct-[0-9a-f]{12}/image\.ome\.zarr: ") as refusal:
         load(made, memory_bytes=memory_bytes)
     assert words in str(refusal.value)
-    assert str(refusal.value).endswith("; copy the folder again, or make it anew with 'dotaliver zarr'")
+    assert str(refusal.value).endswith("; copy the folder again, or make it again with 'dotaliver zarr'")
 
 
 def test_a_small_folder_that_claims_a_large_image_is_refused_before_memory_is_taken(made):

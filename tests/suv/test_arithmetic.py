@@ -109,7 +109,7 @@ def test_private_stamp_comes_first_and_others_are_cross_checks():
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"scan_s": -60.0}, "lies before the injection"),
+        ({"scan_s": -60.0}, "precedes the injection"),
         ({"scan_s": 11 * HALF_LIFE_S}, "11 half-lives after the injection"),
     ],
 )

@@ -90,7 +90,7 @@ def read_report(path: Path) -> MeasurementReport:
         with quiet():
             dataset = read_object(path)
             if not (text(dataset, "SOPClassUID") or "").startswith(_SR_CLASSES):
-                msg = f"{path.name}: the file is no DICOM structured report; give one with measurements (TID 1500)"
+                msg = f"{path.name}: the file is not a DICOM structured report; give one with measurements (TID 1500)"
                 raise FileFormatError(msg)
             return _report(dataset)
     except FileFormatError:

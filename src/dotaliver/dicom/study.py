@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 def suv_of(stack: Stack, config: ScoringConfig) -> tuple[SuvArithmetic, tuple[Flag, ...]]:
-    """How activity becomes SUV in one PET, and the doubts about it.
+    """How activity becomes SUV in one PET, and caveats.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _stated_correction(config: ScoringConfig) -> list[Flag]:
 
 
 def series_identity(stack: Stack, pixel_sha256: str, reason: str) -> SeriesIdentity:
-    """Which series was read, and how its voxels can be told again."""
+    """Which series was read, and how its voxels can be recognised again."""
     series, grid = stack.series, stack.geometry
     return SeriesIdentity(
         modality="PT" if series.modality == "PT" else "CT",
@@ -153,7 +153,7 @@ def load_chosen(
     """Read the chosen series: PET in SUV (or relative units) on its own grid, CT in HU on its own.
 
     The arithmetic is done before any pixel is read, so a study without SUV is refused at once. With a bound on the
-    memory, an image that is large beside it is not held but read where it is needed; its voxels are the same.
+    memory, an image that is large in comparison is read slice by slice where it is needed; its voxels are the same.
     """
     say = progress or silent
     pet = stack_of(choice.pet)
@@ -200,7 +200,7 @@ def load_study(
     pet, ct : str, optional
         Series Instance UID or Series Number to use instead of the one that would be chosen.
     progress : callable, optional
-        Is told in words what is being read.
+        Receives what is being read, in words.
 
     Raises
     ------

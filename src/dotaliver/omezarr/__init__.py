@@ -1,1 +1,1 @@
-"""OME-Zarr images on disk: read with distrust, written whole."""
+"""OME-Zarr images on disk: verified when read, written whole."""

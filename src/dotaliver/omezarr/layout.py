@@ -122,7 +122,7 @@ def json_of(path: Path) -> dict[str, Any]:
         msg = f"{path.name}: the metadata cannot be read as JSON"
         raise FileFormatError(msg) from error
     if not isinstance(found, dict):
-        msg = f"{path.name}: the metadata are no JSON object"
+        msg = f"{path.name}: the metadata are not a JSON object"
         raise FileFormatError(msg)
     return found
 
@@ -161,7 +161,7 @@ def _checked(layout: ArrayLayout) -> ArrayLayout:
 
 def _sizes(values: Any) -> tuple[int, ...]:
     if not isinstance(values, list) or not all(type(n) is int and 0 < n < _LARGEST_SIZE for n in values):
-        msg = "sizes that are no positive whole numbers"
+        msg = "sizes that are not positive whole numbers"
         raise ValueError(msg)
     return tuple(values)
 
@@ -174,7 +174,7 @@ def _configured(codec: Any) -> tuple[str, dict[str, Any]]:
 
 def _layout_v3(data: dict[str, Any]) -> ArrayLayout:
     if data.get("zarr_format") != 3 or data.get("node_type") != "array" or data.get("storage_transformers"):
-        msg = "it is no plain array of Zarr v3"
+        msg = "it is not a plain array of Zarr v3"
         raise ValueError(msg)
     kind = data["data_type"]
     if not isinstance(kind, str) or kind not in _TYPES_V3:
@@ -241,7 +241,7 @@ def _coding_v3(codecs: list[tuple[str, dict[str, Any]]], dtype: np.dtype[Any], a
 def _layout_v2(data: dict[str, Any]) -> ArrayLayout:
     kind = data["dtype"]
     if data.get("zarr_format") != 2 or data.get("filters") or not isinstance(kind, str):
-        msg = "it is no plain array of Zarr v2, or has filters"
+        msg = "it is not a plain array of Zarr v2, or has filters"
         raise ValueError(msg)
     if kind != "|b1" and (kind[:1] not in {"<", ">", "|"} or kind[1:] not in _TYPES):
         msg = f"data type {kind[:40]}"

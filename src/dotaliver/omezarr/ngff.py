@@ -3,7 +3,7 @@
 Axes are called z, y and x by their place in the array, whatever they are in the patient. What they are says
 ``orientation`` (NGFF RFC-4): the anatomical direction in which an axis' coordinate grows. Coordinates are those of the
 patient (DICOM LPS) where an axis grows towards left, back or head, and their negatives where it grows the other way.
-NGFF has no rotations yet, so of an oblique grid it tells spacings alone.
+NGFF has no rotations yet, so of an oblique grid only the spacings are stated.
 
 After the "Next-generation file formats" specification (ngff.openmicroscopy.org), versions 0.4 and 0.5, sections
 "axes" and "multiscales", and RFC-4 "axis orientation".
@@ -95,9 +95,9 @@ class ImageMetadata:
     axes: tuple[str, ...]
     types: tuple[str, ...]
     units: tuple[str, ...]
-    """Empty where none is told"""
+    """Empty where none is stated"""
     orientations: tuple[str, ...]
-    """Empty where none is told"""
+    """Empty where none is stated"""
     scale: tuple[float, ...]
     translation: tuple[float, ...] | None
 
@@ -151,7 +151,7 @@ def _image(folder: Path, image: dict[str, Any]) -> ImageMetadata:
             continue
         values = np.array(step[kind], dtype=np.float64)
         if values.shape != scale.shape or not np.isfinite(values).all():
-            msg = "its coordinates are no finite numbers, one for each axis"
+            msg = "its coordinates are not finite numbers, one for each axis"
             raise FileFormatError(msg)
         moved = np.zeros(len(axes)) if translation is None else translation
         if kind == "scale":
@@ -201,7 +201,7 @@ def placed_grid(metadata: ImageMetadata, shape: tuple[int, ...]) -> tuple[Geomet
         or len(space) != 3
         or any(shape[n] != 1 for n in range(len(shape)) if n not in space)
     ):
-        msg = f"its axes {', '.join(metadata.axes)[:40]} of {shape} voxels are no volume of one value a voxel"
+        msg = f"its axes {', '.join(metadata.axes)[:40]} of {shape} voxels are not a volume with one value per voxel"
         raise FileFormatError(msg)
     if any(metadata.orientations[n] not in _DIRECTIONS for n in space):
         msg = (

@@ -33,7 +33,7 @@ def plane_sha256(plane: Array) -> str:
 
 
 def plane_attributes(hashes: list[str], **others: str) -> dict[str, Any]:
-    """What the group says beside NGFF: the planes' order and hashes, and other texts."""
+    """What the group states in addition to NGFF: the planes' order and hashes, and other texts."""
     return {ATTRIBUTE: {"planes": _ORDER, "plane_sha256": hashes, **others}}
 
 
@@ -59,7 +59,7 @@ class PlaneImage:
         said = said if isinstance(said, dict) else {}
         hashes = said.get("plane_sha256")
         if said.get("planes") != _ORDER or not isinstance(hashes, list) or not all(_is_hash(h) for h in hashes):
-            msg = "it does not tell the order and the SHA-256 of its planes"
+            msg = "it does not state the order and the SHA-256 of its planes"
             raise FileFormatError(msg)
         self._hashes = hashes
         self.texts = {key: value for key, value in said.items() if isinstance(value, str)}

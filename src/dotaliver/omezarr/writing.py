@@ -89,7 +89,7 @@ class ImageWriter:
         self._hashes[k] = digest
 
     def finish(self, **texts: str) -> None:
-        """Write what can be told only now: the planes' hashes, and texts beside them.
+        """Write what is known only now: the planes' hashes, and other texts.
 
         Raises
         ------

@@ -63,7 +63,7 @@ _QUANTITIES = {
 def quantity_of(normalisation: Normalisation) -> Quantity:
     """The quantity of a volume by its normalisation; `SuvError` for one that is only read from files."""
     if normalisation not in _QUANTITIES:
-        msg = f"SUV by {normalisation.words} is read but never made; choose another normalisation"
+        msg = f"SUV by {normalisation.words} can be read but not computed; choose another normalisation"
         raise SuvError(msg)
     return _QUANTITIES[normalisation]
 
@@ -171,7 +171,7 @@ def _from_stored_suv(inputs: SuvInputs) -> SuvArithmetic:
     unit = "cm²/ml" if inputs.units is PetUnits.CM2ML else "g/ml"
     first = SuvStep(
         quantity="Voxels",
-        value=f"SUV by {stored.words}, in {unit}: no dose, no time and no decay enter",
+        value=f"SUV by {stored.words}, in {unit}: dose, times and decay are not used",
         source=inputs.sources.get("stored_normalisation", "Units (0054,1001)"),
     )
     return _renormalised(inputs, stored, 1.0, (first,))

@@ -149,7 +149,7 @@ _SQUARES = {Normalisation.LEAN_JAMES: 128, Normalisation.LEAN_MORGAN: 120}
 
 
 def _needed(body: Body, normalisation: Normalisation) -> tuple[float, float, Sex]:
-    """Weight, height and sex, with harmless stand-ins for what the formula does not use."""
+    """Weight, height and sex, with 1 or "O" for what the formula does not use."""
     needs_sex = normalisation not in {Normalisation.BODY_WEIGHT, Normalisation.BODY_SURFACE}
     absent = []
     if body.weight_kg is None and normalisation is not Normalisation.IDEAL_WEIGHT:
@@ -159,7 +159,7 @@ def _needed(body: Body, normalisation: Normalisation) -> tuple[float, float, Sex
     if body.sex is None and needs_sex:
         absent.append("Patient's Sex (0010,0040)")
     if absent:
-        msg = f"SUV by {normalisation.words} cannot be converted, for these are missing: {', '.join(absent)}"
+        msg = f"SUV by {normalisation.words} cannot be converted; missing: {', '.join(absent)}"
         raise SuvError(msg)
     return body.weight_kg or 1.0, body.height_m or 1.0, body.sex or "O"
 

@@ -8,7 +8,7 @@ The order in which the ways to the reference time of a START series are taken, a
    SeriesTime is that of a derived series and says nothing of decay.
 3. Back-computation from the frames, where they agree among themselves. Frame Reference Time is counted from the
    reference instant, so each frame gives that instant again. It needs three more elements, each of which scanners
-   are known to fill in wrongly, so it stands behind SeriesTime and serves to check it.
+   are known to fill in wrongly, so it comes after SeriesTime and serves to check it.
 4. The earliest AcquisitionTime, flagged as an assumption: DICOM defines START by it (PS3.3 C.8.9.1.1.7), but the
    bed that was scanned first may have been left out of the series.
 
@@ -124,7 +124,7 @@ def frame_decay_reference(frame: FrameTiming, half_life_s: float) -> datetime:
     if frame.duration_s is None or frame.reference_s is None:
         msg = (
             "Actual Frame Duration (0018,1242) and Frame Reference Time (0054,1300) are needed to compute the "
-            "decay reference time back, and one of them is missing"
+            "decay reference time, and one of them is missing"
         )
         raise SuvError(msg)
     mean_instant_s = -math.log(average_decay_during_frame(frame.duration_s, half_life_s)) * half_life_s / math.log(2)
@@ -144,7 +144,7 @@ def back_computed(
     Returns
     -------
     tuple of datetime or None
-        None where an element is missing in any frame, where one Acquisition Time stands for frames of different
+        None where an element is missing in any frame, where one Acquisition Time is given for frames of different
         Frame Reference Times, or where the earliest instant lies after the first acquisition.
     """
     if any(f.reference_s is None or (f.duration_s is None and not counts_to_start) for f in frames):
@@ -175,7 +175,7 @@ def _back_computed_ways(
     source = (
         "Acquisition Time (0008,0032) less Frame Reference Time (0054,1300), counted to the frame's start as GE does"
         if counts_to_start
-        else "computed back from Acquisition Time (0008,0032), Actual Frame Duration (0018,1242) and Frame Reference "
+        else "back-computed from Acquisition Time (0008,0032), Actual Frame Duration (0018,1242) and Frame Reference "
         "Time (0054,1300)"
     )
     if found is None:
@@ -186,7 +186,7 @@ def _back_computed_ways(
         return [ReferenceWay(source, instants[first])]
     if not ways:
         msg = (
-            f"the frames contradict each other: computed back, they were corrected to instants from "
+            f"the frames contradict each other: by back-computation they were corrected to instants from "
             f"{min(instants):%H:%M:%S} to {max(instants):%H:%M:%S}; correct Frame Reference Time (0054,1300) or "
             "Acquisition Time (0008,0032), or give --reference-time"
         )
@@ -224,5 +224,7 @@ def start_references(
     ways.extend(_back_computed_ways(frames, half_life_s, ways, counts_to_start))
     if not ways:
         late = "Series Time (0008,0031) is missing or later"
-        ways.append(ReferenceWay(f"earliest Acquisition Time (0008,0032), for {late}", first.acquisition, assumed=True))
+        ways.append(
+            ReferenceWay(f"earliest Acquisition Time (0008,0032), since {late}", first.acquisition, assumed=True)
+        )
     return ways

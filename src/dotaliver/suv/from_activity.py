@@ -154,7 +154,7 @@ def _elapsed(inputs: SuvInputs, instant: datetime) -> float:
     elapsed_s = (instant - inputs.injection).total_seconds()
     if elapsed_s < 0:
         msg = (
-            f"the scan ({clock_text(instant)}) lies before the injection ({clock_text(inputs.injection)}): "
+            f"the scan ({clock_text(instant)}) precedes the injection ({clock_text(inputs.injection)}): "
             "check the dates and times in the headers, or give --injection"
         )
         raise SuvError(msg)

@@ -177,5 +177,5 @@ def test_a_mask_too_large_for_a_scan_is_refused_before_it_is_read(tmp_path, stud
     path = folder / "s0" / "zarr.json"
     data = json.loads(path.read_text())
     path.write_text(json.dumps(data | {"shape": [10_000, 10_000, 10_000]}))
-    with pytest.raises(MaskError, match="10000 x 10000 x 10000 voxels are no mask of a scan"):
+    with pytest.raises(MaskError, match="10000 x 10000 x 10000 voxels are not a mask of a scan"):
         read_mask(folder, study, "lesions")

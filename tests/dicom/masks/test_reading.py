@@ -89,7 +89,7 @@ def test_a_grid_of_its_own_is_kept(tmp_path, study):
 
 def test_liver_of_several_labels_is_refused_by_naming_them(tmp_path, study):
     path = write_itk(tmp_path / "q.nrrd", two_lesions(study.ct.array.shape), study.ct.geometry)
-    with pytest.raises(MaskError, match=r"q.nrrd: which label is the liver cannot be told \(there are: 2, 5\)"):
+    with pytest.raises(MaskError, match=r"q.nrrd: it is unclear which label is the liver \(there are: 2, 5\)"):
         read_mask(path, study, "liver")
 
 
@@ -118,9 +118,9 @@ def test_files_that_are_no_masks_are_refused(tmp_path, study):
     with pytest.raises(MaskError, match=r"text.nii.gz: the mask cannot be read as NIfTI"):
         read_mask(tmp_path / "text.nii.gz", study, "lesions")
     (tmp_path / "text.txt").write_text("no mask")
-    with pytest.raises(MaskError, match=r"text.txt: the file is no mask"):
+    with pytest.raises(MaskError, match=r"text.txt: the file is not a mask"):
         read_mask(tmp_path / "text.txt", study, "lesions")
-    with pytest.raises(MaskError, match=r"000.dcm: the file is no mask"):
+    with pytest.raises(MaskError, match=r"000.dcm: the file is not a mask"):
         read_mask(tmp_path / "study" / "pet" / "000.dcm", study, "lesions")
 
 
@@ -197,7 +197,7 @@ def test_liver_by_code_and_as_the_only_segment(tmp_path, study):
     only = write_seg(tmp_path / "only.dcm", ct, stacked(labels, (5,)), [segment(1, "anything")])
     np.testing.assert_array_equal(read_mask(only, study, "liver").labels.mask, labels == 5)
     two = write_seg(tmp_path / "two.dcm", ct, stacked(labels, (2, 5)), [segment(1, "a"), segment(2, "b")])
-    with pytest.raises(MaskError, match=r"two.dcm: which outline is the liver cannot be told \(there are: a, b\)"):
+    with pytest.raises(MaskError, match=r"two.dcm: it is unclear which outline is the liver \(there are: a, b\)"):
         read_mask(two, study, "liver")
 
 

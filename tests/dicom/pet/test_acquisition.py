@@ -62,7 +62,7 @@ def slope(folder, **changes):
     ],
 )
 def test_each_missing_element_is_named(tmp_path, changes, named):
-    with pytest.raises(SuvError, match=rf"^PT series 3: SUV cannot be computed, for these are missing: {named}"):
+    with pytest.raises(SuvError, match=rf"^PT series 3: SUV cannot be computed; missing: {named}"):
         suv_inputs(pet(tmp_path, **changes), NOBODY)
 
 
@@ -98,7 +98,7 @@ def test_implausible_dose_is_refused(tmp_path):
 
 def test_scan_before_its_injection_is_refused(tmp_path):
     inputs, _ = suv_inputs(pet(tmp_path, tracer={"RadiopharmaceuticalStartDateTime": "20260302110000"}), NOBODY)
-    with pytest.raises(SuvError, match="lies before the injection"):
+    with pytest.raises(SuvError, match="precedes the injection"):
         suvbw_arithmetic(inputs)
 
 

@@ -250,7 +250,7 @@ def test_a_damaged_cache_is_told_thrown_away_and_made_anew(tmp_path, series, sto
     DAMAGE[damage](cache)
     second = Read(series, cache)
     np.testing.assert_array_equal(second.found, stored)
-    assert second.told == ["CT series 3: what the cache holds of it is damaged and is thrown away; reading the files"]
+    assert second.told == ["CT series 3: the cached copy is damaged and was discarded; reading the files"]
     assert second.files > 0
     Read(series, cache)
     last = Read(series, cache)
@@ -282,7 +282,7 @@ def test_a_cache_that_cannot_be_made_is_said_once_and_the_series_is_read(tmp_pat
     found = Read(series, place, lambda stack: [read_stored(stack), read_stored(stack)])
     assert len(found.told) == 1
     assert found.told[0].startswith("the cache cannot be written (")
-    assert found.told[0].endswith("; going on without it")
+    assert found.told[0].endswith("; continuing without it")
     np.testing.assert_array_equal(found.found[1], stored)
 
 
@@ -292,7 +292,7 @@ def test_a_full_disk_is_said_once_and_the_series_is_read(tmp_path, series, store
 
     monkeypatch.setattr("dotaliver.omezarr.writing.ImageWriter.put", full)
     found = Read(series, tmp_path / "cache")
-    assert found.told == ["the cache cannot be written (No space left on device); going on without it"]
+    assert found.told == ["the cache cannot be written (No space left on device); continuing without it"]
     np.testing.assert_array_equal(found.found, stored)
     assert entries(tmp_path / "cache") == []
 

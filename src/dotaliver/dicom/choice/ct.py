@@ -1,4 +1,4 @@
-"""Which CT of a folder goes with the PET, and why not the others."""
+"""Which CT of a folder belongs to the PET, and why not the others."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _wanted_ct(ct: SeriesHeaders, pet: SeriesHeaders, notes: dict[str, str]) -> 
         raise StudyError(msg)
     share = coverage(stack_of(ct).geometry, stack_of(pet).geometry)
     if share <= 0:
-        msg = f"{ct.name} does not meet {pet.name} anywhere; name another CT, or score without one"
+        msg = f"{ct.name} does not overlap {pet.name}; name another CT, or score without one"
         raise StudyError(msg)
     notes[ct.uid] = "named by the user"
     flags = [raise_flag("CT_FRAME_ASSUMED", series=_label(ct))] if _unrelated(ct, pet) else []

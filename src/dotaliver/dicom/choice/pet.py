@@ -30,7 +30,7 @@ class SeriesReport:
 
 @dataclass(frozen=True)
 class SeriesChoice:
-    """The PET and the CT that are scored, a word on every series of the folder, and doubts."""
+    """The PET and the CT that are scored, why every other series was not, and caveats."""
 
     pet: SeriesHeaders
     ct: SeriesHeaders | None
@@ -113,7 +113,7 @@ def _why_chosen(
 ) -> str:
     if rank[0] == 0:
         known = attenuation_corrected(chosen)
-        corrected = "corrected for attenuation" if known else "with no word on attenuation correction"
+        corrected = "corrected for attenuation" if known else "attenuation correction not stated"
         what = f"in Bq/ml, {corrected}, {len(chosen.slices)} slices"
     else:
         what = rank[1]
@@ -175,7 +175,7 @@ def _identity_flags(index: StudyIndex, pet: SeriesHeaders, ct: SeriesHeaders | N
 
 
 def choose_series(index: StudyIndex, *, pet: str | None = None, ct: str | None = None) -> SeriesChoice:
-    """Choose what to score: one PET, and the CT that goes with it, if there is one.
+    """Choose what to score: one PET, and its CT, if there is one.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def _note(series: SeriesHeaders, notes: dict[str, str]) -> str:
 
 
 def report_series(index: StudyIndex) -> tuple[SeriesReport, ...]:
-    """A word on every series where none can be chosen: what speaks against each by its own header."""
+    """Why each series cannot be scored, by its own headers, where none can be chosen."""
 
     def note(series: SeriesHeaders) -> str:
         check: dict[str, Callable[[], str | None]] = {

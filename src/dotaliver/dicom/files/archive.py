@@ -1,4 +1,4 @@
-"""A zip of DICOM files is a study too: unpacked with care into a folder that goes when nobody needs it any more."""
+"""A zip of DICOM files as a study: unpacked within bounds into a folder that is deleted after use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unpack(archive: Path) -> Unpacked:
         raise
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         # RuntimeError is what zipfile raises for encrypted members
-        msg = f"{archive.name}: the archive is damaged, encrypted or no zip file; give a plain zip or a folder"
+        msg = f"{archive.name}: the archive is damaged, encrypted or not a zip file; give a plain zip or a folder"
         raise FileFormatError(msg) from error
     return unpacked
 

@@ -53,7 +53,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def naming(series: str) -> Iterator[None]:
-    """Let an error about an element also name the series that it stands in."""
+    """Make an error about an element name its series too."""
     try:
         yield
     except AcquisitionError as error:
@@ -148,7 +148,7 @@ def numbers(dataset: Any, element: str | int) -> tuple[float, ...] | None:
     except ValueError:
         result = (math.nan,)
     if not all(math.isfinite(v) for v in result):
-        msg = f"{element_name(element)} holds {values[0][:20]!r}, which is no number; correct it in the files"
+        msg = f"{element_name(element)} holds {values[0][:20]!r}, which is not a number; correct it in the files"
         raise AcquisitionError(msg)
     return result
 

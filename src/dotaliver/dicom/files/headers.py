@@ -49,7 +49,7 @@ _KEYWORDS = (
     # the pixels
     "SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation "
     "RescaleIntercept RescaleSlope RescaleType "
-    # how they came about
+    # acquisition and SUV
     "CorrectedImage SeriesType Units SUVType DecayCorrection AttenuationCorrectionMethod ScatterCorrectionMethod "
     "ReconstructionMethod ActualFrameDuration FrameReferenceTime RadiopharmaceuticalInformationSequence "
     "ContrastBolusAgent KVP "
@@ -68,7 +68,7 @@ _PRIVATE_TAGS = tuple(
 # As plain numbers, for pydicom looks every keyword up anew for every file, and its own tags compare slowly.
 HEADER_TAGS = frozenset(int(Tag(element)) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS))
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-# Classic CT and PET: objects that hold pixels in any case.
+# Classic CT and PET: objects that always hold pixels.
 _IMAGES = {CT_CLASS, PET_CLASS}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
@@ -215,7 +215,7 @@ def _grouped(
         if part.study_uid is not None and text(header, "StudyInstanceUID") != part.study_uid:
             continue
         modality = text(header, "Modality") or "unknown"
-        # De-identifiers are known to blank the UID: such files are told apart by Series Number
+        # De-identifiers are known to blank the UID: such files are distinguished by Series Number
         uid = text(header, "SeriesInstanceUID") or f"without UID, number {text(header, 'SeriesNumber') or 'none'}"
         groups.setdefault((uid, modality), []).extend(
             _slices(SliceHeader(path, name, header, None, keeper, place, image))

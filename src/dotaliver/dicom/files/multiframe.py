@@ -69,7 +69,7 @@ def frame_headers(path: Path, name: str, tags: Collection[int]) -> list[Dataset]
     Parameters
     ----------
     tags : collection of int
-        Elements to read beside those of the functional groups.
+        Elements to read in addition to those of the functional groups.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""DICOM objects of other programs, read whole and no further than they reach.
+"""DICOM objects of other programs, read completely, and within bounds.
 
-What stands in them is not trusted: a declared length takes no memory that the file cannot fill, a deflated object may
-not inflate beyond measure, sequences may not nest for ever, and texts lose what is no text.
+Their content is not trusted: a declared length takes no memory that the file cannot fill, a deflated object may
+inflate only so far, sequences may nest only so deep, and texts lose control characters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Series whose pixels lie in an OME-Zarr image beside their headers.
+"""Series whose pixels are in an OME-Zarr image next to their headers.
 
 A series is a folder with two in it: ``dicom`` holds the headers, DICOM files without Pixel Data (7FE0,0010), and
 ``image.ome.zarr`` the stored values, its planes ascending along the slice normal. OME-Zarr alone has no dose, weight,
@@ -32,7 +32,7 @@ def belongs_to_image(path: Path, name: str) -> bool:
     Raises
     ------
     FileFormatError
-        Where the image has no headers beside it.
+        Where the image has no headers next to it.
     """
     parents = name.split("/")[:-1]
     if IMAGE_FOLDER not in parents:
@@ -58,5 +58,5 @@ def refuse_lone_image(folder: Path, names: Iterable[str]) -> None:
 def _without_headers(name: str) -> str:
     return (
         f"{name}: the OME-Zarr image has no DICOM headers beside it (in a folder '{HEADERS_FOLDER}'), without which "
-        "there are no SUVs; give the DICOM files, or a folder that 'dotaliver zarr' made of them"
+        "SUV cannot be computed; give the DICOM files, or a folder that 'dotaliver zarr' made of them"
     )

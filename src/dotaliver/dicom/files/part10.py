@@ -110,7 +110,7 @@ def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:
 
 @lru_cache(maxsize=256)
 def _file_meta(sop_class: bytes, syntax: bytes) -> Dataset:
-    """The file meta information that is of use here; shared, and never changed."""
+    """The file meta information that is needed here; shared, and never changed."""
     meta = Dataset()
     meta.MediaStorageSOPClassUID = sop_class.rstrip(b"\0 ").decode("latin-1")
     meta.TransferSyntaxUID = syntax.decode("latin-1")
@@ -142,7 +142,7 @@ def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
         header = read_dataset(file, syntax == _IMPLICIT, syntax != _BIG, stop_when=at_pixels, specific_tags=wanted)
         header.file_meta = _file_meta(*meta)
         return header, at_pixels
-    # Without preamble or syntax, deflated, or of a private syntax: what it is, pydicom knows how to find out
+    # Without preamble or syntax, deflated, or of a private syntax: pydicom detects the encoding
     file.seek(0)
     header = read_partial(file, at_pixels, force=True, specific_tags=wanted)
     # The header must not keep the bytes of the file

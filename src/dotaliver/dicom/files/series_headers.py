@@ -1,4 +1,4 @@
-"""One series as its headers tell it: the slices, what was set aside from them, and what the series calls itself."""
+"""One series by its headers: its slices, what was set aside from them, and its own name and number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NATIVE = {
 
 @dataclass(frozen=True, eq=False)
 class SliceHeader:
-    """One DICOM file, or one frame of it: where it lies, and the elements of its header that are of use here."""
+    """One DICOM file, or one frame of it: its path, and the elements of its header that are needed here."""
 
     path: Path
     name: str

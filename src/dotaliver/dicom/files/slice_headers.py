@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["slice_headers"]
 
-# What differs between the slices of one series and is of use to a derived object.
+# What differs between the slices of one series and a derived object needs.
 _PER_SLICE = (
     "SOPInstanceUID",
     "InstanceNumber",
@@ -27,7 +27,7 @@ _PER_SLICE = (
     "RescaleSlope",
     "RescaleIntercept",
 )
-# What a derived object needs of every slice beside: only the first speaks for patient, study and series.
+# What a derived object needs of every slice as well; patient, study and series are taken from the first.
 _REFERENCE = (
     "SOPClassUID",
     "Modality",
@@ -40,7 +40,7 @@ _REFERENCE = (
     "Rows",
     "Columns",
 )
-# Frames are told as slices of their own, so what describes them as frames of one file would contradict it.
+# Frames are described as slices of their own, so what describes them as frames of one file would contradict it.
 _OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 # Libraries take several headers of one multi-frame object for several objects; its frames stand as classic slices,
 # and what refers to them is given the true class afterwards (`export.seg`).
@@ -50,7 +50,7 @@ _CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS}
 def slice_headers(series: SeriesHeaders) -> list[Dataset]:
     """One header per slice in stack order, without pixels.
 
-    The first is read whole, for patient, study and series; the others hold what tells them apart and what they are,
+    The first is read whole, for patient, study and series; the others hold what distinguishes them and what they are,
     from the headers that were read when the folder was indexed, so a long series is not read twice.
 
     Raises

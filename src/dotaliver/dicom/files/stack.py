@@ -17,7 +17,7 @@ from dotaliver.dicom.files.elements import element_name, numbers, text, texts, w
 from dotaliver.dicom.files.even_grid import even_grid, tolerance_mm
 from dotaliver.dicom.files.series_headers import SeriesHeaders, SliceHeader
 from dotaliver.errors import AcquisitionError, FileFormatError, GeometryError, SeriesError
-from dotaliver.image.geometry import FloatArray, Geometry, Vector
+from dotaliver.image.geometry import FloatArray, Geometry, as_vector
 
 __all__ = ["Stack", "stack_of"]
 
@@ -55,8 +55,8 @@ def _vectors(series: SeriesHeaders, keyword: str, length: int) -> FloatArray:
             raise SeriesError(msg) from error
         if value is None or len(value) != length:
             msg = (
-                f"{series.name}, {part.name}: {element_name(keyword)} is missing or incomplete, so the slice has no "
-                "place in the patient; export the series again"
+                f"{series.name}, {part.name}: {element_name(keyword)} is missing or incomplete, so the position "
+                "of the slice is unknown; export the series again"
             )
             raise SeriesError(msg)
         rows.append(value)
@@ -72,7 +72,7 @@ def _refuse_mixed(series: SeriesHeaders, values: FloatArray, what: str, toleranc
         where = f" at ({', '.join(place)}) mm" if len(place) == 3 else ""
         msg = (
             f"{series.name}: {odd.size} of {len(values)} slices differ in {what} (such as {part.name}{where}), so they "
-            "form no single volume; export each image series on its own"
+            "are not one volume; export each image series on its own"
         )
         raise SeriesError(msg)
 
@@ -84,7 +84,9 @@ def _axes(series: SeriesHeaders) -> tuple[FloatArray, FloatArray, FloatArray]:
     along_columns, along_rows = cosines[0, :3], cosines[0, 3:]
     lengths = np.linalg.norm(along_columns), np.linalg.norm(along_rows)
     if min(lengths) < 0.5 or abs(along_columns @ along_rows) > _SAME_ORIENTATION:
-        msg = f"{series.name}: Image Orientation (0020,0037) holds no two perpendicular directions; export it again"
+        msg = (
+            f"{series.name}: Image Orientation (0020,0037) does not hold two perpendicular directions; export it again"
+        )
         raise SeriesError(msg)
     along_columns = along_columns / lengths[0]
     normal = np.cross(along_columns, along_rows)
@@ -173,8 +175,8 @@ def _refuse_tilt(series: SeriesHeaders, positions: FloatArray, normal: FloatArra
     degrees = float(np.degrees(np.arctan2(drift[worst], abs(along[worst]))))
     msg = (
         f"{series.name}: the slices drift sideways by {drift[worst]:.1f} mm over {abs(along[worst]):.1f} mm of the "
-        f"stack, from {first} to {last} (a gantry tilt of {degrees:.1f} degrees), so they lie on no rectangular grid; "
-        "give a series reconstructed without tilt"
+        f"stack, from {first} to {last} (a gantry tilt of {degrees:.1f} degrees), so they do not lie on a rectangular "
+        "grid; give a series reconstructed without tilt"
     )
     raise SeriesError(msg)
 
@@ -204,8 +206,8 @@ def _refuse_other_forms(series: SeriesHeaders) -> None:
         frames = text(part.dataset, "NumberOfFrames")
         if frames not in {None, "1"}:
             msg = (
-                f"{series.name}, {part.name}: the file holds {frames} frames without functional groups, so they have "
-                "no places in the patient; export the series as single-frame or enhanced images"
+                f"{series.name}, {part.name}: the file holds {frames} frames without functional groups, so their "
+                "positions are unknown; export the series as single-frame or enhanced images"
             )
             raise SeriesError(msg)
     studies = series.distinct("StudyInstanceUID")
@@ -265,17 +267,12 @@ def _laid_out(series: SeriesHeaders) -> Stack:
     try:
         geometry = Geometry(
             (len(ordered.slices), int(sizes[0, 0]), int(sizes[0, 1])),
-            _vector(positions[0]),
+            as_vector(positions[0]),
             (spacing, float(pixel_mm[0, 0]), float(pixel_mm[0, 1])),
-            (_vector(normal), _vector(along_rows), _vector(along_columns)),
+            (as_vector(normal), as_vector(along_rows), as_vector(along_columns)),
             frame[0] if frame else None,
         )
     except GeometryError as error:
         msg = f"{series.name}: {error}"
         raise SeriesError(msg) from error
     return Stack(ordered, geometry)
-
-
-def _vector(values: FloatArray) -> Vector:
-    x, y, z = (float(v) for v in values)
-    return (x, y, z)

@@ -86,7 +86,7 @@ def labels_on_image(
         if kind == "liver" and len(present) > 1 and not wanted:
             listed = ", ".join(str(n) for n in present[:20])
             msg = (
-                f"{name}: which label is the liver cannot be told (there are: {listed}); give a mask of one label, or "
+                f"{name}: it is unclear which label is the liver (there are: {listed}); give a mask of one label, or "
                 f"name it behind the file as in {name}#{present[0]}"
             )
             raise MaskError(msg)

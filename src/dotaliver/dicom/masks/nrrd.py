@@ -228,7 +228,7 @@ def _segments(name: str, header: _Header) -> tuple[Outlines | None, dict[int, tu
         try:
             places[number] = (int(segment.get("layer", "0")), int(segment["labelvalue"]))
         except (KeyError, ValueError) as error:
-            msg = f"{name}: segment {number} has no label value or layer, so it cannot be told; export it again"
+            msg = f"{name}: segment {number} has no label value or layer, so it cannot be read; export it again"
             raise MaskError(msg) from error
         called = names[number] = plain_text(segment.get("name", "") or f"Segment {number}", _LONGEST_NAME)
         codes = _CODE.findall(_terminology(segment.get("tags", "")))

@@ -58,7 +58,7 @@ def _voxels(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     shape = array.layout.shape
     grid, space = placed_grid(metadata, shape)
     if array.layout.image_bytes > _LARGEST_BYTES:
-        msg = f"{' x '.join(map(str, shape))} voxels are no mask of a scan"
+        msg = f"{' x '.join(map(str, shape))} voxels are not a mask of a scan"
         raise FileFormatError(msg)
     array.refuse_incomplete()
     values = array.read(tuple(slice(0, n) for n in shape))

@@ -136,7 +136,7 @@ def pick_outlines(name: str, kind: MaskKind, found: Outlines, wanted: tuple[str,
     if len(found.names) == 1 and not found.unsure and not found.others:
         return list(found.names)
     msg = (
-        f"{name}: which outline is the liver cannot be told (there are: {_listed(found)}); name it 'Liver', or name it "
+        f"{name}: it is unclear which outline is the liver (there are: {_listed(found)}); name it 'Liver', or name it "
         f"behind the file as in {name}#NAME"
     )
     raise MaskError(msg)
@@ -150,7 +150,7 @@ def _lesions(name: str, found: Outlines) -> list[int]:
     if unsure:
         shown = ", ".join(found.names[n] for n in unsure[:5])
         msg = (
-            f"{name}: which outlines are lesions cannot be told, since {shown} may be something else (there are: "
+            f"{name}: it is unclear which outlines are lesions, since {shown} may be something else (there are: "
             f"{_listed(found)}); name the lesions behind the file as in {name}#NAME#NAME"
         )
         raise MaskError(msg)

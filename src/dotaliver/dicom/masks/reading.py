@@ -84,7 +84,7 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple
     sop_class = _dicom_class(path)
     readers = {_SEG: read_seg, _LABELMAP_SEG: read_seg, _RTSTRUCT: read_rtstruct}
     if sop_class not in readers:
-        msg = f"{path.name}: the file is no mask; give a DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr"
+        msg = f"{path.name}: the file is not a mask; give a DICOM SEG, RTSTRUCT, NIfTI, NRRD or OME-Zarr"
         raise MaskError(msg)
     try:
         with quiet():
@@ -112,13 +112,13 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
     kind : str
         "liver" takes the segment called or coded liver, else the only one, as label 1. "lesions" takes every segment
         that is neither the liver, another organ, a planning volume nor a reference region, and keeps their numbers as
-        labels where they have them; where that cannot be told, the user is asked to name them.
+        labels where they have them; where that is unclear, the user is asked to name them.
         "ct_foci" takes the CT candidates that an earlier score stored, under their numbers.
 
     Raises
     ------
     MaskError
-        Where the file is no mask, is empty, belongs to another study or lies outside the images, or where it holds
+        Where the file is not a mask, is empty, belongs to another study or lies outside the images, or where it holds
         several outlines and only the user can say which is meant.
     """
     path, wanted = split_outlines(path)

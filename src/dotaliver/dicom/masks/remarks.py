@@ -1,4 +1,4 @@
-"""What is said about an imported mask beside its labels: outlines that overlap, were left out, or have gaps."""
+"""Caveats of an imported mask: outlines that overlap or were left out."""
 
 from __future__ import annotations
 

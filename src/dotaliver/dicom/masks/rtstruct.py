@@ -90,7 +90,7 @@ def _points(name: str, contour: Any) -> FloatArray:
 
 
 def _contours(name: str, called: str, item: Any) -> tuple[list[_Contour], int]:
-    """Closed planar contours of one ROI, and how many points and open lines it holds beside them."""
+    """Closed planar contours of one ROI, and how many points and open lines it also holds."""
     found, open_ones = [], 0
     for contour in item.get("ContourSequence") or ():
         kind = text(contour, "ContourGeometricType")
@@ -267,7 +267,7 @@ def _typed(names: dict[int, str], dataset: Any) -> Outlines:
     }
     left = set(names) - livers - others
     tumours = {n for n in left if types.get(n) in _TUMOUR}
-    # A volume with a margin is no lesion, and beside one an outline without a type may be anything
+    # A volume with a margin is not a lesion, and next to one an outline without a type may be anything
     planned = any(kind in _MARGINS for kind in types.values())
     unsure = {n for n in left - tumours if planned or is_organ_name(names[n])}
     return Outlines(names, frozenset(livers), frozenset(others), frozenset(tumours), frozenset(unsure))

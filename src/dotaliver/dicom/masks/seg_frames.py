@@ -1,8 +1,8 @@
 """Frames of a DICOM Segmentation: where each lies, which segments it shows, and its pixels, one frame at a time.
 
 A segmentation is binary (one segment per frame), fractional (one segment per frame, each pixel's share) or a label map
-(a frame shows every segment by its number). Pixels are decoded when they are asked for, after the sizes were held to
-what the file can really contain.
+(a frame shows every segment by its number). Pixels are decoded when they are asked for, after the sizes were checked
+against what the file can contain.
 """
 
 from __future__ import annotations
@@ -102,14 +102,14 @@ class FramePixels:
     def __init__(self, name: str, dataset: Any, count: int) -> None:
         self.kind = text(dataset, "SegmentationType") or ""
         if self.kind not in _KINDS:
-            told = self.kind[:16] or "of no stated type"
-            msg = f"{name}: the segmentation is {told}; give one that is BINARY, FRACTIONAL or LABELMAP"
+            stated = self.kind[:16] or "of no stated type"
+            msg = f"{name}: the segmentation is {stated}; give one that is BINARY, FRACTIONAL or LABELMAP"
             raise MaskError(msg)
         self._name, self._dataset, self._count = name, dataset, count
         self.shape = (whole(dataset, "Rows") or 0, whole(dataset, "Columns") or 0)
         self._pixels = self.shape[0] * self.shape[1]
         if not 0 < self._pixels <= _LARGEST_PLANE:
-            msg = f"{name}: planes of {self.shape[0]} by {self.shape[1]} pixels are no image; export it again"
+            msg = f"{name}: planes of {self.shape[0]} by {self.shape[1]} pixels are not an image; export it again"
             raise MaskError(msg)
         self._bits = whole(dataset, "BitsAllocated") or 1
         if self._bits not in {1, 8, 16}:

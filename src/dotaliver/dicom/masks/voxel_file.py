@@ -111,7 +111,7 @@ def grid_of_affine(name: str, shape: tuple[int, int, int], affine: FloatArray, *
     if np.linalg.norm(moved, axis=1).max() > _LARGEST_MOVE * spacing.min():
         degrees = float(np.degrees(np.arcsin(min(1.0, float(np.abs(axes.T @ axes - np.eye(3)).max())))))
         msg = (
-            f"{name}: its axes are sheared by {degrees:.2f} degrees, so the voxels lie on no rectangular grid; "
+            f"{name}: its axes are sheared by {degrees:.2f} degrees, so the voxels do not lie on a rectangular grid; "
             "resample the mask onto the image it was drawn on"
         )
         raise MaskError(msg)

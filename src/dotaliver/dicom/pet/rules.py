@@ -1,7 +1,7 @@
 """The rules of SUV, element by element: what is accepted, converted and flagged, refused; `suv_rules.md` prints them.
 
-The code that keeps them stands in `suv_elements`, `suv_inputs`, `timing` and `dotaliver.suv.decay`; a test holds the
-page to this table, and the flags named here to those that exist.
+The code is in `elements`, `suv_inputs`, `timing` and `dotaliver.suv.decay`; a test compares the page with this table,
+and the flags named here with those that exist.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ RULES = (
     Rule(
         "Radionuclide Half Life (0018,1075)",
         "seconds, within 1 % of that of the coded nuclide",
-        "missing: that of the nuclide; within a factor of 3: used as it stands",
+        "missing: that of the nuclide; within a factor of 3: used unchanged",
         ("HALF_LIFE_FROM_NUCLIDE", "HALF_LIFE_UNUSUAL"),
         "missing without a nuclide; off by more than a factor of 3 (another unit)",
     ),
@@ -146,7 +146,7 @@ RULES = (
     ),
 )
 
-_INTRODUCTION = """# How SUV comes about
+_INTRODUCTION = """# SUV calculation
 
 <!-- Made from dotaliver.dicom.pet.rules; a test fails where this page and the code differ. -->
 

@@ -88,7 +88,7 @@ def _require(reader: SuvHeaderReader, reads: Reads, fields: Sequence[str], also:
     """Refuse the series where a value is missing; the text names all that are."""
     absent = [*also, *(_NAMES[field] for field in fields if reads[field].value is None)]
     if absent:
-        raise reader.refuse(f"SUV cannot be computed, for these are missing: {', '.join(absent)}")
+        raise reader.refuse(f"SUV cannot be computed; missing: {', '.join(absent)}")
 
 
 def _body(reader: SuvHeaderReader, normalisations: set[Normalisation]) -> tuple[Reads, list[str]]:

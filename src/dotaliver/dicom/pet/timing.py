@@ -95,8 +95,8 @@ def zone_of(series: SeriesHeaders) -> timedelta | None:
     """The zone that the local times of a series are in; None where its headers do not say.
 
     By Timezone Offset From UTC (0008,0201), else by two elements that show one instant, with an offset and without:
-    Acquisition DateTime (0008,002A) beside Acquisition Date and Time, or Radiopharmaceutical Start DateTime
-    (0018,1078) beside Start Time (0018,1072).
+    Acquisition DateTime (0008,002A) with Acquisition Date and Time, or Radiopharmaceutical Start DateTime
+    (0018,1078) with Start Time (0018,1072).
 
     Raises
     ------
@@ -193,8 +193,8 @@ def injection_of(
 ) -> Injection | None:
     """When the tracer was given; None where no element says so.
 
-    Radiopharmaceutical Start DateTime (0018,1078) holds a date and counts first; its date alone goes with the time of
-    Start Time (0018,1072). That one holds no date (59 % of series have only this one): on the day of the scan where
+    Radiopharmaceutical Start DateTime (0018,1078) holds a date and counts first; a date alone is combined with the time
+    of Start Time (0018,1072). That one holds no date (59 % of series have only this one): on the day of the scan where
     it lies before it, which is how scans are made; otherwise on the day before, and then the date is an assumption.
     A Start DateTime after the scan whose clock time lies shortly before the scan on the day before was given the
     wrong date over midnight, and is an assumption too.
@@ -299,7 +299,7 @@ def private_reference_of(series: SeriesHeaders, injection: datetime) -> PrivateR
     GE writes (0009,100D), Siemens (0071,1022). A de-identifier that shifts dates may have missed them, so all
     private stamps are moved by the whole number of days between a private and a public stamp of the same instant
     (equal clock times within 1 s: the scan with Series or Acquisition Time, GE's administration with the injection).
-    Where none pairs, a stamp that lies between injection and first acquisition is taken as it stands; any other is
+    Where none pairs, a stamp that lies between injection and first acquisition is taken unchanged; any other is
     left out, and so is one whose offset from UTC nothing ties to the series' other times.
     """
     zone = zone_of(series)

@@ -226,7 +226,7 @@ _GENERIC_WORDS = (
     "radiotracer solution tracer unknown unspecified user"
 )
 _GENERIC = {*_GENERIC_WORDS.split(), *_ELEMENTS, *_SYMBOLS}
-# Words before a tracer's name, or right after it, by which a description speaks of another scan or of none.
+# Words before a tracer's name, or right after it, by which a description refers to another scan or to none.
 _OTHER_SCAN = re.compile(
     r"\b(no|not|non|without|w/o|never|none|except|exclud\w*|prior|previous\w*|former\w*|old|earlier|last|since|after|"
     r"before|post|pre|versus|vs|compar\w*|correlat\w*|instead|than|rather|kein\w*|ohne|vor|nach|nicht|sans|sin)\b",
@@ -276,7 +276,7 @@ def tracer_of(dataset: Any, tracer: Tracer) -> TracerName:
     """Name the tracer and compare the name with the protocol's patterns; the first name that fits one decides.
 
     A series or study description counts only where the radiopharmaceutical's own names leave the tracer open
-    (scanners write "Solution"), and only where it speaks of one kind of tracer.
+    (scanners write "Solution"), and only where it names one kind of tracer.
     """
     names = _names(dataset)
     for name in names:

@@ -1,7 +1,7 @@
 """Decoded pixels that are kept between runs: unpacking a compressed series takes longer than all else about it.
 
-Each series is one OME-Zarr image below the cache's folder, under a name that tells nothing. It is used only for the
-very files that it was made from, as they were then, and every plane is held to its SHA-256 when it is read. Whatever
+Each series is one OME-Zarr image below the cache's folder, under a hashed name. It is used only for the
+files that it was made from, unchanged since then, and the SHA-256 of every plane is verified when it is read. Whatever
 is wrong with a cache, the files are read; no answer depends on it.
 """
 
@@ -51,7 +51,7 @@ class PlaneCache:
     folder : Path
         Is made when the first series is written.
     tell : callable
-        Is told in one line where the cache is of no use.
+        Receives one line where the cache cannot be used.
     """
 
     def __init__(self, folder: Path, tell: Tell) -> None:
@@ -69,11 +69,11 @@ class PlaneCache:
         if not self._told:
             self._told = True
             why = getattr(error, "strerror", None) or str(error)
-            self._tell(f"the cache cannot be written ({why}); going on without it")
+            self._tell(f"the cache cannot be written ({why}); continuing without it")
 
     def tell_damaged(self, series: str) -> None:
         """Say that a series is read from its files after all."""
-        self._tell(f"{series}: what the cache holds of it is damaged and is thrown away; reading the files")
+        self._tell(f"{series}: the cached copy is damaged and was discarded; reading the files")
 
 
 _in_use: ContextVar[PlaneCache | None] = ContextVar("plane_cache", default=None)
@@ -246,7 +246,7 @@ class CachedPlanes:
 
 
 class _Recorder:
-    """An image that is being written, and goes with this object unless it was put in place."""
+    """An image that is being written, and is deleted with this object unless it was put in place."""
 
     def __init__(self, folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
         from dotaliver.omezarr.writing import ImageWriter

@@ -1,7 +1,7 @@
 """Compressed frames decoded by libraries that let other threads work meanwhile: RLE and all kinds of JPEG 2000.
 
 pydicom's own decoder of RLE is written in Python, and its plugin for JPEG 2000 keeps the interpreter to itself. What
-is not plain here is left to pydicom, which refuses it too or knows better.
+is unusual is left to pydicom.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def kept_bytes(memory_bytes: int | None) -> int:
 
 
 def ct_image_of(stack: Stack, memory_bytes: int | None, progress: Progress | None = None) -> Volume:
-    """A CT in Hounsfield units: in memory, or read when it is needed where it is large beside the bound."""
+    """A CT in Hounsfield units: in memory, or read on demand where it is large compared with the bound."""
     if is_large(stack, np.int16, memory_bytes):
         return lazy_ct(stack, kept_bytes(memory_bytes))
     return ct_volume(stack, progress)

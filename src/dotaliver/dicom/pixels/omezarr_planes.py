@@ -1,4 +1,4 @@
-"""Stored values of a series from the OME-Zarr image beside its headers, held to what the headers say."""
+"""Stored values of a series from the OME-Zarr image next to its headers, checked against the headers."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
         return None
     folder = next(iter(images))
     if len(images) > 1 or folder is None:
-        msg = f"{stack.series.name}: its pixels lie in several places; give one folder with the series, whole and once"
+        msg = f"{stack.series.name}: its pixels are in several places; give one folder with the series, whole and once"
         raise SeriesError(msg)
     name = f"{folder.parent.name}/{folder.name}"
     if folder.is_symlink():
-        raise _unusable(name, "it is a link, and might lead anywhere")
+        raise _unusable(name, "it is a symbolic link, which is not followed")
     try:
         image = PlaneImage(folder)
     except FileFormatError as error:
@@ -52,7 +52,7 @@ def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
     if image.shape != stack.geometry.shape or image.dtype != dtype:
         why = (
             f"it holds {' x '.join(map(str, image.shape))} voxels of {image.dtype}, and the headers in "
-            f"{HEADERS_FOLDER} speak of {' x '.join(map(str, stack.geometry.shape))} of {dtype}"
+            f"{HEADERS_FOLDER} describe {' x '.join(map(str, stack.geometry.shape))} of {dtype}"
         )
         raise _unusable(name, why)
 
@@ -66,4 +66,4 @@ def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
 
 
 def _unusable(name: str, why: object) -> FileFormatError:
-    return FileFormatError(f"{name}: {why}; copy the folder again, or make it anew with 'dotaliver zarr'")
+    return FileFormatError(f"{name}: {why}; copy the folder again, or make it again with 'dotaliver zarr'")

@@ -35,7 +35,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
 _PLAIN = {*_LITTLE, _BIG} - {_DEFLATED}
 _READ = {*_LITTLE, _BIG, RLE, *JPEG2000, *JPEG}
-# A blank plane compresses to a few hundred bytes, and the header beside it is larger: no honest file does better.
+# A blank plane compresses to a few hundred bytes, and its header takes more: no real file compresses further.
 _LARGEST_RATIO = 1000
 _PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _PROGRESS_EVERY = 100
@@ -161,7 +161,7 @@ def _run_lengths(part: SliceHeader, out: Stored) -> None:
     try:
         fill_from_rle(_frame_bytes(part), out)
     except Exception:
-        # Left to pydicom, which refuses it too or knows better
+        # Left to pydicom, which may read it
         _checked(part, out, _decoded(part))
 
 
@@ -204,7 +204,7 @@ class _Frames:
 
 
 def _is_full(series: SeriesHeaders, dtype: np.dtype[Any]) -> bool:
-    """Whether all bits are used. Unused ones may hold anything (old overlays): pydicom knows how to drop them."""
+    """Whether all bits are used. Unused ones may hold anything (old overlays): pydicom drops them."""
     return whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
 
 
