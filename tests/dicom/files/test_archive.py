@@ -70,5 +70,5 @@ def test_what_is_no_zip_is_refused(tmp_path, damage):
         content[200:900] = bytes(700)
         damage = bytes(content)
     path.write_bytes(damage)
-    with pytest.raises(FileFormatError, match=r"study.zip: the archive is damaged, encrypted or no zip"):
+    with pytest.raises(FileFormatError, match=r"study.zip: the archive is damaged, encrypted or not a zip"):
         index_folder(path)

@@ -168,7 +168,7 @@ def test_two_channels_are_no_mask(tmp_path, study):
     folder = write_mask(
         tmp_path / "m", array, axes=axes, scale=(1, 1, 1, 1), translation=(0, 0, 0, 0), chunks=(1, 2, 2, 2)
     )
-    with pytest.raises(MaskError, match="no volume of one value a voxel"):
+    with pytest.raises(MaskError, match="are not a volume with one value per voxel"):
         read_mask(folder, study, "lesions")
 
 

@@ -312,7 +312,7 @@ def test_other_normalisations_by_configuration(tmp_path, normalisation, quantity
 
 def test_morgan_is_read_and_never_made(tmp_path):
     write_study(tmp_path)
-    with pytest.raises(SuvError, match="read but never made"):
+    with pytest.raises(SuvError, match="can be read but not computed"):
         load_study(tmp_path, ScoringConfig(normalisation="lbm_morgan"))
 
 

@@ -93,7 +93,8 @@ def _raw(dataset: Any, element: str | int) -> Any:
 def texts(dataset: Any, element: str | int) -> tuple[str, ...]:
     """All values of an element as text, stripped, without empty ones."""
     tag = _tag(element)
-    stored = dataset.get_item(tag) if tag is not None and tag in dataset else None
+    with _naming_unreadable(element):
+        stored = dataset.get_item(tag) if tag is not None and tag in dataset else None
     if isinstance(stored, RawDataElement) and stored.VR in _PLAIN and 0 < len(stored.value or b"") <= _SHORT:
         return _texts_of(tag, stored.VR, stored.value, stored.is_little_endian)
     return _stripped(_raw(dataset, element))

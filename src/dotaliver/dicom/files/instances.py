@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pydicom.uid import UID
 
-from dotaliver.dicom.files.elements import joined, numbers, text, texts
+from dotaliver.dicom.files.elements import numbers, texts
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
 from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SetAside, SliceHeader
 from dotaliver.errors import AcquisitionError
@@ -58,7 +58,7 @@ def _content_order(part: SliceHeader) -> tuple[Any, ...]:
     """What instances are sorted by: what they say of themselves; file names only where that is equal."""
     data = part.dataset
     return (
-        text(data, "SOPInstanceUID") or "",
+        _text_or_none(data, "SOPInstanceUID") or "",
         part.frame or 0,
         _texts_or_nothing(data, "ImagePositionPatient"),
         _texts_or_nothing(data, "AcquisitionTime"),
@@ -71,6 +71,10 @@ def _texts_or_nothing(dataset: Any, keyword: str) -> tuple[str, ...]:
         return texts(dataset, keyword)
     except AcquisitionError:
         return ()
+
+
+def _text_or_none(dataset: Any, keyword: str) -> str | None:
+    return next(iter(_texts_or_nothing(dataset, keyword)), None)
 
 
 def _numbers_or_none(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
@@ -93,7 +97,7 @@ def without_copies(slices: Sequence[SliceHeader]) -> list[SliceHeader]:
     kept: list[SliceHeader] = []
     first_of: dict[tuple[str, int | None], list[SliceHeader]] = {}
     for part in ordered:
-        uid = text(part.dataset, "SOPInstanceUID")
+        uid = _text_or_none(part.dataset, "SOPInstanceUID")
         if uid is None:
             kept.append(part)
             continue
@@ -171,13 +175,13 @@ def _marked(modality: str) -> Any:
 
 
 def _own_kind(modality: str, part: SliceHeader) -> str | None:
-    sop_class = text(part.dataset, "SOPClassUID")
+    sop_class = _text_or_none(part.dataset, "SOPClassUID")
     if sop_class is not None and sop_class not in _CLASSES[modality]:
         name = UID(sop_class).name
         return "object of another kind" if name == sop_class else name.removesuffix(" Storage")
     values = [value.upper() for value in _texts_or_nothing(part.dataset, "ImageType")[2:]]
     kind = next((NOT_VOLUMES[value] for value in values if value in NOT_VOLUMES), None)
-    if kind is None and "DOSE" in (joined(part.dataset, "SeriesDescription") or "").upper().split():
+    if kind is None and "DOSE" in " ".join(_texts_or_nothing(part.dataset, "SeriesDescription")).upper().split():
         # A dose report as a CT image has the dose in its name and no place
         kind = None if _numbers_or_none(part.dataset, "ImagePositionPatient", 3) else "dose screen"
     series_type = [value.upper() for value in _texts_or_nothing(part.dataset, "SeriesType")]
