@@ -41,7 +41,7 @@ def test_frames_by_the_standard_give_the_start_of_the_series():
 
 def test_series_time_counts_before_back_computation_and_is_checked_by_it():
     ways = start_references(beds(standard), GA68_S, series=SERIES)
-    assert [way.source[:8] for way in ways] == ["series", "computed"]
+    assert [way.source[:8] for way in ways] == ["series", "back-com"]
 
 
 def test_late_series_time_leaves_back_computation():
