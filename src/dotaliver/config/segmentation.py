@@ -263,48 +263,79 @@ class LobeConfig(FrozenModel):
 
 
 class CtLesionConfig(FrozenModel):
-    """When the CT shows a lesion's border clearly enough to measure it."""
+    """How a lesion's border is fitted on CT, and when the CT shows it clearly enough to measure it."""
 
-    smooth_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian against CT noise")
+    smooth_fwhm_mm: float = Field(default=2.0, gt=0, description="Gaussian that calms CT noise")
     surroundings_mm: tuple[float, float] = Field(
-        default=(5.0, 22.0), description="Liver between these distances from the uptake is compared with"
+        default=(4.0, 18.0), description="Liver between these distances from the uptake is compared with"
     )
     capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
-    least_parenchyma_ml: float = Field(
-        default=2.0, gt=0, description="Least liver around a lesion, to know its density"
-    )
-    core_depth_mm: float = Field(default=4.0, gt=0, description="As deep as this in the lesion is off its border")
-    least_contrast_hu: float = Field(default=8.0, gt=0, description="A smaller difference is not seen by a reader")
-    least_contrast_sd: float = Field(default=2.0, gt=0, description="And in SDs of the liver around it")
-    rounds: int = Field(default=3, ge=1, description="How often levels and outline are found anew")
+    least_parenchyma_ml: float = Field(default=1.0, gt=0, description="Less liver around says nothing of its density")
     reach_mm: float = Field(
-        default=9.0, gt=0, description="How far an outline may leave the uptake: mismatch and blur together"
+        default=2.5, gt=0, description="How far a border may lie beyond the uptake's: its blur, and mismatch in shape"
     )
-    opening_mm: tuple[float, float] = Field(
-        default=(1.5, 4.0), description="What is thinner than twice a radius is a vessel or noise: its least and most"
+    reach_share: float = Field(default=0.2, ge=0, description="And in proportion to the uptake's radius")
+    open_border_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of the border that may lie there: more runs into something else"
     )
-    opening_share: float = Field(default=0.25, ge=0, description="That radius over the radius of the uptake")
-    steady_shares: tuple[float, float] = Field(
-        default=(0.4, 0.6), description="Levels, between liver and lesion, at which the size must be nearly the same"
+    liver_edge_mm: tuple[float, float] = Field(
+        default=(1.0, 1.5), description="How far the liver's outline may be off, and over which width it fades"
     )
-    steady_mm: float = Field(default=2.0, gt=0, description="Change of the diameter between them at most")
-    steady_share: float = Field(default=0.12, gt=0, description="Or this share of it")
-    volume_ratio_range: tuple[float, float] = Field(
-        default=(0.3, 2.5), description="Volume on CT over volume of uptake"
+    fat_depth_mm: float = Field(default=5.0, description="Nearer to the liver's border than this fat lies outside it")
+    fat_hu_below: float = Field(default=75.0, gt=0, description="So much less dense than liver is fat or lung")
+    fat_blur_mm: float = Field(default=1.5, ge=0, description="How far fat lowers the density of its neighbours")
+    shared_border_mm: float = Field(default=4.0, gt=0, description="Width over which two lesions part their space")
+    texture_fwhm_mm: float = Field(default=8.0, gt=0, description="Gaussian that leaves only the liver's texture")
+    grain_factor: float = Field(
+        default=1.5, gt=0, description="Volume that counts as one sample, over that of the noise's grain"
     )
-    apart_mm: float = Field(default=6.0, gt=0, description="Distance of the centres on CT and PET at most")
-    apart_share: float = Field(default=0.4, gt=0, description="Or this share of the uptake's radius")
-    open_border_share: float = Field(default=0.06, ge=0, le=1, description="Share of the border that may leak")
-    step_width_mm: float = Field(default=2.5, gt=0, description="Width of the strips on both sides of the border")
-    step_share: float = Field(default=0.4, gt=0, description="Share of the contrast that counts as a step")
-    seen_border_share: float = Field(default=0.85, gt=0, le=1, description="Share of the border that must show a step")
-    least_sectors: int = Field(default=12, ge=1, description="Twelfths of slices' borders that there must be")
-    overshoot_hu: float = Field(
-        default=30.0,
-        gt=0,
-        description="How far past the lesion's own density its parts may lie (fat, bile lie further)",
+    outlier_nats: float = Field(
+        default=3.0, gt=0, description="Largest distance of a place from a density: 2.4 SD; beyond it is something else"
     )
-    least_fullness: float = Field(default=0.88, gt=0, le=1, description="Share of its convex hull that it fills")
+    outside_nats: float = Field(default=1.0, ge=0, description="What a place outside the liver counts against a lesion")
+    soft_border_share: float = Field(
+        default=0.4, ge=0, description="SD of a lesion's border zone, over its contrast: borders are gradual"
+    )
+    uptake_degree: int = Field(default=3, ge=0, description="Harmonics of the uptake's shape that the PET resolves")
+    size_sd_mm: float = Field(default=0.8, gt=0, description="SD of the radius on CT from that of the uptake")
+    size_sd_share: float = Field(default=0.06, ge=0, description="And in proportion to it")
+    place_sd_mm: float = Field(default=2.5, gt=0, description="SD of the middle on CT from that of the uptake")
+    roughness_mm: float = Field(default=0.5, gt=0, description="SD of the border from a ball")
+    roughness_share: float = Field(default=0.10, ge=0, description="And in proportion to the radius")
+    roughness_power: float = Field(default=1.7, gt=1, description="How fast it falls with finer detail")
+    recentre_mm: tuple[float, float] = Field(
+        default=(1.0, 5.0), description="From which distance of the middles a fit is repeated, and its largest move"
+    )
+    least_contrast_hu: float = Field(default=4.0, gt=0, description="A smaller difference is texture")
+    least_contrast_sd: float = Field(default=1.2, gt=0, description="And in SDs of the liver around it")
+    least_significance: float = Field(
+        default=3.0, gt=0, description="And in SDs of the mean over as much liver as the lesion fills"
+    )
+    step_width_mm: float = Field(default=3.0, gt=0, description="Width of the strips on both sides of the border")
+    step_share: float = Field(default=0.25, gt=0, description="Share of half the whole step that counts as seen")
+    least_seen_share: float = Field(default=0.5, gt=0, le=1, description="Share of the border that must show a step")
+    size_ratio_range: tuple[float, float] = Field(
+        default=(0.75, 1.3), description="Radius on CT over that of the uptake"
+    )
+    foot_share: float = Field(default=0.08, gt=0, lt=0.5, description="Share of the contrast at a border's foot")
+    edge_blur_mm: float = Field(
+        default=0.5, ge=0, description="From a sharp border's middle to its foot: the blur of kernel and smoothing"
+    )
+    profile_contrast_sd: float = Field(default=1.5, gt=0, description="Contrast in SDs from which the foot is found")
+    uptake_trust: float = Field(
+        default=0.75, ge=0, le=1, description="How far the uptake moves a border within its gradient"
+    )
+    uptake_trust_radius_mm: tuple[float, float] = Field(
+        default=(6.0, 12.0), description="Radii from which and above which it does: smaller ones are blurred on PET"
+    )
+    shift_range_mm: tuple[float, float] = Field(default=(-2.0, 4.0), description="And by how much at most")
+    detail_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian on which fine detail of a border is seen")
+    detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
+    detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")
+    widest_spread_share: float = Field(default=0.2, gt=0, description="SD of the diameter over itself at most")
+    spread_factor: float = Field(default=1.3, gt=0, description="Real spread of the diameter over the fit's own")
+    model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows")
+    model_error_share: float = Field(default=0.01, ge=0, description="And in proportion to the diameter")
 
 
 class MaskConfig(FrozenModel):

@@ -25,6 +25,7 @@ import numpy as np
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.records.edits import DiameterEdit
+from dotaliver.records.masks import BorderEvidence
 from dotaliver.records.measurements import Diameter, DiameterSource
 
 __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
@@ -179,7 +180,9 @@ def _longest_inside(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> Fl
     return None
 
 
-def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiameter | None:
+def longest_diameter(
+    labels: LabelMap, source: DiameterSource, border: BorderEvidence | None = None
+) -> MeasuredDiameter | None:
     """Longest in-plane diameter of a binary label map over all its slices, with its short axis; None if empty.
 
     Parameters
@@ -188,6 +191,8 @@ def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiamet
         One lesion, on the grid that it was drawn on; slices are the plane of acquisition.
     source : {"ct", "pet", "reader"}
         Which image the mask was drawn on. A diameter from PET is an extent, not a RECIST diameter.
+    border : BorderEvidence, optional
+        How well the image shows the mask's border; kept with the diameter.
 
     Examples
     --------
@@ -211,10 +216,12 @@ def longest_diameter(labels: LabelMap, source: DiameterSource) -> MeasuredDiamet
         tie = best is not None and abs(found.long_mm - best.long_mm) <= _TIE_MM
         if best is None or found.long_mm > best.long_mm + _TIE_MM or (tie and found.short_mm > best.short_mm + _TIE_MM):
             best = found
-    return None if best is None else _measured(labels, best, source)
+    return None if best is None else _measured(labels, best, source, border)
 
 
-def _measured(labels: LabelMap, best: _Chords, source: DiameterSource) -> MeasuredDiameter:
+def _measured(
+    labels: LabelMap, best: _Chords, source: DiameterSource, border: BorderEvidence | None
+) -> MeasuredDiameter:
     mask = labels.array[best.slice_index] != 0
     spacing = np.asarray(labels.geometry.spacing_mm[1:])
     leaves = _leaves(mask, best, spacing)
@@ -226,12 +233,18 @@ def _measured(labels: LabelMap, best: _Chords, source: DiameterSource) -> Measur
             source=source,
             long_axis_lps_mm=_ends_lps(labels, best.slice_index, best.long_ends),
             short_axis_lps_mm=_ends_lps(labels, best.slice_index, best.short_ends),
+            interval_mm=None if border is None else _interval_mm(best.long_mm, border),
+            seen_border_share=None if border is None else border.seen_share,
             inside_mm=None if inside is None else float(np.linalg.norm(inside[1] - inside[0])),
             inside_axis_lps_mm=None if inside is None else _ends_lps(labels, best.slice_index, inside),
         ),
         leaves,
         best.slice_index,
     )
+
+
+def _interval_mm(longest_mm: float, border: BorderEvidence) -> tuple[float, float]:
+    return max(longest_mm - border.diameter_error_mm, 0.0), longest_mm + border.diameter_error_mm
 
 
 def _ends_lps(labels: LabelMap, slice_index: int, ends_mm: FloatArray) -> tuple[Vector, Vector]:

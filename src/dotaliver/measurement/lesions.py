@@ -147,7 +147,8 @@ def _sizes(context: _Context, own: LabelMap, box: Box, edit: LesionEdit) -> _Siz
     seen, ct_volume_ml = outlined, None if on_pet else own.volume_ml()
     if context.on_ct is not None and (ct_box := context.ct_boxes.get(edit.label)) is not None:
         on_ct = _own(context.on_ct, edit.label, ct_box)
-        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, "ct"), ct_box), on_ct.volume_ml()
+        border = context.on_ct.borders.get(edit.label)
+        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, "ct", border), ct_box), on_ct.volume_ml()
     elif context.on_ct is not None and not on_pet:
         # Drawn on the PET's CT and not seen on the diagnostic one, whose diameters count: it has none.
         seen, ct_volume_ml = None, None

@@ -65,6 +65,7 @@ def _mask_record(name: MaskName, layer: MaskLayer) -> MaskRecord:
         spacing_mm=grid.spacing_mm,
         sha256=layer.labels.sha256(),
         completeness=layer.completeness if name == "lesions" else None,
+        borders={label: layer.borders[label] for label in layer.labels.labels if label in layer.borders},
     )
 
 

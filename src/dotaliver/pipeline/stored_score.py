@@ -156,7 +156,7 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
     if not mask.labels:
         return _empty(mask, volumes)
     read = read_mask(ScoreFolder(folder).mask_file("ct_lesions"), volumes, "lesions")
-    return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm)
+    return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm, borders=mask.borders)
 
 
 def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:

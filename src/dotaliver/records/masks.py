@@ -14,6 +14,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.flags import Flag
 
 __all__ = [
+    "BorderEvidence",
     "Completeness",
     "CtSearch",
     "DrawnOn",
@@ -33,13 +34,20 @@ somebody states it, or nobody does. A mask of target lesions alone is common, so
 """
 
 
+class BorderEvidence(FrozenModel):
+    """How well an image shows one outline's border."""
+
+    diameter_error_mm: float = Field(description="Half the 95 % interval of the longest in-plane diameter, in mm")
+    seen_share: float = Field(description="Share of the border at which density steps, 0 to 1")
+
+
 @dataclass(frozen=True)
 class MaskLayer:
     """Labels with where they came from and how sure their border is.
 
     ``drawn_on`` says in which image's position the labels lie: breathing puts the liver at different places on
     CT and PET, so the same labels mean another place depending on the image that they were drawn on.
-    ``completeness`` is meant for lesions only.
+    ``completeness`` is meant for lesions only; ``borders`` holds, by label, what is known of single outlines.
     """
 
     labels: LabelMap
@@ -47,6 +55,7 @@ class MaskLayer:
     origin: str
     border_uncertainty_mm: float
     completeness: Completeness = "not_stated"
+    borders: Mapping[int, BorderEvidence] = field(default_factory=dict)
 
 
 class Mismatch(FrozenModel):

@@ -44,6 +44,12 @@ class Diameter(FrozenModel):
     source: DiameterSource
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
+    interval_mm: tuple[float, float] | None = Field(
+        default=None, description="Holds the true longest diameter with 95 % confidence; None where it is not known"
+    )
+    seen_border_share: float | None = Field(
+        default=None, description="Share of the border at which density steps, 0 to 1; None where it was not judged"
+    )
     inside_mm: float | None = Field(
         default=None, description="Longest chord inside the lesion, where the longest diameter leaves it"
     )

@@ -18,7 +18,7 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
-from dotaliver.records.masks import Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
+from dotaliver.records.masks import BorderEvidence, Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
@@ -55,6 +55,9 @@ class MaskRecord(FrozenModel):
     sha256: str
     completeness: Completeness | None = Field(
         default=None, description="Of a lesion mask: whether it holds every lesion, and who says so"
+    )
+    borders: dict[int, BorderEvidence] = Field(
+        default_factory=dict, description="By label, how well the image shows the outline's border, where it was judged"
     )
 
 

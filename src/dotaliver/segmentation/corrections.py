@@ -134,7 +134,9 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
             part[(outlines.labels.array[box] == label) & (part == 0)] = label
     unseen = {n: known.unseen_on_ct[n] for n in sorted(taken - seen)}
     # The border uncertainty stays that of the layer.
-    layer = replace(outlines, labels=outlines.labels.with_array(array))
+    standing_borders = {} if given.ct_lesions is None else given.ct_lesions.borders
+    borders = {**outlines.borders, **standing_borders}
+    layer = replace(outlines, labels=outlines.labels.with_array(array), borders=borders)
     return replace(given, ct_lesions=layer, unseen_on_ct={**given.unseen_on_ct, **unseen})
 
 

@@ -153,7 +153,8 @@ def with_lesions_on_ct(
     for label, box in outlines.labels.boxes():
         part = labels[view.box][box]
         part[(outlines.labels.array[box] == label) & (part == 0)] = label
-    layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm)
+    borders = {**({} if before is None else before.borders), **outlines.borders}
+    layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm, borders)
     outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
     unseen = {**found.unseen_on_ct, **missing, **outlines.unseen}

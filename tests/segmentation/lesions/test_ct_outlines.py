@@ -5,7 +5,7 @@ from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
-from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct
+from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, with_surroundings
 from fixtures.arrays import AXIAL
 
 CONFIG = CtLesionConfig()
@@ -46,7 +46,8 @@ def placed(*balls, spacing=4.0):
 
 
 def diameter(found, label=1):
-    return longest_diameter(LabelMap(found.labels.where(label).astype(np.uint8), GRID), "ct").diameter
+    outline = LabelMap(found.labels.where(label).astype(np.uint8), GRID)
+    return longest_diameter(outline, "ct", found.borders[label]).diameter
 
 
 @pytest.mark.parametrize("difference", [-35.0, -20.0, 30.0])
@@ -86,11 +87,71 @@ def test_a_cyst_beside_the_uptake_is_not_taken_for_the_lesion():
     assert set(found.unseen) == {1}
 
 
-def test_two_lesions_that_touch_on_ct_without_a_border_between_are_refused():
-    left, right = np.add(MIDDLE, (-11.0, 0, 0)), np.add(MIDDLE, (11.0, 0, 0))
-    ct = scene([(MIDDLE, (26.0, 13.0, 13.0), -35.0)])
-    found = outline_lesions_on_ct(ct, placed((left, 11.0), (right, 11.0)), LIVER, CONFIG)
-    assert set(found.unseen) == {1, 2}
+def test_two_lesions_that_touch_on_ct_share_the_space_between_them():
+    left, right = np.add(MIDDLE, (-12.0, 0, 0)), np.add(MIDDLE, (12.0, 0, 0))
+    balls = [(left, (12.0, 12.0, 12.0), -35.0), (right, (12.0, 12.0, 12.0), -35.0)]
+    found = outline_lesions_on_ct(scene(balls), placed((left, 12.0), (right, 12.0)), LIVER, CONFIG)
+    assert found.labels.labels == (1, 2)
+    assert diameter(found, 1).longest_mm == pytest.approx(24.0, abs=2.4)
+    assert diameter(found, 2).longest_mm == pytest.approx(24.0, abs=2.4)
+
+
+@pytest.mark.parametrize(
+    ("radius", "difference", "noise"), [(7.0, -25.0, 12.0), (15.0, -12.0, 12.0), (15.0, 25.0, 18.0)]
+)
+def test_the_interval_holds_the_true_diameter_and_is_narrower_for_what_shows_better(radius, difference, noise):
+    where = placed((MIDDLE, 0.93 * radius))
+    plain = outline_lesions_on_ct(
+        scene([(MIDDLE, (radius, 0.8 * radius, radius), difference)], noise=noise), where, LIVER, CONFIG
+    )
+    clear = outline_lesions_on_ct(
+        scene([(MIDDLE, (radius, 0.8 * radius, radius), 3 * difference)], noise=noise), where, LIVER, CONFIG
+    )
+    low, high = diameter(plain).interval_mm
+    assert low <= 2 * radius <= high
+    assert clear.borders[1].diameter_error_mm < plain.borders[1].diameter_error_mm
+    assert clear.borders[1].seen_share > 0.9
+
+
+def test_a_border_that_a_vessel_hides_in_part_is_bridged_and_less_of_it_is_said_to_be_seen():
+    radius = 14.0
+    ball = (MIDDLE, (radius, radius, radius), -30.0)
+    # As dense as the lesion, along one side of it; the same noise in both scenes.
+    vessel = (np.add(MIDDLE, (radius + 4, 0, 0)), (6.0, 40.0, 9.0), -30.0)
+    alone, tube = scene([ball]), scene([vessel])
+    whole = outline_lesions_on_ct(alone, placed((MIDDLE, 14.0)), LIVER, CONFIG)
+    both = alone.with_array(np.minimum(alone.array, tube.array))
+    hidden = outline_lesions_on_ct(both, placed((MIDDLE, 14.0)), LIVER, CONFIG)
+    assert diameter(hidden).longest_mm == pytest.approx(2 * radius, abs=2.8)
+    assert hidden.borders[1].seen_share < whole.borders[1].seen_share
+
+
+def test_tissue_beyond_the_capsule_that_is_as_dense_as_the_lesion_is_not_taken_for_it():
+    centre = np.add(MIDDLE, (46.0, 0, 0))
+    ct = scene([(centre, (11.0, 11.0, 11.0), -40.0)])
+    muscle = np.where((ellipsoid(MIDDLE, (75.0, 75.0, 60.0)) <= 1) & ~LIVER, 60.0, ct.array)
+    ct = ct.with_array(muscle.astype(np.float32))
+    found = outline_lesions_on_ct(ct, placed((centre, 11.0)), LIVER, CONFIG)
+    outside = found.labels.mask & ~LIVER
+    assert np.count_nonzero(outside) < 0.05 * np.count_nonzero(found.labels.mask) or found.unseen
+
+
+def test_the_answer_does_not_depend_on_where_the_study_lies():
+    ct, where = scene([(MIDDLE, (13.0, 10.0, 12.0), -25.0)]), placed((MIDDLE, 13.0))
+    here = outline_lesions_on_ct(ct, where, LIVER, CONFIG)
+    moved = GRID.moved((120.5, -33.0, 812.25))
+    there = outline_lesions_on_ct(Volume(ct.array, moved, Quantity.HU), LabelMap(where.array, moved), LIVER, CONFIG)
+    assert np.array_equal(here.labels.array, there.labels.array)
+    assert here.borders == there.borders
+
+
+def test_a_part_of_the_image_gives_what_the_whole_gives():
+    ct, where = scene([(MIDDLE, (9.0, 8.0, 9.0), -30.0)]), placed((MIDDLE, 9.0))
+    whole = outline_lesions_on_ct(ct, where, LIVER, CONFIG)
+    part = with_surroundings(dict(where.boxes())[1], GRID, CONFIG)
+    cut = outline_lesions_on_ct(ct.crop(part), LabelMap(where.array[part], GRID.crop(part)), LIVER[part], CONFIG)
+    assert np.array_equal(whole.labels.array[part], cut.labels.array)
+    assert whole.borders == cut.borders
 
 
 def test_lesions_keep_their_labels_and_apart_from_each_other_are_both_outlined():

@@ -1,32 +1,54 @@
 """Lesions as the CT shows them: each on its own box of the CT's grid, or the reason why it cannot be seen.
 
-A lesion's border on CT is not that of its uptake, and RECIST 1.1 measures the first. The PET says where to look; the
-outline is where density passes halfway between the lesion's and the liver's around it. An outline is taken only
-where the two stand apart clearly, where it agrees with the PET's place and size, and where a step of density runs
-along nearly all of its border. Everything else is refused with a reason: a diameter that was not seen is no diameter.
+A lesion's border on CT is not that of its uptake, and RECIST 1.1 measures the first. The PET says where to look and
+roughly how large a lesion is; the CT says where its border runs. A smooth closed surface is fitted to both: where
+density steps, the step decides; where a vessel or a touching lesion hides the border, the surface bridges it. How sure
+the longest diameter is follows from the spread of the surfaces that fit nearly as well. A lesion whose density does
+not stand out, or whose fit contradicts its uptake, is refused with a reason: a diameter that was not seen is no
+diameter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtLesionConfig
-from dotaliver.image.distance import Float32Array, distance_in_mask_mm, distance_inside_mm, distance_to_mm
+from dotaliver.image.distance import signed_distance_mm
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
-from dotaliver.image.geometry import Box, Geometry, grow_box
+from dotaliver.image.geometry import Box, FloatArray, Geometry, grow_box
 from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.records.masks import BorderEvidence
+from dotaliver.segmentation.lesions.border_fit import (
+    STEP_MM,
+    Densities,
+    Fit,
+    Prior,
+    Rays,
+    cast_rays,
+    fit_surface,
+    ray_log_ratio,
+)
+from dotaliver.segmentation.lesions.border_profile import border_profile
+from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
+from dotaliver.segmentation.lesions.star_surface import StarSurface, direction_grid, longest_calipers_mm
 
 __all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
 
-# Directions in which a slice's border is looked at, and pixels of a slice that make a border.
-_SECTORS = 12
-_LEAST_PIXELS = 12
+# Parts of the way from the middle to the border of the uptake at which a lesion's density is first read: its outer
+# half, its core, the whole. A necrotic lesion has another core than rim.
+_FIRST_ZONES = ((0.45, 0.9), (0.0, 0.55), (0.0, 0.9))
+# First densities closer to each other than this are one, in HU.
+_SAME_HU = 3.0
+_FIRST_SIZES = (0.9, 1.1)
+_ROUNDS = 3
+# Two-sided 95 % of a normal distribution.
+_Z95 = 1.96
+_DRAWS = 48
+_SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,55 +57,28 @@ class CtOutlines:
 
     labels: LabelMap
     unseen: dict[int, str]
-
-
-class _NotSeen(Exception):  # noqa: N818 -- the reason why one lesion has no outline, caught in this module
-    """Carries the reason."""
+    borders: dict[int, BorderEvidence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class _Site:
-    """One lesion's surroundings on the CT's grid; distances in mm."""
+class _Border:
+    """A fitted border with what it was fitted to."""
 
-    grid: Geometry
-    hu: Float32Array
-    placed: BoolArray
-    """Where the PET's outline falls."""
-    depth_mm: Float32Array
-    outside_mm: Float32Array
-    territory: BoolArray
-    """Liver that lies nearer to this lesion than to another."""
-    parenchyma: BoolArray
-    """Liver around it, off every lesion."""
+    site: Site
+    centre: FloatArray
+    rays: Rays
+    prior: Prior
+    fit: Fit
+    densities: Densities
 
     @property
-    def radius_mm(self) -> float:
-        """Radius of the ball of the uptake's volume."""
-        volume_mm3 = 1000 * np.count_nonzero(self.placed) * self.grid.voxel_volume_ml
-        return float(np.cbrt(0.75 / np.pi * volume_mm3))
-
-
-@dataclass(frozen=True)
-class _Levels:
-    """Densities that tell a lesion from the liver around it, in HU."""
-
-    lesion: float
-    liver: float
-    noise: float
-
-    @property
-    def contrast(self) -> float:
-        return self.lesion - self.liver
-
-    def beyond(self, hu: Float32Array, share: float, overshoot_hu: float) -> BoolArray:
-        """Where density has gone more than a share of the way from the liver's to the lesion's, and not far past it."""
-        way = (hu - self.liver) / self.contrast
-        return np.asarray((way > share) & (way < 1.0 + overshoot_hu / abs(self.contrast)))
+    def radii_mm(self) -> FloatArray:
+        return np.maximum(direction_grid().basis @ self.fit.coefficients, 2 * STEP_MM)
 
 
 def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
     """A lesion's box with all around it that is looked at."""
-    margin = np.ceil(config.surroundings_mm[1] / np.asarray(grid.spacing_mm)) + 1
+    margin = np.ceil((config.surroundings_mm[1] + config.capsule_mm) / np.asarray(grid.spacing_mm)) + 1
     return grow_box(box, margin, grid.shape)
 
 
@@ -101,231 +96,269 @@ def outline_lesions_on_ct(
     liver : ndarray of bool
         The liver with its tumours on the CT's grid.
     config : CtLesionConfig
-        What counts as clearly seen.
+        What counts as seen.
     only : frozenset of int, optional
-        Labels that are outlined, the others standing around them; None for all.
+        Labels that are outlined; the others only limit them. None for all.
 
     Returns
     -------
     CtOutlines
-        A label of ``placed`` (or of ``only``) is either in ``labels`` or in ``unseen``.
+        A label of ``placed`` (or of ``only``) is either in ``labels`` and ``borders`` or in ``unseen``.
     """
     ct.require(Quantity.HU)
     labels = sparse_zeros(ct.geometry.shape, np.uint16)
     unseen: dict[int, str] = {}
-    for label, box in placed.boxes():
+    borders: dict[int, BorderEvidence] = {}
+    for label, own in placed.boxes():
         if only is not None and label not in only:
             continue
+        box = with_surroundings(own, ct.geometry, config)
         try:
-            part, mask = _outline_one(ct, placed, liver, (label, box), config)
-        except _NotSeen as reason:
+            site = site_of(ct.crop(box), placed.array[box], liver[box], label, config)
+            mask, evidence = _outline(site, config)
+        except NotSeenError as reason:
             unseen[label] = str(reason)
             continue
-        view = labels[part]
+        view = labels[box]
         view[mask & (view == 0)] = label
-    return CtOutlines(LabelMap(labels, ct.geometry), unseen)
+        borders[label] = evidence
+    return CtOutlines(LabelMap(labels, ct.geometry), unseen, borders)
 
 
-def _outline_one(
-    ct: Volume, placed: LabelMap, liver: BoolArray, which: tuple[int, Box], config: CtLesionConfig
-) -> tuple[Box, BoolArray]:
-    label, own = which
-    box = with_surroundings(own, ct.geometry, config)
-    site = _site(ct.crop(box), placed.array[box], liver[box], label, config)
-    levels = _first_levels(site, config)
-    mask = site.placed
-    for _ in range(config.rounds):
-        mask = _component(site, levels, 0.5, config)
-        levels = _levels_of(site, mask, config)
-        _require_contrast(levels, config)
-    _require_agreement(site, mask, config)
-    _require_steady(site, mask, levels, config)
-    _require_step(site, mask, levels, config)
-    return box, mask
+def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
+    border = _fitted(site, config)
+    _require_contrast(border, config)
+    seen = _seen_share(border, config)
+    _require_agreement(border, seen, config)
+    border, level = _moved_to_border(border, config)
+    error = _diameter_error_mm(border, config)
+    mask = _with_detail(border, level, config)
+    if not mask.any():
+        msg = "it is too small on CT for its border to be seen"
+        raise NotSeenError(msg)
+    return mask, BorderEvidence(diameter_error_mm=round(error, 2), seen_share=round(seen, 2))
 
 
-def _site(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> _Site:
-    grid = ct.geometry
-    own, others = placed == label, (placed != 0) & (placed != label)
-    outside = distance_to_mm(own, grid.spacing_mm)
-    other = distance_to_mm(others, grid.spacing_mm)
-    near, far = config.surroundings_mm
-    inside_liver = distance_inside_mm(liver, grid.spacing_mm) > config.capsule_mm if not liver.all() else liver
-    around = inside_liver & (outside > near) & (outside <= far) & (other > near)
-    hu = gaussian(np.clip(ct.array, -200, 400).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
-    return _Site(
-        grid, hu, own, distance_inside_mm(own, grid.spacing_mm), outside, liver & (outside <= other), np.asarray(around)
-    )
+# --- the fit ---------------------------------------------------------------------------------------------------------
 
 
-def _first_levels(site: _Site, config: CtLesionConfig) -> _Levels:
-    voxel_ml = site.grid.voxel_volume_ml
-    if np.count_nonzero(site.parenchyma) * voxel_ml < config.least_parenchyma_ml:
-        msg = "there is too little liver around it to compare it with"
-        raise _NotSeen(msg)
-    depth = site.depth_mm
-    core = site.placed & (depth >= min(0.5 * float(depth.max()), config.core_depth_mm)) & site.territory
-    if not core.any():
-        msg = "it lies at the edge of the liver outline on CT"
-        raise _NotSeen(msg)
-    levels = _levels_between(site.hu[core], site.hu[site.parenchyma])
-    _require_contrast(levels, config)
-    return levels
+def _fitted(site: Site, config: CtLesionConfig) -> _Border:
+    """The best border, looked for once more from its own middle where that lies off the uptake's."""
+    centre = site.centre
+    border = _fitted_around(site, centre, config)
+    radii = border.radii_mm
+    grid = direction_grid()
+    moment = ((grid.weights * radii**4) @ grid.unit) * 0.75 / (grid.weights @ radii**3)
+    if float(np.linalg.norm(moment)) < config.recentre_mm[0]:
+        return border
+    limit = config.recentre_mm[1]
+    return _fitted_around(site, centre + np.clip(moment, -limit, limit) / np.asarray(site.grid.spacing_mm), config)
 
 
-def _levels_between(lesion: Float32Array, liver: Float32Array) -> _Levels:
-    middle = float(np.median(liver))
-    return _Levels(float(np.median(lesion)), middle, 1.4826 * float(np.median(np.abs(liver - middle))))
-
-
-def _levels_of(site: _Site, mask: BoolArray, config: CtLesionConfig) -> _Levels:
-    """Densities of an outline's inside and of the liver around it, both off the blurred border."""
-    depth = distance_inside_mm(mask, site.grid.spacing_mm)
-    inside = mask & (depth >= min(0.6 * float(depth.max()), config.core_depth_mm))
-    around = site.parenchyma & ~mask
-    if not around.any():
-        msg = "there is too little liver around it to compare it with"
-        raise _NotSeen(msg)
-    return _levels_between(site.hu[inside], site.hu[around])
-
-
-def _require_contrast(levels: _Levels, config: CtLesionConfig) -> None:
-    limit = max(config.least_contrast_hu, config.least_contrast_sd * levels.noise)
-    if abs(levels.contrast) < limit:
+def _fitted_around(site: Site, centre: FloatArray, config: CtLesionConfig) -> _Border:
+    spacing = site.grid.spacing_mm
+    images = (site.hu, site.beyond_liver, site.foreign)
+    rays = cast_rays(images, site.uptake, centre, spacing, 1.5 * site.extent_mm + 2 * config.reach_mm)
+    uptake_mm = np.maximum(rays.uptake.sum(axis=1) * STEP_MM, 2 * STEP_MM)
+    prior = _prior(uptake_mm, config)
+    best: _Border | None = None
+    for hu in _first_densities(rays, uptake_mm):
+        found = _fitted_from(site, centre, rays, prior, hu, config)
+        if found is not None and (best is None or found.fit.gain > best.fit.gain + 1e-9):
+            best = found
+    if best is None:
         msg = (
-            f"its density ({levels.lesion:.0f} HU) does not stand out from the liver around it "
-            f"({levels.liver:.0f} HU, SD {levels.noise:.0f})"
+            f"its density does not stand out from the liver around it ({site.liver_hu:.0f} HU, SD {site.noise_hu:.0f})"
         )
-        raise _NotSeen(msg)
+        raise NotSeenError(msg)
+    return best
 
 
-def _component(site: _Site, levels: _Levels, share: float, config: CtLesionConfig) -> BoolArray:
-    """The connected region beyond a level of density that holds most of the lesion's place, smoothed and filled."""
+def _prior(uptake_mm: FloatArray, config: CtLesionConfig) -> Prior:
+    """What the outline of the uptake says: its coarse shape, and how far the border may lie from it."""
+    grid = direction_grid()
+    degree = grid.degrees
+    mean = (grid.weights * uptake_mm) @ grid.basis
+    mean[degree > config.uptake_degree] = 0.0
+    radius = float(mean[0])
+    sd = np.empty(len(degree))
+    sd[degree == 0] = config.size_sd_mm + config.size_sd_share * radius
+    sd[degree == 1] = config.place_sd_mm / np.sqrt(3)
+    fine = degree >= 2
+    variance = (degree[fine] * (degree[fine] + 1.0)) ** -config.roughness_power
+    sd[fine] = (config.roughness_mm + config.roughness_share * radius) * np.sqrt(variance / variance.sum())
+    return Prior(mean, sd)
+
+
+def _farthest_mm(prior: Prior, config: CtLesionConfig) -> FloatArray:
+    """How far from its middle a border may lie, in each direction: the uptake's shape there, and some way beyond."""
+    grid = direction_grid()
+    centred = np.where(grid.degrees == 1, 0.0, prior.mean)
+    return np.asarray(grid.basis @ centred + config.reach_mm + config.reach_share * float(prior.mean[0]))
+
+
+def _first_densities(rays: Rays, uptake_mm: FloatArray) -> list[float]:
+    way = rays.distance_mm / uptake_mm[:, None]
+    found: list[float] = []
+    for low, high in _FIRST_ZONES:
+        hu = _median_hu(rays, (way >= low) & (way < high))
+        if hu is not None and all(abs(hu - other) > _SAME_HU for other in found):
+            found.append(hu)
+    return found
+
+
+def _median_hu(rays: Rays, where: BoolArray) -> float | None:
+    """Median density by volume; None for too few samples."""
+    where = where & rays.usable
+    if np.count_nonzero(where) < 20:
+        return None
+    hu, volume = rays.hu[where], rays.volumes[where]
+    order = np.argsort(hu, kind="stable")
+    filled = np.cumsum(volume[order])
+    return float(hu[order][np.searchsorted(filled, filled[-1] / 2)])
+
+
+def _fitted_from(
+    site: Site, centre: FloatArray, rays: Rays, prior: Prior, hu: float, config: CtLesionConfig
+) -> _Border | None:
+    """Fit and density of the lesion in turn, the density read just inside of the fit; None without contrast."""
+    densities = Densities(hu, site.liver_hu, site.noise_hu)
+    starts = [prior.mean * size for size in _FIRST_SIZES]
+    border: _Border | None = None
+    farthest = _farthest_mm(prior, config)[:, None]
+    cap = config.outlier_nats * np.sqrt(site.grain_mm3 / site.white_grain_mm3)
+    for _ in range(_ROUNDS):
+        if abs(densities.contrast) < config.least_contrast_hu / 2:
+            return None
+        ratio = ray_log_ratio(rays, densities, cap, config.soft_border_share, config.outside_nats)
+        ratio[rays.distance_mm > farthest] = -config.outside_nats
+        fit = fit_surface(rays, ratio, prior, starts, site.grain_mm3)
+        border = _Border(site, centre, rays, prior, fit, densities)
+        radii = border.radii_mm
+        depth = radii[:, None] - rays.distance_mm
+        mean = float(radii.mean())
+        inside = _median_hu(rays, (depth > min(1.0, 0.2 * mean)) & (depth < max(5.0, 0.35 * mean)))
+        if inside is None:
+            return None
+        densities = replace(densities, lesion=inside)
+        starts = [fit.coefficients]
+    return None if border is None else replace(border, densities=densities)
+
+
+# --- what is believed ------------------------------------------------------------------------------------------------
+
+
+def _require_contrast(border: _Border, config: CtLesionConfig) -> None:
+    densities = border.densities
+    contrast = abs(densities.contrast)
+    radius = max(float(border.fit.coefficients[0]), 1.0)
+    samples = 4 / 3 * np.pi * radius**3 / border.site.grain_mm3
+    limits = (config.least_contrast_hu, config.least_contrast_sd * densities.noise)
+    if contrast < max(limits) or contrast * np.sqrt(samples) < config.least_significance * densities.noise:
+        msg = (
+            f"its density ({densities.lesion:.0f} HU) does not stand out from the liver around it "
+            f"({densities.liver:.0f} HU, SD {densities.noise:.0f})"
+        )
+        raise NotSeenError(msg)
+
+
+def _seen_share(border: _Border, config: CtLesionConfig) -> float:
+    """Share of the border at which density steps by a quarter of the whole step at least."""
+    densities = border.densities
+    args = (densities, config.outlier_nats, config.soft_border_share, config.outside_nats)
+    ratio = ray_log_ratio(border.rays, *args)
+    depth = border.radii_mm[:, None] - border.rays.distance_mm
+    width = config.step_width_mm
+
+    def mean(where: BoolArray) -> FloatArray:
+        return np.asarray((ratio * where).sum(axis=1) / np.maximum(where.sum(axis=1), 1))
+
+    step = mean((depth > 0.25) & (depth < width + 0.25)) - mean((depth < -0.25) & (depth > -width - 0.25))
+    whole = min((densities.contrast / densities.noise) ** 2, 2 * config.outlier_nats)
+    return float(direction_grid().weights @ (step > config.step_share * 0.5 * whole))
+
+
+def _require_agreement(border: _Border, seen: float, config: CtLesionConfig) -> None:
+    ratio = float(border.fit.coefficients[0] / border.prior.mean[0])
+    low, high = config.size_ratio_range
+    if not low <= ratio <= high:
+        msg = f"its outline on CT has {ratio:.2f} times the radius of its uptake"
+        raise NotSeenError(msg)
+    beyond = float(direction_grid().weights @ (border.radii_mm > _farthest_mm(border.prior, config) - 1.0))
+    if beyond > config.open_border_share:
+        msg = f"{100 * beyond:.0f} % of its border on CT is open"
+        raise NotSeenError(msg)
+    if seen < config.least_seen_share:
+        msg = f"only {100 * seen:.0f} % of its border shows as a step of density"
+        raise NotSeenError(msg)
+
+
+def _diameter_error_mm(border: _Border, config: CtLesionConfig) -> float:
+    """Half the 95 % interval of the longest diameter: spread of the surfaces that fit, and what no fit shows."""
+    fit = border.fit
+    factor = np.linalg.cholesky(fit.precision)
+    draws = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(fit.coefficients)))
+    surfaces = fit.coefficients + np.linalg.solve(factor.T, draws.T).T
+    slice_mm = border.site.grid.spacing_mm[0]
+    sizes = longest_calipers_mm(float(border.centre[0]), np.vstack([fit.coefficients, surfaces]), slice_mm)
+    spread, size = float(sizes[1:].std()), float(sizes[0])
+    if size <= 0 or spread > config.widest_spread_share * size:
+        msg = f"its size on CT is not sure: {max(size - _Z95 * spread, 0):.0f} to {size + _Z95 * spread:.0f} mm"
+        raise NotSeenError(msg)
+    parts = (config.spread_factor * spread, config.model_error_mm, config.model_error_share * size)
+    return float(_Z95 * np.sqrt(sum(part**2 for part in parts)))
+
+
+# --- the outline -----------------------------------------------------------------------------------------------------
+
+
+def _moved_to_border(border: _Border, config: CtLesionConfig) -> tuple[_Border, float]:
+    """The border moved to where density steps on average, and the density there.
+
+    Where the step is gradual, it is the uptake that says how far out the border lies within the gradient.
+    """
+    densities = border.densities
+    found = border_profile(border.rays, border.radii_mm, densities, config.foot_share)
+    coefficients = border.fit.coefficients
+    shift = 0.0
+    if found.foot_mm is not None and abs(densities.contrast) > config.profile_contrast_sd * densities.noise:
+        half = found.half_mm
+        foot = max(half, found.foot_mm - config.edge_blur_mm)
+        radius = float(coefficients[0])
+        begin, whole = config.uptake_trust_radius_mm
+        trust = config.uptake_trust * float(np.clip((radius - begin) / (whole - begin), 0, 1))
+        wished = float(np.clip(border.prior.mean[0] - radius, half, foot))
+        shift = float(np.clip(half + trust * (wished - half), *config.shift_range_mm))
+    share = float(np.clip(found.share_at(shift), 0.1, 0.6))
+    moved = coefficients.copy()
+    moved[0] += shift
+    return replace(border, fit=replace(border.fit, coefficients=moved)), densities.liver + share * densities.contrast
+
+
+def _with_detail(border: _Border, level_hu: float, config: CtLesionConfig) -> BoolArray:
+    """The surface on the CT's grid, its border following density where that is clear."""
     import cc3d
 
-    field = site.territory & (site.outside_mm <= config.reach_mm)
-    wanted = levels.beyond(site.hu, share, config.overshoot_hu) & field
-    narrowest, widest = config.opening_mm
-    radius = float(np.clip(config.opening_share * site.radius_mm, narrowest, widest))
-    wanted = _opened(wanted, site.grid, radius)
-    parts = cc3d.connected_components(wanted, connectivity=6)
-    counts = np.bincount(parts[site.placed], minlength=int(parts.max()) + 1)
+    site, densities = border.site, border.densities
+    surface = StarSurface(border.centre, border.fit.coefficients)
+    drawn = surface.drawn(site.grid.shape, site.grid.spacing_mm) & site.field
+    if not drawn.any():
+        return drawn
+    spacing = site.grid.spacing_mm
+    depth = signed_distance_mm(drawn, spacing)
+    depth -= 0.5 * spacing[1] * np.sign(depth)
+    # Slope of the log likelihood ratio per HU, linear around the border's own density.
+    ratio = np.clip(
+        (site.hu - level_hu) * (densities.contrast / densities.noise**2), -config.outlier_nats, config.outlier_nats
+    )
+    way = (site.hu - densities.liver) / densities.contrast
+    ratio[way > 1.6 + 3 * densities.noise / abs(densities.contrast)] = 0.0
+    ratio = ratio * (1 - site.beyond_liver) - config.outside_nats * site.beyond_liver
+    ratio = ratio * (1 - site.foreign) - 0.5 * config.outside_nats * site.foreign
+    ratio = gaussian(ratio.astype(np.float32), config.detail_fwhm_mm / FWHM_PER_SIGMA, site.grid)
+    inside = config.detail_weight * ratio + depth > 0
+    wanted = (inside & (depth > -config.detail_mm)) | (depth > config.detail_mm)
+    parts = cc3d.connected_components(wanted & site.field, connectivity=6)
+    counts = np.bincount(parts[drawn], minlength=2)
     counts[0] = 0
-    if not counts.any():
-        msg = "no region of its own density lies where the PET shows it"
-        raise _NotSeen(msg)
-    mask = parts == counts.argmax()
-    return filled_in_slices(mask)
-
-
-def _opened(mask: BoolArray, grid: Geometry, radius_mm: float) -> BoolArray:
-    """A mask without what is thinner than twice a radius in the slice: vessels and bridges of noise."""
-    flat = (1e6, *grid.spacing_mm[1:])  # slices far apart: every slice on its own
-    kept = distance_inside_mm(mask, flat) > radius_mm
-    if not kept.any():
-        return mask
-    return np.asarray(mask & (distance_to_mm(kept, flat, within_mm=radius_mm + 1e-6) <= radius_mm + 1e-6))
-
-
-def _require_agreement(site: _Site, mask: BoolArray, config: CtLesionConfig) -> None:
-    """The outline must lie where the PET shows the lesion, be of a like size, and end by itself."""
-    volume_ratio = np.count_nonzero(mask) / np.count_nonzero(site.placed)
-    low, high = config.volume_ratio_range
-    if not low <= volume_ratio <= high:
-        msg = f"its outline on CT has {volume_ratio:.1f} times the volume of its uptake"
-        raise _NotSeen(msg)
-    centres = [site.grid.index_to_lps(np.argwhere(m).mean(axis=0)) for m in (mask, site.placed)]
-    apart = float(np.linalg.norm(centres[0] - centres[1]))
-    if apart > max(config.apart_mm, config.apart_share * site.radius_mm):
-        msg = f"what the CT shows lies {apart:.0f} mm from the uptake"
-        raise _NotSeen(msg)
-    fullness = _fullness(mask)
-    if fullness < config.least_fullness:
-        msg = f"its outline on CT is ragged (it fills {100 * fullness:.0f} % of its convex hull)"
-        raise _NotSeen(msg)
-    rim = mask & (distance_inside_mm(mask, site.grid.spacing_mm) <= max(site.grid.spacing_mm[1:]) * 1.01)
-    step = max(site.grid.spacing_mm[1:])
-    leaking = rim & (site.outside_mm > config.reach_mm - step)
-    share = np.count_nonzero(leaking) / np.count_nonzero(rim)
-    if share > config.open_border_share:
-        msg = f"{100 * share:.0f} % of its border on CT is open"
-        raise _NotSeen(msg)
-
-
-def _fullness(mask: BoolArray) -> float:
-    """Share of their convex hulls that the three largest slices of a mask fill together, 0 to 1."""
-    from skimage.morphology import convex_hull_image
-
-    areas = mask.sum(axis=(1, 2))
-    largest = np.argsort(-areas, kind="stable")[:3]
-    hulls = [np.count_nonzero(convex_hull_image(mask[k])) for k in largest if areas[k]]
-    return float(areas[largest].sum() / sum(hulls))
-
-
-def _widest_mm(mask: BoolArray, grid: Geometry) -> float:
-    """Greatest width of any slice of a mask over 16 directions, between voxel centres, in mm."""
-    angles = np.arange(16) * np.pi / 16
-    directions = np.stack([np.cos(angles), np.sin(angles)]) * np.asarray(grid.spacing_mm[1:])[:, None]
-    widths = [np.ptp(np.argwhere(part) @ directions, axis=0).max() for part in mask if part.any()]
-    return float(max(widths, default=0.0))
-
-
-def _require_steady(site: _Site, mask: BoolArray, levels: _Levels, config: CtLesionConfig) -> None:
-    """A border that is seen stays where it is when the level moves; one that is guessed runs off."""
-    sizes = [_widest_mm(_component(site, levels, share, config), site.grid) for share in config.steady_shares]
-    size = _widest_mm(mask, site.grid)
-    change = max(abs(other - size) for other in sizes)
-    if change > max(config.steady_mm, config.steady_share * size):
-        msg = f"its size on CT is not sure: {min(*sizes, size):.0f} to {max(*sizes, size):.0f} mm"
-        raise _NotSeen(msg)
-
-
-def _require_step(site: _Site, mask: BoolArray, levels: _Levels, config: CtLesionConfig) -> None:
-    """Density must step along nearly all of the border: to the liver's, or at the capsule to that of something else."""
-    seen = total = 0
-    used = used_box(mask)
-    assert used is not None
-    for k in range(used[0].start, used[0].stop):
-        if np.count_nonzero(mask[k]) >= _LEAST_PIXELS:
-            for step in _steps(site, mask[k], k, config.step_width_mm):
-                # Towards liver the step has the contrast's sign; fat, muscle or air beyond the capsule may have either.
-                size = step.hu / levels.contrast if step.faces_liver else abs(step.hu / levels.contrast)
-                total += 1
-                seen += size >= config.step_share
-    if total < config.least_sectors:
-        msg = "it is too small on CT for its border to be seen"
-        raise _NotSeen(msg)
-    if seen < config.seen_border_share * total:
-        msg = f"only {100 * seen / total:.0f} % of its border shows as a step of density"
-        raise _NotSeen(msg)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """Density just inside the border minus density just outside, in one direction."""
-
-    faces_liver: bool
-    hu: float
-
-
-def _steps(site: _Site, mask: BoolArray, k: int, width_mm: float) -> Iterator[_Step]:
-    """The step of density in twelve directions around an outline's middle in one slice."""
-    spacing = site.grid.spacing_mm[1:]
-    inner = distance_in_mask_mm(mask, spacing)
-    outer = distance_in_mask_mm(~mask, spacing)
-    rows, columns = np.nonzero(mask)
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
-    angle = np.arctan2((y - rows.mean()) * spacing[0], (x - columns.mean()) * spacing[1])
-    sector = np.floor((angle + np.pi) / (2 * np.pi) * _SECTORS).astype(int) % _SECTORS
-    inside = (inner > 0) & (inner <= width_mm + 1.0)
-    outside = (outer > 1.0) & (outer <= width_mm + 2.0)
-    liver = outside & site.territory[k]
-    for n in range(_SECTORS):
-        here = sector == n
-        within, around = inside & here, outside & here
-        if not within.any() or not around.any():
-            continue
-        in_liver = liver & here
-        faces = int(np.count_nonzero(in_liver)) > 0.5 * int(np.count_nonzero(around))
-        beyond = site.hu[k][in_liver if faces else around]
-        yield _Step(faces, float(site.hu[k][within].mean() - beyond.mean()))
+    return filled_in_slices(np.asarray(parts == counts.argmax())) if counts.any() else drawn

@@ -1,0 +1,139 @@
+"""What lies around one lesion on CT: density, where the uptake falls, where other lesions and the liver's end are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.image.distance import Float32Array, distance_inside_mm, distance_to_mm
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
+from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.volume import BoolArray, Volume
+
+__all__ = ["NotSeenError", "Site", "site_of"]
+
+# Density beyond these is metal, bone or air, and not to be smeared over its neighbours.
+_HU_RANGE = (-60.0, 260.0)
+# Grain of CT noise in the plane, FWHM: what filtered back projection leaves.
+_CT_GRAIN_MM = 1.5
+_SD_PER_MAD = 1.4826
+
+
+class NotSeenError(Exception):
+    """Carries the reason why one lesion has no outline; never leaves the search for outlines."""
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One lesion's surroundings on the CT's grid."""
+
+    grid: Geometry
+    hu: Float32Array
+    """Lightly smoothed."""
+    uptake: BoolArray
+    """Where the PET's outline falls, its largest part."""
+    beyond_liver: Float32Array
+    """Share that lies outside the liver or is fat at its edge, 0 to 1."""
+    foreign: Float32Array
+    """Share that lies nearer to another lesion, 0 to 1."""
+    field: BoolArray
+    """Where the outline may run."""
+    liver_hu: float
+    noise_hu: float
+    """SD of the smoothed density of the liver around."""
+    white_grain_mm3: float
+    """Volume over which noise is one, if it were that of the CT alone."""
+    grain_mm3: float
+    """The same with the liver's own texture."""
+
+    @property
+    def centre(self) -> FloatArray:
+        """Middle of the uptake, in voxels."""
+        return np.asarray(np.argwhere(self.uptake).mean(axis=0))
+
+    @property
+    def extent_mm(self) -> float:
+        """Greatest distance of the uptake from its middle."""
+        offsets = (np.argwhere(self.uptake) - self.centre) * np.asarray(self.grid.spacing_mm)
+        return float(np.linalg.norm(offsets, axis=1).max())
+
+
+def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> Site:
+    """Look at a lesion's surroundings.
+
+    Raises
+    ------
+    NotSeenError
+        Where there is too little liver around it.
+    """
+    grid = ct.geometry
+    spacing = grid.spacing_mm
+    own, others = placed == label, (placed != 0) & (placed != label)
+    uptake = _largest_part(own)
+    outside = distance_to_mm(uptake, spacing)
+    other = distance_to_mm(others, spacing)
+    whole = bool(liver.all())
+    depth = np.full(liver.shape, np.inf, np.float32) if whole else distance_inside_mm(liver, spacing)
+    off = np.zeros(liver.shape, np.float32) if whole else distance_to_mm(liver, spacing)
+    near, far = config.surroundings_mm
+    around = (depth > config.capsule_mm) & (outside > near) & (outside <= far) & (other > near)
+    if np.count_nonzero(around) * grid.voxel_volume_ml < config.least_parenchyma_ml:
+        msg = "there is too little liver around it to compare it with"
+        raise NotSeenError(msg)
+    hu = gaussian(np.clip(ct.array, *_HU_RANGE).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
+    liver_hu, noise_hu = _middle_and_noise(hu[around])
+    begin, width = config.liver_edge_mm
+    beyond = np.clip((off - begin) / width, 0, 1).astype(np.float32)
+    if not whole:
+        fat = (depth < config.fat_depth_mm) & (hu < liver_hu - config.fat_hu_below)
+        blurred = distance_to_mm(fat, spacing, within_mm=config.fat_blur_mm) <= config.fat_blur_mm
+        beyond = np.where(fat, 1.0, np.where(blurred, np.maximum(beyond, 0.5), beyond)).astype(np.float32)
+    foreign = np.zeros(liver.shape, np.float32)
+    if others.any():
+        foreign = np.clip((outside - other) / config.shared_border_mm + 0.5, 0, 1).astype(np.float32)
+    white, grain = _grain_mm3(hu, around, (liver_hu, noise_hu), grid, config)
+    field = (outside <= other) & (off < begin)
+    return Site(grid, hu, uptake, beyond, foreign, np.asarray(field), liver_hu, noise_hu, white, grain)
+
+
+def _largest_part(mask: BoolArray) -> BoolArray:
+    import cc3d
+
+    parts = cc3d.connected_components(mask, connectivity=18)
+    counts = np.bincount(parts.ravel())
+    counts[0] = 0
+    return np.asarray(parts == counts.argmax())
+
+
+def _middle_and_noise(hu: Float32Array) -> tuple[float, float]:
+    """Median without vessels, and SD from the median absolute deviation."""
+    middle = float(np.median(hu))
+    noise = max(_SD_PER_MAD * float(np.median(np.abs(hu - middle))), 1.0)
+    return float(np.median(hu[np.abs(hu - middle) < 2.5 * noise])), noise
+
+
+def _grain_mm3(
+    hu: Float32Array, around: BoolArray, levels: tuple[float, float], grid: Geometry, config: CtLesionConfig
+) -> tuple[float, float]:
+    """Volume over which noise is one: of the CT's noise alone, and with texture that a broad mean does not remove.
+
+    The mean of Gaussian weights of SD s varies by the noise's SD times the root of grain over (4π)^1.5 s³.
+    """
+    liver_hu, noise_hu = levels
+    in_plane = np.hypot(config.smooth_fwhm_mm, _CT_GRAIN_MM) / FWHM_PER_SIGMA
+    white = 4 * np.pi * in_plane**2 * grid.spacing_mm[0]
+    sigma = config.texture_fwhm_mm / FWHM_PER_SIGMA
+    # A Gaussian narrower than a slice averages over one slice.
+    broad = (4 * np.pi) ** 1.5 * sigma**2 * max(sigma, grid.spacing_mm[0] / np.sqrt(4 * np.pi))
+    kept = around & (np.abs(hu - liver_hu) < 3 * noise_hu)
+    weight = gaussian(kept.astype(np.float32), sigma, grid)
+    mean = gaussian(np.where(kept, hu - liver_hu, 0).astype(np.float32), sigma, grid)
+    inner = around & (weight > 0.6)
+    varies = 0.4 * noise_hu
+    if np.count_nonzero(inner) > 50:
+        varies = float(np.std((mean[inner] / weight[inner]).astype(np.float64)))
+    grain = float(np.clip(broad * (varies / noise_hu) ** 2, white, 0.5 * broad))
+    return white * config.grain_factor, grain * config.grain_factor
