@@ -297,6 +297,9 @@ class CtLesionConfig(FrozenModel):
         default=0.4, ge=0, description="SD of a lesion's border zone, over its contrast: borders are gradual"
     )
     uptake_degree: int = Field(default=3, ge=0, description="Harmonics of the uptake's shape that the PET resolves")
+    uptake_shape_radius_mm: tuple[float, float] = Field(
+        default=(5.0, 13.0), description="Radii from which and above which it does: smaller ones are round on PET"
+    )
     size_sd_mm: float = Field(default=0.8, gt=0, description="SD of the radius on CT from that of the uptake")
     size_sd_share: float = Field(default=0.06, ge=0, description="And in proportion to it")
     place_sd_mm: float = Field(default=2.5, gt=0, description="SD of the middle on CT from that of the uptake")

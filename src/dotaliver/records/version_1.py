@@ -78,6 +78,8 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     segmentation["reasons"] = {
         name: why for name, why in segmentation["reasons"].items() if not _UNSEEN.fullmatch(name)
     }
+    # Borders on CT were found by another method, whose settings have no meaning now.
+    now["config"].pop("ct_lesions", None)
     return now
 
 

@@ -154,7 +154,9 @@ def with_lesions_on_ct(
         part = labels[view.box][box]
         part[(outlines.labels.array[box] == label) & (part == 0)] = label
     borders = {**({} if before is None else before.borders), **outlines.borders}
-    layer = MaskLayer(LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm, borders)
+    layer = MaskLayer(
+        LabelMap(labels, view.geometry), "ct", _NAME, config.lesions.border_uncertainty_mm, borders=borders
+    )
     outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
     unseen = {**found.unseen_on_ct, **missing, **outlines.unseen}

@@ -181,6 +181,8 @@ def _prior(uptake_mm: FloatArray, config: CtLesionConfig) -> Prior:
     mean = (grid.weights * uptake_mm) @ grid.basis
     mean[degree > config.uptake_degree] = 0.0
     radius = float(mean[0])
+    begin, whole = config.uptake_shape_radius_mm
+    mean[degree >= 2] *= np.clip((radius - begin) / (whole - begin), 0, 1)
     sd = np.empty(len(degree))
     sd[degree == 0] = config.size_sd_mm + config.size_sd_share * radius
     sd[degree == 1] = config.place_sd_mm / np.sqrt(3)

@@ -1,1 +1,0 @@
-"""Studies with known lesions, and what the measured diameters are compared with."""
