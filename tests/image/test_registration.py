@@ -5,6 +5,7 @@ import pytest
 
 from dotaliver.errors import StudyError
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.lazy import lazy_planes
 from dotaliver.image.registration import register_cts, register_livers
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from fixtures.arrays import AXIAL
@@ -76,6 +77,19 @@ def test_a_ct_in_another_frame_and_phase_is_laid_on_the_pets_ct():
     gaps = np.linalg.norm(pose.places(there.index_to_lps(index)) - GRID.index_to_lps(index), axis=1)
     assert gaps.max() < 4.0
     assert pose.similarity > 0.65
+
+
+def test_cts_that_are_read_in_parts_are_registered_the_same():
+    mask = livery()
+    there = replace(turned(GRID, 0.0, (12.0, -8.0, 150.0)), frame_of_reference_uid="9.9.9")
+    first, second = ct(mask, there, offset=-50.0, seed=1), ct(mask, GRID)
+    whole = register_cts(first, second, mask)
+    parts = [
+        lazy_planes(image.array.__getitem__, image.dtype, image.geometry, Quantity.HU) for image in (first, second)
+    ]
+    found = register_cts(*parts, mask)
+    assert found.similarity == whole.similarity
+    np.testing.assert_array_equal(found.places([(80.0, 100.0, 80.0)]), whole.places([(80.0, 100.0, 80.0)]))
 
 
 def test_another_body_is_not_alike():

@@ -64,7 +64,7 @@ def _with_references(
     regions = list(found.references)
     if "spleen" in missing:
         if found.liver is None:
-            reason = "the liver was not found, and the spleen is told by being hotter"
+            reason = "the liver was not found, and the spleen is recognised by its higher uptake"
             regions.append(ReferenceRegion("spleen", "none", reason=reason))
         else:
             shift = shift_between("ct", "pet", found.mismatch)

@@ -64,7 +64,7 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     labels = LabelMap(mask, grid)
     volume_ml = labels.volume_ml()
     if not config.liver.minimum_ml <= volume_ml <= config.liver.maximum_ml:
-        return _not_found(f"what was found measures {volume_ml:.0f} ml, which no liver does")
+        return _not_found(f"the organ found measures {volume_ml:.0f} ml, which no liver does")
     liver = MaskLayer(
         labels,
         "pet" if ct is None else "ct",

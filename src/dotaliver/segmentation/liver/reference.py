@@ -118,6 +118,6 @@ def _low_mode_region(
     volume_ml = float(region.sum()) * pet.geometry.voxel_volume_ml
     liver_ml = float(inside.sum()) * pet.geometry.voxel_volume_ml
     if volume_ml < config.low_mode_min_ml or volume_ml < config.low_mode_min_share * liver_ml:
-        reason = f"only {volume_ml:.0f} ml of {liver_ml:.0f} ml liver look lesion-free, too little for a reference"
+        reason = f"only {volume_ml:.0f} ml of {liver_ml:.0f} ml of liver appear lesion-free, too little for a reference"
         return ReferenceRegion("liver", "none", reason=reason)
     return ReferenceRegion("liver", "low_mode", region=LabelMap(region, pet.geometry))

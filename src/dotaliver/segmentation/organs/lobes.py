@@ -41,14 +41,14 @@ def find_lobe_plane(
     if images.hu is None:
         return "there is no CT to find the gallbladder on"
     if not liver.any():
-        return "the liver does not lie on the CT"
+        return "the liver lies outside the CT"
     column = float(np.interp(config.cava_lateral_mm, around.lateral_mm, np.arange(len(around.lateral_mm))))
     row = float(np.interp(config.cava_posterior_mm, around.posterior_mm, np.arange(len(around.posterior_mm))))
     middle = float(np.argwhere(liver.any(axis=(1, 2))).mean())
     cava = images.geometry.index_to_lps((middle, row, column))
     fossa = _gallbladder(images, around, liver, cava, config)
     if fossa is None:
-        return "no gallbladder was found against the liver (as after a cholecystectomy)"
+        return "no gallbladder was found at the liver (as after cholecystectomy)"
     line = (fossa - cava)[:2]
     length_mm = float(np.linalg.norm(line))
     # The plane holds the body's axis; its normal points to the patient's left.

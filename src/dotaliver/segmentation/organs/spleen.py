@@ -59,19 +59,19 @@ def find_spleen_reference(
         Of the organ "spleen": method "sphere" or "small_sphere", or "none" with its reason.
     """
     if images.hu is None:
-        return _none("there is no CT, and uptake alone does not tell a spleen from a kidney")
+        return _none("there is no CT, and uptake alone does not distinguish a spleen from a kidney")
     left = (around.lateral_mm > 0)[None, None, :]
     lung = around.lungs & left
     if float(lung.sum()) * images.voxel_ml < config.lung_min_ml:
         return _none(
-            "the base of the left lung is not in the field of view, so the spleen cannot be told from a kidney"
+            "the base of the left lung is outside the field of view, so a kidney could be taken for the spleen"
         )
     uptake = images.uptake_moved(shift_lps_mm)
     smooth = box_mean(uptake)
     to_lung = distance_inside_mm(~lung, (images.spacing_mm,) * 3)
     hot = _hot_under_lung(images, around, liver, smooth > config.hot_ratio * liver_uptake, to_lung, config)
     if not hot.any():
-        return _none("no organ hotter than the liver lies under the left lung (as after a splenectomy)")
+        return _none("no organ hotter than the liver lies under the left lung (as after splenectomy)")
     spleen = _alike(images, smooth, hot, to_lung, config)
     depth = distance_inside_mm(spleen, (images.spacing_mm,) * 3) - images.spacing_mm / 2
     depth = np.minimum(depth, _to_end_of_pet_mm(images, shift_lps_mm)[:, None, None])
@@ -147,9 +147,9 @@ def _sphere(
         centre = images.geometry.index_to_lps(deepest)
         values = uptake[voxels_within(images.geometry, [int(n) for n in deepest], radius)]
         if float(values.std()) > config.largest_variation * float(values.mean()):
-            return _none("the uptake of what lies under the left lung is too uneven for one organ")
+            return _none("uptake under the left lung is too uneven for one organ")
         x, y, z = (float(c + s) for c, s in zip(centre, shift_lps_mm, strict=True))
         largest = diameter == config.diameters_mm[0]
         return ReferenceRegion("spleen", "sphere" if largest else "small_sphere", (x, y, z), diameter)
     wanted = config.diameters_mm[-1]
-    return _none(f"what is hot under the left lung holds no sphere of {wanted:g} mm away from its border")
+    return _none(f"the hot organ under the left lung holds no sphere of {wanted:g} mm away from its border")

@@ -37,6 +37,14 @@ _BODY_UPTAKE_SHARE, _HOTTEST_PERCENTILE = 0.02, 99.5
 _SPINE_BEHIND_MIDDLE = 0.15
 # Bowel gas is smaller than a lung; a lung base that the field of view cuts may be small too, but reaches its top.
 _LUNG_ML, _CUT_LUNG_ML = 150, 40
+# The spine, in voxels of 4 mm: bone within this many columns of the body's middle, and of no fewer voxels.
+_SPINE_HALF_WIDTH, _LEAST_BONE = 10, 20
+# Aorta and cava, in voxels of 4 mm: vertebrae are rows with so much bone in so many columns, near the spine's row; both
+# vessels lie in front of them, the aorta further to the left. They are the brightest fifth of soft tissue there.
+_VERTEBRA_HALF_WIDTH, _BONE_IN_ROW, _NEAR_SPINE_ROWS, _LEAST_ROWS = 3, 3, 16, 4
+_VESSELS_IN_FRONT = (2, 8)
+_VESSELS_RIGHT, _VESSELS_LEFT = 4, 8
+_VESSEL_HU, _BRIGHTEST_PERCENTILE = (0, 400), 80
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,10 @@ def _spine(hu: Float32Array, body: BoolArray) -> tuple[float, float]:
     if not rows.size:
         return hu.shape[1] / 2.0, hu.shape[2] / 2.0
     row, column = rows.mean(), columns.mean()
-    first_row, first, last = round(row), max(round(column) - 10, 0), round(column) + 11
+    first_row = round(row)
+    first, last = max(round(column) - _SPINE_HALF_WIDTH, 0), round(column) + _SPINE_HALF_WIDTH + 1
     _, bone_rows, bone_columns = np.nonzero((hu > _BONE_HU)[:, first_row:, first:last])
-    if bone_rows.size < 20:
+    if bone_rows.size < _LEAST_BONE:
         return float(row), float(column)
     return float(bone_rows.mean() + first_row), float(bone_columns.mean() + first)
 
@@ -142,13 +151,15 @@ def _is_enhanced(hu: Float32Array, row: float, column: float) -> bool:
     means = uniform_filter(hu, (1, 3, 3), mode="nearest")
     middle, brightest = round(column), []
     for level, smooth in zip(hu, means, strict=True):
-        bone = np.flatnonzero((level[:, max(middle - 3, 0) : middle + 4] > _VERTEBRA_HU).sum(axis=1) >= 3)
-        bone = bone[np.abs(bone - row) < 16]
-        if bone.size < 4:
+        columns = slice(max(middle - _VERTEBRA_HALF_WIDTH, 0), middle + _VERTEBRA_HALF_WIDTH + 1)
+        bone = np.flatnonzero((level[:, columns] > _VERTEBRA_HU).sum(axis=1) >= _BONE_IN_ROW)
+        bone = bone[np.abs(bone - row) < _NEAR_SPINE_ROWS]
+        if bone.size < _LEAST_ROWS:
             continue
         front = int(bone.min())
-        spot = smooth[max(front - 8, 0) : max(front - 2, 0), max(middle - 4, 0) : middle + 9]
-        spot = spot[(spot > 0) & (spot < 400)]
+        rows = slice(max(front - _VESSELS_IN_FRONT[1], 0), max(front - _VESSELS_IN_FRONT[0], 0))
+        spot = smooth[rows, max(middle - _VESSELS_RIGHT, 0) : middle + _VESSELS_LEFT + 1]
+        spot = spot[(spot > _VESSEL_HU[0]) & (spot < _VESSEL_HU[1])]
         if spot.size:
-            brightest.append(float(np.percentile(spot, 80)))
+            brightest.append(float(np.percentile(spot, _BRIGHTEST_PERCENTILE)))
     return bool(brightest) and float(np.median(brightest)) > _ENHANCED_AORTA_HU
