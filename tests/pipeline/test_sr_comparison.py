@@ -16,10 +16,15 @@ from fixtures.command_line import run_cli
 def other_readers_report(scored, path):
     """The score's own report, as if another reader had measured one lesion larger; and a lesion that we lack."""
     dataset = pydicom.dcmread(scored / "measurements.dcm")
-    groups = dataset.ContentSequence[-1].ContentSequence
+    measured = next(
+        item
+        for item in dataset.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
+    )
+    groups = measured.ContentSequence
     volume = next(i for i in groups[0].ContentSequence if i.ConceptNameCodeSequence[0].CodeMeaning == "Volume")
-    measured = volume.MeasuredValueSequence[0]
-    measured.FloatingPointValue = measured.FloatingPointValue * 1.25
+    value = volume.MeasuredValueSequence[0]
+    value.FloatingPointValue = value.FloatingPointValue * 1.25
     for item in groups[-2].ContentSequence:
         if item.ValueType == "UIDREF":
             item.UID = "1.2.3.4"
@@ -44,7 +49,9 @@ def test_a_scores_own_report_says_what_its_record_says(scored) -> None:
     score = json.loads((scored / "score.json").read_text())
     groups = {}
     for group in read_report(scored / "measurements.dcm").groups:
-        groups.setdefault(group.tracking_id, []).extend(group.values)
+        # A lesion's axes have a group of their own, whose identifier names the viewers' tool before the lesion.
+        lesion = "dotaliver:lesion:" + group.tracking_id.rpartition("dotaliver:lesion:")[2]
+        groups.setdefault(lesion, []).extend(group.values)
     for lesion in score["lesions"]:
         values = {
             (v.name.meaning, v.derivation and v.derivation.meaning): v.value
@@ -55,10 +62,10 @@ def test_a_scores_own_report_says_what_its_record_says(scored) -> None:
             ("SUVbw", "Mean"): "suv_mean",
             ("SUVbw", "Peak Value Within ROI"): "suv_peak",
             ("Volume", None): "volume_ml",
-            ("Total lesion uptake, mean times volume", None): "total_uptake",
+            ("Total lesion uptake (mean × volume)", None): "total_uptake",
             ("Lesion to Background SUV Ratio", "Peak Value Within ROI"): "ratio_to_liver",
-            ("Long axis", None): "longest_diameter_mm",
-            ("Short axis", None): "short_axis_mm",
+            ("Long Axis", None): "longest_diameter_mm",
+            ("Short Axis", None): "short_axis_mm",
         }
         assert {key: values.get(key) for key in told} == {key: lesion[field] for key, field in told.items()}
     assert len(score["lesions"]) > 1
