@@ -190,7 +190,7 @@ def _edit(lesion: Lesion, days) -> LesionCourseEdit:
     return LesionCourseEdit(lesion=lesion.name, on=tuple(on), organ=lesion.organ, new=lesion.new)
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**48).map(random_course))
 def test_every_answer_of_a_course_follows_from_the_rules(course):
     expected = expect(course)

@@ -99,6 +99,7 @@ def test_a_statement_on_a_lesion_that_takes_no_part_is_listed():
         {"state": "present", "merged_into": "L02"},
         {"labels": (1, 1)},
         {"size_mm": -1.0},
+        {"state": "present", "size_mm": 0.0},
         {},
     ],
 )

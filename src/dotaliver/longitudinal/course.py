@@ -67,7 +67,7 @@ def read_course(given: CourseInput, config: RecistConfig) -> Reading:
         best_confirmed=confirmed,
         progression_before_entry=progression_before_entry(context),
         uptake=uptake,
-        routes=route_effects(given.keys, lesions, uptake, sums),
+        routes=route_effects(given.keys, lesions, uptake, sums, config),
         questions=questions(context, confirmed.question),
         warnings=(*warnings_of(context, points), *left_out, *unused),
         edits=given.edits,

@@ -42,6 +42,9 @@ class LesionOnScan(FrozenModel):
         if self.state in _WITHOUT_SIZE and self.size_mm is not None:
             msg = f"a lesion that is {word} has no size; leave out 'size_mm' or the state"
             raise ValueError(msg)
+        if self.state is not None and self.size_mm == 0:
+            msg = f"a lesion that is {word} has a size above 0; leave out 'size_mm', or state it absent"
+            raise ValueError(msg)
         if self.state in _WITHOUT_LABELS and self.labels:
             msg = f"a lesion that is {word} has no labels of its own; leave out 'labels' or the state"
             raise ValueError(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.records import Cycle, PatientUptake, RouteEffect, ScanKey
 from dotaliver.records.score import StudyScore
@@ -60,12 +61,14 @@ def route_effects(
     lesions: Sequence[FollowedLesion],
     uptake: Sequence[PatientUptake],
     sums: Mapping[int, float | None],
+    config: RecistConfig,
 ) -> tuple[RouteEffect, ...]:
-    """Change over the cycles of each route: intra-arterial against intravenous is the trial's own question.
+    """Change over the cycles of each route; intra-arterial against intravenous is the trial's own question.
 
     ``cycles`` counts the scans that follow therapy by that route; with one scan after every cycle it is their number.
+    Lesions whose identity is not sure on both scans are left out.
     """
-    return tuple(_effect(stretch, lesions, uptake, sums) for stretch in _stretches(scans))
+    return tuple(_effect(stretch, lesions, uptake, sums, config) for stretch in _stretches(scans))
 
 
 def _effect(
@@ -73,9 +76,12 @@ def _effect(
     lesions: Sequence[FollowedLesion],
     uptake: Sequence[PatientUptake],
     sums: Mapping[int, float | None],
+    config: RecistConfig,
 ) -> RouteEffect:
     peaks: dict[str, tuple[float, float]] = {}
     for lesion in lesions:
+        if not all(lesion.is_identified(scan, config) for scan in (stretch.start, stretch.end)):
+            continue
         before, after = lesion.uptake(stretch.start), lesion.uptake(stretch.end)
         if before is None or after is None or before.suv_peak is None or after.suv_peak is None:
             continue

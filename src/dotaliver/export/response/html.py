@@ -25,6 +25,7 @@ RESPONSE_WORDS = {
     "NON-CR/NON-PD": "neither complete response nor progression",
     "NED": "no evidence of disease",
 }
+_SEEN_AS = {"split": "split", "merged": "merged", "vanished": "not found"}
 _ROUTES = {"ia": "Intra-arterial", "iv": "Intravenous"}
 _VERDICTS = {
     "met": "fulfilled",
@@ -167,13 +168,14 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
     found = next((u for u in lesion.uptake if u.scan == scan), None)
     if appearance is None:
         return {"main": "", "detail": ""}
-    detail: list[str] = [] if appearance.state == "seen" else [appearance.state]
+    into = "" if appearance.merged_into is None else f" with {appearance.merged_into}"
+    detail: list[str] = [] if appearance.state == "seen" else [f"{_SEEN_AS[appearance.state]}{into}"]
     if appearance.by == "matching" and appearance.state != "vanished" and scan > lesion.track.first:
         detail.append(f"{100 * appearance.confidence:.0f} % sure")
     counted = None if size is None else size.counted_mm(course.config)
     if counted is not None and size is not None:
         main = f"{counted:.1f} mm"
-        detail += [size.status.replace("_", " ")] if size.status not in {"measured"} else []
+        detail += [size.status.replace("_", " ")] if size.status in {"absent", "too_small"} else []
     elif found is not None and found.source in {"ct", "reader"} and found.longest_mm is not None:
         main = f"{(found.short_mm if lesion.node else found.longest_mm) or 0.0:.1f} mm"
     elif found is not None and found.pet_extent_mm is not None:

@@ -89,7 +89,8 @@ def lesion_chart(reading: Reading) -> Picture | None:
     targets = {s.lesion: [] for p in reading.time_points for s in p.sizes}  # type: dict[str, list[tuple[Any, float]]]
     for point in reading.time_points:
         for size in point.sizes:
-            if size.size_mm is not None or size.status in {"absent", "merged"}:
+            # A merged lesion has no diameter of its own: its line ends.
+            if size.status != "merged" and (size.size_mm is not None or size.status == "absent"):
                 targets[size.lesion].append((reading.scans[point.scan].on, size.size_mm or 0.0))
     uptake = {
         lesion.lesion: [(reading.scans[u.scan].on, u.suv_peak) for u in lesion.uptake if u.suv_peak is not None]

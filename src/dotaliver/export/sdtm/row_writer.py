@@ -113,13 +113,14 @@ def uptake_on(lesion: TrackedLesion, scan: int) -> LesionUptake | None:
 def method_of(writer: RowWriter, lesion: TrackedLesion, scan: int) -> str:
     """The modality that a lesion was seen on: the measured CT or MR where it shows there, else PET/CT."""
     found = uptake_on(lesion, scan)
-    measured = found is not None and found.source in {"ct", "reader"}
-    return measuring_method(writer, scan) if measured else _PET_METHOD
+    if found is None or found.source not in {"ct", "reader"}:
+        return _PET_METHOD
+    return _METHODS.get(writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
 
 
 def measuring_method(writer: RowWriter, scan: int) -> str:
-    """The modality that diameters are measured on."""
-    return _METHODS.get(writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
+    """The modality that diameters are measured on, where there is one."""
+    return _METHODS.get(writer.reading.scans[scan].measured_on or "", _PET_METHOD)
 
 
 def codes_of(code: str) -> dict[str, Value]:
