@@ -463,6 +463,14 @@ def test_the_two_routes_of_therapy_stand_side_by_side():
     assert arterial.lesions == {"L01": pytest.approx(-0.5)}
 
 
+def test_a_lesion_whose_identity_is_not_sure_shows_no_effect_of_a_route():
+    scores = [scan(n, sized(1, 30.0, peak=20.0 - 8 * n), sized(2, 20.0, peak=10.0)) for n in (0, 1)]
+    unsure = Track(lesion="L01", appearances=(seen(0, 1), seen(1, 1, confidence=0.6)))
+    (effect,) = reading_of(scores, [unsure, track("L02", 2, 2)], cycles=(None, "ia")).routes
+    assert effect.lesions == {"L02": 0.0}
+    assert effect.suv_peak_change == 0.0
+
+
 def test_a_course_is_named_by_its_content():
     one, other = course_of(simple_reading()), course_of(simple_reading())
     assert one.course_id == other.course_id

@@ -1,9 +1,8 @@
-"""Which lesion is which: all lesions of a scan are assigned to those known before at once, with a confidence.
+"""Lesion matching: all lesions of a scan are assigned to the known ones at once, each with a confidence.
 
-The lesions of all scans lie on one grid here, brought there by registering the livers. A lesion and a later one are
-the more alike the nearer they lie and the more they overlap; the assignment with the greatest total is taken, and
-how sure each pair is follows from its likeness and from its best rival that has no better partner. What the reader
-says of an identity stands before the assignment begins.
+The lesions of all scans are on one grid, after registration of the livers. Similarity grows with overlap and
+proximity; the assignment with the greatest total similarity is taken. The confidence of a pair follows from its
+similarity and from its best rival that has no better partner. Identities that the reader states are fixed first.
 """
 
 from __future__ import annotations
@@ -23,21 +22,23 @@ from dotaliver.longitudinal.records import Appearance, Question, Track
 
 __all__ = ["KnownIdentity", "Matching", "PlacedScan", "match_lesions"]
 
-# A pair less alike than this is no pair; a new lesion more alike to an old one than this may be that one.
-_LEAST_ALIKE = 0.3
-_DOUBTFUL_ALIKE = 0.15
+# A pair needs this similarity; a new lesion with more than the second one to a known lesion may be that lesion.
+_LEAST_SIMILARITY = 0.3
+_DOUBTFUL_SIMILARITY = 0.15
+# Where the livers do not fit, no confidence exceeds this.
+_TRUST_IN_POOR_FIT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedScan:
-    """The lesions of one scan on the grid that all scans share, and how well its liver fits the first one's."""
+    """The lesions of one scan on the common grid, and the overlap of its liver with the first scan's."""
 
     labels: LabelMap
     liver_dice: float = 1.0
 
     @cached_property
     def places(self) -> dict[int, _Place]:
-        """Each lesion's voxels and middle."""
+        """Voxels and centre of each lesion."""
         grid, found = self.labels.geometry, {}
         for label, box in self.labels.boxes():
             index = np.argwhere(self.labels.array[box] == label) + [part.start for part in box]
@@ -47,7 +48,7 @@ class PlacedScan:
 
     @property
     def middles_lps_mm(self) -> dict[int, Vector]:
-        """The middle of each lesion on the shared grid, in mm."""
+        """Centre of each lesion on the common grid, in LPS mm."""
         return {
             n: (float(p.centre_mm[0]), float(p.centre_mm[1]), float(p.centre_mm[2])) for n, p in self.places.items()
         }
@@ -64,13 +65,13 @@ class _Place:
         return float(np.cbrt(750.0 / np.pi * self.volume_ml))
 
     def share_in(self, other: _Place) -> float:
-        """Share of this place inside another."""
+        """Fraction of this place inside another."""
         return len(np.intersect1d(self.voxels, other.voxels, assume_unique=True)) / len(self.voxels)
 
 
 @dataclass(frozen=True)
 class KnownIdentity:
-    """What a reader says: on this scan, these labels are that lesion."""
+    """A reader's statement that certain labels of a scan are a certain lesion."""
 
     scan: int
     lesion: str
@@ -79,7 +80,7 @@ class KnownIdentity:
 
 @dataclass(frozen=True)
 class Matching:
-    """The lesions through the scans, and what is open about them."""
+    """The lesions through the scans, with open questions."""
 
     tracks: tuple[Track, ...]
     questions: tuple[Question, ...]
@@ -87,14 +88,14 @@ class Matching:
 
 @dataclass
 class _Ledger:
-    """The lesions known so far, while the scans are gone through in order."""
+    """The lesions known so far, scan by scan."""
 
     appearances: dict[str, list[Appearance]] = field(default_factory=dict)
     last_seen: dict[str, _Place] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
 
     def free_name(self) -> str:
-        # A name that the reader gives on a later scan only is the one that is given here without the reader.
+        # A reader who names a lesion on a later scan uses the name that it is given here.
         number = 1
         while (name := f"L{number:02d}") in self.appearances:
             number += 1
@@ -114,7 +115,7 @@ def _joined(places: Sequence[_Place]) -> _Place:
 
 
 def similarity(before: _Place, now: _Place, config: RecistConfig) -> float:
-    """How alike two places are, 0 to 1: by overlap, or by how far the middle of one lies outside the other."""
+    """Similarity of two places, 0 to 1: their overlap, or the distance of one centre outside the other."""
     apart = float(np.linalg.norm(before.centre_mm - now.centre_mm))
     if apart > config.match_reach_mm + max(before.radius_mm, now.radius_mm):
         return 0.0
@@ -166,8 +167,8 @@ def _check_known(scans: Sequence[PlacedScan], known: Sequence[KnownIdentity]) ->
             if label not in there:
                 names = ", ".join(map(str, there)) or "none"
                 msg = (
-                    f"the reader's edits: {identity.lesion} is lesion {label} of scan {identity.scan + 1}, which that "
-                    f"scan does not have (lesions there: {names})"
+                    f"the reader's edits: {identity.lesion} is given lesion {label} of scan {identity.scan + 1}, which "
+                    f"has no such lesion; choose among {names}"
                 )
                 raise ConfigError(msg)
             other = taken.setdefault((identity.scan, label), identity.lesion)
@@ -189,7 +190,7 @@ def _follow(
     """Give every lesion of a scan its identity, and every known lesion its appearance on that scan."""
     places = dict(scan.places)
     before = dict(ledger.last_seen)
-    trust = 1.0 if scan.liver_dice >= config.least_liver_dice else 0.5
+    trust = 1.0 if scan.liver_dice >= config.least_liver_dice else _TRUST_IN_POOR_FIT
     carriers: dict[str, _Place] = {}
     for lesion, labels in stated.items():
         parts = [places.pop(label) for label in labels]
@@ -226,22 +227,22 @@ def _appearance(
 def _assign(
     before: Mapping[str, _Place], now: Mapping[int, _Place], config: RecistConfig
 ) -> dict[str, tuple[int, float]]:
-    """The assignment with the greatest total likeness, each pair with its confidence."""
+    """The assignment with the greatest total similarity, each pair with its confidence."""
     from scipy.optimize import linear_sum_assignment
 
     names, labels = list(before), list(now)
     if not names or not labels:
         return {}
     likeness = np.array([[similarity(before[name], now[label], config) for label in labels] for name in names])
-    cost = np.full((len(names), len(labels) + len(names)), 1.0 - _LEAST_ALIKE)
-    cost[:, : len(labels)] = np.where(likeness >= _LEAST_ALIKE, 1.0 - likeness, 2.0)
+    cost = np.full((len(names), len(labels) + len(names)), 1.0 - _LEAST_SIMILARITY)
+    cost[:, : len(labels)] = np.where(likeness >= _LEAST_SIMILARITY, 1.0 - likeness, 2.0)
     rows, columns = linear_sum_assignment(cost)
     taken = {int(i): int(j) for i, j in zip(rows, columns, strict=True) if j < len(labels) and cost[i, j] < 1.0}
     return {names[i]: (labels[j], _confidence(likeness, taken, i, j)) for i, j in taken.items()}
 
 
 def _confidence(likeness: FloatArray, taken: Mapping[int, int], i: int, j: int) -> float:
-    """A pair's likeness, weighed against its best rival; a rival with a good partner of its own is hardly one."""
+    """Similarity of a pair, weighed against its best rival; a rival with a good partner of its own counts little."""
     partner_of_column = {column: row for row, column in taken.items()}
     rivals = [0.0]
     for column in range(likeness.shape[1]):
@@ -263,7 +264,7 @@ def _take_parts(
     trust: float,
     config: RecistConfig,
 ) -> None:
-    """Lesions left over that lie inside the former place of one that was found again are parts of it: a split."""
+    """Take unassigned lesions inside the former place of a lesion that was found again as its parts (a split)."""
     for label in list(places):
         shares = {lesion: places[label].share_in(before[lesion]) for lesion in found}
         if not shares:
@@ -271,7 +272,7 @@ def _take_parts(
         lesion = max(shares, key=lambda name: shares[name])
         if shares[lesion] >= config.part_share:
             labels, parts, confidence = found[lesion]
-            # The part beside makes the first one no rival's any more.
+            # With two parts in the former place, the first one has no rival.
             sure = max(confidence, trust * min(shares[lesion], parts[0].share_in(before[lesion])))
             found[lesion] = ([*labels, label], [*parts, places.pop(label)], sure)
 
@@ -303,20 +304,20 @@ def _missing_lesions(
     trust: float,
     config: RecistConfig,
 ) -> None:
-    """Known lesions without a lesion of their own on this scan: part of another one now, or vanished."""
+    """Known lesions without a lesion of their own on this scan: merged with another one, or not found."""
     for lesion, place in before.items():
         shares = {name: place.share_in(other) for name, other in carriers.items()}
         into = max(shares, key=lambda name: shares[name], default=None)
         if into is not None and shares[into] >= config.part_share:
             appearance = Appearance(scan=number, state="merged", merged_into=into, confidence=trust * shares[into])
             sentence = (
-                f"Has {lesion} become one with {into} on scan {number + 1}? One longest diameter counts for both."
+                f"Has {lesion} merged with {into} on scan {number + 1}? One longest diameter then counts for both."
             )
             question = Question(kind="merge", lesions=(lesion, into), scan=number, sentence=sentence)
         else:
             appearance = Appearance(scan=number, state="vanished", confidence=1.0 - max(shares.values(), default=0.0))
             sentence = (
-                f"{lesion} was not found on scan {number + 1}: is it gone, too small to measure, or not seen there?"
+                f"{lesion} was not found on scan {number + 1}: is it gone, too small to measure, or not evaluable?"
             )
             question = Question(kind="vanished", lesions=(lesion,), scan=number, sentence=sentence)
         ledger.add(lesion, appearance, None)
@@ -330,7 +331,7 @@ def _new(
     trust: float,
     config: RecistConfig,
 ) -> None:
-    """What is left is seen for the first time; near a known lesion that is less sure."""
+    """Take the remaining lesions as new; the more similar to a known lesion, the less sure."""
     known = dict(ledger.last_seen)
     for label in sorted(places, key=lambda n: (-places[n].volume_ml, n)):
         likeness = {lesion: similarity(place, places[label], config) for lesion, place in known.items()}
@@ -339,6 +340,6 @@ def _new(
         name = ledger.free_name()
         confidence = 1.0 if number == 0 else trust * (1.0 - doubt)
         ledger.add(name, _appearance(number, "seen", (label,), confidence), places[label])
-        if number > 0 and nearest is not None and doubt >= _DOUBTFUL_ALIKE:
+        if number > 0 and nearest is not None and doubt >= _DOUBTFUL_SIMILARITY:
             sentence = f"Is lesion {label} of scan {number + 1} ({name}) new, or is it {nearest} or a part of it?"
             ledger.questions.append(Question(kind="identity", lesions=(name, nearest), scan=number, sentence=sentence))

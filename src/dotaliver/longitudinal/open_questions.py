@@ -33,7 +33,7 @@ def questions(context: CourseContext, about_best: str | None) -> tuple[Question,
         asked.append(question)
     for name, scans in vanished.items():
         where = f"scan{'s' if len(scans) > 1 else ''} {', '.join(str(scan + 1) for scan in scans)}"
-        sentence = f"{name} was not found on {where}: is it gone, too small to measure, or not seen there?"
+        sentence = f"{name} was not found on {where}: is it gone, too small to measure, or not evaluable?"
         asked.append(Question(kind="vanished", lesions=(name,), scan=scans[0], sentence=sentence))
     for lesion in context.lesions:
         first = context.identified_on(lesion)
@@ -81,15 +81,17 @@ def warnings_of(context: CourseContext, points: Sequence[TimePoint]) -> tuple[st
             "RECIST 1.1 allows four weeks."
         )
     if not context.selection.targets:
-        found.append("No lesion is measurable at baseline, so there is no target: responses rest on non-targets.")
+        found.append(
+            "No lesion is measurable at baseline, so there is no target; responses follow from the non-targets."
+        )
     later = points[1:]
     if context.selection.targets and later and all(point.targets.measured_mm == 0 for point in later):
         gone = all(size.status in {"absent", "merged"} for point in later for size in point.sizes)
         if not gone:
-            found.append("The targets were never measured again after baseline: no target response can be given.")
-    # Change of technique between scans moves diameters by itself.
+            found.append("The targets were never measured again after baseline, so no target response can be given.")
+    # A change of technique between scans changes diameters.
     spacings = {score.study.measured_ct.spacing_mm[0] for score in given.scores if score.study.measured_ct is not None}
     if len({round(mm, 1) for mm in spacings}) > 1:
         words = ", ".join(f"{mm:g}" for mm in sorted(spacings))
-        found.append(f"The CTs have different slice spacings ({words} mm), which changes diameters by itself.")
+        found.append(f"The CTs have different slice spacings ({words} mm), which alone can change diameters.")
     return tuple(found)

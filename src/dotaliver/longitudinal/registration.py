@@ -1,4 +1,4 @@
-"""All scans of a patient on one grid: each liver is laid on the first scan's, and its lesions go with it."""
+"""All scans of a patient on one grid, by registering each liver to that of the first scan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def poses_of(scans: Sequence[LoadedScan], progress: Callable[[str], None]) -> tu
     """For each scan the mapping from places on the first to places on it; None for the first itself."""
     poses: list[Pose | None] = [None]
     for number, scan in enumerate(scans[1:], start=2):
-        progress(f"laying the liver of scan 1 on that of scan {number}")
+        progress(f"registering the liver of scan {number}")
         poses.append(register_livers(scans[0].liver, scan.liver).bent)
     return tuple(poses)
 
@@ -42,9 +42,9 @@ def common_grid(first: LabelMap) -> Geometry:
 
 
 def place_scans(scans: Sequence[LoadedScan], poses: Sequence[Pose | None]) -> tuple[PlacedScan, ...]:
-    """Every scan's lesions on the common grid.
+    """Lesions of every scan on the common grid.
 
-    A lesion that is too small for it, or lies off it, is put on the nearest voxel, so that none is lost.
+    A lesion too small for the grid, or outside it, is put on the nearest voxel, so that none is lost.
     """
     import SimpleITK as sitk  # noqa: N813
 

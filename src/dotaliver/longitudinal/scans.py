@@ -33,7 +33,7 @@ class LoadedScan:
     ct_lesions: LabelMap | None
     """Outlines on the CT that diameters were measured on, in its own position."""
     patient_id: str | None
-    """To be compared, never shown."""
+    """For comparison only; never shown."""
 
 
 def load_scan(folder: Path) -> LoadedScan:
@@ -49,7 +49,7 @@ def load_scan(folder: Path) -> LoadedScan:
     """
     score = ScoreFolder(folder).record()
     if score.study.study_date is None:
-        msg = f"{folder.name}: the study has no date (0008,0020), so its place in time is not known; correct the files"
+        msg = f"{folder.name}: the study has no date (0008,0020), so the scans cannot be ordered; correct the files"
         raise CourseError(msg)
     liver, patient = _layer(folder, score, "liver")
     if liver is None:
@@ -71,11 +71,11 @@ def load_scan(folder: Path) -> LoadedScan:
 
 
 def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer | None, str | None]:
-    """A mask of the record from its DICOM file, checked against the record's hash, and whose it is."""
+    """A mask of the record from its DICOM file, checked against the record's hash, with the Patient ID."""
     mask = next((m for m in score.segmentation.masks if m.name == name), None)
     if mask is None or not mask.labels:
         return None, None
-    # A mask lies in the file of the image whose grid it has, which need not be the one it was drawn on.
+    # A mask is in the file of the image whose grid it has, which need not be the image it was drawn on.
     expected: MaskFile = "ct_lesions" if name == "ct_lesions" else mask.drawn_on
     for which in (expected, *(file for file in MASKS if file != expected)):
         path = ScoreFolder(folder).mask_file(which)
@@ -86,8 +86,8 @@ def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer |
         if labels is not None:
             return MaskLayer(labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm), patient
     msg = (
-        f"{folder.name}: the {name} mask beside the record is missing or is not the record's; give the folder as it "
-        "was written, or rescore the study"
+        f"{folder.name}: the {name} mask is missing or is not that of the record; give the folder as it was written, "
+        "or rescore the study"
     )
     raise CourseError(msg)
 
@@ -100,7 +100,7 @@ def _read(path: Path, kind: str) -> tuple[LabelMap | None, str | None]:
 
     try:
         with warnings.catch_warnings():
-            # What libraries say of a patient's headers would name the patient.
+            # Warnings of libraries may quote the patient's name from the header.
             warnings.simplefilter("ignore")
             dataset = highdicom.seg.segread(path)
             names = _numbers(dataset, kind)
@@ -132,9 +132,9 @@ def _numbers(dataset: Any, kind: str) -> dict[int, int]:
 
 
 def _on_whole(part: LabelMap, mask: MaskRecord) -> LabelMap | None:
-    """Stored frames in the whole grid of the record, which is the one whose voxels have the record's hash.
+    """Stored frames on the whole grid of the record, checked by the record's hash.
 
-    The file leaves empty slices out, and may run through them the other way round; None where neither way fits.
+    The file leaves out empty slices and may hold them in reverse order; None where neither order fits.
     """
     for sense in (1.0, -1.0):
         normal, rows, columns = part.geometry.directions
@@ -156,7 +156,7 @@ def _on_whole(part: LabelMap, mask: MaskRecord) -> LabelMap | None:
 
 
 def check_one_patient(scans: Sequence[LoadedScan]) -> bool:
-    """Refuse scores of several patients; False where the files do not tell whose they are."""
+    """Refuse scores of several patients; False where some files have no Patient ID."""
     patients = {scan.patient_id for scan in scans}
     if len(patients - {None}) > 1:
         msg = f"the scores are of {len(patients - {None})} patients by their Patient IDs; give those of one patient"

@@ -73,7 +73,7 @@ def test_without_known_sums_there_is_no_chart_and_the_page_says_so():
     reading = reading_of(scores, [track("L01", 1, 1)])
     assert sum_chart(reading, course_of(reading).config) is None
     page = response_html(course_of(reading), NOTHING)
-    assert "nothing to draw" in page
+    assert "there is no chart" in page
     assert "The images were not found" in page
 
 
@@ -101,3 +101,10 @@ def test_a_thumbnail_shows_outline_and_axes(quantity):
     assert drawn.data_uri.startswith("data:image/png;base64,")
     assert drawn.data_uri != bare.data_uri
     assert drawn.alt == "L01"
+
+
+def test_a_merged_lesion_names_the_one_that_contains_it():
+    scores = [scan(0, sized(1, 30.0), sized(2, 20.0)), scan(1, sized(1, 45.0))]
+    merged = Track(lesion="L02", appearances=(seen(0, 2), seen(1, state="merged", into="L01")))
+    page = response_html(course_of(reading_of(scores, [track("L01", 1, 1), merged])), NOTHING)
+    assert "merged with L01" in page

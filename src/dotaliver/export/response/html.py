@@ -37,13 +37,13 @@ _VERDICTS = {
 
 @dataclass(frozen=True, eq=False)
 class ReadingPictures:
-    """Thumbnails of a reading: for each lesion, one per scan; None where its images were not found."""
+    """Thumbnails of a reading: one per lesion and scan; None where the images were not found."""
 
     thumbnails: Mapping[str, tuple[Picture | None, ...]]
 
 
 def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...]) -> str:
-    """The course as one HTML page that needs nothing else; every text of a file or a reader is escaped."""
+    """The course as one self-contained HTML page; every text of a file or a reader is escaped."""
     page = page_template("response.html.j2")
     readings = [_reading(course, reading, found) for reading, found in zip(course.readings, pictures, strict=True)]
     subject = None if course.trial is None else course.trial.unique_subject_id
@@ -114,9 +114,9 @@ def _point(reading: Reading, point: TimePoint) -> dict[str, Any]:
     targets = point.targets
     flags = []
     if targets.within_noise:
-        flags.append("within what two readers differ by")
+        flags.append("within inter-reader variability")
     if targets.could_be:
-        flags.append(f"a second measurement could give {' or '.join(targets.could_be)}")
+        flags.append(f"a repeated measurement could give {' or '.join(targets.could_be)}")
     word = "baseline" if point.overall is None else point.overall.response
     return {
         **_scan_heading(reading, point.scan),
@@ -140,7 +140,7 @@ def _reasons(point: TimePoint) -> list[tuple[str, str]]:
         ("Targets", point.targets.reason),
         ("Non-targets", point.non_targets.reason),
         ("New lesions", point.new_lesion_reason),
-        ("Together", point.overall.reason),
+        ("Overall", point.overall.reason),
     ]
 
 
@@ -161,7 +161,7 @@ def _lesion(course: PatientCourse, reading: Reading, lesion: TrackedLesion) -> d
 
 
 def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: int) -> dict[str, str]:
-    """What a lesion is on a scan: its size, where it comes from, and how sure its identity is."""
+    """A lesion on a scan: its size, the source of the size, and the confidence of its identity."""
     appearance = lesion.track.on(scan)
     point = next((p for p in reading.time_points if p.scan == scan), None)
     size = None if point is None else next((s for s in point.sizes if s.lesion == lesion.lesion), None)

@@ -1,4 +1,4 @@
-"""Where to look at a lesion on each scan: its own place, or that of the registered liver where it was not found."""
+"""Position of each lesion on each scan; where it was not found, the position in the registered liver."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LesionPlace:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """What it is called there; nothing where it was not found."""
+        """Its labels there; empty where it was not found."""
         appearance = self.lesion.track.on(self.number)
         return () if appearance is None else appearance.labels
 
@@ -46,7 +46,7 @@ class LesionPlace:
 
     @property
     def on_pet(self) -> Vector:
-        """Where it lies on the PET, or would lie there."""
+        """Its position on the PET, or where it would be."""
         if self.largest is None:
             first = self.scans.places_lps_mm[self.lesion.lesion]
             pose = self.scans.poses[self.number]
@@ -71,7 +71,7 @@ def _middle(diameter: Diameter) -> Vector:
 
 
 def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
-    """What to show: the CT that was measured, else the scan's CT, else its PET."""
+    """The image to show: the measured CT, else the scan's CT, else its PET."""
     scan = place.scan
     liver = scan.score.references.get("liver")
     upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else volumes.pet.max()

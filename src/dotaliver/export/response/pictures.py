@@ -12,7 +12,7 @@ from dotaliver.longitudinal.records import Reading
 
 __all__ = ["lesion_chart", "sum_chart"]
 
-# Okabe and Ito's colours, told apart by colour-blind readers; lines differ in marker as well.
+# Colours of Okabe and Ito, distinguishable with colour blindness; lines differ in marker as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -29,9 +29,9 @@ def _time_axis(axes: Any, reading: Reading) -> None:
 
 
 def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
-    """Sum of target diameters over time, with the levels at which response and progression begin.
+    """Sum of target diameters over time, with the thresholds of response and progression.
 
-    None where no sum is known. The level of progression moves with the nadir; a time point that is not evaluable has
+    None where no sum is known. The threshold of progression follows the nadir; a time point that is not evaluable has
     no point.
     """
     points = [(p, p.targets.sum_mm) for p in reading.time_points]
@@ -65,7 +65,7 @@ def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
 
 
 def _progression_steps(axes: Any, reading: Reading, config: RecistConfig) -> None:
-    """The level of progression, which each new nadir lowers."""
+    """The threshold of progression, which each new nadir lowers."""
     nadirs, current = [], None
     for point in reading.time_points:
         total = point.targets.sum_mm
