@@ -74,7 +74,7 @@ def test_without_known_sums_there_is_no_chart_and_the_page_says_so():
     assert sum_chart(reading, course_of(reading).config) is None
     page = response_html(course_of(reading), NOTHING)
     assert "there is no chart" in page
-    assert "The images are no longer where they were" in page
+    assert "The images were not found" in page
 
 
 def test_charts_tell_their_numbers_in_words():
