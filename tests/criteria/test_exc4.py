@@ -1,8 +1,10 @@
 import pytest
 
+from dotaliver.criteria import dom
 from dotaliver.criteria.exc4 import judge
 from dotaliver.measurement.hotspots import HottestSphere
-from dotaliver.records.measurements import Burden
+from dotaliver.records.edits import RestOfBody
+from dotaliver.records.measurements import Burden, Reference
 
 
 def burden(fraction, low, high):
@@ -134,3 +136,19 @@ def test_without_suv_the_guard_looks_at_soft_tissue_or_says_that_it_cannot_look(
     found = judge(findings(burden=FEW, absolute_suv=False, suvbw_per_unit=None, liver_over_soft_tissue=ratio))
     assert found.verdict == verdict
     assert "cannot be checked" in found.reason or "× soft tissue" in found.reason
+
+
+@pytest.mark.parametrize(("searched", "verdict"), [(True, "met"), (False, "indeterminate")])
+def test_a_mask_that_leaves_no_normal_liver_may_be_the_liver_itself(findings, searched, verdict):
+    nothing = Reference(organ="liver", method="none", reason="too little liver")
+    found = judge(findings(burden=burden(0.92, 0.89, 0.97), references={"liver": nothing}, lesions_searched=searched))
+    assert found.verdict == verdict
+
+
+def test_a_statement_of_completeness_that_the_images_contradict_counts_nowhere(findings):
+    contradicted = findings(burden=FEW, lesions_searched=False, unoutlined=HOT, rest_of_body=RestOfBody(lesions=False))
+    assert "stated to be complete" in contradicted.incomplete_mask
+    assert judge(contradicted).verdict == "indeterminate"
+    assert dom.judge(contradicted).verdict == "not_evaluable"
+    searched = findings(burden=FEW, lesions_searched=True, unoutlined=HOT)
+    assert searched.incomplete_mask is None

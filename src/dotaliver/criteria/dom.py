@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal
+from dotaliver.criteria.findings import Findings, Proposal
 from dotaliver.records.verdicts import Evidence
 
 __all__ = ["judge"]
@@ -32,8 +32,8 @@ def judge(findings: Findings) -> Proposal:
             stated = f"{findings.reader_words} states lesions elsewhere, and none is outlined"
         reason = f"Liver tumour volume {inside_ml:.0f} ml; {stated}."
         return Proposal("not_evaluable", "not_evaluable", reason, evidence)
-    if not findings.lesions_complete:
-        reason = f"Liver tumour volume of the outlined lesions {inside_ml:.0f} ml. {NOT_STATED_COMPLETE}"
+    if findings.incomplete_mask is not None:
+        reason = f"Liver tumour volume of the outlined lesions {inside_ml:.0f} ml. {findings.incomplete_mask}"
         return Proposal("not_evaluable", "not_evaluable", reason, evidence)
     whole_ml = inside_ml + outside_ml
     evidence |= {"outside_tumour_ml": outside_ml, "outside_lesions": len(outside)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal
+from dotaliver.criteria.findings import Findings, Proposal
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
@@ -64,7 +64,19 @@ def _doubt(findings: Findings, verdict: VerdictWord, low: float, high: float) ->
         return None
     if findings.liver_cut and not _survives_the_cut(findings, verdict, low, high):
         return "The field of view cuts the liver, and the part outside it could change the answer."
-    return None if verdict == "met" else _doubt_about_normal(findings) or _doubt_about_outlines(findings)
+    if verdict == "met":
+        return _doubt_about_tumour(findings)
+    return _doubt_about_normal(findings) or _doubt_about_outlines(findings)
+
+
+def _doubt_about_tumour(findings: Findings) -> str | None:
+    """Why what somebody outlined may be the liver itself."""
+    if findings.lesions_searched or findings.references["liver"].suv_mean is not None:
+        return None
+    return (
+        "No normal liver was found outside the lesion mask, so it cannot be verified that the mask outlines tumour; a "
+        "reader can place the reference."
+    )
 
 
 def _survives_the_cut(findings: Findings, verdict: VerdictWord, low: float, high: float) -> bool:
@@ -115,9 +127,10 @@ def _doubt_without_suv(findings: Findings) -> str | None:
 
 def _doubt_about_outlines(findings: Findings) -> str | None:
     """Why tumour may lie outside the outlines."""
-    if not findings.lesions_complete:
+    if findings.incomplete_mask is not None:
         place = findings.unoutlined_uptake
-        return NOT_STATED_COMPLETE if place is None else f"{NOT_STATED_COMPLETE} {place}"
+        named = place is None or place in findings.incomplete_mask
+        return findings.incomplete_mask if named else f"{findings.incomplete_mask} {place}"
     if findings.references["liver"].peak_limit is None:
         return "Without a normal-liver reference it cannot be checked that no tumour lies outside the outlines."
     if findings.implausible_normal is not None:

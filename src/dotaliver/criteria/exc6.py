@@ -8,7 +8,7 @@ shown one.
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal, answer_for_body
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import CtFocus, Lesion
@@ -132,8 +132,8 @@ def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[Verdict
         return "indeterminate", "None was found, but part of the liver lies outside the field of view."
     if findings.implausible_normal is not None:
         return "indeterminate", findings.implausible_normal
-    if not findings.lesions_complete:
-        return "indeterminate", NOT_STATED_COMPLETE
+    if findings.incomplete_mask is not None:
+        return "indeterminate", findings.incomplete_mask
     return "not_met", f"No focal lesion without uptake was found on CT in the liver; {detectable}."
 
 

@@ -15,7 +15,6 @@ from dotaliver.records.study import Acquisition, SeriesIdentity
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = [
-    "NOT_STATED_COMPLETE",
     "Findings",
     "Proposal",
     "answer_for_body",
@@ -23,7 +22,7 @@ __all__ = [
     "uptake_elsewhere",
 ]
 
-NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
+_NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,18 @@ class Findings:
             f"Uptake over 1 ml reaches {place.mean:.1f}, above {liver.peak_limit:.1f}, outside every lesion outline, "
             f"{where}."
         )
+
+    @property
+    def incomplete_mask(self) -> str | None:
+        """Why the lesion mask may not hold every lesion of the liver, in a sentence; None where it may be relied on.
+
+        A program's own search may leave out what is faint; what somebody states must agree with the images.
+        """
+        if not self.lesions_complete:
+            return _NOT_STATED_COMPLETE
+        if self.lesions_searched or self.unoutlined_uptake is None:
+            return None
+        return f"The lesion mask is stated to be complete. {self.unoutlined_uptake}"
 
     @property
     def implausible_normal(self) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dotaliver.criteria.findings import NOT_STATED_COMPLETE, Findings, Proposal, answer_for_body
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
 from dotaliver.measurement.measurability import decisive_mm, threshold_mm
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
@@ -96,8 +96,8 @@ def _open_question(findings: Findings) -> str | None:
     """Why the outlines themselves do not exclude measurable disease of the liver."""
     if not findings.liver_found or not findings.lesions_looked_for:
         return "Without liver and lesion outlines no diameter could be measured on CT."
-    if not findings.lesions_complete:
-        return NOT_STATED_COMPLETE
+    if findings.incomplete_mask is not None:
+        return findings.incomplete_mask
     if findings.unplaced_lesions:
         label = findings.unplaced_lesions[0].label
         return f"Lesion {label} lies outside the PET, so whether it lies in the liver is unknown."

@@ -7,7 +7,6 @@ The literal readings (maximum, mean and peak against the liver's mean and maximu
 from __future__ import annotations
 
 from dotaliver.criteria.findings import (
-    NOT_STATED_COMPLETE,
     Findings,
     Proposal,
     answer_for_body,
@@ -113,8 +112,8 @@ def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str |
     lesions = findings.liver_lesions
     if not findings.lesions_looked_for:
         return "Lesions were not looked for."
-    if not findings.lesions_complete:
-        return NOT_STATED_COMPLETE
+    if findings.incomplete_mask is not None:
+        return findings.incomplete_mask
     for lesion in (*lesions, *findings.unplaced_lesions):
         if lesion.suv_peak is None:
             return f"The uptake of lesion {lesion.label} could not be read from the PET."

@@ -13,9 +13,10 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import MaskError
+from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.geometry import FloatArray
 from dotaliver.image.itk import resample_labels
-from dotaliver.image.volume import BoolArray
+from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
@@ -112,18 +113,20 @@ def _about_lesions(
             yield f"holds {volume_ml:.0f} ml as lesion {label}, more than any lesion"
         elif _in_body(layer, label, images, around) < limits.lesion_least_in_body:
             yield f"has lesion {label} mostly outside the body"
-    liver = found.liver
-    if liver is None:
-        return
-    on_liver = in_position_of(liver.drawn_on, layer, found.mismatch)
-    covered = _covered(liver, resample_labels(on_liver, liver.labels.geometry).mask)
-    if covered > limits.lesions_most_of_liver:
-        yield f"covers {100 * covered:.0f} % of the liver: it is the liver, not its lesions"
+    if found.liver is not None:
+        covered = _covered_core(
+            found.liver, in_position_of(found.liver.drawn_on, layer, found.mismatch), images, config
+        )
+        if covered > limits.lesions_most_of_core:
+            yield f"covers {100 * covered:.0f} % of the liver's interior: it is the liver, not its lesions"
 
 
-def _covered(liver: MaskLayer, lesions: BoolArray) -> float:
-    """Share of the liver that the lesions cover."""
-    return _share(lesions, liver.labels.mask)
+def _covered_core(liver: MaskLayer, lesions: LabelMap, images: CoarseImages, config: ScoringConfig) -> float:
+    """Share of the liver's interior that the lesions cover: two outlines of one liver differ at its border."""
+    mask = resample_labels(liver.labels, images.geometry).mask
+    depth_mm = distance_inside_mm(mask, images.geometry.spacing_mm)
+    interior = depth_mm > config.masks.core_depth_mm
+    return _share(resample_labels(lesions, images.geometry).mask, interior)
 
 
 def _share(part: BoolArray, whole: BoolArray) -> float:
