@@ -134,15 +134,16 @@ def test_statement_on_the_rest_of_the_body_decides_inc4(scored, record):
 
 
 def test_statement_on_the_rest_of_the_body_decides_inc7(scored, record):
-    """A sphere in the hottest lesion stands for normal liver, so that nothing in the liver exceeds it."""
+    """A sphere in the hottest lesion is no normal liver, which the scatter of the others shows: nothing is denied."""
     hottest = max(record.lesions, key=lambda x: x.suv_peak)
     sphere = ReferenceEdit(centre_lps_mm=hottest.suv_peak_centre_lps_mm, diameter_mm=8)
     unstated = revised(scored, references=(sphere,), lesions=every_lesion(record, marks=("not_a_lesion",)))
-    assert unstated.criteria["INC7"].liver_finding == "not_met"
+    assert unstated.criteria["INC7"].liver_finding == "indeterminate"
+    assert "NORMAL_LIVER_SCATTER_IMPLAUSIBLE" in {flag.code for flag in unstated.flags}
     assert unstated.criteria["INC7"].verdict == "indeterminate"
     edits = {"references": (sphere,), "lesions": every_lesion(record, marks=("not_a_lesion",))}
     none = revised(scored, **edits, rest_of_body=RestOfBody(lesions=False))
-    assert (none.criteria["INC7"].verdict, none.criteria["INC7"].effect) == ("not_met", "excludes")
+    assert (none.criteria["INC7"].verdict, none.criteria["INC7"].effect) == ("indeterminate", "undecided")
     some = revised(scored, **edits, rest_of_body=RestOfBody(lesions=True, uptake_above_liver=True))
     assert some.criteria["INC7"].verdict == "met"
 

@@ -63,6 +63,7 @@ REFUSED = {
     "no lesion, and a target": (marked("not_a_lesion", "target"), "contradict each other"),
     "a cyst without receptors": (marked("simple_cyst", "receptor_negative", label=3), "contradict each other"),
     "a target that was treated": (marked("target", "treated"), "not measurable"),
+    "progress after no treatment": (marked("progressed_since_treatment"), "mark it treated too"),
     "a cyst with uptake": (marked("simple_cyst"), "takes up no tracer"),
     "uptake without receptors": (marked("receptor_negative"), "lies above normal liver"),
     "bone in the liver": (marked("blastic_bone"), "lies in the liver"),

@@ -23,7 +23,7 @@ class Inc7Config(FrozenModel):
     )
     minimum_spheres: int = Field(default=30, description="1 ml means needed to measure their SD")
     minimum_relative_sd: float = Field(
-        default=0.02, description="Lower bound of S over L: no scanner is calmer over 1 ml"
+        default=0.02, description="Lower bound of S over L: no scanner has less noise over 1 ml"
     )
     assumed_relative_sd: float = Field(
         default=0.08,

@@ -11,7 +11,7 @@ __all__ = ["AcquisitionConfig", "BurdenConfig", "PeakConfig", "ReferenceConfig"]
 
 
 class AcquisitionConfig(FrozenModel):
-    """When the way a PET or CT was made is doubted."""
+    """When the acquisition of a PET or CT raises a caveat."""
 
     voxel_limit_mm: float = Field(default=5.5, description="PET voxels above this raise VOXELS_LARGE (EARL: 3 to 4 mm)")
     slice_limit_mm: float = Field(default=5.0, description="Slices above this raise SLICES_THICK (RECIST 1.1)")
@@ -29,7 +29,7 @@ class PeakConfig(FrozenModel):
 
 
 class ReferenceConfig(FrozenModel):
-    """The normal-liver sphere: Hirata 2014's calmest sphere, kept off lesions, border and vessels."""
+    """The normal-liver sphere: Hirata 2014's least variable sphere, away from lesions, border and vessels."""
 
     diameters_mm: tuple[float, ...] = Field(
         default=(30.0, 25.0, 20.0, 15.0), description="Tried in this order; PERCIST's sphere is 30 mm"
@@ -38,13 +38,15 @@ class ReferenceConfig(FrozenModel):
     lesion_margin_mm: float = Field(default=10.0, description="From the sphere's surface to a candidate lesion")
     low_mode_tolerance: float = Field(
         default=0.03,
-        description="How far a sphere's mean may lie from the liver's low mode, relative: on phantoms that mode is "
-        "right within 1 to 3 %, the calmest of all spheres only within 9 %",
+        description="How far a sphere's mean may lie from the lower histogram peak, relative: on phantoms that peak is "
+        "right within 1 to 3 %, the least variable of all spheres only within 9 %",
     )
     low_mode_loose_tolerance: float = Field(default=0.20, description="The same, where no sphere comes so near")
-    low_mode_min_ml: float = Field(default=15.0, description="Lesion-free liver below this gives no low mode")
+    low_mode_min_ml: float = Field(
+        default=15.0, description="Lesion-free liver below this gives no lower histogram peak"
+    )
     low_mode_min_share: float = Field(
-        default=0.02, description="Share of the liver's volume that the low mode must at least hold"
+        default=0.02, description="Share of the liver's volume that the lower histogram peak must at least hold"
     )
     suv_mean_range: Range = Field(
         default=Range(low=2.3, high=12.4),

@@ -366,6 +366,6 @@ class MaskConfig(FrozenModel):
     core_depth_mm: float = Field(default=10.0, description="Where two outlines of one liver agree")
     lesions_most_of_core: float = Field(
         default=0.96,
-        description="Share of the liver's interior that lesions cover (0.86 where 88 % of a liver is tumour, 0.99 where "
-        "another outline of the liver is given as lesions)",
+        description="Share of the liver's interior that lesions cover (0.86 where 88 % of a liver is tumour, 0.99 "
+        "where another outline of the liver is given as lesions)",
     )

@@ -30,8 +30,8 @@ def measure_ct_foci(
     """Measure each focus, in the order of the labels.
 
     Its place on the PET is known to within a few millimetres: its mean is taken there and moved by
-    ``config.ct_foci.mismatch_mm`` along each axis both ways, and the highest of them is held against the level that
-    normal liver reaches (U), so that an avid lesion is not called receptor-negative because it lies a little off.
+    ``config.ct_foci.mismatch_mm`` along each axis both ways, and the highest of them is compared with the upper
+    limit of normal liver (U), so that an avid lesion is not called receptor-negative because it lies a little off.
     """
     layer, ct, pet = segmentations.ct_foci, volumes.ct, volumes.pet
     if layer is None:
@@ -71,14 +71,14 @@ def measure_ct_foci(
 def with_ct_foci(burden: Burden, foci: tuple[CtFocus, ...], uncertainty_mm: float) -> Burden:
     """The burden with the focal lesions that only CT shows.
 
-    A candidate that nobody has judged enters the upper bound alone; one that a reader called a receptor-negative
-    lesion enters the fraction too. Each focus is taken as a ball of its volume whose border moves by its uncertainty
+    A candidate that nobody has judged enters the upper bound alone; one that a reader called tumour enters the
+    fraction too. Each focus is taken as a ball of its volume whose border moves by its uncertainty
     (inwards for the lower bound, outwards for the upper one), over the volume of the liver.
     """
     if burden.fraction is None or burden.low is None or burden.high is None or not burden.liver_ml:
         return burden
-    accepted = [x.volume_ml for x in foci if x.accepted and x.in_liver]
-    candidates = [x.volume_ml for x in foci if x.candidate]
+    accepted = [x.volume_ml for x in foci if x.tumour and x.in_liver]
+    candidates = [x.volume_ml for x in foci if x.candidate and not x.tumour]
     low = sum(_ball_ml(v, -uncertainty_mm) for v in accepted) / burden.liver_ml
     known = sum(accepted) / burden.liver_ml
     high = sum(_ball_ml(v, uncertainty_mm) for v in (*accepted, *candidates)) / burden.liver_ml

@@ -53,13 +53,13 @@ _ROUNDING = 1e-6
 class LiverSpheres:
     """1 ml sphere means in the liver's box on the PET.
 
-    ``inside`` marks centres whose sphere lies wholly in the liver; ``calm`` those that also keep one resolution
-    from the liver's border and from every outlined lesion.
+    ``inside`` marks centres whose sphere lies wholly in the liver; ``lesion_free`` those that also keep one
+    resolution from the liver's border and from every outlined lesion.
     """
 
     means: FloatArray
     inside: BoolArray
-    calm: BoolArray
+    lesion_free: BoolArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def liver_spheres(
     """Means over 1 ml spheres around every voxel of the liver's box.
 
     A centre lies wholly inside where it keeps the sphere's radius and half a voxel's diagonal from every voxel
-    that is not at least 99 % liver. It is calm where it also keeps one resolution from those voxels (blurred by
+    that is not at least 99 % liver. It is lesion-free where it also keeps one resolution from those voxels (blurred by
     the neighbours) and, from every lesion voxel, radius + lesion border uncertainty + one resolution.
     """
     spacing = pet.geometry.spacing_mm
@@ -184,7 +184,7 @@ def _measure(pet: Volume, region: ReferenceRegion, subsamples: int) -> Reference
 
 def _noise(mean: float, spheres: LiverSpheres | None, lesion_free_ml: float, config: Inc7Config) -> dict[str, float]:
     """S, U and the number of spheres; S is assumed (``assumed`` = 1) where there are too few."""
-    values = np.zeros(0) if spheres is None else spheres.means[spheres.calm]
+    values = np.zeros(0) if spheres is None else spheres.means[spheres.lesion_free]
     below = mean - values[values <= mean * (1.0 + _ROUNDING)]
     # Half of the means of normal liver lie below their mean; fewer than that many say nothing of it.
     assumed = values.size < config.minimum_spheres or below.size < config.minimum_spheres // 2

@@ -106,6 +106,8 @@ def _about_marks(lesion: LesionEdit) -> Iterator[str]:
     harmless, tumour = sorted(NOT_TUMOUR & marks), [mark for mark in _OF_TUMOUR if mark in marks]
     if harmless and tumour:
         yield f"lesion {label} is marked {harmless[0]} and {tumour[0]}, which contradict each other; keep one"
+    if "progressed_since_treatment" in marks and "treated" not in marks:
+        yield f"lesion {label} is marked progressed_since_treatment and not treated; mark it treated too"
     treated = "treated" in marks and "progressed_since_treatment" not in marks
     if "target" in marks and (treated or "blastic_bone" in marks):
         why = "treated and not progressed since" if treated else "purely blastic bone"

@@ -28,9 +28,12 @@ class Reference(FrozenModel):
     volume_ml: float | None = None
     centre_lps_mm: Vector | None = None
     diameter_mm: float | None = None
-    peak_sd: float | None = Field(default=None, description="S: SD of 1 ml sphere means over lesion-free parenchyma")
+    peak_sd: float | None = Field(
+        default=None, description="S: SD of 1 ml sphere means of lesion-free liver, read from those below L"
+    )
     peak_limit: float | None = Field(
-        default=None, description="U: what the highest 1 ml mean of a lesion-free liver seldom exceeds"
+        default=None,
+        description="U, the upper limit of normal liver, exceeded by the highest 1 ml mean of one healthy liver in twenty",
     )
     peak_sd_spheres: int | None = Field(default=None, description="1 ml means that S was taken from")
     reason: str | None = Field(default=None, description="Why there is no value")
@@ -116,8 +119,13 @@ class CtFocus(FrozenModel):
         return "receptor_negative" in self.marks and not NOT_TUMOUR & set(self.marks)
 
     @property
+    def tumour(self) -> bool:
+        """Whether a reader called it tumour: a receptor-negative lesion or a cystic metastasis."""
+        return self.accepted or ("cystic_metastasis" in self.marks and not NOT_TUMOUR & set(self.marks))
+
+    @property
     def candidate(self) -> bool:
-        """Whether it may be receptor-negative tumour that nobody has judged yet."""
+        """Whether it may be receptor-negative, and no reader has decided."""
         judged = {"receptor_negative", *NOT_TUMOUR} & set(self.marks)
         return self.in_liver is True and self.above_liver is not True and not judged
 

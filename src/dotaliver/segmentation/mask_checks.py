@@ -56,11 +56,12 @@ def require_plausible_masks(volumes: StudyVolumes, found: Segmentations, config:
     around = survey(images)
     if liver is not None and not _is_own(liver):
         for problem in _about_liver(liver, images, around, config):
-            msg = f"the liver mask {problem}; give a mask of the whole liver, or leave it out and it is looked for"
+            remedy = "give a mask of the whole liver, or leave it out and it is looked for"
+            msg = f"the liver mask ({liver.origin}) {problem}; {remedy}"
             raise MaskError(msg)
     if lesions is not None and not _is_own(lesions):
         for problem in _about_lesions(lesions, found, images, around, config):
-            msg = f"the lesion mask {problem}; give the outlines of the lesions alone"
+            msg = f"the lesion mask ({lesions.origin}) {problem}; give the outlines of the lesions alone"
             raise MaskError(msg)
 
 
