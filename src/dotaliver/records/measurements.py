@@ -33,7 +33,7 @@ class Reference(FrozenModel):
     )
     peak_limit: float | None = Field(
         default=None,
-        description="U, the upper limit of normal liver, exceeded by the highest 1 ml mean of one healthy liver in twenty",
+        description="U, the upper limit of normal liver: one healthy liver in twenty exceeds it in its highest 1 ml",
     )
     peak_sd_spheres: int | None = Field(default=None, description="1 ml means that S was taken from")
     reason: str | None = Field(default=None, description="Why there is no value")
