@@ -98,8 +98,9 @@ def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, s
     if clear is not None:
         return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
     if best is not None and _peak(best) > limit:
-        text = f"Lesion {best.label} ({_unit(findings)}peak {_peak(best):.1f}, above {limit:.1f}) has {best.volume_ml:.1f} ml"
-        return "indeterminate", f"{text} only: it may be noise or spill-in from an adjacent organ."
+        peak = f"{_unit(findings)}peak {_peak(best):.1f}, above {limit:.1f}"
+        text = f"Lesion {best.label} ({peak}) has {best.volume_ml:.1f} ml only"
+        return "indeterminate", f"{text}: it may be noise or spill-in from an adjacent organ."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
     if doubt is not None:
         return "indeterminate", doubt
