@@ -67,7 +67,7 @@ class UptakeStatistics(FrozenModel):
 
 
 class InspectedSuv(FrozenModel):
-    """How SUV comes about in the PET that would be scored, and its statistics."""
+    """The SUV calculation of the PET that would be scored, and its statistics."""
 
     arithmetic: SuvArithmetic | None = Field(description="None in relative units: then the statistics are no SUV")
     unit: str = Field(description="UCUM unit of the statistics, with the normalisation")
@@ -305,7 +305,7 @@ def inspection_tables(inspection: Inspection) -> Any:
         suv = inspection.suv
         if suv.arithmetic is not None:
             steps = [(s.quantity, s.value, s.source) for s in suv.arithmetic.steps]
-            parts.append(_table("How SUV comes about", ("Quantity", "Value", "From"), steps))
+            parts.append(_table("SUV calculation", ("Quantity", "Value", "From"), steps))
         title = "relative units" if suv.arithmetic is None else f"SUV ({suv.arithmetic.normalisation})"
         rows = [_statistics_row("whole image", suv.image)]
         if suv.within_mask is not None:
