@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.filters import largest_component
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.morphology import largest_component
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import coarse_images
 

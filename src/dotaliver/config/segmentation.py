@@ -211,7 +211,7 @@ class CtFociConfig(FrozenModel):
     parenchyma_min_ml: float = Field(default=100.0, description="Least lesion-free liver for a search")
     radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Radii of the search")
     detect_sd: float = Field(
-        default=3.5, description="SDs of noise at a size from which a place stands out (thousands of places in a liver)"
+        default=3.5, description="SDs of noise at a size above which a place is detected (a liver has thousands)"
     )
     least_contrast_hu: float = Field(default=8.0, description="Below parenchyma at least; vessels and fat vary by less")
     contour_mm: float = Field(default=1.6, description="Gaussian on which the contour at half contrast is drawn")
@@ -253,7 +253,7 @@ class LobeConfig(FrozenModel):
     volume_ml: tuple[float, float] = Field(default=(3.0, 150.0), description="Its volume on the coarse grid")
     depth_mm: float = Field(default=6.0, description="It holds a ball of this radius; fluid films and bowel do not")
     contact_mm: float = Field(default=9.0, description="Two coarse voxels: how near its wall lies to the liver's")
-    contact_share: float = Field(default=0.2, description="Share of its surface that lies against the liver")
+    contact_share: float = Field(default=0.2, description="Share of its surface that abuts the liver")
     cava_lateral_mm: float = Field(default=-23.0, description="The vena cava's usual place from the spine's middle")
     cava_posterior_mm: float = Field(default=-52.0, description="The same, positive to the back")
     angle_degrees: tuple[float, float] = Field(

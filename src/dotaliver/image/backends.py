@@ -1,4 +1,4 @@
-"""Where an image's voxels are kept: in memory, or in files that are read box by box.
+"""Backends of images: voxels in memory, or in files that are read box by box.
 
 A `Volume` asks its backend for boxes and knows nothing else about it. Anything that keeps the contract of
 `VoxelBackend` can hold an image: an array, DICOM files read a few slices at a time, or the chunks of a Zarr array.
@@ -20,13 +20,13 @@ __all__ = ["SLAB_SLICES", "Array", "InMemory", "LazyBoxes", "ReadBox", "SlabCach
 
 Array = npt.NDArray[Any]
 ReadBox = Callable[[Box], Array]
-# Slices of a large image that are read or worked on together: the number changes no answer.
+# Slices of a large image that are read or worked on together: the number changes no result.
 SLAB_SLICES = 16
 
 
 @runtime_checkable
 class VoxelBackend(Protocol):
-    """What an image needs of the place where its voxels are kept.
+    """Contract of a backend, which keeps or reads the voxels of an image.
 
     * ``shape`` (slices, rows, columns) and ``dtype`` are known without reading a voxel, and never change.
     * ``in_memory`` says whether reading costs nothing: then what is read is a view of one array.
@@ -133,7 +133,7 @@ class LazyBoxes(_Lazy):
 
 
 class SlabCache(_Lazy):
-    """Voxels that are made a few whole slices at a time; the slabs that were used last are kept.
+    """Voxels read or computed in slabs of whole slices; the slabs used last are kept.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def _threads() -> int:
 
 
 def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
-    """Slices that a piece may have, besides the halo around it; at least one."""
+    """Slices that a piece may have, in addition to its halo; at least one."""
     bound = _bound.get()
     room = _UNBOUNDED if bound is None else bound // _WORKING_PART
     return max(room // max(bytes_per_slice, 1) - 2 * halo, 1)

@@ -1,12 +1,14 @@
-"""Operations on masks, slice by slice."""
+"""Operations on masks: holes, connected parts and boxes around them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from dotaliver.errors import GeometryError
+from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.volume import BoolArray, used_box
 
-__all__ = ["filled_in_slices"]
+__all__ = ["box_around", "filled_in_slices", "largest_component"]
 
 
 def filled_in_slices(mask: BoolArray) -> BoolArray:
@@ -25,3 +27,24 @@ def filled_in_slices(mask: BoolArray) -> BoolArray:
         parts, _ = label(np.pad(~plane, 1, constant_values=True))
         plane[:] = (parts != parts[0, 0])[1:-1, 1:-1]
     return filled
+
+
+def largest_component(mask: BoolArray) -> BoolArray:
+    """The largest face-connected part of a mask."""
+    import cc3d
+
+    if not mask.any():
+        return mask
+    parts = cc3d.connected_components(mask, connectivity=6)
+    counts = np.bincount(parts.ravel())
+    counts[0] = 0
+    return np.asarray(parts == counts.argmax())
+
+
+def box_around(mask: BoolArray, geometry: Geometry, margin_mm: float) -> Box:
+    """The smallest box that holds a mask, which must not be empty, and a margin, within the grid."""
+    used = used_box(mask)
+    if used is None:
+        msg = "an empty mask has no box around it"
+        raise GeometryError(msg)
+    return grow_box(used, np.ceil(margin_mm / np.asarray(geometry.spacing_mm)), geometry.shape)

@@ -141,7 +141,7 @@ def _embolised(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
 
 
 def _one_cold(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    """Receptor-negative lesions, 10 to 40 mm and 10 to 40 HU below liver, beside avid ones."""
+    """Receptor-negative lesions, 10 to 40 mm and 10 to 40 HU below liver, in addition to avid ones."""
     negative = tuple(
         LesionSpec(
             diameter_mm=float(size),

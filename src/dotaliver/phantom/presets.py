@@ -175,7 +175,7 @@ def _noisy(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
 
 
 def _cold(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
-    """One receptor-negative lesion that the CT shows, besides some avid ones."""
+    """One receptor-negative lesion visible on CT, and some avid ones."""
     negative = LesionSpec(
         diameter_mm=float(rng.uniform(17, 29)),
         contrast=float(rng.uniform(0.25, 0.6)),

@@ -142,7 +142,9 @@ class ScannerSpec(FrozenModel):
     ct_top_mm: float = 150.0
     ct_noise_hu: float = Field(default=14.0, ge=0, description="SD in soft tissue")
     ct_resolution_mm: float = Field(default=1.2, ge=0, description="FWHM in plane")
-    ct_streaks_hu: float = Field(default=0.0, ge=0, description="SD of left-right streaks, as from arms beside")
+    ct_streaks_hu: float = Field(
+        default=0.0, ge=0, description="SD of left-right streaks, as from arms at the sides, in HU"
+    )
     contrast_phase: ContrastPhase = "portal"
     pet_matrix: int = Field(default=200, ge=16)
     pet_pixel_mm: float = Field(default=4.07, gt=0)

@@ -122,8 +122,10 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
     standing = set() if given.ct_lesions is None else set(given.ct_lesions.labels.labels)
     wanted = {n for n in set(lesions.labels.labels) - standing if n not in given.unseen_on_ct}
     seen = set(outlines.labels.labels)
-    told = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or n in known.unseen_on_ct}
-    taken = told & _undisturbed(known.lesions.labels, lesions.labels, (wanted, told), _reach(lesions, outlines, config))
+    known_labels = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or n in known.unseen_on_ct}
+    taken = known_labels & _undisturbed(
+        known.lesions.labels, lesions.labels, (wanted, known_labels), _reach(lesions, outlines, config)
+    )
     if not taken:
         return given
     whole = outlines.labels.geometry
@@ -150,17 +152,17 @@ def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> np
 def _undisturbed(
     old: LabelMap, new: LabelMap, labels: tuple[set[int], set[int]], reach: npt.NDArray[np.int64]
 ) -> set[int]:
-    """Those of the lesions told about near which no voxel changed and none is outlined anew."""
-    wanted, told = labels
+    """Known lesions without a changed voxel or a new outline nearby."""
+    wanted, known = labels
     changed = used_box(np.asarray(old.array != new.array))
     boxes = dict(new.boxes())
-    anew = [boxes[n] for n in wanted - told] + ([] if changed is None else [changed])
-    calm = set(told)
+    anew = [boxes[n] for n in wanted - known] + ([] if changed is None else [changed])
+    undisturbed = set(known)
     while True:
-        near = {n for n in calm if any(_meet(grow_box(boxes[n], reach, new.array.shape), box) for box in anew)}
+        near = {n for n in undisturbed if any(_meet(grow_box(boxes[n], reach, new.array.shape), box) for box in anew)}
         if not near:
-            return calm
-        calm -= near
+            return undisturbed
+        undisturbed -= near
         anew = [boxes[n] for n in near]
 
 

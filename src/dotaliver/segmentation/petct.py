@@ -1,4 +1,4 @@
-"""The project's own segmenter: the liver from CT and PET together, or from the PET alone."""
+"""The built-in segmenter: the liver from CT and PET together, or from the PET alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
         return _not_found("no broad warm organ lies on the right of the body")
     abdomen = images.near(core.seed[0])
     if abdomen is not images:
-        # Of a whole body, only the part around the liver is looked at from here on.
+        # In a whole-body study, the steps that follow use only the part around the liver.
         first = round(float(images.geometry.lps_to_index(abdomen.geometry.origin_lps_mm)[0]))
         core = replace(core, seed=(core.seed[0] - first, *core.seed[1:]))
         images, around = abdomen, survey(abdomen)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import LesionConfig
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.filters import FWHM_PER_SIGMA, box_around, gaussian
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.morphology import box_around
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import LabelArray, basin_boxes, basins_of, merged, peaks_in_liver

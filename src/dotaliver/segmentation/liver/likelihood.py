@@ -44,14 +44,14 @@ _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
 _PARTS_OF_HU = 16
 
-# How far the outline may lie inside a step, and the smallest step that counts as one: fat beside any liver makes a
-# larger one, muscle beside an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
+# How far the outline may lie inside a step, and the smallest step that counts as one: fat next to any liver makes a
+# larger one, muscle next to an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
 # noisy voxels is too low and drawn outlines are tighter, so only the first tenth is followed (phantoms then come out
 # about 2 % too small, the one real liver that was drawn about 2 % too large).
 STEP_REACH_MM = 2.5
 _STEP_HU = 40.0
 _STEP_SHARE = 0.1
-# Pure fat: what is less dense beside the liver is lung or gas, whose step is no larger for it.
+# Pure fat: tissue of lower density next to the liver is lung or gas, whose step counts like that of fat.
 _FAT_HU = -100.0
 
 # Densities beyond this range are clipped: lung and gas below, bone and dense contrast agent above.

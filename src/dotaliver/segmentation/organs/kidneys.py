@@ -73,8 +73,8 @@ def find_kidneys(
     place = around.soft & (lateral > _TISSUE_LATERAL_MM[0]) & (lateral < _TISSUE_LATERAL_MM[1])
     place &= (posterior > _TISSUE_POSTERIOR_MM[0]) & (posterior < _TISSUE_POSTERIOR_MM[1])
     dense = place & (mean_hu > liver_hu + _DENSER_HU) & (mean_uptake > _ENHANCED_UPTAKE_RATIO * liver_uptake)
-    beside = np.asarray(around.lateral_mm > _TISSUE_LATERAL_MM[0])[None, None, :]
-    if around.enhanced or _large_parts(dense & beside, images.voxel_ml, _KIDNEY_ML[0]).any():
+    on_left = np.asarray(around.lateral_mm > _TISSUE_LATERAL_MM[0])[None, None, :]
+    if around.enhanced or _large_parts(dense & on_left, images.voxel_ml, _KIDNEY_ML[0]).any():
         # On the right, tumours full of calcium or embolic agent are as dense: a kidney lies further back.
         right = _kidney_like(images, around, dense & around.right)
         others = _large_parts(dense & ~around.right, images.voxel_ml, _ENHANCED_LEFT_ML)
@@ -156,7 +156,7 @@ def _kidney_like(images: CoarseImages, around: Surroundings, mask: BoolArray) ->
 def _kidneys_by_uptake(
     images: CoarseImages, around: Surroundings, uptake: Float32Array, liver_uptake: float
 ) -> BoolArray:
-    """Without a CT: hot parts of a kidney's size beside and not in front of the spine."""
+    """Without a CT: hot parts of a kidney's size on either side of the spine, not in front of it."""
     parts = warm_parts(around.body & (box_mean(uptake) > _WITHOUT_CT_UPTAKE_RATIO * liver_uptake), images.spacing_mm)
     kidneys = np.zeros_like(around.body)
     for part in range(1, int(parts.labels.max(initial=0)) + 1):

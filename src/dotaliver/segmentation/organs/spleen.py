@@ -1,7 +1,7 @@
 """Where the spleen is read: a sphere in the hot organ under the left lung.
 
 Kidney, bowel, stomach and a left lobe full of tumour may be as hot as a spleen, so heat alone does not name it. The
-spleen is the hot organ that the left lung's base lies against, behind the stomach; no kidney reaches the lung. The
+spleen is the hot organ that abuts the base of the left lung, behind the stomach; no kidney reaches the lung. The
 part nearest to the lung is certainly spleen; its density and uptake separate the rest from a kidney that it touches.
 After a splenectomy nothing hot lies there, and the result is no reference, with the reason.
 """
@@ -12,8 +12,9 @@ import numpy as np
 
 from dotaliver.config.segmentation import SpleenConfig
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.filters import box_mean, largest_component
+from dotaliver.image.filters import box_mean
 from dotaliver.image.geometry import Vector
+from dotaliver.image.morphology import largest_component
 from dotaliver.image.spheres import voxels_within
 from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import ReferenceRegion

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.image.filters import box_mean, largest_component
-from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.filters import box_mean
+from dotaliver.image.morphology import filled_in_slices, largest_component
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 
