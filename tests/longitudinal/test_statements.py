@@ -116,3 +116,12 @@ def test_a_node_is_of_the_organ_lymph_node():
     scores = [scan(n, sized(1, 30.0, short=16.0, in_liver=False)) for n in (0, 1)]
     reading = reading_of(scores, [track("L01", 1, 1)], edits=edits(LesionCourseEdit(lesion="L01", organ="Lymph node")))
     assert reading.time_points[0].targets.sum_mm == 16.0
+
+
+def test_a_mark_as_target_that_cannot_act_is_listed():
+    lesions = sized(1, 30.0), sized(2, 8.0, marks=("target",)), sized(3, 12.0, marks=("target",))
+    scores, tracks = [scan(n, *lesions) for n in (0, 1)], [track(f"L{n:02d}", n, n) for n in (1, 2, 3)]
+    reading = reading_of(scores, tracks)
+    (sentence,) = [w for w in reading.warnings if "marked as a target" in w]
+    assert sentence.startswith("L02")
+    assert "under 10 mm" in sentence

@@ -80,6 +80,11 @@ def warnings_of(context: CourseContext, points: Sequence[TimePoint]) -> tuple[st
             f"The baseline of {start} is {(treated - start).days} days older than the first treatment on {treated}; "
             "RECIST 1.1 allows four weeks."
         )
+    if given.edits.targets is None:
+        for lesion in context.lesions:
+            if "target" in lesion.marks(context.baseline) and lesion.lesion not in context.selection.targets:
+                reason = context.selection.reasons.get(lesion.lesion, "it is not on the baseline scan")
+                found.append(f"{lesion.lesion} is marked as a target but is not one: {reason}.")
     if not context.selection.targets:
         found.append(
             "No lesion is measurable at baseline, so there is no target; responses follow from the non-targets."
