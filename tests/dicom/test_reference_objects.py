@@ -250,7 +250,7 @@ def test_headers_that_say_it_another_way(tmp_path, tracer, elements, flags):
         ({"PatientWeight": REMOVED}, {}, "0010,1030"),
         ({}, {"RadionuclideTotalDose": REMOVED}, "0018,1074"),
         ({}, {"RadiopharmaceuticalStartTime": REMOVED, "RadiopharmaceuticalStartDateTime": REMOVED}, "0018,1072"),
-        ({}, {"RadiopharmaceuticalStartDateTime": "20260302120000"}, "before the injection"),
+        ({}, {"RadiopharmaceuticalStartDateTime": "20260302120000"}, "precedes the injection"),
     ],
 )
 def test_objects_without_an_answer_are_refused_by_name(tmp_path, elements, tracer, named):

@@ -54,6 +54,7 @@ ODD = {
         {"SOPClassUID": SECONDARY_CAPTURE, "ImagePositionPatient": REMOVED, "ImageOrientationPatient": REMOVED},
         "Secondary Capture Image",
     ),
+    "colour": ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour image"),
     "unmarked": ({"ImageOrientationPatient": CORONAL}, "image in another plane"),
     "no place": ({"ImagePositionPatient": REMOVED}, "image without a position"),
 }

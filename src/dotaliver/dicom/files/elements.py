@@ -80,8 +80,11 @@ def _naming_unreadable(element: str | int) -> Iterator[None]:
             yield
         except Exception as error:
             # pydicom raises many types for values that cannot be what their VR says
-            msg = f"{element_name(element)} cannot be read; correct it in the files"
-            raise AcquisitionError(msg) from error
+            raise _unreadable(element) from error
+
+
+def _unreadable(element: str | int) -> AcquisitionError:
+    return AcquisitionError(f"{element_name(element)} cannot be read; correct it in the files")
 
 
 def _raw(dataset: Any, element: str | int) -> Any:
@@ -93,8 +96,11 @@ def _raw(dataset: Any, element: str | int) -> Any:
 def texts(dataset: Any, element: str | int) -> tuple[str, ...]:
     """All values of an element as text, stripped, without empty ones."""
     tag = _tag(element)
-    with _naming_unreadable(element):
+    try:
         stored = dataset.get_item(tag) if tag is not None and tag in dataset else None
+    except Exception as error:
+        # As below, without its context, which takes longer than the reading
+        raise _unreadable(element) from error
     if isinstance(stored, RawDataElement) and stored.VR in _PLAIN and 0 < len(stored.value or b"") <= _SHORT:
         return _texts_of(tag, stored.VR, stored.value, stored.is_little_endian)
     return _stripped(_raw(dataset, element))

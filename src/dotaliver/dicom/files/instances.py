@@ -141,9 +141,9 @@ def _native_pixels(part: SliceHeader) -> bytes | None:
 def sort_instances(modality: str, slices: Sequence[SliceHeader]) -> SortedInstances:
     """Tell the slices of a CT or PET volume from other images that were filed in its series.
 
-    Set aside are instances of another SOP class, those whose Image Type (0008,0008) says that they are no slice of a
-    volume, those without a position, and a few in another plane. Where all instances are alike nothing is set aside:
-    `dotaliver.dicom.choice.fitness.unfit` says what such a series is.
+    Set aside are instances of another SOP class, colour images, those whose Image Type (0008,0008) says that they are
+    not a slice of a volume, those without a position, and a few in another plane. Where all instances are alike nothing
+    is set aside: `dotaliver.dicom.choice.fitness.unfit` says what such a series is.
     """
     parts = without_copies(slices)
     why: dict[int, str] = {}
@@ -179,6 +179,8 @@ def _own_kind(modality: str, part: SliceHeader) -> str | None:
     if sop_class is not None and sop_class not in _CLASSES[modality]:
         name = UID(sop_class).name
         return "object of another kind" if name == sop_class else name.removesuffix(" Storage")
+    if (_text_or_none(part.dataset, "SamplesPerPixel") or "1") != "1":
+        return "colour image"
     values = [value.upper() for value in _texts_or_nothing(part.dataset, "ImageType")[2:]]
     kind = next((NOT_VOLUMES[value] for value in values if value in NOT_VOLUMES), None)
     if kind is None and "DOSE" in " ".join(_texts_or_nothing(part.dataset, "SeriesDescription")).upper().split():
