@@ -1,5 +1,8 @@
 """A finished score is never lost to a file that cannot be made, nor to a header with a wrong date."""
 
+import sys
+
+import numpy as np
 import pydicom
 import pytest
 
@@ -9,7 +12,9 @@ from dotaliver.dicom.files.stack import stack_of
 from dotaliver.errors import OutputError
 from dotaliver.export.dicom.files import encoded_files, made_or_left_out
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
+from dotaliver.export.outputs import _nifti
 from fixtures.dicom_series import write_series
+from fixtures.scores import small_case
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
 
@@ -47,3 +52,21 @@ def test_of_several_objects_the_one_that_cannot_be_written_is_left_out(tmp_path,
     files = encoded_files({"good.dcm": good, "bad.dcm": None}, deidentified=False)
     assert set(files) == {"good.dcm"}
     assert "bad.dcm could not be made" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_nifti_that_could_not_be_written_whole_is_no_file(tmp_path) -> None:
+    """On a full disk the library writes a part and says nothing."""
+    import resource
+
+    labels = small_case().segmentations.liver.labels
+    noise = np.random.default_rng(0).integers(0, 60_000, labels.geometry.shape).astype(np.uint16)
+    labels = labels.with_array(noise)
+    assert len(_nifti(labels, tmp_path / "whole.nii.gz")) > 20_000
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="could not be written whole"):
+            _nifti(labels, tmp_path / "half.nii.gz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -92,7 +92,7 @@ def test_a_study_whose_worker_is_killed_is_one_row_and_never_tried_elsewhere(clu
     assert statuses(result) == expected
     assert not waiting.exists() and not (out / key(2)).exists()
     lost = next(record for record in result.records if record.key == key(2))
-    assert "it was not given to another" in lost.reason
+    assert "the study was not started again" in lost.reason
     assert "not given to another" in Workspace(out).log(key(2)).read_text()
     until(lambda: all_gone(its_own), "the killed worker's scoring process to end")
     # Run again, it is tried again, on what the cluster has left.

@@ -206,7 +206,7 @@ def test_a_connection_that_breaks_within_an_object_is_told(tmp_path) -> None:
         handler.wfile.write(multipart(WHOLE)[:200])
         handler.close_connection = True
 
-    refused(Answers(listing, half), tmp_path, "broke off")
+    refused(Answers(listing, half), tmp_path, "closed the connection")
 
 
 def test_whole_objects_are_whole_and_objects_without_pixels_too() -> None:

@@ -99,7 +99,7 @@ def test_what_was_not_asked_for_is_refused(tmp_path, changes) -> None:
 def test_uids_that_are_none_do_not_become_files(tmp_path) -> None:
     with (
         serving((200, JSON, listing("../../../etc/x"))) as (url, _),
-        pytest.raises(PacsError, match="an object whose UID is none"),
+        pytest.raises(PacsError, match="an object with an invalid UID"),
     ):
         pull_study(archive(url), STUDY, tmp_path / "in")
     assert list(tmp_path.iterdir()) == []
@@ -109,7 +109,7 @@ def test_uids_that_are_none_do_not_become_files(tmp_path) -> None:
     ("query", "message"),
     [
         ((500, "text/plain", b"secret trace"), "answers with status 500"),
-        ((403, "text/plain", b""), "does not allow it"),
+        ((403, "text/plain", b""), "does not allow this"),
         ((200, JSON, b"<html>not json"), "the PACS"),
         ((204, JSON, b""), "no such study"),
         ((200, JSON, b"[]"), "no such study"),
@@ -145,6 +145,6 @@ def test_an_object_that_is_not_taken_is_told(tmp_path) -> None:
     }
     with (
         serving((200, JSON, b"[]"), store=(200, JSON, json.dumps(refused).encode())) as (url, _),
-        pytest.raises(PacsError, match=rf"did not take {OBJECT} \(reason 272\)"),
+        pytest.raises(PacsError, match=rf"rejected {OBJECT} \(reason 272\)"),
     ):
         push_files(archive(url), [tmp_path])

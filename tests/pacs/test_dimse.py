@@ -89,7 +89,7 @@ def test_uids_that_are_none_do_not_become_files(tmp_path) -> None:
                 found.SOPInstanceUID = "1.2/../../x"
             yield status, found
 
-    with serving(EVT_C_FIND=hostile) as url, pytest.raises(PacsError, match="an object whose UID is none"):
+    with serving(EVT_C_FIND=hostile) as url, pytest.raises(PacsError, match="an object with an invalid UID"):
         pull_study(archive(url), STUDY, tmp_path / "in")
     assert list(tmp_path.iterdir()) == []
 
@@ -109,7 +109,7 @@ def test_an_object_that_is_not_taken_is_told(tmp_path) -> None:
     an_object().save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with (
         serving(EVT_C_FIND=nothing, EVT_C_STORE=lambda _event: 0xA700) as url,
-        pytest.raises(PacsError, match=rf"did not take {OBJECT} \(status A700\)"),
+        pytest.raises(PacsError, match=rf"rejected {OBJECT} \(status A700\)"),
     ):
         push_files(archive(url), [tmp_path])
 
@@ -128,7 +128,7 @@ def test_a_kind_that_is_not_taken_is_told(tmp_path) -> None:
     other.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with (
         serving(EVT_C_FIND=nothing) as url,
-        pytest.raises(PacsError, match="offers none of the services"),
+        pytest.raises(PacsError, match="does not offer the services"),
     ):
         push_files(archive(url), [tmp_path / "a.dcm"])
 

@@ -35,7 +35,7 @@ def test_addresses_are_taken_apart() -> None:
         ("dicom://pacs.example/A", "DIMSE needs a port"),
         ("dicom://pacs.example:104", "DIMSE needs a port"),
         ("dicom://pacs.example:104/SEVENTEEN-LETTERS", "DIMSE needs a port"),
-        ("https://pacs.example:port/x", "that is no address"),
+        ("https://pacs.example:port/x", "not a valid address"),
     ],
 )
 def test_other_addresses_are_refused_without_showing_a_password(url: str, message: str) -> None:
@@ -55,7 +55,7 @@ def test_only_this_machine_is_this_machine(url: str, here: bool) -> None:
 
 @pytest.mark.parametrize("url", ["http://pacs.example/dicom-web", "dicom://pacs.example:104/PACS"])
 def test_a_password_does_not_travel_in_the_clear(url: str) -> None:
-    with pytest.raises(ConfigError, match="a password is not sent unencrypted"):
+    with pytest.raises(ConfigError, match="passwords are not sent unencrypted"):
         open_archive(Settings(endpoint_of(url), Credentials("me", "p4ssw0rd")))
 
 
@@ -96,7 +96,9 @@ def test_a_file_that_others_can_read_is_refused(tmp_path, mode: int) -> None:
     path = tmp_path / "pacs.json"
     path.write_text('{"token": "t0ken"}')
     path.chmod(mode)
-    with pytest.raises(ConfigError, match=r"pacs.json: others may read or change this file of secrets; run: chmod 600"):
+    with pytest.raises(
+        ConfigError, match=r"pacs.json: other users can read or change this file of credentials; run: chmod 600"
+    ):
         credentials_from(path)
 
 
@@ -113,12 +115,12 @@ def test_files_that_hold_no_credentials_are_refused_without_showing_them(tmp_pat
 
 
 def test_secrets_that_cannot_be_read_are_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing: the file of secrets cannot be read"):
+    with pytest.raises(ConfigError, match=r"nothing: the credentials cannot be read"):
         read_private_file(tmp_path / "nothing")
     long = tmp_path / "long"
     long.touch(mode=0o600)
     long.write_bytes(b"x" * 100_000)
-    with pytest.raises(ConfigError, match="too long to hold a secret"):
+    with pytest.raises(ConfigError, match="too long for a file of credentials"):
         read_private_file(long)
 
 

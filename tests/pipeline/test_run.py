@@ -155,7 +155,7 @@ def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
 
 
 def test_a_bound_that_is_too_small_is_refused_with_what_is_needed(study):
-    with pytest.raises(ConfigError, match=r"--memory: 100 MiB are too little .* give (\d+)MiB or more") as refused:
+    with pytest.raises(ConfigError, match=r"--memory: 100 MiB is too little .* give (\d+)MiB or more") as refused:
         score_study(StudyInput(study), execution=ExecutionConfig(memory_bytes=100 << 20))
     needed = int(re.search(r"give (\d+)MiB", str(refused.value)).group(1))
     assert open_study(StudyInput(study), ScoringConfig(), execution=ExecutionConfig(memory_bytes=needed << 20))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
 import pytest
+
+from dotaliver.errors import FileFormatError
+from dotaliver.system.allocation import is_out_of_memory
 
 PROBE = """
 import resource, sys
@@ -41,3 +45,25 @@ def test_garbage_is_looked_for_less_often():
     script += "assert gc.isenabled(); print(gc.get_threshold()[0] / a)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(done.stdout) > 5
+
+
+def _raised(error: Exception, cause: Exception | None) -> Exception:
+    try:
+        raise error from cause
+    except type(error) as raised:
+        return raised
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "is_memory"),
+    [
+        (MemoryError(), None, True),
+        (FileFormatError("x: it is damaged"), MemoryError(), True),
+        (FileFormatError("x: it is damaged"), RuntimeError("std::bad_alloc"), True),
+        (FileFormatError("x: it is damaged"), ValueError("x"), False),
+        (ImportError("libx.so: failed to map segment from shared object"), None, True),
+        (OSError(errno.ENOSPC, "x"), None, False),
+    ],
+)
+def test_a_lack_of_memory_is_known_whatever_it_was_taken_for(error, cause, is_memory) -> None:
+    assert is_out_of_memory(_raised(error, cause)) is is_memory

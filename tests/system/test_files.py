@@ -74,15 +74,15 @@ def test_each_refusal_has_one_sentence_that_names_the_file(
 def test_places_that_are_no_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="a file stands where a folder is needed"):
+    with pytest.raises(OutputError, match="a file is in the place of the folder"):
         write_atomically(tmp_path / "file" / "a", "x")
     with pytest.raises(OutputError, match="does not exist"):
         write_atomically(tmp_path / "missing" / "a", "x")
-    with pytest.raises(OutputError, match="a folder stands where the file"):
+    with pytest.raises(OutputError, match="a folder is in the place of the file"):
         write_atomically(tmp_path / "folder", "x")
-    with pytest.raises(OutputError, match="a file stands where a folder is needed"):
+    with pytest.raises(OutputError, match="a file is in the place of the folder"):
         prepare_output_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="a file stands where a folder is needed"):
+    with pytest.raises(OutputError, match="a file is in the place of the folder"):
         prepare_output_folder(tmp_path / "file" / "below")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 

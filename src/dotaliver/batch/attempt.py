@@ -1,4 +1,4 @@
-"""What a dask worker runs: one study, once, in the worker's own scoring process.
+"""The task of a dask worker: one study, once, in the worker's own scoring process.
 
 A study is never started twice in a run. Dask gives the task of a worker that died to another worker; there the note
 of the first attempt is found, and the study becomes a row that says so. The note stands in the output folder, which
@@ -85,7 +85,7 @@ def lost_record(workspace: Workspace, settings: RunSettings, task: StudyTask) ->
     record = workspace.record(task.key)
     if record is not None and record.run_id == settings.run_id and is_intact(workspace, record):
         return record
-    reason = "the worker that had it ended (killed, or its machine lost); it was not given to another"
+    reason = "its worker ended (killed, or its machine lost); the study was not started again"
     lost = failed_record(settings, task, Ending("worker_lost", reason), 0.0)
     _put_down(workspace, lost)
     return lost

@@ -1,7 +1,7 @@
-"""The process that scores: started once by a worker, given one study after the other, replaced when it must be stopped.
+"""The scoring process: started once by a worker, scores one study after another, replaced when it has to be stopped.
 
-It is spoken to in lines of JSON on standard input, and answers on the standard output that it was born with; whatever
-else is printed goes into the study's log. When its worker is gone it ends, whatever it is doing.
+It reads lines of JSON from standard input and answers on its original standard output; everything else that is printed
+goes to the study's log. It ends as soon as its worker does.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from dotaliver.batch.score_task import Scored
 from dotaliver.batch.stamps import content_of, files_of, stamp_of
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import DotaliverError, OutputError, SegmenterError
+from dotaliver.system.allocation import is_out_of_memory
 from dotaliver.system.files import write_atomically
 
 __all__ = [
@@ -51,7 +52,7 @@ Say = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """Score what is asked for until there is nothing more, or nobody who asks."""
+    """Score studies until no more are requested or the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Libraries' warnings quote headers, which name the patient.
     logging.captureWarnings(True)
@@ -110,7 +111,9 @@ def _scored(workspace: Workspace, task: StudyTask, run_id: str, say: Say) -> Stu
             with FileLock(workspace.lock(task.key), timeout=settings.timeout_s or -1):
                 return _attempt(workspace, task, settings, say)
         except Timeout:
-            reason = "a process of an earlier run still writes the study; wait for it to end and run the batch again"
+            reason = (
+                "a process of an earlier run is still writing this study; wait until it ends and run the batch again"
+            )
             return _record(task, settings, "fault", reason)
 
 
@@ -128,7 +131,7 @@ def _attempt(workspace: Workspace, task: StudyTask, settings: RunSettings, say: 
 def _ended(
     workspace: Workspace, task: StudyTask, settings: RunSettings, progress: Callable[[str], None]
 ) -> StudyRecord:
-    """Score one study and put its files in place; whatever goes wrong is told by the record."""
+    """Score one study and put its files in place; whatever goes wrong is stated in the record."""
     try:
         if stamp_of(task) != task.stamp:
             return _record(task, settings, "fault", _CHANGED)
@@ -145,17 +148,19 @@ def _ended(
         if stamp_of(task) != task.stamp:
             return _record(task, settings, "fault", _CHANGED)
         return record.model_copy(update=kept)
-    except MemoryError:
-        _print_trace()
-        return _record(
-            task, settings, "memory", "it needs more memory than there is; raise --memory or use fewer workers"
-        )
     except DotaliverError as error:
-        return _told(workspace, task, settings, error)
+        return _no_memory(task, settings) if is_out_of_memory(error) else _told(workspace, task, settings, error)
     except Exception as error:
+        if is_out_of_memory(error):
+            return _no_memory(task, settings)
         # A fault of ours must not end the batch
         kind = _print_trace(error)
-        return _record(task, settings, "fault", f"a fault of the program ({kind}); see the log, and please report it")
+        return _record(task, settings, "fault", f"internal error ({kind}); see the log, and please report it")
+
+
+def _no_memory(task: StudyTask, settings: RunSettings) -> StudyRecord:
+    _print_trace()
+    return _record(task, settings, "memory", "it needs more memory than there is; raise --memory or use fewer workers")
 
 
 def _told(workspace: Workspace, task: StudyTask, settings: RunSettings, error: DotaliverError) -> StudyRecord:

@@ -42,7 +42,7 @@ class ClusterChoice:
 
 
 def dask_setup(_worker: Any) -> None:
-    """Keep a worker of ours alive at Ctrl-C, which reaches it too: the run stops it in order."""
+    """Let our workers ignore Ctrl-C, which reaches them too: the run stops them in order."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -99,7 +99,8 @@ def _client_of(address: str) -> Iterator[Any]:
     try:
         client = Client(address, timeout=_CONNECT_S)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        msg = f"--scheduler {address}: no dask scheduler answers there ({type(error).__name__}); see that it runs"
+        kind = type(error).__name__
+        msg = f"--scheduler {address}: no dask scheduler answers at this address ({kind}); check that it is running"
         raise ClusterError(msg) from error
     with client:
         yield client

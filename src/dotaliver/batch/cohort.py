@@ -75,7 +75,7 @@ def cohort_rows(records: Sequence[StudyRecord], labels: Mapping[str, dict[str, A
     there = {record.study_uid for record in records}
     for uid, label in labels.items():
         if uid not in there:
-            reason = "the manifest names it, and it was not found"
+            reason = "listed in the manifest but not found"
             rows.append({**label, "key": folder_name(uid), "study_uid": uid, "status": "missing", "reason": reason})
     columns = dict.fromkeys(name for row in rows for name in row)
     return [{name: row.get(name) for name in columns} for row in rows]

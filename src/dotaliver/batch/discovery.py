@@ -75,7 +75,7 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
     """
     root, out = root.resolve(), out.resolve()
     if not root.exists():
-        msg = f"{root.name}: there is no such folder; give the folder that the studies lie below"
+        msg = f"{root.name}: there is no such folder; give the folder that contains the studies"
         raise StudyError(msg)
     below = _Below()
     for count, (path, refusal) in enumerate(_walk(root, out), start=1):
@@ -87,7 +87,7 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
             told(count)
     tasks = _tasks(below, root, out)
     if not tasks:
-        msg = "no DICOM file was found below the folder; give the folder that the studies lie below"
+        msg = "no DICOM file was found in the folder or below it; give the folder that contains the studies"
         raise StudyError(msg)
     return sorted(tasks, key=lambda task: task.key)
 
@@ -101,7 +101,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
 
     def refuse(error: OSError) -> None:
         name = Path(error.filename).relative_to(root).as_posix()
-        why = f"{name}: the folder cannot be read ({error.strerror}); make it readable or take it out of the studies"
+        why = f"{name}: the folder cannot be read ({error.strerror}); make it readable or move it out of the folder"
         unreadable.append((Path(error.filename), why))
 
     for parent, folders, names in os.walk(root, onerror=refuse):
@@ -112,7 +112,7 @@ def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
             continue
         if UNFINISHED in names:
             folders.clear()
-            why = f"{here.name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
+            why = f"{here.name}: the study has not arrived completely from the PACS; run 'dotaliver pull' again"
             yield here, why
             continue
         for name in tuple(folders):

@@ -83,7 +83,7 @@ def _in_archive(path: Path, name: str) -> KnownFile:
 
 @contextmanager
 def open_index(path: Path) -> Iterator[FileIndex]:
-    """Open the database, or begin it anew where it is damaged; it holds nothing that could not be found again.
+    """Open the database, or start a new one if it is damaged; everything in it can be found again.
 
     Raises
     ------

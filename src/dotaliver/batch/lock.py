@@ -37,11 +37,14 @@ def held(workspace: Workspace) -> Iterator[None]:
         lock = FileLock(workspace.state / "lock", timeout=0)
         lock.acquire()
     except Timeout as error:
-        msg = f"{workspace.folder}: another batch writes into this folder{_who(workspace)}; wait for it, or choose "
+        msg = f"{workspace.folder}: another batch is writing to this folder{_who(workspace)}; wait for it, or choose "
         msg += "another output folder"
         raise OutputError(msg) from error
     except NotImplementedError as error:
-        msg = f"{workspace.folder}: its file system cannot lock files, so two batches could mix; choose another folder"
+        msg = (
+            f"{workspace.folder}: its file system cannot lock files, so two batches could overwrite each other; choose "
+            "another output folder"
+        )
         raise OutputError(msg) from error
     except OSError as error:
         msg = f"{workspace.folder}: cannot be written ({error.strerror or error}); choose another output folder"

@@ -95,7 +95,7 @@ def run_batch(given: BatchInput, reporter: Reporter | None = None) -> BatchResul
     reporter = reporter or Reporter()
     manifest = () if given.manifest is None else read_manifest(given.manifest)
     if given.rescore and given.out.resolve() == given.root.resolve():
-        msg = "--rescore writes new records beside the old: give another folder with --out"
+        msg = "--rescore writes new records to another folder; name one with --out"
         raise ConfigError(msg)
     workspace = Workspace(given.out.resolve())
     with output_folder(workspace.folder), _no_trace_of_nothing(workspace), held(workspace):
@@ -280,7 +280,9 @@ class _Run:
                 found.append(self.ended.get_nowait())
         lost = client.status in {"closed", "closing"} or any(future.status == "cancelled" for future in found)
         if lost and not self.stop.asked:
-            msg = "the dask scheduler was lost; what is done stands, and the same command goes on from there"
+            msg = (
+                "the connection to the dask scheduler was lost; finished studies are kept, and the same command resumes"
+            )
             raise ClusterError(msg)
         return found
 

@@ -1,4 +1,4 @@
-"""Which scores lie below a folder, to be measured and judged again with their stored masks."""
+"""Find the scores below a folder, to measure and judge them again with their stored masks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_scores(root: Path, out: Path) -> list[StudyTask]:
             task = _task(ScoreFolder(here).latest())
             found.setdefault(task.key, []).append(task)
     if not found:
-        msg = "no score was found below the folder; give the output folder of an earlier batch"
+        msg = "no score was found in the folder or below it; give the output folder of an earlier batch"
         raise StudyError(msg)
     return [_only(tasks) for _, tasks in sorted(found.items())]
 
@@ -42,7 +42,7 @@ def find_scores(root: Path, out: Path) -> list[StudyTask]:
 def _only(tasks: list[StudyTask]) -> StudyTask:
     if len(tasks) == 1:
         return tasks[0]
-    why = f"{len(tasks)} scores of the study were found; keep one of them below the folder"
+    why = f"{len(tasks)} scores of this study were found; keep only one of them in the folder"
     return tasks[0].model_copy(update={"refusal": why})
 
 

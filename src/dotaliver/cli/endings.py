@@ -9,19 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dotaliver.system.allocation import is_out_of_memory
+
 __all__ = ["Stopped", "machine_failure", "stop_on_signals"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_NO_MEMORY = {errno.ENOMEM, errno.EAGAIN}
-# What libraries say in errors of other types where the system gives them no memory
-_MEMORY_WORDS = (
-    "cannot allocate memory",
-    "failed to map segment",
-    "bad_alloc",
-    "failed to allocate",
-    "can't start new thread",
-    "out of memory",
-)
 
 
 class Stopped(SystemExit):
@@ -53,12 +45,7 @@ def stop_on_signals() -> None:
 
 def machine_failure(error: BaseException) -> str | None:
     """One sentence for an error that is the machine's and not the program's; None for any other."""
-    chain: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and found not in chain:
-        chain.append(found)
-        found = found.__cause__ or found.__context__
-    if any(_is_memory(each) for each in chain):
+    if is_out_of_memory(error):
         return "there is not enough memory for this; close other programs, or give a bound with --memory"
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder no longer exists; change to a folder that does and run the command again"
@@ -68,13 +55,6 @@ def machine_failure(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return "the system lets this program open too few files; raise the limit (ulimit -n)"
     return None
-
-
-def _is_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NO_MEMORY):
-        return True
-    is_library = isinstance(error, ImportError | RuntimeError | OSError)
-    return is_library and any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 def _has_working_folder() -> bool:

@@ -26,6 +26,7 @@ from dotaliver.cli.score import inspect, rescore, score
 from dotaliver.cli.streams import check_streams, flush_output
 from dotaliver.cli.view import view
 from dotaliver.errors import ConfigError, DotaliverError, SegmenterError
+from dotaliver.system.allocation import is_out_of_memory
 from dotaliver.system.shown import printable
 
 __all__ = ["app", "main"]
@@ -85,7 +86,8 @@ def main() -> None:
     except (ConfigError, SegmenterError) as error:
         _end(error, BAD_USAGE)
     except DotaliverError as error:
-        _end(error, NOT_SCORED)
+        # What ran out of memory may have been taken for a damaged file
+        _end(machine_failure(error) or error if is_out_of_memory(error) else error, NOT_SCORED)
     except KeyboardInterrupt:
         _end("stopped", INTERRUPTED)
     except Exception as error:

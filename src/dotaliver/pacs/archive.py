@@ -1,4 +1,4 @@
-"""What both ways to a PACS can do, whichever of them is taken."""
+"""The operations that DICOMweb and DIMSE both offer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Archive(Protocol):
 
 
 def open_archive(settings: Settings) -> Archive:
-    """The way to a PACS that its address names.
+    """Connect to a PACS by the protocol that its address names.
 
     Raises
     ------
@@ -41,13 +41,13 @@ def open_archive(settings: Settings) -> Archive:
     """
     endpoint = settings.endpoint
     if settings.credentials.are_there and not endpoint.encrypted and not endpoint.is_this_machine:
-        msg = "--url: a password is not sent unencrypted; use https:// or dicoms://, or take the credentials away"
+        msg = "--url: passwords are not sent unencrypted; use https:// or dicoms://, or remove the credentials"
         raise ConfigError(msg)
     if endpoint.protocol == "dimse" and settings.credentials.token:
         msg = "a token is for DICOMweb; DIMSE needs a user with a password, or neither"
         raise ConfigError(msg)
     if endpoint.encrypted and settings.move_port is not None:
-        msg = "--move-port: what comes by C-MOVE would not be encrypted; leave it out (C-GET) or use dicom://"
+        msg = "--move-port: objects received by C-MOVE would not be encrypted; omit it (C-GET is used) or use dicom://"
         raise ConfigError(msg)
     try:
         if endpoint.protocol == "dicomweb":

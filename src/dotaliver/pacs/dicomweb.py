@@ -27,11 +27,11 @@ _FIELDS = ["00080016", "00080018", "00080060", "0020000E"]
 # As the PACS stores it; where it cannot say so, uncompressed.
 _AS_STORED = (("application/dicom", "*"),)
 _SENTENCES = {
-    401: "asks who you are and does not accept the answer; check the credentials",
-    403: "does not allow it; ask for the right to do so",
-    404: "knows no such address or study; check --url and --study",
+    401: "does not accept the credentials; check them",
+    403: "does not allow this; ask its administrator for permission",
+    404: "does not know this address or study; check --url and --study",
     413: "finds the object too large; ask its administrator",
-    415: "does not take this kind of object; ask its administrator",
+    415: "does not accept this kind of object; ask its administrator",
 }
 
 
@@ -138,7 +138,7 @@ class DicomWebArchive:
                 answer = self._client().store_instances([dataset], str(dataset.StudyInstanceUID))
             for item in answer.get("FailedSOPSequence") or ():
                 reason = item.get("FailureReason", "no reason given")
-                msg = f"{self._host}: the PACS did not take {uid} (reason {reason}); ask its administrator"
+                msg = f"{self._host}: the PACS rejected {uid} (reason {reason}); ask its administrator"
                 raise PacsError(msg)
             stored(uid)
 
@@ -157,11 +157,14 @@ def _told(host: str) -> Iterator[None]:
 
 
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.SSLError, "the PACS cannot prove its name; check --url, or name its authority by --ca-file"),
+    (
+        requests.exceptions.SSLError,
+        "the certificate of the PACS cannot be verified; check --url, or give its CA certificate with --ca-file",
+    ),
     (requests.exceptions.Timeout, "the PACS does not answer in time; try again later"),
     (
         requests.exceptions.RequestException,
-        "the PACS cannot be reached or broke off; check --url and the network, then run the command again",
+        "the PACS cannot be reached or closed the connection; check --url and the network, then run the command again",
     ),
     (OSError, "a file of --ca-file, --client-cert or --client-key cannot be used; check them"),
 )

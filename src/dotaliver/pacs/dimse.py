@@ -130,12 +130,12 @@ class DimseArchive:
                 try:
                     status = link.send_c_store(dataset).get("Status")
                 except ValueError as error:
-                    msg = f"{self._name}: the PACS does not take objects of this kind ({dataset.SOPClassUID.name})"
+                    msg = f"{self._name}: the PACS does not accept objects of this kind ({dataset.SOPClassUID.name})"
                     raise PacsError(msg) from error
                 if status is None:
                     raise self._broke_off()
                 if status != _SUCCESS and status not in _STORED_WITH_WARNING:
-                    msg = f"{self._name}: the PACS did not take {uid} (status {status:04X}); ask its administrator"
+                    msg = f"{self._name}: the PACS rejected {uid} (status {status:04X}); ask its administrator"
                     raise PacsError(msg)
                 stored(uid)
 
@@ -255,7 +255,7 @@ class DimseArchive:
         try:
             server = entity.start_server((own, port), block=False, evt_handlers=[(evt.EVT_C_STORE, receiver.receive)])
         except OSError as error:
-            msg = f"port {port} cannot be listened on ({error.strerror or error}); give another --move-port"
+            msg = f"port {port} cannot be opened ({error.strerror or error}); give another --move-port"
             raise PacsError(msg) from error
         try:
             yield
@@ -275,7 +275,9 @@ class DimseArchive:
         return identifier
 
     def _broke_off(self) -> PacsError:
-        return PacsError(f"{self._name}: the PACS broke off or did not answer in time; run the command again")
+        return PacsError(
+            f"{self._name}: the PACS closed the connection or did not answer in time; run the command again"
+        )
 
 
 class _Receiver:
@@ -344,5 +346,5 @@ def _refusal(link: Any) -> str:
     if link.is_rejected:
         return "the PACS refuses the connection; it must know our AE title (--aet) and address"
     if link.rejected_contexts:
-        return "the PACS offers none of the services that are needed; ask its administrator"
-    return "the PACS cannot be reached, or broke off; check --url, the certificates and the network"
+        return "the PACS does not offer the services needed; ask its administrator"
+    return "the PACS cannot be reached or closed the connection; check --url, the certificates and the network"

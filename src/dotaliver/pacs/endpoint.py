@@ -1,4 +1,4 @@
-"""Where a PACS is reached, how its name is proved, and as whom.
+"""Address, certificates and credentials of a PACS.
 
 ``https://host/dicom-web`` is DICOMweb; ``dicoms://host:port/AE_TITLE`` is DIMSE over TLS. The same without the s is
 not encrypted: fine on one machine, and refused where a password would travel in the clear.
@@ -63,7 +63,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Tls:
-    """Files that prove names: of the authority that vouches for the PACS, and of ourselves where it asks."""
+    """Certificate files: the CA certificate of the PACS, and our own where the PACS asks for one."""
 
     ca_file: Path | None = None
     certificate: Path | None = None
@@ -85,7 +85,7 @@ class Credentials:
 
 
 def endpoint_of(url: str) -> Endpoint:
-    """Take an address apart.
+    """Parse an address.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def endpoint_of(url: str) -> Endpoint:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        msg = "--url: that is no address; give https://host/dicom-web or dicoms://host:port/AE_TITLE"
+        msg = "--url: not a valid address; give https://host/dicom-web or dicoms://host:port/AE_TITLE"
         raise ConfigError(msg) from error
     if parts.username or parts.password:
         msg = f"--url: no password on the command line; use the variables {_USER} and {_PASSWORD} or --credentials"
@@ -141,7 +141,7 @@ def credentials_from(path: Path | None, environment: Mapping[str, str] | None = 
 
 def _checked(given: Credentials, where: str) -> Credentials:
     if bool(given.user) != bool(given.password) or (given.user and given.token):
-        msg = f"{where}: a user needs a password, and a token stands alone; give one or the other"
+        msg = f"{where}: a user needs a password, and a token is used alone; give one or the other"
         raise ConfigError(msg)
     return given
 

@@ -1,4 +1,4 @@
-"""A study from a PACS into a folder, and objects to it: whole or not at all, and continued where they broke off.
+"""Fetch a study from a PACS into a folder and send objects to it: completely or not at all, resuming after a failure.
 
 While a study comes in, its objects lie in a folder beside the target that is marked as unfinished and never scored;
 each file in it is whole. When everything is there that the PACS lists, the folder takes its place.
@@ -90,7 +90,7 @@ def pull_study(
         Where the folder exists already or cannot be written.
     """
     if not valid_uid(study_uid):
-        msg = "--study: that is no Study Instance UID; it has digits and dots only"
+        msg = "--study: not a Study Instance UID; it consists of digits and dots"
         raise PacsError(msg)
     unfinished = folder.with_name(folder.name + _SUFFIX)
     if (folder / UNFINISHED).exists() and not unfinished.exists():
@@ -126,7 +126,9 @@ def pull_study(
                 msg += "ask its administrator"
                 raise PacsError(msg)
         else:
-            msg = "the study still grows in the PACS; run the command again when everything has been sent to it"
+            msg = (
+                "objects are still being added to the study; run the command again when the PACS has received them all"
+            )
             raise PacsError(msg)
     assert incoming is not None
     incoming.finish(folder)
@@ -138,7 +140,7 @@ def _listed(archive: Archive, study_uid: str, modalities: frozenset[str]) -> lis
     found = archive.find(study_uid)
     for remote in found:
         if not (valid_uid(remote.sop_uid) and valid_uid(remote.series_uid)):
-            msg = "the PACS lists an object whose UID is none; ask its administrator"
+            msg = "the PACS lists an object with an invalid UID; ask its administrator"
             raise PacsError(msg)
     chosen = [r for r in found if not modalities or r.modality in modalities]
     if not chosen:
@@ -165,7 +167,7 @@ class _Incoming:
             except (OSError, ParseError, AttributeError):
                 known = None
             if known != study_uid:
-                msg = f"{folder}: it is not what an earlier pull of this study left; remove it or name another --out"
+                msg = f"{folder}: not left by an earlier pull of this study; remove it or name another --out"
                 raise OutputError(msg)
         prepare_output_folder(folder)
         write_atomically(mark, json.dumps({"study": study_uid}) + "\n")
@@ -223,7 +225,7 @@ class _Incoming:
         """Let the folder take its place, if everything is there."""
         if len(self._there) != len(self._expected):
             lacking = len(self._expected) - len(self._there)
-            msg = f"{lacking} of {len(self._expected)} objects did not come; run the command again"
+            msg = f"{lacking} of {len(self._expected)} objects did not arrive; run the command again"
             raise PacsError(msg)
         try:
             if folder.exists():
@@ -232,7 +234,7 @@ class _Incoming:
             # Only now is it a study: cut off before, the next run looks at it again
             (folder / UNFINISHED).unlink()
         except OSError as error:
-            msg = f"{folder}: cannot be put in place ({error.strerror or error}); choose another --out"
+            msg = f"{folder}: cannot be renamed ({error.strerror or error}); choose another --out"
             raise OutputError(msg) from error
 
 
@@ -286,7 +288,9 @@ def push_files(archive: Archive, paths: Sequence[Path], *, progress: Progress = 
         listed = {remote.sop_uid for study in studies for remote in archive.find(study)}
     lost = [uid for uid in datasets if uid not in listed]
     if lost:
-        msg = f"the PACS took {len(lost)} object(s) and does not list them, such as {lost[0]}; ask its administrator"
+        msg = (
+            f"the PACS accepted {len(lost)} object(s) but does not list them, such as {lost[0]}; ask its administrator"
+        )
         raise PacsError(msg)
     return Pushed(tuple(uid for uid in done if uid not in already), already)
 
@@ -305,10 +309,10 @@ def _objects(paths: Sequence[Path]) -> dict[str, Any]:
             complete = bool(uid and dataset.StudyInstanceUID and dataset.file_meta.TransferSyntaxUID)
         except Exception as error:
             # A damaged object fails in as many ways as there are elements in it
-            msg = f"{file.name}: it is no whole DICOM object, so nothing was sent; take it out or write it again"
+            msg = f"{file.name}: not a complete DICOM object, so nothing was sent; remove it or export it again"
             raise FileFormatError(msg) from error
         if not complete or uid in found:
-            msg = f"{file.name}: its UID is missing or stands in another file too, so nothing was sent"
+            msg = f"{file.name}: its UID is missing or used by another file too, so nothing was sent"
             raise FileFormatError(msg)
         found[uid] = dataset
     return found

@@ -1,4 +1,4 @@
-"""What a folder holds, what would be scored and why, how SUV comes about, and SUV statistics: no liver needed.
+"""What a folder holds, what would be scored and why, the SUV calculation, and SUV statistics: no liver needed.
 
 A site can check its scanner with it on a phantom or a reference object. Where SUV is refused the series are listed
 all the same, with the reason.
@@ -138,7 +138,7 @@ def _within(mask: ImportedMask, volumes: StudyVolumes) -> UptakeStatistics:
 
     inside = resample_labels(mask.labels, volumes.pet.geometry).mask
     if not inside.any():
-        msg = "the mask holds no voxel of the PET; give one that outlines more than a voxel"
+        msg = "the mask contains no PET voxel; give one that outlines more than one voxel"
         raise MaskError(msg)
     return _statistics(volumes.pet.array[inside])
 
@@ -168,7 +168,7 @@ def inspect_study(
     ct: str | None = None,
     config: ScoringConfig | None = None,
 ) -> Inspection:
-    """Look at a folder: its series, which would be scored and why, and how SUV comes about.
+    """Inspect a folder: its series, which would be scored and why, and the SUV calculation.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int 
     needed = _OWN_BYTES + _BYTES_PER_COARSE_VOXEL * voxels
     if memory_bytes < needed:
         mib = -(-needed // (1 << 20))
-        msg = f"--memory: {memory_bytes >> 20} MiB are too little to score this study; give {mib}MiB or more"
+        msg = f"--memory: {memory_bytes >> 20} MiB is too little to score this study; give {mib}MiB or more"
         raise ConfigError(msg)
 
 

@@ -246,7 +246,7 @@ def save(
 
 
 def default_folder(score: StudyScore) -> str:
-    """A folder's name that tells nothing of the patient: a short hash of the StudyInstanceUID.
+    """A folder's name that does not reveal the patient: a short hash of the StudyInstanceUID.
 
     Examples
     --------
@@ -306,7 +306,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     """
     parent = read_record(folder)
     if parent.provenance.deidentified:
-        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the one that it was made from"
+        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the original record"
         raise StudyError(msg)
     config = config or parent.config
     if config.assume == AssumedValues():

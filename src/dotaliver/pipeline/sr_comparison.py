@@ -1,4 +1,4 @@
-"""A structured report beside a score: what both measured of the same lesion, told by its tracking UID."""
+"""Compare a structured report with a score: lesions are matched by their tracking UID."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _key(value: MeasuredValue) -> tuple[str, str | None, str]:
 
 
 def compare(report: MeasurementReport, folder: Path) -> Comparison:
-    """Lay a report beside the score in a folder; only things with the same tracking UID are compared.
+    """Compare a report with the score in a folder, item by item with the same tracking UID.
 
     Raises
     ------

@@ -60,11 +60,11 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
     local = ScoreFolder(folder).local_paths()
     if named is None or named == folder:
         if local is None:
-            msg = f"{folder}: local.json does not tell where the images lie; name their folder with --study"
+            msg = f"{folder}: local.json does not say where the images are; name their folder with --study"
             raise StudyError(msg)
         named, part = Path(local.study), StudyPart(local.study_uid, local.files)
         if not named.exists():
-            msg = f"{folder}: the images no longer lie where local.json says; name their folder with --study"
+            msg = f"{folder}: the images are no longer where local.json says; name their folder with --study"
             raise StudyError(msg)
     elif local is not None and part == WHOLE_FOLDER:
         # The other studies may have been moved with it
@@ -194,7 +194,7 @@ def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
     if marked:
         msg = (
             f"the reader's mark on CT candidate {marked[0]} cannot be carried over: with other masks the CT is "
-            "searched anew; give the edits again with --edits"
+            "searched again; give the edits again with --edits"
         )
         raise ConfigError(msg)
 

@@ -1,7 +1,7 @@
 """Why two records of a study differ: which inputs, edits or constants changed, and each number and verdict with them.
 
 Both records are compared field by field. What a record was made from comes first, what came out of it second; lesions
-are told by their labels.
+are matched by their labels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dotaliver.records.score import StudyScore
 __all__ = ["Change", "RecordDifference", "compare_records"]
 
 Kind = Literal["image", "mask", "edit", "setting", "version", "result", "verdict", "flag"]
-# Names and times under which the same work may stand.
+# What may differ between two runs of the same work.
 _NOT_COMPARED = {"made_at", "scored_at", "record_id"}
 
 
@@ -74,7 +74,7 @@ def _flags(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], wher
 
 
 def compare_records(before: StudyScore, now: StudyScore) -> RecordDifference:
-    """What differs between two records, causes apart from effects; times and the program's paths are no difference."""
+    """What differs between two records, causes separate from effects; times and paths are not compared."""
     a, b = (score.model_dump(mode="json") for score in (before, now))
     causes = [
         *_changes("image", a["study"], b["study"], "study"),

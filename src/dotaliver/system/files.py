@@ -1,4 +1,4 @@
-"""Writing without half-written files: what stands under a name is always whole."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def why_not_written(path: Path, error: OSError) -> str:
-    """What to tell of a file or folder that cannot be written: why, and what would mend it."""
+    """Why a file or folder cannot be written, and what to do about it, as a sentence."""
     if error.errno in _FULL:
         return f"{path}: there is no room left to write it; free some space or choose another output folder"
     if error.errno in _FORBIDDEN:
-        return f"{path}: may not be written; change its permissions or choose another output folder"
+        return f"{path}: writing is not permitted; change its permissions or choose another output folder"
     if error.errno in {errno.ENOTDIR, errno.EEXIST}:
-        return f"{path}: a file stands where a folder is needed; move it or choose another output folder"
+        return f"{path}: a file is in the place of the folder; move it or choose another output folder"
     if error.errno == errno.EISDIR:
-        return f"{path}: a folder stands where the file is to be written; move it or choose another output folder"
+        return f"{path}: a folder is in the place of the file; move it or choose another output folder"
     if error.errno == errno.ENOENT:
         return f"{path}: its folder does not exist; create it or choose another output folder"
     return f"{path}: cannot be written ({error.strerror or error}); choose another output folder"
 
 
 def write_atomically(path: Path, data: bytes | str, *, shown_as: Path | None = None) -> None:
-    """Write a whole file or none: to a temporary file beside it, onto the disk, then renamed.
+    """Write a file completely or not at all: to a temporary file in the same folder, synchronised, then renamed.
 
     A reader, or a run that was cut off, finds the old file or the new one, never a part. Text is stored as
     UTF-8 with the line ends that it has. An error names the file as `shown_as`, where that is given.

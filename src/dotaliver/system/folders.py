@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all: made under another name, put onto the disk, then renamed."""
+"""Folders that appear complete or not at all: written under another name, synchronised, then renamed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RENAME_EXCHANGE, _AT_FDCWD, _RENAME_SWAP = 2, -100, 2
 
 
 def temporary_beside(target: Path) -> Path:
-    """Make an empty folder beside where one shall stand, under a name that nobody else uses.
+    """Make an empty folder with a unique name next to its final place.
 
     It is locked until `put_in_place` or `temporary.discard`, so that no other run takes it for a dead one's.
 
@@ -114,7 +114,7 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
 
 
 def remove_left_over(folder: Path, name: str) -> None:
-    """Remove what killed processes left half done in a folder.
+    """Remove the unfinished folders that killed processes left.
 
     Parameters
     ----------

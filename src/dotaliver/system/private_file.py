@@ -25,16 +25,18 @@ def read_private_file(path: Path) -> str:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-                msg = f"{path.name}: others may read or change this file of secrets; run: chmod 600 {path.name}"
+                msg = (
+                    f"{path.name}: other users can read or change this file of credentials; run: chmod 600 {path.name}"
+                )
                 raise ConfigError(msg)
             data = file.read(_LARGEST_BYTES + 1)
         if len(data) > _LARGEST_BYTES:
-            msg = f"{path.name}: the file is too long to hold a secret; give the right one"
+            msg = f"{path.name}: too long for a file of credentials; give the right one"
             raise ConfigError(msg)
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, ConfigError):
             raise
         reason = getattr(error, "strerror", None) or "it is no text"
-        msg = f"{path.name}: the file of secrets cannot be read ({reason}); give a readable file"
+        msg = f"{path.name}: the credentials cannot be read ({reason}); give a readable file"
         raise ConfigError(msg) from error

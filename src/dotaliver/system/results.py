@@ -47,7 +47,7 @@ def whole_result(folder: Path) -> Path:
 
 
 def write_result(folder: Path, contents: Mapping[str, bytes | str], is_part: Callable[[str], bool]) -> None:
-    """Replace a folder's result; whoever looks, and however this ends, the old one or the new one is there whole.
+    """Replace a folder's result; at every moment, and however this ends, the old or the new one is complete.
 
     Parameters
     ----------

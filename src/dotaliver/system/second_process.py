@@ -1,4 +1,4 @@
-"""A second process that does part of the work beside this one.
+"""A second process that does part of the work in parallel.
 
 Much of a score is Python that lets no other thread run beside it: DICOM objects, the report, the lesions' outlines one
 by one. Where there is a second processor, one job at a time is given to a second process. It starts with the study, so
@@ -90,7 +90,7 @@ class Pending(Generic[Result]):
 
 
 class SecondProcess:
-    """Does jobs beside this process; to be used in a ``with`` statement.
+    """Runs jobs in parallel to this process; to be used in a ``with`` statement.
 
     Parameters
     ----------

@@ -246,8 +246,8 @@ def scratch(kind: Scratch) -> Iterator[Path]:
         made = scratch_folder(kind)
     except OSError as error:
         msg = (
-            f"{tempfile.gettempdir()}: no room for temporary files ({error.strerror}); free some space there or set "
-            "TMPDIR to another folder"
+            f"{tempfile.gettempdir()}: temporary files cannot be written ({error.strerror}); free some space there or "
+            "set TMPDIR to another folder"
         )
         raise OutputError(msg) from error
     try:

@@ -122,6 +122,8 @@ def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | 
     try:
         header, reaches_pixels, place = parsed_header(path, start, HEADER_TAGS)
         found = "SeriesInstanceUID" in header
+    except MemoryError:
+        raise
     except Exception as error:
         # A damaged header fails in as many ways as there are elements in it
         if not has_preamble:

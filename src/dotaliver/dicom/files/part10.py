@@ -178,6 +178,8 @@ def unread_syntax(start: FileStart) -> str | None:
     meta.seek(_PREFIX_END)
     try:
         found = {int(e.tag): e.value for e in data_element_generator(meta, False, True, _after_meta)}
+    except MemoryError:
+        raise
     except Exception:
         # Whatever a damaged header makes the parser raise
         return None

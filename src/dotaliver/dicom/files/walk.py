@@ -50,7 +50,7 @@ def files_below(folder: Path, links_left_out: list[str] | None = None) -> Iterat
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not is_temporary(name))
         if UNFINISHED in names:
-            msg = f"{Path(parent).name}: the study has not come from the PACS completely; run 'dotaliver pull' again"
+            msg = f"{Path(parent).name}: the study has not arrived completely from the PACS; run 'dotaliver pull' again"
             raise StudyError(msg)
         # Our own output may lie inside the study's folder, and is no part of the study.
         if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:

@@ -59,6 +59,8 @@ def _dicom_class(path: Path) -> str | None:
         with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
             return text(header, "SOPClassUID")
+    except MemoryError:
+        raise
     except Exception:
         # pydicom raises many types on files that are no DICOM or damaged
         return None
