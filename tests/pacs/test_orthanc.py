@@ -111,9 +111,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half_and_a_second_run_finishes(tmp_
         assert 10 <= len(kept) < len(sent)
         assert all(sent[u] == dataset for u, dataset in kept.items())
         assert {p.name for p in unfinished.rglob("*") if p.is_file() and p.suffix != ".dcm"} == {UNFINISHED}
-        with pytest.raises(
-            StudyError, match=r"in.unfinished: the study has not arrived completely from the PACS"
-        ):
+        with pytest.raises(StudyError, match=r"in.unfinished: the study has not arrived completely from the PACS"):
             index_folder(unfinished)
         with pytest.raises(StudyError, match="has not arrived completely from the PACS"):
             index_folder(tmp_path)
