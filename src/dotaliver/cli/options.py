@@ -226,6 +226,9 @@ Pdf = Annotated[bool, option("--pdf", group=_OUTPUT, help="Also write the report
 Pictures = Annotated[
     bool, option("--pictures", group=_OUTPUT, help="Also write key pictures as DICOM Secondary Capture.")
 ]
+RtStruct = Annotated[
+    bool, option("--rtstruct", group=_OUTPUT, help="Also write liver and lesions as DICOM RT Structure Set on the CT.")
+]
 AsJson = Annotated[bool, option("--json", group=_OUTPUT, help="Print the result as JSON.")]
 
 Deidentify = Annotated[

@@ -36,6 +36,7 @@ from dotaliver.cli.options import (
     RecistCt,
     ReferenceTime,
     Relative,
+    RtStruct,
     Segmenter,
     Study,
     StudyUid,
@@ -88,6 +89,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     labelmap: LabelMap = False,
     pdf: Pdf = False,
     pictures: Pictures = False,
+    rtstruct: RtStruct = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -109,7 +111,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
             config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer, segmenter=segmenter
         )
         readers_edits = edits_of(edits)
-        options = output_options(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+        options = output_options(nifti, labelmap, (pdf, pictures, rtstruct), deidentify=deidentify, key=pseudonym_key)
         execution = execution_of(memory, cache)
         # Refuse a folder that cannot be written before the work, not after it.
         with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
@@ -153,6 +155,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     labelmap: LabelMap = False,
     pdf: Pdf = False,
     pictures: Pictures = False,
+    rtstruct: RtStruct = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -172,7 +175,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         from dotaliver.system.files import output_folder
 
         target, execution = out or ScoreFolder(folder).next_revision(), execution_of(memory, cache)
-        options = output_options(nifti, labelmap, (pdf, pictures), deidentify=deidentify, key=pseudonym_key)
+        options = output_options(nifti, labelmap, (pdf, pictures, rtstruct), deidentify=deidentify, key=pseudonym_key)
         with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
                 folder,

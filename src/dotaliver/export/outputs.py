@@ -27,6 +27,7 @@ from dotaliver.records.score_folder import (
     RECORD,
     REPORT,
     REPORT_DICOM,
+    STRUCTURES,
     is_score_file,
 )
 from dotaliver.records.study import StudyVolumes
@@ -54,6 +55,7 @@ class OutputOptions:
     pictures: bool = False
     # What pseudonyms are made with; None: the outputs belong to the patient
     pseudonym_key: bytes | None = field(default=None, repr=False)
+    rtstruct: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,8 @@ def _contents(
         none_made: dict[str, Dataset] = {}
         documents = made_or_left_out("the report as DICOM", lambda: _documents(files, options), none_made)
         contents |= encoded_files(documents, deidentified=deidentified)
+    if options.rtstruct:
+        contents |= encoded_files(_structures(files), deidentified=deidentified)
     if options.nifti:
         contents |= _nifti_files(files)
     no_objects: dict[str, bytes] = {}
@@ -141,6 +145,17 @@ def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Dataset]:
     if options.pictures:
         found |= secondary_captures(files.score, report, header)
     return found
+
+
+def _structures(files: ScoreFiles) -> dict[str, Dataset]:
+    """Liver and lesions as an RT Structure Set; none where there is neither, or where it cannot be made."""
+    from dotaliver.export.dicom.rtstruct import structure_set
+
+    def make() -> Dataset | None:
+        return structure_set(files.score, files.volumes, files.segmentations, files.sources)
+
+    made = made_or_left_out(STRUCTURES, make, None)
+    return {} if made is None else {STRUCTURES: made}
 
 
 def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:

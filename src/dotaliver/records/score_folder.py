@@ -28,6 +28,7 @@ __all__ = [
     "RECORD",
     "REPORT",
     "REPORT_DICOM",
+    "STRUCTURES",
     "SUV_MAP",
     "LocalPaths",
     "MaskFile",
@@ -45,6 +46,7 @@ LESION_TABLE = "lesions.csv"
 REPORT = "report.html"
 REPORT_DICOM = "report.dcm"
 SUV_MAP = "suv_map.dcm"
+STRUCTURES = "structures.dcm"
 MEASUREMENTS = "measurements.dcm"
 LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
 
@@ -63,6 +65,7 @@ _ONE_EACH = {
     REPORT,
     REPORT_DICOM,
     SUV_MAP,
+    STRUCTURES,
     MEASUREMENTS,
     LIVER_NIFTI,
     LESIONS_NIFTI,

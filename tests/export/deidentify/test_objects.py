@@ -100,7 +100,7 @@ def files() -> ScoreFiles:
 @pytest.fixture(scope="module")
 def folder(files, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("clean") / "out"
-    write_score(files, out, '{"study": "/home/Zyxwvut"}', OutputOptions(True, False, True, True, KEY))
+    write_score(files, out, '{"study": "/home/Zyxwvut"}', OutputOptions(True, False, True, True, KEY, rtstruct=True))
     return out
 
 
