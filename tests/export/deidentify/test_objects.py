@@ -246,7 +246,7 @@ def test_the_pdf_tells_nothing_either(objects, tmp_path) -> None:
         pytest.skip("pdftotext (Debian package poppler-utils) is not installed")
     pdf = objects["report.dcm"].EncapsulatedDocument
     text = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True).stdout.decode()
-    assert "Liver score" in text
+    assert "PET/CT: liver score" in text
     assert not {word for word in {*CAPTURED_WORDS, "Lesender", "2024-03-01"} if word in text}
 
 
