@@ -5,6 +5,7 @@ from dotaliver.criteria.inc4 import judge
 from dotaliver.measurement.measurability import near_threshold, threshold_mm
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
+from dotaliver.records.measurements import Diameter
 from fixtures.lesions import ct, lesion
 
 NODE = ("node",)
@@ -20,6 +21,25 @@ def test_a_diameter_of_10_mm_on_ct_or_by_a_reader_is_measurable(findings, source
     assert answer(findings(ct=ct(), lesions=(lesion(size=10.0, source=source),))) == ("met", "met")
     below = findings(ct=ct(), lesions=(lesion(size=9.99, source=source),))
     assert answer(below) == ("indeterminate", "not_met")
+
+
+@pytest.mark.parametrize(
+    ("size", "interval", "expected"),
+    [
+        (12.0, (10.0, 14.0), ("met", "met")),
+        (12.0, (9.9, 14.1), ("indeterminate", "indeterminate")),
+        (9.0, (7.5, 10.5), ("indeterminate", "indeterminate")),
+        (8.0, (6.3, 9.7), ("indeterminate", "not_met")),
+    ],
+)
+def test_a_diameter_decides_only_where_its_whole_interval_lies_on_one_side(findings, size, interval, expected):
+    ends = ((0.0, 0.0, 0.0), (size, 0.0, 0.0))
+    measured = Diameter(longest_mm=size, short_mm=size, source="ct", long_axis_lps_mm=ends, interval_mm=interval)
+    found = lesion(size=size, short=size, source="ct").model_copy(update={"diameter": measured})
+    assert answer(findings(ct=ct(), lesions=(found,))) == expected
+    if expected[1] == "indeterminate":
+        reason = judge(findings(ct=ct(), lesions=(found,))).reason
+        assert f"{interval[0]:.1f} to {interval[1]:.1f} mm" in reason
 
 
 def test_a_pet_extent_is_no_recist_diameter(findings):

@@ -1,7 +1,8 @@
 """Inclusion 4: measurable disease by RECIST 1.1 (Eisenhauer 2009), see `dotaliver.measurement.measurability`.
 
 Lesions that were treated (unless they progressed since), simple cysts and purely blastic bone are not measurable. An
-extent on PET is not a RECIST diameter.
+extent on PET is not a RECIST diameter. A diameter with an interval counts only where the whole interval lies on one side
+of the threshold.
 """
 
 from __future__ import annotations
@@ -25,8 +26,26 @@ class _Measured:
     threshold_mm: float
 
     @property
+    def interval_mm(self) -> tuple[float, float]:
+        """Where the size lies with 95 % confidence; the size itself where nobody estimated it.
+
+        A program's short axis is as sure as its longest diameter.
+        """
+        diameter = self.lesion.diameter
+        if diameter is None or diameter.interval_mm is None:
+            return self.size_mm, self.size_mm
+        low, high = diameter.interval_mm
+        return self.size_mm - (diameter.longest_mm - low), self.size_mm + (high - diameter.longest_mm)
+
+    @property
     def measurable(self) -> bool:
-        return self.size_mm >= self.threshold_mm
+        return self.interval_mm[0] >= self.threshold_mm
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the size may lie on either side of the threshold."""
+        low, high = self.interval_mm
+        return low < self.threshold_mm <= high
 
 
 def _eligible(lesion: Lesion) -> bool:
@@ -72,6 +91,9 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
     hit = next((m for m in in_liver if m.measurable), None)
     if hit is not None:
         return "met", _measurable_sentence(findings, hit)
+    unsure = max((m for m in in_liver if m.unsure), key=lambda m: m.size_mm, default=None)
+    if unsure is not None:
+        return "indeterminate", _unsure_sentence(findings, unsure)
     if pet_only:
         extents = [x.pet_extent_mm for x in pet_only if x.pet_extent_mm is not None]
         lesions = "1 liver lesion has" if len(pet_only) == 1 else f"{len(pet_only)} liver lesions have"
@@ -113,7 +135,14 @@ def _measurable_sentence(findings: Findings, found: _Measured) -> str:
     axis = "a short axis" if node else "a longest diameter"
     source = f"drawn by {findings.reader_words}" if found.lesion.diameter_source == "reader" else "on CT"
     size = f"{axis} of {found.size_mm:.1f} mm {source}"
-    return f"Lesion {found.lesion.label} has {size} (threshold {found.threshold_mm:g} mm)."
+    low, high = found.interval_mm
+    interval = f", 95 % interval {low:.1f} to {high:.1f} mm" if high > low else ""
+    return f"Lesion {found.lesion.label} has {size}{interval} (threshold {found.threshold_mm:g} mm)."
+
+
+def _unsure_sentence(findings: Findings, found: _Measured) -> str:
+    has = _measurable_sentence(findings, found)
+    return f"{has[:-1]}: it may lie on either side of the threshold; let a reader measure it."
 
 
 def _reason(findings: Findings, why: str, finding: VerdictWord, verdict: VerdictWord) -> str:
