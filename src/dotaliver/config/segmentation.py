@@ -276,7 +276,7 @@ class CtLesionConfig(FrozenModel):
     )
     reach_share: float = Field(default=0.2, ge=0, description="And in proportion to the uptake's radius")
     open_border_share: float = Field(
-        default=0.1, ge=0, le=1, description="Share of the border that may lie there: more runs into something else"
+        default=0.06, ge=0, le=1, description="Share of the border that may lie there: more runs into something else"
     )
     liver_edge_mm: tuple[float, float] = Field(
         default=(1.0, 1.5), description="How far the liver's outline may be off, and over which width it fades"

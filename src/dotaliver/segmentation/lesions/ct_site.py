@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,11 @@ def _grain_mm3(
     sigma = config.texture_fwhm_mm / FWHM_PER_SIGMA
     # A Gaussian narrower than a slice averages over one slice.
     broad = (4 * np.pi) ** 1.5 * sigma**2 * max(sigma, grid.spacing_mm[0] / np.sqrt(4 * np.pi))
+    # A broad mean needs no finer pixels than the smoothed noise has grains.
+    thin = tuple(slice(None, None, max(int(config.smooth_fwhm_mm / s), 1)) for s in grid.spacing_mm)
+    hu, around = hu[thin], around[thin]
+    spacing = tuple(s * part.step for s, part in zip(grid.spacing_mm, thin, strict=True))
+    grid = replace(grid, shape=hu.shape, spacing_mm=(spacing[0], spacing[1], spacing[2]))
     kept = around & (np.abs(hu - liver_hu) < 3 * noise_hu)
     weight = gaussian(kept.astype(np.float32), sigma, grid)
     mean = gaussian(np.where(kept, hu - liver_hu, 0).astype(np.float32), sigma, grid)

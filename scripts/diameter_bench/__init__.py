@@ -1,0 +1,1 @@
+"""Studies with known lesions, and what the measured diameters are compared with."""
