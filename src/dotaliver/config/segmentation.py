@@ -272,7 +272,7 @@ class CtLesionConfig(FrozenModel):
     capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
     least_parenchyma_ml: float = Field(default=1.0, gt=0, description="Less liver around says nothing of its density")
     reach_mm: float = Field(
-        default=2.5, gt=0, description="How far a border may lie beyond the uptake's: its blur, and mismatch in shape"
+        default=3.5, gt=0, description="How far a border may lie beyond the uptake's: its blur, and mismatch in shape"
     )
     reach_share: float = Field(default=0.2, ge=0, description="And in proportion to the uptake's radius")
     open_border_share: float = Field(
@@ -298,7 +298,7 @@ class CtLesionConfig(FrozenModel):
     )
     uptake_degree: int = Field(default=3, ge=0, description="Harmonics of the uptake's shape that the PET resolves")
     uptake_shape_radius_mm: tuple[float, float] = Field(
-        default=(5.0, 13.0), description="Radii from which and above which it does: smaller ones are round on PET"
+        default=(3.0, 9.0), description="Radii from which and above which it does: smaller ones are round on PET"
     )
     size_sd_mm: float = Field(default=0.8, gt=0, description="SD of the radius on CT from that of the uptake")
     size_sd_share: float = Field(default=0.06, ge=0, description="And in proportion to it")
@@ -318,7 +318,7 @@ class CtLesionConfig(FrozenModel):
     step_share: float = Field(default=0.25, gt=0, description="Share of half the whole step that counts as seen")
     least_seen_share: float = Field(default=0.5, gt=0, le=1, description="Share of the border that must show a step")
     size_ratio_range: tuple[float, float] = Field(
-        default=(0.75, 1.3), description="Radius on CT over that of the uptake"
+        default=(0.75, 1.22), description="Radius on CT over that of the uptake"
     )
     foot_share: float = Field(default=0.08, gt=0, lt=0.5, description="Share of the contrast at a border's foot")
     edge_blur_mm: float = Field(
@@ -336,9 +336,9 @@ class CtLesionConfig(FrozenModel):
     detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
     detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")
     widest_spread_share: float = Field(default=0.2, gt=0, description="SD of the diameter over itself at most")
-    spread_factor: float = Field(default=1.3, gt=0, description="Real spread of the diameter over the fit's own")
-    model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows")
-    model_error_share: float = Field(default=0.01, ge=0, description="And in proportion to the diameter")
+    spread_factor: float = Field(default=1.5, gt=0, description="Real spread of the diameter over the fit's own")
+    model_error_mm: float = Field(default=0.6, ge=0, description="SD that no fit shows")
+    model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
 
 
 class MaskConfig(FrozenModel):
