@@ -318,7 +318,7 @@ class CtLesionConfig(FrozenModel):
     step_share: float = Field(default=0.25, gt=0, description="Share of half the whole step that counts as seen")
     least_seen_share: float = Field(default=0.5, gt=0, le=1, description="Share of the border that must show a step")
     size_ratio_range: tuple[float, float] = Field(
-        default=(0.75, 1.22), description="Radius on CT over that of the uptake"
+        default=(0.75, 1.28), description="Radius on CT over that of the uptake"
     )
     foot_share: float = Field(default=0.08, gt=0, lt=0.5, description="Share of the contrast at a border's foot")
     edge_blur_mm: float = Field(
@@ -336,8 +336,8 @@ class CtLesionConfig(FrozenModel):
     detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
     detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")
     widest_spread_share: float = Field(default=0.2, gt=0, description="SD of the diameter over itself at most")
-    spread_factor: float = Field(default=1.5, gt=0, description="Real spread of the diameter over the fit's own")
-    model_error_mm: float = Field(default=0.6, ge=0, description="SD that no fit shows")
+    spread_factor: float = Field(default=1.2, gt=0, description="Real spread of the diameter over the fit's own")
+    model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows")
     model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
 
 
