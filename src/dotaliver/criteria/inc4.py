@@ -1,8 +1,8 @@
 """Inclusion 4: measurable disease by RECIST 1.1 (Eisenhauer 2009), see `dotaliver.measurement.measurability`.
 
 Lesions that were treated (unless they progressed since), simple cysts and purely blastic bone are not measurable. An
-extent on PET is not a RECIST diameter. A diameter with an interval counts only where the whole interval lies on one side
-of the threshold.
+extent on PET is not a RECIST diameter. A diameter with an interval counts only where the whole interval lies on one
+side of the threshold.
 """
 
 from __future__ import annotations
@@ -88,12 +88,8 @@ def _elsewhere(rest: RestOfBody | None) -> bool | None:
 def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: list[Lesion]) -> tuple[VerdictWord, str]:
     in_liver = [m for m in measured if m.lesion.in_liver]
     pet_only = [lesion for lesion in unmeasured if lesion.in_liver]
-    hit = next((m for m in in_liver if m.measurable), None)
-    if hit is not None:
-        return "met", _measurable_sentence(findings, hit)
-    unsure = max((m for m in in_liver if m.unsure), key=lambda m: m.size_mm, default=None)
-    if unsure is not None:
-        return "indeterminate", _unsure_sentence(findings, unsure)
+    if (by_size := _finding_by_size(findings, in_liver)) is not None:
+        return by_size
     if pet_only:
         extents = [x.pet_extent_mm for x in pet_only if x.pet_extent_mm is not None]
         lesions = "1 liver lesion has" if len(pet_only) == 1 else f"{len(pet_only)} liver lesions have"
@@ -112,6 +108,15 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
         )
         return "not_met", text
     return "not_met", "No measurable lesion is outlined in the liver."
+
+
+def _finding_by_size(findings: Findings, in_liver: list[_Measured]) -> tuple[VerdictWord, str] | None:
+    """What a diameter that reaches the threshold, or may reach it, says; None where all lie below."""
+    hit = next((m for m in in_liver if m.measurable), None)
+    if hit is not None:
+        return "met", _measurable_sentence(findings, hit)
+    unsure = max((m for m in in_liver if m.unsure), key=lambda m: m.size_mm, default=None)
+    return None if unsure is None else ("indeterminate", _unsure_sentence(findings, unsure))
 
 
 def _open_question(findings: Findings) -> str | None:
