@@ -356,7 +356,7 @@ def _detailed(
     import cc3d
 
     grid = site.grid.crop(box)
-    hu, beyond, foreign, field = (a[box] for a in (site.hu, site.beyond_liver, site.foreign, site.field))
+    hu, beyond, foreign = site.hu[box], site.beyond_liver[box], site.foreign[box]
     depth = signed_distance_mm(drawn, grid.spacing_mm)
     depth -= 0.5 * grid.spacing_mm[1] * np.sign(depth)
     # Slope of the log likelihood ratio per HU, linear around the border's own density.
@@ -369,7 +369,7 @@ def _detailed(
     ratio = gaussian(ratio.astype(np.float32), config.detail_fwhm_mm / FWHM_PER_SIGMA, grid)
     inside = config.detail_weight * ratio + depth > 0
     wanted = (inside & (depth > -config.detail_mm)) | (depth > config.detail_mm)
-    parts = cc3d.connected_components(wanted & field, connectivity=6)
+    parts = cc3d.connected_components(wanted & site.field[box], connectivity=6)
     counts = np.bincount(parts[drawn], minlength=2)
     counts[0] = 0
     return filled_in_slices(np.asarray(parts == counts.argmax())) if counts.any() else drawn
