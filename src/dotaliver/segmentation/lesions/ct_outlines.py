@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dotaliver.config.segmentation import CtLesionConfig
-from dotaliver.image.distance import signed_distance_mm
-from dotaliver.image.filters import FWHM_PER_SIGMA, box_around, gaussian
 from dotaliver.image.geometry import Box, FloatArray, Geometry, grow_box
-from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.masks import BorderEvidence
+from dotaliver.segmentation.lesions.border_detail import drawn_with_detail
 from dotaliver.segmentation.lesions.border_fit import (
     STEP_MM,
     Densities,
@@ -132,7 +130,8 @@ def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvide
     _require_agreement(border, seen, config)
     border, level = _moved_to_border(border, config)
     error = _diameter_error_mm(border, config)
-    mask = _with_detail(border, level, config)
+    surface = StarSurface(border.centre, border.fit.coefficients)
+    mask = drawn_with_detail(site, surface, border.densities, level, config)
     if not mask.any():
         msg = "it is too small on CT for its border to be seen"
         raise NotSeenError(msg)
@@ -335,41 +334,3 @@ def _moved_to_border(border: _Border, config: CtLesionConfig) -> tuple[_Border, 
     moved = coefficients.copy()
     moved[0] += shift
     return replace(border, fit=replace(border.fit, coefficients=moved)), densities.liver + share * densities.contrast
-
-
-def _with_detail(border: _Border, level_hu: float, config: CtLesionConfig) -> BoolArray:
-    """The surface on the CT's grid, its border following density where that is clear."""
-    site, densities = border.site, border.densities
-    surface = StarSurface(border.centre, border.fit.coefficients)
-    drawn = surface.drawn(site.grid.shape, site.grid.spacing_mm) & site.field
-    if not drawn.any():
-        return drawn
-    part = box_around(drawn, site.grid, config.detail_mm + config.detail_fwhm_mm * 1.5)
-    mask = np.zeros_like(drawn)
-    mask[part] = _detailed(site, drawn[part], densities, level_hu, part, config)
-    return mask
-
-
-def _detailed(
-    site: Site, drawn: BoolArray, densities: Densities, level_hu: float, box: Box, config: CtLesionConfig
-) -> BoolArray:
-    import cc3d
-
-    grid = site.grid.crop(box)
-    hu, beyond, foreign = site.hu[box], site.beyond_liver[box], site.foreign[box]
-    depth = signed_distance_mm(drawn, grid.spacing_mm)
-    depth -= 0.5 * grid.spacing_mm[1] * np.sign(depth)
-    # Slope of the log likelihood ratio per HU, linear around the border's own density.
-    slope = densities.contrast / densities.noise**2
-    ratio = np.clip((hu - level_hu) * slope, -config.outlier_nats, config.outlier_nats)
-    way = (hu - densities.liver) / densities.contrast
-    ratio[way > 1.6 + 3 * densities.noise / abs(densities.contrast)] = 0.0
-    ratio = ratio * (1 - beyond) - config.outside_nats * beyond
-    ratio = ratio * (1 - foreign) - 0.5 * config.outside_nats * foreign
-    ratio = gaussian(ratio.astype(np.float32), config.detail_fwhm_mm / FWHM_PER_SIGMA, grid)
-    inside = config.detail_weight * ratio + depth > 0
-    wanted = (inside & (depth > -config.detail_mm)) | (depth > config.detail_mm)
-    parts = cc3d.connected_components(wanted & site.field[box], connectivity=6)
-    counts = np.bincount(parts[drawn], minlength=2)
-    counts[0] = 0
-    return filled_in_slices(np.asarray(parts == counts.argmax())) if counts.any() else drawn

@@ -1,0 +1,70 @@
+"""A fitted border drawn on the CT's grid, with the detail that density shows clearly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.image.distance import signed_distance_mm
+from dotaliver.image.filters import FWHM_PER_SIGMA, box_around, gaussian
+from dotaliver.image.geometry import Box
+from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.lesions.border_fit import Densities
+from dotaliver.segmentation.lesions.ct_site import Site
+from dotaliver.segmentation.lesions.star_surface import StarSurface
+
+__all__ = ["drawn_with_detail"]
+
+
+def drawn_with_detail(
+    site: Site, surface: StarSurface, densities: Densities, level_hu: float, config: CtLesionConfig
+) -> BoolArray:
+    """The surface on the CT's grid, its border following density where that is clear.
+
+    Parameters
+    ----------
+    site : Site
+        The lesion's surroundings.
+    surface : StarSurface
+        The fitted border.
+    densities : Densities
+        Of lesion and liver.
+    level_hu : float
+        Density at the border.
+    config : CtLesionConfig
+        How far and on which scale density moves the border.
+    """
+    drawn = surface.drawn(site.grid.shape, site.grid.spacing_mm) & site.field
+    if not drawn.any():
+        return drawn
+    part = box_around(drawn, site.grid, config.detail_mm + 1.5 * config.detail_fwhm_mm)
+    mask = np.zeros_like(drawn)
+    mask[part] = _detailed(site, (part, drawn[part]), densities, level_hu, config)
+    return mask
+
+
+def _detailed(
+    site: Site, where: tuple[Box, BoolArray], densities: Densities, level_hu: float, config: CtLesionConfig
+) -> BoolArray:
+    import cc3d
+
+    box, drawn = where
+    grid = site.grid.crop(box)
+    hu, beyond, foreign = site.hu[box], site.beyond_liver[box], site.foreign[box]
+    depth = signed_distance_mm(drawn, grid.spacing_mm)
+    depth -= 0.5 * grid.spacing_mm[1] * np.sign(depth)
+    # Slope of the log likelihood ratio per HU, linear around the border's own density.
+    slope = densities.contrast / densities.noise**2
+    ratio = np.clip((hu - level_hu) * slope, -config.outlier_nats, config.outlier_nats)
+    way = (hu - densities.liver) / densities.contrast
+    ratio[way > 1.6 + 3 * densities.noise / abs(densities.contrast)] = 0.0
+    ratio = ratio * (1 - beyond) - config.outside_nats * beyond
+    ratio = ratio * (1 - foreign) - 0.5 * config.outside_nats * foreign
+    ratio = gaussian(ratio.astype(np.float32), config.detail_fwhm_mm / FWHM_PER_SIGMA, grid)
+    inside = config.detail_weight * ratio + depth > 0
+    wanted = (inside & (depth > -config.detail_mm)) | (depth > config.detail_mm)
+    parts = cc3d.connected_components(wanted & site.field[box], connectivity=6)
+    counts = np.bincount(parts[drawn], minlength=2)
+    counts[0] = 0
+    return filled_in_slices(np.asarray(parts == counts.argmax())) if counts.any() else drawn
