@@ -9,6 +9,7 @@ import pytest
 
 from dotaliver.export.tables import cell, lesions_csv, uptake_name
 from dotaliver.records.flags import raise_flag
+from dotaliver.records.measurements import Diameter
 from fixtures.scores import STUDY_UID, lesion, small_case
 
 
@@ -42,6 +43,22 @@ def test_what_is_not_known_is_an_emptycell() -> None:
     assert row["In liver"] == "unknown"
     assert (row["SUVmax (g/ml)"], row["Krenning grade (modified)"], row["Diameter from"]) == ("", "", "")
     assert row["Centre towards head (mm)"] == "-3.5"
+
+
+def test_a_diameter_on_ct_has_its_interval_and_the_share_of_border_seen() -> None:
+    case = small_case()
+    measured = Diameter(
+        longest_mm=21.0,
+        short_mm=15.0,
+        source="ct",
+        long_axis_lps_mm=((0.0, 0.0, 0.0), (21.0, 0.0, 0.0)),
+        interval_mm=(18.5, 23.5),
+        seen_border_share=0.9,
+    )
+    found = lesion(1, (0, 0, 0), diameter=measured)
+    [row] = rows(lesions_csv(case.score.model_copy(update={"lesions": (found,)})))
+    assert (row["Diameter, 95 % from (mm)"], row["Diameter, 95 % to (mm)"]) == ("18.5", "23.5")
+    assert row["Border seen on CT (%)"] == "90"
 
 
 def test_marks_and_flags_stand_in_onecell() -> None:

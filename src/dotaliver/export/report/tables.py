@@ -40,7 +40,9 @@ def _size(lesion: Lesion) -> str:
         extent = number(lesion.pet_extent_mm, 0)
         return "–" if extent == "–" else f"{extent} mm (PET extent)"
     short = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
-    return f"{lesion.longest_diameter_mm:.0f}{short} mm {_SOURCES[lesion.diameter_source]}".strip()
+    size = f"{lesion.longest_diameter_mm:.0f}{short} mm {_SOURCES[lesion.diameter_source]}".strip()
+    interval = None if lesion.diameter is None else lesion.diameter.interval_mm
+    return size if interval is None else f"{size}, 95 % {interval[0]:.0f} to {interval[1]:.0f}"
 
 
 def _marks(lesion: Lesion) -> str:
