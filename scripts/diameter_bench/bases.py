@@ -13,9 +13,9 @@ import SimpleITK as sitk  # noqa: N813
 from diameter_bench.insertion import Base
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
-from dotaliver.image.filters import box_around
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import labels_from_itk, resample_labels, volume_from_itk
+from dotaliver.image.morphology import box_around
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.phantom.families import family_spec
 from dotaliver.phantom.presets import match_enhancement

@@ -6,9 +6,9 @@ import numpy as np
 
 from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.distance import signed_distance_mm
-from dotaliver.image.filters import FWHM_PER_SIGMA, box_around, gaussian
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Box
-from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.morphology import box_around, filled_in_slices
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.lesions.border_fit import Densities
 from dotaliver.segmentation.lesions.ct_site import Site
