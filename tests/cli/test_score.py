@@ -250,7 +250,9 @@ def test_bad_configuration_in_other_ways(tiny, tmp_path):
     score_refused(tiny, tmp_path, "--dose", options=("--dose", "0"), status=2)
     score_refused(tiny, tmp_path, "--height", options=("--height", "172"), status=2)
     score_refused(tiny, tmp_path, "--decay-correction", options=("--decay-correction", "LATER"), status=2)
-    (tmp_path / "edits.json").write_text('{"verdicts": [{"criterion": "INC9", "verdict": "met"}]}')
+    (tmp_path / "edits.json").write_text(
+        '{"reader": {"name": "A. Reader", "role": "radiologist"}, "verdicts": [{"criterion": "INC9", "verdict": "met"}]}'
+    )
     options = ("--edits", tmp_path / "edits.json")
     score_refused(tiny, tmp_path, "INC9", "not a criterion of NCT04544098", options=options, status=2)
 
@@ -298,7 +300,11 @@ def test_missing_slice(tiny, tmp_path, part, name):
 
 @pytest.mark.parametrize(("part", "name"), [("pet", "PT series 3"), ("ct", "CT series 2")])
 def test_slice_twice(tiny, tmp_path, part, name):
-    shutil.copy(tiny / part / "003.dcm", tiny / part / "again.dcm")
+    # A copy of a file is the same slice (tests/dicom/files/test_instances.py); another image in its place is not.
+    other = pydicom.dcmread(tiny / part / "003.dcm")
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.5.6"
+    other.PixelData = bytes(len(other.PixelData))
+    other.save_as(tiny / part / "again.dcm")
     score_refused(tiny, tmp_path, name, "003.dcm")
 
 
