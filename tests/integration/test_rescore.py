@@ -92,10 +92,17 @@ def test_moved_reference_sphere(scored, record):
         assert after.ratio_to_liver == pytest.approx(after.suv_peak / moved.suv_mean)
 
 
+def others_treated(record, label):
+    """Edits under which no lesion but one can be measurable, whatever the CT shows of the others."""
+    return tuple(edit for edit in every_lesion(record, marks=("treated",)) if edit.label != label)
+
+
 def test_redrawn_diameter_makes_inc4_definite(scored, record):
-    assert record.criteria["INC4"].verdict == "indeterminate"
     label = record.lesions[0].label
-    score = revised(scored, lesions=(LesionEdit(label=label, diameter=diameter(record, label, 23.0)),))
+    others = others_treated(record, label)
+    every = (*others, LesionEdit(label=label, marks=("treated",)))
+    assert revised(scored, lesions=every).criteria["INC4"].verdict == "indeterminate"
+    score = revised(scored, lesions=(*others, LesionEdit(label=label, diameter=diameter(record, label, 23.0))))
     lesion = next(x for x in score.lesions if x.label == label)
     assert (lesion.diameter_source, lesion.longest_diameter_mm) == ("reader", pytest.approx(23.0))
     assert score.criteria["INC4"].verdict == "met"
@@ -104,11 +111,11 @@ def test_redrawn_diameter_makes_inc4_definite(scored, record):
 
 def test_treated_lesion_is_not_measurable(scored, record):
     label = record.lesions[0].label
-    drawn = diameter(record, label, 23.0)
-    score = revised(scored, lesions=(LesionEdit(label=label, diameter=drawn, marks=("treated",)),))
+    drawn, others = diameter(record, label, 23.0), others_treated(record, label)
+    score = revised(scored, lesions=(*others, LesionEdit(label=label, diameter=drawn, marks=("treated",))))
     assert score.criteria["INC4"].verdict == "indeterminate"
     progressed = ("treated", "progressed_since_treatment")
-    score = revised(scored, lesions=(LesionEdit(label=label, diameter=drawn, marks=progressed),))
+    score = revised(scored, lesions=(*others, LesionEdit(label=label, diameter=drawn, marks=progressed)))
     assert score.criteria["INC4"].verdict == "met"
 
 
