@@ -171,7 +171,7 @@ def test_headers_without_their_image_are_refused(made):
 @pytest.mark.parametrize("which", [0, 4, 8])
 def test_a_header_too_few_is_refused(made, which):
     sorted((series_folder(made, "ct") / "dicom").iterdir())[which].unlink()
-    words = ("missing",) if which == 4 else ("9 x 8 x 8 voxels", "speak of 8 x 8 x 8", "copy the folder again")
+    words = ("missing",) if which == 4 else ("9 x 8 x 8 voxels", "describe 8 x 8 x 8", "copy the folder again")
     refused(made, *words)
 
 
@@ -181,12 +181,12 @@ def test_headers_of_another_size_or_type_are_refused(made):
         header = pydicom.dcmread(path)
         header.Rows = 9
         header.save_as(path)
-    refused(made, "9 x 8 x 8 voxels of int16", "speak of 9 x 9 x 8 of int16")
+    refused(made, "9 x 8 x 8 voxels of int16", "describe 9 x 9 x 8 of int16")
     for path in headers:
         header = pydicom.dcmread(path)
         header.Rows, header.PixelRepresentation = 8, 0
         header.save_as(path)
-    refused(made, "9 x 8 x 8 voxels of int16", "speak of 9 x 8 x 8 of uint16")
+    refused(made, "9 x 8 x 8 voxels of int16", "describe 9 x 8 x 8 of uint16")
 
 
 def test_the_order_of_header_files_does_not_matter(study, made):
@@ -222,9 +222,9 @@ DAMAGE = {
         lambda m: (level(m).parent / "zarr.json").write_text(
             (level(m).parent / "zarr.json").read_text().replace("plane_sha256", "other")
         ),
-        "does not tell the order and the SHA-256 of its planes",
+        "does not state the order and the SHA-256 of its planes",
     ),
-    "no metadata": (lambda m: (level(m).parent / "zarr.json").unlink(), "does not tell the order"),
+    "no metadata": (lambda m: (level(m).parent / "zarr.json").unlink(), "does not state the order"),
     "a link as metadata": (
         lambda m: (
             (level(m).parent / "zarr.json").rename(m / "z.json"),
@@ -237,7 +237,7 @@ DAMAGE = {
             level(m).parent.rename(m.parent / "elsewhere"),
             (series_folder(m, "ct") / "image.ome.zarr").symlink_to(m.parent / "elsewhere"),
         ),
-        "it is a link",
+        "it is a symbolic link",
     ),
     "voxels that a link leads to": (
         lambda m: ((level(m) / "c").rename(m.parent / "c"), (level(m) / "c").symlink_to(m.parent / "c")),
