@@ -82,7 +82,7 @@ def test_an_image_without_all_its_planes_is_not_finished(tmp_path):
     assert not writer.is_whole
     with pytest.raises(ValueError, match="2 planes were not written"):
         writer.finish()
-    with pytest.raises(FileFormatError, match="does not tell the order"):
+    with pytest.raises(FileFormatError, match="does not state the order"):
         PlaneImage(tmp_path)
 
 
