@@ -251,7 +251,7 @@ def test_bad_configuration_in_other_ways(tiny, tmp_path):
     score_refused(tiny, tmp_path, "--height", options=("--height", "172"), status=2)
     score_refused(tiny, tmp_path, "--decay-correction", options=("--decay-correction", "LATER"), status=2)
     (tmp_path / "edits.json").write_text(
-        '{"reader": {"name": "A. Reader", "role": "radiologist"}, "verdicts": [{"criterion": "INC9", "verdict": "met"}]}'
+        '{"reader": {"name": "A. Reader"}, "verdicts": [{"criterion": "INC9", "verdict": "met"}]}'
     )
     options = ("--edits", tmp_path / "edits.json")
     score_refused(tiny, tmp_path, "INC9", "not a criterion of NCT04544098", options=options, status=2)
