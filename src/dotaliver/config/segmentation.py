@@ -270,13 +270,16 @@ class CtLesionConfig(FrozenModel):
         default=(4.0, 18.0), description="Liver between these distances from the uptake is compared with"
     )
     capsule_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border than this is no parenchyma")
-    least_parenchyma_ml: float = Field(default=1.0, gt=0, description="Less liver around says nothing of its density")
+    least_parenchyma_ml: float = Field(default=2.0, gt=0, description="Less liver around says nothing of its density")
     reach_mm: float = Field(
         default=3.5, gt=0, description="How far a border may lie beyond the uptake's: its blur, and mismatch in shape"
     )
     reach_share: float = Field(default=0.2, ge=0, description="And in proportion to the uptake's radius")
     open_border_share: float = Field(
         default=0.06, ge=0, le=1, description="Share of the border that may lie there: more runs into something else"
+    )
+    most_shared_share: float = Field(
+        default=0.25, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
     )
     liver_edge_mm: tuple[float, float] = Field(
         default=(1.0, 1.5), description="How far the liver's outline may be off, and over which width it fades"

@@ -289,6 +289,12 @@ def _require_agreement(border: _Border, seen: float, config: CtLesionConfig) -> 
     if beyond > config.open_border_share:
         msg = f"{100 * beyond:.0f} % of its border on CT is open"
         raise NotSeenError(msg)
+    rays = border.rays
+    at = np.minimum((border.radii_mm / STEP_MM).astype(np.intp), rays.foreign.shape[1] - 1)
+    shared = float(direction_grid().weights @ (rays.foreign[np.arange(len(at)), at] > 0.5))
+    if shared > config.most_shared_share:
+        msg = f"{100 * shared:.0f} % of its border lies against other lesions"
+        raise NotSeenError(msg)
     if seen < config.least_seen_share:
         msg = f"only {100 * seen:.0f} % of its border shows as a step of density"
         raise NotSeenError(msg)
