@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TimePointsWidget"]
 
+_NARROWEST_PIXELS = 320
+
 _ROLES = {"target": "target", "non_target": "non-target", "new": "new", "earlier": "earlier only"}
 _FIRST_SIZE = 2
 
@@ -93,7 +95,8 @@ class TimePointsWidget(QWidget):
         self.table.itemSelectionChanged.connect(self._on_row)
         self.response = QTextBrowser()
         self.response.setAccessibleName("Response by RECIST 1.1")
-        # The panel is narrow: the longest label has a row to itself.
+        # The panel is narrow: the longest label has a row to itself, and two buttons fit side by side.
+        self.setMinimumWidth(_NARROWEST_PIXELS)
         buttons = QGridLayout()
         buttons.addWidget(self.choose_button, 0, 0, 1, 2)
         buttons.addWidget(self.measure_button, 1, 0)
