@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -170,13 +172,31 @@ def test_the_chord_inside_equals_brute_force(mask):
     for n, a in enumerate(outline):
         for b in outline[n + 1 :]:
             length = np.linalg.norm(b - a)
-            if best < length < found.diameter.longest_mm - 1e-9:
-                share = np.linspace(0, 1, 200)[:, None]
-                probes = np.clip(np.rint(a + share * (b - a)).astype(int), 0, np.array(mask.shape) - 1)
-                if near[probes[:, 0], probes[:, 1]].all():
-                    best = length
-    # Chords that graze a corner are probed at other points there and here.
+            if best < length < found.diameter.longest_mm - 1e-9 and all(near[pixel] for pixel in passed(a, b, near)):
+                best = length
+    # The ends of chords lie on the outline there, and a quarter of a pixel inside it here.
     assert (found.diameter.inside_mm or 0.0) == pytest.approx(best, abs=0.6)
+
+
+def passed(a, b, grid):
+    """Pixels that the straight way between two points leads through, found by walking from side to side."""
+    sides = [
+        (k + 0.5 - p) / (q - p) for p, q in zip(a, b, strict=True) if p != q for k in range(-1, max(grid.shape) + 1)
+    ]
+    stops = [0.0, *sorted(s for s in sides if 0 < s < 1), 1.0]
+    for here, there in pairwise(stops):
+        if there - here > 1e-9:
+            row, column = (round(float(p + (here + there) / 2 * (q - p))) for p, q in zip(a, b, strict=True))
+            yield min(max(row, 0), grid.shape[0] - 1), min(max(column, 0), grid.shape[1] - 1)
+
+
+def test_no_pixel_is_missed_by_a_chord_that_only_cuts_its_corner():
+    """Three far pixels in a row of knights' moves: the way from the first to the last leaves what is near them."""
+    mask = np.zeros((8, 8), bool)
+    mask[[2, 4, 7], [6, 3, 2]] = True
+    found = measured(mask)
+    # From (7, 2) to (4, 3) and from (4, 3) to (2, 6): no chord that stays near the mask is longer than the second.
+    assert found.diameter.inside_mm == pytest.approx(np.hypot(2.0, 3.0) + 0.4, abs=0.3)
 
 
 @pytest.mark.parametrize("tilt", [0.0, 20.0, 65.0])

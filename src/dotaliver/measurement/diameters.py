@@ -33,8 +33,9 @@ __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
 _BORDER_PIXELS = 0.25
 # Lengths that differ by less than this are taken as equal (rounding of coordinates).
 _TIE_MM = 1e-9
-# A diameter leaves the lesion where it passes over more than one pixel outside it; probes lie this far apart.
-_PROBE_PIXELS = 0.25
+# A diameter leaves the lesion where it passes over more than one pixel outside it. Of its length, a share below this
+# within one pixel is rounding at a corner.
+_TOUCHED_SHARE = 1e-9
 _DIRECTIONS = 16
 # Chords that are tried for staying inside in one go, and points of an outline above which bare pixel centres serve.
 _CHORDS_AT_ONCE = 2048
@@ -137,12 +138,24 @@ def _near(filled: BoolArray) -> BoolArray:
 
 
 def _stay_inside(near: BoolArray, starts: FloatArray, ends: FloatArray) -> BoolArray:
-    """For chords between points in pixels, shape (n, 2), whether each passes over `near` places only."""
-    longest = float(np.linalg.norm(ends - starts, axis=1).max())
-    share = np.linspace(0, 1, int(np.ceil(longest / _PROBE_PIXELS)) + 1)[None, :, None]
-    probes = np.rint(starts[:, None] + share * (ends - starts)[:, None]).astype(int)
-    probes = np.clip(probes, 0, np.asarray(near.shape) - 1)
-    return np.asarray(near[probes[..., 0], probes[..., 1]].all(axis=1))
+    """For chords between points in pixels, shape (n, 2), whether each passes over `near` places only.
+
+    Each chord is cut where it crosses from one pixel into the next, and the middle of each piece names its pixel: no
+    pixel is missed, however short the way through it. A corner that is only touched is no way through.
+    """
+    steps = ends - starts
+    cuts = [np.zeros((len(starts), 1)), np.ones((len(starts), 1))]
+    for axis in (0, 1):
+        first = np.floor(np.minimum(starts, ends)[:, axis] + 0.5) + 0.5
+        sides = first[:, None] + np.arange(int(np.ceil(np.abs(steps[:, axis]).max())) + 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (sides - starts[:, axis, None]) / steps[:, axis, None]
+        cuts.append(np.where((share > 0) & (share < 1), share, 1.0))
+    share = np.sort(np.concatenate(cuts, axis=1), axis=1)
+    middle = np.where(np.diff(share) > _TOUCHED_SHARE, 0.5 * (share[:, 1:] + share[:, :-1]), 0.0)[..., None]
+    pixels = np.rint(starts[:, None] + middle * steps[:, None]).astype(int)
+    pixels = np.clip(pixels, 0, np.asarray(near.shape) - 1)
+    return np.asarray(near[pixels[..., 0], pixels[..., 1]].all(axis=1))
 
 
 def _leaves(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> bool:
