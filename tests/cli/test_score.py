@@ -378,7 +378,7 @@ def test_mask_that_is_none(study, tmp_path):
 def test_a_file_where_the_folder_should_be(tiny, tmp_path):
     (tmp_path / "out").write_text("keep me")
     refused(run_cli("score", tiny, "--out", tmp_path / "out"), "out", "a file is in the place of the folder")
-    refused(run_cli("score", tiny, "--out", tmp_path / "out" / "deeper"), "file stands where a folder is needed")
+    refused(run_cli("score", tiny, "--out", tmp_path / "out" / "deeper"), "a file is in the place of the folder")
     assert (tmp_path / "out").read_text() == "keep me"
 
 

@@ -55,6 +55,7 @@ def test_in_confluent_disease_no_lesion_is_told_from_another(data):
     _, found = segmented(need(data, "hybrid_massive") / "study")
     assert not found.ct_lesions.labels.labels
     assert set(found.unseen_on_ct) == set(found.lesions.labels.labels)
+    assert all("of the liver" in reason for reason in found.unseen_on_ct.values())
 
 
 @pytest.fixture(scope="module")

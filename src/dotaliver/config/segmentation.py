@@ -278,6 +278,12 @@ class CtLesionConfig(FrozenModel):
     open_border_share: float = Field(
         default=0.06, ge=0, le=1, description="Share of the border that may lie there: more runs into something else"
     )
+    confluent_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of the liver that tumour fills, above which the CT separates no lesion from the mass",
+    )
     most_shared_share: float = Field(
         default=0.25, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
     )

@@ -42,9 +42,18 @@ class OutlinesJob:
     config: CtLesionConfig
     wanted: frozenset[int]
     """Lesions whose border is looked for; the others stand around them."""
+    tumour_share: float = 0.0
+    """Share of the liver that all lesions fill, 0 to 1."""
 
     def run(self) -> CtOutlines:
-        """Look for them."""
+        """Look for them; in confluent disease no lesion has a border of its own."""
+        if self.tumour_share > self.config.confluent_share:
+            reason = (
+                f"tumour fills {100 * self.tumour_share:.0f} % of the liver, so that the CT separates no lesion from "
+                "the mass around it"
+            )
+            none = LabelMap(sparse_zeros(self.placed.geometry.shape, np.uint16), self.placed.geometry)
+            return CtOutlines(none, dict.fromkeys(sorted(self.wanted & set(self.placed.labels)), reason))
         return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted)
 
 
@@ -86,7 +95,9 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
         part = ct.part(box)
         placed = resample_labels(moved[0], part.geometry)
-        job = OutlinesJob(part, placed, _part_of(moved[1], ct.geometry, box), config.ct_lesions, wanted)
+        inside = _part_of(moved[1], ct.geometry, box)
+        share = _tumour_share(placed, inside, moved[1].volume_ml())
+        job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share)
         return CtView(ct.geometry, box, job)
     liver = resample_labels(moved[1], ct.geometry)
     onto = volumes.recist_ct
@@ -103,14 +114,16 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
     flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
-    job = OutlinesJob(
-        onto.part(box),
-        LabelMap(placed.array[box], onto.geometry.crop(box)),
-        there.mask[box],
-        config.ct_lesions,
-        wanted,
-    )
+    around = LabelMap(placed.array[box], onto.geometry.crop(box))
+    share = _tumour_share(around, there.mask[box], there.volume_ml())
+    job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share)
     return CtView(onto.geometry, box, job, (flag,))
+
+
+def _tumour_share(placed: LabelMap, liver: BoolArray, liver_ml: float) -> float:
+    """Share of the whole liver that the lesions of a box fill; ``liver`` is the part of it in that box."""
+    inside_ml = float(np.count_nonzero((placed.array != 0) & liver)) * placed.geometry.voxel_volume_ml
+    return inside_ml / liver_ml if liver_ml > 0 else 0.0
 
 
 def _not_looked_for(found: Segmentations, lesions: MaskLayer) -> frozenset[int]:

@@ -15,10 +15,14 @@ from pydicom.dataelem import RawDataElement
 
 from dotaliver.dicom.files.part10 import BoundedFile, read_start, refuse_inflation
 
-__all__ = ["plain_text", "read_object", "require_whole", "walk_items"]
+__all__ = ["CutShortError", "plain_text", "read_object", "require_whole", "walk_items"]
 
 _LONGEST_TEXT = 1024
 _UNDEFINED = 0xFFFFFFFF
+
+
+class CutShortError(ValueError):
+    """An object ends before what it says it holds."""
 
 
 def read_object(path: Path) -> Any:
@@ -26,6 +30,8 @@ def read_object(path: Path) -> Any:
 
     Raises
     ------
+    CutShortError
+        Where it ends early.
     Exception
         Whatever pydicom raises on a damaged file, of many types; OSError where it cannot be read.
     """
@@ -37,7 +43,7 @@ def read_object(path: Path) -> Any:
 
 
 def require_whole(dataset: Any) -> None:
-    """Refuse an object that was cut short, inside an element or between two: `ValueError`."""
+    """Refuse an object that was cut short, inside an element or between two: `CutShortError`."""
     for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
         _require_whole_element(dataset.get_item(tag))
     if _is_image(dataset):
@@ -54,7 +60,7 @@ def _require_pixels(dataset: Any) -> None:
     pixels = None if not names else dataset.get_item(names[0])
     if pixels is None or pixels.value is None:
         msg = "it is cut short: there are no pixels"
-        raise ValueError(msg)
+        raise CutShortError(msg)
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     if syntax is not None and pydicom.uid.UID(syntax).is_encapsulated:
         return
@@ -64,7 +70,7 @@ def _require_pixels(dataset: Any) -> None:
         bits = bits * 2 // 3
     if len(pixels.value) * 8 < bits * samples:
         msg = "it is cut short: pixels are missing"
-        raise ValueError(msg)
+        raise CutShortError(msg)
 
 
 def _require_whole_element(element: Any) -> None:
@@ -73,7 +79,7 @@ def _require_whole_element(element: Any) -> None:
         return
     if len(element.value or b"") < element.length:
         msg = "it is cut short"
-        raise ValueError(msg)
+        raise CutShortError(msg)
 
 
 def plain_text(value: object, longest: int = _LONGEST_TEXT) -> str:
@@ -98,9 +104,9 @@ def walk_items(root: Any, keyword: str, *, most: int, deepest: int) -> Iterator[
         count += 1
         if count > most:
             msg = f"it holds more than {most} items"
-            raise ValueError(msg)
+            raise CutShortError(msg)
         if depth > deepest:
             msg = f"its items nest deeper than {deepest} levels"
-            raise ValueError(msg)
+            raise CutShortError(msg)
         yield item, parent, depth
         waiting += [(child, item, depth + 1) for child in reversed(list(item.get(keyword) or ()))]

@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 
 from dotaliver.dicom.files.elements import joined, quiet, text
-from dotaliver.dicom.files.objects import read_object
+from dotaliver.dicom.files.objects import CutShortError, read_object
 from dotaliver.dicom.masks.grid import NamedMask, check_patient, image_grids, laid_on, share_inside
 from dotaliver.dicom.masks.image_files import IMAGE_ENDINGS, read_image_mask
 from dotaliver.dicom.masks.omezarr import is_zarr_mask, read_zarr_mask
@@ -95,6 +95,9 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple
             return readers[sop_class](path.name, dataset, volumes, kind, wanted)
     except MaskError:
         raise
+    except CutShortError as error:
+        msg = f"{path.name}: the file is cut short; copy it again"
+        raise MaskError(msg) from error
     except Exception as error:
         # A damaged object fails in as many ways as there are elements in it
         msg = f"{path.name}: the mask is damaged and cannot be read ({type(error).__name__}); export it again"
