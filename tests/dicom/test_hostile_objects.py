@@ -48,8 +48,8 @@ def memory():
 @pytest.mark.parametrize(
     ("elements", "message"),
     [
-        ({"Rows": 65535, "Columns": 65535}, "planes of 65535 by 65535 pixels are no image"),
-        ({"Rows": 0}, "planes of 0 by 4 pixels are no image"),
+        ({"Rows": 65535, "Columns": 65535}, "planes of 65535 by 65535 pixels are not an image"),
+        ({"Rows": 0}, "planes of 0 by 4 pixels are not an image"),
         ({"Rows": 4000, "Columns": 4000}, "the file is cut short"),
         ({"NumberOfFrames": "100000000"}, "it says 100000000 frames and describes 2"),
         ({"BitsAllocated": 64}, "64 bits per pixel"),

@@ -64,8 +64,8 @@ def test_painted_lesion_and_edits_give_the_record_of_rescore(session, tmp_path, 
     session.mark_lesion(others[1], "treated")
     x, y, z = lesion(session.score, label).centroid_lps_mm
     session.redraw_diameter(label, ((x - 21.0, y, z), (x + 21.0, y, z)))
-    session.state_rest_of_body(RestOfBody(lesions=False))
     session.sign(*READER)
+    session.state_rest_of_body(RestOfBody(lesions=False))
     session.remeasure()
     proposed = session.score.criteria["EXC4"].verdict
     session.answer("EXC4", proposed)
@@ -142,6 +142,9 @@ def test_reopened_reading_goes_on_where_it_was(session, tmp_path):
     assert reopened.score.record_id == read_record(tmp_path / "read").record_id
     assert not reopened.stale
     assert reopened.reader.name == READER[0]
+    with pytest.raises(ConfigError, match="name and role"):
+        reopened.saving(tmp_path / "again")
+    reopened.sign(*READER)
     reopened.mark_lesion(label, "treated")
     reopened.answer("INC7", None)
     reopened.save(tmp_path / "again")
@@ -315,6 +318,7 @@ def test_confirmation_falls_when_the_proposal_changes(session):
 
 
 def test_checklist_takes_the_protocols_items_alone(session):
+    session.sign(*READER)
     item = session.config.protocol.checklist[1]
     session.check(item, False)
     session.check(session.config.protocol.checklist[0], True)
@@ -331,7 +335,7 @@ def test_checklist_takes_the_protocols_items_alone(session):
 def test_masks_of_another_shape_or_kind_are_refused(session):
     with pytest.raises(MaskError, match="voxels"):
         session.set_lesions(np.zeros((3, 3, 3), dtype=np.uint8))
-    with pytest.raises(MaskError, match="no labels"):
+    with pytest.raises(MaskError, match="not labels"):
         session.set_lesions(np.zeros(session.lesions.array.shape))
     with pytest.raises(MaskError, match="below 901"):
         session.set_lesions(np.full(session.lesions.array.shape, 901, dtype=np.uint16))

@@ -25,8 +25,10 @@ class CutShortError(ValueError):
     """An object ends before what it says it holds."""
 
 
-def read_object(path: Path) -> Any:
-    """A whole DICOM object; one that was cut short is none.
+def read_object(path: Path, *, check_pixels: bool = True) -> Any:
+    """A whole DICOM object; one that was cut short is refused.
+
+    ``check_pixels`` is for those who do not check the size of an image's pixels themselves.
 
     Raises
     ------
@@ -38,15 +40,15 @@ def read_object(path: Path) -> Any:
     refuse_inflation(path, read_start(path))
     with BoundedFile(path) as file:
         dataset = pydicom.dcmread(file)
-    require_whole(dataset)
+    require_whole(dataset, check_pixels=check_pixels)
     return dataset
 
 
-def require_whole(dataset: Any) -> None:
+def require_whole(dataset: Any, *, check_pixels: bool = True) -> None:
     """Refuse an object that was cut short, inside an element or between two: `CutShortError`."""
     for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
         _require_whole_element(dataset.get_item(tag))
-    if _is_image(dataset):
+    if check_pixels and _is_image(dataset):
         _require_pixels(dataset)
 
 

@@ -90,7 +90,7 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple
         raise MaskError(msg)
     try:
         with quiet():
-            dataset: Any = read_object(path)
+            dataset: Any = read_object(path, check_pixels=False)
             check_patient(path.name, volumes, joined(dataset, "PatientID"))
             return readers[sop_class](path.name, dataset, volumes, kind, wanted)
     except MaskError:
