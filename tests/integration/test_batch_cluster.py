@@ -93,7 +93,7 @@ def test_a_study_whose_worker_is_killed_is_one_row_and_never_tried_elsewhere(clu
     assert not waiting.exists() and not (out / key(2)).exists()
     lost = next(record for record in result.records if record.key == key(2))
     assert "the study was not started again" in lost.reason
-    assert "not given to another" in Workspace(out).log(key(2)).read_text()
+    assert "the study was not started again" in Workspace(out).log(key(2)).read_text()
     until(lambda: all_gone(its_own), "the killed worker's scoring process to end")
     # Run again, it is tried again, on what the cluster has left.
     (root / "2" / "behaviour.txt").write_text("sleep 0")
@@ -127,7 +127,7 @@ def test_where_the_scheduler_is_lost_the_run_ends_and_what_is_done_stands(tmp_pa
         run.join(PATIENCE_S)
     finally:
         cluster.end()
-    assert not run.is_alive() and "the same command goes on" in ends[0]
+    assert not run.is_alive() and "the same command resumes" in ends[0]
     assert not Workspace(out).settings_file.exists()
     (root / "2" / "behaviour.txt").write_text("sleep 0")
     assert run_tiny(root, out, cluster=ClusterChoice(1)).kept == 1

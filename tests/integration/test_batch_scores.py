@@ -128,7 +128,7 @@ def test_the_latest_revision_of_a_score_is_the_one_to_rescore(batch, tmp_path):
     assert task.place.folder.endswith("revised-10") and task.key == key
     shutil.copytree(out / key, tmp_path / "s" / "copy")
     (task,) = find_scores(tmp_path / "s", tmp_path / "none")
-    assert "2 scores of the study" in task.refusal
+    assert "2 scores of this study" in task.refusal
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
     Run the same command again to resume after an interruption.
     """
     if workers is not None and scheduler is not None:
-        msg = "--workers and --scheduler exclude each other: a cluster has its own workers"
+        msg = "--workers and --scheduler exclude each other, since a cluster has its own workers; give one of them"
         raise ConfigError(msg)
     try:
         from dotaliver.batch.cluster import ClusterChoice
