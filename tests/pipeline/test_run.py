@@ -226,6 +226,7 @@ def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
         "local.json",
         "segmentation.dcm",
         "segmentation_ct.dcm",
+        "segmentation_ct_lesions.dcm",
         "measurements.dcm",
         "suv_map.dcm",
     }
