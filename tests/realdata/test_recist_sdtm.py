@@ -63,11 +63,13 @@ def responses(folder):
     for key, visits in found.items():
         numbers = sorted(visits)
         baseline = target_sum(sizes_of(key, visits[numbers[0]], nodes, kinds), RULES)
-        earlier = []
+        earlier, gone = [], False
         for number in numbers[1:]:
-            targets = target_response(sizes_of(key, visits[number], nodes, kinds), baseline, earlier, RULES)
-            others = non_target_response(states_of(key, visits[number], kinds))
+            sizes = sizes_of(key, visits[number], nodes, kinds)
+            targets = target_response(sizes, baseline, earlier, RULES, after_complete_response=gone)
+            others = non_target_response(states_of(key, visits[number], kinds), after_complete_response=gone)
             answers[key, number] = overall_response(targets.response, others.response, "none").response
+            gone = gone or answers[key, number] == "CR"
             if targets.sum_mm is not None:
                 earlier.append(targets.sum_mm)
     return answers
