@@ -91,4 +91,4 @@ def test_what_is_no_score_or_no_report_is_refused(scored, tmp_path) -> None:
         compare(read_report(scored / "measurements.dcm"), tmp_path)
     done = run_cli("measurements", scored / "segmentation.dcm")
     assert (done.status, done.err.count("\n")) == (3, 1)
-    assert "no DICOM structured report" in done.err
+    assert "not a DICOM structured report" in done.err

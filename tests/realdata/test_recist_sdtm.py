@@ -11,7 +11,11 @@ from dotaliver.longitudinal.recist import TargetSize, non_target_response, overa
 RULES = RecistConfig()
 STATES = {"PRESENT": "present", "ABSENT": "absent"}
 # The recorded response says more than the measurements, or other than RECIST 1.1; why, is said beside each.
-DIFFER = {}
+DIFFER = {
+    # Complete response at visit 3, and a target back with 4.95 mm at visit 4: disease after a complete response is
+    # progression, however small (RECIST 1.1, table 3 with its footnote, and appendix III); recorded is PR.
+    (("01-701-1133", "INDEPENDENT ASSESSOR", "RADIOLOGIST 2"), 4): ("PR", "PD"),
+}
 
 
 def rows(folder, name):
