@@ -292,6 +292,38 @@ def test_answers_show_at_once(session):
     assert session.score.criteria["INC7"].status == "proposed"
 
 
+def test_a_signature_that_was_undone_no_longer_counts(session):
+    session.sign(*READER)
+    session.sign("B Reader", "radiologist")
+    session.undo()
+    assert (session.reader.name, session.signed) == (READER[0], False)
+    session.redo()
+    assert (session.reader.name, session.signed) == ("B Reader", True)
+
+
+def test_restored_edits_of_somebody_else_are_not_signed_by_who_restores_them(session, outcome):
+    session.sign(*READER)
+    session.answer("INC7", session.proposed("INC7"))
+    other = ReadingSession(outcome)
+    other.sign("B Reader", "radiologist")
+    other.resume(session.state)
+    assert (other.reader.name, other.signed) == (READER[0], False)
+    with pytest.raises(ConfigError, match="name and role"):
+        other.answer("EXC4", other.proposed("EXC4"))
+    other.sign("B Reader", "radiologist")
+    assert other.score.criteria["INC7"].status == "proposed", "another reader's answer is not taken over"
+
+
+def test_signing_in_again_under_the_same_name_is_told_though_nothing_is_edited(session, outcome):
+    session.sign(*READER)
+    again = ReadingSession(outcome)
+    again.resume(session.state)
+    seen = []
+    again.on_change(lambda: seen.append(again.signed))
+    again.sign(*READER)
+    assert seen == [True]
+
+
 def test_overruling_needs_a_name_and_a_reason(session):
     other = "not_met" if session.score.criteria["INC7"].verdict == "met" else "met"
     with pytest.raises(ConfigError, match="name and role"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.confirm import ConfirmWidget
@@ -125,6 +127,7 @@ def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pict
     confirm.save_button.click()
     assert "name and role" in confirm.message.text()
     session.delete_lesion(session.lesions.labels[0])
+    assert "Will be saved in" in confirm.folder_line.text()
     confirm.name.setText("A Reader")
     with qtbot.waitSignal(confirm.saved, timeout=PATIENCE_MS) as told:
         confirm.save_button.click()
@@ -146,6 +149,15 @@ def test_every_reading_asks_who_reads(confirm, qtbot, session, outcome):
     qtbot.addWidget(again)
     assert again.name.text() == ""
     assert again.session.reader is None
+
+
+def test_a_record_read_before_is_not_called_saved_in_the_new_folder(confirm, qtbot, session, outcome):
+    sign(confirm, qtbot)
+    read = replace(outcome, score=session.score.model_copy(update={"edits": session.edits}))
+    again = ConfirmWidget(ReadingSession(read), confirm._viewer)
+    qtbot.addWidget(again)
+    assert (again.session.reader.name, again.session.signed) == ("A Reader", False)
+    assert again.folder_line.text().startswith("Will be saved in")
 
 
 def test_another_reader_inherits_no_answer(confirm, qtbot, session):

@@ -108,9 +108,9 @@ def test_targets_are_chosen_and_measured_and_the_response_follows(compared, qtbo
 def test_what_is_no_size_is_refused(compared, qtbot):
     lesion = compared.scans.reading.lesions[0].lesion
     type_size(compared, qtbot, lesion, 0, "large")
-    assert "no size" in compared.message.text()
+    assert "'large' is not a size" in compared.message.text()
     type_size(compared, qtbot, lesion, 0, "-3")
-    assert "none of a lesion" in compared.message.text()
+    assert "-3 mm is not plausible for a lesion" in compared.message.text()
     assert compared.scans.edits.lesions == ()
 
 
@@ -161,6 +161,11 @@ def test_response_is_saved_once_the_reading_is(compared, qtbot, tmp_path, sessio
     assert "Save the reading" in compared.message.text()
     session.save(tmp_path / "read")
     qtbot.waitUntil(lambda: not compared.work.busy, timeout=PATIENCE_MS)
+    session._signed_in = None  # as in a record that somebody read before and that was opened again
+    compared.save(tmp_path / "response")
+    assert "name and role" in compared.message.text()
+    assert not compared.saving.busy and not (tmp_path / "response").exists()
+    session.sign("A Reader", "radiologist")
     compared.save(tmp_path / "response")
     qtbot.waitUntil((tmp_path / "response" / "course.json").exists, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: not compared.saving.busy, timeout=PATIENCE_MS)

@@ -273,8 +273,11 @@ class Editing(Steps):
         reader, before = Reader(name=name.strip(), role=role.strip()), self.edits.reader
         inherited = before is None or before.name == reader.name
         personal = {} if inherited else {"verdicts": (), "rest_of_body": None, "checklist": {}}
-        self.signed = True
+        self._signed_in, state = reader, self.state
         self._edit(reader=reader, **personal)
+        if self.state is state:
+            # The reader of the record signs in again: nothing is edited, yet the forms must follow.
+            self._tell()
 
     def answer(self, criterion: CriterionId, verdict: VerdictWord | None, reason: str | None = None) -> None:
         """Confirm a proposal, overrule it with a reason, or (None) leave it as proposed.

@@ -65,8 +65,7 @@ class Steps:
         self._undone: list[ReadingState] = []
         self._done: list[ReadingState] = []
         self._saved = state
-        self.signed = False
-        """Whether the present reader gave name and role; that of an earlier reading does not count."""
+        self._signed_in: Reader | None = None
         self.saved_in: Path | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._highest_label = max(self._step.standing.lesions.labels, default=0)
@@ -127,6 +126,14 @@ class Steps:
     def reader(self) -> Reader | None:
         """Who reads; None before that was said."""
         return self.edits.reader
+
+    @property
+    def signed(self) -> bool:
+        """Whether the present reader gave name and role.
+
+        The reader of an earlier reading does not count, nor one that undo or a restored reading brings back.
+        """
+        return self._signed_in is not None and self._signed_in == self.reader
 
     @property
     def state(self) -> ReadingState:

@@ -407,7 +407,7 @@ class ConfirmWidget(QWidget):
             return
         if self.measuring.busy:
             self.folder_line.setText("Measuring …")
-        elif not self.session.dirty and self.session.reader is not None:
+        elif not self.session.dirty and self.session.saved_in == self.folder:
             self.folder_line.setText(f"Saved in {self.folder}.")
         else:
             stale = " after measuring what was edited" if self.session.stale else ""

@@ -334,7 +334,7 @@ class TimePointsWidget(QWidget):
     def save(self, folder: Path) -> None:
         """Write course, tables and report into a folder, in the background."""
         session, scans = self._session, self.scans
-        if scans is None or session.reader is None:
+        if scans is None or session.reader is None or not session.signed:
             self._say("Enter the reader's name and role before saving")
             return
         if session.dirty or session.stale:
