@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
+from dotaliver.export.report.words import tracer_name
 from dotaliver.image.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from napari_dotaliver.reading.session import ReadingSession
@@ -430,7 +431,7 @@ def _study_words(opened: OpenStudy) -> str:
     volumes = opened.volumes
     identity, acquisition = volumes.identity, volumes.acquisition
     parts = [f"Study of {identity.study_date}" if identity.study_date else "Study date unknown"]
-    parts.append(acquisition.tracer or "tracer unknown")
+    parts.append(tracer_name(acquisition.tracer) if acquisition.tracer else "tracer unknown")
     if acquisition.uptake_time_min is not None:
         parts.append(f"{acquisition.uptake_time_min:.0f} min after injection")
     series = identity.pet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
+from dotaliver.export.report.words import tracer_name
 from dotaliver.pipeline import OpenStudy
 
 __all__ = ["PatientBanner"]
@@ -52,7 +53,7 @@ def _identity_words(opened: OpenStudy) -> str:
     parts = (
         f"ID {patient_id}" if patient_id else "no patient ID",
         identity.study_date or "no study date",
-        acquisition.tracer or "tracer unknown",
+        tracer_name(acquisition.tracer) if acquisition.tracer else "tracer unknown",
     )
     return " · ".join(parts)
 
