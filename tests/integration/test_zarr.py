@@ -22,7 +22,7 @@ def made(study, tmp_path_factory):
     assert done.status == 0, done.err
     assert done.out.splitlines() == [
         f"2 series as OME-Zarr in {out}",
-        "The headers beside them hold the patient's data, as the DICOM files do",
+        "The headers hold the patient's data, as the DICOM files do",
     ]
     return out
 
