@@ -215,18 +215,18 @@ def with_diagnostic_ct(study, tmp_path_factory) -> Path:
 
 
 def test_lesions_are_found_again_on_a_diagnostic_ct(with_diagnostic_ct, tmp_path, no_pictures):
-    done = run_cli("score", with_diagnostic_ct, "--recist-ct", "77", "--out", tmp_path / "score", "-q")
+    done = run_cli("score", with_diagnostic_ct, "--recist-image", "77", "--out", tmp_path / "score", "-q")
     assert done.status == 0, done.err
     found = record(tmp_path / "score")
-    assert found.study.recist_ct.series_number == 77
-    assert found.study.recist_ct.frame_of_reference_uid != found.study.ct.frame_of_reference_uid
-    assert "RECIST_CT_REGISTERED" in {flag.code for flag in found.segmentation.flags}
+    assert found.study.recist_image.series_number == 77
+    assert found.study.recist_image.frame_of_reference_uid != found.study.ct.frame_of_reference_uid
+    assert "RECIST_IMAGE_REGISTERED" in {flag.code for flag in found.segmentation.flags}
     # Each lesion either has a diameter on that series or says why not.
     for lesion in found.lesions:
         seen = lesion.diameter_source == "ct"
         assert seen != ("LESION_NOT_SEEN_ON_CT" in {flag.code for flag in lesion.flags})
         if seen:
-            assert lesion.diameter.series_instance_uid == found.study.recist_ct.series_instance_uid
+            assert lesion.diameter.series_instance_uid == found.study.recist_image.series_instance_uid
     again = run_cli("rescore", tmp_path / "score", "--out", tmp_path / "again", "-q")
     assert again.status == 0, again.err
     assert record(tmp_path / "again").lesions == found.lesions
@@ -238,7 +238,7 @@ def test_a_diagnostic_ct_that_does_not_serve_is_refused(series, says, with_diagn
     wanted = {"own": record(scored).study.ct.series_instance_uid, "foreign": "77"}.get(series, series)
     if series == "foreign":
         change(sorted(folder.rglob("d_*.dcm")), PatientID="SOMEBODY-ELSE")
-    done = run_cli("score", folder, "--recist-ct", wanted, "--out", tmp_path / "score")
+    done = run_cli("score", folder, "--recist-image", wanted, "--out", tmp_path / "score")
     assert done.status == 3
     assert says in done.err or "different Patient IDs" in done.err
     assert not (tmp_path / "score").exists()
@@ -252,6 +252,6 @@ def test_a_ct_of_another_body_is_not_forced_onto_the_patient(with_diagnostic_ct,
         pixels = rng.integers(0, 2000, dataset.pixel_array.shape).astype(dataset.pixel_array.dtype)
         dataset.PixelData = pixels.tobytes()
         dataset.save_as(path)
-    done = run_cli("score", folder, "--recist-ct", "77", "--out", tmp_path / "score")
+    done = run_cli("score", folder, "--recist-image", "77", "--out", tmp_path / "score")
     assert done.status == 3
     assert "cannot be laid on" in done.err

@@ -32,7 +32,7 @@ __all__ = [
     "Protocol",
     "PseudonymKey",
     "Quiet",
-    "RecistCt",
+    "RecistImage",
     "ReferenceTime",
     "Relative",
     "Segmenter",
@@ -100,9 +100,10 @@ PetSeries = Annotated[
 CtSeries = Annotated[
     str | None, option("--ct", group=_IMAGES, metavar="SERIES", help="CT series to use, by number or UID.")
 ]
-RecistCt = Annotated[
+RecistImage = Annotated[
     str | None,
     option(
+        "--recist-image",
         "--recist-ct",
         group=_IMAGES,
         metavar="SERIES",

@@ -33,7 +33,7 @@ from dotaliver.cli.options import (
     Protocol,
     PseudonymKey,
     Quiet,
-    RecistCt,
+    RecistImage,
     ReferenceTime,
     Relative,
     RtStruct,
@@ -69,7 +69,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     study_uid: StudyUid = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
-    recist_ct: RecistCt = None,
+    recist_image: RecistImage = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
@@ -117,7 +117,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
             part = pipeline.StudyPart(study_uid)
             masks = (liver, tuple(lesions or ()), lesions_complete)
-            source = pipeline.StudyInput(study, pet, ct, recist_ct, *masks, part)
+            source = pipeline.StudyInput(study, pet, ct, recist_image, *masks, part)
             outcome = pipeline.score_study(
                 source, settings, edits=readers_edits, execution=execution, helper=helper, progress=progress
             )

@@ -210,7 +210,7 @@ def _check_order(first: LoadedScan, row: ManifestRow | None, second: LoadedScan,
 
 
 def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
-    measured = scan.score.study.measured_ct
+    measured = scan.score.study.measured_image
     return ScanKey(
         study_instance_uid=scan.score.study.study_instance_uid,
         record_id=scan.score.record_id,

@@ -95,7 +95,9 @@ def warnings_of(context: CourseContext, points: Sequence[TimePoint]) -> tuple[st
         if not gone:
             found.append("The targets were never measured again after baseline, so no target response can be given.")
     # A change of technique between scans changes diameters.
-    spacings = {score.study.measured_ct.spacing_mm[0] for score in given.scores if score.study.measured_ct is not None}
+    spacings = {
+        score.study.measured_image.spacing_mm[0] for score in given.scores if score.study.measured_image is not None
+    }
     if len({round(mm, 1) for mm in spacings}) > 1:
         words = ", ".join(f"{mm:g}" for mm in sorted(spacings))
         found.append(f"The CTs have different slice spacings ({words} mm), which alone can change diameters.")

@@ -75,7 +75,7 @@ def _threshold_mm(lesion: FollowedLesion, score: StudyScore) -> float:
     """The rule of Inclusion 4, for a lesion that the course or its reader calls a node or not."""
     known = next(part for found in lesion.parts for part in found)
     as_followed = known.model_copy(update={"marks": ("node",) if lesion.node else ()})
-    return threshold_mm(as_followed, score.study.measured_ct, score.config)
+    return threshold_mm(as_followed, score.study.measured_image, score.config)
 
 
 def _slices_sentence(limit: float, lesion: FollowedLesion, score: StudyScore) -> str:

@@ -169,7 +169,7 @@ def _on_whole_grid(found: MeasuredDiameter | None, box: Box) -> MeasuredDiameter
 
 def _on_its_slice(diameter: Diameter, identity: StudyIdentity) -> Diameter:
     """The same diameter with the UIDs of series and slice."""
-    series = identity.pet if diameter.source == "pet" else identity.measured_ct
+    series = identity.pet if diameter.source == "pet" else identity.measured_image
     return diameter if series is None or diameter.slice_index is None else _on_series(diameter, series)
 
 
@@ -205,7 +205,7 @@ def _centroid(own: LabelMap) -> Vector:
 def _flags(
     context: _Context, lesion: Lesion, uptake: Uptake | None, measured: MeasuredDiameter | None
 ) -> tuple[Flag, ...]:
-    config, ct = context.config, context.volumes.identity.measured_ct
+    config, ct = context.config, context.volumes.identity.measured_image
     flags = [*_place_flags(context, lesion)]
     if lesion.volume_ml < config.peak.sphere_ml:
         flags.append(raise_flag("PEAK_SPHERE_EXCEEDS_LESION"))

@@ -130,14 +130,14 @@ def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured) -> Iter
     volumes = measured.volumes
     axes = (drawn.long_axis_lps_mm, *(() if drawn.short_axis_lps_mm is None else (drawn.short_axis_lps_mm,)))
     ends = np.asarray(axes, dtype=np.float64).reshape(-1, 3)
-    images = [image.geometry for image in (volumes.recist_ct, volumes.ct, volumes.pet) if image is not None]
+    images = [image.geometry for image in (volumes.recist_image, volumes.ct, volumes.pet) if image is not None]
     layer, on_ct = measured.segmentations.lesions, measured.segmentations.ct_lesions
     grids = [*images, *(mask.labels.geometry for mask in (layer, on_ct) if mask is not None)]
     if not any(_in_one_slice(ends, grid) for grid in grids):
         yield "runs through slices; draw it within one slice of the image that it is measured on"
         return
     places = [points for points in _places(label, measured) if points.size]
-    recist = volumes.recist_ct
+    recist = volumes.recist_image
     unknown_place = recist is not None and (on_ct is None or label not in on_ct.labels.labels)
     if unknown_place and recist is not None and bool(recist.geometry.contains(ends).all()):
         # Where the lesion lies on the diagnostic CT is not known.
@@ -196,7 +196,7 @@ def _about_the_rest(rest: RestOfBody, measured: Measured, config: ScoringConfig)
     """What outlined lesions outside the liver contradict."""
     outside = [x for x in measured.lesions if x.in_liver is False and x.tumour]
     surely = [x for x in outside if (x.liver_share or 0.0) < _PART_OF_LIVER]
-    limit, ct = measured.liver.peak_limit, measured.volumes.identity.measured_ct
+    limit, ct = measured.liver.peak_limit, measured.volumes.identity.measured_image
     if not rest.lesions and surely:
         yield (
             f"rest_of_body states no lesions elsewhere, and lesion {surely[0].label} is outlined outside the liver; "

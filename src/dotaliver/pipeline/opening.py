@@ -13,7 +13,7 @@ from dotaliver.dicom.files.slice_headers import slice_headers
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.masks.reading import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.pixels.cache import plane_cache
-from dotaliver.dicom.recist_ct import choose_recist_ct, with_recist_ct
+from dotaliver.dicom.recist_image import choose_recist_image, with_recist_image
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import ConfigError
 from dotaliver.export.dicom.source_headers import SegSources
@@ -42,7 +42,7 @@ class StudyInput:
     folder: Path
     pet: str | None = None
     ct: str | None = None
-    recist_ct: str | None = None
+    recist_image: str | None = None
     liver: Path | None = None
     lesions: Path | tuple[Path, ...] | None = None
     lesions_complete: bool = False
@@ -79,12 +79,12 @@ def open_study(
     progress("reading headers")
     index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
-    recist = None if study.recist_ct is None else choose_recist_ct(index, choice, study.recist_ct)
+    recist = None if study.recist_image is None else choose_recist_image(index, choice, study.recist_image)
     require_room(choice, config, execution.memory_bytes)
     with plane_cache(execution.cache, progress):
         volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
         if recist is not None:
-            volumes = with_recist_ct(volumes, recist, config, progress, execution.memory_bytes)
+            volumes = with_recist_image(volumes, recist, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:

@@ -236,7 +236,7 @@ def save(
         study=str(outcome.folder.resolve()),
         pet=identity.pet.series_instance_uid,
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
-        recist_ct=None if identity.recist_ct is None else identity.recist_ct.series_instance_uid,
+        recist_image=None if identity.recist_image is None else identity.recist_image.series_instance_uid,
         study_uid=outcome.part.study_uid,
         files=outcome.part.files,
     )

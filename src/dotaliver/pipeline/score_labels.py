@@ -120,7 +120,7 @@ def score_labels(
     flags = _study_flags(volumes, segmentations, references, liver, config)
     findings = Findings(
         acquisition=volumes.acquisition,
-        ct=volumes.identity.measured_ct,
+        ct=volumes.identity.measured_image,
         absolute_suv=pet.quantity is not Quantity.RELATIVE,
         references=references.values,
         lesions=lesions,

@@ -69,12 +69,12 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
     elif local is not None and part == WHOLE_FOLDER:
         # The other studies may have been moved with it
         part = StudyPart(local.study_uid)
-    ct, recist = parent.study.ct, parent.study.recist_ct
+    ct, recist = parent.study.ct, parent.study.recist_image
     return StudyInput(
         named,
         pet=parent.study.pet.series_instance_uid,
         ct=None if ct is None else ct.series_instance_uid,
-        recist_ct=None if recist is None else recist.series_instance_uid,
+        recist_image=None if recist is None else recist.series_instance_uid,
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
         lesions_complete=study is not None and study.lesions_complete,
@@ -91,7 +91,7 @@ def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
         )
         raise StudyError(msg)
     then, here = parent.study, volumes.identity
-    for before, now in ((then.pet, here.pet), (then.ct, here.ct), (then.recist_ct, here.recist_ct)):
+    for before, now in ((then.pet, here.pet), (then.ct, here.ct), (then.recist_image, here.recist_image)):
         if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
             msg = (
                 f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
@@ -149,10 +149,10 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
     mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
     if mask is None or not (mask.labels or is_current):
         return None
-    if volumes.recist_ct is not None:
+    if volumes.recist_image is not None:
         # To the reader of masks the diagnostic CT is the CT.
-        identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_ct})
-        volumes = replace(volumes, ct=volumes.recist_ct, identity=identity)
+        identity = volumes.identity.model_copy(update={"ct": volumes.identity.recist_image})
+        volumes = replace(volumes, ct=volumes.recist_image, identity=identity)
     if not mask.labels:
         return _empty(mask, volumes)
     read = read_mask(ScoreFolder(folder).mask_file("ct_lesions"), volumes, "lesions")

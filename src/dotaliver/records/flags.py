@@ -254,7 +254,7 @@ FLAGS: dict[str, FlagKind] = {
         "diameter.",
         ("INC4",),
     ),
-    "RECIST_CT_REGISTERED": FlagKind(
+    "RECIST_IMAGE_REGISTERED": FlagKind(
         "Lesions were located on the diagnostic CT (series {series}) by registering it to the PET's CT "
         "(similarity {similarity:.2f}); verify their identity.",
         ("INC4",),

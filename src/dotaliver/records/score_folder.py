@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from dotaliver.errors import StudyError
 from dotaliver.frozen import FrozenModel, first_problem
@@ -93,7 +93,8 @@ class LocalPaths(FrozenModel):
     study: str = Field(description="Folder that the images were read from")
     pet: str
     ct: str | None = None
-    recist_ct: str | None = None
+    # Its name before any release with MR was recist_ct.
+    recist_image: str | None = Field(default=None, validation_alias=AliasChoices("recist_image", "recist_ct"))
     study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
     files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 

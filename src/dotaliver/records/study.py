@@ -57,14 +57,14 @@ class StudyIdentity(FrozenModel):
     study_description: str | None = None
     pet: SeriesIdentity
     ct: SeriesIdentity | None = None
-    recist_ct: SeriesIdentity | None = Field(
+    recist_image: SeriesIdentity | None = Field(
         default=None, description="The diagnostic CT that diameters are measured on, where it is not the PET's own"
     )
 
     @property
-    def measured_ct(self) -> SeriesIdentity | None:
+    def measured_image(self) -> SeriesIdentity | None:
         """The CT that diameters are measured on."""
-        return self.recist_ct or self.ct
+        return self.recist_image or self.ct
 
 
 class Acquisition(FrozenModel):
@@ -109,7 +109,7 @@ class StudyVolumes:
     acquisition: Acquisition
     suv: SuvArithmetic | None
     flags: tuple[Flag, ...] = ()
-    recist_ct: Volume | None = None
+    recist_image: Volume | None = None
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
     # Only to refuse what belongs to another patient: it enters no record.
     patient_id: str | None = field(default=None, repr=False)

@@ -34,6 +34,7 @@ _HASHED = (
     "config",
 )
 _TIMES = {"made_at", "scored_at"}
+_RENAMED_FLAGS = {"RECIST_CT_REGISTERED": "RECIST_IMAGE_REGISTERED"}
 _UNSEEN = re.compile(r"lesion ([0-9]+) on CT")
 
 
@@ -78,6 +79,10 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     segmentation["reasons"] = {
         name: why for name, why in segmentation["reasons"].items() if not _UNSEEN.fullmatch(name)
     }
+    # The image that diameters are measured on, which only a CT could be then.
+    now["study"]["recist_image"] = now["study"].pop("recist_ct", None)
+    for flag in (*now["flags"], *segmentation["flags"]):
+        flag["code"] = _RENAMED_FLAGS.get(flag["code"], flag["code"])
     # Borders on CT were found by another method, whose settings have no meaning now.
     now["config"].pop("ct_lesions", None)
     return now

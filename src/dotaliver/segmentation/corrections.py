@@ -25,7 +25,7 @@ __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outl
 
 CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
 """Foci listed without a liver are not its lesions: once a liver is given, lesions are searched for again."""
-REGISTERED_FLAG = "RECIST_CT_REGISTERED"
+REGISTERED_FLAG = "RECIST_IMAGE_REGISTERED"
 # Flags about a liver, which do not hold for the one that replaces it.
 _OF_THE_LIVER = frozenset({"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"})
 # Two ways to compute one distance differ by rounding.

@@ -84,14 +84,19 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         Where a diagnostic CT was named and cannot be registered.
     """
     lesions, ct = found.lesions, volumes.ct
-    if lesions is None or found.liver is None or ct is None or (lesions.drawn_on == "ct" and volumes.recist_ct is None):
+    if (
+        lesions is None
+        or found.liver is None
+        or ct is None
+        or (lesions.drawn_on == "ct" and volumes.recist_image is None)
+    ):
         return None
     wanted = _not_looked_for(found, lesions)
     if not wanted:
         return None
     # From the position that each mask was drawn in to that of the PET's CT.
     moved = [in_position_of("ct", layer, found.mismatch) for layer in (lesions, found.liver)]
-    if volumes.recist_ct is None:
+    if volumes.recist_image is None:
         box = _box_around(moved[0], ct.geometry, wanted, config.ct_lesions)
         part = ct.part(box)
         placed = resample_labels(moved[0], part.geometry)
@@ -100,19 +105,19 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share)
         return CtView(ct.geometry, box, job)
     liver = resample_labels(moved[1], ct.geometry)
-    onto = volumes.recist_ct
+    onto = volumes.recist_image
     pose = register_cts(onto, ct, liver.mask)
-    series = volumes.identity.recist_ct
+    series = volumes.identity.recist_image
     name = "" if series is None else str(series.series_number or series.series_instance_uid)
     if pose.similarity < _LEAST_SIMILARITY:
         msg = (
             f"the diagnostic CT (series {name}) cannot be laid on the PET's CT (similarity {pose.similarity:.2f}); "
-            "name a CT of the same patient that shows the whole liver with --recist-ct"
+            "name a CT of the same patient that shows the whole liver with --recist-image"
         )
         raise StudyError(msg)
     placed = resample_through(moved[0], onto.geometry, pose.transform)
     there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
-    flag = raise_flag("RECIST_CT_REGISTERED", series=name, similarity=pose.similarity)
+    flag = raise_flag("RECIST_IMAGE_REGISTERED", series=name, similarity=pose.similarity)
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
     around = LabelMap(placed.array[box], onto.geometry.crop(box))
     share = _tumour_share(around, there.mask[box], there.volume_ml())

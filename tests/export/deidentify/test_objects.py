@@ -78,13 +78,13 @@ def rich_case():
     study = case.score.study.model_copy(update={"study_description": "Staging of Zyxwvut"})
     score = case.score.model_copy(update={"acquisition": acquisition, "study": study})
     case = with_diagnostic_ct(Case(case.volumes, case.segmentations, score))
-    diagnostic = case.score.study.recist_ct.model_copy(
+    diagnostic = case.score.study.recist_image.model_copy(
         update={"description": "CT of Zyxwvut", "chosen_because": "named for Zyxwvut"}
     )
-    study = case.score.study.model_copy(update={"recist_ct": diagnostic})
+    study = case.score.study.model_copy(update={"recist_image": diagnostic})
     score = case.score.model_copy(update={"study": study}).with_record_id()
     given = sources(case)
-    for header in (*given.pet_headers, *given.ct_headers, *given.recist_ct_headers):
+    for header in (*given.pet_headers, *given.ct_headers, *given.recist_image_headers):
         for keyword, value in IDENTIFYING.items():
             setattr(header, keyword, value)
         header.add_new(0x00091001, "LO", "private of Zyxwvut")
@@ -161,7 +161,7 @@ def test_private_elements_are_gone(objects) -> None:
 
 def test_every_uid_of_the_study_is_another_and_the_same_everywhere(files, objects) -> None:
     old = set()
-    for header in (*files.sources.pet_headers, *files.sources.ct_headers, *files.sources.recist_ct_headers):
+    for header in (*files.sources.pet_headers, *files.sources.ct_headers, *files.sources.recist_image_headers):
         old |= {header.SOPInstanceUID, header.SeriesInstanceUID, header.StudyInstanceUID, header.FrameOfReferenceUID}
     for name, dataset in objects.items():
         found = {str(e.value) for e in dataset.iterall() if e.VR == "UI"}
@@ -205,10 +205,10 @@ def test_the_record_is_shifted_and_renamed_and_its_numbers_stay(files, folder) -
     names = {name: PSEUDONYMS.uid(getattr(measured, name)) for name in ("series_instance_uid", "sop_instance_uid")}
     renamed = before.lesions[0].model_copy(update={"diameter": measured.model_copy(update=names)})
     assert after.lesions == (renamed, *before.lesions[1:])
-    assert after.study.recist_ct.sop_instance_uids == tuple(
-        map(PSEUDONYMS.uid, before.study.recist_ct.sop_instance_uids)
+    assert after.study.recist_image.sop_instance_uids == tuple(
+        map(PSEUDONYMS.uid, before.study.recist_image.sop_instance_uids)
     )
-    assert names["sop_instance_uid"] == after.study.recist_ct.sop_instance_uids[8]
+    assert names["sop_instance_uid"] == after.study.recist_image.sop_instance_uids[8]
     assert after.acquisition.injection == before.acquisition.injection + PSEUDONYMS.shift
     assert after.acquisition.scan_start - after.acquisition.injection == timedelta(hours=1)
     assert after.study.study_date == (date(2024, 3, 1) + PSEUDONYMS.shift).isoformat()

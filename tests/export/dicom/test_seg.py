@@ -323,7 +323,7 @@ def test_lesions_as_the_ct_shows_them_stand_in_a_file_of_their_own_under_the_sam
 @pytest.mark.parametrize("labelmap", [False, True])
 def test_lesions_on_a_diagnostic_ct_belong_to_its_study_and_grid(labelmap: bool) -> None:
     case = with_diagnostic_ct(small_case())
-    layer, diagnostic = case.segmentations.ct_lesions, case.volumes.recist_ct
+    layer, diagnostic = case.segmentations.ct_lesions, case.volumes.recist_image
     assert layer is not None and diagnostic is not None
     stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=labelmap)
     dataset = stored["segmentation_ct_lesions.dcm"]

@@ -87,7 +87,7 @@ def deidentified(
         volumes,
         pet=image(volumes.pet),
         ct=None if volumes.ct is None else image(volumes.ct),
-        recist_ct=None if volumes.recist_ct is None else image(volumes.recist_ct),
+        recist_image=None if volumes.recist_image is None else image(volumes.recist_image),
         identity=record.study,
         acquisition=record.acquisition,
         suv=record.suv,
@@ -130,7 +130,7 @@ def _headers(sources: SegSources, pseudonyms: Pseudonyms) -> SegSources:
     def clean(headers: Sequence[Dataset]) -> list[Dataset]:
         return [_header(header, pseudonyms) for header in headers]
 
-    ct, recist = sources.ct_headers, sources.recist_ct_headers
+    ct, recist = sources.ct_headers, sources.recist_image_headers
     return SegSources(
         clean(sources.pet_headers), None if ct is None else clean(ct), None if recist is None else clean(recist)
     )
@@ -161,10 +161,10 @@ def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
     """Every UID that stands in record and headers."""
     study = score.study
     found = {study.study_instance_uid}
-    for series in (study.pet, study.ct, study.recist_ct):
+    for series in (study.pet, study.ct, study.recist_image):
         if series is not None:
             found |= {series.series_instance_uid, series.frame_of_reference_uid or "", *series.sop_instance_uids}
-    for headers in (sources.pet_headers, sources.ct_headers or (), sources.recist_ct_headers or ()):
+    for headers in (sources.pet_headers, sources.ct_headers or (), sources.recist_image_headers or ()):
         found |= {str(header.get(keyword) or "") for header in headers for keyword in _UIDS}
     return found - {""}
 
@@ -182,7 +182,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
 
     study = data["study"]
     study["study_description"] = None
-    for series in (study["pet"], study["ct"], study["recist_ct"]):
+    for series in (study["pet"], study["ct"], study["recist_image"]):
         if series is not None:
             series |= {"description": None, "chosen_because": _REMOVED}
             # These are long lists of plain UIDs: they need no search

@@ -106,7 +106,7 @@ def _structures(
             mask = np.asarray(whole.array[box] != 0)
             yield _Structure("Liver", _origin(liver, image), "ORGAN", _LIVER_RGB, _made(score, liver), box, mask)
     layers = [] if segmentations.lesions is None else [segmentations.lesions]
-    if segmentations.ct_lesions is not None and score.study.recist_ct is None and image == "ct":
+    if segmentations.ct_lesions is not None and score.study.recist_image is None and image == "ct":
         # These outlines first: the CT shows the border itself
         layers.insert(0, segmentations.ct_lesions)
     done: set[int] = set()

@@ -201,13 +201,13 @@ def segmentation_datasets(
         Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
     """
     result = {}
-    measured_ct: ImageName = "ct" if volumes.recist_ct is None else "recist_ct"
-    images: dict[MaskFile, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_ct}
+    measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"
+    images: dict[MaskFile, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_image}
     for file, segments in _segments(score, volumes, segmentations).items():
         if not segments:
             continue
         image = images[file]
-        volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_ct": volumes.recist_ct}[image] or volumes.pet
+        volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_image": volumes.recist_image}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
         slices = _slices_of(segments)
         _, rows, columns = volume.geometry.shape
@@ -296,7 +296,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Segm
         )
     make_repeatable(dataset, first, *names)
     study = score.study
-    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_ct}[file]
+    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_image}[file]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
         refer_to_multiframe(dataset, identity)
     return dataset

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageName", "SegSources", "uid_from", "usable_headers"]
 
-ImageName = Literal["pet", "ct", "recist_ct"]
+ImageName = Literal["pet", "ct", "recist_image"]
 """The images of a study that masks are drawn on."""
 
 _SEXES = {"M", "F", "O"}
@@ -50,13 +50,13 @@ class SegSources:
 
     pet_headers: Sequence[Dataset]
     ct_headers: Sequence[Dataset] | None = None
-    recist_ct_headers: Sequence[Dataset] | None = None
+    recist_image_headers: Sequence[Dataset] | None = None
     # Each object of a record asks for them again
     _usable: dict[tuple[ImageName, Geometry], list[Dataset]] = field(default_factory=dict, repr=False)
 
     def of(self, image: ImageName) -> Sequence[Dataset] | None:
         """The headers of one image."""
-        return {"pet": self.pet_headers, "ct": self.ct_headers, "recist_ct": self.recist_ct_headers}[image]
+        return {"pet": self.pet_headers, "ct": self.ct_headers, "recist_image": self.recist_image_headers}[image]
 
 
 def uid_from(*parts: str) -> str:

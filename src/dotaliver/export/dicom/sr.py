@@ -82,16 +82,16 @@ def measurement_report(
     from pydicom.sr.codedict import codes
 
     pet = _image(score.study.pet, sources, volumes.pet, "pet")
-    ct, recist_ct = (_image_if_any(score, sources, volumes, name) for name in ("ct", "recist_ct"))
+    ct, recist_image = (_image_if_any(score, sources, volumes, name) for name in ("ct", "recist_image"))
     evidence = [*instances(pet.headers, score.study.pet)]
-    for image, identity in ((ct, score.study.ct), (recist_ct, score.study.recist_ct)):
+    for image, identity in ((ct, score.study.ct), (recist_image, score.study.recist_image)):
         if image is not None and identity is not None:
             evidence += instances(image.headers, identity)
-    library = _image_library(evidence, pet, ct, recist_ct)
+    library = _image_library(evidence, pet, ct, recist_image)
     evidence += [*stored, *([] if suv_map is None else [suv_map])]
     # Patient and study are taken from the first.
     evidence[0] = _with_identity(evidence[0], pet.headers[0])
-    content = ReportSources(pet, ct, recist_ct, tuple(stored), suv_map, centres_of(segmentations, pet, ct))
+    content = ReportSources(pet, ct, recist_image, tuple(stored), suv_map, centres_of(segmentations, pet, ct))
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
@@ -123,7 +123,7 @@ def measurement_report(
 
 
 def _image_if_any(
-    score: StudyScore, sources: SegSources, volumes: StudyVolumes, name: Literal["ct", "recist_ct"]
+    score: StudyScore, sources: SegSources, volumes: StudyVolumes, name: Literal["ct", "recist_image"]
 ) -> SourceImage | None:
     identity, volume = getattr(score.study, name), getattr(volumes, name)
     return None if identity is None or volume is None else _image(identity, sources, volume, name)

@@ -97,7 +97,7 @@ class ReportSources:
 
     pet: SourceImage
     ct: SourceImage | None
-    recist_ct: SourceImage | None
+    recist_image: SourceImage | None
     segmentations: tuple[Segmentation, ...]
     suv_map: Dataset | None
     centres: Mapping[str, Place]

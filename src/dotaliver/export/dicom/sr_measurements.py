@@ -167,10 +167,10 @@ def _drawn_on(sources: ReportSources, lesion: Lesion) -> SourceImage | None:
     """The image that a diameter was drawn on; None where a reader's may lie in either of two CTs' coordinates."""
     drawn = lesion.diameter
     if drawn is not None and drawn.series_instance_uid is not None:
-        for image in (sources.recist_ct, sources.ct, sources.pet):
+        for image in (sources.recist_image, sources.ct, sources.pet):
             if image is not None and image.series_instance_uid == drawn.series_instance_uid:
                 return image
-    if lesion.diameter_source == "reader" and sources.recist_ct is not None:
+    if lesion.diameter_source == "reader" and sources.recist_image is not None:
         return None
     return sources.ct if sources.ct is not None and lesion.diameter_source != "pet" else sources.pet
 

@@ -244,7 +244,7 @@ def _lesion_card(
 
 def _on_ct(lesion: Lesion, volumes: StudyVolumes, segmentations: Segmentations) -> Picture | None:
     """The CT where a lesion's diameter was measured, with outline and axes; None where it was not measured on CT."""
-    diameter, image = lesion.diameter, volumes.recist_ct or volumes.ct
+    diameter, image = lesion.diameter, volumes.recist_image or volumes.ct
     if diameter is None or diameter.source != "ct" or image is None:
         return None
     layer = segmentations.ct_lesions or segmentations.lesions

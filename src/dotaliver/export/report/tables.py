@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Row = tuple[str, str]
-_MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_ct": "lesions on the diagnostic CT"}
+_MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_image": "lesions on the diagnostic CT"}
 _SOURCES = {"ct": "(CT)", "pet": "(PET)", "reader": "(reader)", None: ""}
 
 

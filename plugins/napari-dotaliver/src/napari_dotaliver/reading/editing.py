@@ -184,7 +184,7 @@ class Editing(Steps):
         if np.linalg.norm(np.subtract(first, second)) < 1.0:
             msg = "the line is shorter than 1 mm; draw it from border to border"
             raise GeometryError(msg)
-        measured = self.volumes.recist_ct or self.volumes.ct or self.volumes.pet
+        measured = self.volumes.recist_image or self.volumes.ct or self.volumes.pet
         if abs(first[2] - second[2]) > max(measured.geometry.spacing_mm):
             msg = "a diameter is measured in one axial slice; draw the line on an axial view"
             raise GeometryError(msg)

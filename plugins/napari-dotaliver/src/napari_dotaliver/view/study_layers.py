@@ -149,7 +149,7 @@ class StudyLayers:
         volumes, score = self._volumes, session.score
         measured = volumes.ct or volumes.pet
         # A diameter on another CT lies in that one's frame of reference and cannot be drawn here.
-        lesions = [] if volumes.recist_ct is not None else score.lesions
+        lesions = [] if volumes.recist_image is not None else score.lesions
         lines = {lesion.label: line for lesion in lesions if (line := session.diameter_of(lesion.label)) is not None}
         self.candidates = self._replaced(self.candidates, layers.candidates_layer(score.ct_foci, measured.geometry))
         self.reference = self._replaced(

@@ -72,7 +72,7 @@ def _mask(packed: PackedLabels | None) -> _Mask | None:
 
 def _pixels(identity: StudyIdentity) -> tuple[str, ...]:
     """What tells the images of a study from all others."""
-    series = (identity.pet, identity.ct, identity.recist_ct)
+    series = (identity.pet, identity.ct, identity.recist_image)
     return tuple("" if one is None else one.pixel_sha256 for one in series)
 
 

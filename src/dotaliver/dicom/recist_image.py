@@ -17,10 +17,10 @@ from dotaliver.dicom.study import series_identity
 from dotaliver.errors import StudyError
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["choose_recist_ct", "with_recist_ct"]
+__all__ = ["choose_recist_image", "with_recist_image"]
 
 
-def choose_recist_ct(index: StudyIndex, choice: SeriesChoice, wanted: str) -> SeriesHeaders:
+def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) -> SeriesHeaders:
     """The CT series that a user names by number or UID.
 
     Raises
@@ -36,19 +36,21 @@ def choose_recist_ct(index: StudyIndex, choice: SeriesChoice, wanted: str) -> Se
         msg = f"{name} cannot be used for RECIST: {why}"
         raise StudyError(msg)
     if choice.ct is None:
-        msg = f"--recist-ct {wanted}: the PET has no CT of its own to bring its lesions over from; name one with --ct"
+        msg = (
+            f"--recist-image {wanted}: the PET has no CT of its own to bring its lesions over from; name one with --ct"
+        )
         raise StudyError(msg)
     if series.uid == choice.ct.uid:
-        msg = f"--recist-ct {wanted}: {name} is the PET's own CT, which is measured anyway; leave the option out"
+        msg = f"--recist-image {wanted}: {name} is the PET's own CT, which is measured anyway; leave the option out"
         raise StudyError(msg)
     patients = {joined(s.first, "PatientID") for s in (choice.pet, series)} - {None}
     if len(patients) > 1:
-        msg = f"--recist-ct {wanted}: {name} has another Patient ID than the PET; name a CT of the same patient"
+        msg = f"--recist-image {wanted}: {name} has another Patient ID than the PET; name a CT of the same patient"
         raise StudyError(msg)
     return series
 
 
-def with_recist_ct(
+def with_recist_image(
     volumes: StudyVolumes,
     series: SeriesHeaders,
     config: ScoringConfig,
@@ -63,9 +65,11 @@ def with_recist_ct(
     progress(f"reading {series.name}: {len(stack.slices)} slices")
     ct = ct_image_of(stack, memory_bytes, progress)
     identity = volumes.identity.model_copy(
-        update={"recist_ct": series_identity(stack, ct.sha256(), "named by the user for diameters")}
+        update={"recist_image": series_identity(stack, ct.sha256(), "named by the user for diameters")}
     )
     thick = tuple(
         f for f in grid_flags(volumes.pet.geometry, ct.geometry, config.acquisition) if f not in volumes.flags
     )
-    return replace(volumes, recist_ct=ct, identity=identity, flags=(*volumes.flags, *set_aside_flags([series]), *thick))
+    return replace(
+        volumes, recist_image=ct, identity=identity, flags=(*volumes.flags, *set_aside_flags([series]), *thick)
+    )
