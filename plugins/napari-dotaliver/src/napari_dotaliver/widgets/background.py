@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication
 
 from dotaliver import pipeline
 from dotaliver.config.scoring import ScoringConfig
@@ -24,6 +26,61 @@ if TYPE_CHECKING:
 __all__ = ["Background", "Cancelled", "Progress", "open_folder", "score_opened", "sentence_of"]
 
 _log = logging.getLogger(__name__)
+
+
+_COLLECT_EVERY_MS = 500
+_YOUNG, _MIDDLE, _ALL = range(3)
+
+
+class _WindowThreadCollector(QObject):
+    """While work runs in a thread, lets only the window's thread collect garbage.
+
+    Python collects in whichever thread happens to allocate, and whoever collects a Qt object destroys it: outside the
+    window's thread that ends the program.
+    """
+
+    _ended = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(QApplication.instance())
+        self._running = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(_COLLECT_EVERY_MS)
+        self._timer.timeout.connect(self._collect)
+        self._ended.connect(self._on_ended)
+
+    def begin(self) -> None:
+        """Called in the window's thread before work starts in another."""
+        self._running += 1
+        gc.disable()
+        self._timer.start()
+
+    def end(self) -> None:
+        """Called in the thread of the work as its last act."""
+        self._ended.emit()
+
+    def _on_ended(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._timer.stop()
+            gc.enable()
+
+    @staticmethod
+    def _collect() -> None:
+        """Collect as far as Python itself would have by now."""
+        count, threshold = gc.get_count(), gc.get_threshold()
+        if count[_YOUNG] > threshold[_YOUNG]:
+            gc.collect(_ALL if count[_ALL] > threshold[_ALL] else _MIDDLE)
+
+
+_collector: _WindowThreadCollector | None = None
+
+
+def _window_thread_collector() -> _WindowThreadCollector:
+    global _collector  # noqa: PLW0603 -- one for the process, as the garbage collector is
+    if _collector is None:
+        _collector = _WindowThreadCollector()
+    return _collector
 
 
 class Cancelled(Exception):  # noqa: N818 -- no error, a wish
@@ -79,7 +136,11 @@ class Background(QObject):
                 _log.debug("work %d was called off", number)
             except Exception as error:
                 self._raised.emit(number, error)
+            finally:
+                collector.end()
 
+        collector = _window_thread_collector()
+        collector.begin()
         self._worker = create_worker(in_thread, _start_thread=True)
 
     def cancel(self) -> None:
