@@ -105,6 +105,6 @@ def test_tables_show_headers_as_plain_text(tmp_path):
     console.print(inspection_tables(inspect_study(tmp_path)))
     shown = console.export_text()
     assert "AC [red]x[/red] [link" in shown
-    for line in ("Radionuclide Total Dose (0018,1074)", "Patient's Weight (0010,1030)", "NO_CT", "1.5e+08 Bq"):
+    for line in ("Radionuclide Total Dose (0018,1074)", "Patient's Weight (0010,1030)", "NO_CT", "150 MBq"):
         assert line in shown
     assert "Secret" not in shown

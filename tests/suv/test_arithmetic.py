@@ -128,3 +128,12 @@ def test_steps_end_in_the_factor():
     result = suvbw_arithmetic(inputs())
     line = next(s for s in result.steps if s.quantity == "SUVbw per Bq/ml")
     assert float(line.value) == pytest.approx(result.slope_per_bqml, rel=1e-7)
+
+
+def test_steps_give_activities_in_mbq():
+    result = suvbw_arithmetic(inputs())
+    shown = {step.quantity: step for step in result.steps}
+    assert shown["Injected activity"].value == f"{result.dose_bq / 1e6:g} MBq"
+    left = shown["Activity left"]
+    assert left.value.split(" (")[0].endswith(" MBq")
+    assert left.source.startswith(f"{result.dose_bq / 1e6:g} MBq × 2^")

@@ -18,6 +18,7 @@ from dotaliver.suv.records import (
     SuvInputs,
     SuvStep,
     activity_result,
+    activity_text,
     clock_text,
     common_steps,
     needed_dose_bq,
@@ -36,7 +37,7 @@ def suv_from_activity(inputs: SuvInputs) -> SuvArithmetic:
     Raises
     ------
     SuvError
-        Where the scan lies before its injection, the reference time cannot be found, or an input is missing.
+        Where the scan precedes its injection, the reference time cannot be found, or an input is missing.
     """
     if inputs.decay_correction is DecayCorrection.START:
         return _start_arithmetic(inputs)
@@ -49,7 +50,7 @@ def suv_from_activity(inputs: SuvInputs) -> SuvArithmetic:
                 value="none: voxels are corrected to the injection",
                 source=inputs.sources.get("decay_correction", ""),
             ),
-            slope_step(inputs, slope, f"{wanted_size_text(inputs)} / {needed_dose_bq(inputs):g} Bq"),
+            slope_step(inputs, slope, f"{wanted_size_text(inputs)} / {activity_text(needed_dose_bq(inputs))}"),
         )
         return activity_result(inputs, [slope], steps, reference=inputs.injection, elapsed_s=0.0)
     return _none_arithmetic(inputs)
@@ -93,10 +94,10 @@ def _start_arithmetic(inputs: SuvInputs) -> SuvArithmetic:
         ),
         SuvStep(
             quantity="Activity left",
-            value=f"{dose_bq * left:.6g} Bq ({100 * left:.3f} %)",
-            source=f"{dose_bq:g} Bq × 2^(−{elapsed_s:.1f} / {half_life_s:g})",
+            value=f"{activity_text(dose_bq * left)} ({100 * left:.3f} %)",
+            source=f"{activity_text(dose_bq)} × 2^(−{elapsed_s:.1f} / {half_life_s:g})",
         ),
-        slope_step(inputs, slope, f"{wanted_size_text(inputs)} / {dose_bq * left:.6g} Bq"),
+        slope_step(inputs, slope, f"{wanted_size_text(inputs)} / {activity_text(dose_bq * left)}"),
         *(
             SuvStep(
                 quantity="Cross-check", value=f"{clock_text(w.instant)} would change SUV by {c:+.2f} %", source=w.source
@@ -130,8 +131,8 @@ def _none_arithmetic(inputs: SuvInputs) -> SuvArithmetic:
         slopes.append(size / (dose_bq * left))
         lines[frame.acquisition, frame.duration_s] = SuvStep(
             quantity=f"Activity left, frame of {clock_text(frame.acquisition)}",
-            value=f"{dose_bq * left:.6g} Bq ({100 * left:.3f} %), so {slopes[-1]:.8g} per Bq/ml",
-            source=f"{dose_bq:g} Bq × 2^(−{elapsed_s:.1f} / {half_life_s:g}) × (1 − exp(−x)) / x with "
+            value=f"{activity_text(dose_bq * left)} ({100 * left:.3f} %), so {slopes[-1]:.8g} per Bq/ml",
+            source=f"{activity_text(dose_bq)} × 2^(−{elapsed_s:.1f} / {half_life_s:g}) × (1 − exp(−x)) / x with "
             f"x = ln 2 × {frame.duration_s:g} / {half_life_s:g}",
         )
     steps = (

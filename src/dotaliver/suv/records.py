@@ -162,6 +162,17 @@ def with_unit(normalisation: Normalisation, size: float) -> str:
     return f"{size:.8g} {'cm²' if normalisation is Normalisation.BODY_SURFACE else 'g'}"
 
 
+def activity_text(activity_bq: float) -> str:
+    """An activity in MBq, as it is prescribed and read.
+
+    Examples
+    --------
+    >>> activity_text(1.565e8)
+    '156.5 MBq'
+    """
+    return f"{activity_bq / 1e6:.6g} MBq"
+
+
 def wanted_size_text(inputs: SuvInputs) -> str:
     """The same as `wanted_size`, with its unit."""
     return with_unit(inputs.normalisation, wanted_size(inputs))
@@ -200,7 +211,7 @@ def common_steps(inputs: SuvInputs) -> tuple[SuvStep, ...]:
         name = f"Size by {inputs.normalisation.words}"
         steps.append(SuvStep(quantity=name, value=wanted_size_text(inputs), source=formula))
     for quantity, value, name in (
-        ("Injected activity", None if inputs.dose_bq is None else f"{inputs.dose_bq:g} Bq", "dose_bq"),
+        ("Injected activity", None if inputs.dose_bq is None else activity_text(inputs.dose_bq), "dose_bq"),
         ("Half-life", None if inputs.half_life_s is None else f"{inputs.half_life_s:g} s", "half_life_s"),
         ("Injection", None if inputs.injection is None else clock_text(inputs.injection), "injection"),
         ("Decay correction", inputs.decay_correction, "decay_correction"),

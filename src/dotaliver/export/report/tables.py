@@ -27,7 +27,7 @@ __all__ = [
 
 Row = tuple[str, str]
 _MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_image": "lesions on the diagnostic CT"}
-_SOURCES = {"ct": "(CT)", "pet": "(PET)", "reader": "(reader)", None: ""}
+_MEASURED = {"ct": "CT", "pet": "PET", "reader": "reader"}
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -35,14 +35,38 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _size(lesion: Lesion) -> str:
+def _axes(lesion: Lesion) -> str | None:
+    """Longest diameter and short axis, or the extent on PET, without what it was measured on."""
     if lesion.longest_diameter_mm is None:
-        extent = number(lesion.pet_extent_mm, 0)
-        return "–" if extent == "–" else f"{extent} mm (PET extent)"
+        return None if lesion.pet_extent_mm is None else f"{lesion.pet_extent_mm:.0f} mm"
     short = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
-    size = f"{lesion.longest_diameter_mm:.0f}{short} mm {_SOURCES[lesion.diameter_source]}".strip()
+    return f"{lesion.longest_diameter_mm:.0f}{short} mm"
+
+
+def _interval(lesion: Lesion) -> str | None:
     interval = None if lesion.diameter is None else lesion.diameter.interval_mm
-    return size if interval is None else f"{size}, 95 % {interval[0]:.0f} to {interval[1]:.0f}"
+    return None if interval is None else f"{interval[0]:.0f} to {interval[1]:.0f}"
+
+
+def _size(lesion: Lesion) -> str:
+    """A lesion's size in one cell of the table."""
+    if (axes := _axes(lesion)) is None:
+        return "–"
+    measured = "PET" if lesion.longest_diameter_mm is None else _MEASURED.get(lesion.diameter_source or "", "")
+    details = ", ".join(part for part in (measured, _interval(lesion)) if part)
+    return f"{axes} ({details})" if details else axes
+
+
+def _size_rows(lesion: Lesion) -> list[Row]:
+    """A lesion's size in the rows of its card."""
+    if (axes := _axes(lesion)) is None:
+        return [("Size", "–")]
+    on = "pet" if lesion.longest_diameter_mm is None else lesion.diameter_source
+    name = {"ct": "Size on CT", "pet": "Size on PET", "reader": "Size, reader"}.get(on or "", "Size")
+    rows = [(name, axes)]
+    if (interval := _interval(lesion)) is not None:
+        rows.append(("95 % interval", f"{interval} mm"))
+    return rows
 
 
 def _marks(lesion: Lesion) -> str:
@@ -52,7 +76,7 @@ def _marks(lesion: Lesion) -> str:
 def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
     """The numbers beside a lesion's picture."""
     name = uptake_name(uptake_unit)[0].strip()
-    rows = [("Volume", f"{number(lesion.volume_ml, 1)} ml"), ("Size", _size(lesion))]
+    rows = [("Volume", f"{number(lesion.volume_ml, 1)} ml"), *_size_rows(lesion)]
     if lesion.suv_max is not None or lesion.max_ratio_to_liver is None:
         rows += [
             (f"{name}max", number(lesion.suv_max)),
@@ -106,19 +130,21 @@ def reference_rows(score: StudyScore) -> list[list[str]]:
         if found.diameter_mm is not None:
             way = f"{found.diameter_mm:g} mm sphere" + (f", {way}" if way else "")
         elif found.volume_ml is not None:
-            way = f"{way}, {found.volume_ml:.0f} ml"
+            way = f"{'along the aorta' if organ == 'blood_pool' else way}, {found.volume_ml:.0f} ml"
         rows.append([name, number(found.suv_mean, 2), number(found.suv_sd, 2), way])
     return rows
 
 
 def lesion_table(score: StudyScore) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Headings and rows of the table of all lesions; a column for the reader's marks only where there are any."""
-    columns, rows = _lesion_columns(score.uptake_unit), [_lesion_row(lesion) for lesion in score.lesions]
+    intervals = any(_interval(lesion) for lesion in score.lesions)
+    columns = _lesion_columns(score.uptake_unit, intervals=intervals)
+    rows = [_lesion_row(lesion) for lesion in score.lesions]
     count = len(columns) if any(lesion.marks for lesion in score.lesions) else len(columns) - 1
     return tuple(columns[:count]), tuple(tuple(row[:count]) for row in rows)
 
 
-def _lesion_columns(uptake_unit: str) -> list[str]:
+def _lesion_columns(uptake_unit: str, *, intervals: bool) -> list[str]:
     name = uptake_name(uptake_unit)[0].strip()
     return [
         "Lesion",
@@ -130,7 +156,7 @@ def _lesion_columns(uptake_unit: str) -> list[str]:
         "Krenning",
         "Volume (ml)",
         f"Total ({name} × ml)",
-        "Size",
+        "Size (95 % interval)" if intervals else "Size",
         "To capsule (mm)",
         "Marked as",
     ]

@@ -57,7 +57,7 @@ def find_lobe_plane(
     return LobePlane(
         point_lps_mm=(float(fossa[0]), float(fossa[1]), float(fossa[2])),
         normal_lps=(float(normal[0]), float(normal[1]), float(normal[2])),
-        landmark="gallbladder on CT to the vena cava's usual place before the spine",
+        landmark="gallbladder on CT to the expected position of the vena cava in front of the spine",
     )
 
 
