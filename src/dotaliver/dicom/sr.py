@@ -8,9 +8,9 @@ References inside a report are not followed, so a report that refers to itself i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import first_item, number, quiet, text, texts
 from dotaliver.dicom.files.objects import plain_text, read_object, walk_items
@@ -107,8 +107,8 @@ def read_report(path: Path) -> MeasurementReport:
         raise FileFormatError(msg) from error
 
 
-def _report(dataset: Any) -> MeasurementReport:
-    members: dict[int, list[Any]] = {}
+def _report(dataset: Dataset) -> MeasurementReport:
+    members: dict[int, list[Dataset]] = {}
     for item, parent, _ in walk_items(dataset, "ContentSequence", most=_MOST_ITEMS, deepest=_DEEPEST):
         if _is_container(item, _GROUP):
             members[id(item)] = []
@@ -130,12 +130,12 @@ def _report(dataset: Any) -> MeasurementReport:
     )
 
 
-def _is_container(item: Any, code: tuple[str, str]) -> bool:
+def _is_container(item: Dataset, code: tuple[str, str]) -> bool:
     name = _code(first_item(item, "ConceptNameCodeSequence"))
     return text(item, "ValueType") == "CONTAINER" and name is not None and (name.value, name.scheme) == code
 
 
-def _code(item: Any | None) -> CodedName | None:
+def _code(item: Dataset | None) -> CodedName | None:
     if item is None:
         return None
     value = text(item, "CodeValue") or text(item, "LongCodeValue") or text(item, "URNCodeValue") or ""
@@ -147,7 +147,7 @@ def _code(item: Any | None) -> CodedName | None:
     )
 
 
-def _group(items: list[Any]) -> MeasuredGroup:
+def _group(items: list[Dataset]) -> MeasuredGroup:
     tracking_id = tracking_uid = None
     finding: CodedName | None = None
     sites: list[CodedName] = []
@@ -185,7 +185,7 @@ def _group(items: list[Any]) -> MeasuredGroup:
     )
 
 
-def _value(name: CodedName, item: Any) -> MeasuredValue | None:
+def _value(name: CodedName, item: Dataset) -> MeasuredValue | None:
     """One number; None where the report says why there is none."""
     measured = first_item(item, "MeasuredValueSequence")
     if measured is None:
@@ -219,7 +219,7 @@ def _value(name: CodedName, item: Any) -> MeasuredValue | None:
     )
 
 
-def _coordinates(item: Any, dimensions: int) -> list[tuple[float, ...]] | None:
+def _coordinates(item: Dataset, dimensions: int) -> list[tuple[float, ...]] | None:
     """The points of a graphic; None where there are none, too many, or half a one."""
     data = item.get("GraphicData")
     flat = [float(v) for v in ([] if data is None else data)]
@@ -228,17 +228,17 @@ def _coordinates(item: Any, dimensions: int) -> list[tuple[float, ...]] | None:
     return [tuple(flat[i : i + dimensions]) for i in range(0, len(flat), dimensions)]
 
 
-def _points(item: Any) -> tuple[Vector, ...] | None:
+def _points(item: Dataset) -> tuple[Vector, ...] | None:
     found = _coordinates(item, 3)
     return None if found is None else tuple((x, y, z) for x, y, z in found)
 
 
-def _pixels(item: Any) -> tuple[tuple[float, float], ...] | None:
+def _pixels(item: Dataset) -> tuple[tuple[float, float], ...] | None:
     found = _coordinates(item, 2)
     return None if found is None else tuple((column, row) for column, row in found)
 
 
-def _image_of(item: Any) -> str | None:
+def _image_of(item: Dataset) -> str | None:
     """The image that a graphic lies on (``SELECTED FROM``)."""
     for child in item.get("ContentSequence") or ():
         if (reference := first_item(child, "ReferencedSOPSequence")) is not None:

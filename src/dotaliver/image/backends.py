@@ -9,17 +9,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Generic, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.image.arrays import Array, ArrayType, Scalar
 from dotaliver.image.geometry import Box
 
-__all__ = ["SLAB_SLICES", "Array", "InMemory", "LazyBoxes", "ReadBox", "SlabCache", "VoxelBackend"]
+__all__ = ["SLAB_SLICES", "InMemory", "LazyBoxes", "SlabCache", "VoxelBackend"]
 
-Array = npt.NDArray[Any]
-ReadBox = Callable[[Box], Array]
 # Slices of a large image that are read or worked on together: the number changes no result.
 SLAB_SLICES = 16
 
@@ -41,7 +40,7 @@ class VoxelBackend(Protocol):
         """Slices, rows and columns."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the voxels."""
 
     @property
@@ -71,7 +70,7 @@ class InMemory:
         return (slices, rows, columns)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the voxels."""
         return self._array.dtype
 
@@ -83,34 +82,44 @@ class InMemory:
         """The array."""
         return self._array
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[InMemory], tuple[Array]]:
         """Pickle as the array."""
         return InMemory, (self._array,)
 
 
-class _Lazy:
+class _Lazy(Generic[Scalar]):
     """Base of the backends that read voxels on demand."""
 
     in_memory = False
 
-    def __init__(self, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
+    def __init__(self, shape: tuple[int, int, int], dtype: type[Scalar] | np.dtype[Scalar]) -> None:
+        self._shape, self._dtype = shape, np.dtype(dtype)
 
-    def read(self, box: Box) -> Array:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Scalar]:
+        """Type of the voxels."""
+        return self._dtype
+
+    def read(self, box: Box) -> npt.NDArray[Scalar]:
         """The voxels of a box, read now."""
         raise NotImplementedError
 
-    def read_all(self) -> Array:
+    def read_all(self) -> npt.NDArray[Scalar]:
         """Every voxel, read now and not kept."""
         slices, rows, columns = self.shape
         return self.read((slice(0, slices), slice(0, rows), slice(0, columns)))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., InMemory], tuple[npt.NDArray[Scalar]]]:
         """Pickle with all voxels: another process may not reach the files."""
         return InMemory, (self.read_all(),)
 
 
-class LazyBoxes(_Lazy):
+class LazyBoxes(_Lazy[Scalar]):
     """Voxels that a function gives box by box.
 
     Parameters
@@ -123,16 +132,21 @@ class LazyBoxes(_Lazy):
         Of the voxels that it returns.
     """
 
-    def __init__(self, read: ReadBox, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
+    def __init__(
+        self,
+        read: Callable[[Box], npt.NDArray[Scalar]],
+        shape: tuple[int, int, int],
+        dtype: type[Scalar] | np.dtype[Scalar],
+    ) -> None:
         super().__init__(shape, dtype)
         self._read = read
 
-    def read(self, box: Box) -> Array:
+    def read(self, box: Box) -> npt.NDArray[Scalar]:
         """The voxels of a box, read now."""
         return self._read(box)
 
 
-class SlabCache(_Lazy):
+class SlabCache(_Lazy[Scalar]):
     """Voxels read or computed in slabs of whole slices; the slabs used last are kept.
 
     Parameters
@@ -148,16 +162,20 @@ class SlabCache(_Lazy):
     """
 
     def __init__(
-        self, make: Callable[[range], Array], shape: tuple[int, int, int], dtype: npt.DTypeLike, keep_bytes: int
+        self,
+        make: Callable[[range], npt.NDArray[Scalar]],
+        shape: tuple[int, int, int],
+        dtype: type[Scalar] | np.dtype[Scalar],
+        keep_bytes: int,
     ) -> None:
         super().__init__(shape, dtype)
         self._make = make
         slab_bytes = SLAB_SLICES * shape[1] * shape[2] * self.dtype.itemsize
         self._most = max(keep_bytes // slab_bytes, 2)
-        self._kept: OrderedDict[int, Array] = OrderedDict()
+        self._kept: OrderedDict[int, npt.NDArray[Scalar]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, box: Box) -> Array:
+    def read(self, box: Box) -> npt.NDArray[Scalar]:
         """The voxels of a box, from slabs that are kept or made now."""
         k, j, i = box
         result = np.empty(tuple(part.stop - part.start for part in box), dtype=self.dtype)
@@ -167,7 +185,7 @@ class SlabCache(_Lazy):
             result[start - k.start : stop - k.start] = self._slab(number)[start - first : stop - first, j, i]
         return result
 
-    def _slab(self, number: int) -> Array:
+    def _slab(self, number: int) -> npt.NDArray[Scalar]:
         with self._lock:
             slab = self._kept.get(number)
             if slab is None:

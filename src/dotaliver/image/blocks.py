@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from dotaliver.image.backends import Array
+from dotaliver.image.arrays import Array, Scalar
 from dotaliver.image.geometry import Box
 from dotaliver.system.allocation import give_back_freed_memory
 from dotaliver.system.processors import threads_at_once
@@ -86,14 +86,14 @@ def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
 
 
 def map_overlap(
-    function: Callable[..., Array],
-    sources: Sequence[Array | Callable[[Box], Any]],
+    function: Callable[..., npt.NDArray[Scalar]],
+    sources: Sequence[Array | Callable[[Box], object]],
     halo: Sequence[int],
     block: Sequence[int],
-    out: Array,
+    out: npt.NDArray[Scalar],
     *,
     in_order: bool = False,
-) -> Array:
+) -> npt.NDArray[Scalar]:
     """Apply a function to images block by block, each with a halo of the voxels that the function looks at.
 
     If the function looks no further than the halo and treats the edge of a part as that of an image, the result is

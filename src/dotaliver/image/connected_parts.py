@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.image.backends import Array
+from dotaliver.image.arrays import Array
 
 __all__ = ["ConnectedParts"]
 
@@ -28,7 +28,7 @@ class ConnectedParts:
         Slices of a slab.
     """
 
-    def __init__(self, mask: Callable[[slice], Array], count: int, thickness: int) -> None:
+    def __init__(self, mask: Callable[[slice], npt.NDArray[np.bool_]], count: int, thickness: int) -> None:
         self._mask, self._slices, self._thickness = mask, count, thickness
         self._offsets: list[int] = []
         touching: list[Array] = []
@@ -59,7 +59,7 @@ class ConnectedParts:
             table = np.concatenate([[0], self._number[offset + 1 :][: int(labels.max(initial=0))]])
             yield part, table.astype(np.uint32)[labels]
 
-    def sizes(self, where: Callable[[slice], Array] | None = None) -> npt.NDArray[np.int64]:
+    def sizes(self, where: Callable[[slice], npt.NDArray[np.bool_]] | None = None) -> npt.NDArray[np.int64]:
         """Number of voxels of each part, or of those inside a mask; index 0 is the background."""
         sizes = np.zeros(self.count + 1, dtype=np.int64)
         for part, labels in self.slabs():
@@ -69,10 +69,10 @@ class ConnectedParts:
                 sizes += np.bincount(plane[seen], minlength=len(sizes))
         return sizes
 
-    def chosen(self, wanted: Array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
+    def chosen(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
         """The slices of each slab, and where the wanted parts lie; ``wanted`` has one entry for each number."""
         for part, labels in self.slabs():
-            yield part, np.asarray(wanted)[labels]
+            yield part, wanted[labels]
 
 
 def _numbered(pairs: Array, count: int) -> npt.NDArray[np.int64]:

@@ -7,12 +7,13 @@ here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, Quantity, Volume
@@ -31,7 +32,7 @@ __all__ = [
 AnyImage = TypeVar("AnyImage", Volume, LabelMap)
 
 
-def to_itk(image: Volume | LabelMap) -> Any:
+def to_itk(image: Volume | LabelMap) -> sitk.Image:
     """A SimpleITK image with the voxels and grid of ours (a copy)."""
     array = image.array
     if array.dtype == np.float16:
@@ -44,7 +45,7 @@ def to_itk(image: Volume | LabelMap) -> Any:
     return result
 
 
-def geometry_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> Geometry:
+def geometry_from_itk(image: sitk.Image, frame_of_reference_uid: str | None = None) -> Geometry:
     """The grid of a three-dimensional SimpleITK image."""
     axes = np.asarray(image.GetDirection()).reshape(3, 3).T[::-1]
     spacing, size, origin = image.GetSpacing(), image.GetSize(), image.GetOrigin()
@@ -57,17 +58,17 @@ def geometry_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> 
     )
 
 
-def volume_from_itk(image: Any, quantity: Quantity, frame_of_reference_uid: str | None = None) -> Volume:
+def volume_from_itk(image: sitk.Image, quantity: Quantity, frame_of_reference_uid: str | None = None) -> Volume:
     """Our image from a SimpleITK image (a copy of its voxels)."""
     return Volume(sitk.GetArrayFromImage(image), geometry_from_itk(image, frame_of_reference_uid), quantity)
 
 
-def labels_from_itk(image: Any, frame_of_reference_uid: str | None = None) -> LabelMap:
+def labels_from_itk(image: sitk.Image, frame_of_reference_uid: str | None = None) -> LabelMap:
     """Our label map from a SimpleITK image of whole numbers (a copy)."""
     return LabelMap(sitk.GetArrayFromImage(image), geometry_from_itk(image, frame_of_reference_uid))
 
 
-def _filter(onto: Geometry, interpolator: int, outside: float, pixel_type: int) -> Any:
+def _filter(onto: Geometry, interpolator: int, outside: float, pixel_type: int) -> sitk.ResampleImageFilter:
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(tuple(reversed(onto.shape)))
     filter_.SetOutputSpacing(tuple(reversed(onto.spacing_mm)))
@@ -95,7 +96,7 @@ _TOGETHER = 16
 
 def _in_slabs(
     image: Volume | LabelMap, onto: Geometry, wanted: Box, interpolator: int, outside: float
-) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+) -> Iterator[tuple[slice, Array]]:
     """Resample an image onto a box of another grid, slab by slab, reading only what each slab needs.
 
     Yields the slices within the box and their voxels; slabs that the image does not reach are left out.
@@ -147,7 +148,7 @@ def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     return LabelMap(result, onto)
 
 
-def resample_through(labels: LabelMap, onto: Geometry, transform: Any) -> LabelMap:
+def resample_through(labels: LabelMap, onto: Geometry, transform: sitk.Transform) -> LabelMap:
     """The labels on another grid, through a SimpleITK transform from places on that grid to places on theirs."""
     result = sparse_zeros(onto.shape, labels.array.dtype)
     if labels.used is None:

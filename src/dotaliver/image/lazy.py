@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from dotaliver.image.backends import SLAB_SLICES, Array, LazyBoxes, SlabCache
+from dotaliver.image.arrays import Array
+from dotaliver.image.backends import SLAB_SLICES, LazyBoxes, SlabCache
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.volume import Quantity, Volume
 
@@ -38,7 +38,9 @@ def slices_around(reach: int) -> int:
     return SLAB_SLICES * (2 * -(-(reach + 1) // SLAB_SLICES) + 1)
 
 
-def lazy_planes(plane: Callable[[int], Array], dtype: npt.DTypeLike, geometry: Geometry, quantity: Quantity) -> Volume:
+def lazy_planes(
+    plane: Callable[[int], Array], dtype: type[np.int16 | np.float32], geometry: Geometry, quantity: Quantity
+) -> Volume:
     """An image from a function that makes one slice of it at a time."""
 
     def read(box: Box) -> Array:

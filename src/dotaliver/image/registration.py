@@ -7,7 +7,6 @@ their densities near the liver. Both run on coarse grids in one thread, so the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +40,7 @@ _LEAST_OVERLAP, _LEAST_SD_HU = 0.5, 1.0
 class Pose:
     """Mapping from points of a first image to points of a second, with their similarity (0 to 1)."""
 
-    transform: Any
+    transform: sitk.Transform
     similarity: float
 
     def places(self, points_lps_mm: npt.ArrayLike) -> FloatArray:
@@ -58,7 +57,7 @@ class LiverMatch:
     bent: Pose
 
 
-def _distance_map(labels: LabelMap) -> Any:
+def _distance_map(labels: LabelMap) -> sitk.Image:
     """Signed distance from a mask's border (inside positive, cut at 30 mm), on a 4 mm grid around it."""
     box = used_box(labels.mask)
     if box is None:
@@ -88,7 +87,7 @@ def _coarse_around(part: Geometry) -> Geometry:
     )
 
 
-def _method() -> Any:
+def _method() -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
     method.SetInterpolator(sitk.sitkLinear)
     # A fixed seed: the same points on every run, so the same answer.
@@ -134,13 +133,13 @@ def register_livers(first: LabelMap, second: LabelMap) -> LiverMatch:
     return LiverMatch(stiff, bent if bent.similarity > stiff.similarity else stiff)
 
 
-def _middle(image: Any) -> FloatArray:
+def _middle(image: sitk.Image) -> FloatArray:
     """Centre of mass of where a distance map is positive, in mm."""
     index = np.argwhere(sitk.GetArrayFromImage(image) > 0).mean(axis=0)[::-1]
     return np.asarray(image.TransformContinuousIndexToPhysicalPoint(index.tolist()))
 
 
-def _dice(fixed: Any, moving: Any, transform: Any) -> float:
+def _dice(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
     there = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -_REACH_MM)
     a, b = sitk.GetArrayFromImage(fixed) > 0, sitk.GetArrayFromImage(there) > 0
     return 2.0 * int(np.count_nonzero(a & b)) / max(int(a.sum()) + int(b.sum()), 1)
@@ -189,21 +188,22 @@ def _same_frame(first: Volume, second: Volume) -> bool:
     return len(uids) == 1 and None not in uids
 
 
-def _calm(ct: Volume) -> Any:
+def _calm(ct: Volume) -> sitk.Image:
     """A CT clipped to soft tissue, on voxels of about 4 mm."""
     # The whole CT is read on purpose: registration looks at all of it, and the copy is released on return.
     image = sitk.Cast(to_itk(ct.loaded()), sitk.sitkFloat32)
     image = sitk.Clamp(image, sitk.sitkFloat32, *_SOFT_HU)
     shrink = [max(round(_STEP_MM / s), 1) for s in image.GetSpacing()]
-    return sitk.BinShrink(image, shrink)
+    shrunk: sitk.Image = sitk.BinShrink(image, shrink)
+    return shrunk
 
 
-def _around_liver(ct: Volume, liver: BoolArray) -> Any:
+def _around_liver(ct: Volume, liver: BoolArray) -> sitk.Image:
     near = distance_to_mm(liver, ct.geometry.spacing_mm, within_mm=_SEARCH_MM) <= _SEARCH_MM
     return to_itk(LabelMap(near, ct.geometry))
 
 
-def _start(fixed: Any, moving: Any, mask: Any, *, same_frame: bool) -> tuple[float, float, float]:
+def _start(fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, *, same_frame: bool) -> tuple[float, float, float]:
     if same_frame:
         return (0.0, 0.0, 0.0)
     sizes = [np.asarray(i.GetSize()) for i in (fixed, moving)]
@@ -221,7 +221,7 @@ def _start(fixed: Any, moving: Any, mask: Any, *, same_frame: bool) -> tuple[flo
     return max(tried)[1]
 
 
-def _correlation(fixed: Any, moving: Any, mask: Any, transform: Any) -> float:
+def _correlation(fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, transform: sitk.Transform) -> float:
     """Correlation of two images inside the second's mask, on the first's grid; -1 where they hardly overlap."""
     there = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, _AIR_HU))
     near = sitk.GetArrayFromImage(sitk.Resample(mask, fixed, transform, sitk.sitkNearestNeighbor, 0)) > 0

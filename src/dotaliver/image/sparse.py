@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import mmap
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from dotaliver.image.arrays import Scalar
 
 __all__ = ["sparse_zeros"]
 
@@ -20,7 +21,9 @@ __all__ = ["sparse_zeros"]
 _FROM_BYTES = 192 << 20
 
 
-def sparse_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike, *, from_bytes: int = _FROM_BYTES) -> npt.NDArray[Any]:
+def sparse_zeros(
+    shape: tuple[int, ...], dtype: type[Scalar] | np.dtype[Scalar], *, from_bytes: int = _FROM_BYTES
+) -> npt.NDArray[Scalar]:
     """An array of zeros like `numpy.zeros`, from a size on in small memory pages where the system has them."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < max(from_bytes, 1) or not hasattr(mmap, "MADV_NOHUGEPAGE"):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import GeometryError, QuantityError
+from dotaliver.image.arrays import Array, ArrayType, LabelArray
 from dotaliver.image.backends import SLAB_SLICES, InMemory, LazyBoxes, VoxelBackend
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.sparse import sparse_zeros
@@ -36,12 +36,12 @@ class Quantity(StrEnum):
     PROBABILITY = "{probability}"
 
 
-def array_sha256(array: npt.NDArray[Any]) -> str:
+def array_sha256(array: Array) -> str:
     """SHA-256 of an array's values in C order, little endian, with its shape and type in front."""
     return _sha256_of([array], array.dtype, array.shape)
 
 
-def _sha256_of(parts: Iterable[npt.NDArray[Any]], dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+def _sha256_of(parts: Iterable[Array], dtype: ArrayType, shape: tuple[int, ...]) -> str:
     """The same of an array that comes in pieces along its first axis."""
     little = dtype.newbyteorder("<")
     digest = hashlib.sha256(f"{little.str}{shape}".encode())
@@ -50,7 +50,7 @@ def _sha256_of(parts: Iterable[npt.NDArray[Any]], dtype: np.dtype[Any], shape: t
     return digest.hexdigest()
 
 
-def used_box(array: npt.NDArray[Any]) -> Box | None:
+def used_box(array: Array | BoolArray) -> Box | None:
     """The smallest box around all non-zero voxels; None if there are none."""
     used = np.flatnonzero([part.any() for part in array])
     if not used.size:
@@ -66,7 +66,7 @@ def used_box(array: npt.NDArray[Any]) -> Box | None:
     return (spans[0], spans[1], spans[2])
 
 
-def as_mask(array: npt.NDArray[Any]) -> BoolArray:
+def as_mask(array: Array | BoolArray) -> BoolArray:
     """A mask of all labels; a view where they are stored as 0 and 1 already."""
     if array.dtype == np.uint8 and array.max(initial=0) <= 1:
         return array.view(np.bool_)
@@ -124,7 +124,7 @@ class Volume:
     geometry: Geometry
     quantity: Quantity
 
-    def __init__(self, voxels: npt.NDArray[Any] | VoxelBackend, geometry: Geometry, quantity: Quantity) -> None:
+    def __init__(self, voxels: Array | VoxelBackend, geometry: Geometry, quantity: Quantity) -> None:
         _require_shape(voxels.shape, geometry)
         backend = InMemory(voxels) if isinstance(voxels, np.ndarray) else voxels
         for name, value in (("voxels", backend), ("geometry", geometry), ("quantity", quantity)):
@@ -136,7 +136,7 @@ class Volume:
         return self.voxels.in_memory
 
     @property
-    def array(self) -> npt.NDArray[Any]:
+    def array(self) -> Array:
         """All voxels of an image in memory.
 
         Raises
@@ -150,7 +150,7 @@ class Volume:
         return self.voxels.read_all()
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the voxels."""
         return self.voxels.dtype
 
@@ -166,7 +166,7 @@ class Volume:
             raise QuantityError(msg)
         return self
 
-    def with_array(self, array: npt.NDArray[Any], quantity: Quantity | None = None) -> Volume:
+    def with_array(self, array: Array, quantity: Quantity | None = None) -> Volume:
         """A sibling image on the same grid, in memory."""
         return Volume(array, self.geometry, quantity or self.quantity)
 
@@ -185,7 +185,7 @@ class Volume:
             return self.crop(box)
         whole, starts = self.voxels, [part.start for part in _within(box, self.geometry.shape)]
 
-        def read(inner: Box) -> npt.NDArray[Any]:
+        def read(inner: Box) -> Array:
             k, j, i = (slice(first + p.start, first + p.stop) for first, p in zip(starts, inner, strict=True))
             return whole.read((k, j, i))
 
@@ -228,18 +228,19 @@ class LabelMap:
     ((7,), 0.24)
     """
 
-    array: npt.NDArray[Any]
+    array: LabelArray
     geometry: Geometry
 
-    def __post_init__(self) -> None:
-        """Check shape and type, and make the array read-only."""
+    def __init__(self, array: LabelArray | BoolArray, geometry: Geometry) -> None:
         # Both are stored as bytes of 0 and 1
-        array = self.array.view(np.uint8) if self.array.dtype == np.bool_ else self.array
-        if array.dtype.kind != "u":
-            msg = f"labels must be unsigned whole numbers, not {array.dtype}"
+        labels = array.view(np.uint8) if array.dtype == np.bool_ else array.view()
+        if labels.dtype.kind != "u":
+            msg = f"labels must be unsigned whole numbers, not {labels.dtype}"
             raise QuantityError(msg)
-        _require_shape(array.shape, self.geometry)
-        object.__setattr__(self, "array", InMemory(array).read_all())
+        _require_shape(labels.shape, geometry)
+        labels.setflags(write=False)
+        for name, value in (("array", labels), ("geometry", geometry)):
+            object.__setattr__(self, name, value)
 
     def placed(self, geometry: Geometry) -> LabelMap:
         """The same labels on another grid of the same shape; what was computed of them is kept."""
@@ -253,7 +254,7 @@ class LabelMap:
         """The smallest box that holds every label; None where there is none."""
         return used_box(self.array)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., LabelMap], tuple[object, ...]]:
         """Pickle the box that holds the labels only: most of a grid is background."""
         box = self.used
         bounds = None if box is None else tuple((part.start, part.stop) for part in box)
@@ -281,7 +282,7 @@ class LabelMap:
         """Where one label is, not 0."""
         return self._everywhere(lambda part: part == label)
 
-    def _everywhere(self, question: Callable[[npt.NDArray[Any]], BoolArray]) -> BoolArray:
+    def _everywhere(self, question: Callable[[LabelArray], BoolArray]) -> BoolArray:
         """A mask of the whole grid; memory outside the box of all labels is not touched."""
         answer = sparse_zeros(self.geometry.shape, np.bool_)
         if self.used is not None:
@@ -292,9 +293,9 @@ class LabelMap:
         """The part of the label map in a box of indices (a view, not a copy)."""
         return LabelMap(self.array[box], self.geometry.crop(box))
 
-    def with_array(self, array: npt.NDArray[Any]) -> LabelMap:
+    def with_array(self, array: LabelArray | BoolArray) -> LabelMap:
         """Other labels on the same grid."""
-        return replace(self, array=array)
+        return LabelMap(array, self.geometry)
 
     def volume_ml(self, label: int | None = None) -> float:
         """Volume of one label, or of all, in millilitres, by counting voxels."""
@@ -339,10 +340,13 @@ class LabelMap:
 
 
 def _labels_in_box(
-    geometry: Geometry, dtype: Any, bounds: tuple[tuple[int, int], ...] | None, part: npt.NDArray[Any] | None
+    geometry: Geometry,
+    dtype: np.dtype[np.unsignedinteger],
+    bounds: tuple[tuple[int, int], ...] | None,
+    part: LabelArray | None,
 ) -> LabelMap:
     """A label map with the labels of a part in a box, and background elsewhere."""
     array = sparse_zeros(geometry.shape, dtype)
-    if bounds is not None:
+    if bounds is not None and part is not None:
         array[tuple(slice(start, stop) for start, stop in bounds)] = part
     return LabelMap(array, geometry)

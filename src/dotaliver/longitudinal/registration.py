@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from dotaliver.image.registration import Pose, register_livers
 from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.longitudinal.matching import PlacedScan
 from dotaliver.longitudinal.scans import LoadedScan
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk  # noqa: N813
 
 __all__ = ["common_grid", "place_scans", "poses_of"]
 
@@ -58,7 +62,7 @@ def place_scans(scans: Sequence[LoadedScan], poses: Sequence[Pose | None]) -> tu
     return tuple(placed)
 
 
-def _with_lost(placed: LabelMap, lesions: LabelMap, transform: object) -> LabelMap:
+def _with_lost(placed: LabelMap, lesions: LabelMap, transform: sitk.Transform) -> LabelMap:
     """Put lesions that have no voxel on the grid where the mapping comes nearest to them."""
     lost = set(lesions.labels) - set(placed.labels)
     if not lost:

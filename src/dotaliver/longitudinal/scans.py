@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from dotaliver.errors import CourseError
 from dotaliver.image.geometry import Geometry
@@ -121,7 +121,7 @@ def _read(path: Path, kind: str) -> tuple[LabelMap | None, str | None]:
     return LabelMap(table[array], Geometry.from_affine(array.shape, part.affine)), patient
 
 
-def _numbers(dataset: Any, kind: str) -> dict[int, int]:
+def _numbers(dataset: Dataset, kind: str) -> dict[int, int]:
     """Segment numbers with the label that each stands for."""
     found = {}
     for segment in dataset.SegmentSequence:

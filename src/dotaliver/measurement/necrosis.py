@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from dotaliver.image.arrays import Array
 from dotaliver.image.volume import BoolArray
 
 __all__ = ["cold_cores"]
 
 
-def cold_cores(uptake: npt.NDArray[Any], tumour: BoolArray, normal_liver: float | None) -> BoolArray:
+def cold_cores(uptake: Array, tumour: BoolArray, normal_liver: float | None) -> BoolArray:
     """Holes of a tumour mask whose mean uptake lies below normal liver; shape of the mask.
 
     A hole is a part of the background that no path over voxel faces leads out of. Parenchyma that confluent

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from dotaliver.errors import FileFormatError
+from dotaliver.image.arrays import ArrayType
 
 __all__ = ["METADATA_FILES", "ArrayLayout", "Coding", "Shards", "array_layout", "json_of"]
 
@@ -43,7 +44,7 @@ _PACKERS_V2 = frozenset({"blosc", "zstd", "gzip", "zlib", "lz4"})
 class Coding:
     """How the voxels of one chunk became bytes."""
 
-    dtype: np.dtype[Any]
+    dtype: ArrayType
     """With its byte order"""
     order: tuple[int, ...]
     """Which axis of the chunk is stored first, second ... ; the last one runs fastest"""
@@ -75,7 +76,7 @@ class ArrayLayout:
     shards: Shards | None = None
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the voxels, in this machine's byte order."""
         return self.coding.dtype.newbyteorder("=")
 
@@ -221,7 +222,7 @@ def _shards(settings: dict[str, Any], pieces: tuple[int, ...], chunks: tuple[int
     return Shards(pieces, counts, place == "end", len(names) == 2)
 
 
-def _coding_v3(codecs: list[tuple[str, dict[str, Any]]], dtype: np.dtype[Any], axes: int) -> Coding:
+def _coding_v3(codecs: list[tuple[str, dict[str, Any]]], dtype: ArrayType, axes: int) -> Coding:
     order = tuple(range(axes))
     names = [name for name, _ in codecs]
     if names and names[0] == "transpose":

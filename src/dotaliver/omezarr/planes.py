@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.errors import FileFormatError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.omezarr.ngff import attributes_of, image_metadata
 from dotaliver.omezarr.reading import StoredArray
 
@@ -24,7 +24,6 @@ ATTRIBUTE = "dotaliver"
 """Name of our attributes in the image's group"""
 _ORDER = "ascending along the slice normal"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-Array = npt.NDArray[Any]
 
 
 def plane_sha256(plane: Array) -> str:
@@ -76,7 +75,7 @@ class PlaneImage:
         return self._array.layout.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the stored values."""
         return self._array.layout.dtype
 

@@ -10,12 +10,12 @@ import math
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import DotaliverError, FileFormatError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.omezarr.layout import ArrayLayout, Shards, array_layout
 from dotaliver.omezarr.unpacking import unpack_chunk, without_checksum
 
@@ -26,7 +26,6 @@ _ABSENT = 0xFFFFFFFFFFFFFFFF
 _LARGEST_RATIO, _ALWAYS_BYTES = 1000, 4 << 20
 # Codecs add little to what they cannot pack.
 _LONGEST_SHARE, _ALWAYS_PACKED = 2, 1 << 12
-Array = npt.NDArray[Any]
 Place = tuple[int, ...]
 
 
@@ -66,7 +65,7 @@ class StoredArray:
         return self.layout.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> ArrayType:
         """Type of the voxels."""
         return self.layout.dtype
 

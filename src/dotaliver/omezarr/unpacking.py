@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import ConfigError
+from dotaliver.image.arrays import Array
 from dotaliver.omezarr.layout import Coding
 from dotaliver.system.extras import extra_missing
 
@@ -119,7 +119,7 @@ def _unpack_into(data: bytes, packers: tuple[str, ...], out: _Bytes) -> None:
         _unpack_into(packed.tobytes(), tuple(inner), out)
 
 
-def unpack_chunk(data: bytes, coding: Coding, out: npt.NDArray[Any]) -> None:
+def unpack_chunk(data: bytes, coding: Coding, out: Array) -> None:
     """Fill an array of the chunk's shape with the voxels of one chunk.
 
     Raises

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.errors import ConfigError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.ngff import multiscales_of
 from dotaliver.omezarr.planes import plane_attributes, plane_sha256
@@ -23,7 +23,6 @@ _FILE_BYTES = 32 << 20
 _MOST_LEVELS = 5
 # A level whose planes are this small is quick to show.
 _SMALL = 128
-Array = npt.NDArray[Any]
 
 
 def require_zarr() -> Any:
@@ -53,7 +52,7 @@ class ImageWriter:
     """
 
     def __init__(
-        self, folder: Path, name: str, grid: Geometry, dtype: np.dtype[Any], purpose: Literal["speed", "exchange"]
+        self, folder: Path, name: str, grid: Geometry, dtype: ArrayType, purpose: Literal["speed", "exchange"]
     ) -> None:
         zarr = require_zarr()
         shapes = _levels(grid.shape) if purpose == "exchange" else [grid.shape]
@@ -122,7 +121,7 @@ def _halved(plane: Array) -> Array:
 class _LevelWriter:
     """One array, whose files are written when all their planes are there."""
 
-    def __init__(self, group: Any, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any], purpose: str) -> None:
+    def __init__(self, group: Any, name: str, shape: tuple[int, int, int], dtype: ArrayType, purpose: str) -> None:
         from zarr.codecs import BloscCodec
 
         plane_bytes = math.prod(shape[1:]) * dtype.itemsize

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
+
+from pydicom.dataset import Dataset
 
 from dotaliver.errors import ConfigError
 from dotaliver.pacs.endpoint import Remote, Settings
@@ -22,11 +24,11 @@ class Archive(Protocol):
         """Every object of a study, in no order."""
         ...
 
-    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
+    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Dataset], None]) -> None:
         """Hand over every wanted object as a data set; calls may come from several threads."""
         ...
 
-    def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
+    def store(self, datasets: Sequence[Dataset], stored: Callable[[str], None]) -> None:
         """Send objects; `stored` is told the UID of each that the PACS took."""
         ...
 

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from http import HTTPStatus
-from typing import Any
 
 import requests
 from dicomweb_client import DICOMwebClient
+from pydicom.dataset import Dataset
 
 from dotaliver.errors import PacsError
 from dotaliver.pacs.endpoint import MOST_OBJECTS, Remote, Settings
@@ -84,7 +84,7 @@ class DicomWebArchive:
                 offset += len(page)
         return list(remotes.values())
 
-    def _page(self, study_uid: str, offset: int) -> list[Any]:
+    def _page(self, study_uid: str, offset: int) -> Sequence[object]:
         """The next of the study's objects, as DICOM JSON."""
         try:
             found = self._client().search_for_instances(study_uid, fields=_FIELDS, offset=offset)
@@ -97,7 +97,7 @@ class DicomWebArchive:
             raise TypeError
         return found
 
-    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
+    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Dataset], None]) -> None:
         """Hand over every wanted object; several at once."""
 
         def one(remote: Remote) -> None:
@@ -114,7 +114,7 @@ class DicomWebArchive:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _retrieved(self, study_uid: str, remote: Remote) -> Any:
+    def _retrieved(self, study_uid: str, remote: Remote) -> Dataset:
         """One object; where it arrives in such a state that it cannot be read, it is asked for again."""
         for _ in range(_TRIES - 1):
             try:
@@ -126,11 +126,12 @@ class DicomWebArchive:
                 continue
         return self._retrieve(study_uid, remote)
 
-    def _retrieve(self, study_uid: str, remote: Remote) -> Any:
+    def _retrieve(self, study_uid: str, remote: Remote) -> Dataset:
         client = self._client()
-        return client.retrieve_instance(study_uid, remote.series_uid, remote.sop_uid, media_types=_AS_STORED)
+        found: Dataset = client.retrieve_instance(study_uid, remote.series_uid, remote.sop_uid, media_types=_AS_STORED)
+        return found
 
-    def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
+    def store(self, datasets: Sequence[Dataset], stored: Callable[[str], None]) -> None:
         """Send objects one by one, so that it is known which were taken."""
         for dataset in datasets:
             uid = str(dataset.SOPInstanceUID)
@@ -180,7 +181,7 @@ def _sentence(error: Exception) -> str:
     return f"the PACS's answer cannot be understood ({type(error).__name__}); ask its administrator"
 
 
-def _first(item: Any, tag: str) -> str | None:
+def _first(item: object, tag: str) -> str | None:
     """The first value of an element of DICOM JSON, where it is a text.
 
     Raises

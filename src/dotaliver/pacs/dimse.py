@@ -15,23 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from pynetdicom.sop_class import (
-    StudyRootQueryRetrieveInformationModelFind as Find,
-)
-from pynetdicom.sop_class import (
-    StudyRootQueryRetrieveInformationModelGet as Get,
-)
-from pynetdicom.sop_class import (
-    StudyRootQueryRetrieveInformationModelMove as Move,
-)
 
 from dotaliver.errors import PacsError
 from dotaliver.pacs.endpoint import MOST_OBJECTS, Remote, Settings
 
 __all__ = ["DimseArchive"]
 
+# The study root information models (PS3.4 C.6.2.3); pynetdicom makes its names of them only at run time.
+_FIND, _MOVE, _GET = (UID(f"1.2.840.10008.5.1.4.1.2.2.{n}") for n in (1, 2, 3))
 _TIMEOUT_S, _NETWORK_TIMEOUT_S = 30, 60
 # Of one object; the largest enhanced CT of a whole body has half of that.
 _MOST_BYTES = 1 << 30
@@ -84,7 +78,7 @@ class DimseArchive:
     def find(self, study_uid: str) -> list[Remote]:
         """Every object of a study: its series first, then the objects of each."""
         remotes = []
-        with self._association([(Find, None)]) as link:
+        with self._association([(_FIND, None)]) as link:
             # One query must end before the next begins
             keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": "", "Modality": ""}
             for series in list(self._query(link, "SERIES", **keys)):
@@ -104,7 +98,7 @@ class DimseArchive:
                         remotes.append(Remote(uid, str(sop), str(kind) if kind else None, modality))
         return remotes
 
-    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Any], None]) -> None:
+    def fetch(self, study_uid: str, wanted: Sequence[Remote], deliver: Callable[[Dataset], None]) -> None:
         """Hand over every wanted object, several series at once."""
         series: dict[str, list[Remote]] = defaultdict(list)
         for remote in wanted:
@@ -121,7 +115,7 @@ class DimseArchive:
                 raise
         receiver.reraise()
 
-    def store(self, datasets: Sequence[Any], stored: Callable[[str], None]) -> None:
+    def store(self, datasets: Sequence[Dataset], stored: Callable[[str], None]) -> None:
         """Send objects over one association, each in the transfer syntax that it has."""
         contexts = list(dict.fromkeys((str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets))
         with self._association([(kind, [syntax]) for kind, syntax in contexts]) as link:
@@ -153,7 +147,7 @@ class DimseArchive:
         negotiation: list[Any] = []
         for kind, syntaxes in contexts:
             entity.add_requested_context(kind, *([] if syntaxes is None else [syntaxes]))
-            if receiver is not None and kind != Get:
+            if receiver is not None and kind != _GET:
                 negotiation.append(build_role(kind, scp_role=True))
         if settings.credentials.user is not None:
             negotiation.append(_identity(settings))
@@ -193,7 +187,7 @@ class DimseArchive:
         identifier.QueryRetrieveLevel = level
         for keyword, value in keys.items():
             setattr(identifier, keyword, value)
-        for count, (status, found) in enumerate(link.send_c_find(identifier, Find)):
+        for count, (status, found) in enumerate(link.send_c_find(identifier, _FIND)):
             if count > MOST_OBJECTS:
                 link.abort()
                 msg = f"{self._name}: the PACS lists more than {MOST_OBJECTS} objects; ask its administrator"
@@ -208,7 +202,7 @@ class DimseArchive:
                 raise PacsError(msg)
 
     def _get(self, study_uid: str, wanted: Sequence[Remote], receiver: _Receiver) -> None:
-        contexts: list[tuple[str, list[str] | None]] = [(Get, None)]
+        contexts: list[tuple[str, list[str] | None]] = [(_GET, None)]
         known = [remote.sop_class_uid for remote in wanted if remote.sop_class_uid]
         classes = list(dict.fromkeys(known)) if len(known) == len(wanted) else list(_CLASSES)
         # One context for each syntax, so that all of them are accepted, as far as there is room
@@ -219,11 +213,11 @@ class DimseArchive:
             else:
                 contexts.append((kind, list(_SYNTAXES)))
         with self._association(contexts, receiver) as link:
-            self._follow(link.send_c_get(self._identifier(study_uid, wanted), Get), receiver)
+            self._follow(link.send_c_get(self._identifier(study_uid, wanted), _GET), receiver)
 
     def _move(self, study_uid: str, wanted: Sequence[Remote], receiver: _Receiver) -> None:
-        with self._association([(Move, None)]) as link:
-            answers = link.send_c_move(self._identifier(study_uid, wanted), self._settings.own_aet, Move)
+        with self._association([(_MOVE, None)]) as link:
+            answers = link.send_c_move(self._identifier(study_uid, wanted), self._settings.own_aet, _MOVE)
             self._follow(answers, receiver)
 
     def _follow(self, answers: Any, receiver: _Receiver) -> None:
@@ -283,7 +277,7 @@ class DimseArchive:
 class _Receiver:
     """Takes what a PACS sends, and keeps the first thing that went wrong for the thread that asked."""
 
-    def __init__(self, deliver: Callable[[Any], None]) -> None:
+    def __init__(self, deliver: Callable[[Dataset], None]) -> None:
         self._deliver = deliver
         self._lock = threading.Lock()
         self._error: Exception | None = None

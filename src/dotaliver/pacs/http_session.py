@@ -108,13 +108,13 @@ class _EncryptedPool(HTTPSConnectionPool):
     ConnectionCls = _Encrypted
 
 
-class _Adapter(HTTPAdapter):  # type: ignore[misc]  # its types are not read
+class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _EncryptedPool}
 
 
-class BoundedSession(requests.Session):  # type: ignore[misc]  # its types are not read
+class BoundedSession(requests.Session):
     """A session whose answers are read at once, within bounds.
 
     Its own authority is not replaced by that of the environment (REQUESTS_CA_BUNDLE).

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import Dataset
+
 from dotaliver.dicom.files.headers import UNFINISHED
 from dotaliver.dicom.files.objects import read_object, require_whole
 from dotaliver.errors import FileFormatError, OutputError, PacsError
@@ -196,7 +198,7 @@ class _Incoming:
         with self._lock:
             progress(len(self._there), len(self._expected))
 
-    def take(self, progress: Progress, dataset: Any) -> None:
+    def take(self, progress: Progress, dataset: Dataset) -> None:
         """Put one object in its place; one that was cut short is noted."""
         uid = str(dataset.get("SOPInstanceUID", ""))
         if not _is_whole(dataset):
@@ -238,7 +240,7 @@ class _Incoming:
             raise OutputError(msg) from error
 
 
-def _is_whole(dataset: Any) -> bool:
+def _is_whole(dataset: Dataset) -> bool:
     try:
         require_whole(dataset)
         return bool(dataset.SOPInstanceUID and dataset.StudyInstanceUID)

@@ -27,7 +27,7 @@ def breathe(anatomy: Anatomy, uptake: Volume, liver: npt.NDArray[np.bool_], shif
 
     grid, pair = uptake.geometry, 2 if min(uptake.geometry.spacing_mm[1:]) < 1.5 else 1
     coarse = _paired_grid(grid, pair)
-    activity = _pair(uptake.array, pair)
+    activity = _pair(uptake.array.astype(np.float32, copy=False), pair)
     if shift_mm == 0:
         return Volume(activity, coarse, uptake.quantity)
     whole = (slice(0, coarse.shape[0]), slice(0, coarse.shape[1]), slice(0, coarse.shape[2]))

@@ -159,7 +159,7 @@ def _pet(anatomy: Anatomy, uptake: Volume, liver: npt.NDArray[np.bool_], grid: G
     reference = draw_suv(spec)[Tissue.LIVER] * per_suv
     physics = PetPhysics(scanner.pet_resolution_mm, scanner.pet_liver_cov, reference, scanner.pet_noise_correlation_mm)
     pet = simulate_pet(activity, grid, physics, stream(spec.seed, "pet noise"))
-    slopes = pet_slopes(pet.array)
+    slopes = pet_slopes(pet.array.astype(np.float32, copy=False))
     stored = np.rint(pet.array / slopes[:, None, None])
     return pet.with_array((stored * slopes[:, None, None]).astype(np.float32))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import OutputError
+from dotaliver.image.arrays import Array
 from dotaliver.image.itk import to_itk
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.phantom.clock import (
@@ -25,6 +26,9 @@ from dotaliver.phantom.clock import (
 from dotaliver.phantom.physics import pet_slopes
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 __all__ = ["write_images", "write_study"]
 
@@ -71,7 +75,7 @@ def write_images(study: PhantomStudy, folder: Path) -> None:
         write(study, folder / name)
 
 
-def _planes(volume: Volume) -> Iterator[npt.NDArray[Any]]:
+def _planes(volume: Volume) -> Iterator[Array]:
     for slab in volume.slabs():
         yield from slab.array
 
@@ -82,15 +86,13 @@ def _write_labels(labels: LabelMap, path: Path) -> None:
     sitk.WriteImage(to_itk(labels), str(path), useCompression=True, compressionLevel=1)
 
 
-def _save(dataset: Any, folder: Path) -> None:
+def _save(dataset: Dataset, folder: Path) -> None:
     name = hashlib.sha256(str(dataset.SOPInstanceUID).encode()).hexdigest()[:16]
     dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
 
 
-def _common(study: PhantomStudy, modality: str) -> Any:
+def _common(study: PhantomStudy, modality: str) -> Dataset:
     """Patient, study, equipment and frame of reference: what all files of a series share."""
-    from pydicom.dataset import Dataset
-
     spec, clock = study.spec, timing(study.spec)
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
@@ -121,9 +123,9 @@ def _common(study: PhantomStudy, modality: str) -> Any:
     return ds
 
 
-def _image(common: Any, study: PhantomStudy, kind: str, k: int) -> Any:
+def _image(common: Dataset, study: PhantomStudy, kind: str, k: int) -> Dataset:
     """One slice of a series, without its pixels."""
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
     grid = (study.ct if kind == "ct" else study.pet).geometry
@@ -173,7 +175,8 @@ def _write_ct(study: PhantomStudy, folder: Path) -> None:
 def _write_pet(study: PhantomStudy, folder: Path) -> None:
     common = _pet_common(study)
     count = study.pet.geometry.shape[0]
-    for k, plane in enumerate(_planes(study.pet)):
+    for k, stored in enumerate(_planes(study.pet)):
+        plane = stored.astype(np.float32, copy=False)
         slope = pet_slopes(plane[None])[0]
         ds = _image(common, study, "pet", k)
         ds.RescaleIntercept, ds.RescaleSlope = "0", f"{slope:.5e}"
@@ -184,11 +187,11 @@ def _write_pet(study: PhantomStudy, folder: Path) -> None:
         _save(ds, folder)
 
 
-def _stored(plane: npt.NDArray[np.float32], slope: float) -> npt.NDArray[Any]:
+def _stored(plane: npt.NDArray[np.float32], slope: float) -> Array:
     return np.asarray(np.rint(plane / slope), dtype="<i2")
 
 
-def _pet_common(study: PhantomStudy) -> Any:
+def _pet_common(study: PhantomStudy) -> Dataset:
     common = _common(study, "PT")
     common.SOPClassUID = PET_SOP_CLASS
     common.SeriesInstanceUID = phantom_uid(study.spec, "pet")
@@ -216,23 +219,19 @@ def _pet_common(study: PhantomStudy) -> Any:
     return common
 
 
-def _code(value: str, scheme: str, meaning: str) -> Any:
-    from pydicom.dataset import Dataset
-
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
 
 
-def _recumbent_supine() -> Any:
+def _recumbent_supine() -> Dataset:
     item = _code("102538003", "SCT", "recumbent")
     item.PatientOrientationModifierCodeSequence = [_code("40199007", "SCT", "supine")]
     return item
 
 
-def _radiopharmaceutical(spec: PhantomSpec) -> Any:
-    from pydicom.dataset import Dataset
-
+def _radiopharmaceutical(spec: PhantomSpec) -> Dataset:
     clock = timing(spec)
     item = Dataset()
     item.Radiopharmaceutical = "68Ga-DOTATATE"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from dotaliver.config.scoring import ScoringConfig
@@ -31,6 +30,7 @@ from dotaliver.dicom.study import (
 )
 from dotaliver.errors import DotaliverError, MaskError
 from dotaliver.frozen import FrozenModel
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import Vector
 from dotaliver.records.flags import Flag
 from dotaliver.records.study import Acquisition, StudyVolumes
@@ -110,7 +110,7 @@ def _line(report: SeriesReport) -> SeriesLine:
     )
 
 
-def _statistics(values: npt.NDArray[Any]) -> UptakeStatistics:
+def _statistics(values: Array) -> UptakeStatistics:
     """Statistics in float64 over all voxels; the median of an even count is the mean of the middle two."""
     wide = values.astype(np.float64).ravel()
     return UptakeStatistics(

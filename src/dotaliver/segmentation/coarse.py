@@ -82,7 +82,7 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
     grid = coarse_grid(pet.geometry, None if ct is None else ct.geometry, spacing_mm)
     hu = None
     if ct is not None:
-        hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array
+        hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array.astype(np.float32, copy=False)
     return CoarseImages(grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid), pet)
 
 

@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
-from pydicom.dataelem import RawDataElement, convert_raw_data_element
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dotaliver.errors import AcquisitionError
@@ -31,6 +31,7 @@ __all__ = [
     "private_element",
     "quiet",
     "spaced",
+    "stored_element",
     "text",
     "texts",
     "whole",
@@ -87,17 +88,25 @@ def _unreadable(element: str | int) -> AcquisitionError:
     return AcquisitionError(f"{element_name(element)} cannot be read; correct it in the files")
 
 
-def _raw(dataset: Any, element: str | int) -> Any:
+def _raw(dataset: Dataset, element: str | int) -> object:
     with _naming_unreadable(element):
-        found = dataset.get(_tag(element))
+        tag = _tag(element)
+        found = None if tag is None else dataset.get(tag)
         return None if found is None else found.value
 
 
-def texts(dataset: Any, element: str | int) -> tuple[str, ...]:
+def stored_element(dataset: Dataset, element: str | int) -> DataElement | RawDataElement | None:
+    """An element as it lies in the data set, perhaps with its bytes not yet converted; None where it is absent."""
+    return dataset.get_item(element) if element in dataset else None
+
+
+def texts(dataset: Dataset, element: str | int) -> tuple[str, ...]:
     """All values of an element as text, stripped, without empty ones."""
     tag = _tag(element)
+    if tag is None:
+        return ()
     try:
-        stored = dataset.get_item(tag) if tag is not None and tag in dataset else None
+        stored = stored_element(dataset, tag)
     except Exception as error:
         # As below, without its context, which takes longer than the reading
         raise _unreadable(element) from error
@@ -119,7 +128,7 @@ def _texts_of(tag: int, vr: str, value: bytes, little_endian: bool) -> tuple[str
         return _stripped(convert_raw_data_element(raw).value)
 
 
-def _stripped(value: Any) -> tuple[str, ...]:
+def _stripped(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, bytes):
@@ -129,17 +138,17 @@ def _stripped(value: Any) -> tuple[str, ...]:
     return tuple(v for v in stripped if v)
 
 
-def text(dataset: Any, element: str | int) -> str | None:
+def text(dataset: Dataset, element: str | int) -> str | None:
     """The first value of an element as text; None where it is absent or blank."""
     return next(iter(texts(dataset, element)), None)
 
 
-def joined(dataset: Any, element: str | int) -> str | None:
+def joined(dataset: Dataset, element: str | int) -> str | None:
     """All values of an element as one text: a description that holds a backslash was split by mistake."""
     return " ".join(texts(dataset, element)) or None
 
 
-def numbers(dataset: Any, element: str | int) -> tuple[float, ...] | None:
+def numbers(dataset: Dataset, element: str | int) -> tuple[float, ...] | None:
     """All values of an element as numbers; None where it is absent or blank.
 
     Raises
@@ -160,19 +169,19 @@ def numbers(dataset: Any, element: str | int) -> tuple[float, ...] | None:
     return result
 
 
-def number(dataset: Any, element: str | int) -> float | None:
+def number(dataset: Dataset, element: str | int) -> float | None:
     """The first value of an element as a number; None where it is absent or blank."""
     values = numbers(dataset, element)
     return None if values is None else values[0]
 
 
-def whole(dataset: Any, element: str | int) -> int | None:
+def whole(dataset: Dataset, element: str | int) -> int | None:
     """The first value of an element as a whole number; None where it is absent or blank."""
     value = number(dataset, element)
     return None if value is None else round(value)
 
 
-def private_element(dataset: Any, group: int, creator: str, offset: int) -> int | None:
+def private_element(dataset: Dataset, group: int, creator: str, offset: int) -> int | None:
     """Tag of a private element, in whichever block its creator reserved (PS3.5 7.8.1); None where it reserved none.
 
     Where a group names no creator at all (de-identifiers take them out), the first block is taken.
@@ -184,15 +193,15 @@ def private_element(dataset: Any, group: int, creator: str, offset: int) -> int 
     return (group << 16) | ((found[0] if found else PRIVATE_BLOCKS[0]) << 8) | offset
 
 
-def items(dataset: Any, element: str | int) -> tuple[Any, ...]:
+def items(dataset: Dataset, element: str | int) -> tuple[Dataset, ...]:
     """The items of a sequence; none where the element is absent, empty or no sequence."""
     value = _raw(dataset, element)
     if not value or isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
         return ()
-    return tuple(item for item in value if hasattr(item, "get"))
+    return tuple(item for item in value if isinstance(item, Dataset))
 
 
-def first_item(dataset: Any, element: str | int) -> Any | None:
+def first_item(dataset: Dataset, element: str | int) -> Dataset | None:
     """The first item of a sequence; None where the sequence is absent or empty."""
     return next(iter(items(dataset, element)), None)
 

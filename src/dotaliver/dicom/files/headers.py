@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dotaliver.dicom.files.archive import Unpacked, unpack
@@ -58,7 +58,7 @@ _KEYWORDS = (
 )
 # Private elements by group, in any block: GE (creator GEMS_PETD_01) scan, tracer, administration and nuclide;
 # Siemens (SIEMENS MED PT) scan; Philips (Philips PET Private Group) factors to SUV and to activity.
-_PRIVATE = {0x0009: (0x0D, 0x36, 0x3B, 0x3E), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
+_PRIVATE: dict[int, tuple[int, ...]] = {0x0009: (0x0D, 0x36, 0x3B, 0x3E), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
 _PRIVATE_TAGS = tuple(
     (group << 16) | low
     for group, offsets in _PRIVATE.items()
@@ -66,7 +66,7 @@ _PRIVATE_TAGS = tuple(
     for low in (block, *((block << 8) | offset for offset in offsets))
 )
 # As plain numbers, for pydicom looks every keyword up anew for every file, and its own tags compare slowly.
-HEADER_TAGS = frozenset(int(Tag(element)) for element in (*_KEYWORDS.split(), *_PRIVATE_TAGS))
+HEADER_TAGS = frozenset({*(int(Tag(keyword)) for keyword in _KEYWORDS.split()), *_PRIVATE_TAGS})
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 # Classic CT and PET: objects that always hold pixels.
 _IMAGES = {CT_CLASS, PET_CLASS}
@@ -109,7 +109,7 @@ class StudyIndex:
         return tuple(s for s in self.series if s.modality == modality)
 
 
-def _read_header(path: Path, name: str) -> tuple[Any, PixelPlace | None, Path | None] | None:
+def _read_header(path: Path, name: str) -> tuple[Dataset, PixelPlace | None, Path | None] | None:
     """Header of one file, and the place of its pixels or their image; None where the file is no DICOM object."""
     try:
         start = read_start(path)

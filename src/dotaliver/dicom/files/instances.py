@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from dotaliver.dicom.files.elements import numbers, texts
@@ -54,7 +54,7 @@ class SortedInstances:
     set_aside: tuple[SetAside, ...]
 
 
-def _content_order(part: SliceHeader) -> tuple[Any, ...]:
+def _content_order(part: SliceHeader) -> tuple[str, int, tuple[str, ...], tuple[str, ...], str]:
     """What instances are sorted by: what they say of themselves; file names only where that is equal."""
     data = part.dataset
     return (
@@ -66,18 +66,18 @@ def _content_order(part: SliceHeader) -> tuple[Any, ...]:
     )
 
 
-def _texts_or_nothing(dataset: Any, keyword: str) -> tuple[str, ...]:
+def _texts_or_nothing(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     try:
         return texts(dataset, keyword)
     except AcquisitionError:
         return ()
 
 
-def _text_or_none(dataset: Any, keyword: str) -> str | None:
+def _text_or_none(dataset: Dataset, keyword: str) -> str | None:
     return next(iter(_texts_or_nothing(dataset, keyword)), None)
 
 
-def _numbers_or_none(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
+def _numbers_or_none(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     try:
         values = numbers(dataset, keyword)
     except AcquisitionError:
@@ -165,7 +165,7 @@ _NO_PLACE, _OTHER_PLANE = "image without a position", "image in another plane"
 _BY_PLACE = {_NO_PLACE, _OTHER_PLANE}
 
 
-def _marked(modality: str) -> Any:
+def _marked(modality: str) -> Callable[[list[SliceHeader]], dict[int, str]]:
     """Judges instances by what they call themselves."""
 
     def judge(parts: list[SliceHeader]) -> dict[int, str]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Any
+
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import element_name, text
 from dotaliver.errors import AcquisitionError
@@ -102,7 +103,7 @@ def _offset(value: str | None) -> timedelta | None:
     return found if _LEAST_OFFSET <= found <= _MOST_OFFSET and int(minutes) < 60 else None
 
 
-def read_time(dataset: Any, element: str | int) -> time | None:
+def read_time(dataset: Dataset, element: str | int) -> time | None:
     """Time of day in a TM element; None where it is absent or blank.
 
     Raises
@@ -117,7 +118,7 @@ def read_time(dataset: Any, element: str | int) -> time | None:
     return found
 
 
-def read_moment(dataset: Any, element: str | int) -> Moment | None:
+def read_moment(dataset: Dataset, element: str | int) -> Moment | None:
     """Date and time in a DT element; None where it is absent or blank.
 
     Raises
@@ -136,7 +137,7 @@ def _malformed(element: str | int, value: str, form: str) -> AcquisitionError:
     return AcquisitionError(f"{element_name(element)} is {value[:30]!r}, which is not {form}; correct it in the files")
 
 
-def stated_zone(dataset: Any) -> timedelta | None:
+def stated_zone(dataset: Dataset) -> timedelta | None:
     """Timezone Offset From UTC (0008,0201); None where it is absent.
 
     Raises

@@ -6,13 +6,12 @@ Each frame gets a header with the classic elements, so that everything after it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from dotaliver.dicom.files.elements import first_item, number, quiet, text, whole
 from dotaliver.dicom.files.moments import in_zone, parse_moment, stated_zone
@@ -28,7 +27,7 @@ MULTIFRAME_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2": "CT",
 }
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_OWN_TAGS: list[Any] = [
+_OWN_TAGS: list[BaseTag] = [
     Tag(keyword)
     for keyword in (
         *_GROUPS,
@@ -142,13 +141,13 @@ def _frame_header(common: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
     header.update(common)
     with quiet():
         for macro, keywords in _MACROS.items():
-            for item in _group_items(shared, frame, macro):
-                _adopt(header, item, keywords)
-                break
+            group = next(_group_items(shared, frame, macro), None)
+            if group is not None:
+                _adopt(header, group, keywords)
         for macro in _FRAME_TYPES:
-            item = next(_group_items(shared, frame, macro), None)
-            if item is not None and "FrameType" in item:
-                header.ImageType = item.FrameType
+            group = next(_group_items(shared, frame, macro), None)
+            if group is not None and "FrameType" in group:
+                header.ImageType = group.FrameType
         for sequence in _UNASSIGNED:
             for item in _group_items(shared, frame, sequence):
                 _adopt(header, item, [e.keyword for e in item if e.keyword and e.keyword not in header])
@@ -159,7 +158,7 @@ def _frame_header(common: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
     return header
 
 
-def _adopt(header: Dataset, item: Dataset, keywords: Any) -> None:
+def _adopt(header: Dataset, item: Dataset, keywords: Iterable[str]) -> None:
     for keyword in keywords:
         if keyword in item:
             header[keyword] = item[keyword]

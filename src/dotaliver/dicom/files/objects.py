@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pydicom
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.part10 import BoundedFile, read_start, refuse_inflation
 
@@ -25,7 +25,7 @@ class CutShortError(ValueError):
     """An object ends before what it says it holds."""
 
 
-def read_object(path: Path, *, check_pixels: bool = True) -> Any:
+def read_object(path: Path, *, check_pixels: bool = True) -> Dataset:
     """A whole DICOM object; one that was cut short is refused.
 
     ``check_pixels`` is for those who do not check the size of an image's pixels themselves.
@@ -44,7 +44,7 @@ def read_object(path: Path, *, check_pixels: bool = True) -> Any:
     return dataset
 
 
-def require_whole(dataset: Any, *, check_pixels: bool = True) -> None:
+def require_whole(dataset: Dataset, *, check_pixels: bool = True) -> None:
     """Refuse an object that was cut short, inside an element or between two: `CutShortError`."""
     for tag in dataset.keys():  # noqa: SIM118  iterating would convert every value
         _require_whole_element(dataset.get_item(tag))
@@ -52,11 +52,11 @@ def require_whole(dataset: Any, *, check_pixels: bool = True) -> None:
         _require_pixels(dataset)
 
 
-def _is_image(dataset: Any) -> bool:
+def _is_image(dataset: Dataset) -> bool:
     return all(dataset.get(name) is not None for name in ("Rows", "Columns", "BitsAllocated"))
 
 
-def _require_pixels(dataset: Any) -> None:
+def _require_pixels(dataset: Dataset) -> None:
     """The pixels are the last thing in an image, so what is cut off is theirs."""
     names = [name for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if name in dataset]
     pixels = None if not names else dataset.get_item(names[0])
@@ -75,7 +75,7 @@ def _require_pixels(dataset: Any) -> None:
         raise CutShortError(msg)
 
 
-def _require_whole_element(element: Any) -> None:
+def _require_whole_element(element: DataElement | RawDataElement) -> None:
     """Refuse an element whose value is shorter than it says: the parser takes what there is."""
     if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
         return
@@ -91,7 +91,7 @@ def plain_text(value: object, longest: int = _LONGEST_TEXT) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def walk_items(root: Any, keyword: str, *, most: int, deepest: int) -> Iterator[tuple[Any, Any, int]]:
+def walk_items(root: Dataset, keyword: str, *, most: int, deepest: int) -> Iterator[tuple[Dataset, Dataset, int]]:
     """Every item of nested sequences of one name, in order, each with its parent and depth; no recursion.
 
     Raises

@@ -15,9 +15,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import data_element_generator, read_dataset, read_partial
 from pydicom.uid import UID
 
@@ -109,11 +109,11 @@ def _after_meta(tag: int, _vr: str | None, _length: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _file_meta(sop_class: bytes, syntax: bytes) -> Dataset:
+def _file_meta(sop_class: bytes, syntax: bytes) -> FileMetaDataset:
     """The file meta information that is needed here; shared, and never changed."""
-    meta = Dataset()
-    meta.MediaStorageSOPClassUID = sop_class.rstrip(b"\0 ").decode("latin-1")
-    meta.TransferSyntaxUID = syntax.decode("latin-1")
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(sop_class.rstrip(b"\0 ").decode("latin-1"))
+    meta.TransferSyntaxUID = UID(syntax.decode("latin-1"))
     return meta
 
 
@@ -134,7 +134,7 @@ def _ordinary_meta(file: BinaryIO) -> tuple[bytes, bytes] | None:
     return (sop_class, syntax) if standard and syntax != _DEFLATED else None
 
 
-def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Any, _AtPixels]:
+def _parsed(file: BinaryIO, tags: Collection[int]) -> tuple[Dataset, _AtPixels]:
     at_pixels, wanted = _AtPixels(file), list(tags)
     meta = _ordinary_meta(file)
     if meta is not None:
@@ -218,7 +218,7 @@ def refuse_inflation(path: Path, start: FileStart) -> None:
                 raise ValueError(msg)
 
 
-def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[Any, bool, PixelPlace | None]:
+def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[Dataset, bool, PixelPlace | None]:
     """Header of one file, whether it reaches its pixels, and where those are.
 
     Parameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.archive import Unpacked
 from dotaliver.dicom.files.elements import joined, text, texts, whole
@@ -30,7 +31,7 @@ class SliceHeader:
     path: Path
     name: str
     # Never shown: a header holds the patient's name
-    dataset: Any = field(repr=False)
+    dataset: Dataset = field(repr=False)
     frame: int | None = None
     # The unpacked archive that the file lies in, kept as long as its slices are
     keeper: Unpacked | None = field(default=None, repr=False)
@@ -47,7 +48,8 @@ class SliceHeader:
         """
         meta = getattr(self.dataset, "file_meta", None)
         found = None if meta is None else text(meta, "TransferSyntaxUID")
-        return found or _NATIVE.get(self.dataset.original_encoding)
+        implicit, little = self.dataset.original_encoding
+        return found or (None if implicit is None or little is None else _NATIVE.get((implicit, little)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class SeriesHeaders:
     set_aside: tuple[SetAside, ...] = ()
 
     @property
-    def first(self) -> Any:
+    def first(self) -> Dataset:
         """The header of the first file."""
         return self.slices[0].dataset
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
+from dotaliver.image.arrays import Scalar
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.flags import Flag
@@ -96,7 +96,7 @@ def check_patient(name: str, volumes: StudyVolumes, patient_id: str | None) -> N
         raise MaskError(msg)
 
 
-def _turned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> tuple[npt.NDArray[Any], Geometry] | None:
+def _turned(array: npt.NDArray[Scalar], grid: Geometry, onto: Geometry) -> tuple[npt.NDArray[Scalar], Geometry] | None:
     """The array and its grid with axes swapped and turned as `onto` has them; None where they are not parallel."""
     cosines = np.asarray(onto.directions) @ np.asarray(grid.directions).T
     order = np.abs(cosines).argmax(axis=1)
@@ -114,7 +114,7 @@ def _turned(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> tuple[np
     return turned, Geometry.from_affine(shape, columns)
 
 
-def embedded(array: npt.NDArray[Any], grid: Geometry, onto: Geometry) -> npt.NDArray[Any] | None:
+def embedded(array: npt.NDArray[Scalar], grid: Geometry, onto: Geometry) -> npt.NDArray[Scalar] | None:
     """Voxels of a grid that are voxels of another one (cut out of it, turned or flipped), laid on it; else None.
 
     None too where a voxel that is not 0 lies outside the other grid.

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from dotaliver.dicom.masks.voxel_file import VoxelFile, compressed_bytes, grid_of_affine, plain_bytes, require_size
 from dotaliver.errors import MaskError
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import FloatArray
 
 __all__ = ["read_nifti"]
@@ -61,7 +62,7 @@ def read_nifti(path: Path) -> VoxelFile:
         else:
             file.seek(header.offset)
             data = plain_bytes(name, file, count)
-    values: npt.NDArray[Any] = np.frombuffer(data, dtype=header.dtype).reshape(header.shape)
+    values: Array = np.frombuffer(data, dtype=header.dtype).reshape(header.shape)
     if (header.slope, header.intercept) not in {(0.0, 0.0), (1.0, 0.0)} and header.slope != 0:
         values = values.astype(np.float64) * header.slope + header.intercept
     affine = _one_place(name, header)[:, [2, 1, 0, 3]]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.dicom.files.objects import plain_text
 from dotaliver.dicom.masks.outlines import (
@@ -26,6 +25,7 @@ from dotaliver.dicom.masks.outlines import (
 )
 from dotaliver.dicom.masks.voxel_file import VoxelFile, compressed_bytes, grid_of_affine, plain_bytes, require_size
 from dotaliver.errors import MaskError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.image.geometry import FloatArray
 
 __all__ = ["read_nrrd"]
@@ -169,7 +169,7 @@ def _directions(name: str, header: _Header, count: int) -> list[FloatArray | Non
     return [None if part == "none" else _vector(name, part) for part in parts]
 
 
-def _values(path: Path, file: BinaryIO, header: _Header, sizes: list[int]) -> npt.NDArray[np.generic]:
+def _values(path: Path, file: BinaryIO, header: _Header, sizes: list[int]) -> Array:
     name, fields = path.name, header.fields
     kind = _TYPES.get(fields.get("type", "").lower())
     encoding = fields.get("encoding", "").lower()
@@ -179,7 +179,7 @@ def _values(path: Path, file: BinaryIO, header: _Header, sizes: list[int]) -> np
     if any(field in fields for field in ("line skip", "lineskip", "byte skip", "byteskip")):
         msg = f"{name}: an NRRD that skips lines or bytes is not read; write it again"
         raise MaskError(msg)
-    dtype = np.dtype(("<" if fields.get("endian", "little").lower() == "little" else ">") + kind)
+    dtype: ArrayType = np.dtype(("<" if fields.get("endian", "little").lower() == "little" else ">") + kind)
     count = int(np.prod(sizes))
     detached = fields.get("data file", fields.get("datafile"))
     if detached is None:
@@ -193,9 +193,7 @@ def _values(path: Path, file: BinaryIO, header: _Header, sizes: list[int]) -> np
         return _decoded(name, data, encoding, dtype, count)
 
 
-def _decoded(
-    name: str, file: BinaryIO, encoding: str, dtype: np.dtype[np.generic], count: int
-) -> npt.NDArray[np.generic]:
+def _decoded(name: str, file: BinaryIO, encoding: str, dtype: ArrayType, count: int) -> Array:
     if encoding in _TEXT:
         # A text has no fixed length: as many numbers as the header says, and no more
         words = file.read(32 * count + 1).split()

@@ -7,15 +7,13 @@ out chunks of background, as an incomplete copy does. Both are refused with what
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
 
 from dotaliver.dicom.masks.grid import NamedMask
 from dotaliver.dicom.masks.image_files import labels_on_image
 from dotaliver.dicom.masks.outlines import MaskKind
 from dotaliver.dicom.masks.voxel_file import LARGEST_GRID, VoxelFile
 from dotaliver.errors import FileFormatError, MaskError
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.layout import METADATA_FILES
 from dotaliver.omezarr.ngff import image_metadata, placed_grid
@@ -52,7 +50,7 @@ def read_zarr_mask(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tu
     return labels_on_image(path.name, VoxelFile(values, grid, "OME-Zarr"), volumes, kind, wanted)
 
 
-def _voxels(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+def _voxels(path: Path) -> tuple[Array, Geometry]:
     metadata = image_metadata(path)
     array = StoredArray(metadata.array, path)
     shape = array.layout.shape

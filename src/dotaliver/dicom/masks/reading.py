@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import joined, quiet, text
 from dotaliver.dicom.files.objects import CutShortError, read_object
@@ -90,7 +90,7 @@ def _read_dicom(path: Path, volumes: StudyVolumes, kind: MaskKind, wanted: tuple
         raise MaskError(msg)
     try:
         with quiet():
-            dataset: Any = read_object(path, check_pixels=False)
+            dataset: Dataset = read_object(path, check_pixels=False)
             check_patient(path.name, volumes, joined(dataset, "PatientID"))
             return readers[sop_class](path.name, dataset, volumes, kind, wanted)
     except MaskError:

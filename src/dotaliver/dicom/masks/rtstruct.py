@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 
-from dotaliver.dicom.files.elements import first_item, joined, text, whole
+from dotaliver.dicom.files.elements import first_item, joined, stored_element, text, whole
 from dotaliver.dicom.files.objects import plain_text
 from dotaliver.dicom.masks.contours import PlaneContour, TooManyContoursError, fill_contours
 from dotaliver.dicom.masks.grid import NamedMask, check_study, grid_of, image_grids
@@ -70,9 +71,9 @@ class _Contour:
     exclusive: bool
 
 
-def _points(name: str, contour: Any) -> FloatArray:
+def _points(name: str, contour: Dataset) -> FloatArray:
     """Corners of one contour, shape (points, 3), in mm; read from its bytes, for there may be very many."""
-    stored = contour.get_item("ContourData") if "ContourData" in contour else None
+    stored = stored_element(contour, "ContourData")
     if isinstance(stored, RawDataElement):
         values = np.array((stored.value or b"").strip(b" \0").split(b"\\"), dtype=np.bytes_)
         flat = values.astype(np.float64)
@@ -89,7 +90,7 @@ def _points(name: str, contour: Any) -> FloatArray:
     return points
 
 
-def _contours(name: str, called: str, item: Any) -> tuple[list[_Contour], int]:
+def _contours(name: str, called: str, item: Dataset) -> tuple[list[_Contour], int]:
     """Closed planar contours of one ROI, and how many points and open lines it also holds."""
     found, open_ones = [], 0
     for contour in item.get("ContourSequence") or ():
@@ -202,7 +203,7 @@ def _same_object(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> bo
     return bool(smaller > 0 and np.count_nonzero(one & other) >= _SAME_OBJECT * smaller)
 
 
-def _references(dataset: Any) -> tuple[set[str], set[str], set[str]]:
+def _references(dataset: Dataset) -> tuple[set[str], set[str], set[str]]:
     """UIDs of frames of reference, series and slices that the object refers to."""
     frames, series, instances = set(), set(), set()
     for frame in dataset.get("ReferencedFrameOfReferenceSequence") or ():
@@ -228,7 +229,7 @@ def _fitting_image(contours: list[_Contour], volumes: StudyVolumes) -> DrawnOn:
     return min(grids, key=lambda image: (round(off_slice(grids[image]), 2), image != "pet"))
 
 
-def _outlines(name: str, dataset: Any) -> tuple[Outlines, dict[int, Any]]:
+def _outlines(name: str, dataset: Dataset) -> tuple[Outlines, dict[int, Dataset]]:
     """What the ROIs are, by ROI Number, and the contour items of those that have any."""
     names = {}
     for roi in dataset.get("StructureSetROISequence") or ():
@@ -237,7 +238,7 @@ def _outlines(name: str, dataset: Any) -> tuple[Outlines, dict[int, Any]]:
             msg = f"{name}: ROI number {number} is used twice; export the structure set again"
             raise MaskError(msg)
         names[number] = plain_text(joined(roi, "ROIName") or f"ROI {number}", _LONGEST_NAME)
-    items: dict[int, Any] = {}
+    items: dict[int, Dataset] = {}
     for item in dataset.get("ROIContourSequence") or ():
         number = whole(item, "ReferencedROINumber") or 0
         kinds = [text(contour, "ContourGeometricType") for contour in item.get("ContourSequence") or ()]
@@ -250,7 +251,7 @@ def _outlines(name: str, dataset: Any) -> tuple[Outlines, dict[int, Any]]:
     return _typed(named, dataset), items
 
 
-def _typed(names: dict[int, str], dataset: Any) -> Outlines:
+def _typed(names: dict[int, str], dataset: Dataset) -> Outlines:
     """Outlines with what their types, codes and names say of them."""
     types: dict[int, str] = {}
     codes: dict[int, str | None] = {}
@@ -274,13 +275,13 @@ def _typed(names: dict[int, str], dataset: Any) -> Outlines:
 
 
 def _wanted_contours(
-    name: str, names: Any, items: dict[int, Any], picked: list[int]
+    name: str, names: Mapping[int, str], items: dict[int, Dataset], picked: list[int]
 ) -> tuple[dict[int, list[_Contour]], list[Flag]]:
     """Contours of the picked ROIs, after counting their points."""
     stored = 0
     for number in picked:
         for contour in items[number].ContourSequence:
-            element = contour.get_item("ContourData") if "ContourData" in contour else None
+            element = stored_element(contour, "ContourData")
             if isinstance(element, RawDataElement):
                 stored += (element.value or b"").count(b"\\") // 3 + 1
     if stored > _MOST_POINTS:
@@ -297,7 +298,7 @@ def _wanted_contours(
 
 
 def read_rtstruct(
-    name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()
+    name: str, dataset: Dataset, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()
 ) -> NamedMask:
     """Fill the contours of the ROIs that are meant; lesions are labelled 1, 2, … in the order of ROI Number.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import first_item, numbers, text, texts, whole
 from dotaliver.dicom.files.even_grid import even_grid, tolerance_mm
@@ -67,7 +67,7 @@ class _Segments:
         return self.outlines.names
 
 
-def _segments(name: str, dataset: Any) -> _Segments:
+def _segments(name: str, dataset: Dataset) -> _Segments:
     names, tracking = {}, {}
     livers, others, unsure = set(), set(), set()
     labelmap = text(dataset, "SegmentationType") == "LABELMAP"
@@ -95,11 +95,11 @@ def _segments(name: str, dataset: Any) -> _Segments:
     return _Segments(found, tracking)
 
 
-def _shown(segment: Any, keyword: str) -> str:
+def _shown(segment: Dataset, keyword: str) -> str:
     return plain_text(" ".join(texts(segment, keyword)), _LONGEST_NAME)
 
 
-def _is_anatomy(segment: Any) -> bool:
+def _is_anatomy(segment: Dataset) -> bool:
     """Whether a segment is coded as an organ or another normal structure."""
     category = first_item(segment, "SegmentedPropertyCategoryCodeSequence")
     return category is not None and text(category, "CodeValue") in ANATOMY
@@ -133,7 +133,7 @@ def _fits(frame: Frame, grid: Geometry) -> bool:
     return bool(parallel and spacing and (np.abs(off) < allowed).all())
 
 
-def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any) -> Geometry:
+def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: Dataset) -> Geometry:
     """The grid that the frames themselves span, where it is none of the images'."""
     first = frames[0]
     normal = np.cross(first.cosines[0], first.cosines[1])
@@ -165,7 +165,7 @@ def _own_grid(name: str, frames: list[Frame], shape: tuple[int, int], dataset: A
     return Geometry.from_affine((round(float(steps[-1])) + 1, *shape), matrix)
 
 
-def _reference_uids(dataset: Any) -> tuple[set[str], set[str]]:
+def _reference_uids(dataset: Dataset) -> tuple[set[str], set[str]]:
     series, instances = set(), set()
     for part in dataset.get("ReferencedSeriesSequence") or ():
         series.add(text(part, "SeriesInstanceUID") or "")
@@ -175,7 +175,7 @@ def _reference_uids(dataset: Any) -> tuple[set[str], set[str]]:
 
 
 def _place(
-    name: str, frames: list[Frame], shape: tuple[int, int], dataset: Any, volumes: StudyVolumes
+    name: str, frames: list[Frame], shape: tuple[int, int], dataset: Dataset, volumes: StudyVolumes
 ) -> tuple[Geometry, DrawnOn]:
     """The grid that the frames belong on: the image's that they fit, else their own."""
     series, instances = _reference_uids(dataset)
@@ -254,7 +254,9 @@ _ORIGINS = {
 }
 
 
-def read_seg(name: str, dataset: Any, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()) -> NamedMask:
+def read_seg(
+    name: str, dataset: Dataset, volumes: StudyVolumes, kind: MaskKind, wanted: tuple[str, ...] = ()
+) -> NamedMask:
     """Lay the frames of the segments that are meant on a grid: the image's where they fit its voxels.
 
     Where two lesions overlap, the voxels stay with the one of the lower label, or with the larger share (flagged).

@@ -8,13 +8,14 @@ against what the file can contain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import first_item, number, numbers, text, whole
 from dotaliver.errors import MaskError
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import FloatArray
 
 __all__ = ["Frame", "FramePixels", "frames_of", "group_of"]
@@ -36,7 +37,7 @@ class Frame:
     spacing_mm: FloatArray
 
 
-def group_of(dataset: Any, frame: Any, keyword: str) -> Any | None:
+def group_of(dataset: Dataset, frame: Dataset | None, keyword: str) -> Dataset | None:
     """One functional group of a frame: its own, else the shared one."""
     shared = first_item(dataset, "SharedFunctionalGroupsSequence")
     for holder in (frame, shared):
@@ -46,7 +47,7 @@ def group_of(dataset: Any, frame: Any, keyword: str) -> Any | None:
     return None
 
 
-def _vector(name: str, item: Any, keyword: str, count: int) -> FloatArray:
+def _vector(name: str, item: Dataset, keyword: str, count: int) -> FloatArray:
     values = numbers(item, keyword)
     if values is None or len(values) != count:
         msg = f"{name}: a frame has no complete {keyword}; export the segmentation again"
@@ -54,7 +55,7 @@ def _vector(name: str, item: Any, keyword: str, count: int) -> FloatArray:
     return np.array(values, dtype=np.float64)
 
 
-def frames_of(name: str, dataset: Any) -> list[Frame]:
+def frames_of(name: str, dataset: Dataset) -> list[Frame]:
     """The frames in the order in which they are stored.
 
     Raises
@@ -69,12 +70,13 @@ def frames_of(name: str, dataset: Any) -> list[Frame]:
         orientation = group_of(dataset, frame, "PlaneOrientationSequence")
         measures = group_of(dataset, frame, "PixelMeasuresSequence")
         segment = group_of(dataset, frame, "SegmentIdentificationSequence")
-        if position is None or orientation is None or measures is None or (segment is None and of_segments):
+        number_of = None if segment is None or not of_segments else whole(segment, "ReferencedSegmentNumber") or 0
+        if position is None or orientation is None or measures is None or (number_of is None and of_segments):
             msg = f"{name}: a frame has no position, orientation, spacing or segment; export the segmentation again"
             raise MaskError(msg)
         found.append(
             Frame(
-                (whole(segment, "ReferencedSegmentNumber") or 0) if of_segments else None,
+                number_of if of_segments else None,
                 _vector(name, position, "ImagePositionPatient", 3),
                 _vector(name, orientation, "ImageOrientationPatient", 6).reshape(2, 3),
                 _vector(name, measures, "PixelSpacing", 2),
@@ -99,7 +101,7 @@ class FramePixels:
         Where the segmentation is of no known type, or its sizes cannot be true.
     """
 
-    def __init__(self, name: str, dataset: Any, count: int) -> None:
+    def __init__(self, name: str, dataset: Dataset, count: int) -> None:
         self.kind = text(dataset, "SegmentationType") or ""
         if self.kind not in _KINDS:
             stated = self.kind[:16] or "of no stated type"
@@ -121,7 +123,7 @@ class FramePixels:
             msg = f"{name}: the file is cut short: it holds fewer pixels than its {count} frames need; copy it again"
             raise MaskError(msg)
 
-    def values(self, index: int) -> npt.NDArray[Any]:
+    def values(self, index: int) -> Array:
         """One frame as it is stored, shape (rows, columns): 0 and 1, fractions, or numbers of segments."""
         if self._compressed:
             return self._decoded(index)
@@ -138,8 +140,8 @@ class FramePixels:
         bits = np.unpackbits(data, bitorder="little")
         return bits[first - 8 * start_byte :][: self._pixels].reshape(self.shape)
 
-    def _decoded(self, index: int) -> npt.NDArray[Any]:
-        from pydicom.pixels import pixel_array
+    def _decoded(self, index: int) -> Array:
+        from pydicom.pixels.utils import pixel_array
 
         try:
             plane = np.asarray(pixel_array(self._dataset, index=index))

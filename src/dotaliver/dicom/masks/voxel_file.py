@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from dotaliver.dicom.masks.outlines import Outlines
 from dotaliver.errors import MaskError
+from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import FloatArray, Geometry
 
 __all__ = ["LARGEST_GRID", "VoxelFile", "compressed_bytes", "grid_of_affine", "plain_bytes", "require_size"]
@@ -35,7 +35,7 @@ class VoxelFile:
     ``outlines`` are what the file calls its labels, by (layer, value); None where it names none.
     """
 
-    values: npt.NDArray[Any]
+    values: Array
     grid: Geometry
     origin: str
     outlines: Outlines | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+
+from pydicom.dataset import Dataset
 
 from dotaliver.dicom.files.elements import element_name, number, private_element, text
 from dotaliver.dicom.files.moments import (
@@ -74,7 +75,7 @@ class PrivateReference:
     instant: datetime | None
 
 
-def _scan_date(dataset: Any) -> date | None:
+def _scan_date(dataset: Dataset) -> date | None:
     for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"):
         found = parse_date(text(dataset, keyword))
         if found is not None:
@@ -130,7 +131,7 @@ def zone_of(series: SeriesHeaders) -> timedelta | None:
     return acquired if acquired is not None else given
 
 
-def acquired_at(dataset: Any, zone: timedelta | None = None) -> datetime | None:
+def acquired_at(dataset: Dataset, zone: timedelta | None = None) -> datetime | None:
     """When one slice was acquired: Acquisition Date and Time, else Acquisition DateTime (0008,002A).
 
     Parameters
@@ -150,7 +151,7 @@ def acquired_at(dataset: Any, zone: timedelta | None = None) -> datetime | None:
     return None if moment is None else in_zone(moment, zone, "AcquisitionDateTime")
 
 
-def series_time(dataset: Any) -> datetime | None:
+def series_time(dataset: Dataset) -> datetime | None:
     """Series Date and Time."""
     day = parse_date(text(dataset, "SeriesDate")) or parse_date(text(dataset, "StudyDate"))
     return combine(day, read_time(dataset, "SeriesTime"))
@@ -175,7 +176,7 @@ def frames_of(series: SeriesHeaders) -> tuple[FrameTiming | None, ...]:
     return tuple(_frame(part.dataset, zone) for part in series.slices)
 
 
-def _frame(dataset: Any, zone: timedelta | None) -> FrameTiming | None:
+def _frame(dataset: Dataset, zone: timedelta | None) -> FrameTiming | None:
     instant = acquired_at(dataset, zone)
     if instant is None:
         return None

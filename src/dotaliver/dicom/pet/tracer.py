@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+
+from pydicom.dataset import Dataset
 
 from dotaliver.config.protocol import Range, Tracer
 from dotaliver.dicom.files.elements import first_item, items, joined, number, private_element, spaced, text, texts
@@ -74,7 +75,7 @@ _HALF_LIFE_SHARE = 0.01
 _GE, _GE_TRACER, _GE_NUCLIDE = "GEMS_PETD_01", 0x36, 0x3E
 
 
-def radiopharmaceutical(dataset: Any) -> Any | None:
+def radiopharmaceutical(dataset: Dataset) -> Dataset | None:
     """The item of the Radiopharmaceutical Information Sequence (0054,0016); `one_radiopharmaceutical` checks it."""
     return first_item(dataset, "RadiopharmaceuticalInformationSequence")
 
@@ -91,7 +92,7 @@ _SEQUENCE = "Radiopharmaceutical Information Sequence (0054,0016)"
 ItemContent = tuple[tuple[str, ...], ...]
 
 
-def _content(item: Any) -> ItemContent:
+def _content(item: Dataset) -> ItemContent:
     """What one item says of tracer, activity and time."""
     codes = (first_item(item, keyword) for keyword in _ITEM_CODES)
     return (
@@ -150,7 +151,7 @@ def _spelled(value: str | None) -> str | None:
     return f"{str(mass).lower()}{symbol}"
 
 
-def _coded(item: Any) -> str | None:
+def _coded(item: Dataset) -> str | None:
     code = first_item(item, "RadionuclideCodeSequence")
     if code is None:
         return None
@@ -170,12 +171,12 @@ def _by_half_life(half_life_s: float | None) -> str | None:
     return None
 
 
-def _ge_name(dataset: Any, offset: int) -> str | None:
+def _ge_name(dataset: Dataset, offset: int) -> str | None:
     element = private_element(dataset, 0x0009, _GE, offset)
     return None if element is None else joined(dataset, element)
 
 
-def nuclide_of(dataset: Any) -> tuple[str | None, str]:
+def nuclide_of(dataset: Dataset) -> tuple[str | None, str]:
     """The nuclide, such as "68Ga", and the element that named it.
 
     The code counts most (its meaning before its value, which scanners are known to mix up), then the half-life,
@@ -238,7 +239,7 @@ _DENIED_AFTER = re.compile(
 _CLAUSE = re.compile(r"[.,;:/()|+]")
 
 
-def _names(dataset: Any) -> list[str]:
+def _names(dataset: Dataset) -> list[str]:
     """All names of the tracer in the radiopharmaceutical's item, the code first: free text never overrules it."""
     item = radiopharmaceutical(dataset)
     found: list[str | None] = []
@@ -272,7 +273,7 @@ def _affirms(patterns: tuple[str, ...], description: str) -> bool:
     return False
 
 
-def tracer_of(dataset: Any, tracer: Tracer) -> TracerName:
+def tracer_of(dataset: Dataset, tracer: Tracer) -> TracerName:
     """Name the tracer and compare the name with the protocol's patterns; the first name that fits one decides.
 
     A series or study description counts only where the radiopharmaceutical's own names leave the tracer open

@@ -17,15 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from dotaliver.dicom.files.elements import text
 from dotaliver.dicom.files.headers import CACHE_MARK
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.errors import ConfigError, FileFormatError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.omezarr.planes import PlaneImage
 from dotaliver.system.folders import put_in_place, remove_left_over, temporary_beside
 from dotaliver.system.temporary import discard
@@ -38,7 +36,7 @@ __all__ = ["CachedPlanes", "PlaneCache", "cache_in_use", "plane_cache"]
 _KEY = "files_sha256"
 _FORM = 1
 _NAMES = "[0-9a-f]{32}"
-Stored = npt.NDArray[Any]
+Stored = Array
 ReadPlane = Callable[[int, Stored], None]
 Tell = Callable[[str], None]
 
@@ -104,7 +102,7 @@ def cache_in_use() -> PlaneCache | None:
     return _in_use.get()
 
 
-def _key_of(stack: Stack, dtype: np.dtype[Any]) -> str:
+def _key_of(stack: Stack, dtype: ArrayType) -> str:
     """Hash of what a series is read from: its UID, type and grid, and for each plane the state of its file.
 
     The times of a file are those of its content and of its inode: the second is set by the system alone, so a changed
@@ -148,7 +146,7 @@ class CachedPlanes:
         Fills an array with the stored values of a plane from its file.
     """
 
-    def __init__(self, cache: PlaneCache, stack: Stack, dtype: np.dtype[Any], read: ReadPlane) -> None:
+    def __init__(self, cache: PlaneCache, stack: Stack, dtype: ArrayType, read: ReadPlane) -> None:
         self._cache, self._stack, self._dtype, self._read = cache, stack, dtype, read
         name = hashlib.sha256(f"{stack.series.uid}\n{stack.series.modality}".encode()).hexdigest()[:32]
         self._place = cache.folder / name
@@ -248,7 +246,7 @@ class CachedPlanes:
 class _Recorder:
     """An image that is being written, and is deleted with this object unless it was put in place."""
 
-    def __init__(self, folder: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
+    def __init__(self, folder: Path, stack: Stack, dtype: ArrayType) -> None:
         from dotaliver.omezarr.writing import ImageWriter
 
         self.folder = folder

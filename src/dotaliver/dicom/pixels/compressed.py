@@ -10,6 +10,7 @@ import struct
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 __all__ = ["JPEG", "JPEG2000", "RLE", "fill_from_jpeg2000", "fill_from_rle", "require_size"]
 
@@ -117,7 +118,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, ...]:
     raise ValueError(msg)
 
 
-def require_size(dataset: Any) -> None:
+def require_size(dataset: Dataset) -> None:
     """Refuse compressed frames of another size than the data set declares, before any is decoded.
 
     Decoders take the memory that a frame's own header asks for, and that of a small frame may ask for gigabytes.

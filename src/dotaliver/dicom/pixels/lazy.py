@@ -6,7 +6,7 @@ The voxels are those that `series` would hold in memory, and so are their hashes
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from dotaliver.image.volume import Quantity, Volume
 
 __all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled"]
 
+Number = TypeVar("Number", np.int16, np.float32)
 Fill = Callable[[int, Stored, Stored], None]
 
 
@@ -26,16 +27,16 @@ class _TooLargeError(Exception):
     """A value does not fit int16."""
 
 
-def _reader(stack: Stack, dtype: npt.DTypeLike, fill: Fill, keep_bytes: int) -> SlabCache:
+def _reader(stack: Stack, dtype: type[Number], fill: Fill, keep_bytes: int) -> SlabCache[Number]:
     """Boxes of a stack's voxels; `fill` is given a slice's place, its stored values and where its voxels go."""
-    planes, shape = PlaneReader(stack), stack.geometry.shape
+    planes, (_, rows, columns) = PlaneReader(stack), stack.geometry.shape
 
-    def make(slices: range) -> npt.NDArray[Any]:
-        slab = np.empty((len(slices), *shape[1:]), dtype=dtype)
+    def make(slices: range) -> npt.NDArray[Number]:
+        slab = np.empty((len(slices), rows, columns), dtype=dtype)
         planes.each(slices, None, lambda k, plane: fill(k, plane, slab[k - slices.start]))
         return slab
 
-    return SlabCache(make, shape, dtype, keep_bytes)
+    return SlabCache(make, stack.geometry.shape, dtype, keep_bytes)
 
 
 # An image that takes more than this part of the bound is not held; as much of it is kept as was used last.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from dotaliver.dicom.files.omezarr_beside import HEADERS_FOLDER
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.errors import FileFormatError, SeriesError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.omezarr.planes import PlaneImage
 
 __all__ = ["planes_of_image"]
 
-ReadPlane = Callable[[int, npt.NDArray[Any]], None]
+ReadPlane = Callable[[int, Array], None]
 
 
-def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
+def planes_of_image(stack: Stack, dtype: ArrayType) -> ReadPlane | None:
     """What fills an array with the stored values of a plane of a stack; None where its pixels lie in its files.
 
     Parameters
@@ -56,7 +53,7 @@ def planes_of_image(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane | None:
         )
         raise _unusable(name, why)
 
-    def read(k: int, out: npt.NDArray[Any]) -> None:
+    def read(k: int, out: Array) -> None:
         try:
             image.fill(k, out)
         except FileFormatError as error:

@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 
 from dotaliver.dicom.files.elements import quiet, whole
@@ -25,6 +23,7 @@ from dotaliver.dicom.pixels.cache import CachedPlanes, ReadPlane, cache_in_use
 from dotaliver.dicom.pixels.compressed import JPEG, JPEG2000, RLE, fill_from_jpeg2000, fill_from_rle, require_size
 from dotaliver.dicom.pixels.omezarr_planes import planes_of_image
 from dotaliver.errors import FileFormatError, SeriesError
+from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.system.processors import threads_at_once
 from dotaliver.system.progress import Progress
 
@@ -37,13 +36,13 @@ _PLAIN = {*_LITTLE, _BIG} - {_DEFLATED}
 _READ = {*_LITTLE, _BIG, RLE, *JPEG2000, *JPEG}
 # A blank plane compresses to a few hundred bytes, and its header takes more: no real file compresses further.
 _LARGEST_RATIO = 1000
-_PIXEL_TAGS: list[Any] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
+_PIXEL_TAGS: list[str] = ["PixelData", "BitsAllocated", "PixelRepresentation"]
 _PROGRESS_EVERY = 100
-Stored = npt.NDArray[Any]
+Stored = Array
 _ReadSlice = Callable[[SliceHeader, Stored], None]
 
 
-def stored_type(series: SeriesHeaders) -> np.dtype[Any]:
+def stored_type(series: SeriesHeaders) -> ArrayType:
     """Type of the stored values, little endian; the same in every slice.
 
     Raises
@@ -203,12 +202,12 @@ class _Frames:
             out[...] = self._stored[part.frame]
 
 
-def _is_full(series: SeriesHeaders, dtype: np.dtype[Any]) -> bool:
+def _is_full(series: SeriesHeaders, dtype: ArrayType) -> bool:
     """Whether all bits are used. Unused ones may hold anything (old overlays): pydicom drops them."""
     return whole(series.first, "BitsStored") in {None, dtype.itemsize * 8}
 
 
-def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
+def _slice_reader(series: SeriesHeaders, dtype: ArrayType) -> _ReadSlice:
     full = _is_full(series, dtype)
     frames = _Frames(Counter(part.path for part in series.slices))
 
@@ -235,7 +234,7 @@ def _slice_reader(series: SeriesHeaders, dtype: np.dtype[Any]) -> _ReadSlice:
     return read
 
 
-def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
+def _is_quick(stack: Stack, dtype: ArrayType) -> bool:
     """Whether the files are read about as quickly as a cache would be, by what scripts/benchmark_cache.py measures.
 
     So are uncompressed values, and run lengths in single-frame files.
@@ -246,7 +245,7 @@ def _is_quick(stack: Stack, dtype: np.dtype[Any]) -> bool:
     )
 
 
-def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
+def _plane_reader(stack: Stack, dtype: ArrayType) -> ReadPlane:
     """Reads a plane by its place in the stack: from an OME-Zarr image, from a cache, or from its file."""
     of_image = planes_of_image(stack, dtype)
     if of_image is not None:
@@ -264,13 +263,13 @@ def _plane_reader(stack: Stack, dtype: np.dtype[Any]) -> ReadPlane:
     return CachedPlanes(cache, stack, dtype, of_file)
 
 
-def refuse_impossible(stack: Stack, dtype: np.dtype[Any]) -> None:
+def refuse_impossible(stack: Stack, dtype: ArrayType) -> None:
     """Refuse, before any memory is taken, an image that its files are too small to hold."""
     if planes_of_image(stack, dtype) is None:
         _refuse_small_files(stack, dtype)
 
 
-def _refuse_small_files(stack: Stack, dtype: np.dtype[Any]) -> None:
+def _refuse_small_files(stack: Stack, dtype: ArrayType) -> None:
     sizes = {part.path: part.path.stat().st_size for part in stack.slices}
     plane_bytes = stack.geometry.shape[1] * stack.geometry.shape[2] * dtype.itemsize
     raw = {part.path: part.transfer_syntax in _PLAIN for part in stack.slices}

@@ -40,7 +40,7 @@ def encapsulated_pdf(score: StudyScore, pdf: bytes, header: Dataset) -> Dataset:
     """
     from pydicom.sr.codedict import codes
 
-    dataset = new_object(score, _PDF, header)
+    dataset: Dataset = new_object(score, _PDF, header)
     dataset.ConversionType = "WSD"
     dataset.AcquisitionDateTime = ""
     dataset.BurnedInAnnotation = "NO"
@@ -89,7 +89,7 @@ def _capture(score: StudyScore, title: str, picture: Picture, number: int, heade
     with warnings.catch_warnings():
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
-        dataset = SCImage(
+        dataset: Dataset = SCImage(
             pixel_array=pixels,
             photometric_interpretation="RGB",
             bits_allocated=8,

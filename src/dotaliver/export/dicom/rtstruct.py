@@ -77,7 +77,7 @@ def structure_set(
         return None
     headers = usable_headers(sources, image, grid)
     objects = {item.SOPInstanceUID: item for item in instances(headers, identity)}
-    dataset = new_object(score, _STRUCTURES, headers[0])
+    dataset: Dataset = new_object(score, _STRUCTURES, headers[0])
     dataset.StructureSetLabel = "DOTALIVER"
     dataset.StructureSetName = "Liver and lesions of a liver score"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime

@@ -234,7 +234,10 @@ def _slices_of(segments: Sequence[_Segment]) -> slice:
 
 def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> npt.NDArray[np.uint8 | np.uint16]:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
-    labels = sparse_zeros(grid.shape, np.uint8 if len(segments) < 256 else np.uint16)
+    few = len(segments) < 256
+    labels: npt.NDArray[np.uint8 | np.uint16] = (
+        sparse_zeros(grid.shape, np.uint8) if few else sparse_zeros(grid.shape, np.uint16)
+    )
     for number, segment in enumerate(segments, start=1):
         k, j, i = segment.voxels.box
         part = labels[k.start - slices.start : k.stop - slices.start, j, i]

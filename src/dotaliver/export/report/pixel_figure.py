@@ -34,7 +34,7 @@ class LineStyle(TypedDict, total=False):
 
     color: str
     linewidth: float
-    linestyle: str
+    linestyle: Literal["-", "--", ":"]
     path_effects: list[AbstractPathEffect]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -90,7 +90,8 @@ def _draw_sides_and_scale(figure: PixelFigure) -> None:
 def _draw_axes(figure: PixelFigure, diameter: Diameter, plane: Plane, index: int, grid: Geometry) -> None:
     """Long and short axis, where they lie on the slice that is shown."""
     ends: Sequence[tuple[Vector, Vector] | None] = (diameter.long_axis_lps_mm, diameter.short_axis_lps_mm)
-    for pair, style in zip(ends, ("-", "--"), strict=True):
+    styles: tuple[Literal["-", "--"], ...] = ("-", "--")
+    for pair, style in zip(ends, styles, strict=True):
         if pair is None or abs(float(grid.lps_to_index(pair[0])[0]) - index) > 0.6:
             continue
         places = plane.pixels(pair) + 0.5

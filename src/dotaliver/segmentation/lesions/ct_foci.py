@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.image.arrays import Array
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
@@ -123,7 +124,7 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
     """Resample the liver's box onto the search grid and remove slow variation of density."""
     own = ct.geometry.crop(box)
 
-    def calmed(hu: npt.NDArray[np.number]) -> Float32Array:
+    def calmed(hu: Array) -> Float32Array:
         return gaussian(np.clip(hu, *_JUDGED_HU).astype(np.float32), sigma_mm, own)
 
     sigma_mm = _SAMPLING_SIGMA_RATIO * config.grid_mm
@@ -131,7 +132,7 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
     step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
-    hu = resample(calm, grid).array
+    hu = resample(calm, grid).array.astype(np.float32, copy=False)
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
     normal = inside & (depth > config.edge_mm)

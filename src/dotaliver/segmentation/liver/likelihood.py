@@ -7,12 +7,12 @@ voxel. The box is large on a fine grid, so only the slices within the window are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.arrays import Array
 from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.lazy import lazily_filtered, slices_around
@@ -110,10 +110,10 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     grid = hu.geometry
     low = lowest_window(grid)
 
-    def calmed(values: npt.NDArray[Any]) -> Float32Array:
+    def calmed(values: Array) -> Float32Array:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
-    def lowest_near(density: npt.NDArray[Any]) -> Float32Array:
+    def lowest_near(density: Array) -> Float32Array:
         from scipy.ndimage import minimum_filter
 
         return np.asarray(minimum_filter(density, low))
@@ -149,14 +149,14 @@ class LiverLikelihood:
         self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape[0], size)
         self._least = _LEAST_WINDOW_SHARE * float(np.prod(size))
 
-    def at(self, slices: range) -> npt.NDArray[Any]:
+    def at(self, slices: range) -> npt.NDArray[np.void]:
         """The findings of some slices."""
         looks = np.empty((len(slices), *self.geometry.shape[1:]), dtype=LOOK)
         for k in slices:
             self._look(k, looks[k - slices.start])
         return looks
 
-    def _look(self, k: int, out: npt.NDArray[Any]) -> None:
+    def _look(self, k: int, out: npt.NDArray[np.void]) -> None:
         """Write the findings of one slice into an array."""
         nearby = self._nearby
         density, place = nearby.of(nearby.density, k), nearby.of(nearby.place, k)

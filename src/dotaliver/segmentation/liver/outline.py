@@ -7,8 +7,6 @@ same result.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -129,7 +127,7 @@ def _judged_in_blocks(
 
     def place_of(slices: range) -> Float32Array:
         # Whole slices: ITK's coordinates depend in the last digit on where a grid begins.
-        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array
+        return resample(probability, grid, slices=slice(slices.start, slices.stop)).array.astype(np.float32, copy=False)
 
     kept = 4 * slices_around(density_window(grid, config)[0] // 2) * rows * columns
     place = Volume(SlabCache(place_of, grid.shape, np.float32, kept), grid, Quantity.PROBABILITY)
@@ -150,7 +148,7 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
     kept = LOOK.itemsize * (at_once + 2 * halo + SLAB_SLICES) * rows * columns
     looks = SlabCache(look.at, grid.shape, LOOK, kept)
 
-    def smoothed(seen: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    def smoothed(seen: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
         from scipy.ndimage import binary_opening
 
         found = seen["found"]

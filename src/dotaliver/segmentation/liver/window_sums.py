@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["RunningSums", "window_sums"]
 
-Array = npt.NDArray[Any]
+Whole = TypeVar("Whole", bound=np.integer)
 
 
-def window_sums(values: Array, size: Sequence[int]) -> Array:
+def window_sums(values: npt.NDArray[Whole], size: Sequence[int]) -> npt.NDArray[Whole]:
     """Sums of whole numbers over a window of odd size around each voxel, with nothing beyond the edges.
 
     Running sums of whole numbers are exact, those of real numbers depend on where they begin. A sum that fits the type
@@ -47,13 +47,13 @@ class RunningSums:
         Of the window, odd.
     """
 
-    def __init__(self, planes: Callable[[int], Array], count: int, size: Sequence[int]) -> None:
+    def __init__(self, planes: Callable[[int], npt.NDArray[np.int64]], count: int, size: Sequence[int]) -> None:
         self._planes, self._count = planes, count
         self._half, self._across = size[0] // 2, (1, *size[1:])
         self._at: int | None = None
-        self._running: Array | None = None
+        self._running: npt.NDArray[np.int64] | None = None
 
-    def at(self, k: int) -> Array:
+    def at(self, k: int) -> npt.NDArray[np.int64]:
         """The sums around each voxel of a slice, ``[image, row, column]``."""
         first, last = k - self._half, min(k + self._half, self._count - 1)
         if self._running is None or self._at != k - 1:

@@ -62,7 +62,7 @@ def find_aorta(ct: Volume, images: CoarseImages, around: Surroundings, config: B
         Sizes and limits.
     """
     grid = _window(images, around, config)
-    hu = resample(ct, grid, outside=_AIR_HU).array
+    hu = resample(ct, grid, outside=_AIR_HU).array.astype(np.float32, copy=False)
     # Headers need not say whether contrast agent was given: the cheaper of both paths decides.
     found = [_followed(hu, blood_hu, config) for blood_hu in (config.native_hu, config.enhanced_hu)]
     path, along_hu, along_cost = min(found, key=lambda f: float(np.median(f[2])))
