@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataset import Dataset, FileMetaDataset
 
 from dotaliver.errors import OutputError
 from dotaliver.image.arrays import Array
@@ -26,9 +26,6 @@ from dotaliver.phantom.clock import (
 from dotaliver.phantom.physics import pet_slopes
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 __all__ = ["write_images", "write_study"]
 
@@ -125,7 +122,6 @@ def _common(study: PhantomStudy, modality: str) -> Dataset:
 
 def _image(common: Dataset, study: PhantomStudy, kind: str, k: int) -> Dataset:
     """One slice of a series, without its pixels."""
-    from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
     grid = (study.ct if kind == "ct" else study.pet).geometry
