@@ -22,6 +22,7 @@ from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
 from dotaliver.cli.manual import manual
 from dotaliver.cli.output import BAD_USAGE, INTERNAL_ERROR, INTERRUPTED, NOT_SCORED
 from dotaliver.cli.program import sample, schema
+from dotaliver.cli.reading import reading_app
 from dotaliver.cli.score import inspect, rescore, score
 from dotaliver.cli.streams import check_streams, flush_output
 from dotaliver.cli.view import view
@@ -31,9 +32,10 @@ from dotaliver.system.shown import printable
 
 __all__ = ["app", "main"]
 
+_SEVERAL = "Many studies, several readers, one patient over time"
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Score": (score, rescore, inspect, view),
-    "Many studies, and one patient over time": (batch, recist, diff),
+    _SEVERAL: (batch, recist, diff),
     "PACS and other formats": (pull, push, measurements, zarr),
     "About the program": (manual, doctor, sample, schema),
 }
@@ -52,6 +54,7 @@ app = typer.Typer(
 for _title, _functions in _COMMANDS.items():
     for _function in _functions:
         app.command(cls=GroupedCommand, context_settings=CONTEXT, rich_help_panel=_title)(_function)
+app.add_typer(reading_app, name="reading", rich_help_panel=_SEVERAL)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""Files of a central reading: comparison of readers, figures of agreement, audit trail."""
