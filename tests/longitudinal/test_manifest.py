@@ -109,4 +109,23 @@ def test_text_that_transport_files_cannot_hold_is_refused_with_the_limit(tmp_pat
     path = manifest(tmp_path, ROW.replace("SCREENING", visit))
     with pytest.raises(CourseError, match=rf"row 2, column visit: .*{size} bytes .* at most 200 bytes"):
         read_manifest(path)
-    assert read_manifest(manifest(tmp_path, ROW.replace("SCREENING", "é" * 100)))[0].visit == "é" * 100
+    assert read_manifest(manifest(tmp_path, ROW.replace("SCREENING", "V" * 200)))[0].visit == "V" * 200
+    with pytest.raises(CourseError, match=r"manifest.csv, row 2, column visit: 'é+' is not plain ASCII text"):
+        read_manifest(manifest(tmp_path, ROW.replace("SCREENING", "é" * 100)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"CYCLE 2": "SCREENING"}, "numbers the visit SCREENING both 1 and 2"),
+        ({",2,": ",1,"}, "gives visit 1"),
+    ],
+)
+def test_visits_that_share_a_number_or_a_name_are_refused(tmp_path, change, says):
+    second = SECOND
+    for old, new in change.items():
+        assert old in second
+        second = second.replace(old, new)
+    rows = read_manifest(manifest(tmp_path, ROW, second))
+    with pytest.raises(CourseError, match=says):
+        rows_of_subject(rows, [row.study_instance_uid for row in rows])

@@ -37,6 +37,15 @@ Manifest = Annotated[
         help="CSV with subject, visits and dates of the trial; needed for SDTM and for progression before entry.",
     ),
 ]
+TrialDataFolder = Annotated[
+    Path | None,
+    option(
+        "--trial-data",
+        group=_TRIAL,
+        metavar="FOLDER",
+        help="The trial's DM and, where it has them, EX, SE, SV and TV (XPT or CSV); needed for study days and epochs.",
+    ),
+]
 Edits = Annotated[
     list[Path] | None,
     option("--edits", group=_TRIAL, metavar="FILE", help="Reader's decisions (JSON); repeat for several evaluators."),
@@ -54,6 +63,7 @@ def recist(  # noqa: PLR0913, PLR0917  one parameter per option
     folders: Folders,
     out: Out,
     manifest: Manifest = None,
+    trial_data: TrialDataFolder = None,
     edits: Edits = None,
     config: Config = None,
     five_mm: FiveMm = False,
@@ -61,11 +71,11 @@ def recist(  # noqa: PLR0913, PLR0917  one parameter per option
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Follow one patient over time: response by RECIST 1.1, tables, SDTM and report."""
+    """Follow one patient over time: response by RECIST 1.1, tables, SDTM, ADaM and report."""
     from dotaliver.pipeline.followup import FollowUpInput, follow_patient, save_course
 
     rules = _rules(config, five_mm=five_mm, confirm=confirm)
-    given = FollowUpInput(tuple(folders), manifest, tuple(edits or ()))
+    given = FollowUpInput(tuple(folders), manifest, trial_data, tuple(edits or ()))
     with stages(quiet) as say:
         made = follow_patient(given, rules, say)
         files = save_course(made, out, say)
@@ -78,7 +88,9 @@ def recist(  # noqa: PLR0913, PLR0917  one parameter per option
         _show_course(screen, made.course)
         screen.print(f"Report: {out / 'response.html'}", soft_wrap=True)
         screen.print(f"Files: {', '.join(files)}", soft_wrap=True)
-        _say_without_xpt(made.course)
+        for note in () if made.trial_data is None else made.trial_data.notes:
+            screen.print(f"Note: {note}", soft_wrap=True, markup=False)
+        _say_what_is_missing(made.course, has_trial_data=made.trial_data is not None)
 
 
 def diff(
@@ -124,12 +136,15 @@ def _rules(path: Path | None, *, five_mm: bool, confirm: bool) -> RecistConfig:
     return validated(RecistConfig, data, "--config" if path is None else path.name)
 
 
-def _say_without_xpt(course: PatientCourse) -> None:
+def _say_what_is_missing(course: PatientCourse, *, has_trial_data: bool) -> None:
     from dotaliver.export.sdtm.xpt import xpt_is_available
 
     if course.trial is None:
         typer.echo("Without --manifest no SDTM is written, and progression before entry is not evaluable.", err=True)
-    elif not xpt_is_available():
+        return
+    if not has_trial_data:
+        typer.echo("Without --trial-data there are no study days (--DY), no epochs and no planned days.", err=True)
+    if not xpt_is_available():
         from dotaliver.system.extras import extra_missing
 
         typer.echo(f"{extra_missing('dotaliver: writing SAS transport files', 'sdtm')}.", err=True)

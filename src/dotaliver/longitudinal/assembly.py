@@ -19,6 +19,7 @@ from dotaliver.longitudinal.matching import KnownIdentity, Matching, PlacedScan,
 from dotaliver.longitudinal.records import Evaluator, PatientCourse, ScanKey, TrialKeys
 from dotaliver.longitudinal.registration import place_scans, poses_of
 from dotaliver.longitudinal.scans import LoadedScan, check_one_patient
+from dotaliver.longitudinal.trial_data import TrialData
 
 __all__ = ["AssembledCourse", "ReadScans", "assemble"]
 
@@ -45,6 +46,7 @@ class AssembledCourse:
 
     course: PatientCourse
     readings: tuple[ReadScans, ...]
+    trial_data: TrialData | None = None
 
 
 def assemble(
@@ -53,6 +55,7 @@ def assemble(
     edits: Sequence[CourseEdits],
     config: RecistConfig,
     progress: Callable[[str], None],
+    trial_data: TrialData | None = None,
 ) -> AssembledCourse:
     """Make the course of one patient.
 
@@ -68,6 +71,8 @@ def assemble(
         Rules and thresholds.
     progress : callable
         Receives the name of each stage.
+    trial_data : TrialData, optional
+        The subject's part of the trial's own tables.
 
     Raises
     ------
@@ -81,6 +86,8 @@ def assemble(
         raise CourseError(msg)
     same = check_one_patient(scans)
     trial, groups = _grouped(scans, manifest)
+    if trial is not None and trial_data is not None:
+        trial = trial.model_copy(update={"dm_subject_id": trial_data.dm.unique_subject_id})
     _check_edits_are_used(edits, tuple(groups))
     readings, sources = [], []
     for evaluator, members in groups.items():
@@ -95,7 +102,7 @@ def assemble(
         warnings = (*_warnings(chosen, same_patient=same), *reading.warnings)
         readings.append(reading.model_copy(update={"warnings": warnings}))
     course = PatientCourse(dotaliver_version=__version__, trial=trial, readings=tuple(readings), config=config)
-    return AssembledCourse(course.with_id(), tuple(sources))
+    return AssembledCourse(course.with_id(), tuple(sources), trial_data)
 
 
 def _warnings(edits: CourseEdits, *, same_patient: bool) -> tuple[str, ...]:
@@ -219,6 +226,7 @@ def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
         visit_number=None if row is None else row.visit_number,
         cycle=None if row is None else row.cycle,
         measured_on=None if measured is None else measured.modality,
+        uptake_unit=scan.score.uptake_unit,
         accepted=None if row is None else row.accepted,
     )
 

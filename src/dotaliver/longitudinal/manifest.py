@@ -1,18 +1,16 @@
 """The table that ties scans to the trial: who the subject is, which visit a scan belongs to, who read it.
 
 A CSV file with a header row, separated by commas, semicolons or tabs; column names in any case; blank rows are skipped.
-Text is limited to what SAS transport files hold (200 bytes). Needed are ``study_id``, ``site_id``, ``subject_id``,
-``study_instance_uid``, ``visit`` and ``visit_number``. Further ``entry_date`` and ``first_treatment_date``
-(YYYY-MM-DD), ``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator``
-(``INVESTIGATOR``, ``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder
-name or start of the record's id), which tells several readings of one scan apart. Nothing in it is guessed.
+Text is limited to what SAS transport files hold (ASCII, 200 bytes). Needed are ``study_id``, ``site_id``,
+``subject_id``, ``study_instance_uid``, ``visit`` and ``visit_number``. Further ``entry_date``,
+``first_treatment_date``, ``new_therapy_date`` (start of another anticancer therapy) and ``death_date`` (YYYY-MM-DD),
+``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator`` (``INVESTIGATOR``,
+``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder name or start of
+the record's id), which tells several readings of one scan apart. Nothing in it is guessed.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -22,15 +20,15 @@ from pydantic import Field, ValidationError, field_validator
 
 from dotaliver.errors import CourseError
 from dotaliver.frozen import FrozenModel, first_problem
+from dotaliver.longitudinal.csv_tables import read_csv_table
 from dotaliver.longitudinal.records import Cycle, Evaluator, TrialKeys
+from dotaliver.system.shown import printable
 
 __all__ = ["ManifestRow", "read_manifest", "rows_of_subject", "trial_keys"]
 
 _NEEDED = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")
-_MOST_BYTES = 20_000_000
 # Bytes of text that a variable of a SAS transport file, version 5, holds.
 _LONGEST_TEXT = 200
-_SEPARATORS = (",", ";", "\t")
 
 
 class ManifestRow(FrozenModel):
@@ -44,6 +42,8 @@ class ManifestRow(FrozenModel):
     visit_number: float
     entry_date: date | None = None
     first_treatment_date: date | None = None
+    new_therapy_date: date | None = None
+    death_date: date | None = None
     cycle: Cycle | None = None
     evaluator: str = "INVESTIGATOR"
     evaluator_id: str | None = None
@@ -61,6 +61,9 @@ class ManifestRow(FrozenModel):
         size = len((value or "").encode())
         if size > _LONGEST_TEXT:
             msg = f"{size} bytes of text, and SAS transport files hold at most {_LONGEST_TEXT} bytes"
+            raise ValueError(msg)
+        if value is not None and not all(" " <= character <= "~" for character in value):
+            msg = f"'{printable(value)}' is not plain ASCII text, and SDTM holds nothing else"
             raise ValueError(msg)
         return value
 
@@ -88,48 +91,11 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     CourseError
         Where the file cannot be read, lacks a column, or a row's value is not of its kind; the text names the row.
     """
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            msg = f"{path.name}: a manifest of more than {_MOST_BYTES // 1_000_000} MB is no manifest; give a CSV file"
-            raise CourseError(msg)
-        text = _decoded(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path.name}: the manifest cannot be read ({type(error).__name__}); give a readable CSV file in UTF-8"
-        raise CourseError(msg) from error
-    try:
-        # csv wants its own line ends; the separator is that of the first row, which names the columns
-        lines = io.StringIO(text, newline="")
-        separator = _separator(text)
-        reader = csv.DictReader(lines, strict=True, delimiter=separator)
-        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-        missing = [name for name in _NEEDED if name not in names]
-        if missing:
-            msg = f"{path.name}: the column {missing[0]} is missing; the first row must name the columns"
-            raise CourseError(msg)
-        table = []
-        for row in reader:
-            cells = {key: row.get(column) for key, column in names.items()}
-            if any((value or "").strip() for value in cells.values()):
-                table.append((reader.line_num, cells))
-    except csv.Error as error:
-        msg = f"{path.name}: not a CSV table ({error}); export it again as CSV"
-        raise CourseError(msg) from error
-    return tuple(_row(path.name, number, _in_points(cells, separator)) for number, cells in table)
+    table = read_csv_table(path, "the manifest", _NEEDED)
+    return tuple(_row(path.name, number, _in_points(cells, table.separator)) for number, cells in table.rows)
 
 
-def _decoded(data: bytes) -> str:
-    """Text in UTF-8, or in UTF-16 with its mark, as spreadsheets write "Unicode text"."""
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if is_utf16 else "utf-8-sig")
-
-
-def _separator(text: str) -> str:
-    """What separates the columns: the separator that the row of column names holds most of."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(_SEPARATORS, key=first.count)
-
-
-def _in_points(cells: dict[str, str | None], separator: str) -> dict[str, str | None]:
+def _in_points(cells: dict[str, str], separator: str) -> dict[str, str]:
     """Cells with a decimal point in the visit number, where commas are decimal and do not separate."""
     number = cells.get("visit_number")
     if separator == "," or number is None:
@@ -137,9 +103,8 @@ def _in_points(cells: dict[str, str | None], separator: str) -> dict[str, str | 
     return {**cells, "visit_number": number.replace(",", ".")}
 
 
-def _row(name: str, number: int, cells: dict[str, str | None]) -> ManifestRow:
-    known = {key: (value or "").strip() for key, value in cells.items() if key in ManifestRow.model_fields}
-    given = {key: value for key, value in known.items() if value}
+def _row(name: str, number: int, cells: dict[str, str]) -> ManifestRow:
+    given = {key: value for key, value in cells.items() if value and key in ManifestRow.model_fields}
     try:
         return ManifestRow.model_validate(given)
     except ValidationError as error:
@@ -167,6 +132,7 @@ def rows_of_subject(rows: Sequence[ManifestRow], study_uids: Sequence[str]) -> t
         msg = f"the scores are of {len(subjects)} subjects of the manifest ({names}); give those of one patient"
         raise CourseError(msg)
     own = [row for row in rows if row.subject in subjects]
+    _check_visits(own)
     unknown = next((row for row in own if row.study_instance_uid not in set(study_uids)), None)
     if unknown is not None:
         msg = (
@@ -175,6 +141,25 @@ def rows_of_subject(rows: Sequence[ManifestRow], study_uids: Sequence[str]) -> t
         )
         raise CourseError(msg)
     return tuple(own)
+
+
+def _check_visits(rows: Sequence[ManifestRow]) -> None:
+    """Refuse a visit that two scans share, and a number or name that belongs to two visits."""
+    scans: dict[float, str] = {}
+    names: dict[float, str] = {}
+    for row in rows:
+        number, other = row.visit_number, scans.setdefault(row.visit_number, row.study_instance_uid)
+        if other != row.study_instance_uid:
+            msg = f"the manifest gives visit {number:g} ({row.visit}) to two scans; give each scan a visit of its own"
+            raise CourseError(msg)
+        if names.setdefault(number, row.visit) != row.visit:
+            msg = f"the manifest calls visit {number:g} both {names[number]} and {row.visit}; keep one name"
+            raise CourseError(msg)
+    numbers: dict[str, float] = {}
+    for number, name in names.items():
+        if numbers.setdefault(name, number) != number:
+            msg = f"the manifest numbers the visit {name} both {numbers[name]:g} and {number:g}; keep one number"
+            raise CourseError(msg)
 
 
 def trial_keys(rows: Sequence[ManifestRow]) -> TrialKeys:
@@ -186,7 +171,7 @@ def trial_keys(rows: Sequence[ManifestRow]) -> TrialKeys:
         Where rows contradict each other.
     """
     dates: dict[str, date | None] = {}
-    for name in ("entry_date", "first_treatment_date"):
+    for name in ("entry_date", "first_treatment_date", "new_therapy_date", "death_date"):
         values = {getattr(row, name) for row in rows} - {None}
         if len(values) > 1:
             days = ", ".join(sorted(day.isoformat() for day in values))
@@ -200,4 +185,6 @@ def trial_keys(rows: Sequence[ManifestRow]) -> TrialKeys:
         subject_id=subject,
         entry=dates["entry_date"],
         first_treatment=dates["first_treatment_date"],
+        new_therapy=dates["new_therapy_date"],
+        death=dates["death_date"],
     )

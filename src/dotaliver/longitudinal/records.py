@@ -60,10 +60,15 @@ class TrialKeys(FrozenModel):
     subject_id: str
     entry: date | None = None
     first_treatment: date | None = None
+    new_therapy: date | None = Field(default=None, description="Start of another anticancer therapy")
+    death: date | None = None
+    dm_subject_id: str | None = Field(default=None, description="USUBJID of the trial's DM, where it was given")
 
     @property
     def unique_subject_id(self) -> str:
-        """USUBJID: study, site and subject."""
+        """USUBJID: that of DM, else study, site and subject."""
+        if self.dm_subject_id is not None:
+            return self.dm_subject_id
         return "-".join((self.study_id, self.site_id, self.subject_id))
 
 
@@ -86,6 +91,7 @@ class ScanKey(FrozenModel):
     measured_on: str | None = Field(
         default=None, description="DICOM modality of the image that diameters are measured on; None without one"
     )
+    uptake_unit: str | None = Field(default=None, description="UCUM unit of the uptake on this scan")
     accepted: bool | None = Field(
         default=None, description="Whether this evaluator's reading of it is the accepted one"
     )

@@ -11,15 +11,13 @@ from dotaliver.config.files import read_edits
 from dotaliver.errors import CourseError, DotaliverError
 from dotaliver.export.response.html import ReadingPictures, response_html
 from dotaliver.export.response.tables import lesions_over_time_csv, time_points_csv
-from dotaliver.export.sdtm.check import conformance_report
-from dotaliver.export.sdtm.datasets import TERMINOLOGY, sdtm_csv
-from dotaliver.export.sdtm.rows import sdtm_datasets
-from dotaliver.export.sdtm.xpt import xpt_bytes, xpt_is_available
+from dotaliver.export.submission import SUBMISSION_FILES, submission_files
 from dotaliver.longitudinal.assembly import AssembledCourse, ReadScans, assemble
 from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.longitudinal.manifest import read_manifest
-from dotaliver.longitudinal.records import PatientCourse, Reading
+from dotaliver.longitudinal.manifest import read_manifest, rows_of_subject
+from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
+from dotaliver.longitudinal.trial_data import read_trial_data, with_trial_dates
 from dotaliver.system.files import output_folder
 from dotaliver.system.progress import Progress
 from dotaliver.system.results import write_result
@@ -30,16 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COURSE_FILES", "FollowUpInput", "follow_patient", "save_course"]
 
-_RECORD, _LESIONS, _TIME_POINTS, _REPORT, _CHECK = (
-    "course.json",
-    "recist.csv",
-    "time_points.csv",
-    "response.html",
-    "sdtm_check.txt",
-)
-COURSE_FILES = {_RECORD, _LESIONS, _TIME_POINTS, _REPORT, _CHECK} | {
-    f"{domain}.{ending}" for domain in ("tu", "tr", "rs") for ending in ("csv", "xpt")
-}
+_RECORD, _LESIONS, _TIME_POINTS, _REPORT = "course.json", "recist.csv", "time_points.csv", "response.html"
+COURSE_FILES = {_RECORD, _LESIONS, _TIME_POINTS, _REPORT} | SUBMISSION_FILES
 """What a folder of a course may hold; what a new course lacks would be of another one, and goes."""
 # More lesions than this are not shown as thumbnails: targets and new ones come first.
 _MOST_STRIPS = 12
@@ -51,6 +41,7 @@ class FollowUpInput:
 
     folders: tuple[Path, ...]
     manifest: Path | None = None
+    trial_data: Path | None = None
     edits: tuple[Path, ...] = ()
 
 
@@ -65,13 +56,20 @@ def follow_patient(given: FollowUpInput, config: RecistConfig, progress: Progres
             msg = f"{folder.name}: the folder is named twice; give each scan once"
             raise CourseError(msg)
         seen.add(folder.resolve())
+    if given.trial_data is not None and given.manifest is None:
+        msg = "the trial's data need the manifest, which says whose scans these are; give it with --manifest"
+        raise CourseError(msg)
     manifest = None if given.manifest is None else read_manifest(given.manifest)
     edits = [read_edits(path, CourseEdits) for path in given.edits]
     scans = []
     for folder in given.folders:
         progress(f"reading {folder.name}")
         scans.append(load_scan(folder))
-    return assemble(scans, manifest, edits, config, progress)
+    if manifest is None or given.trial_data is None:
+        return assemble(scans, manifest, edits, config, progress)
+    own = rows_of_subject(manifest, list(dict.fromkeys(scan.score.study.study_instance_uid for scan in scans)))
+    data = read_trial_data(given.trial_data, own)
+    return assemble(scans, with_trial_dates(own, data), edits, config, progress, data)
 
 
 def save_course(made: AssembledCourse, out: Path, progress: Progress) -> tuple[str, ...]:
@@ -101,21 +99,10 @@ def _contents(made: AssembledCourse, progress: Progress) -> dict[str, str | byte
         _REPORT: response_html(course, pictures),
     }
     if course.trial is not None:
-        contents |= _sdtm_files(course)
+        progress("writing the tables of the trial")
+        contents |= submission_files(course, made.trial_data)
     contents[_RECORD] = course.to_json()
     return contents
-
-
-def _sdtm_files(course: PatientCourse) -> dict[str, str | bytes]:
-    datasets = sdtm_datasets(course)
-    files: dict[str, str | bytes] = {}
-    for dataset in datasets:
-        name = dataset.domain.lower()
-        files[f"{name}.csv"] = sdtm_csv(dataset)
-        if xpt_is_available():
-            files[f"{name}.xpt"] = xpt_bytes(dataset)
-    files[_CHECK] = conformance_report(datasets, TERMINOLOGY)
-    return files
 
 
 # --- thumbnails ------------------------------------------------------------------------------------------------------

@@ -8,12 +8,25 @@ import pytest
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import CourseError, OutputError
 from dotaliver.export.sdtm.check import RULES, check_sdtm, conformance_report
-from dotaliver.export.sdtm.datasets import DOMAINS, TERMINOLOGY, sdtm_csv
+from dotaliver.export.sdtm.datasets import TERMINOLOGY, sdtm_csv
+from dotaliver.export.sdtm.field_rules import variables_of
 from dotaliver.export.sdtm.rows import sdtm_datasets, study_day
 from dotaliver.export.sdtm.xpt import xpt_bytes
 from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Evaluator, Track
-from fixtures.courses import TRIAL, course_of, edits, on, reading_of, scan, seen, simple_reading, sized, track
+from fixtures.courses import (
+    TRIAL,
+    TRIAL_DATA,
+    course_of,
+    edits,
+    on,
+    reading_of,
+    scan,
+    seen,
+    simple_reading,
+    sized,
+    track,
+)
 
 
 def tables(course):
@@ -263,9 +276,9 @@ def test_text_longer_than_transport_files_hold_is_refused_with_the_limit():
 def test_variables_stand_in_the_guides_order_with_expected_ones_kept():
     for domain, dataset in tables(course_of(simple_reading())).items():
         names = [v.name for v in dataset.variables]
-        order = [v.name for v in DOMAINS[domain][1]]
+        order = [v.name for v in variables_of(domain)]
         assert names == [n for n in order if n in names]
-        assert {v.name for v in DOMAINS[domain][1] if v.core != "Perm"} <= set(names)
+        assert {v.name for v in variables_of(domain) if v.core != "Perm"} <= set(names)
 
 
 # --- the check itself ------------------------------------------------------------------------------------------------
@@ -276,7 +289,7 @@ def spoiled(domain, n, **changes):
         replace(d, rows=tuple({**row, **changes} if i == n else row for i, row in enumerate(d.rows)))
         if d.domain == domain
         else d
-        for d in sdtm_datasets(full_course())
+        for d in sdtm_datasets(full_course(), TRIAL_DATA)
     ]
 
 

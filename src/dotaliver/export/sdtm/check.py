@@ -1,4 +1,4 @@
-"""A small conformance check of TU, TR and RS: each rule by name, and the rows that break it.
+"""A small conformance check of the SDTM datasets: each rule by name, and the rows that break it.
 
 It covers the parts of the SDTM Implementation Guide 3.4 and of SAS transport 5 that tables most often get wrong. It
 does not replace a validator such as Pinnacle 21 or CDISC CORE.
@@ -33,10 +33,10 @@ def check_sdtm(datasets: Sequence[Dataset]) -> tuple[Finding, ...]:
     return tuple(Finding(name, domain, where) for name, (_, check) in RULES.items() for domain, where in check(tables))
 
 
-def conformance_report(datasets: Sequence[Dataset], terminology: str) -> str:
-    """The rules and what breaks them, as text."""
+def conformance_report(datasets: Sequence[Dataset], terminology: str, notes: Sequence[str] = ()) -> str:
+    """The rules and what breaks them, as text, with notes on what the tables lack."""
     findings = check_sdtm(datasets)
-    lines = [f"Checked against {terminology}", ""]
+    lines = [f"Checked against {terminology}", *(f"Note: {note}" for note in notes), ""]
     for name, (sentence, _) in RULES.items():
         broken = [finding for finding in findings if finding.rule == name]
         lines.append(f"{'BROKEN' if broken else 'holds '} {name}: {sentence}")

@@ -1,10 +1,11 @@
-"""The shape of three SDTM domains: tumour identification (TU), tumour results (TR), disease response (RS).
+"""The shape of the SDTM datasets: TU, TR, RS, uptake on PET (XU), supplemental qualifiers and related records.
 
 After the SDTM Implementation Guide 3.4 (SDTM 2.0) and the controlled terminology of 2025-09-26: codelists C96784 and
 C96783 (TU tests), C96779 and C96778 (TR tests), C96782 and C96781 (RS tests), C123650 (tumour identification
 results), C124309 (tumour results), C96785 (responses), C78735 (evaluator), C85492 (method), C74456 (location).
-Best overall response is BESTRESP there. Variables stand in the guide's order; those that would be empty throughout
-and are permissible are left out, expected ones stay.
+Best overall response is BESTRESP there. XU is a domain of the sponsor (its name begins with X, as the guide asks): what
+PET measures has a unit and a method of its own and is no qualifier of a diameter on CT. Variables stand in the guide's
+order; those that would be empty throughout and are permissible are left out, expected ones stay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ from typing import Literal
 
 from dotaliver.export.tables import never_formula
 
-__all__ = ["DOMAINS", "TERMINOLOGY", "Dataset", "Row", "Value", "Variable", "dataset_of", "sdtm_csv"]
+__all__ = [
+    "DOMAINS",
+    "RELATED_RECORDS",
+    "SUPPLEMENTAL",
+    "TERMINOLOGY",
+    "Dataset",
+    "Row",
+    "Value",
+    "Variable",
+    "dataset_of",
+    "sdtm_csv",
+]
 
 TERMINOLOGY = "SDTM controlled terminology 2025-09-26, SDTMIG 3.4"
 
@@ -64,6 +76,8 @@ def _evaluation(domain: str) -> tuple[Variable, ...]:
         Variable(f"{domain}ACPTFL", "Accepted Record Flag"),
         Variable("VISITNUM", "Visit Number", "Num", "Exp"),
         Variable("VISIT", "Visit Name"),
+        Variable("VISITDY", "Planned Study Day of Visit", "Num"),
+        Variable("EPOCH", "Epoch"),
     )
 
 
@@ -128,7 +142,56 @@ DOMAINS: dict[str, tuple[str, tuple[Variable, ...]]] = {
             Variable("RSDY", "Study Day of Assessment", "Num"),
         ),
     ),
+    "XU": (
+        "Uptake and Volume on PET",
+        (
+            *_identifiers("XU"),
+            Variable("XUGRPID", "Group ID"),
+            Variable("XUREFID", "Reference ID"),
+            Variable("XULNKID", "Link ID", core="Exp"),
+            Variable("XULNKGRP", "Link Group"),
+            Variable("XUTESTCD", "Uptake on PET Short Name", core="Req"),
+            Variable("XUTEST", "Uptake on PET Test Name", core="Req"),
+            Variable("XUCAT", "Category for Uptake on PET"),
+            Variable("XUORRES", "Result or Finding in Original Units", core="Exp"),
+            Variable("XUORRESU", "Original Units", core="Exp"),
+            Variable("XUSTRESC", "Character Result/Finding in Std Format", core="Exp"),
+            Variable("XUSTRESN", "Numeric Result/Finding in Standard Units", "Num", "Exp"),
+            Variable("XUSTRESU", "Standard Units", core="Exp"),
+            Variable("XULOC", "Location of the Measurement"),
+            Variable("XUMETHOD", "Method of Measurement"),
+            Variable("XULOBXFL", "Last Observation Before Exposure Flag", core="Exp"),
+            *_evaluation("XU"),
+            Variable("XUDTC", "Date/Time of Measurement", core="Exp"),
+            Variable("XUDY", "Study Day of Measurement", "Num"),
+        ),
+    ),
 }
+
+SUPPLEMENTAL: tuple[Variable, ...] = (
+    Variable("STUDYID", "Study Identifier", core="Req"),
+    Variable("RDOMAIN", "Related Domain Abbreviation", core="Req"),
+    Variable("USUBJID", "Unique Subject Identifier", core="Req"),
+    Variable("IDVAR", "Identifying Variable", core="Exp"),
+    Variable("IDVARVAL", "Identifying Variable Value", core="Exp"),
+    Variable("QNAM", "Qualifier Variable Name", core="Req"),
+    Variable("QLABEL", "Qualifier Variable Label", core="Req"),
+    Variable("QVAL", "Data Value", core="Req"),
+    Variable("QORIG", "Origin", core="Req"),
+    Variable("QEVAL", "Evaluator", core="Exp"),
+)
+"""The variables of SUPP-- (SDTMIG 3.4, section 8.4)."""
+
+RELATED_RECORDS: tuple[Variable, ...] = (
+    Variable("STUDYID", "Study Identifier", core="Req"),
+    Variable("RDOMAIN", "Related Domain Abbreviation", core="Req"),
+    Variable("USUBJID", "Unique Subject Identifier", core="Exp"),
+    Variable("IDVAR", "Identifying Variable", core="Req"),
+    Variable("IDVARVAL", "Identifying Variable Value", core="Exp"),
+    Variable("RELTYPE", "Relationship Type", core="Exp"),
+    Variable("RELID", "Relationship Identifier", core="Req"),
+)
+"""The variables of RELREC (SDTMIG 3.4, section 8.2)."""
 
 
 def dataset_of(domain: str, rows: Sequence[Row]) -> Dataset:

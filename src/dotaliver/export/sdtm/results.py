@@ -1,11 +1,19 @@
-"""The rows of TR: diameters of targets, their sum, and states of the other lesions."""
+"""The rows of TR: diameters of targets, their sum with its changes, and states of the other lesions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dotaliver.export.sdtm.datasets import Row, Value
-from dotaliver.export.sdtm.row_writer import GROUPS, RowWriter, codes_of, measuring_method, method_of, uptake_on
+from dotaliver.export.sdtm.row_writer import (
+    GROUPS,
+    RowWriter,
+    codes_of,
+    measuring_method,
+    method_of,
+    plain_number,
+    uptake_on,
+)
 from dotaliver.longitudinal.recist import NonTargetState
 from dotaliver.longitudinal.records import LesionUptake, TimePoint, TrackedLesion
 from dotaliver.longitudinal.target_sizes import TargetSize
@@ -28,6 +36,7 @@ def result_rows(writer: RowWriter) -> Iterator[Row]:
             yield from _target_results(writer, point, size, lesions[size.lesion])
         if point.sizes:
             yield _sum(writer, point)
+            yield from _changes(writer, point)
         for name, state in (point.non_target_states | point.new_lesion_states).items():
             if _is_counted(lesions[name], point.scan):
                 yield _tumour_state(writer, point.scan, lesions[name], state)
@@ -79,11 +88,6 @@ def _part_results(writer: RowWriter, scan: int, lesion: TrackedLesion, found: Le
                 yield _size_row(writer, scan, TargetSize(lesion=lesion.lesion, size_mm=mm), values)
 
 
-def _number(mm: float) -> str:
-    """A size to a thousandth of a millimetre, without trailing zeros."""
-    return f"{mm:.3f}".rstrip("0").rstrip(".")
-
-
 def _size_row(writer: RowWriter, scan: int, size: TargetSize, values: dict[str, Value]) -> Row:
     if size.status == "merged":
         # It has no diameter of its own any more; that of the lesion that contains it is in the sum.
@@ -96,10 +100,10 @@ def _size_row(writer: RowWriter, scan: int, size: TargetSize, values: dict[str, 
     return writer.result(
         scan,
         values,
-        ORRES=_TOO_SMALL if default else _number(counted),
+        ORRES=_TOO_SMALL if default else plain_number(counted),
         ORRESU=None if default else "mm",
-        STRESC=_number(counted),
-        STRESN=float(_number(counted)),
+        STRESC=plain_number(counted),
+        STRESN=float(plain_number(counted)),
         STRESU="mm",
     )
 
@@ -109,8 +113,36 @@ def _sum(writer: RowWriter, point: TimePoint) -> Row:
     total = point.targets.sum_mm
     if total is None:
         return writer.not_done(point.scan, values, "not all targets were measured")
-    text = _number(total)
+    text = plain_number(total)
     return writer.result(point.scan, values, ORRES=text, ORRESU="mm", STRESC=text, STRESN=float(text), STRESU="mm")
+
+
+def _changes(writer: RowWriter, point: TimePoint) -> Iterator[Row]:
+    """Change of the sum from baseline and from the nadir, in mm and percent; percent of 0 mm is not defined.
+
+    The nadir is the smallest earlier sum, baseline included. A sum that is not known has no change.
+    """
+    found = point.targets
+    if point.overall is None or found.sum_mm is None or found.baseline_mm is None:
+        return
+    from_baseline_mm = found.sum_mm - found.baseline_mm
+    changes = (
+        ("ACBSD", from_baseline_mm, "mm", "baseline"),
+        ("PCBSD", _percent(found.change_from_baseline), "%", "baseline"),
+        ("ACNSD", found.change_from_nadir_mm, "mm", "nadir"),
+        ("PCNSD", _percent(found.change_from_nadir), "%", "nadir"),
+    )
+    for code, value, unit, since in changes:
+        values: dict[str, Value] = {"GRPID": "TARGET", "LNKGRP": writer.group(point.scan), **codes_of(code)}
+        if value is None:
+            yield writer.not_done(point.scan, values, f"the sum at {since} is 0 mm")
+            continue
+        text = plain_number(value)
+        yield writer.result(point.scan, values, ORRES=text, ORRESU=unit, STRESC=text, STRESN=float(text), STRESU=unit)
+
+
+def _percent(change: float | None) -> float | None:
+    return None if change is None else 100.0 * change
 
 
 def _tumour_state(writer: RowWriter, scan: int, lesion: TrackedLesion, state: NonTargetState) -> Row:

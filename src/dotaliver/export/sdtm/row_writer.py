@@ -15,8 +15,19 @@ from dotaliver.longitudinal.records import (
     TrackedLesion,
     TrialKeys,
 )
+from dotaliver.longitudinal.trial_data import TrialData
 
-__all__ = ["GROUPS", "TESTS", "RowWriter", "codes_of", "measuring_method", "method_of", "study_day", "uptake_on"]
+__all__ = [
+    "GROUPS",
+    "TESTS",
+    "RowWriter",
+    "codes_of",
+    "measuring_method",
+    "method_of",
+    "plain_number",
+    "study_day",
+    "uptake_on",
+]
 
 TESTS = {
     "TUMIDENT": "Tumor Identification",
@@ -25,13 +36,27 @@ TESTS = {
     "LDIAM": "Longest Diameter",
     "LPERP": "Longest Perpendicular",
     "SUMDIAM": "Sum of Diameter",
+    "ACBSD": "Absolute Change Baseline in Sum of Diam",
+    "PCBSD": "Percent Change Baseline in Sum of Diam",
+    "ACNSD": "Absolute Change Nadir in Sum of Diam",
+    "PCNSD": "Percent Change Nadir in Sum of Diam",
     "TUMSTATE": "Tumor State",
     "TRGRESP": "Target Response",
     "NTRGRESP": "Non-target Response",
     "NEWLPROG": "New Lesion Progression",
     "OVRLRESP": "Overall Response",
     "BESTRESP": "Best Response",
+    "UPPEAK": "Uptake Peak of 1 mL",
+    "UPPEAKHI": "Highest Uptake Peak of 1 mL",
+    "LESVOL": "Volume of the Lesion",
+    "TUMVOL": "Tumor Volume of All Lesions",
+    "LESTLU": "Total Uptake of the Lesion",
+    "TOTTLU": "Total Uptake of All Lesions",
+    "PETEXT": "Longest Extent on PET",
+    "NLESIONS": "Number of Lesions",
+    "BURDEN": "Tumor Burden of the Liver",
 }
+"""--TEST by --TESTCD. ACBSD is the sponsor's own term: the code list of CDISC has the other three changes."""
 GROUPS: dict[LesionRole, str] = {"target": "TARGET", "non_target": "NON-TARGET", "new": "NEW"}
 _STEMS: dict[LesionRole, str] = {"target": "T", "non_target": "NT", "new": "NEW"}
 # Codelist C85492
@@ -55,6 +80,7 @@ class RowWriter:
     reading: Reading
     prefix: str
     config: RecistConfig
+    data: TrialData | None = None
 
     @property
     def names(self) -> dict[str, str]:
@@ -66,7 +92,7 @@ class RowWriter:
         return found
 
     def group(self, scan: int) -> str:
-        """What links the results of a scan to its response."""
+        """What links the results of a scan to its response: ``A`` and the scan's number in order of date."""
         return f"{self.prefix}A{scan + 1}"
 
     def row(self, domain: str, scan: int, **values: Value) -> Row:
@@ -82,8 +108,11 @@ class RowWriter:
             f"{domain}ACPTFL": "Y" if key.accepted else None,
             "VISITNUM": key.visit_number,
             "VISIT": key.visit,
+            "VISITDY": None if self.data is None else self.data.planned_day(key.visit_number),
+            "EPOCH": None if self.data is None else self.data.epoch(key.on, key.visit_number),
             f"{domain}DTC": key.on.isoformat(),
-            f"{domain}DY": study_day(key.on, self.trial.first_treatment),
+            # Study days count from RFSTDTC, which is in DM alone.
+            f"{domain}DY": None if self.data is None else study_day(key.on, self.data.dm.reference_start),
         }
         return row
 
@@ -97,12 +126,18 @@ class RowWriter:
 
     def not_done(self, scan: int, values: dict[str, Value], reason: str) -> Row:
         """A row of TR without a result: no method and no flag of a last observation (SDTMIG 3.4, 4.1.5.1.2)."""
-        reason = reason.upper().encode()[:200].decode("utf-8", "ignore")
+        reason = reason.upper()[:200]
         return self.row("TR", scan, **{**values, "METHOD": None}, STAT="NOT DONE", REASND=reason)
 
     def is_sure(self, appearance: Appearance) -> bool:
         """Whether the identity of a lesion on a scan is beyond question."""
         return appearance.by == "reader" or appearance.confidence >= self.config.sure
+
+
+def plain_number(value: float) -> str:
+    """A number to a thousandth, without trailing zeros and without a minus before 0."""
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def uptake_on(lesion: TrackedLesion, scan: int) -> LesionUptake | None:

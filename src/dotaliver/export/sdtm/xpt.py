@@ -1,18 +1,24 @@
-"""SDTM domains as SAS transport files, version 5, through pyreadstat (the extra ``sdtm``)."""
+"""Datasets as SAS transport files, version 5, through pyreadstat (the extra ``sdtm``)."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dotaliver.errors import OutputError
 from dotaliver.export.sdtm.datasets import Dataset
 from dotaliver.system.extras import extra_missing
+from dotaliver.system.shown import printable
 from dotaliver.system.temporary import scratch
 
-__all__ = ["xpt_bytes", "xpt_is_available"]
+__all__ = ["require_transport", "xpt_bytes", "xpt_is_available"]
 
-# Bytes of text that a variable holds in version 5 of the format (SAS TS-140).
+# What version 5 of the format holds (SAS TS-140): bytes of text, characters of a name and of a label.
 _LONGEST_TEXT = 200
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,7}")
+_LONGEST_LABEL = 40
+# A test's short name becomes a variable's name when a table is transposed, its name becomes the label.
+_LIMITS = {"TESTCD": 8, "PARAMCD": 8, "QNAM": 8, "TEST": 40, "QLABEL": 40}
 
 
 def xpt_is_available() -> bool:
@@ -28,7 +34,7 @@ def xpt_bytes(dataset: Dataset) -> bytes:
     Raises
     ------
     OutputError
-        Where the extra is not installed, a text is longer than the format holds, or there is no room for temporary
+        Where the extra is not installed, the format cannot hold a text or name, or there is no room for temporary
         files.
     """
     if not xpt_is_available():
@@ -36,7 +42,7 @@ def xpt_bytes(dataset: Dataset) -> bytes:
     import pandas as pd
     import pyreadstat
 
-    _require_short(dataset)
+    require_transport(dataset)
     columns = {}
     for variable in dataset.variables:
         values = [row[variable.name] for row in dataset.rows]
@@ -60,17 +66,41 @@ def xpt_bytes(dataset: Dataset) -> bytes:
         return _whole(path, len(frame))
 
 
-def _require_short(dataset: Dataset) -> None:
-    """Refuse text that a variable of this format cannot hold: longer values make a file that nothing reads."""
+def require_transport(dataset: Dataset) -> None:
+    """Refuse what a transport file of version 5 or SDTM cannot hold, before anything is written.
+
+    Raises
+    ------
+    OutputError
+        Names the dataset, row and variable: a name over 8 or a label over 40 characters, a text that is not ASCII or
+        over 200 bytes, a short name over 8 or a test's name over 40 characters.
+    """
+    for name, label in ((dataset.domain, dataset.label), *((v.name, v.label) for v in dataset.variables)):
+        if not _NAME.fullmatch(name) or not 0 < len(label) <= _LONGEST_LABEL or not label.isascii():
+            msg = (
+                f"{dataset.domain}: {printable(name)} ({printable(label)}) is not a name of at most 8 characters with "
+                "a label of at most 40; shorten it"
+            )
+            raise OutputError(msg)
     for number, row in enumerate(dataset.rows, start=1):
         for name, value in row.items():
-            size = len(value.encode()) if isinstance(value, str) else 0
-            if size > _LONGEST_TEXT:
-                msg = (
-                    f"{dataset.domain}, row {number}, {name}: {size} bytes of text, and SAS transport files hold at "
-                    f"most {_LONGEST_TEXT} bytes; shorten it"
-                )
-                raise OutputError(msg)
+            if isinstance(value, str):
+                _require_text(f"{dataset.domain}, row {number}, {name}", name, value)
+
+
+def _require_text(where: str, name: str, value: str) -> None:
+    size = len(value.encode("utf-8", "replace"))
+    if size > _LONGEST_TEXT:
+        msg = f"{where}: {size} bytes of text, and SAS transport files hold at most {_LONGEST_TEXT} bytes; shorten it"
+        raise OutputError(msg)
+    if not all(" " <= character <= "~" for character in value):
+        text = printable(value[:60])
+        msg = f"{where}: '{text}' is not plain ASCII text, and SDTM holds nothing else; write it in ASCII"
+        raise OutputError(msg)
+    limit = next((most for ending, most in _LIMITS.items() if name.endswith(ending)), _LONGEST_TEXT)
+    if len(value) > limit:
+        msg = f"{where}: '{value[:60]}' has {len(value)} characters, and {name} holds at most {limit}; shorten it"
+        raise OutputError(msg)
 
 
 def _whole(path: Path, rows: int) -> bytes:

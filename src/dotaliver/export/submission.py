@@ -1,0 +1,53 @@
+"""The files of a submission: SDTM as CSV and SAS transport, and what the built-in check found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dotaliver.export.sdtm.check import conformance_report
+from dotaliver.export.sdtm.datasets import TERMINOLOGY, Dataset, sdtm_csv
+from dotaliver.export.sdtm.rows import sdtm_datasets
+from dotaliver.export.sdtm.xpt import require_transport, xpt_bytes, xpt_is_available
+from dotaliver.longitudinal.records import PatientCourse
+from dotaliver.longitudinal.trial_data import TrialData
+
+__all__ = ["SUBMISSION_FILES", "submission_files"]
+
+_CHECK = "sdtm_check.txt"
+_TABLES = ("tu", "tr", "rs", "xu", "supptu", "supptr", "supprs", "relrec")
+SUBMISSION_FILES = {_CHECK} | {f"{name}.{ending}" for name in _TABLES for ending in ("csv", "xpt")}
+"""Every name that `submission_files` may give."""
+
+
+def submission_files(course: PatientCourse, data: TrialData | None) -> dict[str, str | bytes]:
+    """The tables of a course by the names of their files; SAS transport only where the extra ``sdtm`` is installed.
+
+    Raises
+    ------
+    CourseError
+        Where the course has no manifest.
+    OutputError
+        Where a text cannot be held by SDTM or by a transport file; the sentence names dataset, row and variable.
+    """
+    datasets = sdtm_datasets(course, data)
+    for dataset in datasets:
+        require_transport(dataset)
+    files: dict[str, str | bytes] = {}
+    for dataset in datasets:
+        files |= _table_files(dataset)
+    files[_CHECK] = conformance_report(datasets, TERMINOLOGY, _notes(data))
+    return files
+
+
+def _table_files(dataset: Dataset) -> dict[str, str | bytes]:
+    name = dataset.domain.lower()
+    files: dict[str, str | bytes] = {f"{name}.csv": sdtm_csv(dataset)}
+    if xpt_is_available():
+        files[f"{name}.xpt"] = xpt_bytes(dataset)
+    return files
+
+
+def _notes(data: TrialData | None) -> Sequence[str]:
+    if data is None:
+        return ("DM was not given: there are no study days (--DY), no epochs and no planned days of visits.",)
+    return data.notes
