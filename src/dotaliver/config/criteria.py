@@ -98,6 +98,14 @@ class RecistConfig(FrozenModel):
     too_small_mm: float = Field(default=5.0, gt=0, description="Size of what is seen and too small to measure")
     stable_days: int = Field(default=42, ge=0, description="SD counts from here after baseline (6 to 8 weeks)")
     confirmation_days: int = Field(default=28, ge=1, description="A response is confirmed this much later (4 weeks)")
+    confirmation_most_stable: int = Field(
+        default=1, ge=0, description="SD between a partial response and its confirmation, at most this often"
+    )
+    confirmation_most_not_evaluable: int | None = Field(
+        default=None,
+        ge=0,
+        description="NE between a response and its confirmation; None: any number (RECIST sets none)",
+    )
     confirm_responses: bool = Field(
         default=False,
         description="Whether BESTRESP of the SDTM export is the confirmed one (for non-randomised trials whose "

@@ -1,9 +1,10 @@
-"""The files of a submission: SDTM as CSV and SAS transport, and what the built-in check found."""
+"""The files of a submission: SDTM and ADaM as CSV and SAS transport, and what the built-in check found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dotaliver.export.adam.package import adam_datasets, adam_notes
 from dotaliver.export.sdtm.check import conformance_report
 from dotaliver.export.sdtm.datasets import TERMINOLOGY, Dataset, sdtm_csv
 from dotaliver.export.sdtm.rows import sdtm_datasets
@@ -14,7 +15,7 @@ from dotaliver.longitudinal.trial_data import TrialData
 __all__ = ["SUBMISSION_FILES", "submission_files"]
 
 _CHECK = "sdtm_check.txt"
-_TABLES = ("tu", "tr", "rs", "xu", "supptu", "supptr", "supprs", "relrec")
+_TABLES = ("tu", "tr", "rs", "xu", "supptu", "supptr", "supprs", "relrec", "adtr", "adrs", "adtte")
 SUBMISSION_FILES = {_CHECK} | {f"{name}.{ending}" for name in _TABLES for ending in ("csv", "xpt")}
 """Every name that `submission_files` may give."""
 
@@ -29,13 +30,14 @@ def submission_files(course: PatientCourse, data: TrialData | None) -> dict[str,
     OutputError
         Where a text cannot be held by SDTM or by a transport file; the sentence names dataset, row and variable.
     """
-    datasets = sdtm_datasets(course, data)
-    for dataset in datasets:
+    sdtm = sdtm_datasets(course, data)
+    adam = adam_datasets(course, sdtm)
+    for dataset in (*sdtm, *adam):
         require_transport(dataset)
     files: dict[str, str | bytes] = {}
-    for dataset in datasets:
+    for dataset in (*sdtm, *adam):
         files |= _table_files(dataset)
-    files[_CHECK] = conformance_report(datasets, TERMINOLOGY, _notes(data))
+    files[_CHECK] = conformance_report(sdtm, TERMINOLOGY, (*_notes(data), *adam_notes(course)))
     return files
 
 

@@ -72,7 +72,8 @@ def best_response_confirmed(
 ) -> BestResponse:
     """Best overall response where CR and PR need confirmation at least `confirmation_days` later (table 3).
 
-    CR is confirmed by CR, PR by PR or CR. In between, only NE may occur, and for PR one SD. An unconfirmed response
+    CR is confirmed by CR, PR by PR or CR. In between, only NE may occur, and for PR one SD (the settings
+    `confirmation_most_stable` and `confirmation_most_not_evaluable` say how often). An unconfirmed response
     counts as stable disease if the patient was free of progression `stable_days` after baseline, otherwise as what
     followed. The parameters are those of `best_response`.
     """
@@ -84,7 +85,7 @@ def _best_confirmed(
     seen: Sequence[DatedResponse], baseline: date, config: RecistConfig, has_targets: bool | None
 ) -> BestResponse:
     complete = _confirmed(seen, ("CR",), config, most_stable=0)
-    found = complete or _confirmed(seen, ("PR", "CR"), config, most_stable=1)
+    found = complete or _confirmed(seen, ("PR", "CR"), config, most_stable=config.confirmation_most_stable)
     if found is not None:
         word: OverallWord = "CR" if complete else "PR"
         first, again = found
@@ -100,7 +101,9 @@ def _best_confirmed(
     stable = _first(seen[claimed + 1 :], "SD")
     if seen[claimed].response == "PR" and stable is not None:
         reason = f"{why}Stable disease followed (table 3: PR, then SD)."
-        return BestResponse(response="SD", confirmed=True, on=stable.on, reason=reason)
+        # It counts from the first time point that is late enough for stable disease.
+        counted = _stable(seen, baseline, config) or stable
+        return BestResponse(response="SD", confirmed=True, on=min(counted.on, stable.on), reason=reason)
     lesser = _lesser(seen, baseline, config, confirmed=True, has_targets=has_targets)
     return lesser.model_copy(update={"reason": f"{why}{lesser.reason}"})
 
@@ -142,15 +145,18 @@ def _confirmed(
     seen: Sequence[DatedResponse], words: tuple[OverallWord, ...], config: RecistConfig, *, most_stable: int
 ) -> tuple[DatedResponse, DatedResponse] | None:
     """The first response that a later one confirms, and that later one."""
+    limit = config.confirmation_most_not_evaluable
     for n, first in enumerate(seen):
         if first.response not in words:
             continue
-        stable = 0
+        stable = not_evaluable = 0
         for again in seen[n + 1 :]:
             if again.response in words and (again.on - first.on).days >= config.confirmation_days:
                 return first, again
             stable += again.response == "SD"
-            if stable > most_stable or again.response not in {*words, "NE", "SD"}:
+            not_evaluable += again.response == "NE"
+            too_many = limit is not None and not_evaluable > limit
+            if too_many or stable > most_stable or again.response not in {*words, "NE", "SD"}:
                 break
     return None
 

@@ -15,6 +15,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 from dotaliver.export.tables import never_formula
@@ -22,6 +23,7 @@ from dotaliver.export.tables import never_formula
 __all__ = [
     "DOMAINS",
     "RELATED_RECORDS",
+    "SAS_EPOCH",
     "SUPPLEMENTAL",
     "TERMINOLOGY",
     "Dataset",
@@ -48,6 +50,12 @@ class Variable:
     label: str
     kind: Kind = "Char"
     core: Literal["Req", "Exp", "Perm"] = "Perm"
+    is_date: bool = False
+    """Whether the number is a date: days since 1960-01-01, shown as DATE9. in SAS"""
+
+
+SAS_EPOCH = date(1960, 1, 1)
+"""Day 0 of dates that are numbers in SAS"""
 
 
 @dataclass(frozen=True)
@@ -203,7 +211,7 @@ def dataset_of(domain: str, rows: Sequence[Row]) -> Dataset:
 
 
 def sdtm_csv(dataset: Dataset) -> str:
-    """A domain as CSV under its variables' names, after RFC 4180; what is missing is empty.
+    """A dataset as CSV under its variables' names, after RFC 4180; what is missing is empty, dates are ISO 8601.
 
     As in the other tables, a text that a spreadsheet would take for a formula gets an apostrophe in front; the SAS
     transport file holds it as it is.
@@ -212,8 +220,14 @@ def sdtm_csv(dataset: Dataset) -> str:
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([variable.name for variable in dataset.variables])
     for row in dataset.rows:
-        writer.writerow(["" if row[v.name] is None else _text(row[v.name]) for v in dataset.variables])
+        writer.writerow(["" if row[v.name] is None else _cell(v, row[v.name]) for v in dataset.variables])
     return stream.getvalue()
+
+
+def _cell(variable: Variable, value: Value) -> str:
+    if variable.is_date and isinstance(value, int):
+        return (SAS_EPOCH + timedelta(days=value)).isoformat()
+    return _text(value)
 
 
 def _text(value: Value) -> str:

@@ -62,6 +62,7 @@ def xpt_bytes(dataset: Dataset) -> bytes:
             column_labels=[variable.label for variable in dataset.variables],
             table_name=dataset.domain,
             file_format_version=5,
+            variable_format={variable.name: "DATE9" for variable in dataset.variables if variable.is_date},
         )
         return _whole(path, len(frame))
 

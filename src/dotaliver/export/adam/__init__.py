@@ -1,0 +1,1 @@
+"""CDISC ADaM datasets ADTR, ADRS and ADTTE."""
