@@ -1,7 +1,9 @@
 """From two scored studies of one patient to response, tables and report, through the command line."""
 
+import csv
 import json
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pydicom
 import pytest
 
 from dotaliver.export.dicom.source_headers import uid_from
+from dotaliver.pipeline.followup import COURSE_FILES
 from dotaliver.records.score import StudyScore, record_id_of_json
 from fixtures.command_line import TELLTALES, change, run_cli
 
@@ -88,9 +91,11 @@ def test_a_patient_is_followed_and_everything_is_written(pair, tmp_path):
     )  # fmt: skip
     assert done.status == 0, done.err
     assert "PR" in done.out
-    assert {p.name for p in out.iterdir()} == {
+    names = {p.name for p in out.iterdir()}
+    assert names <= COURSE_FILES
+    assert names >= {
         "course.json", "recist.csv", "time_points.csv", "response.html", "sdtm_check.txt",
-        *(f"{d}.{e}" for d in ("tu", "tr", "rs") for e in ("csv", "xpt")),
+        *(f"{d}.{e}" for d in ("tu", "tr", "rs", "xu", "supprs", "relrec", "adtr", "adrs") for e in ("csv", "xpt")),
     }  # fmt: skip
     (reading,) = json.loads((out / "course.json").read_text())["readings"]
     assert [p["targets"]["sum_mm"] for p in reading["time_points"]] == [70.0, 46.0]
@@ -102,6 +107,39 @@ def test_a_patient_is_followed_and_everything_is_written(pair, tmp_path):
     assert "BROKEN" not in (out / "sdtm_check.txt").read_text()
     page = (out / "response.html").read_text()
     assert page.count("<figure><img") > 2 * len(reading["lesions"][:12])
+
+
+def test_the_trials_own_tables_give_study_days_and_a_wrong_one_leaves_nothing_behind(pair, tmp_path):
+    first, second, out = pair
+    days = [date.fromisoformat(record(folder).study.study_date) for folder in (first, second)]
+    trial = tmp_path / "trial"
+    trial.mkdir()
+    start = (days[0] + timedelta(days=10)).isoformat()
+    dm = f"STUDYID,USUBJID,SUBJID,SITEID,RFSTDTC,RFXSTDTC\nNCT1,NCT1-003,003,01,{start},{start}\n"
+    (trial / "dm.csv").write_text(dm)
+    words = (
+        "recist",
+        first,
+        second,
+        "--out",
+        out,
+        "--manifest",
+        manifest(tmp_path, first, second),
+        "--trial-data",
+        trial,
+    )
+    done = run_cli(*words)
+    assert done.status == 0, done.err
+    with (out / "tr.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["USUBJID"] for row in rows} == {"NCT1-003"}
+    assert {row["TRDY"] for row in rows if row["VISITNUM"] == "1"} == {"-10"}
+    (trial / "dm.csv").write_text(dm.replace(",003,", ",004,"))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    done = run_cli(*words)
+    assert done.status == 3
+    assert done.err.strip().endswith("add it or correct the manifest")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_nothing_that_is_written_names_the_patient(pair, tmp_path):

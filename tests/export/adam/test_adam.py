@@ -145,7 +145,7 @@ def followed(*words, therapy=None, death=None):
         (followed("SD", therapy=date(2024, 2, 1)), (START, 4), (START, 4)),
         # death: an event of PFS, not of TTP; after another therapy of neither
         (followed("SD", death=date(2024, 4, 10)), (date(2024, 4, 10), 0), (date(2024, 3, 1), 3)),
-        (followed("PR", therapy=date(2024, 3, 9), death=date(2024, 4, 1)), (date(2024, 3, 1), 2), (date(2024, 3, 1), 2)),
+        (followed("PR", therapy=date(2024, 3, 9), death=date(2024, 4, 1)), *(((date(2024, 3, 1), 2),) * 2)),
         (followed(death=date(2024, 1, 20)), (date(2024, 1, 20), 0), (START, 4)),
     ],
 )  # fmt: skip
