@@ -1,10 +1,13 @@
-"""The files of a submission: SDTM and ADaM as CSV and SAS transport, and what the built-in check found."""
+"""The files of a submission: SDTM and ADaM as CSV and SAS transport, their definitions, the built-in check."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dotaliver.export.adam.package import adam_datasets, adam_notes
+from dotaliver.export.define.html import define_html
+from dotaliver.export.define.model import definition_of
+from dotaliver.export.define.xml import define_xml
 from dotaliver.export.sdtm.check import conformance_report
 from dotaliver.export.sdtm.datasets import TERMINOLOGY, Dataset, sdtm_csv
 from dotaliver.export.sdtm.rows import sdtm_datasets
@@ -16,7 +19,12 @@ __all__ = ["SUBMISSION_FILES", "submission_files"]
 
 _CHECK = "sdtm_check.txt"
 _TABLES = ("tu", "tr", "rs", "xu", "supptu", "supptr", "supprs", "relrec", "adtr", "adrs", "adtte")
-SUBMISSION_FILES = {_CHECK} | {f"{name}.{ending}" for name in _TABLES for ending in ("csv", "xpt")}
+_DEFINITIONS = {"SDTM": "define", "ADaM": "define_adam"}
+SUBMISSION_FILES = (
+    {_CHECK}
+    | {f"{name}.{ending}" for name in _TABLES for ending in ("csv", "xpt")}
+    | {f"{name}.{ending}" for name in _DEFINITIONS.values() for ending in ("xml", "html")}
+)
 """Every name that `submission_files` may give."""
 
 
@@ -38,7 +46,21 @@ def submission_files(course: PatientCourse, data: TrialData | None) -> dict[str,
     for dataset in (*sdtm, *adam):
         files |= _table_files(dataset)
     files[_CHECK] = conformance_report(sdtm, TERMINOLOGY, (*_notes(data), *adam_notes(course)))
-    return files
+    study = "" if course.trial is None else course.trial.study_id
+    return (
+        files
+        | _definition_files(study, "SDTM", sdtm, _notes(data))
+        | _definition_files(study, "ADaM", adam, adam_notes(course))
+    )
+
+
+def _definition_files(
+    study: str, standard: str, datasets: Sequence[Dataset], notes: Sequence[str]
+) -> dict[str, str | bytes]:
+    ending = "xpt" if xpt_is_available() else "csv"
+    definition = definition_of(study, standard, datasets, ending, notes)
+    name = _DEFINITIONS[standard]
+    return {f"{name}.xml": define_xml(definition), f"{name}.html": define_html(definition)}
 
 
 def _table_files(dataset: Dataset) -> dict[str, str | bytes]:
