@@ -18,6 +18,7 @@ from PIL import Image
 
 from dotaliver.export.report import pictures
 from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.scene import scene_of
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
@@ -55,7 +56,7 @@ def main() -> None:
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     outcome = scored("moderate", 1)
-    scene = pictures.scene_of(outcome.score, outcome.opened.volumes, outcome.segmentations)
+    scene = scene_of(outcome.score, outcome.opened.volumes, outcome.segmentations)
     save(pictures.mip(scene), out / "projections.png")
     levels = pictures.level_pictures(scene)
     save(levels[len(levels) // 2], out / "liver.png", 560)
@@ -64,7 +65,7 @@ def main() -> None:
     if lesion is not None:
         save(lesion, out / "lesion.png", 560)
     outcome = scored("cold", 1)
-    scene = pictures.scene_of(outcome.score, outcome.opened.volumes, outcome.segmentations)
+    scene = scene_of(outcome.score, outcome.opened.volumes, outcome.segmentations)
     if outcome.score.ct_foci:
         found = pictures.ct_focus_pictures(scene, outcome.score.ct_foci[0].label)
         if found is not None:

@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 
+from dotaliver.batch.messages import Answer
 from dotaliver.batch.records import MACHINE_FAILURES
 from dotaliver.batch.supervision import Supervised
 from fixtures.batches import PATIENCE_S, all_gone, environment, family, key, settings, task_of, tiny, until
@@ -119,7 +120,7 @@ def test_a_run_that_ends_stops_its_studies(process, workspace, tmp_path):
 def test_a_process_that_ends_for_want_of_work_as_a_study_comes_is_replaced_and_no_crash(process, workspace, tmp_path):
     before = score(process, workspace, tmp_path / "a", 1, "sleep 0").record.row["pid"]
     # What it says before it ends
-    process._answers.put({"idle": True})
+    process._answers.put(Answer(idle=True))
     after = score(process, workspace, tmp_path / "b", 2, "sleep 0")
     assert after.status == "scored" and after.record.row["pid"] != before
 

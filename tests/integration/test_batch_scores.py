@@ -119,6 +119,25 @@ def test_an_amendment_is_applied_to_stored_masks_without_segmenting(batch, tmp_p
     assert refused.status == 2 and "another folder" in refused.err
 
 
+def test_another_protocol_keeps_the_records_other_settings_alone_and_in_a_batch(batch, tmp_path):
+    out, key, _ = batch
+    (tmp_path / "own.json").write_text(json.dumps({"krenning": {"similar_ratio": 0.7}}))
+    own = run_cli("rescore", out / key, "--config", tmp_path / "own.json", "--out", tmp_path / "s" / key, "--quiet")
+    assert own.status == 0, own.err
+    alone = run_cli(
+        "rescore", tmp_path / "s" / key, "--protocol", "prrt-screening", "--out", tmp_path / "alone", "--quiet"
+    )
+    assert alone.status == 0, alone.err
+    done = run_cli(
+        "batch", tmp_path / "s", "--out", tmp_path / "two", "--rescore", "--protocol", "prrt-screening", "-q"
+    )
+    assert done.status == 0, done.err
+    one, two = read_record(tmp_path / "alone"), read_record(tmp_path / "two" / key)
+    assert one.config.protocol.id == two.config.protocol.id == "PRRT-SCREENING"
+    assert one.config.krenning.similar_ratio == two.config.krenning.similar_ratio == 0.7
+    assert one.record_id == two.record_id
+
+
 def test_the_latest_revision_of_a_score_is_the_one_to_rescore(batch, tmp_path):
     out, key, _ = batch
     shutil.copytree(out / key, tmp_path / "s" / key)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
-import json
 import logging
 import os
 import queue
@@ -22,11 +21,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from typing import IO, NoReturn, cast
 
 import psutil
 from filelock import FileLock, Timeout
 
+from dotaliver.batch.messages import Answer, Order
 from dotaliver.batch.records import SCRATCH, RunSettings, Status, StudyRecord, StudyTask
 from dotaliver.batch.score_task import Scored
 from dotaliver.batch.stamps import content_of, files_of, stamp_of
@@ -48,7 +48,7 @@ _PLAIN = re.compile(r"\d+|[a-z]+")
 _CHANGED = "its files changed while it was scored; run the batch again"
 
 Scorer = Callable[[StudyTask, Path, RunSettings, Callable[[str], None]], Scored]
-Say = Callable[[dict[str, Any]], None]
+Say = Callable[[Answer], None]
 
 
 def main() -> None:
@@ -61,29 +61,29 @@ def main() -> None:
     os.dup2(2, 1)
     asked = _listen(sys.stdin)
 
-    def say(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
+    def say(message: Answer) -> None:
+        answers.write(message.model_dump_json() + "\n")
         answers.flush()
 
-    say({"ready": os.getpid()})
+    say(Answer(ready=os.getpid()))
     while True:
         try:
             order = asked.get(timeout=_IDLE_S)
         except queue.Empty:
             # So that an order that comes this very moment is given to another, and is no crash
-            say({"idle": True})
+            say(Answer(idle=True))
             _end()
-        record = _scored(Workspace(Path(order["out"])), StudyTask.model_validate(order["task"]), order["run_id"], say)
-        say({"done": None if record is None else record.model_dump(mode="json")})
+        record = _scored(Workspace(Path(order.out)), order.task, order.run_id, say)
+        say(Answer(done=True, record=record))
 
 
-def _listen(source: IO[str]) -> queue.Queue[Any]:
+def _listen(source: IO[str]) -> queue.Queue[Order]:
     """Lines as they come; the end of the stream is the end of the process and of all that it started."""
-    lines: queue.Queue[Any] = queue.Queue()
+    lines: queue.Queue[Order] = queue.Queue()
 
     def read() -> None:
         for line in source:
-            lines.put(json.loads(line))
+            lines.put(Order.model_validate_json(line))
         _end()
 
     threading.Thread(target=read, daemon=True).start()
@@ -120,7 +120,7 @@ def _scored(workspace: Workspace, task: StudyTask, run_id: str, say: Say) -> Stu
 def _attempt(workspace: Workspace, task: StudyTask, settings: RunSettings, say: Say) -> StudyRecord:
     started = time.monotonic()
     workspace.retire(task.key)
-    ended = _ended(workspace, task, settings, lambda stage: say({"stage": stage}))
+    ended = _ended(workspace, task, settings, lambda stage: say(Answer(stage=stage)))
     if ended.status != "scored":
         workspace.clear_study(task.key)
     idle = psutil.Process().memory_info().rss

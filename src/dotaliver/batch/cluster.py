@@ -8,10 +8,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dotaliver.errors import ClusterError
 from dotaliver.system.processors import processors
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster, Worker
 
 __all__ = ["ClusterChoice", "connected", "dask_setup"]
 
@@ -41,14 +44,14 @@ class ClusterChoice:
         return int(_SHARE_OF_MEMORY * MEMORY_LIMIT / self.count)
 
 
-def dask_setup(_worker: Any) -> None:
+def dask_setup(_worker: Worker) -> None:
     """Let our workers ignore Ctrl-C, which reaches them too: the run stops them in order."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def connected(choice: ClusterChoice) -> Iterator[Any]:
+def connected(choice: ClusterChoice) -> Iterator[Client]:
     """A client of the cluster; ours is closed afterwards, another's is left as it was.
 
     Raises
@@ -67,7 +70,7 @@ def connected(choice: ClusterChoice) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _own_cluster(choice: ClusterChoice) -> Iterator[Any]:
+def _own_cluster(choice: ClusterChoice) -> Iterator[LocalCluster]:
     import dask
     from distributed import LocalCluster
 
@@ -93,7 +96,7 @@ def _own_cluster(choice: ClusterChoice) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _client_of(address: str) -> Iterator[Any]:
+def _client_of(address: str) -> Iterator[Client]:
     from distributed import Client
 
     try:

@@ -7,10 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dotaliver.batch.cohort_page import cohort_html
-from dotaliver.batch.records import StudyRecord
+from dotaliver.batch.records import Row, StudyRecord
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import CourseError
 from dotaliver.export.tables import cell
@@ -65,11 +64,12 @@ def write_cohort(workspace: Workspace, records: Sequence[StudyRecord], manifest:
         write_atomically(folder / name, content)
     counts: dict[str, int] = {}
     for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
+        status = str(row["status"])
+        counts[status] = counts.get(status, 0) + 1
     return Cohort(tuple(folder / name for name in made), counts)
 
 
-def cohort_rows(records: Sequence[StudyRecord], labels: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def cohort_rows(records: Sequence[StudyRecord], labels: Mapping[str, Row]) -> list[Row]:
     """One row per study, all with the same columns; a value that is not known is None."""
     rows = [_row(record, labels) for record in _in_order(records)]
     there = {record.study_uid for record in records}
@@ -85,8 +85,8 @@ def _in_order(records: Sequence[StudyRecord]) -> list[StudyRecord]:
     return sorted(records, key=lambda record: record.key)
 
 
-def _row(record: StudyRecord, labels: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    none: dict[str, Any] = dict.fromkeys(_LABELS) if labels else {}
+def _row(record: StudyRecord, labels: Mapping[str, Row]) -> Row:
+    none: Row = dict.fromkeys(_LABELS) if labels else {}
     return {
         **none,
         **labels.get(record.study_uid or "", {}),
@@ -100,9 +100,9 @@ def _row(record: StudyRecord, labels: Mapping[str, dict[str, Any]]) -> dict[str,
     }
 
 
-def lesion_table(records: Sequence[StudyRecord], labels: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def lesion_table(records: Sequence[StudyRecord], labels: Mapping[str, Row]) -> list[Row]:
     """One row per lesion, with the names of its study and record."""
-    none: dict[str, Any] = dict.fromkeys(_LABELS) if labels else {}
+    none: Row = dict.fromkeys(_LABELS) if labels else {}
     return [
         {
             **none,
@@ -118,9 +118,9 @@ def lesion_table(records: Sequence[StudyRecord], labels: Mapping[str, dict[str, 
     ]
 
 
-def _labels(manifest: Sequence[ManifestRow]) -> dict[str, dict[str, Any]]:
+def _labels(manifest: Sequence[ManifestRow]) -> dict[str, Row]:
     """What the manifest says of each study; several readings of one scan must agree on whose it is."""
-    labels: dict[str, dict[str, Any]] = {}
+    labels: dict[str, Row] = {}
     for row in manifest:
         label = {name: getattr(row, name) for name in _LABELS}
         before = labels.setdefault(row.study_instance_uid, label)
@@ -131,7 +131,7 @@ def _labels(manifest: Sequence[ManifestRow]) -> dict[str, dict[str, Any]]:
     return labels
 
 
-def _local_row(record: StudyRecord) -> dict[str, Any]:
+def _local_row(record: StudyRecord) -> Row:
     """Where a study lies and what is wrong with which of its files: for this machine alone."""
     place = record.place
     return {
@@ -144,7 +144,7 @@ def _local_row(record: StudyRecord) -> dict[str, Any]:
     }
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def _csv(rows: Sequence[Row]) -> str:
     """A table after RFC 4180, in which no text is a formula."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -154,7 +154,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _parquet(rows: Sequence[Row]) -> bytes:
     """The same as Parquet, each column of the type of its values."""
     import pandas as pd
 

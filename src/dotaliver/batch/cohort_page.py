@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dotaliver.batch.records import FAILURES
+from dotaliver.batch.records import FAILURES, Row
 from dotaliver.batch.workspace import Workspace
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.template import page_template
@@ -83,7 +82,7 @@ class _Line:
     cells: tuple[_Cell, ...]
 
 
-def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
+def cohort_html(rows: Sequence[Row], workspace: Workspace) -> str:
     """The page, self-contained: pictures, style and the few lines of script stand in it."""
     scored = [row for row in rows if row["status"] == "scored"]
     failures = [row for row in rows if row["status"] in FAILURES]
@@ -97,7 +96,7 @@ def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
         scored=len(scored),
         skipped=[row for row in rows if row["status"] == "skipped"],
         failures=failures,
-        failure_kinds=[(_WORDS[kind], n) for kind, n in Counter(r["status"] for r in failures).most_common()],
+        failure_kinds=[(_WORDS[kind], n) for kind, n in Counter(_text(r, "status") for r in failures).most_common()],
         words=_WORDS,
         labelled=labelled,
         verdicts=_verdict_counts(scored),
@@ -111,12 +110,23 @@ def cohort_html(rows: Sequence[Mapping[str, Any]], workspace: Workspace) -> str:
     )
 
 
-def _only(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+def _text(row: Row, name: str) -> str:
+    """A value as text; nothing where there is none."""
+    return str(row.get(name) or "")
+
+
+def _number(row: Row, name: str) -> float | None:
+    """A value as a number; None where there is none."""
+    value = row.get(name)
+    return value if isinstance(value, int | float) else None
+
+
+def _only(rows: Sequence[Row], name: str) -> str:
     """The one value of a column, or all of them."""
     return ", ".join(sorted({str(row[name]) for row in rows if row.get(name) is not None}))
 
 
-def _verdict_counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[int, str]]]]:
+def _verdict_counts(rows: Sequence[Row]) -> list[tuple[str, list[tuple[int, str]]]]:
     """Per criterion, how often each verdict was given and its share as a CSS width."""
     found = []
     for criterion in _criteria(rows):
@@ -128,13 +138,13 @@ def _verdict_counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[t
     return found
 
 
-def _criteria(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _criteria(rows: Sequence[Row]) -> list[str]:
     """The criteria of the cohort's protocols, in the order in which the rows give them."""
     end = "_verdict"
     return list(dict.fromkeys(name.removesuffix(end) for row in rows for name in row if name.endswith(end)))
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Picture]]:
+def _figures(rows: Sequence[Row]) -> list[tuple[str, Picture]]:
     """Histograms of burden and uptake, each only where there are values."""
     wanted = (
         ("burden_fraction", "Tumour burden of the liver (%)", 100.0),
@@ -144,7 +154,7 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Picture]]:
     )
     found = []
     for name, title, scale in wanted:
-        values = [scale * row[name] for row in rows if row.get(name) is not None]
+        values = [scale * value for row in rows if (value := _number(row, name)) is not None]
         if values:
             found.append((title, _histogram(values, title)))
     return found
@@ -184,18 +194,17 @@ def _columns(labelled: bool, criteria: Sequence[str]) -> list[tuple[str, str]]:
     return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Flags"))]
 
 
-def _line(row: Mapping[str, Any], workspace: Workspace, criteria: Sequence[str], *, labelled: bool) -> _Line:
-    key = row["key"]
-    cells = [_Cell(str(row.get(n) or ""), str(row.get(n) or "")) for n in ("subject_id", "visit") if labelled]
-    cells.append(_Cell(row.get("study_date") or "", row.get("study_date") or "", "k"))
+def _line(row: Row, workspace: Workspace, criteria: Sequence[str], *, labelled: bool) -> _Line:
+    key = _text(row, "key")
+    cells = [_Cell(_text(row, n), _text(row, n)) for n in ("subject_id", "visit") if labelled]
+    cells.append(_Cell(_text(row, "study_date"), _text(row, "study_date"), "k"))
     for criterion in criteria:
-        verdict = row.get(f"{criterion}_verdict") or ""
-        effect = row.get(f"{criterion}_effect") or ""
+        verdict, effect = _text(row, f"{criterion}_verdict"), _text(row, f"{criterion}_effect")
         cells.append(_Cell(verdict.replace("_", " "), verdict, effect))
     for name, _, scale, digits in _NUMBERS:
-        value = row.get(name)
+        value = _number(row, name)
         cells.append(_Cell("", "", "n") if value is None else _Cell(f"{scale * value:.{digits}f}", value, "n"))
-    flags = [flag for flag in str(row.get("flags") or "").split("; ") if flag]
+    flags = [flag for flag in _text(row, "flags").split("; ") if flag]
     cells.append(_Cell(str(len(flags)), len(flags), "n"))
     report = workspace.study(key) / REPORT
     return _Line(key, f"{key}/{REPORT}" if report.exists() else None, _picture(workspace, key), tuple(cells))

@@ -7,10 +7,13 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from dotaliver.batch.records import FAILURES, StudyRecord
 from dotaliver.system.shown import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["JsonLines", "PlainLines", "Reporter", "Screen", "Tally", "duration"]
 
@@ -122,7 +125,7 @@ class JsonLines(Reporter):
         super().__init__()
         self._stream = stream or sys.stdout
 
-    def _say(self, event: str, **values: Any) -> None:
+    def _say(self, event: str, **values: str | float | None) -> None:
         self._stream.write(json.dumps({"event": event, **values}) + "\n")
         self._stream.flush()
 
@@ -152,7 +155,7 @@ class JsonLines(Reporter):
 class Screen(Reporter):
     """A few changing lines on a terminal; what failed stays above them."""
 
-    def __init__(self, console: Any = None) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         from rich.console import Console
         from rich.live import Live

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from dotaliver import __version__
+from dotaliver.config.protocol import TrialProtocol
+from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.headers import StudyPart
 from dotaliver.frozen import FrozenModel
 
@@ -19,6 +21,7 @@ __all__ = [
     "SCRATCH",
     "Outputs",
     "Place",
+    "Row",
     "RunSettings",
     "Status",
     "StudyRecord",
@@ -38,6 +41,10 @@ FAILURES: frozenset[Status] = MACHINE_FAILURES | {"refused"}
 
 # Environment variable of a scoring process: its folder for temporary files, which goes with it.
 SCRATCH = "DOTALIVER_BATCH_SCRATCH"
+
+
+Row = dict[str, str | int | float | bool | None]
+"""A row of one of the cohort's tables, by the names of the columns; None where a value is not known"""
 
 
 class Place(FrozenModel):
@@ -83,8 +90,8 @@ class RunSettings(FrozenModel):
     """What all studies of a run share; stands in the output folder, where the workers read it."""
 
     run_id: str
-    config: dict[str, Any] = Field(default_factory=dict, description="`ScoringConfig`")
-    config_given: bool = Field(default=True, description="Rescoring without it keeps each record's own settings")
+    config: ScoringConfig | None = Field(default=None, description="Without it a stored score keeps its own settings")
+    protocol: TrialProtocol | None = Field(default=None, description="Takes the place of the one in the settings")
     rescore: bool = False
     outputs: Outputs = Outputs()
     scorer: str = Field(default=DEFAULT_SCORER, description="Function that scores one study, as module:name")
@@ -96,7 +103,7 @@ class RunSettings(FrozenModel):
 
     def answer_sha256(self) -> str:
         """Hash of everything that changes what is written for a study; the limits are not among it."""
-        shown = self.model_dump_json(include={"config", "config_given", "rescore", "outputs", "scorer", "version"})
+        shown = self.model_dump_json(include={"config", "protocol", "rescore", "outputs", "scorer", "version"})
         return hashlib.sha256(shown.encode()).hexdigest()
 
 
@@ -130,5 +137,5 @@ class StudyRecord(FrozenModel):
     idle_memory_bytes: int | None = Field(default=None, description="Of the process once the study was done")
     process_id: int | None = Field(default=None, description="Of the process that scored it")
     files: dict[PlainName, str] = Field(default_factory=dict, description="SHA-256 of what was written, by name")
-    row: dict[str, Any] = Field(default_factory=dict, description="Its row of the cohort")
-    lesions: tuple[dict[str, Any], ...] = ()
+    row: Row = Field(default_factory=dict, description="Its row of the cohort")
+    lesions: tuple[Row, ...] = ()

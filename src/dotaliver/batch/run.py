@@ -9,10 +9,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dotaliver.batch.attempt import STOPPED, attempt, failed_record, lost_record, stop_process, topic_of
 from dotaliver.batch.cluster import ClusterChoice, connected
@@ -26,10 +26,19 @@ from dotaliver.batch.records import DEFAULT_SCORER, Outputs, RunSettings, StudyR
 from dotaliver.batch.stored_scores import find_scores
 from dotaliver.batch.supervision import Ending
 from dotaliver.batch.workspace import Workspace
+from dotaliver.config.protocol import TrialProtocol
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ClusterError, ConfigError, StudyError
 from dotaliver.longitudinal.manifest import read_manifest
 from dotaliver.system.files import output_folder
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from distributed import Client, Future
+
+    _Future = Future[tuple[str, str]]
+    _Handler = Callable[[int, FrameType | None], object] | int | None
 
 __all__ = ["BatchInput", "BatchResult", "run_batch"]
 
@@ -53,6 +62,9 @@ class BatchInput:
     out: Path
     cluster: ClusterChoice = field(default_factory=ClusterChoice)
     config: ScoringConfig | None = None
+    """None: the usual settings; of a stored score its own"""
+    protocol: TrialProtocol | None = None
+    """Takes the place of the one in the settings"""
     manifest: Path | None = None
     rescore: bool = False
     fresh: bool = False
@@ -117,12 +129,11 @@ def run_batch(given: BatchInput, reporter: Reporter | None = None) -> BatchResul
 
 
 def _settings(given: BatchInput) -> RunSettings:
-    config = given.config or ScoringConfig()
     memory = given.memory_bytes
     return RunSettings(
         run_id=secrets.token_hex(8),
-        config=config.model_dump(mode="json"),
-        config_given=given.config is not None,
+        config=given.config if given.rescore else given.config or ScoringConfig(),
+        protocol=given.protocol,
         rescore=given.rescore,
         outputs=given.outputs,
         scorer=given.scorer,
@@ -171,7 +182,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, _Handler] = {}
 
     def __enter__(self) -> _Stop:
         if threading.current_thread() is threading.main_thread():
@@ -199,7 +210,7 @@ class _Run:
     reporter: Reporter
     stop: _Stop
     records: dict[str, StudyRecord] = field(default_factory=dict)
-    ended: queue.Queue[Any] = field(default_factory=queue.Queue)
+    ended: queue.Queue[_Future] = field(default_factory=queue.Queue)
     """Futures, as they end."""
     tasks: dict[str, StudyTask] = field(default_factory=dict)
     """By the key of their futures."""
@@ -221,7 +232,7 @@ class _Run:
         return self.records
 
     @contextlib.contextmanager
-    def _followed(self, client: Any) -> Iterator[None]:
+    def _followed(self, client: Client) -> Iterator[None]:
         """Hear the stages that workers tell."""
         topic = topic_of(self.settings.run_id)
 
@@ -237,8 +248,8 @@ class _Run:
             with contextlib.suppress(ValueError):
                 client.unsubscribe_topic(topic)
 
-    def _until_done(self, client: Any, tasks: Sequence[StudyTask]) -> None:
-        open_futures: set[Any] = set()
+    def _until_done(self, client: Client, tasks: Sequence[StudyTask]) -> None:
+        open_futures: set[_Future] = set()
         for start in range(0, len(tasks), _PIECE):
             open_futures |= self._handed_over(client, tasks[start : start + _PIECE])
         while open_futures and not self.stop.asked:
@@ -251,7 +262,7 @@ class _Run:
         if open_futures:
             client.cancel(list(open_futures))
 
-    def _handed_over(self, client: Any, tasks: Sequence[StudyTask]) -> set[Any]:
+    def _handed_over(self, client: Client, tasks: Sequence[StudyTask]) -> set[_Future]:
         if not tasks:
             return set()
         keys = []
@@ -265,7 +276,7 @@ class _Run:
             future.add_done_callback(self.ended.put)
         return set(futures)
 
-    def _some_ended(self, client: Any) -> list[Any]:
+    def _some_ended(self, client: Client) -> list[_Future]:
         """Futures that ended within a moment.
 
         Raises
@@ -286,11 +297,11 @@ class _Run:
             raise ClusterError(msg)
         return found
 
-    def _heard(self, ended: Sequence[Any]) -> list[StudyTask]:
+    def _heard(self, ended: Sequence[_Future]) -> list[StudyTask]:
         """Take the records of studies that ended; the tasks that must be handed over again."""
         again = []
         for future in ended:
-            task = self.tasks[future.key]
+            task = self.tasks[str(future.key)]
             if future.status == "error" and not self._has_started(task) and self.hand_overs[task.key] < _HAND_OVERS:
                 again.append(task)
                 continue
@@ -319,7 +330,7 @@ class _Run:
                 return record
         return None
 
-    def _record(self, task: StudyTask, future: Any) -> StudyRecord | None:
+    def _record(self, task: StudyTask, future: _Future) -> StudyRecord | None:
         """The record that a worker wrote, or one that says why there is none; None for a study that was stopped."""
         record = self._written(task)
         if record is None and future.status == "finished" and future.result()[1] != STOPPED:

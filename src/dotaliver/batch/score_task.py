@@ -6,9 +6,12 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from dotaliver.batch.records import RunSettings, StudyTask
+from dotaliver.batch.records import Row, RunSettings, StudyTask
+
+if TYPE_CHECKING:
+    from dotaliver.pipeline import Outcome
 
 __all__ = ["Scored", "score_task"]
 
@@ -17,8 +20,8 @@ __all__ = ["Scored", "score_task"]
 class Scored:
     """What is told of a study that was scored; its files are written by then."""
 
-    row: dict[str, Any] = field(default_factory=dict)
-    lesions: tuple[dict[str, Any], ...] = ()
+    row: Row = field(default_factory=dict)
+    lesions: tuple[Row, ...] = ()
     thumbnail_png: bytes | None = field(default=None, repr=False)
 
 
@@ -34,16 +37,18 @@ def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: C
     from dotaliver.batch.summary import lesion_rows, study_row
     from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 
-    config = ScoringConfig.model_validate(settings.config)
+    config, protocol = settings.config, settings.protocol
     cache = None if settings.cache is None else Path(settings.cache)
     if settings.rescore:
-        changed = config if settings.config_given else None
         execution = ExecutionConfig(cache=cache)
-        outcome = pipeline.rescore(task.place.path, config=changed, execution=execution, progress=progress)
+        outcome = pipeline.rescore(
+            task.place.path, config=config, protocol=protocol, execution=execution, progress=progress
+        )
     else:
         source = pipeline.StudyInput(task.place.path, part=task.place.part)
         execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes, cache=cache)
-        outcome = pipeline.score_study(source, config, execution=execution, progress=progress)
+        rules = (config or ScoringConfig()).with_protocol(protocol)
+        outcome = pipeline.score_study(source, rules, execution=execution, progress=progress)
     options = pipeline.OutputOptions(**settings.outputs.model_dump())
     pipeline.save(outcome, folder, options, progress=progress)
     return Scored(study_row(outcome.score), lesion_rows(outcome.score), _thumbnail(outcome))
@@ -54,7 +59,7 @@ _THUMBNAIL_PX = (84, 110)
 _BLACK_RATIO, _BLACK_PERCENTILE = 3.0, 99.5
 
 
-def _thumbnail(outcome: Any) -> bytes:
+def _thumbnail(outcome: Outcome) -> bytes:
     """The PET as seen from the front, highest uptake along each line, head first."""
     import numpy as np
     from PIL import Image

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from dotaliver.batch.records import Row
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
 
 __all__ = ["lesion_rows", "study_row"]
 
 
-def study_row(score: StudyScore) -> dict[str, Any]:
+def study_row(score: StudyScore) -> Row:
     """What the cohort's table says of a study: plain values under names with units, None where not known."""
-    row: dict[str, Any] = {
+    row: Row = {
         "study_date": score.study.study_date,
         "tracer": score.acquisition.tracer,
         "nuclide": score.acquisition.nuclide,
@@ -72,13 +71,13 @@ def _total(lesions: tuple[Lesion, ...]) -> float | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
-def lesion_rows(score: StudyScore) -> tuple[dict[str, Any], ...]:
+def lesion_rows(score: StudyScore) -> tuple[Row, ...]:
     """Every lesion's numbers, flat."""
     return tuple(_lesion_row(lesion) for lesion in score.lesions)
 
 
-def _lesion_row(lesion: Lesion) -> dict[str, Any]:
-    row: dict[str, Any] = {}
+def _lesion_row(lesion: Lesion) -> Row:
+    row: Row = {}
     for name, value in lesion.model_dump(mode="json").items():
         if name == "centroid_lps_mm":
             row |= {f"centroid_{axis}_mm": part for axis, part in zip("xyz", value, strict=True)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import signal
@@ -14,10 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from dotaliver.batch.messages import Answer, Order
 from dotaliver.batch.records import SCRATCH, Status, StudyRecord, StudyTask
 from dotaliver.batch.workspace import Workspace
 from dotaliver.system.temporary import discard, remove_dead_scratch, scratch_folder
@@ -57,7 +56,7 @@ class Supervised:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._answers: queue.Queue[Answer | None] = queue.Queue()
         self._scratch: Path | None = None
         self._busy = threading.Lock()
 
@@ -80,7 +79,7 @@ class Supervised:
         stage : callable
             Is told each stage.
         """
-        order = {"out": str(workspace.folder), "task": task.model_dump(mode="json"), "run_id": run_id}
+        order = Order(out=str(workspace.folder), task=task, run_id=run_id)
         with self._busy:
             while True:
                 ending = self._ready()
@@ -143,11 +142,11 @@ class Supervised:
             return Ending("crashed", f"the scoring process cannot start ({_how_it_ended(self._process)})")
         return None
 
-    def _ask(self, order: dict[str, Any]) -> None:
+    def _ask(self, order: Order) -> None:
         assert self._process is not None and self._process.stdin is not None
         # A process that has just ended is noticed by its silence
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.write(order.model_dump_json() + "\n")
             self._process.stdin.flush()
 
     def _watched(
@@ -165,16 +164,16 @@ class Supervised:
             try:
                 answer = self._answers.get(timeout=_LOOK_S)
             except queue.Empty:
-                answer = {}
+                answer = Answer()
             if answer is None:
                 return Ending(*_crash(self._process), meter.peak)
-            if "idle" in answer:
+            if answer.idle:
                 return None
-            if "done" in answer:
-                record = None if answer["done"] is None else StudyRecord.model_validate(answer["done"])
+            if answer.done:
+                record = answer.record
                 return Ending(None if record is None else record.status, None, meter.peak, record)
-            if "stage" in answer:
-                stage(answer["stage"])
+            if answer.stage is not None:
+                stage(answer.stage)
             now = time.monotonic()
             held = meter.read(now)
             if memory_bytes is not None and held > memory_bytes:
@@ -193,7 +192,7 @@ class _Meter:
 
     def __init__(self, pid: int) -> None:
         self._main = psutil.Process(pid)
-        self._others: list[Any] = []
+        self._others: list[psutil.Process] = []
         self._looked = 0.0
         self.peak = 0
 
@@ -211,12 +210,12 @@ class _Meter:
         return held
 
 
-def _read(process: subprocess.Popen[str], answers: queue.Queue[dict[str, Any] | None]) -> None:
+def _read(process: subprocess.Popen[str], answers: queue.Queue[Answer | None]) -> None:
     """Put the process's answers into a queue, None at its end."""
     assert process.stdout is not None
     with contextlib.suppress(ValueError, OSError):
         for line in process.stdout:
-            answers.put(json.loads(line))
+            answers.put(Answer.model_validate_json(line))
     answers.put(None)
 
 

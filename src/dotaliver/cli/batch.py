@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -125,6 +125,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
 
         raise ConfigError(extra_missing("'dotaliver batch'", "batch", error.name)) from error
     from dotaliver.cli.settings import memory_bytes, scoring_config
+    from dotaliver.config.protocol import protocol_named
 
     if cache is not None:
         # Refused once, before the work, and not by every study
@@ -135,7 +136,8 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
         root,
         out,
         ClusterChoice(workers, scheduler),
-        config=None if config is None and protocol is None else scoring_config(config, protocol=protocol),
+        config=None if config is None else scoring_config(config),
+        protocol=None if protocol is None else protocol_named(protocol),
         manifest=manifest,
         rescore=again,
         fresh=fresh,
@@ -181,13 +183,15 @@ def _reporter(*, quiet: bool, as_json: bool) -> Reporter:
 def _print_result(result: BatchResult, out: Path, *, quiet: bool, as_json: bool) -> None:
     counts = result.cohort.counts
     if as_json:
-        event: dict[str, Any] = {
+        event = {
             "event": "end",
             "stopped": result.stopped,
             "kept": result.kept,
             "others": result.others,
+            "counts": counts,
+            "files": [str(path) for path in result.cohort.files],
         }
-        typer.echo(json.dumps({**event, "counts": counts, "files": [str(path) for path in result.cohort.files]}))
+        typer.echo(json.dumps(event))
         return
     if quiet:
         typer.echo(str(out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,7 +51,7 @@ def _show(found: Diagnosis) -> None:
         markup=False,
     )
 
-    def table(title: str, *columns: str) -> Any:
+    def table(title: str, *columns: str) -> Table:
         made = Table(title=title, title_justify="left", expand=False)
         for column in columns:
             made.add_column(column, overflow="fold")

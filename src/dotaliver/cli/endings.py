@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from types import FrameType
+from typing import NoReturn
 
 from dotaliver.system.allocation import is_out_of_memory
 
@@ -32,7 +33,7 @@ def stop_on_signals() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
 
-    def hear(number: int, _frame: Any) -> NoReturn:
+    def hear(number: int, _frame: FrameType | None) -> NoReturn:
         # A second one ends the program at once
         signal.signal(number, signal.SIG_DFL)
         raise Stopped(number)

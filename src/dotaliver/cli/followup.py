@@ -13,6 +13,9 @@ from dotaliver.cli.options import AsJson, Quiet, option
 from dotaliver.cli.output import console, stages
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from dotaliver.config.criteria import RecistConfig
     from dotaliver.longitudinal.records import PatientCourse, Reading
     from dotaliver.records.differences import Change
@@ -150,7 +153,7 @@ def _say_what_is_missing(course: PatientCourse, *, has_trial_data: bool) -> None
         typer.echo(f"{extra_missing('dotaliver: writing SAS transport files', 'sdtm')}.", err=True)
 
 
-def _show_course(screen: Any, course: PatientCourse) -> None:
+def _show_course(screen: Console, course: PatientCourse) -> None:
     for reading in course.readings:
         screen.print(_course_table(reading))
         screen.print(f"Best overall response: {_best(reading)}", soft_wrap=True, markup=False)
@@ -168,7 +171,7 @@ def _best(reading: Reading) -> str:
     return f"{reading.best.response or 'none'} (confirmed: {confirmed}). {reading.best.reason}"
 
 
-def _course_table(reading: Reading) -> Any:
+def _course_table(reading: Reading) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -194,7 +197,7 @@ def _course_table(reading: Reading) -> Any:
     return table
 
 
-def _change_table(title: str, changes: tuple[Change, ...]) -> Any:
+def _change_table(title: str, changes: tuple[Change, ...]) -> Table:
     from rich.table import Table
     from rich.text import Text
 

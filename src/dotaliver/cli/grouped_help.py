@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from typer.core import TyperCommand, TyperGroup
 
+if TYPE_CHECKING:
+    # typer brings click of its own
+    from typer._click.core import Command, Context, Parameter
+    from typer._click.formatting import HelpFormatter
+
 __all__ = ["CONTEXT", "GroupedCommand", "GroupedCommands"]
 
-CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+CONTEXT: dict[str, list[str] | int] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 """Settings of every command."""
 
 _RESOURCES, _GENERAL = "Resources", "General"
@@ -22,19 +27,23 @@ _BETWEEN = re.compile(r"\[(\d+)<=x<=(\d+)\]$")
 _REQUIRED = re.compile(r"\s*\[required\]$")
 
 
-def _titled(rows: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
-    groups: dict[str, list[Any]] = {}
+Record = tuple[str, str]
+"""A name in the help, and its words"""
+
+
+def _titled(rows: Iterable[tuple[str, Record]]) -> dict[str, list[Record]]:
+    groups: dict[str, list[Record]] = {}
     for title, row in rows:
         groups.setdefault(title, []).append(row)
     return groups
 
 
-def _usage_name(argument: Any) -> str:
-    name = argument.metavar or str(argument.name).upper()
+def _usage_name(argument: Parameter) -> str:
+    name = getattr(argument, "metavar", None) or str(argument.name).upper()
     return name if argument.required else f"[{name}]"
 
 
-def _write_options(command: Any, context: Any, formatter: Any) -> None:
+def _write_options(command: Command, context: Context, formatter: HelpFormatter) -> None:
     """Arguments, then options under the titles that they name, general ones last."""
     arguments, options = [], []
     for parameter in command.get_params(context):
@@ -62,12 +71,12 @@ def _write_options(command: Any, context: Any, formatter: Any) -> None:
 class GroupedCommand(TyperCommand):
     """A command whose help lists its options under titles (``rich_help_panel``)."""
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Options, then the arguments by the names that the help uses."""
         arguments = (p for p in self.get_params(ctx) if p.param_type_name == "argument")
         return [self.options_metavar or "", *map(_usage_name, arguments)]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write arguments and options."""
         _write_options(self, ctx, formatter)
 
@@ -75,14 +84,15 @@ class GroupedCommand(TyperCommand):
 class GroupedCommands(TyperGroup):
     """The program: its commands under titles, then its options."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write commands and options."""
         self.format_commands(ctx, formatter)
         _write_options(self, ctx, formatter)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write each command with the first sentence of its help."""
-        commands: dict[str, Any] = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        commands = {name: command for name, command in found.items() if command is not None}
         width = max(map(len, commands), default=0)
         rows = [
             (getattr(command, "rich_help_panel", None) or "Commands", (name.ljust(width), _first_sentence(command)))
@@ -94,5 +104,5 @@ class GroupedCommands(TyperGroup):
                 formatter.write_dl(records)
 
 
-def _first_sentence(command: Any) -> str:
+def _first_sentence(command: Command) -> str:
     return " ".join((command.help or "").split("\n\n")[0].split())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -119,7 +119,7 @@ def _run() -> None:
         raise
 
 
-def _end(sentence: Any, status: int) -> NoReturn:
+def _end(sentence: str | BaseException, status: int) -> NoReturn:
     # Standard error may be full or closed as well
     with contextlib.suppress(OSError):
         typer.echo(f"dotaliver: {printable(str(sentence))}", err=True)

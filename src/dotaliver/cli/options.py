@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypedDict, Unpack
 
 import typer
+from typer.models import OptionInfo
 
 __all__ = [
     "AnyTracer",
@@ -51,13 +52,24 @@ _PRIVACY = "De-identification"
 _RESOURCES = "Resources"
 
 
-def option(*names: str, help: str, group: str | None = None, default: str | None = None, **settings: Any) -> Any:
+class _Shown(TypedDict, total=False):
+    """How an option's value is shown, and its bounds, in typer's words."""
+
+    metavar: str
+    min: int
+    max: int
+
+
+def option(
+    *names: str, help: str, group: str | None = None, default: str | None = None, **settings: Unpack[_Shown]
+) -> OptionInfo:
     """An option of a command, listed in the help under ``group``; without one under the general options.
 
     ``default`` is how the help words what happens without the option.
     """
     words = help if default is None else f"{help} [default: {default}]"
-    return typer.Option(*names, help=words, rich_help_panel=group, show_default=False, **settings)
+    made: OptionInfo = typer.Option(*names, help=words, rich_help_panel=group, show_default=False, **settings)
+    return made
 
 
 def _decay_corrections() -> list[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from dotaliver.system.shown import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 __all__ = ["BAD_USAGE", "INTERNAL_ERROR", "INTERRUPTED", "NOT_SCORED", "console", "counting", "stages", "stop"]
 
@@ -20,25 +24,25 @@ INTERNAL_ERROR, BAD_USAGE, NOT_SCORED, INTERRUPTED = 1, 2, 3, 130
 _WIDTH_WITHOUT_TERMINAL = 140
 
 
-def console() -> Any:
+def console() -> Console:
     """Where tables go: the terminal, or a file without colour whose lines are not folded to a terminal's width."""
-    if sys.stdout.isatty():
-        return _safe_console()
-    return _safe_console(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
+    return _safe_console() if sys.stdout.isatty() else _safe_console(plain=True)
 
 
-def _safe_console(**options: Any) -> Any:
+def _safe_console(*, stderr: bool = False, plain: bool = False) -> Console:
     """A console that shows what stands in files and never lets it steer the terminal."""
     from rich.console import Console
     from rich.segment import Segment
 
     class SafeConsole(Console):
-        def render(self, renderable: Any, options: Any = None) -> Any:
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
             for segment in super().render(renderable, options):
                 text = segment.text if segment.control else printable(segment.text, keep="\n\t")
                 yield segment if text == segment.text else Segment(text, segment.style)
 
-    return SafeConsole(**options)
+    if plain:
+        return SafeConsole(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
+    return SafeConsole(stderr=stderr)
 
 
 def stop(sentence: str, status: int) -> NoReturn:
@@ -69,5 +73,5 @@ def counting(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress
 
     with Progress(console=_safe_console(stderr=True), transient=True) as bar:
-        task: Any = bar.add_task(what, total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, every: bar.update(task, completed=done, total=every)

@@ -47,7 +47,6 @@ from dotaliver.cli.output import BAD_USAGE, NOT_SCORED, console, stages, stop
 from dotaliver.cli.settings import edits_of, execution_of, output_options, scoring_config, stated_values
 
 if TYPE_CHECKING:
-    from dotaliver.config.scoring import ScoringConfig
     from dotaliver.pipeline import Outcome
 
 __all__ = ["inspect", "rescore", "score"]
@@ -171,6 +170,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
 
     with begin(bounded=memory is not None) as helper:
         from dotaliver import pipeline
+        from dotaliver.config.protocol import protocol_named
         from dotaliver.records.score_folder import ScoreFolder
         from dotaliver.system.files import output_folder
 
@@ -183,7 +183,8 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
                     study or folder, liver=liver, lesions=tuple(lesions or ()), lesions_complete=lesions_complete
                 ),
                 edits=edits_of(edits),
-                config=_revised_config(folder, config, protocol),
+                config=None if config is None else scoring_config(config),
+                protocol=None if protocol is None else protocol_named(protocol),
                 execution=execution,
                 helper=helper,
                 progress=progress,
@@ -228,18 +229,6 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
         console().print(inspection_tables(found))
     if found.refused is not None:
         stop(found.refused, NOT_SCORED)
-
-
-def _revised_config(folder: Path, path: Path | None, protocol: str | None) -> ScoringConfig | None:
-    """Settings that take the place of the record's; None where they stay."""
-    if path is not None:
-        return scoring_config(path, protocol=protocol)
-    if protocol is None:
-        return None
-    from dotaliver.config.protocol import protocol_named
-    from dotaliver.pipeline import read_record
-
-    return read_record(folder).config.model_copy(update={"protocol": protocol_named(protocol)})
 
 
 def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool) -> None:

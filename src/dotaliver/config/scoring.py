@@ -10,23 +10,21 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
 from dotaliver.config.measurement import AcquisitionConfig, BurdenConfig, PeakConfig, ReferenceConfig
+from dotaliver.config.organs import BloodPoolConfig, LobeConfig, SpleenConfig
 from dotaliver.config.protocol import TrialProtocol, default_protocol
 from dotaliver.config.segmentation import (
-    BloodPoolConfig,
     CtFociConfig,
     CtLesionConfig,
     LesionConfig,
     LiverConfig,
-    LobeConfig,
     MaskConfig,
-    SpleenConfig,
 )
 from dotaliver.frozen import FrozenModel
 from dotaliver.suv.body_size import Normalisation
@@ -86,6 +84,10 @@ class ScoringConfig(FrozenModel):
     lobes: LobeConfig = LobeConfig()
     masks: MaskConfig = MaskConfig()
 
+    def with_protocol(self, protocol: TrialProtocol | None) -> ScoringConfig:
+        """The same settings with another protocol, where there is one."""
+        return self if protocol is None else self.model_copy(update={"protocol": protocol})
+
     def sha256(self) -> str:
         """Hash of every setting."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
@@ -104,7 +106,7 @@ class ExecutionConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _say_that_there_is_a_cache(cls, data: Any) -> Any:
+    def _say_that_there_is_a_cache(cls, data: object) -> object:
         """Of the folder the record tells no more than that: folders are named after patients."""
         if isinstance(data, dict) and data.get("cache") is not None:
             return {**data, "cached": True}

@@ -14,7 +14,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.errors import StudyError
 from dotaliver.image.distance import distance_to_mm, signed_distance_mm
-from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.geometry import FloatArray, Geometry, as_vector
 from dotaliver.image.itk import resample_through, to_itk
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 
@@ -81,7 +81,7 @@ def _coarse_around(part: Geometry) -> Geometry:
     counts = np.ceil((high - low) / _STEP_MM).astype(int)
     return Geometry(
         (int(counts[2]), int(counts[1]), int(counts[0])),
-        (float(low[0]), float(low[1]), float(low[2])),
+        as_vector(low),
         (_STEP_MM, _STEP_MM, _STEP_MM),
         ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
     )

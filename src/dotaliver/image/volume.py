@@ -239,8 +239,8 @@ class LabelMap:
             raise QuantityError(msg)
         _require_shape(labels.shape, geometry)
         labels.setflags(write=False)
-        for name, value in (("array", labels), ("geometry", geometry)):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "array", labels)
+        object.__setattr__(self, "geometry", geometry)
 
     def placed(self, geometry: Geometry) -> LabelMap:
         """The same labels on another grid of the same shape; what was computed of them is kept."""
@@ -256,10 +256,9 @@ class LabelMap:
 
     def __reduce__(self) -> tuple[Callable[..., LabelMap], tuple[object, ...]]:
         """Pickle the box that holds the labels only: most of a grid is background."""
-        box = self.used
-        bounds = None if box is None else tuple((part.start, part.stop) for part in box)
-        part = None if box is None else np.ascontiguousarray(self.array[box])
-        return _labels_in_box, (self.geometry, self.array.dtype, bounds, part)
+        box = self.used or (slice(0, 0), slice(0, 0), slice(0, 0))
+        bounds = tuple((part.start, part.stop) for part in box)
+        return _labels_in_box, (self.geometry, self.array.dtype, bounds, np.ascontiguousarray(self.array[box]))
 
     @cached_property
     def labels(self) -> tuple[int, ...]:
@@ -340,13 +339,9 @@ class LabelMap:
 
 
 def _labels_in_box(
-    geometry: Geometry,
-    dtype: np.dtype[np.unsignedinteger],
-    bounds: tuple[tuple[int, int], ...] | None,
-    part: LabelArray | None,
+    geometry: Geometry, dtype: np.dtype[np.unsignedinteger], bounds: tuple[tuple[int, int], ...], part: LabelArray
 ) -> LabelMap:
     """A label map with the labels of a part in a box, and background elsewhere."""
     array = sparse_zeros(geometry.shape, dtype)
-    if bounds is not None and part is not None:
-        array[tuple(slice(start, stop) for start, stop in bounds)] = part
+    array[tuple(slice(start, stop) for start, stop in bounds)] = part
     return LabelMap(array, geometry)

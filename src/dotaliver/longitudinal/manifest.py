@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -52,7 +51,7 @@ class ManifestRow(FrozenModel):
 
     @field_validator("cycle", mode="before")
     @classmethod
-    def _lower(cls, value: Any) -> Any:
+    def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
     @field_validator("study_id", "site_id", "subject_id", "visit", "evaluator", "evaluator_id", mode="after")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.geometry import Geometry, Vector, as_vector
 from dotaliver.image.itk import resample_through
 from dotaliver.image.registration import Pose, register_livers
 from dotaliver.image.volume import LabelMap, used_box
@@ -40,7 +40,7 @@ def common_grid(first: LabelMap) -> Geometry:
     corners = part.corners_lps_mm()
     low, high = corners.min(axis=0) - _MARGIN_MM, corners.max(axis=0) + _MARGIN_MM
     counts = np.ceil((high - low) / _STEP_MM).astype(int)
-    origin: Vector = (float(low[0]), float(low[1]), float(low[2]))
+    origin: Vector = as_vector(low)
     axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
     return Geometry((int(counts[2]), int(counts[1]), int(counts[0])), origin, (_STEP_MM,) * 3, axes)
 

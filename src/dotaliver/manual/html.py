@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dotaliver.manual.pages import PAGES, Page, page, picture
 from dotaliver.system.files import output_folder, write_atomically
@@ -175,7 +175,7 @@ def write_manual(out: Path, name: str | None = None) -> Path:
         with output_folder(out.parent):
             write_atomically(out, text)
         return out
-    pages: dict[str, Any] = {each: page_html(each) for each in PAGES}
+    pages = {each: page_html(each) for each in PAGES}
     with output_folder(out):
         for each, text in pages.items():
             write_atomically(out / f"{each}.html", text)

@@ -38,7 +38,7 @@ import numpy as np
 
 from dotaliver.config.measurement import BurdenConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm, signed_distance_mm
-from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.geometry import FloatArray, Geometry, as_vector
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
@@ -151,7 +151,7 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
     grid = sampled.geometry
     first = grid.index_to_lps((-2, -2, -2))
     shape = (mask.shape[0], mask.shape[1], mask.shape[2])
-    grid = replace(grid, shape=shape, origin_lps_mm=(float(first[0]), float(first[1]), float(first[2])))
+    grid = replace(grid, shape=shape, origin_lps_mm=as_vector(first))
     signed = Volume(signed_distance_mm(mask, grid.spacing_mm), grid, Quantity.RELATIVE)
     return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.image.geometry import Box, Vector
+from dotaliver.image.geometry import Box, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.krenning import krenning_grade
@@ -185,7 +184,7 @@ def _on_series(diameter: Diameter, series: SeriesIdentity) -> Diameter:
     )
 
 
-def _uptake_fields(uptake: Uptake | None, volume_ml: float, liver: Reference) -> dict[str, Any]:
+def _uptake_fields(uptake: Uptake | None, volume_ml: float, liver: Reference) -> dict[str, float | None]:
     """SUVs, total uptake (mean × volume) and ratios to the normal-liver mean; None where there is no value."""
     names = {"suv_max": "max_ratio_to_liver", "suv_mean": "mean_ratio_to_liver", "suv_peak": "ratio_to_liver"}
     if uptake is None:
@@ -198,8 +197,7 @@ def _uptake_fields(uptake: Uptake | None, volume_ml: float, liver: Reference) ->
 
 
 def _centroid(own: LabelMap) -> Vector:
-    x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(own.mask).mean(axis=0)))
-    return (x, y, z)
+    return as_vector(own.geometry.index_to_lps(np.argwhere(own.mask).mean(axis=0)))
 
 
 def _flags(

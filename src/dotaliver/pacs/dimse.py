@@ -10,14 +10,14 @@ import contextlib
 import ssl
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
-from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, UserIdentityNegotiation
 
 from dotaliver.errors import PacsError
 from dotaliver.pacs.endpoint import MOST_OBJECTS, Remote, Settings
@@ -138,24 +138,23 @@ class DimseArchive:
     @contextlib.contextmanager
     def _association(
         self, contexts: Sequence[tuple[str, list[str] | None]], receiver: _Receiver | None = None
-    ) -> Iterator[Any]:
+    ) -> Iterator[Association]:
         """An association for some services, closed afterwards."""
         settings, endpoint = self._settings, self._settings.endpoint
         entity = AE(settings.own_aet)
         entity.acse_timeout = entity.dimse_timeout = _TIMEOUT_S
         entity.network_timeout, entity.connection_timeout = _NETWORK_TIMEOUT_S, _TIMEOUT_S
-        negotiation: list[Any] = []
+        roles: list[SCP_SCU_RoleSelectionNegotiation] = []
         for kind, syntaxes in contexts:
             entity.add_requested_context(kind, *([] if syntaxes is None else [syntaxes]))
             if receiver is not None and kind != _GET:
-                negotiation.append(build_role(kind, scp_role=True))
-        if settings.credentials.user is not None:
-            negotiation.append(_identity(settings))
+                roles.append(build_role(kind, scp_role=True))
+        identity = [] if settings.credentials.user is None else [_identity(settings)]
         link = entity.associate(
             endpoint.host,
             endpoint.port,
             ae_title=endpoint.called_aet,
-            ext_neg=negotiation or None,
+            ext_neg=[*roles, *identity] or None,
             tls_args=(self._tls(), endpoint.host) if endpoint.encrypted else None,
             evt_handlers=[
                 (evt.EVT_DATA_RECV, _bounded()),
@@ -182,7 +181,7 @@ class DimseArchive:
             raise PacsError(msg) from error
         return context
 
-    def _query(self, link: Any, level: str, **keys: str) -> Iterator[Dataset]:
+    def _query(self, link: Association, level: str, **keys: str) -> Iterator[Dataset]:
         identifier = Dataset()
         identifier.QueryRetrieveLevel = level
         for keyword, value in keys.items():
@@ -220,7 +219,7 @@ class DimseArchive:
             answers = link.send_c_move(self._identifier(study_uid, wanted), self._settings.own_aet, _MOVE)
             self._follow(answers, receiver)
 
-    def _follow(self, answers: Any, receiver: _Receiver) -> None:
+    def _follow(self, answers: Iterable[tuple[Dataset, Dataset | None]], receiver: _Receiver) -> None:
         """Wait for a retrieval to end; what failed on our side is raised there."""
         for status, _ in answers:
             code = status.get("Status")
@@ -282,7 +281,7 @@ class _Receiver:
         self._lock = threading.Lock()
         self._error: Exception | None = None
 
-    def receive(self, event: Any) -> int:
+    def receive(self, event: evt.Event) -> int:
         """Handle one C-STORE; 0 where the object was taken."""
         try:
             dataset = event.dataset
@@ -300,11 +299,11 @@ class _Receiver:
             raise self._error
 
 
-def _bounded() -> Callable[[Any], None]:
+def _bounded() -> Callable[[evt.Event], None]:
     """Ends an association over which a message comes that does not end."""
     since = 0
 
-    def count(event: Any) -> None:
+    def count(event: evt.Event) -> None:
         nonlocal since
         # PS3.8 9.3.5: a P-DATA-TF whose last fragment ends a message
         since = 0 if _ends_message(event.data) else since + len(event.data)
@@ -336,7 +335,7 @@ def _identity(settings: Settings) -> UserIdentityNegotiation:
     return item
 
 
-def _refusal(link: Any) -> str:
+def _refusal(link: Association) -> str:
     if link.is_rejected:
         return "the PACS refuses the connection; it must know our AE title (--aet) and address"
     if link.rejected_contexts:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -41,7 +40,7 @@ class _Watch:
     """Closes a connection whose answer does not begin in time, or comes too slowly."""
 
     bounds: Bounds
-    connection: Any = None
+    connection: HTTPConnection | None = None
     received: int = 0
     begun: bool = False
     late: bool = False
@@ -75,24 +74,25 @@ class _Watch:
     def _close(self) -> None:
         self.late = True
         with contextlib.suppress(OSError, AttributeError):
-            self.connection.sock.shutdown(socket.SHUT_RDWR)
+            if self.connection is not None and self.connection.sock is not None:
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 # The watch of the request that a thread is busy with; connections tell it which of them carries the request.
 _current = threading.local()
 
 
-class _Told:
+class _Told(HTTPConnection):
     """A connection that says when it carries a request."""
 
-    def request(self, *arguments: Any, **options: Any) -> Any:
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         watch: _Watch | None = getattr(_current, "watch", None)
         if watch is not None:
             watch.connection = self
-        return super().request(*arguments, **options)  # type: ignore[misc]
+        super().putrequest(method, url, skip_host, skip_accept_encoding)
 
 
-class _Plain(_Told, HTTPConnection):
+class _Plain(_Told):
     """Over http."""
 
 
@@ -108,12 +108,6 @@ class _EncryptedPool(HTTPSConnectionPool):
     ConnectionCls = _Encrypted
 
 
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _EncryptedPool}
-
-
 class BoundedSession(requests.Session):
     """A session whose answers are read at once, within bounds.
 
@@ -124,16 +118,25 @@ class BoundedSession(requests.Session):
         super().__init__()
         self._bounds = bounds
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter())
+            adapter = HTTPAdapter()
+            adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _EncryptedPool}
+            self.mount(scheme, adapter)
 
-    def merge_environment_settings(self, *arguments: Any) -> dict[str, Any]:
+    def merge_environment_settings(
+        self,
+        url: str,
+        proxies: dict[str, str] | None,
+        stream: bool | None,
+        verify: bool | str | None,
+        cert: str | tuple[str, str] | None,
+    ) -> dict[str, object]:
         """The settings of one request."""
-        settings: dict[str, Any] = super().merge_environment_settings(*arguments)
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if isinstance(self.verify, str):
             settings["verify"] = self.verify
         return settings
 
-    def send(self, request: Any, **options: Any) -> Any:
+    def send(self, request: requests.PreparedRequest, **options: object) -> requests.Response:
         """Send a request and read the whole answer.
 
         Raises
@@ -161,7 +164,7 @@ class BoundedSession(requests.Session):
         finally:
             _current.watch = None
 
-    def _body(self, response: Any, watch: _Watch) -> bytes:
+    def _body(self, response: requests.Response, watch: _Watch) -> bytes:
         body = bytearray()
         watch.begun = True
         try:
@@ -183,6 +186,6 @@ class BoundedSession(requests.Session):
         return bytes(body)
 
 
-def no_authentication(request: Any) -> Any:
+def no_authentication(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Adds nothing, and so keeps requests from looking into ~/.netrc."""
     return request

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -297,13 +296,13 @@ def push_files(archive: Archive, paths: Sequence[Path], *, progress: Progress = 
     return Pushed(tuple(uid for uid in done if uid not in already), already)
 
 
-def _objects(paths: Sequence[Path]) -> dict[str, Any]:
+def _objects(paths: Sequence[Path]) -> dict[str, Dataset]:
     """Objects of files and folders by UID, all read before any is sent."""
     files = [file for path in paths for file in (sorted(path.glob("*.dcm")) if path.is_dir() else [path])]
     if not files:
         msg = f"{', '.join(path.name for path in paths) or 'nothing'}: there is no DICOM file (*.dcm) to send"
         raise FileFormatError(msg)
-    found: dict[str, Any] = {}
+    found: dict[str, Dataset] = {}
     for file in files:
         try:
             dataset = read_object(file)

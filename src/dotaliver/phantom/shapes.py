@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from dotaliver.image.geometry import Box, Vector
+from dotaliver.image.geometry import Box, Vector, as_vector
 
 __all__ = [
     "FAR_MM",
@@ -149,7 +149,7 @@ def make_space(seed: int, step_mm: float, scale: Vector, bend: tuple[float, tupl
     low, high = np.array([-half_x, -half_y, -235.0]), np.array([half_x, half_y, 195.0])
     nx, ny, nz = (int(n) for n in np.ceil((high - low) / step_mm) + 1)
     flat = np.zeros((nz, ny, nx), dtype=np.float32)
-    start: Vector = (float(low[0]), float(low[1]), float(low[2]))
+    start: Vector = as_vector(low)
     straight = Space(seed, start, step_mm, flat, flat, flat, scale)
     bent = []
     for axis, name in ((2, "x"), (1, "y"), (0, "z")):

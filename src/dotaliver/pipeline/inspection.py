@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -35,6 +35,11 @@ from dotaliver.image.geometry import Vector
 from dotaliver.records.flags import Flag
 from dotaliver.records.study import Acquisition, StudyVolumes
 from dotaliver.suv.arithmetic import SuvArithmetic
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["InspectedSuv", "Inspection", "SeriesLine", "UptakeStatistics", "inspect_study", "inspection_tables"]
 
@@ -241,14 +246,14 @@ def _refused(
 _YES_NO = {True: "yes", False: "no", None: ""}
 
 
-def _cell(value: object) -> Any:
+def _cell(value: object) -> Text:
     """A cell of plain text: headers may hold what rich would take for markup."""
     from rich.text import Text
 
     return Text("" if value is None else str(value))
 
 
-def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Any:
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
@@ -282,7 +287,7 @@ def _statistics_row(name: str, s: UptakeStatistics) -> tuple[object, ...]:
     return (name, f"{s.min:.2f}", f"{s.median:.2f}", f"{s.mean:.2f}", f"{s.max:.2f}", s.voxels)
 
 
-def inspection_tables(inspection: Inspection) -> Any:
+def inspection_tables(inspection: Inspection) -> Group:
     """The inspection as rich tables, to be printed on a terminal."""
     from rich.console import Group
 
@@ -298,7 +303,7 @@ def inspection_tables(inspection: Inspection) -> Any:
         "Chosen",
         "Why, or why not",
     )
-    parts = [_table("Series", columns, [_series_row(line) for line in inspection.series])]
+    parts: list[Table | Text] = [_table("Series", columns, [_series_row(line) for line in inspection.series])]
     if inspection.refused is not None:
         parts.append(_cell(f"Cannot be scored: {inspection.refused}"))
     if inspection.suv is not None:

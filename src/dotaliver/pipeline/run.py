@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dotaliver.config.protocol import TrialProtocol
 from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
 from dotaliver.criteria.eligibility import require_known_criteria
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
@@ -266,6 +267,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     study: StudyInput | None = None,
     edits: ReaderEdits | None = None,
     config: ScoringConfig | None = None,
+    protocol: TrialProtocol | None = None,
     execution: ExecutionConfig | None = None,
     helper: SecondProcess | None = None,
     progress: Progress = silent,
@@ -283,6 +285,8 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     config : ScoringConfig, optional
         Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
         settings state something themselves.
+    protocol : TrialProtocol, optional
+        Replaces the protocol alone, in the new settings or in the record's.
     execution : ExecutionConfig, optional
         What must not change the answer.
     helper : SecondProcess, optional
@@ -308,7 +312,7 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     if parent.provenance.deidentified:
         msg = f"{folder}: the record is de-identified and cannot be revised; rescore the original record"
         raise StudyError(msg)
-    config = config or parent.config
+    config = (config or parent.config).with_protocol(protocol)
     if config.assume == AssumedValues():
         config = config.model_copy(update={"assume": parent.config.assume})
     require_known_criteria(parent.edits if edits is None else edits, config)

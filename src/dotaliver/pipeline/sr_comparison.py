@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dotaliver.dicom.sr import MeasuredGroup, MeasuredValue, MeasurementReport, read_report
 from dotaliver.frozen import FrozenModel
 from dotaliver.records.score_folder import MEASUREMENTS, ScoreFolder
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["ComparedValue", "Comparison", "compare", "report_tables"]
 
@@ -33,7 +36,10 @@ class Comparison(FrozenModel):
     values: tuple[ComparedValue, ...]
 
 
-def _key(value: MeasuredValue) -> tuple[str, str | None, str]:
+_Key = tuple[str, str | None, str]
+
+
+def _key(value: MeasuredValue) -> _Key:
     return value.name.value, None if value.derivation is None else value.derivation.value, value.unit
 
 
@@ -48,7 +54,7 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
         Where its measurements cannot be read.
     """
     score = ScoreFolder(folder).record()
-    ours: dict[str, dict[Any, MeasuredValue]] = {}
+    ours: dict[str, dict[_Key, MeasuredValue]] = {}
     for group in read_report(ScoreFolder(folder).file(MEASUREMENTS)).groups:
         if group.tracking_uid:
             ours.setdefault(group.tracking_uid, {}).update({_key(value): value for value in group.values})
@@ -71,7 +77,7 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
     return Comparison(report=report, record_id=score.record_id, same_study=same, values=values)
 
 
-def report_tables(report: MeasurementReport, compared: Comparison | None) -> Any:
+def report_tables(report: MeasurementReport, compared: Comparison | None) -> Table:
     """A table of the report's numbers for the terminal, with the score's beside them."""
     from rich.table import Table
     from rich.text import Text

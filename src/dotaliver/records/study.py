@@ -113,7 +113,7 @@ class StudyVolumes:
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
     # Only to refuse what belongs to another patient: it enters no record.
     patient_id: str | None = field(default=None, repr=False)
-    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: Callable[..., Made], *options: Hashable) -> Made:
         """What a function makes of these images: made at the first call, kept as long as they are.

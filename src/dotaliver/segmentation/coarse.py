@@ -12,7 +12,7 @@ import numpy as np
 
 from dotaliver.image.backends import SLAB_SLICES
 from dotaliver.image.distance import Float32Array
-from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.geometry import Geometry, Vector, as_vector
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import Volume
 from dotaliver.records.study import StudyVolumes
@@ -119,7 +119,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
     origin = low + spacing_mm / 2.0
     return Geometry(
         (int(counts[2]), int(counts[1]), int(counts[0])),
-        (float(origin[0]), float(origin[1]), float(origin[2])),
+        as_vector(origin),
         (spacing_mm, spacing_mm, spacing_mm),
         _CANONICAL,
         (ct or pet).frame_of_reference_uid,

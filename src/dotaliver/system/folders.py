@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from dotaliver.system.temporary import discard, let_go, locked_folder, new_name, part_pattern, remove_dead
 
@@ -67,10 +66,10 @@ def exchange(one: Path, other: Path) -> None:
         Where that fails or the system cannot do it; nothing has changed then.
     """
     names = os.fsencode(one), os.fsencode(other)
-    library: Any = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
-    if hasattr(library, "renameat2"):
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
+    if library is not None and hasattr(library, "renameat2"):
         failed = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
-    elif hasattr(library, "renamex_np"):
+    elif library is not None and hasattr(library, "renamex_np"):
         failed = library.renamex_np(*names, ctypes.c_uint(_RENAME_SWAP))
     else:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

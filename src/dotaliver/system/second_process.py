@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -54,7 +55,7 @@ def _serve(connection: Connection, load: Callable[[], None]) -> None:
         # work and finds nothing.
         gc.disable()
         while True:
-            job: Job[Any] = connection.recv()
+            job: Job[object] = connection.recv()
             try:
                 connection.send(job.run())
             except DotaliverError as error:
@@ -101,7 +102,7 @@ class SecondProcess:
 
     def __init__(self, load: Callable[[], None] | None = None) -> None:
         self._connection: Connection | None = None
-        self._process: Any = None
+        self._process: SpawnProcess | None = None
         self._busy = False
         if load is not None and processors() > 1:
             # Where the system allows no other process, its jobs are done here.

@@ -22,6 +22,7 @@ from dotaliver.errors import AcquisitionError
 __all__ = [
     "PRIVATE_BLOCKS",
     "element_name",
+    "exactly",
     "first_item",
     "items",
     "joined",
@@ -167,6 +168,12 @@ def numbers(dataset: Dataset, element: str | int) -> tuple[float, ...] | None:
         msg = f"{element_name(element)} holds {values[0][:20]!r}, which is not a number; correct it in the files"
         raise AcquisitionError(msg)
     return result
+
+
+def exactly(dataset: Dataset, element: str | int, count: int) -> tuple[float, ...] | None:
+    """The values of an element that holds just so many numbers; None where it does not."""
+    values = numbers(dataset, element)
+    return values if values is not None and len(values) == count else None
 
 
 def number(dataset: Dataset, element: str | int) -> float | None:

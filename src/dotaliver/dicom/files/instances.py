@@ -16,7 +16,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from dotaliver.dicom.files.elements import numbers, texts
+from dotaliver.dicom.files.elements import exactly, texts
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
 from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SetAside, SliceHeader
 from dotaliver.errors import AcquisitionError
@@ -79,10 +79,9 @@ def _text_or_none(dataset: Dataset, keyword: str) -> str | None:
 
 def _numbers_or_none(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     try:
-        values = numbers(dataset, keyword)
+        return exactly(dataset, keyword, count)
     except AcquisitionError:
         return None
-    return values if values is not None and len(values) == count else None
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from dotaliver.dicom.masks.outlines import (
 from dotaliver.dicom.masks.voxel_file import VoxelFile, compressed_bytes, grid_of_affine, plain_bytes, require_size
 from dotaliver.errors import MaskError
 from dotaliver.image.arrays import Array, ArrayType
-from dotaliver.image.geometry import FloatArray
+from dotaliver.image.geometry import Vector, as_vector
 
 __all__ = ["read_nrrd"]
 
@@ -147,18 +147,15 @@ def _space(name: str, header: _Header) -> tuple[float, float, float]:
     return _SPACES[space]
 
 
-def _vector(name: str, text: str) -> FloatArray:
+def _vector(name: str, text: str) -> Vector:
     try:
-        found = np.array([float(v) for v in text.strip().strip("()").split(",")], dtype=np.float64)
-    except ValueError:
-        found = np.empty(0)
-    if found.shape != (3,):
+        return as_vector([float(value) for value in text.strip().strip("()").split(",")])
+    except ValueError as error:
         msg = f"{name}: {text[:40]!r} is not a place in three dimensions, so the header is damaged; write it again"
-        raise MaskError(msg)
-    return found
+        raise MaskError(msg) from error
 
 
-def _directions(name: str, header: _Header, count: int) -> list[FloatArray | None]:
+def _directions(name: str, header: _Header, count: int) -> list[Vector | None]:
     _space(name, header)
     parts = re.findall(r"none|\([^)]*\)", header.fields.get("space directions", ""))
     if len(parts) != count:

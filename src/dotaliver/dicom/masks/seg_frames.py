@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from dotaliver.dicom.files.elements import first_item, number, numbers, text, whole
+from dotaliver.dicom.files.elements import exactly, first_item, number, text, whole
 from dotaliver.errors import MaskError
 from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import FloatArray
@@ -47,9 +47,9 @@ def group_of(dataset: Dataset, frame: Dataset | None, keyword: str) -> Dataset |
     return None
 
 
-def _vector(name: str, item: Dataset, keyword: str, count: int) -> FloatArray:
-    values = numbers(item, keyword)
-    if values is None or len(values) != count:
+def _complete(name: str, item: Dataset, keyword: str, count: int) -> FloatArray:
+    values = exactly(item, keyword, count)
+    if values is None:
         msg = f"{name}: a frame has no complete {keyword}; export the segmentation again"
         raise MaskError(msg)
     return np.array(values, dtype=np.float64)
@@ -77,9 +77,9 @@ def frames_of(name: str, dataset: Dataset) -> list[Frame]:
         found.append(
             Frame(
                 number_of if of_segments else None,
-                _vector(name, position, "ImagePositionPatient", 3),
-                _vector(name, orientation, "ImageOrientationPatient", 6).reshape(2, 3),
-                _vector(name, measures, "PixelSpacing", 2),
+                _complete(name, position, "ImagePositionPatient", 3),
+                _complete(name, orientation, "ImageOrientationPatient", 6).reshape(2, 3),
+                _complete(name, measures, "PixelSpacing", 2),
             )
         )
     if not found:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def require_size(name: str, shape: tuple[int, ...]) -> None:
         raise MaskError(msg)
 
 
-def plain_bytes(name: str, file: BinaryIO, count: int) -> bytes:
+def plain_bytes(name: str, file: BinaryIO | io.BufferedIOBase, count: int) -> bytes:
     """The rest of a file, which must be as many bytes as the header says."""
     data = file.read(count + 1)
     if len(data) != count:
@@ -68,7 +69,7 @@ def plain_bytes(name: str, file: BinaryIO, count: int) -> bytes:
 
 def compressed_bytes(name: str, file: BinaryIO, count: int, kind: str) -> bytes:
     """The rest of a file unpacked, with its checksum verified; it must be as many bytes as the header says."""
-    openers: dict[str, Callable[[BinaryIO], Any]] = {
+    openers: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
         "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
         "bzip2": bz2.BZ2File,
     }

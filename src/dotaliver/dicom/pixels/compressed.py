@@ -7,10 +7,12 @@ is unusual is left to pydicom.
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pydicom.dataset import Dataset
+
+from dotaliver.image.arrays import Array
 
 __all__ = ["JPEG", "JPEG2000", "RLE", "fill_from_jpeg2000", "fill_from_rle", "require_size"]
 
@@ -141,7 +143,7 @@ def require_size(dataset: Dataset) -> None:
             raise ValueError(msg)
 
 
-def fill_from_rle(frame: bytes, out: Any) -> None:
+def fill_from_rle(frame: bytes, out: Array) -> None:
     """Fill a plane from an RLE frame: one segment a byte of the values, most significant first (PS3.5 G.2).
 
     Each segment is unpacked as one long row, for not every writer ends its runs with the image's rows.
@@ -165,7 +167,7 @@ def fill_from_rle(frame: bytes, out: Any) -> None:
         values[:, count - 1 - k] = np.frombuffer(row, np.uint8, out.size)
 
 
-def fill_from_jpeg2000(frame: bytes, out: Any, bits: int) -> tuple[bool, bool]:
+def fill_from_jpeg2000(frame: bytes, out: Array, bits: int) -> tuple[bool, bool]:
     """Fill a plane from a JPEG 2000 frame, where its own header gives what the file declares.
 
     Parameters

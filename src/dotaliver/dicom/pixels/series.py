@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -128,7 +126,9 @@ def to_whole_hu(plane: Stored, slope: float, intercept: float, out: Stored) -> b
     return True
 
 
-def _whole_hu(stack: Stack, slopes: Any, intercepts: Any, progress: Progress | None) -> Stored | None:
+def _whole_hu(
+    stack: Stack, slopes: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64], progress: Progress | None
+) -> Stored | None:
     """Rescaled values as int16, or None where one does not fit."""
     array, fits = _reserved(stack, np.int16), np.ones(len(slopes), dtype=bool)
 

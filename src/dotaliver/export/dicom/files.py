@@ -67,7 +67,7 @@ class DicomJob:
         there = {name: dataset for name, dataset in objects.items() if dataset is not None}
         return encoded_files(there, deidentified=self.deidentified)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Without the images' voxels, of which the objects hold nothing."""
         parts = {each.name: getattr(self.volumes, each.name) for each in fields(self.volumes) if each.init}
         for name, part in parts.items():

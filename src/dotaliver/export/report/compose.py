@@ -20,6 +20,7 @@ from dotaliver.export.report.content import (
 )
 from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
     acquisition_rows,
     ct_focus_summary,
@@ -67,7 +68,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
     segmentations : Segmentations
         The masks that it rests on.
     """
-    scene = pictures.scene_of(score, volumes, segmentations)
+    scene = scene_of(score, volumes, segmentations)
     protocol = score.config.protocol
     verdicts = [score.criteria[key] for key in protocol.ids if key in score.criteria]
     shown = pictures.highest_total_uptake(score, _MOST_LESION_PICTURES)
@@ -227,9 +228,7 @@ def _burden_bar(score: StudyScore) -> BurdenBar | None:
 # --- lesions -------------------------------------------------------------------------------------------------------
 
 
-def _lesion_card(
-    score: StudyScore, scene: pictures.ReportScene, segmentations: Segmentations, label: int
-) -> LesionCard:
+def _lesion_card(score: StudyScore, scene: ReportScene, segmentations: Segmentations, label: int) -> LesionCard:
     lesion = next(n for n in score.lesions if n.label == label)
     where = {True: None, False: "Outside the liver", None: "Not known whether in the liver"}[lesion.in_liver]
     return LesionCard(
@@ -262,12 +261,12 @@ def _shown_foci(score: StudyScore) -> list[CtFocus]:
     return sorted(foci, key=lambda x: -x.volume_ml)[:_MOST_LESION_PICTURES]
 
 
-def _ct_focus_card(score: StudyScore, scene: pictures.ReportScene, focus: CtFocus) -> CtFocusCard:
+def _ct_focus_card(score: StudyScore, scene: ReportScene, focus: CtFocus) -> CtFocusCard:
     drawn = pictures.ct_focus_pictures(scene, focus.label) or ()
     return CtFocusCard(focus.label, drawn, tuple(ct_focus_summary(focus, score.uptake_unit)))
 
 
-def _moved_sentence(scene: pictures.ReportScene) -> str | None:
+def _moved_sentence(scene: ReportScene) -> str | None:
     """How the liver's position differs between PET and CT, and what was moved for that."""
     if scene.moved_mm < 0.05 or scene.mismatch is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,27 +21,22 @@ from dotaliver.export.report.figures import (
     histogram_picture,
     mip_picture,
 )
+from dotaliver.export.report.scene import ReportScene
 from dotaliver.export.report.views import View, axial_plane, outlines_on, project, sample, shadow_of
 from dotaliver.export.report.words import counted
-from dotaliver.export.tables import uptake_name
-from dotaliver.image.geometry import Box, Geometry, Vector
-from dotaliver.image.itk import resample_labels
-from dotaliver.image.orientation import anatomical
-from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
-from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
-from dotaliver.records.positions import in_position_of, shift_between
+from dotaliver.image.geometry import Box, Geometry, Vector, as_vector
+from dotaliver.image.volume import LabelMap, Volume, used_box
+from dotaliver.records.masks import DrawnOn
+from dotaliver.records.positions import shift_between
 from dotaliver.records.score import StudyScore
-from dotaliver.records.study import StudyVolumes
 
 __all__ = [
-    "ReportScene",
     "ct_focus_pictures",
     "highest_total_uptake",
     "histogram",
     "lesion_picture",
     "level_pictures",
     "mip",
-    "scene_of",
     "slice_name",
 ]
 
@@ -52,99 +47,6 @@ _BODY_HU = -300.0
 _AIR_HU = -1000.0
 # Width of the window in which a focus of 10 to 40 HU below the liver stands out.
 _NARROW_HU = 160.0
-
-
-@dataclass(frozen=True, eq=False)
-class ReportScene:
-    """A study with anatomical axes, ready to be drawn.
-
-    ``liver_on_pet`` and ``lesions_on_pet`` lie on the PET's grid in the PET's position; ``upper`` is the uptake
-    that is drawn darkest (or brightest).
-    """
-
-    pet: Volume
-    ct: Volume | None
-    liver: MaskLayer | None
-    lesions: MaskLayer | None
-    liver_on_pet: BoolArray | None
-    lesions_on_pet: LabelMap | None
-    mismatch: Mismatch | None
-    upper: float
-    unit: str
-    volumes: StudyVolumes
-    ct_foci: MaskLayer | None = None
-    liver_hu: float | None = None
-
-    @property
-    def moved_mm(self) -> float:
-        """How far masks or PET are moved when they are drawn over the other image."""
-        shift = self.mismatch.shift_lps_mm if self.mismatch is not None and self.ct is not None else (0.0, 0.0, 0.0)
-        return float(np.linalg.norm(shift))
-
-    def base(self) -> tuple[DrawnOn, Volume]:
-        """The image that outlines are drawn over: CT where there is one."""
-        return ("pet", self.pet) if self.ct is None else ("ct", self.ct)
-
-
-def _turned(layer: MaskLayer | None) -> MaskLayer | None:
-    return None if layer is None else replace(layer, labels=anatomical(layer.labels))
-
-
-def _whole(layer: MaskLayer | None) -> MaskLayer | None:
-    """A layer with its labels (lobes) as one: the organ is outlined, not its parts."""
-    if layer is None or layer.labels.labels == (1,):
-        return layer
-    return replace(layer, labels=LabelMap(layer.labels.mask, layer.labels.geometry))
-
-
-def _on_pet(layer: MaskLayer | None, pet: Geometry, mismatch: Mismatch | None) -> LabelMap | None:
-    """Labels on the PET's grid, in the PET's position, with anatomical axes."""
-    if layer is None:
-        return None
-    return anatomical(resample_labels(in_position_of("pet", layer, mismatch), pet))
-
-
-def _upper(pet: Volume, liver: BoolArray | None, mean: float | None) -> float:
-    """Three times normal liver: lesions stand out, spleen and kidneys saturate; else what few voxels exceed."""
-    if mean is None and liver is not None and liver.any():
-        box = used_box(liver)
-        assert box is not None
-        mean = float(np.median(pet.crop(box).array[liver[box]]))
-    if mean is not None and mean > 0:
-        upper = 3.0 * mean
-    else:
-        count, rows, columns = pet.geometry.shape
-        planes = (slice(k, k + 1) for k in range(0, count, max(count // 64, 1)))
-        thin = [pet.crop((k, slice(0, rows), slice(0, columns))).array[:, ::2, ::2] for k in planes]
-        upper = float(np.percentile(np.concatenate(thin), 99.9))
-    if upper <= 0:
-        return 1.0
-    step = 10.0 ** np.floor(np.log10(upper)) / 10.0
-    return float(np.round(np.ceil(upper / step) * step, 10))
-
-
-def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> ReportScene:
-    """Turn a study's images and masks the way they are looked at."""
-    pet = anatomical(volumes.pet)
-    liver = _on_pet(segmentations.liver, volumes.pet.geometry, segmentations.mismatch)
-    lesions = _on_pet(segmentations.lesions, volumes.pet.geometry, segmentations.mismatch)
-    reference = score.references.get("liver")
-    liver_mask = None if liver is None else liver.mask
-    name, unit = uptake_name(score.uptake_unit)
-    return ReportScene(
-        pet=pet,
-        ct=None if volumes.ct is None else anatomical(volumes.ct),
-        liver=_whole(_turned(segmentations.liver)),
-        lesions=_turned(segmentations.lesions),
-        liver_on_pet=liver_mask,
-        lesions_on_pet=lesions,
-        mismatch=segmentations.mismatch,
-        upper=_upper(pet, liver_mask, reference.suv_mean if reference else None),
-        unit=unit if unit == "relative units" else name,
-        volumes=volumes,
-        ct_foci=_turned(segmentations.ct_foci),
-        liver_hu=None if segmentations.ct_search is None else segmentations.ct_search.liver_hu,
-    )
 
 
 def _shadow(scene: ReportScene, view: View, title: str, sides: tuple[str, str]) -> Shadow:
@@ -274,7 +176,7 @@ def level_pictures(scene: ReportScene) -> list[Picture]:
     for index in slices:
         plain, _, drawing = _picture(scene, base, index, centre, size)
         point = volume.geometry.index_to_lps((index, *volume.geometry.lps_to_index(centre)[1:]))
-        name = _slice_name(scene, base, (float(point[0]), float(point[1]), float(point[2])))
+        name = _slice_name(scene, base, as_vector(point))
         alt = f"{name} with the outlines of the liver and {counted(len(drawing.lesions), 'lesion')}"
         pictures.append(axial_picture(plain, drawing, alt, name))
     return pictures
@@ -293,7 +195,7 @@ def _largest_section(labels: LabelMap, label: int) -> tuple[Vector, float]:
     height += box[0].start
     size = float(((high - low + 1) * np.asarray(labels.geometry.spacing_mm[1:])).max())
     middle = labels.geometry.index_to_lps((height, *((low + high) / 2.0)))
-    return (float(middle[0]), float(middle[1]), float(middle[2])), size
+    return as_vector(middle), size
 
 
 def lesion_picture(scene: ReportScene, label: int) -> Picture | None:
@@ -309,7 +211,7 @@ def lesion_picture(scene: ReportScene, label: int) -> Picture | None:
     if not volume.geometry.contains(point):
         base, volume = "pet", scene.pet
         point = np.asarray(place) + np.asarray(shift_between(scene.lesions.drawn_on, base, scene.mismatch))
-    centre: Vector = (float(point[0]), float(point[1]), float(point[2]))
+    centre: Vector = as_vector(point)
     index = int(np.clip(round(float(volume.geometry.lps_to_index(point)[0])), 0, volume.geometry.shape[0] - 1))
     field = max(_LESION_FIELD_MM, size + 2 * _LESION_MARGIN_MM)
     _, fused, drawing = _picture(scene, base, index, centre, (field, field))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class ThumbnailView:
     """Uptake shown black, where the image is a PET."""
 
 
-def figure_of(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Figure:
     """A figure without a screen, sizes in inches."""
     from matplotlib.figure import Figure
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import number
 from dotaliver.export.report.template import page_template
+from dotaliver.export.response.content import (
+    AnswerCard,
+    LesionCell,
+    LesionRow,
+    LesionStrip,
+    ReadingContent,
+    RouteRow,
+    ScanHeading,
+    TimePointRow,
+    UptakeRow,
+)
 from dotaliver.export.response.pictures import lesion_chart, sum_chart
 from dotaliver.export.response.tables import ROLE_WORDS
 from dotaliver.longitudinal.records import PatientCourse, Reading, RouteEffect, TimePoint, TrackedLesion
@@ -50,29 +60,28 @@ def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...]) 
     return page.render(course=course, subject=subject, readings=readings)
 
 
-def _reading(course: PatientCourse, reading: Reading, pictures: ReadingPictures) -> dict[str, Any]:
+def _reading(course: PatientCourse, reading: Reading, pictures: ReadingPictures) -> ReadingContent:
     evaluator = " ".join(part for part in (reading.evaluator.role, reading.evaluator.identifier) if part)
-    accepted = [key.on.isoformat() for key in reading.scans if key.accepted]
     last = next((p for p in reversed(reading.time_points) if p.overall is not None), None)
-    return {
-        "evaluator": evaluator.capitalize(),
-        "accepted": accepted,
-        "cards": _cards(reading, last),
-        "questions": [question.sentence for question in reading.questions],
-        "warnings": reading.warnings,
-        "sums": sum_chart(reading, course.config),
-        "lines": lesion_chart(reading),
-        "points": [_point(reading, point) for point in reading.time_points],
-        "scans": [_scan_heading(reading, n) for n in range(len(reading.scans))],
-        "lesions": [_lesion(course, reading, lesion) for lesion in _in_order(reading)],
-        "strips": _strips(reading, pictures),
-        "uptake": [_uptake(reading, n) for n in range(len(reading.scans))],
-        "routes": [_route(reading, effect) for effect in reading.routes],
-        "inc6": sorted(reading.progression_before_entry.evidence.items()),
-    }
+    return ReadingContent(
+        evaluator=evaluator.capitalize(),
+        accepted=tuple(key.on.isoformat() for key in reading.scans if key.accepted),
+        cards=tuple(_cards(reading, last)),
+        questions=tuple(question.sentence for question in reading.questions),
+        warnings=tuple(reading.warnings),
+        sums=sum_chart(reading, course.config),
+        lines=lesion_chart(reading),
+        points=tuple(_point(reading, point) for point in reading.time_points),
+        scans=tuple(_scan_heading(reading, n) for n in range(len(reading.scans))),
+        lesions=tuple(_lesion(course, reading, lesion) for lesion in _in_order(reading)),
+        strips=tuple(_strips(reading, pictures)),
+        uptake=tuple(_uptake(reading, n) for n in range(len(reading.scans))),
+        routes=tuple(_route(reading, effect) for effect in reading.routes),
+        inc6=tuple(sorted(reading.progression_before_entry.evidence.items())),
+    )
 
 
-def _cards(reading: Reading, last: TimePoint | None) -> list[dict[str, str]]:
+def _cards(reading: Reading, last: TimePoint | None) -> list[AnswerCard]:
     cards = []
     if last is not None and last.overall is not None:
         word = last.overall.response
@@ -88,49 +97,47 @@ def _cards(reading: Reading, last: TimePoint | None) -> list[dict[str, str]]:
     return [*cards, card]
 
 
-def _card(title: str, word: str, reason: str, style: str) -> dict[str, str]:
-    meaning = RESPONSE_WORDS.get(word, "")
-    return {
-        "title": title,
-        "word": word,
-        "meaning": meaning,
-        "reason": reason,
-        "style": style.lower().partition("/")[0],
-    }
+def _card(title: str, word: str, reason: str, style: str) -> AnswerCard:
+    return AnswerCard(title, word, RESPONSE_WORDS.get(word, ""), reason, _style(style))
 
 
-def _scan_heading(reading: Reading, scan: int) -> dict[str, str]:
+def _style(word: str) -> str:
+    """The style class of an answer."""
+    return word.lower().partition("/")[0]
+
+
+def _scan_heading(reading: Reading, scan: int) -> ScanHeading:
     key = reading.scans[scan]
     cycle = "" if key.cycle is None else f"after {_ROUTES[key.cycle].lower()} therapy"
     role = "baseline" if scan == reading.baseline else cycle
-    return {"name": key.visit or f"Scan {scan + 1}", "date": key.on.isoformat(), "note": role}
+    return ScanHeading(key.visit or f"Scan {scan + 1}", key.on.isoformat(), role)
 
 
 def _percent(change: float | None) -> str:
     return "–" if change is None else f"{100 * change:+.0f} %"
 
 
-def _point(reading: Reading, point: TimePoint) -> dict[str, Any]:
+def _point(reading: Reading, point: TimePoint) -> TimePointRow:
     targets = point.targets
-    flags = []
+    caveats = []
     if targets.within_noise:
-        flags.append("within inter-reader variability")
+        caveats.append("within inter-reader variability")
     if targets.could_be:
-        flags.append(f"a repeated measurement could give {' or '.join(targets.could_be)}")
+        caveats.append(f"a repeated measurement could give {' or '.join(targets.could_be)}")
     word = "baseline" if point.overall is None else point.overall.response
-    return {
-        **_scan_heading(reading, point.scan),
-        "sum": "–" if targets.sum_mm is None else f"{targets.sum_mm:.1f}",
-        "baseline": _percent(targets.change_from_baseline),
-        "nadir": _percent(targets.change_from_nadir),
-        "target": targets.response or "–",
-        "noise": flags,
-        "non_target": point.non_targets.response or "–",
-        "new": "–" if point.overall is None else point.new_lesion,
-        "overall": word,
-        "style": word.lower().partition("/")[0],
-        "reasons": _reasons(point),
-    }
+    return TimePointRow(
+        scan=_scan_heading(reading, point.scan),
+        sum="–" if targets.sum_mm is None else f"{targets.sum_mm:.1f}",
+        baseline=_percent(targets.change_from_baseline),
+        nadir=_percent(targets.change_from_nadir),
+        target=targets.response or "–",
+        caveats=tuple(caveats),
+        non_target=point.non_targets.response or "–",
+        new="–" if point.overall is None else point.new_lesion,
+        overall=word,
+        style=_style(word),
+        reasons=tuple(_reasons(point)),
+    )
 
 
 def _reasons(point: TimePoint) -> list[tuple[str, str]]:
@@ -149,25 +156,25 @@ def _in_order(reading: Reading) -> list[TrackedLesion]:
     return sorted(reading.lesions, key=lambda lesion: (order[lesion.role], lesion.lesion))
 
 
-def _lesion(course: PatientCourse, reading: Reading, lesion: TrackedLesion) -> dict[str, Any]:
-    return {
-        "name": lesion.lesion,
-        "role": ROLE_WORDS[lesion.role],
-        "organ": lesion.organ.lower(),
-        "node": lesion.node,
-        "why": lesion.role_reason,
-        "cells": [_cell(course, reading, lesion, n) for n in range(len(reading.scans))],
-    }
+def _lesion(course: PatientCourse, reading: Reading, lesion: TrackedLesion) -> LesionRow:
+    return LesionRow(
+        name=lesion.lesion,
+        role=ROLE_WORDS[lesion.role],
+        organ=lesion.organ.lower(),
+        node=lesion.node,
+        why=lesion.role_reason,
+        cells=tuple(_cell(course, reading, lesion, n) for n in range(len(reading.scans))),
+    )
 
 
-def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: int) -> dict[str, str]:
+def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: int) -> LesionCell:
     """A lesion on a scan: its size, the source of the size, and the confidence of its identity."""
     appearance = lesion.track.on(scan)
     point = next((p for p in reading.time_points if p.scan == scan), None)
     size = None if point is None else next((s for s in point.sizes if s.lesion == lesion.lesion), None)
     found = next((u for u in lesion.uptake if u.scan == scan), None)
     if appearance is None:
-        return {"main": "", "detail": ""}
+        return LesionCell()
     into = "" if appearance.merged_into is None else f" with {appearance.merged_into}"
     detail: list[str] = [] if appearance.state == "seen" else [f"{_SEEN_AS[appearance.state]}{into}"]
     if appearance.by == "matching" and appearance.state != "vanished" and scan > lesion.track.first:
@@ -184,43 +191,43 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
         main = "–"
     if size is not None and counted is None and size.reason:
         detail.append(size.reason)
-    return {"main": main, "detail": "; ".join(detail)}
+    return LesionCell(main, "; ".join(detail))
 
 
-def _strips(reading: Reading, pictures: ReadingPictures) -> list[dict[str, Any]]:
+def _strips(reading: Reading, pictures: ReadingPictures) -> list[LesionStrip]:
     strips = []
     for lesion in _in_order(reading):
         found = pictures.thumbnails.get(lesion.lesion)
         if found is not None and any(found):
-            strips.append({"name": lesion.lesion, "role": ROLE_WORDS[lesion.role], "pictures": found})
+            strips.append(LesionStrip(lesion.lesion, ROLE_WORDS[lesion.role], found))
     return strips
 
 
-def _uptake(reading: Reading, scan: int) -> dict[str, Any]:
+def _uptake(reading: Reading, scan: int) -> UptakeRow:
     now, base = reading.uptake[scan], reading.uptake[reading.baseline]
-    pairs = [
-        ("Highest SUVpeak", number(now.suv_peak_highest), base.suv_peak_highest, now.suv_peak_highest),
-        ("Tumour (ml)", number(now.tumour_ml, 0), base.tumour_ml, now.tumour_ml),
-        ("Total uptake (SUV × ml)", number(now.total_uptake, 0), base.total_uptake, now.total_uptake),
-        ("Burden (%)", number(None if now.burden is None else 100 * now.burden), base.burden, now.burden),
+    values = [
+        (number(now.suv_peak_highest), base.suv_peak_highest, now.suv_peak_highest),
+        (number(now.tumour_ml, 0), base.tumour_ml, now.tumour_ml),
+        (number(now.total_uptake, 0), base.total_uptake, now.total_uptake),
+        (number(None if now.burden is None else 100 * now.burden), base.burden, now.burden),
     ]
     later = scan != reading.baseline
-    cells = [(text, _percent(relative_change(before, value)) if later else "") for _, text, before, value in pairs]
-    return {**_scan_heading(reading, scan), "lesions": now.lesions, "cells": cells}
+    cells = tuple((text, _percent(relative_change(before, value)) if later else "") for text, before, value in values)
+    return UptakeRow(_scan_heading(reading, scan), now.lesions, cells)
 
 
-def _route(reading: Reading, effect: RouteEffect) -> dict[str, Any]:
-    return {
-        "route": _ROUTES[effect.route],
-        "cycles": effect.cycles,
-        "from": _scan_heading(reading, effect.from_scan)["name"],
-        "to": _scan_heading(reading, effect.to_scan)["name"],
-        "changes": [
+def _route(reading: Reading, effect: RouteEffect) -> RouteRow:
+    return RouteRow(
+        route=_ROUTES[effect.route],
+        cycles=effect.cycles,
+        first=_scan_heading(reading, effect.from_scan).name,
+        last=_scan_heading(reading, effect.to_scan).name,
+        changes=(
             _percent(effect.suv_peak_change),
             _percent(effect.tumour_ml_change),
             _percent(effect.total_uptake_change),
             _percent(effect.burden_change),
             _percent(effect.target_sum_change),
-        ],
-        "lesions": ", ".join(f"{name} {_percent(change)}" for name, change in sorted(effect.lesions.items())),
-    }
+        ),
+        lesions=", ".join(f"{name} {_percent(change)}" for name, change in sorted(effect.lesions.items())),
+    )

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.thumbnails import figure_of, png_of
 from dotaliver.longitudinal.records import Reading
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["lesion_chart", "sum_chart"]
 
 # Colours of Okabe and Ito, distinguishable with colour blindness; lines differ in marker as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_Line = list[tuple[float, float]]
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def _time_axis(axes: Any, reading: Reading) -> None:
-    days = [key.on for key in reading.scans]
+def _day(on: date) -> float:
+    """A date as matplotlib's number of days."""
+    from matplotlib.dates import date2num
+
+    return float(date2num(on))
+
+
+def _time_axis(axes: Axes, reading: Reading) -> None:
+    days = [_day(key.on) for key in reading.scans]
     axes.set_xticks(days)
     names = [(key.visit or f"scan {n}") + f"\n{key.on}" for n, key in enumerate(reading.scans, start=1)]
     axes.set_xticklabels(names, fontsize=8)
@@ -41,8 +53,8 @@ def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
         return None
     figure = figure_of(7.4, 3.3)
     axes = figure.add_axes((0.09, 0.16, 0.76, 0.78))
-    days = [reading.scans[p.scan].on for p, _ in known]
-    first, last = reading.scans[reading.time_points[0].scan].on, reading.scans[-1].on
+    days = [_day(reading.scans[p.scan].on) for p, _ in known]
+    first, last = _day(reading.scans[reading.time_points[0].scan].on), _day(reading.scans[-1].on)
     response = (1 - config.response_share) * base
     axes.hlines(response, first, last, colors="#0072B2", linestyles="--", linewidth=1.4)
     axes.annotate(
@@ -54,7 +66,7 @@ def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
     for point, mm in known:
         word = "baseline" if point.overall is None else point.targets.response or ""
         axes.annotate(
-            f"{mm:.0f} mm\n{word}", (reading.scans[point.scan].on, mm), xytext=(0, 7), textcoords="offset points",
+            f"{mm:.0f} mm\n{word}", (_day(reading.scans[point.scan].on), mm), xytext=(0, 7), textcoords="offset points",
             ha="center", fontsize=8, fontweight="bold",
         )  # fmt: skip
     axes.set_ylabel("Sum of diameters (mm)", fontsize=8)
@@ -64,7 +76,7 @@ def sum_chart(reading: Reading, config: RecistConfig) -> Picture | None:
     return png_of(figure, f"Sum of target diameters over time: {words}")
 
 
-def _progression_steps(axes: Any, reading: Reading, config: RecistConfig) -> None:
+def _progression_steps(axes: Axes, reading: Reading, config: RecistConfig) -> None:
     """The threshold of progression, which each new nadir lowers."""
     nadirs, current = [], None
     for point in reading.time_points:
@@ -73,7 +85,7 @@ def _progression_steps(axes: Any, reading: Reading, config: RecistConfig) -> Non
             current = total if current is None else min(current, total)
         if current is not None:
             level = max((1 + config.progression_share) * current, current + config.progression_mm)
-            nadirs.append((reading.scans[point.scan].on, level))
+            nadirs.append((_day(reading.scans[point.scan].on), level))
     for (start, level), (end, _) in pairwise(nadirs):
         axes.hlines(level, start, end, colors="#B84A00", linestyles="-.", linewidth=1.4)
     if len(nadirs) > 1:
@@ -86,14 +98,14 @@ def _progression_steps(axes: Any, reading: Reading, config: RecistConfig) -> Non
 
 def lesion_chart(reading: Reading) -> Picture | None:
     """The decisive diameter of each target, and SUVpeak of each lesion, over time; None where there is nothing."""
-    targets = {s.lesion: [] for p in reading.time_points for s in p.sizes}  # type: dict[str, list[tuple[Any, float]]]
+    targets: dict[str, _Line] = {s.lesion: [] for p in reading.time_points for s in p.sizes}
     for point in reading.time_points:
         for size in point.sizes:
             # A merged lesion has no diameter of its own: its line ends.
             if size.status != "merged" and (size.size_mm is not None or size.status == "absent"):
-                targets[size.lesion].append((reading.scans[point.scan].on, size.size_mm or 0.0))
+                targets[size.lesion].append((_day(reading.scans[point.scan].on), size.size_mm or 0.0))
     uptake = {
-        lesion.lesion: [(reading.scans[u.scan].on, u.suv_peak) for u in lesion.uptake if u.suv_peak is not None]
+        lesion.lesion: [(_day(reading.scans[u.scan].on), u.suv_peak) for u in lesion.uptake if u.suv_peak is not None]
         for lesion in reading.lesions
     }
     if not any(targets.values()) and not any(uptake.values()):
@@ -105,7 +117,7 @@ def lesion_chart(reading: Reading) -> Picture | None:
     return png_of(figure, "Diameter of each target and SUVpeak of each lesion over time")
 
 
-def _lines(axes: Any, series: dict[str, Any], label: str, reading: Reading) -> None:
+def _lines(axes: Axes, series: dict[str, _Line], label: str, reading: Reading) -> None:
     for n, (name, values) in enumerate(series.items()):
         if not values:
             continue

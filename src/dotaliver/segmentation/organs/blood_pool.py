@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import BloodPoolConfig
+from dotaliver.config.organs import BloodPoolConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import LabelMap, Volume, used_box

@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import LobeConfig
+from dotaliver.config.organs import LobeConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.filters import box_mean
+from dotaliver.image.geometry import as_vector
 from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import LobePlane
 from dotaliver.segmentation.coarse import CoarseImages
@@ -55,8 +56,8 @@ def find_lobe_plane(
     normal = np.array([line[1], -line[0], 0.0]) / length_mm
     normal = normal if normal[0] > 0 else -normal
     return LobePlane(
-        point_lps_mm=(float(fossa[0]), float(fossa[1]), float(fossa[2])),
-        normal_lps=(float(normal[0]), float(normal[1]), float(normal[2])),
+        point_lps_mm=as_vector(fossa),
+        normal_lps=as_vector(normal),
         landmark="gallbladder on CT to the expected position of the vena cava in front of the spine",
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.config.segmentation import SpleenConfig
+from dotaliver.config.organs import SpleenConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import box_mean
 from dotaliver.image.geometry import Vector
