@@ -21,7 +21,7 @@ def test_the_help_lists_every_command_under_a_title():
     assert done.status == 0
     for name in ("score", "rescore", "inspect", "view", "batch", "recist", "diff", "pull", "push", "sample", "schema"):
         assert re.search(rf"^  {name} +[A-Z]", done.out, re.M), name
-    for title in ("Score:", "Many studies, and one patient over time:", "PACS and other formats:"):
+    for title in ("Score:", "Many studies, several readers, one patient over time:", "PACS and other formats:"):
         assert f"\n{title}\n" in done.out
 
 

@@ -100,7 +100,8 @@ def _pictures(reading: CentralReading, cases: Sequence[Comparison], progress: Pr
 
 def _picture(reading: CentralReading, folder: Path, reader: str) -> Picture | None:
     """The projection with liver and lesions as a reader left them; None where the images are not found any more."""
-    from dotaliver.export.report.pictures import mip, scene_of
+    from dotaliver.export.report.pictures import mip
+    from dotaliver.export.report.scene import scene_of
     from dotaliver.pipeline.opening import open_study
     from dotaliver.pipeline.stored_score import relocated, require_same_pixels, stored_masks
 
