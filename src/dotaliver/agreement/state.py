@@ -109,7 +109,8 @@ class ReadingState:
             (e for e in self._personal() if e.reader != reader and e.person and _key(e.person) == _key(person)), None
         )
         if other is not None:
-            msg = f"{person.name} reads as {other.reader} already; each part is read by a person of its own"
+            name = person.name if other.person is None else other.person.name
+            msg = f"{name} reads as {other.reader} already; each part is read by a person of its own"
             raise ConfigError(msg)
 
     def _personal(self) -> Iterable[Event]:

@@ -215,6 +215,9 @@ def _signed_files(
     config: RecistConfig,
     progress: Progress,
 ) -> SignedFiles:
+    if len(case.scans) == 1 and signature.edits is not None:
+        msg = f"case {case.code} has a single scan, so there is no course to edit; leave --edits out"
+        raise ConfigError(msg)
     edits = CourseEdits() if signature.edits is None else read_edits(signature.edits, CourseEdits)
     if edits.reader is not None and edits.reader.name != signature.person.name:
         msg = f"{signature.edits}: made by {edits.reader.name}, and {signature.person.name} signs; give your own edits"
@@ -226,9 +229,6 @@ def _signed_files(
         made = assemble([load_scan(folder) for folder, _ in scores], None, [own], config, progress)
         course = made.course.readings[0]
         texts = {COURSE: made.course.to_json(), COURSE_EDITS: own.model_dump_json(indent=2) + "\n"}
-    elif signature.edits is not None:
-        msg = f"case {case.code} has a single scan, so there is no course to edit; leave --edits out"
-        raise ConfigError(msg)
     answers = answers_of([score for _, score in scores], course)
     texts[ANSWERS] = answers.model_dump_json(indent=2) + "\n"
     return SignedFiles([folder for folder, _ in scores], tuple(score.record_id for _, score in scores), texts)
