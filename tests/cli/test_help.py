@@ -12,7 +12,11 @@ from dotaliver import __version__
 from dotaliver.cli.main import app
 from fixtures.command_line import run_cli
 
-COMMANDS = tuple(get_command(app).commands)  # type: ignore[attr-defined]
+GROUPS = {
+    name: getattr(command, "commands", {"": command})
+    for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
+}
+COMMANDS = tuple(f"{name} {inner}".strip() for name, group in GROUPS.items() for inner in group)
 HEAVY = ("numpy", "pydicom", "SimpleITK", "pydantic", "rich", "matplotlib", "highdicom", "importlib.metadata")
 
 
@@ -37,11 +41,12 @@ def test_help_by_either_flag(command, flag):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_reads_well(command, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    done = run_cli(command, "--help")
+    done = run_cli(*command.split(), "--help")
     assert done.status == 0
     assert all(len(line) <= columns for line in done.out.splitlines())
     assert not re.search(r"<\w+|list\[|\bPath\b|\bNone\b|\{|x>=|Optional", done.out), done.out
-    for parameter in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+    name, _, inner = command.partition(" ")
+    for parameter in GROUPS[name][inner].params:
         if not getattr(parameter, "is_flag", True):
             assert parameter.metavar and parameter.metavar == parameter.metavar.upper(), parameter.name
         assert parameter.help or parameter.param_type_name == "argument", parameter.name
@@ -69,7 +74,7 @@ def test_version():
 
 def test_completion_offers_commands_and_presets():
     program = "import sys; sys.argv[0] = 'dotaliver'; from dotaliver.cli import main; main()"
-    for words, expected in (("dotaliver re", {"rescore", "recist"}), ("dotaliver sample x --preset ma", {"massive"})):
+    for words, expected in (("dotaliver re", {"rescore", "recist", "reading"}), ("dotaliver sample x --preset ma", {"massive"})):
         environment = os.environ | {
             "_DOTALIVER_COMPLETE": "complete_bash",
             "COMP_WORDS": words,

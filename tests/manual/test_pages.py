@@ -27,6 +27,8 @@ FENCE = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)]+)\)")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(pictures/([^)]+)\)")
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+# A command may be a group of commands, such as 'reading'.
+LEAVES = [leaf for command in COMMANDS.values() for leaf in getattr(command, "commands", {"": command}).values()]
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,16 @@ def test_the_command_lists_shows_writes_and_refuses(tmp_path, monkeypatch):
 def test_commands_and_their_options_exist(block):
     for words in commands(block):
         assert words[0] in COMMANDS, words
-        known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
+        command = COMMANDS[words[0]]
+        if hasattr(command, "commands"):
+            assert words[1] in command.commands, words
+            command = command.commands[words[1]]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words[1:] if word.startswith("-")} <= known | {"--help"}, words
 
 
 def test_options_named_in_the_text_exist():
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    known = {option for command in LEAVES for parameter in command.params for option in parameter.opts}
     known |= {"--version", "--help", "--quick"}
     for name in PAGES:
         named = set(re.findall(r"`(--[a-z][a-z0-9-]*)", FENCE.sub("", page(name).text)))

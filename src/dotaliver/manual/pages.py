@@ -16,6 +16,7 @@ PAGES = (
     "verdicts",
     "follow-up",
     "cohort",
+    "central-reading",
     "tables",
     "suv",
     "conformance",
