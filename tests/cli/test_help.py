@@ -74,7 +74,8 @@ def test_version():
 
 def test_completion_offers_commands_and_presets():
     program = "import sys; sys.argv[0] = 'dotaliver'; from dotaliver.cli import main; main()"
-    for words, expected in (("dotaliver re", {"rescore", "recist", "reading"}), ("dotaliver sample x --preset ma", {"massive"})):
+    offered = {"dotaliver re": {"rescore", "recist", "reading"}, "dotaliver sample x --preset ma": {"massive"}}
+    for words, expected in offered.items():
         environment = os.environ | {
             "_DOTALIVER_COMPLETE": "complete_bash",
             "COMP_WORDS": words,
