@@ -96,7 +96,7 @@ def _contents(made: AssembledCourse, progress: Progress) -> dict[str, str | byte
     contents: dict[str, str | bytes] = {
         _LESIONS: lesions_over_time_csv(course),
         _TIME_POINTS: time_points_csv(course),
-        _REPORT: response_html(course, pictures),
+        _REPORT: response_html(course, pictures, made.readings[0].scans[0].score.config.protocol),
     }
     if course.trial is not None:
         progress("writing the tables of the trial")

@@ -3,6 +3,7 @@ import io
 
 import pytest
 
+from dotaliver.config.protocol import protocol_named
 from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
 from dotaliver.export.response.html import ReadingPictures, response_html
 from dotaliver.export.response.pictures import lesion_chart, sum_chart
@@ -15,6 +16,7 @@ from fixtures.arrays import ball, grid
 from fixtures.courses import course_of, reading_of, scan, seen, simple_reading, sized, track
 
 NOTHING = (ReadingPictures({}),)
+PROTOCOL = protocol_named("nct04544098")
 
 
 def table(text):
@@ -53,7 +55,7 @@ def test_vanished_and_merged_lesions_have_rows_without_numbers():
 def test_the_report_is_whole_and_holds_answer_reason_and_question():
     scores = [scan(0, sized(1, 30.0)), scan(1, sized(1, 25.0), sized(2, 9.0, source="pet"))]
     course = course_of(reading_of(scores, [track("L01", 1, 1), track("L02", 2, first=1)], cycles=(None, "ia")))
-    page = response_html(course, NOTHING)
+    page = response_html(course, NOTHING, PROTOCOL)
     assert page.count("data:image/png;base64,") == 2
     for text in ("stable disease", "Is L02 of scan 2 a new lesion?", "Intra-arterial", "25.0 mm", "-16.7 %"):
         assert text in page
@@ -61,9 +63,37 @@ def test_the_report_is_whole_and_holds_answer_reason_and_question():
     assert "<script" not in page
 
 
+def test_progression_before_entry_is_named_as_the_protocol_names_it():
+    course = course_of(simple_reading())
+    page = response_html(course, NOTHING, PROTOCOL)
+    assert "Inclusion 6: progression before entry" in page
+    assert "Evidence for Inclusion 6" in page
+    renamed = PROTOCOL.model_copy(
+        update={
+            "criteria": tuple(
+                c.model_copy(update={"name": "E9", "kind": "exclusion"}) if c.rule == "INC6" else c
+                for c in PROTOCOL.criteria
+            )
+        }
+    )
+    page = response_html(course, NOTHING, renamed)
+    assert "E9: progression before entry" in page
+    assert "Inclusion 6" not in page
+    silent = PROTOCOL.model_copy(update={"criteria": tuple(c for c in PROTOCOL.criteria if c.rule != "INC6")})
+    page = response_html(course, NOTHING, silent)
+    assert "Progression before entry" in page
+    assert "Inclusion 6" not in page
+
+
+def test_evidence_of_progression_has_names_and_units():
+    page = response_html(course_of(simple_reading()), NOTHING, PROTOCOL)
+    assert "Study entry" in page
+    assert "window_from" not in page and "window from" not in page
+
+
 def test_texts_of_readers_and_files_are_escaped():
     edits = CourseEdits(lesions=(LesionCourseEdit(lesion="L01", organ="<img src=x>"),))
-    page = response_html(course_of(simple_reading(edits=edits)), NOTHING)
+    page = response_html(course_of(simple_reading(edits=edits)), NOTHING, PROTOCOL)
     assert "<img src=x>" not in page.lower()
     assert "&lt;img src=x&gt;" in page.lower()
 
@@ -72,7 +102,7 @@ def test_without_known_sums_there_is_no_chart_and_the_page_says_so():
     scores = [scan(n, sized(1, 30.0, source="pet")) for n in (0, 1)]
     reading = reading_of(scores, [track("L01", 1, 1)])
     assert sum_chart(reading, course_of(reading).config) is None
-    page = response_html(course_of(reading), NOTHING)
+    page = response_html(course_of(reading), NOTHING, PROTOCOL)
     assert "there is no chart" in page
     assert "The images were not found" in page
 
@@ -106,5 +136,5 @@ def test_a_thumbnail_shows_outline_and_axes(quantity):
 def test_a_merged_lesion_names_the_one_that_contains_it():
     scores = [scan(0, sized(1, 30.0), sized(2, 20.0)), scan(1, sized(1, 45.0))]
     merged = Track(lesion="L02", appearances=(seen(0, 2), seen(1, state="merged", into="L01")))
-    page = response_html(course_of(reading_of(scores, [track("L01", 1, 1), merged])), NOTHING)
+    page = response_html(course_of(reading_of(scores, [track("L01", 1, 1), merged])), NOTHING, PROTOCOL)
     assert "merged with L01" in page

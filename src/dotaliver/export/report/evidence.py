@@ -47,6 +47,19 @@ _NAMES = {
     "candidate_label": "Candidate",
     "below_liver_hu": "Attenuation below liver",
     "diameter_mm": "Diameter",
+    "entry": "Study entry",
+    "window_from": "Window begins",
+    "scan": "Scan",
+    "prior_scan": "Prior scan",
+    "sum_mm": "Sum of diameters",
+    "prior_sum_mm": "Sum of diameters, prior scan",
+    "increase": "Increase",
+    "increase_mm": "Increase in mm",
+    "new_lesion": "New lesion",
+    "not_measured_on_both": "Not measured on both scans",
+    "met_by_20_percent": "Increase of 20 % reached",
+    "met_by_20_percent_and_5_mm": "Increase of 20 % and 5 mm reached",
+    "5_mm_asked_for": "Increase of 5 mm required",
 }
 _FRACTIONS = {"fraction", "low", "high", "limit", "increase", "liver_share"}
 # Thresholds of the protocol rather than measurements

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dotaliver.export.report.figures import Picture
-from dotaliver.records.verdicts import Evidence
 
 __all__ = [
     "AnswerCard",
@@ -124,4 +123,5 @@ class ReadingContent:
     strips: tuple[LesionStrip, ...]
     uptake: tuple[UptakeRow, ...]
     routes: tuple[RouteRow, ...]
-    inc6: tuple[tuple[str, Evidence], ...]
+    progression: tuple[tuple[str, str], ...]
+    """Names and values of the evidence for progression before entry"""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dotaliver.config.protocol import TrialProtocol
+from dotaliver.export.report.evidence import evidence_words
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import number
 from dotaliver.export.report.template import page_template
+from dotaliver.export.report.words import answer_words
 from dotaliver.export.response.content import (
     AnswerCard,
     LesionCell,
@@ -37,12 +40,9 @@ RESPONSE_WORDS = {
 }
 _SEEN_AS = {"split": "split", "merged": "merged", "vanished": "not found"}
 _ROUTES = {"ia": "Intra-arterial", "iv": "Intravenous"}
-_VERDICTS = {
-    "met": "fulfilled",
-    "indeterminate": "undecided",
-    "not_evaluable": "not evaluable",
-    "not_met": "not fulfilled",
-}
+_TOPIC = "Progression before entry"
+# Of a protocol that does not ask about progression
+_VERDICTS = {"met": "present", "indeterminate": "undecided", "not_evaluable": "not evaluable", "not_met": "not present"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,21 +52,45 @@ class ReadingPictures:
     thumbnails: Mapping[str, tuple[Picture | None, ...]]
 
 
-def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...]) -> str:
-    """The course as one self-contained HTML page; every text of a file or a reader is escaped."""
+def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...], protocol: TrialProtocol) -> str:
+    """The course as one self-contained HTML page; every text of a file or a reader is escaped.
+
+    Parameters
+    ----------
+    course : PatientCourse
+        What is reported.
+    pictures : tuple of ReadingPictures
+        One for each reading of the course.
+    protocol : TrialProtocol
+        The protocol that the scans were scored by: it names the criterion of progression before entry.
+    """
     page = page_template("response.html.j2")
-    readings = [_reading(course, reading, found) for reading, found in zip(course.readings, pictures, strict=True)]
+    readings = [
+        _reading(course, reading, found, protocol) for reading, found in zip(course.readings, pictures, strict=True)
+    ]
     subject = None if course.trial is None else course.trial.unique_subject_id
-    return page.render(course=course, subject=subject, readings=readings)
+    return page.render(
+        course=course, subject=subject, readings=readings, progression=_progression_title(protocol, short=True)
+    )
 
 
-def _reading(course: PatientCourse, reading: Reading, pictures: ReadingPictures) -> ReadingContent:
+def _progression_title(protocol: TrialProtocol, *, short: bool = False) -> str:
+    """What the protocol calls progression before entry; the topic alone where it does not ask about it."""
+    criterion = protocol.answered_by("INC6")
+    if criterion is None or criterion.name.casefold() == criterion.topic.casefold():
+        return _TOPIC if criterion is None else criterion.name
+    return criterion.name if short else f"{criterion.name}: {criterion.topic[:1].lower()}{criterion.topic[1:]}"
+
+
+def _reading(
+    course: PatientCourse, reading: Reading, pictures: ReadingPictures, protocol: TrialProtocol
+) -> ReadingContent:
     evaluator = " ".join(part for part in (reading.evaluator.role, reading.evaluator.identifier) if part)
     last = next((p for p in reversed(reading.time_points) if p.overall is not None), None)
     return ReadingContent(
         evaluator=evaluator.capitalize(),
         accepted=tuple(key.on.isoformat() for key in reading.scans if key.accepted),
-        cards=tuple(_cards(reading, last)),
+        cards=tuple(_cards(reading, last, protocol)),
         questions=tuple(question.sentence for question in reading.questions),
         warnings=tuple(reading.warnings),
         sums=sum_chart(reading, course.config),
@@ -77,11 +101,11 @@ def _reading(course: PatientCourse, reading: Reading, pictures: ReadingPictures)
         strips=tuple(_strips(reading, pictures)),
         uptake=tuple(_uptake(reading, n) for n in range(len(reading.scans))),
         routes=tuple(_route(reading, effect) for effect in reading.routes),
-        inc6=tuple(sorted(reading.progression_before_entry.evidence.items())),
+        progression=tuple(evidence_words(*item) for item in reading.progression_before_entry.evidence.items()),
     )
 
 
-def _cards(reading: Reading, last: TimePoint | None) -> list[AnswerCard]:
+def _cards(reading: Reading, last: TimePoint | None, protocol: TrialProtocol) -> list[AnswerCard]:
     cards = []
     if last is not None and last.overall is not None:
         word = last.overall.response
@@ -93,8 +117,9 @@ def _cards(reading: Reading, last: TimePoint | None) -> list[AnswerCard]:
         cards.append(_card(title, best.response or "–", best.reason, best.response or "NE"))
     answer = reading.progression_before_entry
     style = {"met": "PD"}.get(answer.verdict, "NE")
-    card = _card("Inclusion 6: progression before entry", _VERDICTS[answer.verdict], answer.reason, style)
-    return [*cards, card]
+    criterion = protocol.answered_by("INC6")
+    answered = _VERDICTS[answer.verdict] if criterion is None else answer_words(criterion, answer.verdict)
+    return [*cards, _card(_progression_title(protocol), answered, answer.reason, style)]
 
 
 def _card(title: str, word: str, reason: str, style: str) -> AnswerCard:
