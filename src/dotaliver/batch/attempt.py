@@ -1,4 +1,4 @@
-"""The task of a dask worker: one study, once, in the worker's own scoring process.
+"""The task of a dask worker: score one study once, in the worker's own scoring process.
 
 A study is never started twice in a run. Dask gives the task of a worker that died to another worker; there the note
 of the first attempt is found, and the study becomes a row that says so. The note stands in the output folder, which
@@ -19,7 +19,7 @@ from dotaliver.batch.workspace import Workspace, is_intact
 
 __all__ = ["STOPPED", "attempt", "failed_record", "lost_record", "stop_process", "topic_of"]
 
-# One process per thread of the worker: with the one thread that is the rule, one process.
+# One process per thread of the worker, which usually has one thread.
 _processes: dict[int, Supervised] = {}
 STOPPED = "stopped"
 # A network file system may show a new file a little later.
@@ -58,7 +58,7 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
     record = ending.record or failed_record(settings, task, ending, seconds)
     told = workspace.record(task.key)
     if told is not None and told.run_id == run_id:
-        # The cluster took this worker for lost and said so in a record
+        # The cluster considered this worker lost and wrote a record that says so
         workspace.clear_study(task.key)
         return task.key, told.status
     if ending.record is None:
@@ -71,7 +71,7 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
 
 
 def _settings_of(workspace: Workspace, run_id: str) -> RunSettings | None:
-    """The settings of a run; None where it is over, or the folder cannot be seen from here."""
+    """The settings of a run; None where the run is over or its folder is not visible from this worker."""
     for _ in range(_TRIES):
         settings = workspace.settings()
         if settings is not None and settings.run_id == run_id:
@@ -81,7 +81,7 @@ def _settings_of(workspace: Workspace, run_id: str) -> RunSettings | None:
 
 
 def lost_record(workspace: Workspace, settings: RunSettings, task: StudyTask) -> StudyRecord:
-    """The record of a study that another worker started: its own where it was done, else that it was lost."""
+    """The record of a study that another worker started; one that says it was lost if there is none."""
     record = workspace.record(task.key)
     if record is not None and record.run_id == settings.run_id and is_intact(workspace, record):
         return record
@@ -92,7 +92,7 @@ def lost_record(workspace: Workspace, settings: RunSettings, task: StudyTask) ->
 
 
 def _put_down(workspace: Workspace, record: StudyRecord) -> None:
-    """Write the record of a study whose process is gone, and take away what it left half done."""
+    """Write the record of a study whose process is gone, and remove its unfinished files."""
     log = workspace.log(record.key)
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{record.reason}\n")
@@ -117,12 +117,12 @@ def failed_record(settings: RunSettings, task: StudyTask, ending: Ending, second
 
 
 def topic_of(run_id: str) -> str:
-    """Where workers tell which stage a study is in."""
+    """Topic on which workers report the stage of a study."""
     return f"dotaliver-{run_id}"
 
 
 def _teller(run_id: str, key: str) -> Callable[[str], None]:
-    """Tells stages to whoever follows the run; outside a worker nobody does."""
+    """Report stages to the run; does nothing outside a worker."""
     from distributed import get_worker
 
     try:
@@ -133,7 +133,7 @@ def _teller(run_id: str, key: str) -> Callable[[str], None]:
 
 
 def _own_share() -> int | None:
-    """The memory that dask gives this worker, where it gives a bound."""
+    """Memory limit that dask sets for this worker, if any."""
     from distributed import get_worker
 
     try:
@@ -145,6 +145,6 @@ def _own_share() -> int | None:
 
 
 def stop_process() -> None:
-    """End this worker's scoring processes that have no study, which another run may have given them."""
+    """End the idle scoring processes of this worker; another run may use the others."""
     for process in list(_processes.values()):
         process.stop()

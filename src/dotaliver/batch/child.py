@@ -40,10 +40,10 @@ __all__ = [
     "without_names",
 ]
 
-# A process with nothing to do ends, so that a cluster that is shared gets its memory back.
+# An idle process ends, so that a shared cluster gets its memory back.
 _IDLE_S = 120.0
 _NAME = "[a file]"
-# A file that is called "3" or "study" is meant only where a sentence begins with it, as ours on files do.
+# A file named "3" or "study" is replaced only at the start of a sentence, where our messages name files.
 _PLAIN = re.compile(r"\d+|[a-z]+")
 _CHANGED = "its files changed while it was scored; run the batch again"
 
@@ -54,7 +54,7 @@ Say = Callable[[Answer], None]
 def main() -> None:
     """Score studies until no more are requested or the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Libraries' warnings quote headers, which name the patient.
+    # Warnings of libraries may quote headers with the patient's name.
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -70,7 +70,7 @@ def main() -> None:
         try:
             order = asked.get(timeout=_IDLE_S)
         except queue.Empty:
-            # So that an order that comes this very moment is given to another, and is no crash
+            # So that a request that arrives now goes to another process and is not reported as a crash
             say(Answer(idle=True))
             _end()
         record = _scored(Workspace(Path(order.out)), order.task, order.run_id, say)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _listen(source: IO[str]) -> queue.Queue[Order]:
-    """Lines as they come; the end of the stream is the end of the process and of all that it started."""
+    """Lines as they arrive; at the end of the stream the process and its children end."""
     lines: queue.Queue[Order] = queue.Queue()
 
     def read() -> None:
@@ -91,7 +91,7 @@ def _listen(source: IO[str]) -> queue.Queue[Order]:
 
 
 def _end() -> NoReturn:
-    """End at once, with everything that a segmenter started: the supervisor made us the head of a group."""
+    """End at once, with every child process: the supervisor made this process the leader of a group."""
     scratch = os.environ.get(SCRATCH)
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -107,7 +107,7 @@ def _scored(workspace: Workspace, task: StudyTask, run_id: str, say: Say) -> Stu
         return None
     with _log_into(workspace.log(task.key)):
         try:
-            # Of an earlier run that was cut off a process may still be at it, on another machine
+            # A process of an interrupted run may still be scoring it, on another machine
             with FileLock(workspace.lock(task.key), timeout=settings.timeout_s or -1):
                 return _attempt(workspace, task, settings, say)
         except Timeout:
@@ -153,7 +153,7 @@ def _ended(
     except Exception as error:
         if is_out_of_memory(error):
             return _no_memory(task, settings)
-        # A fault of ours must not end the batch
+        # An internal error must not end the batch
         kind = _print_trace(error)
         return _record(task, settings, "fault", f"internal error ({kind}); see the log, and please report it")
 
@@ -164,11 +164,11 @@ def _no_memory(task: StudyTask, settings: RunSettings) -> StudyRecord:
 
 
 def _told(workspace: Workspace, task: StudyTask, settings: RunSettings, error: DotaliverError) -> StudyRecord:
-    """The record of a study that was given up on purpose, with the error's sentence as the reason."""
+    """The record of a refused study, with the error message as the reason."""
     local = str(error).replace(str(workspace.folder), "the output folder")
     reason = without_names(local, task)
     sys.stderr.write(reason + "\n")
-    # A full disk, a network that failed or a segmenter that is not installed say nothing of the study
+    # A full disk, a network failure or a missing segmenter is not a property of the study
     of_the_machine = isinstance(error, OutputError | SegmenterError) or isinstance(error.__cause__, OSError)
     record = _record(task, settings, "fault" if of_the_machine else "refused", reason)
     with contextlib.suppress(DotaliverError):
@@ -195,7 +195,7 @@ def _scorer(path: str) -> Scorer:
 
 
 def _print_trace(error: BaseException | None = None) -> str:
-    """Where it went wrong, into the log: places in the code alone, for an error's text may quote a header."""
+    """Log where an error was raised: code locations only, since its message may quote a header."""
     frames = traceback.extract_tb(sys.exc_info()[2])
     for frame in frames:
         sys.stderr.write(f"  {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n")
@@ -206,7 +206,7 @@ def _print_trace(error: BaseException | None = None) -> str:
 
 @contextlib.contextmanager
 def _log_into(path: Path) -> Iterator[None]:
-    """Send everything that is printed, a crash's trace included, into a study's log."""
+    """Redirect all output, the trace of a crash included, to the log of a study."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     kept = os.dup(2)
     try:
@@ -224,7 +224,7 @@ def _log_into(path: Path) -> Iterator[None]:
 
 
 def without_names(sentence: str, task: StudyTask) -> str:
-    """A sentence without the names of files and folders, since these are named after patients more often than not."""
+    """A sentence without names of files and folders, which often contain patients' names."""
     place = Path(task.place.folder)
     names = {str(place), *place.parts[1:]}
     with contextlib.suppress(DotaliverError):

@@ -1,4 +1,4 @@
-"""Where studies are scored: on a dask cluster of our own on this machine, or on one that is there."""
+"""Where studies are scored: on a local dask cluster, or on an existing one."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterChoice", "connected", "dask_setup"]
 
-# What is left to the system, the scheduler and this process
+# Memory reserved for the system, the scheduler and this process
 _SHARE_OF_MEMORY = 0.9
 _CONNECT_S = 30
 
 
 @dataclass(frozen=True)
 class ClusterChoice:
-    """So many workers here, or the scheduler's address of a cluster that is there."""
+    """A number of local workers, or the scheduler address of an existing cluster."""
 
     workers: int | None = None
     scheduler: str | None = None
 
     @property
     def count(self) -> int:
-        """Workers here."""
+        """Number of local workers."""
         return self.workers or processors()
 
     def memory_share(self) -> int | None:
-        """Bytes for one study on this machine; None on another's cluster, whose workers have bounds of their own."""
+        """Memory for one study in bytes; None on an existing cluster, whose workers have limits of their own."""
         if self.scheduler is not None:
             return None
         from distributed.system import MEMORY_LIMIT
@@ -45,14 +45,14 @@ class ClusterChoice:
 
 
 def dask_setup(_worker: Worker) -> None:
-    """Let our workers ignore Ctrl-C, which reaches them too: the run stops them in order."""
+    """Make local workers ignore Ctrl-C, which reaches them too: the run stops them in order."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def connected(choice: ClusterChoice) -> Iterator[Client]:
-    """A client of the cluster; ours is closed afterwards, another's is left as it was.
+    """A client of the cluster; a local cluster is closed afterwards, an existing one is left running.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def _own_cluster(choice: ClusterChoice) -> Iterator[LocalCluster]:
     import dask
     from distributed import LocalCluster
 
-    # Pages about the cluster, for whoever is on the machine, are not served, and no port is fixed.
+    # No dashboard is served to other users of the machine, and no port is fixed.
     no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     with dask.config.set(no_pages):
         with _deaf_to_interrupts():
@@ -83,10 +83,10 @@ def _own_cluster(choice: ClusterChoice) -> Iterator[LocalCluster]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                # Certificates for this run alone: others can neither read along nor send work as this user.
+                # Certificates for this run only: others can neither read the traffic nor submit work as this user.
                 security=True,
                 dashboard_address="127.0.0.1:0",
-                # Ours is a bound on the scoring process
+                # The limit applies to the scoring process
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
                 preload=[__name__],
@@ -111,7 +111,7 @@ def _client_of(address: str) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, as they inherit it, until their own setup sees to it."""
+    """Ignore Ctrl-C while processes start, since they inherit this until they set it themselves."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The cohort: one table of studies, one of lesions, and a page to look at, from the records of a batch."""
+"""The cohort: a table of studies, a table of lesions and a page, from the records of a batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LABELS = ("study_id", "site_id", "subject_id", "visit", "visit_number", "cycle"
 
 @dataclass(frozen=True)
 class Cohort:
-    """The files that were written, and how many studies ended in which way."""
+    """The files that were written, and the number of studies by status."""
 
     files: tuple[Path, ...]
     counts: dict[str, int]
@@ -119,7 +119,7 @@ def lesion_table(records: Sequence[StudyRecord], labels: Mapping[str, Row]) -> l
 
 
 def _labels(manifest: Sequence[ManifestRow]) -> dict[str, Row]:
-    """What the manifest says of each study; several readings of one scan must agree on whose it is."""
+    """The manifest's entry of each study; several readings of one scan must agree on the subject."""
     labels: dict[str, Row] = {}
     for row in manifest:
         label = {name: getattr(row, name) for name in _LABELS}
@@ -132,7 +132,7 @@ def _labels(manifest: Sequence[ManifestRow]) -> dict[str, Row]:
 
 
 def _local_row(record: StudyRecord) -> Row:
-    """Where a study lies and what is wrong with which of its files: for this machine alone."""
+    """Folder of a study and problems of its files; never leaves this machine."""
     place = record.place
     return {
         "key": record.key,
@@ -145,7 +145,7 @@ def _local_row(record: StudyRecord) -> Row:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    """A table after RFC 4180, in which no text is a formula."""
+    """A table as CSV (RFC 4180), in which no text starts a formula."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
     if rows:
@@ -155,7 +155,7 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _parquet(rows: Sequence[Row]) -> bytes:
-    """The same as Parquet, each column of the type of its values."""
+    """A table as Parquet, each column with the type of its values."""
     import pandas as pd
 
     stream = io.BytesIO()

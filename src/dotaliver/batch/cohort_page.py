@@ -19,12 +19,12 @@ __all__ = ["cohort_html"]
 
 _VERDICTS = ("met", "not_met", "indeterminate", "not_evaluable")
 _WORDS = {
-    "refused": "refused: its files do not allow a score",
-    "fault": "a fault of the program or the machine",
-    "timeout": "over its time limit",
-    "memory": "over its memory limit",
-    "crashed": "its process crashed",
-    "worker_lost": "its worker was lost",
+    "refused": "refused: the files do not allow a score",
+    "fault": "internal error, or the machine failed",
+    "timeout": "exceeded the time limit",
+    "memory": "exceeded the memory limit",
+    "crashed": "the process crashed",
+    "worker_lost": "the worker was lost",
     "missing": "in the manifest, not found",
 }
 _BAR, _EDGE = "#4C78A8", "white"
@@ -83,7 +83,7 @@ class _Line:
 
 
 def cohort_html(rows: Sequence[Row], workspace: Workspace) -> str:
-    """The page, self-contained: pictures, style and the few lines of script stand in it."""
+    """The page, self-contained: pictures, style and script are embedded."""
     scored = [row for row in rows if row["status"] == "scored"]
     failures = [row for row in rows if row["status"] in FAILURES]
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
@@ -150,7 +150,7 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Picture]]:
         ("burden_fraction", "Tumour burden of the liver (%)", 100.0),
         ("highest_suv_peak", "Highest SUVpeak of a lesion", 1.0),
         ("liver_suv_mean", "Normal liver, SUVmean", 1.0),
-        ("highest_ratio_to_liver", "Highest SUVpeak over normal liver", 1.0),
+        ("highest_ratio_to_liver", "Highest SUVpeak / normal liver", 1.0),
     )
     found = []
     for name, title, scale in wanted:
@@ -164,9 +164,10 @@ def _histogram(values: Sequence[float], title: str) -> Picture:
     from matplotlib.ticker import MaxNLocator
 
     figure = figure_of(3.6, 2.1)
-    axes = figure.add_axes((0.12, 0.24, 0.85, 0.72))
+    axes = figure.add_axes((0.14, 0.24, 0.83, 0.72))
     axes.hist(values, bins=min(24, max(6, round(len(values) ** 0.5) * 2)), color=_BAR, edgecolor=_EDGE)
     axes.set_xlabel(title, fontsize=8)
+    axes.set_ylabel("Studies", fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
@@ -180,18 +181,18 @@ _NUMBERS: tuple[tuple[str, str, float, int], ...] = (
     ("tumour_ml", "Tumour (ml)", 1.0, 0),
     ("liver_ml", "Liver (ml)", 1.0, 0),
     ("lesions", "Lesions", 1.0, 0),
-    ("highest_suv_peak", "SUVpeak", 1.0, 1),
-    ("highest_ratio_to_liver", "× liver", 1.0, 1),
-    ("liver_suv_mean", "Liver SUV", 1.0, 1),
+    ("highest_suv_peak", "Highest SUVpeak", 1.0, 1),
+    ("highest_ratio_to_liver", "SUVpeak / liver", 1.0, 1),
+    ("liver_suv_mean", "Liver SUVmean", 1.0, 1),
 )
 
 
 def _columns(labelled: bool, criteria: Sequence[str]) -> list[tuple[str, str]]:
-    """Headings, and whether numbers stand below them."""
+    """Headings, and the style of their cells."""
     labels = ["Subject", "Visit"] if labelled else []
     words = ["Study", *labels, "Date", *criteria]
     numbers = [heading for _, heading, _, _ in _NUMBERS]
-    return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Flags"))]
+    return [*((name, "") for name in words), *((name, "n") for name in (*numbers, "Caveats"))]
 
 
 def _line(row: Row, workspace: Workspace, criteria: Sequence[str], *, labelled: bool) -> _Line:

@@ -24,7 +24,7 @@ from dotaliver.system.temporary import is_temporary
 
 __all__ = ["find_studies"]
 
-# A study, by its UID, or by its folder where the files name none
+# A study by its UID, or by its folder where the files have no UID
 StudyName = tuple[str | None, str]
 _SEVERAL: StudyName = (None, "several")
 _NO_TEXT = "the folder holds a file or folder whose name is no valid text (UTF-8); rename it"
@@ -32,11 +32,11 @@ _NO_TEXT = "the folder holds a file or folder whose name is no valid text (UTF-8
 
 @dataclass
 class _Pieces:
-    """Where the pieces of one study lie."""
+    """Locations of the parts of one study."""
 
     files: list[Path] = field(default_factory=list)
     archives: list[tuple[Path, bool]] = field(default_factory=list)
-    """With whether the archive holds nothing else."""
+    """Archives, each with whether it holds nothing else"""
     modalities: set[str] = field(default_factory=set)
 
 
@@ -93,7 +93,7 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
 
 
 def _walk(root: Path, out: Path) -> Iterator[tuple[Path, str | None]]:
-    """Every file below a root, and every folder that must not be looked into, with the reason."""
+    """Every file below a root, and every folder that is skipped, with the reason."""
     if root.is_file():
         yield root, None
         return
@@ -169,14 +169,14 @@ def _tasks(below: _Below, root: Path, out: Path) -> list[StudyTask]:
         if owner is None or owner is _SEVERAL or path.suffix.lower() == ".zip":
             loose.append((path, damage))
         else:
-            # It may be a piece of the study around it, which is refused for it as `score` would
+            # It may be part of the surrounding study, which is then refused, as `score` would refuse it
             below.studies[owner].files.append(path)
     tasks = [_task(study, pieces, owners, out) for study, pieces in below.studies.items()]
     return [*tasks, *(_refused(path, why, root) for path, why in (*below.refusals.items(), *loose))]
 
 
 def _owners(studies: dict[StudyName, _Pieces], root: Path) -> dict[Path, StudyName]:
-    """For each folder the one study that lies in it and below it, or `_SEVERAL`."""
+    """For each folder, the one study in and below it, or `_SEVERAL`."""
     owners: dict[Path, StudyName] = {}
     for study, pieces in studies.items():
         for folder in {_home(path) for path in pieces.files}:
@@ -191,7 +191,7 @@ def _owners(studies: dict[StudyName, _Pieces], root: Path) -> dict[Path, StudyNa
 
 
 def _home(path: Path) -> Path:
-    """The folder that a file lies in; with an OME-Zarr image beside its headers, that of both."""
+    """The folder of a file; for an OME-Zarr image, the one that also holds its headers."""
     return path.parent if image_beside(path) is None else path.parent.parent
 
 
@@ -231,7 +231,7 @@ def _place(study: StudyName, pieces: _Pieces, owners: dict[Path, StudyName], out
 
 
 def _refused(path: Path, why: str, root: Path) -> StudyTask:
-    """A row for what cannot be looked into."""
+    """A row for a folder or file that cannot be read."""
     place = Place(folder=str(path.parent), files=(path.name,)) if path.is_file() else Place(folder=str(path), files=())
     name = path.relative_to(root).as_posix() if path != root else path.name
     return StudyTask(key=_place_key(name), study_uid=None, place=place, refusal=why)

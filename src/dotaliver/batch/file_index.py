@@ -1,4 +1,4 @@
-"""What each file below a root is, remembered between runs: a file that did not change is not opened again."""
+"""An index of the files below a root, kept between runs, so that unchanged files are not opened again."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _COMMIT_EVERY = 5_000
 
 @dataclass(frozen=True)
 class KnownFile:
-    """What a file holds: one study, several (an archive), or none; and what is wrong with it."""
+    """Content of a file: one study, several (an archive) or none; and what is wrong with it."""
 
     studies: tuple[FileStudy, ...] = ()
     damage: str | None = None
 
 
 class FileIndex:
-    """The files that were looked at, in a database of the output folder."""
+    """Database of indexed files in the output folder."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._waiting = 0
 
     def look_at(self, path: Path, name: str) -> KnownFile:
-        """What a file holds, from an earlier look where its size and times are the same."""
+        """Content of a file; from the index where size and times are unchanged."""
         try:
             found = os.stat(path)  # noqa: PTH116 -- there are thousands
         except OSError as error:
@@ -52,7 +52,7 @@ class FileIndex:
             return KnownFile(tuple(FileStudy(uid, modality) for uid, modality in json.loads(row[3])))
         known = _in_archive(path, name) if path.suffix.lower() == ".zip" else _in_file(path, name)
         if known.damage is not None:
-            # The next time a disk or a network may read it
+            # A read error may be temporary, so the file is tried again next time
             return known
         studies = json.dumps([(s.study_uid, s.modality) for s in known.studies])
         self._database.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", (str(path), *state, studies))
@@ -76,14 +76,14 @@ def _in_archive(path: Path, name: str) -> KnownFile:
     try:
         series = index_folder(path).series
     except DotaliverError as error:
-        # Sentences on an archive's members do not name it
+        # Messages about members of an archive do not name the archive
         return KnownFile(damage=str(error) if name in str(error) else f"{name}: {error}")
     return KnownFile(tuple(dict.fromkeys(FileStudy(s.study_uid, s.modality) for s in series)))
 
 
 @contextmanager
 def open_index(path: Path) -> Iterator[FileIndex]:
-    """Open the database, or start a new one if it is damaged; everything in it can be found again.
+    """Open the database, or start a new one if it is damaged; its content can be rebuilt.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a run has to do: which studies are done and still true, and which are to be scored."""
+"""What a run has to do: which studies are done and up to date, and which are to be scored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Plan:
-    """The studies of a run: records that stand, tasks, and records of what is refused at once."""
+    """The studies of a run: up-to-date records, tasks, and immediate refusals."""
 
     kept: tuple[StudyRecord, ...]
     to_do: tuple[StudyTask, ...]
@@ -32,7 +32,7 @@ class Plan:
 
 
 def planned(workspace: Workspace, tasks: Sequence[StudyTask], settings: RunSettings, *, fresh: bool) -> Plan:
-    """Compare what was found with what is done.
+    """Compare the studies that were found with those that are done.
 
     A record stands when it is of the same settings and program, its study's files are the same (by their stamp, or
     where that differs by their bytes), and everything that it names lies there byte for byte. Failures that another
@@ -48,7 +48,7 @@ def planned(workspace: Workspace, tasks: Sequence[StudyTask], settings: RunSetti
 def _looked_at(
     workspace: Workspace, task: StudyTask, settings: RunSettings, *, fresh: bool
 ) -> tuple[StudyRecord | StudyTask, bool]:
-    """A record that stands, a task, or the record of a refusal."""
+    """An up-to-date record, a task, or the record of a refusal."""
     if task.refusal is None:
         try:
             task = task.model_copy(update={"stamp": stamp_of(task)})
@@ -81,7 +81,7 @@ def _content(task: StudyTask) -> str | None:
 
 
 def _refused(task: StudyTask, settings: RunSettings) -> StudyRecord:
-    """The row of what is known not to be scored; its sentence may name files, and one for others is made of it."""
+    """The row of a study that cannot be scored; its sentence names files, and a version without names is derived."""
     assert task.refusal is not None
     return StudyRecord(
         key=task.key,

@@ -1,4 +1,4 @@
-"""How far a batch is: done, running with their stages, failed, time left; for a terminal, a log, or a program."""
+"""Progress of a batch (done, running, failed, time left) for a terminal, a log or another program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["JsonLines", "PlainLines", "Reporter", "Screen", "Tally", "duration"]
 
 
 def duration(seconds: float) -> str:
-    """A span of time for people: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``."""
+    """A duration in words: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -34,9 +34,9 @@ class Tally:
     kept: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     running: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """Stage of each study that is being scored, and since when it is."""
+    """Stage of each study that is being scored, and its start time"""
     worked_on: int = 0
-    """Studies that ended and took time, unlike those that are refused as soon as they are found."""
+    """Studies that were processed, without those refused immediately"""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -50,7 +50,7 @@ class Tally:
         return sum(count for status, count in self.ended.items() if status in FAILURES)
 
     def seconds_left(self) -> float | None:
-        """At the pace so far; None before the first study is done."""
+        """Time left at the current pace; None before the first study is done."""
         if self.worked_on == 0:
             return None
         return (time.monotonic() - self.started) / self.worked_on * (self.total - self.done)
@@ -65,31 +65,31 @@ class Tally:
 
 
 class Reporter:
-    """Follows a run; this one says nothing."""
+    """Follows a run; the base class reports nothing."""
 
     def __init__(self) -> None:
         self.tally = Tally()
 
     def looked(self, files: int) -> None:
-        """So many files were looked at while studies were searched for."""
+        """Number of files examined during the search."""
 
     def begin(self, total: int, kept: int) -> None:
-        """Studies were found, and so many of them are done from earlier runs."""
+        """Studies were found; some are done from earlier runs."""
         self.tally = Tally(total=total, kept=kept)
 
     def stage(self, key: str, stage: str) -> None:
-        """A study has come to a stage."""
+        """A study has reached a stage."""
         since = self.tally.running.get(key, ("", time.monotonic()))[1]
         self.tally.running[key] = (stage, since)
 
     def ended(self, record: StudyRecord) -> None:
-        """A study has its row."""
+        """A study has ended."""
         self.tally.running.pop(record.key, None)
         self.tally.ended[record.status] += 1
         self.tally.worked_on += record.seconds > 0
 
     def tick(self) -> None:
-        """Some time has passed."""
+        """Called at intervals."""
 
     def close(self) -> None:
         """The run is over."""
@@ -139,7 +139,7 @@ class JsonLines(Reporter):
         self._say("found", studies=total, kept=kept)
 
     def stage(self, key: str, stage: str) -> None:
-        """A study has come to a stage."""
+        """A study has reached a stage."""
         super().stage(key, stage)
         self._say("stage", key=key, stage=stage)
 
@@ -153,7 +153,7 @@ class JsonLines(Reporter):
 
 
 class Screen(Reporter):
-    """A few changing lines on a terminal; what failed stays above them."""
+    """A few updating lines on a terminal; failures stay above them."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class Screen(Reporter):
         self._live.update(f"Looking for studies: {files} files …", refresh=True)
 
     def ended(self, record: StudyRecord) -> None:
-        """Show a failure for good."""
+        """Show a failure permanently."""
         super().ended(record)
         if record.status in FAILURES:
             from rich.text import Text

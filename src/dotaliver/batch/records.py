@@ -35,11 +35,11 @@ Status = Literal["scored", "refused", "skipped", "fault", "timeout", "memory", "
 program or the machine failed; ``timeout`` and ``memory``: over its limit; ``crashed``: its process ended;
 ``worker_lost``: the worker that had it ended; ``missing``: the manifest names it and it was not found."""
 
-# What a study may survive the next time: a quieter machine, larger limits, a mended program.
+# Outcomes that are tried again: they may depend on the machine, the limits or the version.
 MACHINE_FAILURES: frozenset[Status] = frozenset({"fault", "timeout", "memory", "crashed", "worker_lost", "missing"})
 FAILURES: frozenset[Status] = MACHINE_FAILURES | {"refused"}
 
-# Environment variable of a scoring process: its folder for temporary files, which goes with it.
+# Environment variable of a scoring process: its folder for temporary files, removed when it ends.
 SCRATCH = "DOTALIVER_BATCH_SCRATCH"
 
 
@@ -48,7 +48,7 @@ Row = dict[str, str | int | float | bool | None]
 
 
 class Place(FrozenModel):
-    """Where a study's files lie: a folder, an archive, or some of a folder's files. Stays on this machine."""
+    """Location of a study: a folder, an archive, or some files of a folder. Stays on this machine."""
 
     folder: str
     study_uid: str | None = Field(default=None, description="Named where the place holds several studies")
@@ -56,7 +56,7 @@ class Place(FrozenModel):
 
     @property
     def part(self) -> StudyPart:
-        """Which of the folder's studies and files are meant."""
+        """The study and files of the folder that are meant."""
         return StudyPart(self.study_uid, self.files)
 
     @property
@@ -78,7 +78,7 @@ class StudyTask(FrozenModel):
 
 
 class Outputs(FrozenModel):
-    """What is written beside the record, the report and the DICOM objects."""
+    """Optional outputs, in addition to record, report and DICOM objects."""
 
     nifti: bool = False
     labelmap: bool = False
@@ -87,7 +87,7 @@ class Outputs(FrozenModel):
 
 
 class RunSettings(FrozenModel):
-    """What all studies of a run share; stands in the output folder, where the workers read it."""
+    """Settings shared by all studies of a run; stored in the output folder, where workers read them."""
 
     run_id: str
     config: ScoringConfig | None = Field(default=None, description="Without it a stored score keeps its own settings")
@@ -102,13 +102,13 @@ class RunSettings(FrozenModel):
     version: str = __version__
 
     def answer_sha256(self) -> str:
-        """Hash of everything that changes what is written for a study; the limits are not among it."""
+        """Hash of every setting that changes what is written for a study; limits do not."""
         shown = self.model_dump_json(include={"config", "protocol", "rescore", "outputs", "scorer", "version"})
         return hashlib.sha256(shown.encode()).hexdigest()
 
 
 def _require_plain_name(name: str) -> str:
-    """A name that leads nowhere else: records lie in a folder that others may write into."""
+    """A plain file name without a path: others may write to the folder of the records."""
     if name in {"", ".", ".."} or Path(name).name != name or "\0" in name:
         msg = f"{name[:40]!r} is not the name of a file in the study's folder"
         raise ValueError(msg)
@@ -119,7 +119,7 @@ PlainName = Annotated[str, AfterValidator(_require_plain_name)]
 
 
 class StudyRecord(FrozenModel):
-    """How one study ended; it counts only while the files that it names have the hashes that it gives."""
+    """How one study ended; valid only while its files have the hashes that it lists."""
 
     schema_version: Literal["1"] = "1"
     key: PlainName

@@ -1,4 +1,4 @@
-"""A batch from beginning to end: find, compare with what is done, score on a cluster, gather."""
+"""A batch from start to end: find studies, compare with earlier results, score on a cluster, collect."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchInput", "BatchResult", "run_batch"]
 
-# The graph is handed over in pieces, so that neither side holds a message of its whole size.
+# Tasks are submitted in parts, so that neither side holds them all in one message.
 _PIECE = 250
 _TICK_S = 0.25
-# Memory that a score plans with, of what its process may hold: the rest is Python and what is measured late
+# Share of a process's memory that a score may plan with; the rest is Python and late measurements
 _PLANNED_SHARE = 0.8
-# Dask gives a task up when workers die under it; one that had not begun is handed over again.
+# Dask abandons a task whose workers died; one that had not begun is submitted again.
 _HAND_OVERS = 3
 _SEEN_WITHIN_S = 60.0
-# Windows has none; under nohup it is ignored, and stays so.
+# Absent on Windows; under nohup it is ignored and stays ignored.
 _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 @dataclass(frozen=True)
 class BatchInput:
-    """What a batch is to do."""
+    """The request for a batch."""
 
     root: Path
     out: Path
@@ -158,7 +158,7 @@ def _found(given: BatchInput, workspace: Workspace, reporter: Reporter, stop: _S
 
 @contextlib.contextmanager
 def _no_trace_of_nothing(workspace: Workspace) -> Iterator[None]:
-    """Leave a folder that was no batch's as it was, where there is nothing to score."""
+    """Restore a folder that was not a batch's, where there is nothing to score."""
     was_there = workspace.state.exists()
     try:
         yield
@@ -178,7 +178,7 @@ def _tell_refusals(workspace: Workspace, plan: Plan, reporter: Reporter) -> dict
 
 
 class _Stop:
-    """Whether somebody asked for the end: the first Ctrl-C is obeyed in order, the second at once."""
+    """Whether the run was interrupted: the first Ctrl-C stops it in order, the second at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -203,7 +203,7 @@ class _Stop:
 
 @dataclass
 class _Run:
-    """The part of a batch that happens on a cluster."""
+    """The part of a batch that runs on a cluster."""
 
     workspace: Workspace
     settings: RunSettings
@@ -233,7 +233,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _followed(self, client: Client) -> Iterator[None]:
-        """Hear the stages that workers tell."""
+        """Listen to the stages that workers report."""
         topic = topic_of(self.settings.run_id)
 
         def hear(event: tuple[float, dict[str, str]]) -> None:
@@ -277,7 +277,7 @@ class _Run:
         return set(futures)
 
     def _some_ended(self, client: Client) -> list[_Future]:
-        """Futures that ended within a moment.
+        """Futures that ended within a short time.
 
         Raises
         ------
@@ -298,14 +298,14 @@ class _Run:
         return found
 
     def _heard(self, ended: Sequence[_Future]) -> list[StudyTask]:
-        """Take the records of studies that ended; the tasks that must be handed over again."""
+        """Collect the records of studies that ended; returns the tasks to submit again."""
         again = []
         for future in ended:
             task = self.tasks[str(future.key)]
             if future.status == "error" and not self._has_started(task) and self.hand_overs[task.key] < _HAND_OVERS:
                 again.append(task)
                 continue
-            # Results are not fetched: what counts is the record in the folder.
+            # Results are not fetched: the record in the folder is what counts.
             record = self._record(task, future)
             if record is None:
                 continue

@@ -1,4 +1,4 @@
-"""What a study's process does with it: exactly what `score` or `rescore` does, and its row and picture beside."""
+"""Score one study exactly as `score` or `rescore` does, and make its row and thumbnail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Scored", "score_task"]
 
 @dataclass(frozen=True)
 class Scored:
-    """What is told of a study that was scored; its files are written by then."""
+    """What is reported about a scored study; its files are written by then."""
 
     row: Row = field(default_factory=dict)
     lesions: tuple[Row, ...] = ()
@@ -55,12 +55,12 @@ def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: C
 
 
 _THUMBNAIL_PX = (84, 110)
-# Uptake shown black, over that of normal liver: as dark as the report shows it
+# Uptake shown as black, relative to normal liver, as in the report
 _BLACK_RATIO, _BLACK_PERCENTILE = 3.0, 99.5
 
 
 def _thumbnail(outcome: Outcome) -> bytes:
-    """The PET as seen from the front, highest uptake along each line, head first."""
+    """Anterior maximum-intensity projection of the PET, head up."""
     import numpy as np
     from PIL import Image
 

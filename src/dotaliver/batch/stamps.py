@@ -1,4 +1,4 @@
-"""How a changed input is noticed: by its files' names, sizes and times at once, by their bytes where these differ.
+"""Detect changed inputs: by names, sizes and times of files, and by their bytes where these differ.
 
 The stamp covers, for every file of a study, its name, size and the times of its last change of content and of its
 inode. The second is set by the system alone: a copy that keeps the first (``cp -p``, ``rsync -t``, ``touch -r``)

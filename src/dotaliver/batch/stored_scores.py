@@ -15,7 +15,7 @@ __all__ = ["find_scores"]
 
 
 def find_scores(root: Path, out: Path) -> list[StudyTask]:
-    """Find the folders that `score` or a batch wrote, each by its latest revision.
+    """Find the folders that `score` or a batch wrote, each with its latest revision.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def _task(score: ScoreFolder) -> StudyTask:
 
 
 def _images(score: ScoreFolder) -> Place | None:
-    """Where the images lie; None where that is not known or they are gone, which `rescore` refuses in its words."""
+    """Folder of the images; None where unknown or gone, which `rescore` then refuses."""
     local = score.local_paths()
     if local is None:
         return None

@@ -10,7 +10,7 @@ __all__ = ["lesion_rows", "study_row"]
 
 
 def study_row(score: StudyScore) -> Row:
-    """What the cohort's table says of a study: plain values under names with units, None where not known."""
+    """Row of the cohort's table for a study: plain values under names with units, None where unknown."""
     row: Row = {
         "study_date": score.study.study_date,
         "tracer": score.acquisition.tracer,
@@ -72,7 +72,7 @@ def _total(lesions: tuple[Lesion, ...]) -> float | None:
 
 
 def lesion_rows(score: StudyScore) -> tuple[Row, ...]:
-    """Every lesion's numbers, flat."""
+    """Numbers of every lesion, one row each."""
     return tuple(_lesion_row(lesion) for lesion in score.lesions)
 
 

@@ -23,7 +23,7 @@ from dotaliver.system.temporary import discard, remove_dead_scratch, scratch_fol
 
 __all__ = ["Ending", "Supervised"]
 
-# Memory may grow by a gigabyte in a second: it is looked at often, what a study started less often.
+# Memory may grow by a gigabyte per second, so it is checked often; child processes less often.
 _LOOK_S, _LOOK_AT_ALL_S, _ASK_RUN_S = 0.05, 0.5, 2.0
 # Starting Python and importing everything takes seconds, on a cold network disk a minute
 _START_S = 300.0
@@ -43,7 +43,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Ending:
-    """How a study's process came out of it: with a record, or stopped and why; without status the run is over."""
+    """How the process of a study ended: with a record, or stopped and why; no status if the run is over."""
 
     status: Status | None
     reason: str | None = None
@@ -68,7 +68,7 @@ class Supervised:
         limits: tuple[float | None, int | None],
         stage: Callable[[str], None],
     ) -> Ending:
-        """Hand over one study and watch over it.
+        """Submit one study and supervise it.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Supervised:
     # --- the process ---
 
     def _stop(self) -> None:
-        """Stop the process with everything that it started, and remove what it unpacked."""
+        """Stop the process and its children, and remove what it unpacked."""
         process, self._process = self._process, None
         if process is not None:
             _kill(process)
@@ -115,7 +115,7 @@ class Supervised:
             self._scratch = None
 
     def _ready(self) -> Ending | None:
-        """See that there is a process; an ending where there can be none."""
+        """Make sure that there is a process; returns an ending where none can be started."""
         if self._process is not None and self._process.poll() is None:
             return None
         self._stop()
@@ -144,7 +144,7 @@ class Supervised:
 
     def _ask(self, order: Order) -> None:
         assert self._process is not None and self._process.stdin is not None
-        # A process that has just ended is noticed by its silence
+        # A process that has just ended does not answer
         with contextlib.suppress(OSError):
             self._process.stdin.write(order.model_dump_json() + "\n")
             self._process.stdin.flush()
@@ -155,7 +155,7 @@ class Supervised:
         limits: tuple[float | None, int | None],
         stage: Callable[[str], None],
     ) -> Ending | None:
-        """Follow what the process says until it is done, over a limit, or gone; None where it had ended unasked."""
+        """Follow the process until it is done, exceeds a limit or is gone; None where it had already ended."""
         assert self._process is not None
         timeout_s, memory_bytes = limits
         meter = _Meter(self._process.pid)
@@ -188,7 +188,7 @@ class Supervised:
 
 
 class _Meter:
-    """Memory of a process and of all that it started."""
+    """Memory of a process and its children."""
 
     def __init__(self, pid: int) -> None:
         self._main = psutil.Process(pid)
@@ -245,7 +245,7 @@ def _how_it_ended(process: subprocess.Popen[str]) -> str:
 
 
 def _crash(process: subprocess.Popen[str]) -> tuple[Status, str]:
-    """What a process that ended by itself, or by another's hand, died of."""
+    """Why a process ended by itself or was killed."""
     how = _how_it_ended(process)
     if process.returncode == -signal.SIGKILL:
         return "memory", f"its process was killed ({how}), most likely because the machine ran out of memory"

@@ -28,13 +28,13 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Workspace:
-    """A batch's output folder: one folder per study, the cohort's tables, and in ``.batch`` what a run must know."""
+    """Output folder of a batch: a folder per study, the cohort's tables, and the run's state in ``.batch``."""
 
     folder: Path
 
     @property
     def state(self) -> Path:
-        """Where records, logs, pictures and locks stand."""
+        """Folder of records, logs, pictures and locks."""
         return self.folder / ".batch"
 
     def study(self, key: str) -> Path:
@@ -50,15 +50,15 @@ class Workspace:
         return self.state / "thumbnails" / f"{key}.png"
 
     def log(self, key: str) -> Path:
-        """What a study's process wrote."""
+        """Log of a study's process."""
         return self.state / "logs" / f"{key}.log"
 
     def lock(self, key: str) -> Path:
-        """Held by the process that writes into a study's folder."""
+        """Lock of the process that writes into a study's folder."""
         return self.state / "locks" / key
 
     def attempt(self, run_id: str, key: str) -> Path:
-        """Stands once a run has started a study."""
+        """Marker that a run has started a study."""
         return self.state / "attempts" / run_id / key
 
     def earlier(self, key: str) -> Path:
@@ -67,7 +67,7 @@ class Workspace:
 
     @property
     def settings_file(self) -> Path:
-        """The settings of the run that has the folder; gone when it stops."""
+        """Settings of the current run; removed when it stops."""
         return self.state / "run.json"
 
     def prepare(self, run_id: str) -> None:
@@ -90,26 +90,26 @@ class Workspace:
     # --- settings of the run ---
 
     def write_settings(self, settings: RunSettings) -> None:
-        """Tell the workers what this run is about."""
+        """Publish the settings of this run to the workers."""
         write_atomically(self.settings_file, settings.model_dump_json())
 
     def settings(self) -> RunSettings | None:
-        """The settings of the run that has the folder; None where none has, or they cannot be read."""
+        """Settings of the current run; None without a run, or where they cannot be read."""
         try:
             return _settings(self.settings_file.read_bytes())
         except (OSError, ParseError, ValidationError):
             return None
 
     def is_running(self, run_id: str) -> bool:
-        """Whether a run still has the folder."""
+        """Whether a run is still active in the folder."""
         try:
-            # The settings may be long, and this is asked again and again: the identifier is drawn at random
+            # The settings may be long and this is called often, so only the random identifier is compared
             return f'"run_id":"{run_id}"' in self.settings_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return False
 
     def end(self) -> None:
-        """Tell the workers that the run is over."""
+        """Signal to the workers that the run is over."""
         self.settings_file.unlink(missing_ok=True)
 
     def start_attempt(self, run_id: str, key: str) -> bool:
@@ -167,7 +167,7 @@ class Workspace:
         return found if found.key == key else None
 
     def retire(self, key: str) -> None:
-        """Make room for another attempt: a whole score goes to `earlier`, and what is not whole goes for good."""
+        """Make room for another attempt: a complete score moves to `earlier`, an incomplete one is deleted."""
         record = self.record(key)
         if record is not None and record.files and is_intact(self, record):
             earlier = self.earlier(key)
@@ -183,7 +183,7 @@ class Workspace:
         shutil.rmtree(self.earlier(key), ignore_errors=True)
 
     def clear_study(self, key: str) -> None:
-        """Take away what an earlier score left of a study; folders in it are a reader's revisions, and stay."""
+        """Remove the files of an earlier score; subfolders are a reader's revisions and are kept."""
         folder = self.study(key)
         if not folder.is_dir():
             return
@@ -205,7 +205,7 @@ class Workspace:
 
 @lru_cache(maxsize=4)
 def _settings(text: bytes) -> RunSettings:
-    """Settings from their text, which is the same for thousands of studies."""
+    """Parsed settings; cached, since thousands of studies share the same text."""
     return RunSettings.model_validate(parse_json(text))
 
 

@@ -179,7 +179,7 @@ def _course_table(reading: Reading) -> Table:
     table = Table(title=f"Response by RECIST 1.1, {who}", title_justify="left", show_lines=True, expand=False)
     for name in ("Scan", "Sum (mm)", "Targets", "Non-targets", "New", "Overall"):
         table.add_column(name, no_wrap=True)
-    table.add_column("Why", overflow="fold")
+    table.add_column("Reason", overflow="fold")
     for point in reading.time_points:
         key = reading.scans[point.scan]
         total = point.targets.sum_mm

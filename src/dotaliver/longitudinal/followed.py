@@ -145,7 +145,7 @@ class FollowedLesion:
             return "the reader states that it is present, without a size"
         if appearance.state == "vanished":
             return "it was not found on this scan, and no reader has said whether it is gone"
-        return self.doubt if self.is_identified(scan, config) else "its identity is not sure"
+        return self.doubt if self.is_identified(scan, config) else "its identity is uncertain"
 
     def _stated_size(self, stated: LesionOnScan) -> TargetSize | None:
         base = {"lesion": self.lesion, "node": self.node, "reason": "as the reader states"}

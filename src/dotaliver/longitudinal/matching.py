@@ -283,11 +283,11 @@ def _ask_identity(ledger: _Ledger, lesion: str, appearance: Appearance, config: 
     if appearance.state == "split":
         sentence = (
             f"Has {lesion} split into lesions {labels} of scan {number + 1}? Their diameters are added "
-            f"({share:.0f} % sure)."
+            f"({share:.0f} % certain)."
         )
         kind = "split"
     elif appearance.confidence < config.sure:
-        sentence = f"Is lesion {labels} of scan {number + 1} the lesion {lesion} ({share:.0f} % sure)?"
+        sentence = f"Is lesion {labels} of scan {number + 1} lesion {lesion} ({share:.0f} % certain)?"
         kind = "identity"
     else:
         return

@@ -40,7 +40,7 @@ th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-
   overflow-wrap: break-word; }
 .table { overflow-x: auto; }
 .wide table { font-size: 12.5px; } .wide td, .wide th { min-width: 100px; }
-.wide td:last-child { overflow-wrap: anywhere; }
+.wide td:last-child { overflow-wrap: break-word; }
 thead:not(:has(th:not(:empty))) { display: none; }
 th { font-weight: 600; }
 code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; background: var(--wash);
@@ -56,6 +56,8 @@ footer { margin-top: 40px; padding-top: 10px; border-top: 1px solid var(--line);
 """
 # More columns than this get a smaller font and scroll
 _MOST_NARROW_COLUMNS = 4
+# Names of flags may break after an underscore, not within a word
+_LONG_CODE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _LINK = re.compile(r"^([a-z-]+)\.md(?:#(.*))?$")
 
 
@@ -94,7 +96,8 @@ def _body(shown: Page, link: Callable[[str, str], str], prefix: str = "") -> str
 def _in_a_box(table: re.Match[str]) -> str:
     """A table that scrolls by itself where it is wider than the page."""
     style = "table wide" if table[0].split("</tr>", 1)[0].count("<th") > _MOST_NARROW_COLUMNS else "table"
-    return f'<div class="{style}">{table[0]}</div>'
+    text = _LONG_CODE.sub(lambda code: code[0].replace("_", "_<wbr>"), table[0])
+    return f'<div class="{style}">{text}</div>'
 
 
 def _document(title: str, navigation: str, body: str) -> str:

@@ -61,7 +61,7 @@ class Borders:
 
 @dataclass(frozen=True)
 class BurdenFactors:
-    """By which factors tumour and parenchyma change at the interval's ends."""
+    """Factors by which tumour and parenchyma change at the ends of the interval."""
 
     tumour_low: float
     parenchyma_low: float
@@ -70,17 +70,17 @@ class BurdenFactors:
 
 
 def counts_for_burden(lesion: Lesion) -> bool:
-    """Whether a lesion lies in the liver and no reader called it something else."""
+    """Whether a lesion is in the liver and no reader marked it as something other than tumour."""
     return lesion.in_liver is True and lesion.tumour
 
 
 def _reached(distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
-    """Part of a voxel outside a mask that the mask covers when it grows by a reach."""
+    """Fraction of a voxel outside a mask that the mask covers when it grows by a margin."""
     return np.asarray(np.clip(0.5 + (reach_mm - (distance_mm - grid_mm / 2)) / grid_mm, 0.0, 1.0))
 
 
 def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders: Borders) -> BurdenFactors:
-    """How tumour and parenchyma change when the outlines move by their uncertainty (see the module's text).
+    """How tumour and parenchyma change when the outlines move by their uncertainty (see the module docstring).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders:
     grid_mm : float
         Spacing of that grid.
     """
-    # Borders move by no more than the larger uncertainty and one voxel: farther distances are not looked at.
+    # Borders move by at most the larger uncertainty and one voxel; larger distances do not matter.
     reach_mm = max(borders.lesion_mm, borders.liver_mm) + 2 * grid_mm
 
     def distance_mm(mask: BoolArray) -> FloatArray:
@@ -126,12 +126,12 @@ def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders:
 
 
 def _around(geometry: Geometry, spacing_mm: FloatArray, margin_mm: float) -> Geometry:
-    """A grid of another spacing around the same middle, along the same axes, with a margin on every side.
+    """A grid of another spacing with the same centre and axes, and a margin on every side.
 
     It is laid from the middle, not from a corner, so that flipping the axes gives the same points.
     """
     size = np.asarray(geometry.size_mm) + 2 * margin_mm
-    # A little less than the quotient, so that rounding does not add a layer.
+    # Slightly less than the quotient, so that rounding does not add a layer.
     counts = np.maximum(np.ceil(size / spacing_mm - 1e-6), 1).astype(int)
     k, j, i = (float(s) for s in spacing_mm)
     grid = replace(geometry, shape=(int(counts[0]), int(counts[1]), int(counts[2])), spacing_mm=(k, j, i))
@@ -157,13 +157,13 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
 
 
 def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liver_suv: float | None) -> LabelMap:
-    """Cold cores of the liver's tumours, taken together, in the liver's box on the PET."""
+    """All cold cores of tumours in the liver, in the liver's box on the PET."""
     if placement.liver is None:
         msg = "cores are looked for in the liver's box"
         raise ValueError(msg)
     tumour = placement.lesion_voxels(labels)
     cores = cold_cores(pet.crop(placement.liver.box).array, tumour, liver_suv)
-    # What another lesion's label holds is that lesion, in the liver or not, and no core of this tumour.
+    # Voxels of another lesion belong to that lesion and are not a core of this tumour.
     cores &= ~placement.lesion_voxels(tuple(placement.lesions))
     return LabelMap(cores.astype(np.uint8), placement.liver.geometry)
 
@@ -197,7 +197,7 @@ def _factors(
 
 
 def _scaled(factors: BurdenFactors, tumour_ml: float, lesion_mm: float) -> BurdenFactors:
-    """The factors, where tumour too small for the grid is taken as a sphere whose border moves."""
+    """The factors; tumour too small for the grid is treated as a sphere whose border moves."""
     if math.isfinite(factors.tumour_high):
         return factors
     step = lesion_mm / sphere_radius_mm(tumour_ml)
@@ -249,7 +249,7 @@ def measure_burden(
     left_ml = max(parenchyma_ml * factors.parenchyma_high - unknown_ml, 0.0)
     undetected_ml = config.undetected_share * left_ml
     high = _ratio(tumour_ml * factors.tumour_high + unknown_ml + undetected_ml, left_ml - undetected_ml)
-    # The order holds by construction; rounding of the last digit must not break it.
+    # low <= fraction <= high by construction; rounding must not break it.
     return Burden(
         fraction=fraction,
         low=min(low, fraction),
@@ -260,12 +260,12 @@ def measure_burden(
 
 
 def _is_clear(lesion: Lesion, normal: Reference) -> bool:
-    """Whether a lesion rises above what noise may reach; every lesion does where that is not known."""
+    """Whether a lesion exceeds what noise can reach; true where the noise is not known."""
     return normal.peak_limit is None or lesion.suv_peak is None or lesion.suv_peak > normal.peak_limit
 
 
 def _unknown_ml(lesions: tuple[Lesion, ...], placement: Placement, liver_ml: float) -> float:
-    """Liver that may be tumour and is not counted as such: beyond the PET, or in lesions that lie mostly elsewhere."""
+    """Liver that may be tumour but is not counted: beyond the PET, or in lesions mostly outside the liver."""
     unseen_ml = liver_ml * (1.0 - placement.liver_seen)
     others = (x for x in lesions if x.in_liver is False and x.tumour)
     return unseen_ml + sum(x.volume_ml * (x.liver_share or 0.0) for x in others)

@@ -31,20 +31,20 @@ from dotaliver.records.measurements import Diameter, DiameterSource
 __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
 
 _BORDER_PIXELS = 0.25
-# Lengths that differ by less than this are taken as equal (rounding of coordinates).
+# Lengths that differ by less than this are equal (rounding of coordinates).
 _TIE_MM = 1e-9
 # A diameter leaves the lesion where it passes over more than one pixel outside it. Of its length, a share below this
 # within one pixel is rounding at a corner.
 _TOUCHED_SHARE = 1e-9
 _DIRECTIONS = 16
-# Chords that are tried for staying inside in one go, and points of an outline above which bare pixel centres serve.
+# Chords tested at once for staying inside, and outline points above which pixel centres are used instead.
 _CHORDS_AT_ONCE = 2048
 _MOST_CHORD_ENDS = 2400
 
 
 @dataclass(frozen=True)
 class MeasuredDiameter:
-    """A diameter, whether it passes outside the mask, and on which slice of the mask's grid it lies."""
+    """A diameter, whether it leaves the mask, and its slice on the mask's grid."""
 
     diameter: Diameter
     leaves_mask: bool
@@ -77,7 +77,7 @@ def _hull(mask: BoolArray, spacing: FloatArray) -> FloatArray:
 
 
 def _short_axis(hull: FloatArray, start: FloatArray, end: FloatArray) -> tuple[float, FloatArray]:
-    """Longest chord of a convex outline at right angles to an axis.
+    """Longest chord of a convex outline perpendicular to an axis.
 
     The chord's length over the position along the axis is a concave, piecewise linear function that bends only
     at corners, so its maximum lies at a corner.
@@ -111,7 +111,7 @@ def _longest_in_slice(mask: BoolArray, spacing: FloatArray, slice_index: int) ->
 
 
 def _upper_bounds(mask: BoolArray, spacing: FloatArray) -> FloatArray:
-    """For each slice, a length that its longest diameter cannot exceed, in mm; 0 where it is empty.
+    """Upper bound of the longest diameter of each slice, in mm; 0 where it is empty.
 
     The outline's width is taken along 16 directions. Any diameter lies within π/32 of one of them, so it cannot
     exceed the greatest width by more than the factor 1 / cos(π/32), half a percent.
@@ -131,14 +131,14 @@ def _upper_bounds(mask: BoolArray, spacing: FloatArray) -> FloatArray:
 
 
 def _near(filled: BoolArray) -> BoolArray:
-    """The places that a diameter may pass over: a filled mask and one pixel around it."""
+    """Where a diameter may pass: the filled mask and one pixel around it."""
     from scipy.ndimage import binary_dilation
 
     return np.asarray(binary_dilation(filled, structure=np.ones((3, 3), dtype=bool)))
 
 
 def _stay_inside(near: BoolArray, starts: FloatArray, ends: FloatArray) -> BoolArray:
-    """For chords between points in pixels, shape (n, 2), whether each passes over `near` places only.
+    """Whether each chord between points in pixels, shape (n, 2), stays within `near`.
 
     Each chord is cut where it crosses from one pixel into the next, and the middle of each piece names its pixel: no
     pixel is missed, however short the way through it. A corner that is only touched is no way through.
@@ -159,7 +159,7 @@ def _stay_inside(near: BoolArray, starts: FloatArray, ends: FloatArray) -> BoolA
 
 
 def _leaves(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> bool:
-    """Whether the longest diameter passes over places more than a pixel outside the filled mask."""
+    """Whether the longest diameter passes more than a pixel outside the filled mask."""
     from scipy.ndimage import binary_fill_holes
 
     ends = chords.long_ends / spacing
@@ -175,7 +175,7 @@ def _longest_inside(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> Fl
     border = np.argwhere(filled & ~binary_erosion(filled)).astype(np.float64)
     q = _BORDER_PIXELS
     steps = np.array([(q, 0.0), (-q, 0.0), (0.0, q), (0.0, -q)])
-    # The outline's own points lie outside the pixel centres; those towards the inside are never the farther ones.
+    # Outline points are outside the pixel centres; those that face inwards are never farther apart.
     points = ((border[:, None] + steps).reshape(-1, 2)) * spacing
     if len(points) > _MOST_CHORD_ENDS:
         points = border * spacing

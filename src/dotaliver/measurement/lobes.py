@@ -22,7 +22,7 @@ __all__ = ["measure_lobes"]
 def measure_lobes(
     segmentations: Segmentations, placement: Placement, lesions: tuple[Lesion, ...], burden: Burden
 ) -> Lobes:
-    """Volume and burden of each lobe, or why they cannot be told.
+    """Volume and burden of each lobe, or why they are unknown.
 
     The whole's tumour volume is shared out by where its lesions' voxels lie, so that the lobes add up to it.
     """
@@ -48,7 +48,7 @@ def measure_lobes(
 
 
 def _left_share(plane: LobePlane, labels: LabelMap, shift: Vector) -> float:
-    """Share of a mask's voxels on the left of the plane, which is moved by a shift."""
+    """Share of a mask's voxels to the left of the shifted plane."""
     normal = np.asarray(plane.normal_lps)
     level = float(normal @ (np.asarray(plane.point_lps_mm) + np.asarray(shift)))
     grid = labels.geometry

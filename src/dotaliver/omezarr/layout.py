@@ -1,4 +1,4 @@
-"""How a Zarr array lies in its folder, from its metadata: Zarr v3 (``zarr.json``) and v2 (``.zarray``).
+"""Layout of a Zarr array on disk, from its metadata: Zarr v3 (``zarr.json``) and v2 (``.zarray``).
 
 Nothing in the metadata is trusted. Only whole numbers, fractions and truth values of fixed size are read, and only
 codecs of a fixed list, none of which runs code or comes from an entry point; sizes are checked before memory is taken.
@@ -42,31 +42,31 @@ _PACKERS_V2 = frozenset({"blosc", "zstd", "gzip", "zlib", "lz4"})
 
 @dataclass(frozen=True)
 class Coding:
-    """How the voxels of one chunk became bytes."""
+    """How the voxels of one chunk are encoded."""
 
     dtype: ArrayType
-    """With its byte order"""
+    """Voxel type, with its byte order"""
     order: tuple[int, ...]
-    """Which axis of the chunk is stored first, second ... ; the last one runs fastest"""
+    """Axes of the chunk in storage order, the fastest last"""
     packers: tuple[str, ...]
     """Codecs from bytes to bytes, in the order in which they were applied"""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Files that hold several chunks each, with an index of where they lie (Zarr codec "sharding_indexed")."""
+    """Shards: files of several chunks each, with an index (Zarr codec "sharding_indexed")."""
 
     shape: tuple[int, ...]
     """Voxels that one file covers"""
     counts: tuple[int, ...]
-    """Chunks in it along each axis"""
+    """Chunks of a shard along each axis"""
     index_at_end: bool
     index_has_checksum: bool
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """One array: its size and type, its chunks, and what their files are called."""
+    """One array: size, type, chunks and the names of their files."""
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
@@ -77,7 +77,7 @@ class ArrayLayout:
 
     @property
     def dtype(self) -> ArrayType:
-        """Type of the voxels, in this machine's byte order."""
+        """Type of the voxels, in native byte order."""
         return self.coding.dtype.newbyteorder("=")
 
     @property
@@ -87,16 +87,16 @@ class ArrayLayout:
 
     @property
     def chunk_bytes(self) -> int:
-        """Bytes of one chunk once it is unpacked."""
+        """Size of one chunk, decompressed, in bytes."""
         return math.prod(self.chunks) * self.coding.dtype.itemsize
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of all voxels."""
+        """Size of all voxels in bytes."""
         return math.prod(self.shape) * self.coding.dtype.itemsize
 
     def file_name(self, place: tuple[int, ...]) -> str:
-        """Name, from the array's folder on, of the file at a place in the grid of files."""
+        """Name of a file, relative to the array's folder, by its position in the grid of files."""
         return self.prefix + self.separator.join(map(str, place))
 
 
@@ -143,7 +143,7 @@ def array_layout(folder: Path) -> ArrayLayout:
         if two:
             return _checked(_layout_v2(two))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        # Metadata may lack anything, and hold anything
+        # The metadata are untrusted: anything may be missing or of the wrong type
         msg = f"its array metadata are not understood ({error})"
         raise FileFormatError(msg) from error
     msg = "it holds no Zarr array (neither zarr.json nor .zarray is there)"

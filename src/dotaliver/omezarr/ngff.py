@@ -1,4 +1,4 @@
-"""Where an OME-Zarr image lies, in its own words: NGFF 0.5 (Zarr v3) and 0.4 (Zarr v2).
+"""Position of an OME-Zarr image, from its own metadata: NGFF 0.5 (Zarr v3) and 0.4 (Zarr v2).
 
 Axes are called z, y and x by their place in the array, whatever they are in the patient. What they are says
 ``orientation`` (NGFF RFC-4): the anatomical direction in which an axis' coordinate grows. Coordinates are those of the
@@ -35,17 +35,17 @@ _DIRECTIONS = {
 }
 _WORDS = {direction: word for word, direction in _DIRECTIONS.items()}
 _MM = {"micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0}
-# An axis that leaves the patient's by more than this is oblique: 1 um over a metre.
+# An axis that deviates from the patient's by more than this is oblique: 1 um over a metre.
 _ALIGNED = 1e-6
 _AXES = ("z", "y", "x")
 _VERSIONS = {"0.4", "0.5"}
 
 
-# --- ours -----------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def _direction(vector: tuple[float, float, float]) -> tuple[int, float] | None:
-    """Which axis of the patient a direction is, and its sign; None where it is oblique."""
+    """The patient axis that a direction follows, and its sign; None where it is oblique."""
     axis = int(np.abs(vector).argmax())
     rest = np.delete(np.asarray(vector), axis)
     return (axis, math.copysign(1.0, vector[axis])) if np.abs(rest).max() <= _ALIGNED else None
@@ -76,19 +76,19 @@ def multiscales_of(name: str, grid: Geometry, levels: int) -> dict[str, Any]:
         size = 2**level
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [float(s * size) for s in grid.spacing_mm]}]
         if start is not None:
-            # The centre of a mean of voxels lies between theirs
+            # The centre of averaged voxels is between their centres
             shift = np.array([0.0, 1.0, 1.0]) * (size - 1) / 2 * np.asarray(grid.spacing_mm)
             steps.append({"type": "translation", "translation": [float(v) for v in start + shift]})
         datasets.append({"path": str(level), "coordinateTransformations": steps})
     return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": datasets}]}
 
 
-# --- anybody's ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """What the metadata of an OME-Zarr image tell of its finest level."""
+    """What the metadata of an OME-Zarr image state about its finest level."""
 
     array: Path
     """Folder of the array"""
@@ -103,7 +103,7 @@ class ImageMetadata:
 
 
 def attributes_of(folder: Path) -> dict[str, Any]:
-    """Attributes of a group: of Zarr v3, else of v2; empty where it is none."""
+    """Attributes of a group, Zarr v3 or v2; empty where the folder is not a group."""
     three = json_of(folder / "zarr.json")
     if three:
         found = three.get("attributes")
@@ -175,7 +175,7 @@ def _orientation(axis: dict[str, Any]) -> str:
 
 
 def placed_grid(metadata: ImageMetadata, shape: tuple[int, ...]) -> tuple[Geometry, tuple[int, ...]]:
-    """Where an image's voxels lie in the patient.
+    """Geometry of an image in the patient.
 
     Parameters
     ----------

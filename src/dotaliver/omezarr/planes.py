@@ -1,4 +1,4 @@
-"""Images that stand in for the pixels of a DICOM series: stored values, plane by plane, each with its SHA-256.
+"""Images that replace the pixels of a DICOM series: stored values, plane by plane, each with its SHA-256.
 
 The planes ascend along the slice normal of the headers that go with them. Their hashes stand in the group's
 attributes, so that a damaged or exchanged plane is noticed whenever it is read; zeros for a lost chunk never pass.
@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def plane_sha256(plane: Array) -> str:
-    """SHA-256 of the stored values of a plane: row by row, little endian, and nothing else."""
+    """SHA-256 of the stored values of a plane, row by row, little endian."""
     return hashlib.sha256(np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Voxels of a Zarr array, where every chunk must be there: one that is missing is damage, and never zeros.
+"""Voxels of a Zarr array; a missing chunk is an error and is never read as zeros.
 
 Zarr gives the fill value for a chunk that is not there, so that an image of which a file was lost would show air.
 """
@@ -22,9 +22,9 @@ from dotaliver.omezarr.unpacking import unpack_chunk, without_checksum
 __all__ = ["StoredArray"]
 
 _ABSENT = 0xFFFFFFFFFFFFFFFF
-# Images shrink to a third or so, and blank ones to a thousandth; small ones may hold little.
+# Images compress to about a third, blank ones to a thousandth; small arrays may compress further.
 _LARGEST_RATIO, _ALWAYS_BYTES = 1000, 4 << 20
-# Codecs add little to what they cannot pack.
+# Codecs add little to what they cannot compress.
 _LONGEST_SHARE, _ALWAYS_PACKED = 2, 1 << 12
 Place = tuple[int, ...]
 
@@ -74,7 +74,7 @@ class StoredArray:
         return self.read(tuple(slice(0, n) for n in self.layout.shape))
 
     def stored_bytes(self) -> int:
-        """Size of all files of the array; a link counts as itself.
+        """Total size of the array's files; a link counts as itself.
 
         Raises
         ------
@@ -92,14 +92,14 @@ class StoredArray:
             raise FileFormatError(msg) from error
 
     def refuse_impossible(self) -> None:
-        """Refuse, before memory is taken, an array that its files are too small to hold."""
+        """Refuse an array whose files are too small to contain it, before memory is allocated."""
         held = self.stored_bytes()
         if self.layout.image_bytes > max(_ALWAYS_BYTES, _LARGEST_RATIO * held):
             msg = f"{held} bytes of files cannot hold {self.layout.image_bytes} bytes of voxels"
             raise FileFormatError(msg)
 
     def refuse_incomplete(self) -> None:
-        """Refuse an array of which a chunk is missing, by the names of its files and the shards' indices."""
+        """Refuse an array with a missing chunk, from file names and shard indices."""
         layout = self.layout
         grid = _grid(layout.shape, layout.file_shape)
         there = sum(len(names) for _, _, names in os.walk(self._folder))
@@ -126,7 +126,7 @@ class StoredArray:
         if layout.chunks == (1, *out.shape):
             self._fill_chunk((k, 0, 0), out[np.newaxis])
             return
-        # Chunks of several planes, as other programs write them: the last ones are kept, for planes follow each other
+        # Other programs write chunks of several planes: keep the last ones, since planes are read in order
         number, thick = k // layout.chunks[0], layout.chunks[0]
         with self._lock:
             if self._layer is None or self._layer[0] != number:
@@ -170,7 +170,7 @@ class StoredArray:
             raise FileFormatError(msg) from error
 
     def _packed(self, place: Place) -> bytes:
-        """The bytes of one chunk as they are stored."""
+        """The stored bytes of one chunk."""
         shards = self.layout.shards
         if shards is None:
             return self._piece(self._path(place), 0, None)
@@ -180,7 +180,7 @@ class StoredArray:
         return self._piece(self._path(file), offset, length)
 
     def _piece(self, path: Path, offset: int, length: int | None) -> bytes:
-        """Some bytes of a file, or all from an offset on; no more than a chunk can have."""
+        """Bytes of a file from an offset on; at most as many as a chunk can have."""
         with path.open("rb") as opened:
             left = os.fstat(opened.fileno()).st_size - offset
             length = left if length is None else length
@@ -194,7 +194,7 @@ class StoredArray:
             return opened.read(length)
 
     def _index(self, file: Place, shards: Shards) -> npt.NDArray[np.uint64]:
-        """Where the chunks of one shard lie: shape (chunks, 2), offset and length in bytes."""
+        """Index of one shard: offset and length of each chunk in bytes, shape (chunks, 2)."""
         found = self._indices.get(file)
         if found is not None:
             return found
@@ -217,7 +217,7 @@ class StoredArray:
         return found
 
     def _path(self, file: Place) -> Path:
-        """Path of a file of voxels that is there and lies within the hierarchy."""
+        """Path of an existing file of voxels within the hierarchy."""
         path = self._within(self._folder / self.layout.file_name(file))
         if not path.is_file():
             msg = f"its file of voxels {self.layout.file_name(file)} is missing"
@@ -228,7 +228,7 @@ class StoredArray:
         try:
             inside = path.resolve().is_relative_to(self._root)
         except (OSError, RuntimeError):
-            # Links in a circle
+            # Circular links
             inside = False
         if not inside:
             msg = f"{path.name} leads out of the folder by a link"

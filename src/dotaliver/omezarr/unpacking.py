@@ -1,4 +1,4 @@
-"""From the bytes of one chunk to its voxels; no chunk takes more memory than its layout says.
+"""Decode the bytes of one chunk into voxels; no chunk takes more memory than its layout allows.
 
 Zarr's own readers unpack whatever a chunk holds and take the codec's word for its size. Here every codec is given the
 size that must come out, and anything else is damage.
@@ -23,7 +23,7 @@ __all__ = ["checksum", "unpack_chunk", "without_checksum"]
 _CHECKSUM_BYTES = 4
 # Version, codec's version, flags, size of a value; then sizes unpacked, of a block and packed, each uint32.
 _BLOSC_HEADER = 16
-# gzip and zlib headers alike
+# Accepts both gzip and zlib headers
 _ANY_ZLIB = 32 + zlib.MAX_WBITS
 _Bytes = npt.NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ def checksum(data: bytes | memoryview) -> int:
 
 
 def without_checksum(data: bytes) -> bytes:
-    """Bytes without the CRC-32C (little endian) that ends them; `ValueError` where it is not theirs."""
+    """Bytes without their trailing CRC-32C (little endian); `ValueError` where it does not match."""
     content, stated = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if len(stated) < _CHECKSUM_BYTES or checksum(content) != int.from_bytes(stated, "little"):
         msg = "the checksum does not fit"
@@ -55,7 +55,7 @@ def without_checksum(data: bytes) -> bytes:
 def _blosc(data: bytes, out: _Bytes) -> int:
     import imagecodecs
 
-    # Its decoder believes the header: it would read as far as that says, and fill no more than that
+    # The decoder trusts the header, so its sizes are checked against the data first
     stated, _, length = struct.unpack_from("<III", data, 4) if len(data) >= _BLOSC_HEADER else (0, 0, -1)
     if length != len(data):
         msg = "it is cut short"
@@ -81,7 +81,7 @@ def _zlib(data: bytes, out: _Bytes) -> int:
 def _lz4(data: bytes, out: _Bytes) -> int:
     import imagecodecs
 
-    # Zarr v2 puts the size before the block
+    # Zarr v2 prefixes the block with its size
     return len(imagecodecs.lz4_decode(data[4:], out=out.data))
 
 
@@ -95,7 +95,7 @@ _UNPACKERS: dict[str, Callable[[bytes, _Bytes], int]] = {
 
 
 def _unpack_into(data: bytes, packers: tuple[str, ...], out: _Bytes) -> None:
-    """Undo the codecs, the last one first; at most one of them may compress, so that sizes are known."""
+    """Apply the codecs in reverse; at most one may compress, so that sizes are known."""
     names = list(packers)
     while names and names[-1] == "crc32c":
         data = without_checksum(data)
@@ -134,7 +134,7 @@ def unpack_chunk(data: bytes, coding: Coding, out: Array) -> None:
     except (ValueError, ConfigError):
         raise
     except Exception as error:
-        # Each codec has exceptions of its own
+        # Each codec raises its own exceptions
         msg = f"{type(error).__name__}"
         raise ValueError(msg) from error
     if not plain:

@@ -1,4 +1,4 @@
-"""Writing images of planes: stored values as they are, coarser levels for viewers, several planes a file."""
+"""Write images of planes: stored values unchanged, coarser levels for viewers, several planes per file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from dotaliver.system.extras import extra_missing
 
 __all__ = ["ImageWriter", "require_zarr"]
 
-# A file holds so much, unpacked: a series is some ten files, and no more than this waits in memory.
+# Size of a file, uncompressed: a series is about ten files, and at most this much waits in memory.
 _FILE_BYTES = 32 << 20
 _MOST_LEVELS = 5
-# A level whose planes are this small is quick to show.
+# No coarser level is written below this plane size.
 _SMALL = 128
 
 
@@ -69,7 +69,7 @@ class ImageWriter:
         return None not in self._hashes
 
     def put(self, k: int, plane: Array) -> None:
-        """Write plane `k`; where it was written before, nothing happens.
+        """Write plane `k`; a plane that was written before is skipped.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class ImageWriter:
         self._hashes[k] = digest
 
     def finish(self, **texts: str) -> None:
-        """Write what is known only now: the planes' hashes, and other texts.
+        """Write what is known only at the end: the hashes of the planes, and other texts.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class ImageWriter:
 
 
 def _levels(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Shapes of the levels: every second plane, and half the rows and columns, until a plane is small."""
+    """Shapes of the levels: rows and columns are halved, and every second plane kept, until planes are small."""
     shapes = [shape]
     while len(shapes) < _MOST_LEVELS and max(shapes[-1][1:]) > _SMALL and min(shapes[-1][1:]) >= 2:
         planes, rows, columns = shapes[-1]
@@ -112,14 +112,14 @@ def _levels(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
 
 
 def _halved(plane: Array) -> Array:
-    """Means of two by two voxels, rounded. Planes are not mixed, for each may have a rescale slope of its own."""
+    """Rounded means of two by two voxels. Planes are not averaged, since their rescale slopes may differ."""
     rows, columns = (n // 2 * 2 for n in plane.shape)
     parts = plane[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
     return np.asarray(np.round(parts.mean(axis=(1, 3))), plane.dtype)
 
 
 class _LevelWriter:
-    """One array, whose files are written when all their planes are there."""
+    """One array; each file is written once all its planes have arrived."""
 
     def __init__(self, group: Any, name: str, shape: tuple[int, int, int], dtype: ArrayType, purpose: str) -> None:
         from zarr.codecs import BloscCodec
@@ -137,7 +137,7 @@ class _LevelWriter:
             shards=(self._thickness, *shape[1:]),
             compressors=packed,
             dimension_names=["z", "y", "x"],
-            # A chunk of zeros is written like any other: one that is not there is damage.
+            # Chunks of zeros are written too, since a missing chunk means damage.
             config={"write_empty_chunks": True},
         )
         self._shape, self._dtype = shape, dtype

@@ -297,11 +297,11 @@ def inspection_tables(inspection: Inspection) -> Group:
         "Description",
         "Slices",
         "Matrix",
-        "Spacing mm",
+        "Spacing (mm)",
         "Units",
         "Att. corr.",
         "Chosen",
-        "Why, or why not",
+        "Reason",
     )
     parts: list[Table | Text] = [_table("Series", columns, [_series_row(line) for line in inspection.series])]
     if inspection.refused is not None:
@@ -310,7 +310,7 @@ def inspection_tables(inspection: Inspection) -> Group:
         suv = inspection.suv
         if suv.arithmetic is not None:
             steps = [(s.quantity, s.value, s.source) for s in suv.arithmetic.steps]
-            parts.append(_table("SUV calculation", ("Quantity", "Value", "From"), steps))
+            parts.append(_table("SUV calculation", ("Quantity", "Value", "Source"), steps))
         title = "relative units" if suv.arithmetic is None else f"SUV ({suv.arithmetic.normalisation})"
         rows = [_statistics_row("whole image", suv.image)]
         if suv.within_mask is not None:
@@ -319,5 +319,5 @@ def inspection_tables(inspection: Inspection) -> Group:
             _table(title[:1].upper() + title[1:], ("", "Minimum", "Median", "Mean", "Maximum", "Voxels"), rows)
         )
     if inspection.flags:
-        parts.append(_table("Flags", ("Flag", "What it means"), [(f.code, f.sentence) for f in inspection.flags]))
+        parts.append(_table("Caveats", ("Caveat", "Code"), [(f.sentence, f.code) for f in inspection.flags]))
     return Group(*parts)

@@ -103,7 +103,8 @@ def require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int 
     needed = _OWN_BYTES + _BYTES_PER_COARSE_VOXEL * voxels
     if memory_bytes < needed:
         mib = -(-needed // (1 << 20))
-        msg = f"--memory: {memory_bytes >> 20} MiB is too little to score this study; give {mib}MiB or more"
+        given = f"{memory_bytes >> 20} MiB" if memory_bytes >> 20 else f"{memory_bytes} bytes"
+        msg = f"--memory: {given} is too little to score this study; give {mib}MiB or more"
         raise ConfigError(msg)
 
 

@@ -33,7 +33,7 @@ Made = TypeVar("Made")
 
 
 class SeriesIdentity(FrozenModel):
-    """One image series that was used, and how its voxels can be told again."""
+    """One image series that was used, with the hash that identifies its voxels."""
 
     modality: Literal["CT", "PT"]
     series_instance_uid: str
@@ -68,7 +68,7 @@ class StudyIdentity(FrozenModel):
 
 
 class Acquisition(FrozenModel):
-    """How the PET came about, as its headers tell it; None where they do not."""
+    """Acquisition of the PET, from its headers; None where they do not state it."""
 
     manufacturer: str | None = None
     model: str | None = None
@@ -111,12 +111,12 @@ class StudyVolumes:
     flags: tuple[Flag, ...] = ()
     recist_image: Volume | None = None
     """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
-    # Only to refuse what belongs to another patient: it enters no record.
+    # Only to refuse images of another patient; not stored in the record.
     patient_id: str | None = field(default=None, repr=False)
     _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: Callable[..., Made], *options: Hashable) -> Made:
-        """What a function makes of these images: made at the first call, kept as long as they are.
+        """Result of a function of these images: computed at the first call, cached as long as they exist.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ def segmenter(name: str) -> Segmenter:
     """
     found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
-        msg = f"there is no segmenter {name!r}; installed are {', '.join(segmenter_names()) or 'none'}"
+        msg = f"there is no segmenter {name!r}; installed: {', '.join(segmenter_names()) or 'none'}"
         raise SegmenterError(msg)
     try:
         loaded: Segmenter = found[0].load()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import weakref
+from html import escape
 
 import numpy as np
 import pytest
 from fixtures.desk import PATIENCE_MS, canvas, close, open_and_wait, pixel_of, score_and_wait
-from napari_dotaliver.reading.verdicts_html import evidence_words, verdicts_html
+from napari_dotaliver.reading.verdicts_html import verdicts_html
 from napari_dotaliver.view import layers
 from napari_dotaliver.widgets.desk import Desk
 from napari_dotaliver.widgets.start import desk_of
@@ -18,8 +19,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.pipeline import StudyInput
 from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.flags import raise_flag
 
 
 @pytest.fixture
@@ -345,21 +348,28 @@ def test_the_verdicts_panel_tells_every_answer_with_its_evidence(outcome):
 
 def test_the_numbers_behind_a_verdict_fold_out(read):
     panel = read.verdicts
-    assert "Hottest place SUV" not in panel.toPlainText()
+    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
     panel.fold("INC7")
-    assert "Hottest place SUV" in panel.toPlainText()
+    assert "Highest 1 ml mean in liver (SUV)" in panel.toPlainText()
     panel.fold("INC7")
-    assert "Hottest place SUV" not in panel.toPlainText()
+    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
 
 
-def test_evidence_is_told_with_its_unit():
-    assert evidence_words("tumour_ml", 12.34) == ("Tumour", "12.3 ml")
-    assert evidence_words("visible_contrast_hu", 20.0) == ("Visible contrast", "20.0 HU")
-    assert evidence_words("fraction", 0.123) == ("Fraction", "12.3 %")
-    assert evidence_words("ratio_to_liver", 5.3364) == ("Ratio to liver", "5.34 ×")
-    assert evidence_words("literal_max_above_liver_mean", True) == ("Literal max above liver mean", "yes")
-    assert evidence_words("lesion_label", None) == ("Lesion label", "–")
-    assert evidence_words("limit_suv", 9.275) == ("Limit SUV", "9.3")
+def test_evidence_is_named_as_in_the_report(outcome):
+    html = verdicts_html(outcome.score, {"EXC4"})
+    rows = evidence_rows(outcome.score.criteria["EXC4"])
+    assert rows
+    for name, value in rows:
+        assert escape(name) in html
+        assert escape(value) in html
+
+
+def test_caveats_are_grouped_by_the_answers_that_they_limit(outcome):
+    flag = raise_flag("LESION_AT_LIVER_BORDER")
+    html = verdicts_html(outcome.score.model_copy(update={"flags": (flag,)}))
+    assert "Caveats" in html
+    assert "Limits Inclusion 7" in html
+    assert escape(flag.sentence) in html
 
 
 def test_text_of_a_record_cannot_become_markup(outcome):

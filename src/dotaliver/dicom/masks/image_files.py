@@ -87,7 +87,7 @@ def labels_on_image(
             listed = ", ".join(str(n) for n in present[:20])
             msg = (
                 f"{name}: it is unclear which label is the liver (there are: {listed}); give a mask of one label, or "
-                f"name it behind the file as in {name}#{present[0]}"
+                f"name it after the file, as in {name}#{present[0]}"
             )
             raise MaskError(msg)
         picked = present if not wanted else pick_outlines(name, kind, outlines, wanted)

@@ -137,7 +137,7 @@ def pick_outlines(name: str, kind: MaskKind, found: Outlines, wanted: tuple[str,
         return list(found.names)
     msg = (
         f"{name}: it is unclear which outline is the liver (there are: {_listed(found)}); name it 'Liver', or name it "
-        f"behind the file as in {name}#NAME"
+        f"after the file, as in {name}#NAME"
     )
     raise MaskError(msg)
 
@@ -151,13 +151,13 @@ def _lesions(name: str, found: Outlines) -> list[int]:
         shown = ", ".join(found.names[n] for n in unsure[:5])
         msg = (
             f"{name}: it is unclear which outlines are lesions, since {shown} may be something else (there are: "
-            f"{_listed(found)}); name the lesions behind the file as in {name}#NAME#NAME"
+            f"{_listed(found)}); name the lesions after the file, as in {name}#NAME#NAME"
         )
         raise MaskError(msg)
     if not left:
         msg = f"{name}: the mask holds no lesion (it holds: {_listed(found)})"
         if found.others:
-            msg += f"; if some are lesions, name them behind the file as in {name}#NAME#NAME"
+            msg += f"; if some are lesions, name them after the file, as in {name}#NAME#NAME"
         raise MaskError(msg)
     return left
 

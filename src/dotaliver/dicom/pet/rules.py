@@ -155,7 +155,7 @@ An assumption is always flagged, and a value that the user gives is recorded in 
 `dotaliver inspect` shows the whole arithmetic of a series, step by step.
 
 All values but the frames' own times and the slices' slopes multiply every voxel by one number. They change each SUV
-and no ratio, so the verdicts that rest on ratios (Inclusion 7, Exclusion 4) stay what they are; a flag still limits
+and no ratio, so the verdicts that rest on ratios (Inclusion 7, Exclusion 4) are unchanged; a flag still limits
 the verdicts named in the last column, because a header that is wrong in one element deserves less trust in others
 (the time of uptake among them). Measurements on CT do not depend on SUV at all.
 

@@ -1,4 +1,4 @@
-"""De-identified outputs: the record, the headers and the grids that every file is made from, without the patient.
+"""De-identified outputs: record, headers and grids, from which every file is made, without the patient.
 
 After the Basic Application Level Confidentiality Profile of DICOM PS3.15 E, with the options to keep patient
 characteristics (sex, size and weight, which SUV rests on), longitudinal times with modified dates, and cleaned
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["deidentified", "mark_deidentified", "pseudonyms_for"]
 
-# How the pixels are stored and lie, what kind of scan it is, and the patient characteristics that SUV rests on.
+# Pixel storage, geometry, kind of scan, and the patient characteristics that SUV needs.
 _KEPT = (
     "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "InstanceNumber", "ReferencedFrameNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns",
@@ -47,7 +47,7 @@ _METHOD_CODES = (
 
 
 def pseudonyms_for(key: bytes, sources: SegSources) -> Pseudonyms:
-    """The pseudonyms of the patient that headers tell; of the study where they tell no patient."""
+    """Pseudonyms of the patient named in the headers; of the study where no patient is named."""
     first = sources.pet_headers[0]
     patient = str(first.get("PatientID") or "").strip() or str(first.StudyInstanceUID)
     return Pseudonyms(key, patient)
@@ -60,7 +60,7 @@ def deidentified(
     sources: SegSources,
     pseudonyms: Pseudonyms,
 ) -> tuple[StudyScore, StudyVolumes, Segmentations, SegSources]:
-    """What files are made from, without the patient.
+    """The inputs of every file, without the patient.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def deidentified(
 
 
 def mark_deidentified(dataset: Dataset) -> None:
-    """Say in an object that, and how, it was de-identified (PS3.3 C.7.1.1, C.12.1)."""
+    """State in an object that it was de-identified, and how (PS3.3 C.7.1.1, C.12.1)."""
     from pydicom.dataset import Dataset
 
     dataset.PatientIdentityRemoved = "YES"
@@ -158,7 +158,7 @@ def _header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
 
 
 def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
-    """Every UID that stands in record and headers."""
+    """Every UID in the record and the headers."""
     study = score.study
     found = {study.study_instance_uid}
     for series in (study.pet, study.ct, study.recist_image):
@@ -185,7 +185,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     for series in (study["pet"], study["ct"], study["recist_image"]):
         if series is not None:
             series |= {"description": None, "chosen_because": _REMOVED}
-            # These are long lists of plain UIDs: they need no search
+            # Long lists of plain UIDs need no search
             series["sop_instance_uids"] = [pseudonyms.uid(uid) for uid in series["sop_instance_uids"]]
             series["series_instance_uid"] = pseudonyms.uid(series["series_instance_uid"])
             if series["frame_of_reference_uid"]:
@@ -209,7 +209,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
 
 
 def _clean_edits(edits: dict[str, Any], checklist: list[str], pseudonyms: Pseudonyms) -> None:
-    """Take names and free texts of readers out of their edits; changed in place."""
+    """Remove names and free text of readers from their edits, in place."""
     if edits["reader"] is not None:
         edits["reader"]["name"] = pseudonyms.reader(edits["reader"]["name"])
     for lesion in edits["lesions"]:

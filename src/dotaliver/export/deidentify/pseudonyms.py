@@ -1,4 +1,4 @@
-"""Keyed pseudonyms: names, UIDs and dates that only the holder of the key can lead back.
+"""Keyed pseudonyms: names, UIDs and dates that only the holder of the key can trace back.
 
 Everything follows from the key by HMAC-SHA-256, so one patient gets one name and one shift of dates in every study, one
 UID becomes one other UID everywhere, and without the key nothing can be recomputed from a list of patients.
@@ -22,9 +22,9 @@ __all__ = ["Pseudonyms", "pseudonym_key"]
 
 KEY_VARIABLE = "DOTALIVER_PSEUDONYM_KEY"
 _SHORTEST_KEY = 16
-# Up to five years back: whole days, so that times of day and intervals stay.
+# Up to five years back, in whole days, so that times of day and intervals are kept.
 _LARGEST_SHIFT_DAYS = 5 * 365
-# Real UIDs are longer; shorter runs of digits and dots within a text may be anything.
+# Shorter runs of digits and dots in a text need not be UIDs.
 _SHORTEST_UID = 12
 _DATE = re.compile(r"(?<!\d)((?:18|19|20)\d{2})(-?)(\d{2})\2(\d{2})(?!\d)")
 
@@ -51,7 +51,7 @@ def pseudonym_key(path: Path | None, environment: Mapping[str, str] | None = Non
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """What one patient is called instead.
+    """Pseudonyms of one patient.
 
     Parameters
     ----------
@@ -74,20 +74,20 @@ class Pseudonyms:
 
     @property
     def shift(self) -> timedelta:
-        """What is added to every date of the patient: whole days, back in time."""
+        """Shift of every date of the patient: whole days into the past."""
         number = int.from_bytes(self._digest("dates", self.patient)[:8], "big")
         return -timedelta(days=1 + number % _LARGEST_SHIFT_DAYS)
 
     def reader(self, name: str) -> str:
-        """What a reader is called."""
+        """Pseudonym of a reader."""
         return f"Reader {self._digest('reader', name)[:3].hex().upper()}"
 
     def uid(self, uid: str) -> str:
-        """What a UID becomes, whoever the patient is."""
+        """Replacement of a UID, whoever the patient is."""
         return f"2.25.{int.from_bytes(self._digest('uid', uid)[:16], 'big')}"
 
     def dates_in(self, text: str) -> str:
-        """A text with every date in it shifted, in the form that it has (2024-03-01 or 20240301)."""
+        """A text with its dates shifted, each in its own format (2024-03-01 or 20240301)."""
 
         def moved(match: re.Match[str]) -> str:
             year, dash, month, day = match.groups()

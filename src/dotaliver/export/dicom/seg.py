@@ -48,9 +48,9 @@ SegKind = Literal["BINARY", "LABELMAP"]
 _SERIES_NUMBERS: dict[MaskFile, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
 _FILE_WORDS: dict[MaskFile, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
-# CIELab of Okabe and Ito's blue, vermillion and green, told apart by colour-blind readers too.
+# CIELab of Okabe and Ito's blue, vermillion and green, which colour-blind readers can distinguish.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
-# What tells a slice's header from another's.
+# Elements by which headers of slices differ.
 _OF_ONE_SLICE = ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ReferencedFrameNumber")
 _COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
 
@@ -66,13 +66,13 @@ class _Segment:
     voxels: VoxelSet
     origin: str
     by_hand: bool = False
-    # The organ that a lesion lies in, or a reference region is part of
+    # The organ that contains the lesion or the reference region
     within: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """One file's content: segments of one image, as pixels of the slices that they lie on."""
+    """Content of one file: segments of one image, as pixels of its slices."""
 
     file: MaskFile
     kind: SegKind
@@ -83,17 +83,17 @@ class _Stored:
 
 
 def tracking_id(kind: str, name: str | int) -> str:
-    """The identifier that a mask keeps through editing, storing and reading back: ``dotaliver:lesion:3``."""
+    """Tracking identifier of a mask, unchanged by editing and storing: ``dotaliver:lesion:3``."""
     return f"dotaliver:{kind}:{name}"
 
 
 def _used_voxels(labels: LabelMap) -> VoxelSet | None:
-    """All labels as one mask in the smallest box; None where there is none."""
+    """All labels as one mask in its bounding box; None where the mask is empty."""
     return None if labels.used is None else VoxelSet(labels.used, as_mask(labels.array[labels.used]))
 
 
 def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
-    """In which file a mask belongs: that of the image whose grid it has."""
+    """The file that a mask belongs to, by the image whose grid it has."""
     grids: dict[DrawnOn, Geometry] = {"pet": volumes.pet.geometry}
     if volumes.ct is not None:
         grids["ct"] = volumes.ct.geometry
@@ -144,8 +144,8 @@ def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentat
         target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
         files[target] += _lesion_segments(score, lesions)
     if (on_ct := segmentations.ct_lesions) is not None:
-        # The same lesions as on the PET, so under the same tracking identifiers. In a file of their own: beside the
-        # liver, which they overlap, every segment would need a volume of its own in memory.
+        # The same lesions as on the PET, so the same tracking identifiers. They overlap the liver: in one file with it,
+        # every segment would need a volume of its own in memory.
         files["ct_lesions"] += _lesion_outlines(score, on_ct)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
@@ -174,7 +174,7 @@ def segmentation_datasets(
     *,
     labelmap: bool = False,
 ) -> dict[str, Segmentation]:
-    """The masks as DICOM objects, by file name; a file that would hold nothing is left out.
+    """The masks as DICOM objects, by file name; empty files are left out.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> npt.
 
 
 def _of_slices(headers: list[Dataset], slices: slice) -> list[Dataset]:
-    """The headers of some slices; the first of them speaks for patient, study and series, as that of the stack does."""
+    """Headers of some slices; patient, study and series are taken from the first header of the stack."""
     from pydicom.dataset import Dataset
 
     chosen = headers[slices]
@@ -278,10 +278,10 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Segm
         frame_of_reference_uid=first.FrameOfReferenceUID,
         channels=channels,
     )
-    # A binary object and a label map of one record are two objects.
+    # A binary object and a label map of one record need different UIDs.
     names = (score.record_id, file, *(() if stored.kind == "BINARY" else (stored.kind,)))
     with warnings.catch_warnings():
-        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
+        # Values copied from the patient's headers are not corrected here, and warnings would quote them.
         warnings.simplefilter("ignore")
         dataset = Segmentation(
             source_images=headers,
@@ -334,7 +334,7 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> SegmentDe
         segmented_property_type=kind,
         algorithm_type="MANUAL" if segment.by_hand else "AUTOMATIC" if automatic else "SEMIAUTOMATIC",
         algorithm_identification=algorithm,
-        # Of the study, not of the record: a revised record speaks of the same lesion.
+        # From the study, not the record: a revised record describes the same lesion.
         tracking_uid=uid_from(score.study.study_instance_uid, segment.tracking_id),
         tracking_id=segment.tracking_id,
         anatomic_regions=[ANATOMY[segment.within]] if segment.within in ANATOMY else None,

@@ -1,4 +1,4 @@
-"""The source slices' headers, brought to what a DICOM segmentation needs of them."""
+"""Headers of the source slices, prepared for DICOM segmentations."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ImageName = Literal["pet", "ct", "recist_image"]
 """The images of a study that masks are drawn on."""
 
 _SEXES = {"M", "F", "O"}
-# What a Clinical Trial Subject must have, if there is one (PS3.3 C.7.1.3); archives are known to leave part of it out,
-# and then nothing of it is handed on. What says how a patient was de-identified stands in the same group.
+# Required elements of a Clinical Trial Subject (PS3.3 C.7.1.3). Some archives leave part of them out, and then none is
+# copied. The elements that describe de-identification are in the same group.
 _TRIAL_SUBJECT = (
     ("ClinicalTrialSponsorName",),
     ("ClinicalTrialProtocolID",),
@@ -51,7 +51,7 @@ class SegSources:
     pet_headers: Sequence[Dataset]
     ct_headers: Sequence[Dataset] | None = None
     recist_image_headers: Sequence[Dataset] | None = None
-    # Each object of a record asks for them again
+    # Requested again for each object of a record
     _usable: dict[tuple[ImageName, Geometry], list[Dataset]] = field(default_factory=dict, repr=False)
 
     def of(self, image: ImageName) -> Sequence[Dataset] | None:
@@ -60,13 +60,13 @@ class SegSources:
 
 
 def uid_from(*parts: str) -> str:
-    """A DICOM UID that follows from texts: the first 128 bits of their SHA-256 below 2.25 (PS3.5 B.2)."""
+    """A DICOM UID derived from texts: the first 128 bits of their SHA-256 below 2.25 (PS3.5 B.2)."""
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> list[Dataset]:
-    """Copies of one image's headers that a segmentation can be made from; the same ones each time, to be left as is.
+    """Copies of one image's headers for making segmentations; cached, so do not modify them.
 
     Elements that must be there are added empty, unreadable dates and times emptied, and the place of each
     slice is that of the grid, since headers of one series may differ in the last digit.
@@ -87,17 +87,17 @@ def usable_headers(sources: SegSources, image: ImageName, grid: Geometry) -> lis
         raise MaskError(msg)
     if (image, grid) not in sources._usable:
         with warnings.catch_warnings():
-            # Values of the patient's headers are not ours to mend, and warnings would show them.
+            # Values of the patient's headers are not corrected here, and warnings would quote them.
             warnings.simplefilter("ignore")
-            # Patient and study are taken from the first header alone; the others are only referred to.
+            # Patient and study are taken from the first header; the others are only referenced.
             ready = [_in_unicode(deepcopy(headers[0])), *headers[1:]]
             sources._usable[image, grid] = [_usable(header, grid, index) for index, header in enumerate(ready)]
     return sources._usable[image, grid]
 
 
 def _in_unicode(header: Dataset) -> Dataset:
-    """A header whose texts are decoded and will be written as UTF-8, whatever they were written in."""
-    # Names are kept as text over the decoding, which would first encode anew those that never were bytes.
+    """A header with decoded texts, to be written as UTF-8 whatever the original character set."""
+    # Names that were never bytes are set aside, since decoding would first encode them again.
     names = {element.tag: str(element.value) for element in header if element.VR == "PN" and element.VM == 1}
     header.decode()
     header.SpecificCharacterSet = "ISO_IR 192"
@@ -106,12 +106,12 @@ def _in_unicode(header: Dataset) -> Dataset:
     return header
 
 
-# Representations whose values libraries check when an object is made or written: one wrong date would lose it.
+# Libraries check values of these representations, and one invalid date would prevent the object from being written.
 _CHECKED = {"AS", "DA", "DS", "DT", "IS", "TM"}
 
 
 def _without_invalid(header: Dataset) -> None:
-    """Empty or take out dates, times and numbers that are none ("19500230", "9:15:00"), and old forms of them."""
+    """Empty or remove invalid dates, times and numbers ("19500230", "9:15:00"), and retired formats."""
     from pydicom.config import RAISE
     from pydicom.valuerep import validate_value
 

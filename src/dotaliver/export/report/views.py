@@ -1,4 +1,4 @@
-"""How a physician looks at an image: head up, patient's right on the left, front on top or on the left.
+"""Radiological views of an image: head up, patient's right on the left, anterior on top or on the left.
 
 Pictures only: sampling here interpolates, and nothing is measured on what it gives.
 """
@@ -43,7 +43,7 @@ class Projection:
 
 
 def _axes(view: View) -> tuple[int, int]:
-    """Along which axis is looked, and which runs across the picture."""
+    """The viewing axis, and the axis that runs across the picture."""
     return (1, 2) if view == "coronal" else (2, 1)
 
 
@@ -59,7 +59,7 @@ def project(image: Volume, view: View) -> Projection:
 
 
 def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDArray[np.float32]:
-    """The projection of a mask in a box of an image with anatomical axes, 0 or 1, of the whole picture's shape."""
+    """Projection of a mask that covers a box of the image, 0 or 1, in the shape of the whole picture."""
     axis, across = _axes(view)
     shadow = np.zeros((grid.shape[0], grid.shape[across]), dtype=np.float32)
     shadow[box[0], box[across]] = mask.any(axis=axis)
@@ -68,7 +68,7 @@ def shadow_of(mask: BoolArray, box: Box, grid: Geometry, view: View) -> npt.NDAr
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """A picture's pixels in patient coordinates: the first one's middle, the steps to its neighbours, and how many."""
+    """Pixels of a picture in patient coordinates: centre of the first, steps to its neighbours, and counts."""
 
     first_lps_mm: FloatArray
     down_lps_mm: FloatArray
@@ -77,7 +77,7 @@ class Plane:
     pixel_mm: float
 
     def pixels(self, places_lps_mm: npt.ArrayLike) -> FloatArray:
-        """Rows and columns nearest some places, shape (..., 2); the middle of the first pixel is (0, 0)."""
+        """Rows and columns of positions, shape (..., 2); the centre of the first pixel is (0, 0)."""
         steps = np.stack([self.down_lps_mm, self.across_lps_mm]) / self.pixel_mm**2
         result: FloatArray = (np.asarray(places_lps_mm) - self.first_lps_mm) @ steps.T
         return result
@@ -86,7 +86,7 @@ class Plane:
 def axial_plane(
     grid: Geometry, slice_index: int, centre_lps_mm: Vector, size_mm: tuple[float, float], pixels: int = 320
 ) -> Plane:
-    """A picture on one slice of a grid with anatomical axes, around the point of the slice nearest a centre.
+    """A picture of one slice of a grid with anatomical axes, centred on the point of the slice nearest a position.
 
     Parameters
     ----------
@@ -113,20 +113,20 @@ def axial_plane(
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """A picture's pixels as indices of a grid: that of the first, and the steps to its neighbours."""
+    """Pixels of a picture as grid indices: the first, and the steps to its neighbours."""
 
     first: FloatArray
     steps: FloatArray
-    """Down and across, shape (2, 3)."""
+    """Steps down and across, shape (2, 3)."""
     shape: tuple[int, int]
 
     def part(self, window: tuple[slice, slice]) -> _Places:
-        """Of a part of the picture."""
+        """Indices of a part of the picture."""
         first = self.first + np.array([part.start for part in window]) @ self.steps
         return _Places(first, self.steps, (window[0].stop - window[0].start, window[1].stop - window[1].start))
 
     def along(self, axis: int) -> FloatArray:
-        """The indices along one axis of the grid, of a shape that broadcasts to the picture's."""
+        """Indices along one axis of the grid, in a shape that broadcasts to the picture."""
         down, across = self.steps[:, axis]
         result: FloatArray = (
             self.first[axis] + np.arange(self.shape[0])[:, None] * down + np.arange(self.shape[1]) * across
@@ -134,7 +134,7 @@ class _Places:
         return result
 
     def box(self, shape: tuple[int, int, int]) -> Box | None:
-        """The voxels of a grid that the picture touches, and their neighbours; None where there are none."""
+        """Voxels of a grid that the picture touches, with their neighbours; None where it misses the grid."""
         ends = np.array([(r, c) for r in (0, self.shape[0] - 1) for c in (0, self.shape[1] - 1)])
         corners = self.first + ends @ self.steps
         low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, shape).astype(int)
@@ -144,7 +144,7 @@ class _Places:
         return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
 
     def interpolated(self, values: npt.NDArray[np.float32], start: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """The values of a box that starts at an index, linearly interpolated; beyond it those of its edge."""
+        """Linearly interpolated values of a box that starts at an index; its edge values outside it."""
         from scipy.ndimage import affine_transform
 
         matrix = np.column_stack([np.zeros(3), *self.steps])
@@ -168,7 +168,7 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
     if box is None:
         return np.full(plane.shape, outside, dtype=np.float32)
     part = volume.crop(box).array.astype(np.float32)
-    # Beyond the middle of the image's last voxel lies half of it, which has its value.
+    # The outer half of the last voxel has the value of that voxel.
     result = places.interpolated(part, [b.start for b in box])
     for axis, n in enumerate(grid.shape):
         index = places.along(axis)
@@ -177,7 +177,7 @@ def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> n
 
 
 def _window(plane: Plane, grid: Geometry, extent: Box, box: Box, offset: Vector) -> tuple[slice, slice] | None:
-    """The part of a picture that a box of voxels may reach: it covers little of it, and the rest can be spared."""
+    """The part of a picture that a box of voxels can reach, so that the rest need not be computed."""
     ends = [(e.start - 1 + b.start, e.stop + b.start) for e, b in zip(extent, box, strict=True)]
     corners = grid.index_to_lps([(k, j, i) for k in ends[0] for j in ends[1] for i in ends[2]]) - np.asarray(offset)
     places = plane.pixels(corners)
@@ -189,7 +189,7 @@ def _window(plane: Plane, grid: Geometry, extent: Box, box: Box, offset: Vector)
 
 
 def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt.NDArray[np.float32]]:
-    """For each label near a plane, how far its points lie inside it (0 to 1); the outline runs at 0.5."""
+    """Interpolated occupancy of each label near a plane (0 to 1); its outline is the 0.5 contour."""
     from scipy.ndimage import find_objects
 
     places = _places(plane, labels.geometry, offset)
@@ -203,7 +203,7 @@ def outlines_on(labels: LabelMap, plane: Plane, offset: Vector) -> dict[int, npt
         if extent is None or window is None:
             continue
         inside = np.zeros(plane.shape, dtype=np.float32)
-        # A voxel of nothing around it: beyond the edge there is none of it.
+        # Pad by one empty voxel, so that the outline closes at the edge.
         own = np.pad((part[extent] == label).astype(np.float32), 1)
         start = [e.start + b.start - 1 for e, b in zip(extent, box, strict=True)]
         inside[window] = places.part(window).interpolated(own, start)

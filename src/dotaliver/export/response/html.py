@@ -203,7 +203,7 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
     into = "" if appearance.merged_into is None else f" with {appearance.merged_into}"
     detail: list[str] = [] if appearance.state == "seen" else [f"{_SEEN_AS[appearance.state]}{into}"]
     if appearance.by == "matching" and appearance.state != "vanished" and scan > lesion.track.first:
-        detail.append(f"{100 * appearance.confidence:.0f} % sure")
+        detail.append(f"identity {100 * appearance.confidence:.0f} % certain")
     counted = None if size is None else size.counted_mm(course.config)
     if counted is not None and size is not None:
         main = f"{counted:.1f} mm"
@@ -215,7 +215,8 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
     else:
         main = "–"
     if size is not None and counted is None and size.reason:
-        detail.append(size.reason)
+        # The reason says that it was not found, too.
+        detail = [size.reason] if appearance.state == "vanished" else [*detail, size.reason]
     return LesionCell(main, "; ".join(detail))
 
 

@@ -52,7 +52,7 @@ def find_lobe_plane(
         return "no gallbladder was found at the liver (as after cholecystectomy)"
     line = (fossa - cava)[:2]
     length_mm = float(np.linalg.norm(line))
-    # The plane holds the body's axis; its normal points to the patient's left.
+    # The plane is parallel to the body's axis; its normal points to the patient's left.
     normal = np.array([line[1], -line[0], 0.0]) / length_mm
     normal = normal if normal[0] > 0 else -normal
     return LobePlane(
@@ -65,7 +65,7 @@ def find_lobe_plane(
 def _gallbladder(
     images: CoarseImages, around: Surroundings, liver: BoolArray, cava: Point, config: LobeConfig
 ) -> Point | None:
-    """Middle (LPS mm) of the water-dense part with the broadest contact to the liver's lower side, if any."""
+    """Centre (LPS mm) of the water-dense part with the broadest contact to the liver's lower side, if any."""
     import cc3d
     from scipy.ndimage import binary_erosion
 
@@ -73,7 +73,7 @@ def _gallbladder(
         return None
     low, high = config.gallbladder_hu
     mean = box_mean(images.hu)
-    # Where fat meets soft tissue the mean is that of water too, but the density is not homogeneous.
+    # Partial volume of fat and soft tissue also averages to water, but is not homogeneous.
     uneven = np.sqrt(np.maximum(box_mean(images.hu.astype(np.float64) ** 2) - mean.astype(np.float64) ** 2, 0.0))
     lateral, posterior = around.lateral_mm[None, None, :], around.posterior_mm[None, :, None]
     place = (lateral > config.lateral_mm[0]) & (lateral < config.lateral_mm[1]) & (posterior < -config.front_mm)

@@ -1,34 +1,34 @@
-"""The verdicts as a page of text: answers, reasons, evidence and doubts, for the panel beside the images."""
+"""The verdicts as HTML for the panel next to the images: answers, reasons, evidence and caveats."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from html import escape
 
+from dotaliver.export.report.caveats import caveat_groups
+from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.tables import lobe_rows, number, reference_rows
 from dotaliver.export.report.words import EFFECT_WORDS, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.score import StudyScore
-from dotaliver.records.verdicts import Evidence, Verdict
+from dotaliver.records.verdicts import Verdict
 
-__all__ = ["evidence_words", "verdicts_html"]
+__all__ = ["verdicts_html"]
 
-# A sign beside each colour: nothing is told by colour alone.
+# Signs as well as colours, so that colour never carries the meaning alone
 _SIGNS = {"supports": "✔", "excludes": "✖", "undecided": "?"}
-_UNITS = {"_mm": "mm", "_ml": "ml", "_hu": "HU", "_min": "min"}
-_SHARES = frozenset({"fraction", "low", "high", "limit", "increase", "liver_share"})
 _COLOURS = {"supports": "#56B4E9", "excludes": "#E69F00", "undecided": "#BBBBBB"}
 
 
 def verdicts_html(score: StudyScore, unfolded: Collection[str] = ()) -> str:
-    """Every criterion with its answer, then the numbers that matter and every doubt, as HTML for a text view.
+    """Key figures, every criterion with its answer, references and caveats, as HTML for a text view.
 
     Parameters
     ----------
     score : StudyScore
         The record.
     unfolded : collection of str
-        Criteria of which the numbers are shown too; of the others a link ``#INC7`` stands in their place.
+        Criteria whose numbers are shown; for the others there is a link ``#INC7`` that shows them.
     """
     parts = [_figures(score)]
     parts += [
@@ -37,12 +37,15 @@ def verdicts_html(score: StudyScore, unfolded: Collection[str] = ()) -> str:
         if name in score.criteria
     ]
     parts.append(_references(score))
-    if score.flags:
-        parts.append("<h3>Doubts</h3><ul>")
-        parts += [f"<li>{escape(flag.sentence)}</li>" for flag in score.flags]
-        parts.append("</ul>")
+    if groups := caveat_groups(score):
+        parts.append("<h3>Caveats</h3>")
+        for group in groups:
+            sentences = "".join(f"<li>{escape(caveat.said)}</li>" for caveat in group.caveats)
+            parts.append(
+                f"<p style='margin-bottom:0'>{escape(group.heading)}</p><ul style='margin-top:2px'>{sentences}</ul>"
+            )
     parts.append(
-        "<p><i>Every answer is a proposal until a reader confirms it. Research use; no medical device.</i></p>"
+        "<p><i>Every answer is a proposal until a reader confirms it. Research use; not a medical device.</i></p>"
     )
     return "".join(parts)
 
@@ -90,32 +93,16 @@ def _criterion(score: StudyScore, verdict: Verdict, unfolded: bool) -> str:
 def _evidence(verdict: Verdict) -> str:
     cells = "".join(
         f"<tr><td style='padding-right:12px'>{escape(name)}</td><td align='right'>{escape(value)}</td></tr>"
-        for name, value in (evidence_words(*item) for item in verdict.evidence.items())
+        for name, value in evidence_rows(verdict)
     )
     return f"<table style='margin-left:8px' cellspacing='0'>{cells}</table>"
 
 
-def evidence_words(key: str, value: Evidence) -> tuple[str, str]:
-    """One piece of evidence as people read it: what it is, and its value with its unit."""
-    name = key.replace("_", " ").replace("suv", "SUV").replace("pet ", "PET ").replace("ct foci", "CT candidates")
-    unit = next((word for end, word in _UNITS.items() if key.endswith(end)), "")
-    name = name.removesuffix(f" {unit.lower()}") if unit else name
-    name = name[:1].upper() + name[1:]
-    if value is None or isinstance(value, bool | str):
-        return name, {None: "–", True: "yes", False: "no"}.get(value, str(value).replace("_", " "))
-    if key in _SHARES:
-        return name, f"{100 * value:.1f} %"
-    if "ratio" in key or "over_liver" in key:
-        return name, f"{value:.2f} ×"
-    shown = f"{value:.1f}" if isinstance(value, float) else str(value)
-    return name, f"{shown} {unit}".strip()
-
-
 def _references(score: StudyScore) -> str:
     name = uptake_name(score.uptake_unit)[0].strip()
-    head = f"<tr><th align='left'>Normal uptake</th><th>{name}mean</th><th>SD</th><th align='left'>read in</th></tr>"
+    head = f"<tr><th align='left'>Reference</th><th>{name}mean</th><th>SD</th><th align='left'>Region</th></tr>"
     rows = "".join(
         "<tr>" + "".join(f"<td style='padding-right:10px'>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in reference_rows(score)
     )
-    return f"<h3>References</h3><table>{head}{rows}</table>"
+    return f"<h3>Normal uptake</h3><table>{head}{rows}</table>"
