@@ -104,7 +104,7 @@ def test_the_page_counts_verdicts_and_puts_failures_first(workspace):
     records = [scored(1, 0.9), scored(2, 0.2, "not_met"), scored(3, 0.3, "not_met"), record(4, "memory", reason="big")]
     write_cohort(workspace, records)
     page = (workspace.folder / "cohort.html").read_text()
-    assert page.index("over its memory limit") < page.index("Verdicts</h2>") < page.index("Studies</h2>")
+    assert page.index("exceeded the memory limit") < page.index("Verdicts</h2>") < page.index("Studies</h2>")
     row = re.search(r"<tr><td>EXC4</td>(.*?)<td><div", page, re.DOTALL)[1]
     assert re.findall(r">(\d+)<", row) == ["1", "2", "0", "0"]
     assert "Histogram of 3 studies: Tumour burden" in page

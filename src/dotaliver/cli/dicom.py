@@ -33,7 +33,7 @@ CredentialsFile = Annotated[
         "--credentials",
         group=_PACS,
         metavar="FILE",
-        help="JSON with 'user' and 'password', or 'token', readable by you alone.",
+        help="JSON with 'user' and 'password', or 'token', readable only by you.",
         default="variables DOTALIVER_PACS_USER and DOTALIVER_PACS_PASSWORD, or DOTALIVER_PACS_TOKEN",
     ),
 ]
@@ -73,7 +73,7 @@ def pull(  # noqa: PLR0913, PLR0917  one parameter per option
             "--modality",
             group=_WHAT,
             metavar="CODE",
-            help="Fetch this modality alone, such as CT or PT; may be repeated.",
+            help="Fetch only this modality, such as CT or PT; may be repeated.",
         ),
     ] = None,
     workers: Annotated[
@@ -98,7 +98,7 @@ def pull(  # noqa: PLR0913, PLR0917  one parameter per option
     aet: OwnAet = "DOTALIVER",
     quiet: Quiet = False,
 ) -> None:
-    """Fetch a study from a PACS; run again, it resumes."""
+    """Fetch a study from a PACS; the same command resumes an interrupted transfer."""
     from dotaliver.pacs.transfer import pull_study
 
     archive = _archive(url, credentials, (ca_file, client_cert, client_key), aet, workers, move_port)
@@ -126,7 +126,7 @@ def push(  # noqa: PLR0913, PLR0917  one parameter per option
     aet: OwnAet = "DOTALIVER",
     quiet: Quiet = False,
 ) -> None:
-    """Send DICOM objects to a PACS and check that it lists them; what it already has is not sent again."""
+    """Send DICOM objects to a PACS and check that it lists them; objects it already has are skipped."""
     from dotaliver.pacs.transfer import push_files
 
     archive = _archive(url, credentials, (ca_file, client_cert, client_key), aet, 1, None)

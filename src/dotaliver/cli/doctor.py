@@ -19,7 +19,7 @@ __all__ = ["doctor"]
 def doctor(
     study: Annotated[
         Path | None,
-        typer.Argument(metavar="STUDY", help="Study to check, too.", show_default=False),
+        typer.Argument(metavar="STUDY", help="Study to check as well.", show_default=False),
     ] = None,
     protocol: Protocol = None,
     config: ConfigFile = None,

@@ -57,7 +57,7 @@ Config = Annotated[
     Path | None, option("--config", group=_RULES, metavar="FILE", help="RECIST settings to change (TOML or JSON).")
 ]
 FiveMm = Annotated[
-    bool, option("--inc6-5mm", group=_RULES, help="Require an increase of 5 mm for progression before entry, too.")
+    bool, option("--inc6-5mm", group=_RULES, help="Progression before entry also requires an increase of 5 mm.")
 ]
 Confirmed = Annotated[bool, option("--confirm", group=_RULES, help="Export the confirmed best overall response.")]
 

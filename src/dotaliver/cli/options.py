@@ -159,7 +159,7 @@ Segmenter = Annotated[
         "--segmenter",
         group=_MASKS,
         metavar="NAME",
-        help="Program that outlines the liver.",
+        help="Segmenter that outlines the liver and its lesions.",
         default="petct",
         autocompletion=_segmenters,
     ),
@@ -258,7 +258,7 @@ PseudonymKey = Annotated[
         "--pseudonym-key",
         group=_PRIVACY,
         metavar="FILE",
-        help="File with the key, readable by you alone.",
+        help="File with the key, readable only by you.",
         default="variable DOTALIVER_PSEUDONYM_KEY",
     ),
 ]
