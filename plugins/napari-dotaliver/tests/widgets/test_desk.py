@@ -59,7 +59,8 @@ def test_a_study_is_opened_and_scored_as_the_command_line_scores_it(desk, viewer
     assert not desk.score_button.isEnabled()
     open_and_wait(desk, StudyInput(study), qtbot)
     assert [layer.name for layer in viewer.layers][:2] == ["CT", "PET"]
-    assert "68Ga-DOTATATE" in desk.study_line.text()
+    assert "68Ga-DOTATATE" in desk.patient.words.text()
+    assert "min after injection" in desk.study_line.text()
     picture = canvas(viewer)
     assert picture.std() > 10, "the first picture is empty"
     score_and_wait(desk, qtbot)

@@ -35,7 +35,7 @@ def changes_html(difference: RecordDifference, before: StudyScore, now: StudySco
     lines += _of(difference, "references.liver", ("suv_mean", "diameter_mm"), "Normal liver")
     lines += _lesion_lines(difference, before, now)
     if not lines:
-        return "<p>Nothing differs from the automatic result.</p>"
+        return "<p>No changes from the automatic result.</p>"
     return "<p><b>Against the automatic result</b></p>" + "".join(f"<p>{line}</p>" for line in lines)
 
 

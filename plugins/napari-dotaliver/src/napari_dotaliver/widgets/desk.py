@@ -24,7 +24,6 @@ from qtpy.QtWidgets import (
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
-from dotaliver.export.report.words import tracer_name
 from dotaliver.image.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
 from napari_dotaliver.reading.session import ReadingSession
@@ -427,11 +426,10 @@ class Desk(QWidget):
 
 
 def _study_words(opened: OpenStudy) -> str:
-    """What was opened, without a name: date, tracer, activity, and which series."""
+    """How the images were acquired; date and tracer are in the banner above."""
     volumes = opened.volumes
     identity, acquisition = volumes.identity, volumes.acquisition
-    parts = [f"Study of {identity.study_date}" if identity.study_date else "Study date unknown"]
-    parts.append(tracer_name(acquisition.tracer) if acquisition.tracer else "tracer unknown")
+    parts = []
     if acquisition.uptake_time_min is not None:
         parts.append(f"{acquisition.uptake_time_min:.0f} min after injection")
     series = identity.pet

@@ -41,7 +41,7 @@ _NAPARI: tuple[Key, ...] = (
     Key("← →", "one slice up or down (or Ctrl + mouse wheel)"),
     Key("click", "moves the crosshair; in the small planes too"),
     Key("Ctrl+R", "whole image"),
-    Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer chosen"),
+    Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer selected"),
     Key("[ ]", "smaller and larger brush"),
     Key("Space held", "move the image while painting"),
     Key("Tab, Shift+Tab, arrows", "move through panel and table"),

@@ -154,10 +154,10 @@ class LesionTable(QWidget):
         for focus in self._score.ct_foci:
             if focus.label == chosen:
                 known = ", ".join(f"{name} {value}" for name, value in ct_focus_summary(focus, self._score.uptake_unit))
-                self.details.setText(f"Seen on CT only; the reader decides (SSTR-RADS 3D): {known}.")
+                self.details.setText(f"Seen on CT only, for the reader to decide (SSTR-RADS 3D): {known}.")
                 return
         count = len(self._score.lesions)
-        self.details.setText("Choose a row to see the lesion." if count else "No lesions found.")
+        self.details.setText("Select a row to see the lesion." if count else "No lesions found.")
 
 
 def _headings(score: StudyScore) -> list[tuple[str, str]]:
@@ -167,18 +167,18 @@ def _headings(score: StudyScore) -> list[tuple[str, str]]:
         (f"{name}max", f"Highest voxel, {unit}"),
         (f"{name}peak", f"Highest mean of a 1 ml sphere, {unit}"),
         (f"{name}mean", f"Mean over the lesion, {unit}"),
-        ("Volume [ml]", "Volume of the mask"),
+        ("Volume (ml)", "Volume of the outline"),
         (
-            "Diameter [mm]",
-            "Longest in-plane diameter and perpendicular short axis, on CT or by the reader; in brackets: extent "
-            "on PET, which is not a RECIST diameter",
+            "Diameter (mm)",
+            "Longest in-plane diameter and short axis, on CT or by the reader; in brackets the extent on PET, which is "
+            "not a RECIST diameter",
         ),
-        ("From", "Where the diameter was measured"),
+        ("Measured on", "Image on which the diameter was measured, or the reader"),
         ("Peak / liver", "SUVpeak divided by the mean of normal liver"),
         ("Krenning", "Modified Krenning grade, 0 to 4"),
-        ("In liver", "Whether most of it lies in the liver"),
+        ("In liver", "Whether most of the lesion is in the liver"),
         ("Marks", "Marks set by the reader"),
-        ("Flags", "Caveats, in full below the table"),
+        ("Caveats", "In short; in full below the table"),
     ]
 
 
@@ -203,14 +203,14 @@ def _lesion_cells(lesion: Lesion) -> list[Cell]:
 
 
 def _size_cells(lesion: Lesion) -> list[Cell]:
-    """Diameters where there are any; else, in brackets, the extent on PET, which is none and is said to be none."""
+    """Diameters where there are any; else the extent on PET, in brackets."""
     size, across = lesion.longest_diameter_mm, lesion.short_axis_mm
     if size is not None and lesion.diameter_source != "pet":
         text = f"{size:.0f}" if across is None else f"{size:.0f} × {across:.0f}"
         return [(text, size), _words([_SOURCES.get(lesion.diameter_source or "", "")])]
     extent = size if size is not None else lesion.pet_extent_mm
     if extent is not None:
-        return [(f"({extent:.0f})", extent), _words(["PET: no diameter"])]
+        return [(f"({extent:.0f})", extent), _words(["PET (extent)"])]
     return [("–", None), _words([])]
 
 
@@ -229,7 +229,7 @@ def _focus_cells(focus: CtFocus) -> list[Cell]:
         ("–", None),
         _yes_no(focus.in_liver),
         _words([MARK_WORDS.get(mark, mark) for mark in focus.marks]),
-        _words(["to be called by a reader"] if focus.candidate else []),
+        _words(["for the reader to decide"] if focus.candidate else []),
     ]
 
 
@@ -244,5 +244,5 @@ def _words(parts: Sequence[str]) -> Cell:
 
 
 def _spoken(code: str) -> str:
-    """A flag's code as words."""
-    return code.replace("_", " ").lower().replace("pet", "PET").replace(" ct", " CT")
+    """A flag's code as words, without the "lesion" that every row is about."""
+    return code.removeprefix("LESION_").replace("_", " ").lower().replace("pet", "PET").replace(" ct", " CT")

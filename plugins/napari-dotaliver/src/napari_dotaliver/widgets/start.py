@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["desk_of", "view", "windowed_viewer"]
 
-_PLUGIN, _WIDGET = "napari-dotaliver", "Liver reading (dotaliver)"
+_PLUGIN, _WIDGET = "napari-dotaliver", "Liver reading"
 
 
 def windowed_viewer() -> Viewer | None:

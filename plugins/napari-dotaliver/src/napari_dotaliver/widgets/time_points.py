@@ -76,14 +76,14 @@ class TimePointsWidget(QWidget):
     def _build(self) -> None:
         self.choose_button = QPushButton("Compare with another scan…")
         self.choose_button.clicked.connect(lambda _=False: self._ask())
-        self.measure_button = QPushButton("Measure there")
-        self.measure_button.setToolTip("Draw the chosen lesion's diameter on the other scan's canvas")
+        self.measure_button = QPushButton("Measure on other scan")
+        self.measure_button.setToolTip("Draw the diameter of the selected lesion on the other scan")
         self.measure_button.clicked.connect(lambda _=False: self.measure_other())
         self.measure_button.setEnabled(False)
         self.save_button = QPushButton("Save response…")
         self.save_button.clicked.connect(lambda _=False: self._ask_where())
         self.save_button.setEnabled(False)
-        self.message = QLabel("Choose the score folder of another date.")
+        self.message = QLabel("Choose the score folder of another scan of this patient.")
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTableWidget(0, 6)
@@ -125,7 +125,7 @@ class TimePointsWidget(QWidget):
     # --- comparing ---------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of a score of another date")
+        chosen = QFileDialog.getExistingDirectory(self, "Score folder of another scan of this patient")
         if chosen:
             self.compare(Path(chosen))
 
@@ -239,7 +239,7 @@ class TimePointsWidget(QWidget):
         """Take the line tool on the other scan: the next line there is the chosen lesion's size."""
         lesion = self.chosen()
         if lesion is None or self.other is None:
-            self._say("Choose a lesion in the list first")
+            self._say("Select a lesion in the list first")
             return
         self.other.model.layers.selection.active = self.other.lines
         self.other.lines.mode = "add_line"

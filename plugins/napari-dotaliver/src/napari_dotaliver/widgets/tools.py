@@ -121,11 +121,11 @@ class ToolsWidget(QWidget):
         return button
 
     def _lesion_box(self) -> QGroupBox:
-        box = QGroupBox("Chosen lesion")
+        box = QGroupBox("Selected lesion")
         # What is pressed must be told without colour, whatever the theme.
         box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
         grid = QGridLayout(box)
-        self.lesion_line = QLabel("Choose a row in the table.")
+        self.lesion_line = QLabel("Select a row in the table.")
         self.lesion_line.setWordWrap(True)
         grid.addWidget(self.lesion_line, 0, 0, 1, 6)
         self.delete_button = self._button("Delete (Del)", self.delete_chosen)
@@ -253,7 +253,7 @@ class ToolsWidget(QWidget):
         self.draw_button.setEnabled(there)
         self.undraw_button.setEnabled(label is not None and self._session.edits.lesion(label).diameter is not None)
         if not there or label is None:
-            self.lesion_line.setText("Choose a row in the table.")
+            self.lesion_line.setText("Select a row in the table.")
             return
         name = f"CT candidate {label}" if self._is_candidate(label) else f"Lesion {label}"
         said = ", ".join(MARK_WORDS[m] for m in marks)
