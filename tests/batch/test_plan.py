@@ -38,7 +38,7 @@ def done(workspace, study, *, status="scored", **changes):
 
 def kept(workspace, task, *, fresh=False, **changes) -> bool:
     plan = planned(workspace, [task], settings(**changes), fresh=fresh)
-    assert plan.total == 1 and not plan.told
+    assert plan.total == 1 and not plan.refused
     return bool(plan.kept)
 
 
@@ -132,12 +132,12 @@ def test_what_is_refused_at_once_has_its_row_without_a_worker(workspace, study):
     task = task_of(study, 1).model_copy(update={"refusal": "study/s1-0.dcm: damaged"})
     plan = planned(workspace, [task], settings(), fresh=False)
     assert not plan.kept and not plan.to_do
-    assert plan.told[0].status == "refused"
-    assert (plan.told[0].reason, plan.told[0].local_reason) == ("[a file]/[a file]: damaged", task.refusal)
+    assert plan.refused[0].status == "refused"
+    assert (plan.refused[0].reason, plan.refused[0].local_reason) == ("[a file]/[a file]: damaged", task.refusal)
 
 
 def test_a_study_whose_files_are_gone_is_refused(workspace, study):
     task = task_of(study, 1).model_copy(
         update={"place": task_of(study, 1).place.model_copy(update={"files": ("gone.dcm",)})}
     )
-    assert "gone" in planned(workspace, [task], settings(), fresh=False).told[0].reason
+    assert "gone" in planned(workspace, [task], settings(), fresh=False).refused[0].reason

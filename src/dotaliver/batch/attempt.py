@@ -1,7 +1,7 @@
 """The task of a dask worker: score one study once, in the worker's own scoring process.
 
 A study is never started twice in a run. Dask gives the task of a worker that died to another worker; there the note
-of the first attempt is found, and the study becomes a row that says so. The note stands in the output folder, which
+of the first attempt is found, and the study becomes a row that says so. The note is in the output folder, which
 all workers share, so this holds on any cluster, whatever its settings.
 """
 
@@ -46,21 +46,21 @@ def attempt(out: str, run_id: str, task: StudyTask) -> tuple[str, str]:
         )
         _put_down(workspace, failed_record(settings, task, Ending("fault", reason), 0.0))
         return task.key, "fault"
-    tell = _teller(run_id, task.key)
-    tell("starting")
+    report = _reporter(run_id, task.key)
+    report("starting")
     started = time.monotonic()
     process = _processes.setdefault(threading.get_ident(), Supervised())
     limits = (settings.timeout_s, settings.memory_bytes or _own_share())
-    ending = process.score(workspace, task, run_id, limits, tell)
+    ending = process.score(workspace, task, run_id, limits, report)
     if ending.status is None or not workspace.is_running(run_id):
         return task.key, STOPPED
     seconds = time.monotonic() - started
     record = ending.record or failed_record(settings, task, ending, seconds)
-    told = workspace.record(task.key)
-    if told is not None and told.run_id == run_id:
+    written = workspace.record(task.key)
+    if written is not None and written.run_id == run_id:
         # The cluster considered this worker lost and wrote a record that says so
         workspace.clear_study(task.key)
-        return task.key, told.status
+        return task.key, written.status
     if ending.record is None:
         _put_down(workspace, record)
     else:
@@ -121,7 +121,7 @@ def topic_of(run_id: str) -> str:
     return f"dotaliver-{run_id}"
 
 
-def _teller(run_id: str, key: str) -> Callable[[str], None]:
+def _reporter(run_id: str, key: str) -> Callable[[str], None]:
     """Report stages to the run; does nothing outside a worker."""
     from distributed import get_worker
 

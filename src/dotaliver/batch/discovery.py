@@ -1,8 +1,8 @@
 """Which studies lie below a folder: mixed in one folder, nested, zipped; each found once, and nothing passed over.
 
 A study is what shares a Study Instance UID. Where a folder holds nothing but one study it is scored like any folder;
-where studies lie side by side the files of each are named. What cannot be told apart or read is a refusal of its own,
-so that it stands among the rows.
+where several studies share a folder, the files of each are listed. Files that cannot be read or assigned become a
+refusal of their own, and so a row.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Below:
     refusals: dict[Path, str] = field(default_factory=dict)
 
 
-def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], None]) -> list[StudyTask]:
+def find_studies(root: Path, out: Path, index: FileIndex, report: Callable[[int], None]) -> list[StudyTask]:
     """Find every study below a folder, or in an archive.
 
     Parameters
@@ -60,8 +60,8 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
         The output folder, which may lie below the root and is passed over.
     index : FileIndex
         What is known of files from earlier runs.
-    told : callable
-        Is told how many files were looked at.
+    report : callable
+        Called with the number of files examined.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def find_studies(root: Path, out: Path, index: FileIndex, told: Callable[[int], 
         else:
             _sort_in(path, path.relative_to(root).as_posix() if path != root else path.name, index, below)
         if count % 500 == 0:
-            told(count)
+            report(count)
     tasks = _tasks(below, root, out)
     if not tasks:
         msg = "no DICOM file was found in the folder or below it; give the folder that contains the studies"

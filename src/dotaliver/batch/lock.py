@@ -23,7 +23,7 @@ __all__ = ["held"]
 def held(workspace: Workspace) -> Iterator[None]:
     """Hold an output folder; a second run is refused while the first lives.
 
-    The lock is one of the operating system, which lets go of it when its owner ends, however that comes about: a run
+    It is a lock of the operating system, which is released when its owner ends, for whatever reason: a run
     that was killed leaves none behind, and two that start at once cannot both get it.
 
     Raises

@@ -23,26 +23,26 @@ class Plan:
 
     kept: tuple[StudyRecord, ...]
     to_do: tuple[StudyTask, ...]
-    told: tuple[StudyRecord, ...]
+    refused: tuple[StudyRecord, ...]
 
     @property
     def total(self) -> int:
         """All studies."""
-        return len(self.kept) + len(self.to_do) + len(self.told)
+        return len(self.kept) + len(self.to_do) + len(self.refused)
 
 
 def planned(workspace: Workspace, tasks: Sequence[StudyTask], settings: RunSettings, *, fresh: bool) -> Plan:
     """Compare the studies that were found with those that are done.
 
-    A record stands when it is of the same settings and program, its study's files are the same (by their stamp, or
-    where that differs by their bytes), and everything that it names lies there byte for byte. Failures that another
-    try may survive (time, memory, crashes) are tried again.
+    A record is up to date when it has the same settings and program version, its study's files are the same (by their
+    stamp, or where that differs by their bytes), and everything that it names is there, byte for byte. Failures that
+    may not recur (time, memory, crashes) are tried again.
     """
     with ThreadPoolExecutor(_READERS) as readers:
         looked = list(readers.map(lambda task: _looked_at(workspace, task, settings, fresh=fresh), tasks))
-    kept = tuple(found for found, stands in looked if isinstance(found, StudyRecord) and stands)
-    told = tuple(found for found, stands in looked if isinstance(found, StudyRecord) and not stands)
-    return Plan(kept, tuple(found for found, _ in looked if isinstance(found, StudyTask)), told)
+    kept = tuple(found for found, current in looked if isinstance(found, StudyRecord) and current)
+    refused = tuple(found for found, current in looked if isinstance(found, StudyRecord) and not current)
+    return Plan(kept, tuple(found for found, _ in looked if isinstance(found, StudyTask)), refused)
 
 
 def _looked_at(

@@ -145,7 +145,7 @@ def _settings(given: BatchInput) -> RunSettings:
 
 
 def _found(given: BatchInput, workspace: Workspace, reporter: Reporter, stop: _Stop) -> list[StudyTask]:
-    def told(files: int) -> None:
+    def report(files: int) -> None:
         reporter.looked(files)
         if stop.asked:
             raise KeyboardInterrupt
@@ -153,7 +153,7 @@ def _found(given: BatchInput, workspace: Workspace, reporter: Reporter, stop: _S
     if given.rescore:
         return find_scores(given.root, workspace.folder)
     with open_index(workspace.state / "files.sqlite") as index:
-        return find_studies(given.root, workspace.folder, index, told)
+        return find_studies(given.root, workspace.folder, index, report)
 
 
 @contextlib.contextmanager
@@ -170,11 +170,11 @@ def _no_trace_of_nothing(workspace: Workspace) -> Iterator[None]:
 
 def _tell_refusals(workspace: Workspace, plan: Plan, reporter: Reporter) -> dict[str, StudyRecord]:
     """The rows of what cannot be scored, without asking a worker."""
-    for record in plan.told:
+    for record in plan.refused:
         workspace.retire(record.key)
         workspace.write_record(record)
         reporter.ended(record)
-    return {record.key: record for record in plan.told}
+    return {record.key: record for record in plan.refused}
 
 
 class _Stop:
@@ -237,9 +237,9 @@ class _Run:
         topic = topic_of(self.settings.run_id)
 
         def hear(event: tuple[float, dict[str, str]]) -> None:
-            told = event[1]
-            if told["key"] not in self.records:
-                self.reporter.stage(told["key"], told["stage"])
+            stage = event[1]
+            if stage["key"] not in self.records:
+                self.reporter.stage(stage["key"], stage["stage"])
 
         client.subscribe_topic(topic, hear)
         try:

@@ -41,8 +41,8 @@ def _files_at(place: Place) -> Iterator[tuple[Path, str]]:
     path = place.path
     if place.files is not None:
         yield from ((path / name, name) for name in place.files)
-        beside = (image_beside(path / name) for name in place.files)
-        for image in sorted({found for found in beside if found is not None}):
+        images = (image_beside(path / name) for name in place.files)
+        for image in sorted({found for found in images if found is not None}):
             yield from ((file, file.relative_to(path).as_posix()) for file, _ in files_below(image))
     elif path.is_file():
         yield path, path.name

@@ -77,7 +77,7 @@ class Supervised:
         limits : tuple
             Time in seconds and memory in bytes, each None where unlimited.
         stage : callable
-            Is told each stage.
+            Called with each stage.
         """
         order = Order(out=str(workspace.folder), task=task, run_id=run_id)
         with self._busy:

@@ -28,7 +28,10 @@ def sample(
         ),
     ] = "moderate",
     seed: Annotated[
-        int, option("--seed", metavar="N", min=0, help="Seed of the phantom; another seed gives another patient.", default="1")
+        int,
+        option(
+            "--seed", metavar="N", min=0, help="Seed of the phantom; another seed gives another patient.", default="1"
+        ),
     ] = 1,
     small: Annotated[bool, option("--small", help="A coarse matrix, quick to make and to score.")] = False,
     quiet: Quiet = False,

@@ -87,7 +87,7 @@ class KrenningConfig(FrozenModel):
 
 
 class RecistConfig(FrozenModel):
-    """Response over time by RECIST 1.1 (Eisenhauer 2009), and how lesions are told again."""
+    """Response over time by RECIST 1.1 (Eisenhauer 2009), and how lesions are re-identified."""
 
     most_targets: int = Field(default=5, ge=1, description="Targets in all")
     most_targets_per_organ: int = Field(default=2, ge=1, description="Targets in one organ; nodes are one organ")

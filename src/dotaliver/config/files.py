@@ -21,7 +21,7 @@ Model = TypeVar("Model", bound=FrozenModel)
 def load_config(path: Path) -> ScoringConfig:
     """Read a `ScoringConfig` from a TOML or JSON file that names only the settings to change.
 
-    ``protocol`` may be a table, the name of a shipped protocol, or a TOML file beside the settings.
+    ``protocol`` may be a table, the name of a shipped protocol, or a TOML file in the folder of the settings.
 
     Raises
     ------

@@ -27,7 +27,7 @@ _JUDGES: Mapping[Rule, Callable[[Findings], Proposal]] = {
 
 
 def reason_not_to_judge(acquisition: Acquisition, config: ScoringConfig) -> str | None:
-    """Why this PET is no basis for the receptor criteria, or None where it is.
+    """Why the receptor criteria cannot be judged on this PET; None where they can.
 
     A name that is known neither as a somatostatin-receptor ligand nor as another tracer does not stand in the
     way where the nuclide is the protocol's (it is flagged elsewhere); an unknown nuclide does.

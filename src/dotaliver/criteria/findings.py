@@ -59,7 +59,7 @@ class Findings:
     liver_over_soft_tissue: float | None = None
     """Assumed normal liver over the median of soft tissue, where there is no SUV by body weight."""
     reader_words: str = "the reader"
-    """Name and role of whoever made the statements, as said in a sentence."""
+    """Name and role of the reader who made the statements, for use in a sentence."""
 
     @property
     def the_reader(self) -> str:

@@ -84,7 +84,7 @@ def read_report(path: Path) -> MeasurementReport:
     Raises
     ------
     FileFormatError
-        Where the file is no structured report, is damaged, or is built to exhaust the reader.
+        Where the file is not a structured report, is damaged, or is built to exhaust the reader.
     """
     try:
         with quiet():

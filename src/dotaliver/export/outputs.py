@@ -47,7 +47,7 @@ _NO_PATHS = '{"deidentified": true}\n'
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is written beside the record, the report and the DICOM objects that are always made."""
+    """Optional outputs, in addition to the record, the report and the DICOM objects."""
 
     nifti: bool = False
     labelmap: bool = False
@@ -73,7 +73,7 @@ def write_score(
 ) -> None:
     """Write record, table, report and masks into a folder.
 
-    Everything is made in memory and written to a folder beside the target first; only then it takes the target's
+    Everything is made in memory and written to a temporary folder first, which then takes the target's
     place as a whole (`dotaliver.system.results`), so that there is an earlier score or the new one, never a
     mixture.
 
@@ -86,14 +86,14 @@ def write_score(
     local_json : str
         The paths that `rescore` may use; stays on this machine.
     options : OutputOptions
-        What is written beside: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
+        Optional outputs: the masks as NIfTI on the CT's grid (the PET's without a CT), and so on.
     helper : SecondProcess, optional
         Makes the DICOM objects while the report is drawn here.
 
     Raises
     ------
     OutputError
-        Where the folder cannot be written or is full; what stood there before stays.
+        Where the folder cannot be written or is full; earlier content is kept.
     """
     with output_folder(folder):
         if options.pseudonym_key is not None:

@@ -70,7 +70,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
 
 
 def cell(value: Cell) -> str | int:
-    """A value as it is to stand in the file: numbers short and plain, text never a formula."""
+    """A value as written to the file: numbers short and plain, text never a formula."""
     if value is None:
         return ""
     if isinstance(value, float):

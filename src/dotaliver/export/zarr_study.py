@@ -1,4 +1,4 @@
-"""A study as OME-Zarr: the pixels of each series as one image, and its DICOM headers beside it.
+"""A study as OME-Zarr: the pixels of each series as one image, with its DICOM headers.
 
 What comes out is scored like the files that it was made of, with the same record. Whatever forms no volume of CT or PET
 (localisers, dynamic series, masks, reports, files that are no DICOM) is copied as it is, since it has a word in which
@@ -45,7 +45,7 @@ class ZarrStudy:
 
 
 def write_zarr_study(study: Path, out: Path, progress: Progress = lambda _stage: None) -> ZarrStudy:
-    """Write a study as OME-Zarr images with DICOM headers beside them.
+    """Write a study as OME-Zarr images with their DICOM headers.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def write_zarr_study(study: Path, out: Path, progress: Progress = lambda _stage:
     out : Path
         A new or empty folder; it is there whole or not at all.
     progress : callable
-        Is told each stage in words.
+        Called with each stage in words.
 
     Raises
     ------

@@ -162,7 +162,7 @@ def register_cts(first: Volume, second: Volume, second_liver: BoolArray) -> Pose
     second_liver : ndarray of bool
         On the grid of the second.
     """
-    fixed, moving = _calm(first), _calm(second)
+    fixed, moving = _soft_tissue(first), _soft_tissue(second)
     mask = _around_liver(second, second_liver)
     start = _start(fixed, moving, mask, same_frame=_same_frame(first, second))
     rigid = sitk.Euler3DTransform()
@@ -188,7 +188,7 @@ def _same_frame(first: Volume, second: Volume) -> bool:
     return len(uids) == 1 and None not in uids
 
 
-def _calm(ct: Volume) -> sitk.Image:
+def _soft_tissue(ct: Volume) -> sitk.Image:
     """A CT clipped to soft tissue, on voxels of about 4 mm."""
     # The whole CT is read on purpose: registration looks at all of it, and the copy is released on return.
     image = sitk.Cast(to_itk(ct.loaded()), sitk.sitkFloat32)

@@ -123,7 +123,7 @@ class FollowedLesion:
     def size(self, scan: int, config: RecistConfig) -> TargetSize:
         """Its decisive diameter on a scan: as the reader states it, else as measured on CT or by the reader there.
 
-        Whether the diameter of another lesion may stand for a merged one is decided by
+        Whether the diameter of another lesion may count for a merged one is decided by
         `dotaliver.longitudinal.target_sizes.resolve_merged`.
         """
         stated = self.stated.get(scan)

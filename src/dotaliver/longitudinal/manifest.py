@@ -6,7 +6,7 @@ Text is limited to what SAS transport files hold (ASCII, 200 bytes). Needed are 
 ``first_treatment_date``, ``new_therapy_date`` (start of another anticancer therapy) and ``death_date`` (YYYY-MM-DD),
 ``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator`` (``INVESTIGATOR``,
 ``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder name or start of
-the record's id), which tells several readings of one scan apart. Nothing in it is guessed.
+the record's id), which distinguishes several readings of one scan. Nothing in it is guessed.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ OverallWord = Literal["CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD", "NED"]
 NonTargetState = Literal["present", "absent", "unequivocal_progression", "not_evaluated"]
 NewLesionWord = Literal["none", "equivocal", "unequivocal"]
 
-# Decimal fractions of millimetres are not exact in binary: 1.2 x 15.5 mm is no threshold at 18.599999999999998.
+# Decimal fractions of millimetres are not exact in binary: 1.2 x 15.5 mm is 18.599999999999998.
 _TINY = 1e-9
 
 

@@ -122,7 +122,7 @@ def _read(path: Path, kind: str) -> tuple[LabelMap | None, str | None]:
 
 
 def _numbers(dataset: Dataset, kind: str) -> dict[int, int]:
-    """Segment numbers with the label that each stands for."""
+    """The label of each segment number."""
     found = {}
     for segment in dataset.SegmentSequence:
         parts = str(segment.get("TrackingID") or "").split(":")

@@ -1,4 +1,4 @@
-"""PET beside the response: uptake, volume and burden over time, and by route of therapy."""
+"""PET findings over time: uptake, volume and burden, and their change by route of therapy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def route_effects(
     """Change over the cycles of each route; intra-arterial against intravenous is the trial's own question.
 
     ``cycles`` counts the scans that follow therapy by that route; with one scan after every cycle it is their number.
-    Lesions whose identity is not sure on both scans are left out.
+    Lesions whose identity is uncertain on both scans are left out.
     """
     return tuple(_effect(stretch, lesions, uptake, sums, config) for stretch in _stretches(scans))
 

@@ -13,7 +13,7 @@ the longest short axis is taken. All pairs of the hull's corners are compared: a
 rotating calipers that keeps every one of several equally long diameters.
 
 Where a lesion is concave, its longest diameter may pass outside it. That is flagged, and the longest chord that
-stays inside, in the same slice, is given beside it.
+stays inside, in the same slice, is given as well.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _stay_inside(near: BoolArray, starts: FloatArray, ends: FloatArray) -> BoolA
     """Whether each chord between points in pixels, shape (n, 2), stays within `near`.
 
     Each chord is cut where it crosses from one pixel into the next, and the middle of each piece names its pixel: no
-    pixel is missed, however short the way through it. A corner that is only touched is no way through.
+    pixel is missed, however short the way through it. Touching a corner does not count as passing.
     """
     steps = ends - starts
     cuts = [np.zeros((len(starts), 1)), np.ones((len(starts), 1))]

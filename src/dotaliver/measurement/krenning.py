@@ -1,7 +1,7 @@
 """The modified Krenning grade of a lesion on PET.
 
 The scale: 0 no uptake, 1 much lower than liver, 2 slightly less than or equal to liver, 3 greater than liver,
-4 greater than spleen. Readers grade by eye; here SUVpeak stands for a lesion's uptake and the borders between
+4 greater than spleen. Readers grade by eye; here SUVpeak represents a lesion's uptake and the borders between
 grades are numbers from `KrenningConfig`:
 
 * 0: not above the blood pool's mean; where that is unknown, not above ``none_ratio`` × the liver's mean;

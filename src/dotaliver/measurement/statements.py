@@ -29,7 +29,7 @@ __all__ = ["require_consistent", "require_known"]
 
 # What an outline is can be said in one way only.
 _KINDS: tuple[StoredMark, ...] = ("simple_cyst", "cystic_metastasis", "blastic_bone", "node", "not_a_lesion")
-# What is no tumour was not treated, has no receptors to lack, and is not followed.
+# A finding that is not tumour cannot be treated, receptor-negative or a target.
 _OF_TUMOUR: tuple[StoredMark, ...] = ("treated", "progressed_since_treatment", "receptor_negative", "target")
 # What a reader can say of a focal lesion on CT that the PET does not outline.
 _OF_CT_FOCI: frozenset[StoredMark] = frozenset(

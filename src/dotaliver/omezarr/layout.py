@@ -134,7 +134,7 @@ def array_layout(folder: Path) -> ArrayLayout:
     Raises
     ------
     FileFormatError
-        Where there is no array, or it is one that is not read here; the text says why, without the folder's name.
+        Where there is no array, or one that is not supported; the message says why, without the folder's name.
     """
     three, two = json_of(folder / "zarr.json"), json_of(folder / ".zarray")
     try:

@@ -181,7 +181,7 @@ def placed_grid(metadata: ImageMetadata, shape: tuple[int, ...]) -> tuple[Geomet
     ----------
     metadata : ImageMetadata
     shape : tuple of int
-        Of the array; an axis that is none of space must have one voxel.
+        Of the array; a non-spatial axis must have length one.
 
     Returns
     -------

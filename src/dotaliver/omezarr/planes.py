@@ -1,6 +1,6 @@
 """Images that replace the pixels of a DICOM series: stored values, plane by plane, each with its SHA-256.
 
-The planes ascend along the slice normal of the headers that go with them. Their hashes stand in the group's
+The planes ascend along the slice normal of the headers that go with them. Their hashes are in the group's
 attributes, so that a damaged or exchanged plane is noticed whenever it is read; zeros for a lost chunk never pass.
 """
 
@@ -47,7 +47,7 @@ class PlaneImage:
     Raises
     ------
     FileFormatError
-        Where it is no such image, or its files are too small for it; the text does not name the folder.
+        Where it is not such an image, or its files are too small for it; the text does not name the folder.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -44,7 +44,7 @@ class StoredArray:
     Raises
     ------
     FileFormatError
-        Where it is no array that is read here; this text and all others do not name the folder.
+        Where the array is not supported; messages never name the folder.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:

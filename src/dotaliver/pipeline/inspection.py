@@ -82,7 +82,7 @@ class InspectedSuv(FrozenModel):
 
 
 class Inspection(FrozenModel):
-    """What `dotaliver inspect` tells."""
+    """What `dotaliver inspect` shows."""
 
     series: tuple[SeriesLine, ...]
     other_files: int = Field(description="Files that are no DICOM objects")
@@ -154,13 +154,13 @@ def _suv(
     # The CT's voxels are of use only to lay a mask on them
     volumes = load_chosen(choice if mask is not None else replace(choice, ct=None), config)
     imported = None if mask is None else _any_mask(mask, volumes)
-    told = None if imported is None else f"{imported.origin}: {', '.join(imported.names.values())}"
+    described = None if imported is None else f"{imported.origin}: {', '.join(imported.names.values())}"
     inspected = InspectedSuv(
         arithmetic=volumes.suv,
         unit=str(volumes.pet.quantity),
         image=_statistics(volumes.pet.array),
         within_mask=None if imported is None else _within(imported, volumes),
-        mask=told,
+        mask=described,
     )
     return inspected, volumes.acquisition, volumes.flags
 
@@ -216,7 +216,7 @@ def inspect_study(
 
 
 def _told(choice: SeriesChoice, config: ScoringConfig) -> tuple[Acquisition | None, tuple[Flag, ...]]:
-    """What the headers tell of the acquisition where SUV is refused."""
+    """Acquisition from the headers where SUV is refused."""
     try:
         acquisition, flags = read_acquisition(choice.pet, choice.ct, config.protocol, config.assume)
     except DotaliverError:

@@ -140,7 +140,7 @@ def record_of(
     answers: Answers,
     provenance: Provenance,
 ) -> StudyScore:
-    """Make the record; with relative uptake its SUV fields are empty and its ratios stand."""
+    """Make the record; with relative uptake its SUV fields are empty and its ratios are kept."""
     protocol = findings.config.protocol
     lesions = tuple(
         lesion.model_copy(update={"flags": in_protocol(lesion.flags, protocol)}) for lesion in findings.lesions

@@ -1,6 +1,6 @@
 """The whole story: a folder of DICOM in, a record and its files out.
 
-Two pure halves stand between reading and writing: `segment_study` finds the masks, `score_labels`
+There are two pure halves between reading and writing: `segment_study` finds the masks, `score_labels`
 measures and answers. The command line, batch scoring and the viewer call the same two; a reader's correction runs
 only the second.
 """
@@ -97,13 +97,13 @@ def segment_study(
     config : ScoringConfig
         ``segmenter`` names who outlines the liver.
     given : Segmentations, optional
-        Masks that stand already (imported or corrected); only what they lack is found.
+        Existing masks (imported or corrected); only what is missing is segmented.
     progress : callable, optional
-        Is told each stage.
+        Called with each stage.
     helper : SecondProcess, optional
         Does part of it, with the same result.
     is_current : bool
-        Whether what stands in ``given`` beside its masks was found under these settings, so that it needs no second
+        Whether the other results in ``given`` were found with these settings, so that they need no second
         look.
 
     Examples
@@ -127,7 +127,7 @@ def segment_study(
     if not whole:
         progress("finding lesions and normal liver")
         found = add_lesions_and_reference(volumes, found, config)
-        # What is said of a registration stands last, whether it was said before or is said now.
+        # Flags of a registration come last, whether old or new.
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config)
@@ -165,7 +165,7 @@ def score_study(
     Parameters
     ----------
     study : StudyInput
-        Folder, and what is named beside it.
+        Folder and options.
     config : ScoringConfig, optional
         Everything that changes the answer.
     edits : ReaderEdits, optional
@@ -175,7 +175,7 @@ def score_study(
     helper : SecondProcess, optional
         Does part of the work (`dotaliver.cli.second_process.begin`).
     progress : callable
-        Is told each stage in words.
+        Called with each stage in words.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def save(
     Raises
     ------
     OutputError
-        Where the folder cannot be written; what stood there before stays.
+        Where the folder cannot be written; earlier content is kept.
 
     Examples
     --------

@@ -78,7 +78,7 @@ def compare(report: MeasurementReport, folder: Path) -> Comparison:
 
 
 def report_tables(report: MeasurementReport, compared: Comparison | None) -> Table:
-    """A table of the report's numbers for the terminal, with the score's beside them."""
+    """A table for the terminal: numbers of the report, compared with those of the score."""
     from rich.table import Table
     from rich.text import Text
 

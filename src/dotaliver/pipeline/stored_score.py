@@ -109,7 +109,7 @@ def stored_masks(
     looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
     layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
-        # What stood in another liver is not needed, and its files need not be there.
+        # Results for another liver are not needed, and their files may be missing.
         overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
         if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
             continue
@@ -144,7 +144,7 @@ def stored_masks(
 def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_current: bool) -> MaskLayer | None:
     """The lesions' outlines on CT as they were stored; None where they have to be looked for.
 
-    Where none was seen, the reasons of the record stand as long as the settings do (``is_current``).
+    Where no border was seen, the reasons of the record are kept while the settings are the same (``is_current``).
     """
     mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
     if mask is None or not (mask.labels or is_current):

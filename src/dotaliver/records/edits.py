@@ -50,7 +50,7 @@ NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
 
 
 class Reader(FrozenModel):
-    """Name and role of whoever reads."""
+    """Name and role of the reader."""
 
     name: str = Field(min_length=1)
     role: str = Field(default="reader", min_length=1)

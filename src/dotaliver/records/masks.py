@@ -97,7 +97,7 @@ class ReferenceRegion:
 
 @dataclass(frozen=True)
 class Segmentations:
-    """Everything that was outlined; the second half of the pipeline needs nothing else beside the images.
+    """Everything that was outlined; with the images, all that the second half of the pipeline needs.
 
     ``liver`` is None where it was not found (``reasons["liver"]`` says why); ``lesions`` is None where they
     could not be looked for, and an empty label map where none was found. Lesion labels are the lesions' names:

@@ -139,7 +139,7 @@ class Lobe(FrozenModel):
 
 
 class Lobes(FrozenModel):
-    """Right and left lobe, or why they cannot be told."""
+    """Right and left lobe, or why they are unknown."""
 
     right: Lobe | None = None
     left: Lobe | None = None

@@ -42,7 +42,7 @@ MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions"]
 
 
 class MaskRecord(FrozenModel):
-    """One mask that the score rests on; its voxels stand in the DICOM SEG beside the record."""
+    """One mask that the score is based on; its voxels are in the DICOM SEG of the score."""
 
     name: MaskName
     origin: str
@@ -71,7 +71,7 @@ class ReferenceSource(FrozenModel):
 
 
 class SegmentationRecord(FrozenModel):
-    """How the masks came about."""
+    """How the masks were made."""
 
     segmenter: str
     masks: tuple[MaskRecord, ...]
@@ -145,7 +145,7 @@ class StudyScore(FrozenModel):
 
 
 def folder_name(study_uid: str) -> str:
-    """What a study's folder is called: a short hash of its Study Instance UID, which tells nothing of the patient."""
+    """Folder name of a study: a short hash of its Study Instance UID, which reveals nothing about the patient."""
     return hashlib.sha256(study_uid.encode()).hexdigest()[:12]
 
 

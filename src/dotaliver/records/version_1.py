@@ -71,7 +71,7 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     """
     now = copy.deepcopy(data)
     now["schema_version"] = "2"
-    # Why the CT shows no border of a lesion was told among other reasons, under "lesion 3 on CT".
+    # The reason why CT shows no border of a lesion was stored with other reasons, under "lesion 3 on CT".
     segmentation = now["segmentation"]
     segmentation["unseen_on_ct"] = {
         found[1]: why for name, why in segmentation["reasons"].items() if (found := _UNSEEN.fullmatch(name))

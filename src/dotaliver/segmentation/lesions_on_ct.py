@@ -41,7 +41,7 @@ class OutlinesJob:
     liver: BoolArray
     config: CtLesionConfig
     wanted: frozenset[int]
-    """Lesions whose border is looked for; the others stand around them."""
+    """Lesions whose border is searched; the others are their surroundings."""
     tumour_share: float = 0.0
     """Share of the liver that all lesions fill, 0 to 1."""
 
@@ -160,7 +160,7 @@ def with_lesions_on_ct(
 ) -> Segmentations:
     """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
 
-    Outlines that stand keep their voxels.
+    Outlines that are kept do not change.
     """
     if view is None or outlines is None or found.lesions is None:
         return found

@@ -49,7 +49,7 @@ __all__ = [
     "start_references",
 ]
 
-# A change of SUV below this, in percent, is no contradiction: clocks and rounding (the limit of dcm2niix #983).
+# A smaller change of SUV, in percent, is due to clocks and rounding (the limit of dcm2niix #983).
 TOLERANCE_PERCENT = 1.0
 # Rounded reference times may put START this much after the first acquisition.
 _LATE_S = 1.0

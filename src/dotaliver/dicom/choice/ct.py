@@ -16,7 +16,7 @@ from dotaliver.records.flags import Flag, raise_flag
 __all__ = ["choose_ct", "coverage"]
 
 _OTHER_FRAME = "in another frame of reference than the PET"
-# A CT that shows less of the PET than this is no partner of it; one that shows less than the second is flagged.
+# A CT that covers less of the PET than this is not used; one that covers less than the second value is flagged.
 _LEAST_COVERAGE = 0.05
 _FULL_COVERAGE = 0.90
 # Coverages within this step count as equal, so that the slice spacing may decide.
@@ -85,7 +85,7 @@ def choose_ct(
 
 
 def _only_if_alone(flags: list[Flag], good: list[_Candidate]) -> list[Flag]:
-    """A CT in another frame is no doubt about the score while another CT lies in the PET's own."""
+    """A CT in another frame needs no flag while another CT is in the PET's frame."""
     return [] if good else flags
 
 

@@ -39,7 +39,7 @@ def _values(series: SeriesHeaders, keyword: str, first: int = 0) -> set[str]:
 
 
 def _no_volume(series: SeriesHeaders) -> str | None:
-    # Number of Time Slices (0054,0101) is no sign of a dynamic series: GE counts bed positions in it.
+    # Number of Time Slices (0054,0101) does not indicate a dynamic series: GE counts bed positions in it.
     kinds = sorted(NOT_VOLUMES[value] for value in _values(series, "ImageType", 2) if value in NOT_VOLUMES)
     if kinds:
         return f"a {kinds[0]}, not a volume"

@@ -33,8 +33,8 @@ def unpack(archive: Path) -> Unpacked:
     Raises
     ------
     FileFormatError
-        Where it is no zip file, is damaged or encrypted, a member would leave the folder, or it holds more members or
-        bytes than a study of its size can; nothing is left behind then.
+        Where it is not a zip file, is damaged or encrypted, a member would leave the folder, or it has more members
+        or bytes than a study of its size can; nothing is left behind then.
     """
     limit = max(_ALWAYS_BYTES, _LARGEST_RATIO * archive.stat().st_size)
     unpacked = Unpacked()

@@ -155,7 +155,7 @@ def numbers(dataset: Dataset, element: str | int) -> tuple[float, ...] | None:
     Raises
     ------
     AcquisitionError
-        Where a value is no finite number; the text names the element.
+        Where a value is not a finite number; the text names the element.
     """
     values = texts(dataset, element)
     if not values:

@@ -250,7 +250,7 @@ def parsed_header(path: Path, start: FileStart, tags: Collection[int]) -> tuple[
         try:
             header, at_pixels = _parsed(io.BytesIO(start.piece), tags)
         except Exception:
-            # Cut where the piece ends, perhaps: the file itself will tell
+            # Possibly cut off at the end of this part: the file itself decides
             if start.is_whole:
                 raise
         else:

@@ -43,7 +43,7 @@ _REFERENCE = (
 )
 # Frames are described as slices of their own, so what describes them as frames of one file would contradict it.
 _OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-# Libraries take several headers of one multi-frame object for several objects; its frames stand as classic slices,
+# Libraries treat several headers of one multi-frame object as several objects; its frames become classic slices,
 # and what refers to them is given the true class afterwards (`export.seg`).
 _CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS}
 

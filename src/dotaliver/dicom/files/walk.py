@@ -52,7 +52,7 @@ def files_below(folder: Path, links_left_out: list[str] | None = None) -> Iterat
         if UNFINISHED in names:
             msg = f"{Path(parent).name}: the study has not arrived completely from the PACS; run 'dotaliver pull' again"
             raise StudyError(msg)
-        # Our own output may lie inside the study's folder, and is no part of the study.
+        # Output of dotaliver may be inside the study's folder and is not part of the study.
         if OWN_OUTPUT.issubset(names) or CACHE_MARK in names:
             folders.clear()
             continue

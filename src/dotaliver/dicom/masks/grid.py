@@ -123,7 +123,7 @@ def embedded(array: npt.NDArray[Scalar], grid: Geometry, onto: Geometry) -> npt.
     if found is None:
         return None
     turned, placed = found
-    # All eight corners: two of them would not tell a grid that is turned a little about the line between them
+    # All eight corners: two would not detect a grid that is rotated slightly about the line between them
     corners = np.stack(np.meshgrid(*((0, n - 1) for n in placed.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     ends = onto.lps_to_index(placed.index_to_lps(corners))
     first = np.round(ends[0]).astype(int)

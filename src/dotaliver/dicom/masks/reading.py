@@ -198,7 +198,7 @@ def read_lesion_masks(paths: Sequence[Path], volumes: StudyVolumes) -> ImportedM
 
 
 def _lesion_files(path: Path) -> list[Path]:
-    """The mask files that a path stands for; one with outlines named behind it stays as it is."""
+    """The mask files that a path refers to; one followed by names of outlines is kept as it is."""
     return [path] if split_outlines(path)[1] else _mask_files(path)
 
 

@@ -202,7 +202,7 @@ def nuclide_of(dataset: Dataset) -> tuple[str | None, str]:
 
 @dataclass(frozen=True)
 class TracerName:
-    """What the header calls the tracer, and whether that is a somatostatin-receptor ligand (None: cannot tell)."""
+    """What the header calls the tracer, and whether that is a somatostatin-receptor ligand (None: unknown)."""
 
     name: str | None
     is_sstr: bool | None

@@ -58,7 +58,7 @@ class Pseudonyms:
     key : bytes
         The secret.
     patient : str
-        Patient ID, or what else tells the patient from others.
+        Patient ID, or another identifier of the patient.
     """
 
     key: bytes = field(repr=False)

@@ -112,7 +112,7 @@ def refer_to_multiframe(dataset: Dataset, identity: SeriesIdentity) -> None:
 
 
 def instances(headers: Sequence[Dataset], identity: SeriesIdentity) -> list[Dataset]:
-    """The objects that slices stand in, each once and with its true class: what an object may refer to."""
+    """The objects that contain the slices, each once and with its SOP class, for references."""
     from pydicom.dataset import Dataset
 
     found: dict[str, Dataset] = {}

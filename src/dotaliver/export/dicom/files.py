@@ -73,7 +73,7 @@ class DicomJob:
         for name, part in parts.items():
             if isinstance(part, Volume):
                 parts[name] = _Grid(part.geometry, part.quantity)
-        # Who the patient is stands in the headers, where it is needed.
+        # The headers identify the patient where that is needed.
         return {**self.__dict__, "volumes": {**parts, "patient_id": None}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

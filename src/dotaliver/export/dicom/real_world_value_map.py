@@ -40,7 +40,7 @@ def suv_map(score: StudyScore, grid: Geometry, sources: SegSources) -> SOPClass 
     Returns
     -------
     highdicom.base.SOPClass or None
-        None where the record holds relative uptake, or the headers do not tell how values are stored.
+        None where the record holds relative uptake, or the headers do not state how values are stored.
     """
     codes = None if score.suv is None else uptake_codes(score.suv.normalisation)
     headers = usable_headers(sources, "pet", grid)

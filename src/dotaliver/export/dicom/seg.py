@@ -2,7 +2,7 @@
 
 ``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
 liver; ``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask
-stands in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
+is in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
 follows from the record, so that scoring twice gives equal bytes.
 """
 

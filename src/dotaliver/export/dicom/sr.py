@@ -135,7 +135,7 @@ def _image(identity: SeriesIdentity, sources: SegSources, volume: Volume, name: 
 
 
 def _with_identity(reference: Dataset, header: Dataset) -> Dataset:
-    """A reference that also tells patient and study."""
+    """A reference that also names patient and study."""
     from pydicom.dataset import Dataset
 
     whole = Dataset()

@@ -1,6 +1,6 @@
 """The pieces that a measurement report is put together from, and what they refer to.
 
-Every number is written as a floating point value beside its decimal string, so that it is read back equal.
+Every number is written as a floating point value as well as a decimal string, so that it is read back exactly.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
 def _title(score: StudyScore) -> str:
     nuclide = score.acquisition.nuclide
     tracer = score.acquisition.tracer and tracer_name(score.acquisition.tracer)
-    told = nuclide is None or (tracer is not None and _names(nuclide, tracer))
-    agent = [part for part in (None if told else nuclide, tracer) if part]
+    named = nuclide is None or (tracer is not None and _names(nuclide, tracer))
+    agent = [part for part in (None if named else nuclide, tracer) if part]
     return " ".join([*agent, "PET/CT" if score.study.ct else "PET"]) + ": liver score"
 
 

@@ -1,4 +1,4 @@
-"""The report's pictures: drawn without a screen, handed over as data that stand in the page itself."""
+"""Figures of the report, rendered without a display and embedded in the page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
     "grey",
 ]
 
-# Okabe and Ito's colours, told apart by colour-blind readers; lines differ in style as well.
+# Okabe and Ito's colours, distinguishable for colour-blind readers; lines also differ in style.
 LIVER_COLOUR = "#56B4E9"
 LESION_COLOUR = "#E69F00"
 LIVER_DARK, LESION_DARK = "#0072B2", "#D55E00"
@@ -53,7 +53,7 @@ Inside = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that stands in the page itself."""
+    """An image embedded in the page."""
 
     data_uri: str
     alt: str

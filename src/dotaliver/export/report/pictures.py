@@ -45,7 +45,7 @@ _LESION_MARGIN_MM = 30.0
 _LEVELS = 6
 _BODY_HU = -300.0
 _AIR_HU = -1000.0
-# Width of the window in which a focus of 10 to 40 HU below the liver stands out.
+# Window width at which a focus of 10 to 40 HU below liver is conspicuous.
 _NARROW_HU = 160.0
 
 

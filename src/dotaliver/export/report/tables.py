@@ -74,7 +74,7 @@ def _marks(lesion: Lesion) -> str:
 
 
 def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
-    """The numbers beside a lesion's picture."""
+    """The numbers next to a lesion's picture."""
     name = uptake_name(uptake_unit)[0].strip()
     rows = [("Volume", f"{number(lesion.volume_ml, 1)} ml"), *_size_rows(lesion)]
     if lesion.suv_max is not None or lesion.max_ratio_to_liver is None:
@@ -92,7 +92,7 @@ def lesion_summary(lesion: Lesion, uptake_unit: str) -> list[Row]:
 
 
 def ct_focus_summary(focus: CtFocus, uptake_unit: str) -> list[Row]:
-    """The numbers beside the picture of a focal lesion that only CT shows."""
+    """The numbers next to the picture of a focal lesion seen on CT only."""
     name = uptake_name(uptake_unit)[0].strip()
     size = "–" if focus.longest_diameter_mm is None else f"{focus.longest_diameter_mm:.0f}"
     size += "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"

@@ -107,8 +107,8 @@ def axial_plane(
     row_step, column_step = pixel_mm / grid.spacing_mm[1], pixel_mm / grid.spacing_mm[2]
     top, left = middle[1] - (rows - 1) / 2 * row_step, middle[2] - (columns - 1) / 2 * column_step
     corners = [(top, left), (top + row_step, left), (top, left + column_step)]
-    first, below, beside = grid.index_to_lps([(slice_index, *corner) for corner in corners])
-    return Plane(first, below - first, beside - first, (rows, columns), pixel_mm)
+    first, below, right = grid.index_to_lps([(slice_index, *corner) for corner in corners])
+    return Plane(first, below - first, right - first, (rows, columns), pixel_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,8 @@ class _Places:
 
 def _places(plane: Plane, grid: Geometry, offset: Vector) -> _Places:
     corners = np.stack([np.zeros(3), plane.down_lps_mm, plane.across_lps_mm]) + plane.first_lps_mm + np.asarray(offset)
-    first, below, beside = grid.lps_to_index(corners)
-    return _Places(first, np.stack([below - first, beside - first]), plane.shape)
+    first, below, right = grid.lps_to_index(corners)
+    return _Places(first, np.stack([below - first, right - first]), plane.shape)
 
 
 def sample(volume: Volume, plane: Plane, offset: Vector, *, outside: float) -> npt.NDArray[np.float32]:

@@ -29,7 +29,7 @@ def _responses_linked(tables: Tables) -> Iterator[tuple[str, str]]:
 
 
 def _sums(tables: Tables) -> Iterator[tuple[str, str]]:
-    """The sum of diameters is the sum of the decisive diameters beside it."""
+    """The sum of diameters equals the sum of the decisive diameters of the same visit."""
     rows = tables["TR"].rows
     for n, row in enumerate(rows, start=1):
         total = row.get("TRSTRESN")

@@ -3,9 +3,9 @@
 After the SDTM Implementation Guide 3.4 (SDTM 2.0) and the controlled terminology of 2025-09-26: codelists C96784 and
 C96783 (TU tests), C96779 and C96778 (TR tests), C96782 and C96781 (RS tests), C123650 (tumour identification
 results), C124309 (tumour results), C96785 (responses), C78735 (evaluator), C85492 (method), C74456 (location).
-Best overall response is BESTRESP there. XU is a domain of the sponsor (its name begins with X, as the guide asks): what
-PET measures has a unit and a method of its own and is no qualifier of a diameter on CT. Variables stand in the guide's
-order; those that would be empty throughout and are permissible are left out, expected ones stay.
+Best overall response is BESTRESP there. XU is a sponsor-defined domain (its name begins with X, as the guide asks): PET
+measurements have their own unit and method and are not qualifiers of a diameter on CT. Variables are in the order of
+the guide; those that would be empty throughout and are permissible are left out, expected ones stay.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def _tests(tables: Tables) -> Iterator[tuple[str, str]]:
 
 
 def _units(tables: Tables) -> Iterator[tuple[str, str]]:
-    """A unit stands with a number and only there; a text that is a number is given as one too."""
+    """A unit accompanies a number and only a number; a text that is a number is also given as one."""
     for n, row in enumerate(tables["TR"].rows, start=1):
         pairs = ((_is_number(row.get("TRORRES")), "TRORRESU"), (row.get("TRSTRESN") is not None, "TRSTRESU"))
         for has_number, unit in pairs:

@@ -74,8 +74,8 @@ def _target_results(writer: RowWriter, point: TimePoint, size: TargetSize, lesio
         return
     mm = found.longest_mm if size.node else found.short_mm
     if mm is not None:
-        beside = TargetSize(lesion=size.lesion, size_mm=mm)
-        yield _size_row(writer, point.scan, beside, _of_lesion(writer, point.scan, lesion, other))
+        other_size = TargetSize(lesion=size.lesion, size_mm=mm)
+        yield _size_row(writer, point.scan, other_size, _of_lesion(writer, point.scan, lesion, other))
 
 
 def _part_results(writer: RowWriter, scan: int, lesion: TrackedLesion, found: LesionUptake) -> Iterator[Row]:

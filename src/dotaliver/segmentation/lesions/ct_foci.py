@@ -40,7 +40,7 @@ _JUDGED_HU = (-150, 350)
 _SAMPLING_SIGMA_RATIO = 0.4
 # Parenchyma's own density is averaged over what lies within so many SDs of it, where there is enough of it around.
 _PARENCHYMA_SDS, _LEAST_WEIGHT = 2.5, 0.02
-# No CT is so calm that a shortfall below this is more than rounding.
+# A shortfall below this is rounding on any CT.
 _LEAST_SD_HU = 0.1
 # Shortfall beyond which a voxel is fat, gas or calcium and would outweigh its neighbours.
 _SHORTFALL_RANGE_HU = (-80.0, 120.0)
@@ -54,7 +54,7 @@ _INNER_PERCENTILE = 35.0
 # adds s²/12.
 _HALF_AXIS2_PER_VARIANCE = 5.0
 _VOXEL2_PER_VARIANCE = 12.0
-# Keeps divisions finite where there is no weight.
+# Keeps divisions finite where weights are zero.
 _TINY, _TINY_WEIGHT = 1e-6, 1e-3
 
 
@@ -124,15 +124,15 @@ def _prepare(ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, confi
     """Resample the liver's box onto the search grid and remove slow variation of density."""
     own = ct.geometry.crop(box)
 
-    def calmed(hu: Array) -> Float32Array:
+    def smooth(hu: Array) -> Float32Array:
         return gaussian(np.clip(hu, *_JUDGED_HU).astype(np.float32), sigma_mm, own)
 
     sigma_mm = _SAMPLING_SIGMA_RATIO * config.grid_mm
-    calm = lazily_filtered(ct, box, calmed, gaussian_reach(sigma_mm, own.spacing_mm[0]))
+    smoothed = lazily_filtered(ct, box, smooth, gaussian_reach(sigma_mm, own.spacing_mm[0]))
     step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
-    hu = resample(calm, grid).array.astype(np.float32, copy=False)
+    hu = resample(smoothed, grid).array.astype(np.float32, copy=False)
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
     normal = inside & (depth > config.edge_mm)
@@ -203,15 +203,15 @@ def _closed_focus(search: _Search, radius_mm: float, place: tuple[int, ...]) -> 
     part = replace(grid, shape=tuple(b - a for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
     middle = tuple(p - a for p, a in zip(place, low, strict=True))
     sigma_mm = max(config.contour_mm, _CONTOUR_SIGMA_RATIO * radius_mm)
-    calm = _within(search.short_hu[box], search.liver[box], sigma_mm, part)
+    smoothed = _within(search.short_hu[box], search.liver[box], sigma_mm, part)
     contrast = float(
         np.percentile(
-            calm[voxels_within(part, middle, max(_CORE_RATIO * radius_mm, min(grid.spacing_mm)))], _CORE_PERCENTILE
+            smoothed[voxels_within(part, middle, max(_CORE_RATIO * radius_mm, min(grid.spacing_mm)))], _CORE_PERCENTILE
         )
     )
     inner = search.depth_mm[box] > config.edge_mm
     for share in config.contour_shares:
-        pieces = cc3d.connected_components((calm > share * contrast) & inner, connectivity=6)
+        pieces = cc3d.connected_components((smoothed > share * contrast) & inner, connectivity=6)
         own = pieces == pieces[middle]
         if pieces[middle] and not (own & ~voxels_within(part, middle, reach)).any():
             break
@@ -244,7 +244,7 @@ def _looks_like_lesion(
     diameter_mm = (6.0 * volume_mm3 / np.pi) ** (1.0 / 3.0)
     if diameter_mm < config.least_diameter_mm or contrast_hu < config.least_contrast_hu:
         return False
-    # Drawn a little wide, water has a rim of partial volume: its inner part tells.
+    # An outline of water drawn slightly too wide has a rim of partial volume, so only its inner part is read.
     if float(np.percentile(hu, _INNER_PERCENTILE)) < config.water_hu:
         return False
     places = np.argwhere(own) * np.asarray(grid.spacing_mm)

@@ -92,8 +92,8 @@ def _rises_faintly(
 ) -> BoolArray:
     """Faint but broad foci, found after more smoothing, as by a matched filter."""
     broad = gaussian(uptake, config.broad_fwhm_mm / FWHM_PER_SIGMA, grid)
-    calm = measure_parenchyma(broad, deep, parenchyma.uptake)
-    return _rises(broad, calm, config.detect_broad_sd, config.detect_broad_share)
+    broad_parenchyma = measure_parenchyma(broad, deep, parenchyma.uptake)
+    return _rises(broad, broad_parenchyma, config.detect_broad_sd, config.detect_broad_share)
 
 
 def find_foci(pet: Volume, level: float, config: LesionConfig) -> npt.NDArray[np.uint16]:

@@ -110,7 +110,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     grid = hu.geometry
     low = lowest_window(grid)
 
-    def calmed(values: Array) -> Float32Array:
+    def smooth(values: Array) -> Float32Array:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
     def lowest_near(density: Array) -> Float32Array:
@@ -121,7 +121,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     keep = slices_around(max(density_window(grid, config)[0], low[0]) // 2)
     whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
     reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
-    density = lazily_filtered(hu, whole, calmed, reach, keep_slices=keep)
+    density = lazily_filtered(hu, whole, smooth, reach, keep_slices=keep)
     return _Nearby(density, lazily_filtered(density, whole, lowest_near, low[0] // 2), place)
 
 

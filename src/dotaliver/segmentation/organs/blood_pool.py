@@ -101,9 +101,9 @@ def find_blood_pool(
     level = float(np.median(pet.crop(box).array[near[box]]))
     hottest = np.zeros(pet.geometry.shape[0], dtype=np.float32)
     hottest[wide[0]] = np.where(ring[wide], pet.crop(wide).array, 0.0).max(axis=(1, 2))
-    calm = hottest < config.hot_ratio * max(level, _TINY)
+    undisturbed = hottest < config.hot_ratio * max(level, _TINY)
     kept = np.zeros_like(near)
-    kept[box] = near[box] & calm[box[0], None, None]
+    kept[box] = near[box] & undisturbed[box[0], None, None]
     length_mm = float(kept[box].any(axis=(1, 2)).sum()) * pet.geometry.spacing_mm[0]
     if length_mm < config.shortest_mm:
         return _none(
