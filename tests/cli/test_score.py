@@ -474,3 +474,11 @@ def test_another_tracer_is_judged_only_on_request(copy, tmp_path, no_pictures):
     insisted = run_cli("score", copy, "--out", tmp_path / "p", "--json", "--judge-any-tracer")
     assert "JUDGED_ON_REQUEST" in flags_of(insisted)
     assert json.loads(insisted.out)["criteria"]["INC7"]["verdict"] == "met"
+
+
+@pytest.mark.parametrize("place", ["1,2", "1,2,3,4", "1,two,3", "nan,0,0", "inf,0,0", ""])
+def test_a_place_that_is_no_place_is_refused_before_any_work(study, tmp_path, place) -> None:
+    done = run_cli("score", study, "--out", tmp_path / "out", "--lesion-at", place)
+    assert done.status == 2, done.err
+    assert f"--lesion-at {place}: not a place; give three numbers in mm" in done.err
+    assert not (tmp_path / "out").exists()

@@ -21,6 +21,7 @@ __all__ = [
     "Height",
     "Injection",
     "LabelMap",
+    "LesionAt",
     "LesionMask",
     "LesionsComplete",
     "LiverMask",
@@ -147,6 +148,16 @@ LesionsComplete = Annotated[
         "--lesions-complete",
         group=_MASKS,
         help="The lesion mask holds every lesion of the liver that the PET shows (recorded).",
+    ),
+]
+LesionAt = Annotated[
+    list[str] | None,
+    option(
+        "--lesion-at",
+        group=_MASKS,
+        metavar="X,Y,Z",
+        help="Place inside a lesion on the image that diameters are measured on (LPS, mm), from which its border is "
+        "found there; may be repeated.",
     ),
 ]
 EditsFile = Annotated[

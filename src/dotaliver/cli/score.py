@@ -21,6 +21,7 @@ from dotaliver.cli.options import (
     Height,
     Injection,
     LabelMap,
+    LesionAt,
     LesionMask,
     LesionsComplete,
     LiverMask,
@@ -72,6 +73,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
+    lesion_at: LesionAt = None,
     edits: EditsFile = None,
     segmenter: Segmenter = None,
     protocol: Protocol = None,
@@ -109,7 +111,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         settings = scoring_config(
             config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer, segmenter=segmenter
         )
-        readers_edits = edits_of(edits)
+        readers_edits = edits_of(edits, lesion_at or ())
         options = output_options(nifti, labelmap, (pdf, pictures, rtstruct), deidentify=deidentify, key=pseudonym_key)
         execution = execution_of(memory, cache)
         # Refuse a folder that cannot be written before the work, not after it.
@@ -147,6 +149,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
+    lesion_at: LesionAt = None,
     edits: EditsFile = None,
     protocol: NewProtocol = None,
     config: ConfigFile = None,
@@ -182,7 +185,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
                 study=pipeline.StudyInput(
                     study or folder, liver=liver, lesions=tuple(lesions or ()), lesions_complete=lesions_complete
                 ),
-                edits=edits_of(edits),
+                edits=edits_of(edits, lesion_at or (), pipeline.read_record(folder).edits if lesion_at else None),
                 config=None if config is None else scoring_config(config),
                 protocol=None if protocol is None else protocol_named(protocol),
                 execution=execution,

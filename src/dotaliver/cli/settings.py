@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from dotaliver.records.edits import ReaderEdits
 
 __all__ = ["edits_of", "execution_of", "memory_bytes", "output_options", "scoring_config", "stated_values"]
+
+
+_COORDINATES = 3
 
 
 def stated_values(
@@ -101,8 +106,32 @@ def output_options(
     return OutputOptions(nifti, labelmap, pdf, pictures, secret, rtstruct)
 
 
-def edits_of(path: Path | None) -> ReaderEdits | None:
-    """A reader's edits from a file."""
-    from dotaliver.pipeline import load_edits
+def edits_of(path: Path | None, lesions_at: Sequence[str] = (), known: ReaderEdits | None = None) -> ReaderEdits | None:
+    """A reader's edits from a file, with the places of ``--lesion-at``; None where neither is given.
 
-    return None if path is None else load_edits(path)
+    Without a file, the places are added to the edits that are ``known``.
+    """
+    from dotaliver.pipeline import load_edits
+    from dotaliver.records.edits import LesionClick, ReaderEdits
+
+    edits = None if path is None else load_edits(path)
+    if not lesions_at:
+        return edits
+    edits = edits or known or ReaderEdits()
+    clicks = tuple(LesionClick(place_lps_mm=_place(text)) for text in lesions_at)
+    return edits.model_copy(update={"clicks": (*edits.clicks, *clicks)})
+
+
+def _place(text: str) -> tuple[float, float, float]:
+    """Three numbers with commas between them."""
+    parts = text.split(",")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = []
+    if len(parts) != _COORDINATES or len(values) != _COORDINATES or not all(map(math.isfinite, values)):
+        msg = (
+            f"--lesion-at {text}: not a place; give three numbers in mm with commas between them, such as -62,10.5,310"
+        )
+        raise ConfigError(msg)
+    return (values[0], values[1], values[2])

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
 from dotaliver.config.measurement import AcquisitionConfig, BurdenConfig, PeakConfig, ReferenceConfig
 from dotaliver.config.organs import BloodPoolConfig, LobeConfig, SpleenConfig
@@ -72,6 +73,7 @@ class ScoringConfig(FrozenModel):
     liver: LiverConfig = LiverConfig()
     lesions: LesionConfig = LesionConfig()
     ct_lesions: CtLesionConfig = CtLesionConfig()
+    ct_clicks: CtClickConfig = CtClickConfig()
     reference: ReferenceConfig = ReferenceConfig()
     peak: PeakConfig = PeakConfig()
     inc7: Inc7Config = Inc7Config()

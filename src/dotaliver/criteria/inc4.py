@@ -138,7 +138,10 @@ def _open_question(findings: Findings) -> str | None:
 def _measurable_sentence(findings: Findings, found: _Measured) -> str:
     node = "node" in found.lesion.marks
     axis = "a short axis" if node else "a longest diameter"
-    source = f"drawn by {findings.reader_words}" if found.lesion.diameter_source == "reader" else "on CT"
+    source = {
+        "reader": f"drawn by {findings.reader_words}",
+        "click": f"on CT, its border found from a click by {findings.reader_words}",
+    }.get(found.lesion.diameter_source or "", "on CT")
     size = f"{axis} of {found.size_mm:.1f} mm {source}"
     low, high = found.interval_mm
     interval = f", 95 % interval {low:.1f} to {high:.1f} mm" if high > low else ""

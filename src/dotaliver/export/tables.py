@@ -39,6 +39,10 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100.0 * share
 
 
+# As they stand in lesions.csv, where other programs look for them.
+_SOURCES = {"ct": "CT", "click": "CT, by click", "pet": "PET", "reader": "reader"}
+
+
 def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]:
     return [
         ("Lesion", lambda n: n.label),
@@ -55,7 +59,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
         ("Krenning grade (modified)", lambda n: n.krenning and n.krenning.replace("≥3", "3 or higher")),
         ("Longest diameter (mm)", lambda n: n.longest_diameter_mm),
         ("Short axis (mm)", lambda n: n.short_axis_mm),
-        ("Diameter from", lambda n: n.diameter_source and n.diameter_source.replace("ct", "CT").replace("pet", "PET")),
+        ("Diameter from", lambda n: _SOURCES.get(n.diameter_source or "")),
         ("Diameter, 95 % from (mm)", lambda n: n.diameter and n.diameter.interval_mm and n.diameter.interval_mm[0]),
         ("Diameter, 95 % to (mm)", lambda n: n.diameter and n.diameter.interval_mm and n.diameter.interval_mm[1]),
         ("Border seen on CT (%)", lambda n: _percent(n.diameter.seen_border_share if n.diameter else None)),

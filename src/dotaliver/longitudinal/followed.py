@@ -9,6 +9,7 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import Appearance, LesionUptake, Track
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
@@ -16,7 +17,7 @@ from dotaliver.records.score import StudyScore
 __all__ = ["UNKNOWN_ORGAN", "FollowedLesion", "follow"]
 
 UNKNOWN_ORGAN = "UNKNOWN"
-_STRENGTH: tuple[DiameterSource | None, ...] = (None, "pet", "ct", "reader")
+_STRENGTH: tuple[DiameterSource | None, ...] = (None, "pet", "ct", "click", "reader")
 # Marks that only tumour can have; a simple cyst with one of them is a contradiction.
 _TUMOUR_MARKS: frozenset[StoredMark] = frozenset(
     {"cystic_metastasis", "target", "progressed_since_treatment", "receptor_negative"}
@@ -166,7 +167,7 @@ class FollowedLesion:
 
     def _measured(self, scan: int) -> TargetSize:
         found = self.uptake(scan)
-        if found is None or found.source not in {"ct", "reader"}:
+        if found is None or found.source not in ON_MEASURED_IMAGE:
             return self.missing("only its extent on PET is known, which is not a RECIST diameter")
         mm = found.short_mm if self.node else found.longest_mm
         if mm is None:

@@ -20,8 +20,8 @@ from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
 from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.masks import MaskLayer, Segmentations
-from dotaliver.records.measurements import Diameter, Lesion, Reference
+from dotaliver.records.masks import ClickedLesion, MaskLayer, Segmentations
+from dotaliver.records.measurements import Diameter, DiameterSource, Lesion, Reference
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
 
 __all__ = ["largest_extent_mm", "measure_lesions"]
@@ -38,6 +38,16 @@ class _Context:
     config: ScoringConfig
     on_ct: MaskLayer | None
     unseen_on_ct: Mapping[int, str]
+    clicked: Mapping[int, ClickedLesion]
+
+    @property
+    def only_clicks_on_ct(self) -> bool:
+        """Whether the outlines on CT are only those of clicks: lesions that were drawn on it need no others."""
+        return bool(self.clicked) and self.volumes.recist_image is None and self.layer.drawn_on == "ct"
+
+    def is_added(self, label: int) -> bool:
+        """Whether a reader's click on CT added a lesion, so that its mask is no outline of uptake."""
+        return label in self.clicked and self.clicked[label].added
 
     @property
     def pet(self) -> Volume:
@@ -97,7 +107,7 @@ def measure_lesions(
     if layer is None:
         return ()
     on_ct, unseen = segmentations.ct_lesions, segmentations.unseen_on_ct
-    context = _Context(volumes, placement, layer, references, config, on_ct, unseen)
+    context = _Context(volumes, placement, layer, references, config, on_ct, unseen, segmentations.clicked)
     return tuple(_measure(context, label, box, edits.lesion(label)) for label, box in layer.labels.boxes())
 
 
@@ -126,7 +136,7 @@ def _measure(context: _Context, label: int, box: Box, edit: LesionEdit) -> Lesio
         diameter_source=None if diameter is None else diameter.source,
         diameter=diameter,
         pet_extent_mm=outlined.diameter.longest_mm
-        if context.layer.drawn_on == "pet" and outlined is not None
+        if context.layer.drawn_on == "pet" and outlined is not None and not context.is_added(label)
         else None,
         ct_volume_ml=sizes.ct_volume_ml,
         centroid_lps_mm=_centroid(own),
@@ -147,8 +157,9 @@ def _sizes(context: _Context, own: LabelMap, box: Box, edit: LesionEdit) -> _Siz
     if context.on_ct is not None and (ct_box := context.ct_boxes.get(edit.label)) is not None:
         on_ct = _own(context.on_ct, edit.label, ct_box)
         border = context.on_ct.borders.get(edit.label)
-        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, "ct", border), ct_box), on_ct.volume_ml()
-    elif context.on_ct is not None and not on_pet:
+        source: DiameterSource = "click" if edit.label in context.clicked else "ct"
+        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, source, border), ct_box), on_ct.volume_ml()
+    elif context.on_ct is not None and not on_pet and not context.only_clicks_on_ct:
         # Drawn on the PET's CT and not seen on the diagnostic one, whose diameters count: it has none.
         seen, ct_volume_ml = None, None
     if edit.diameter is not None:
@@ -205,6 +216,8 @@ def _flags(
 ) -> tuple[Flag, ...]:
     config, ct = context.config, context.volumes.identity.measured_image
     flags = [*_place_flags(context, lesion)]
+    if context.is_added(lesion.label):
+        flags.append(raise_flag("LESION_ADDED_BY_CLICK"))
     if lesion.volume_ml < config.peak.sphere_ml:
         flags.append(raise_flag("PEAK_SPHERE_EXCEEDS_LESION"))
     if largest_extent_mm(lesion) < 2 * config.inc7.resolution_mm:

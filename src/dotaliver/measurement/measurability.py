@@ -8,10 +8,13 @@ on PET is not a RECIST diameter.
 from __future__ import annotations
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.records.measurements import Lesion
+from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.study import SeriesIdentity
 
-__all__ = ["decisive_mm", "near_threshold", "threshold_mm"]
+__all__ = ["ON_MEASURED_IMAGE", "decisive_mm", "near_threshold", "threshold_mm"]
+
+ON_MEASURED_IMAGE: frozenset[DiameterSource | None] = frozenset({"ct", "click", "reader"})
+"""Sources of diameters that RECIST 1.1 measures; an extent on PET is not among them."""
 
 # A spacing of 5 mm is written as 5.0000001 by some scanners.
 _ROUNDING_MM = 1e-3
@@ -34,7 +37,7 @@ def decisive_mm(lesion: Lesion) -> float | None:
     None where only the PET shows an extent, where a node's short axis is not known, or where a program found the
     lesion on CT around uptake that merges with another organ's: it may be that organ.
     """
-    if lesion.diameter_source not in {"ct", "reader"}:
+    if lesion.diameter_source not in ON_MEASURED_IMAGE:
         return None
     found_by_uptake = lesion.diameter_source == "ct" and lesion.pet_extent_mm is not None
     if found_by_uptake and any(flag.code == "LESION_MERGES_WITH_NEIGHBOUR" for flag in lesion.flags):

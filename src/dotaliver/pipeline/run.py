@@ -19,6 +19,7 @@ from dotaliver.errors import StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.image.blocks import memory_bound
 from dotaliver.measurement.reference import ORGANS
+from dotaliver.pipeline.clicks import with_clicks
 from dotaliver.pipeline.opening import (
     AS_IS_QUICKEST,
     OpenStudy,
@@ -52,6 +53,7 @@ __all__ = [
     "Outcome",
     "OutputOptions",
     "StudyPart",
+    "clicked_in",
     "default_folder",
     "rescore",
     "save",
@@ -139,6 +141,34 @@ def segment_study(
     return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
 
 
+def clicked_in(
+    volumes: StudyVolumes, found: Segmentations, edits: ReaderEdits, config: ScoringConfig, progress: Progress = silent
+) -> Segmentations:
+    """The masks with the lesions that a reader points at on CT; see `dotaliver.pipeline.clicks`.
+
+    Raises
+    ------
+    ConfigError
+        For a place from which nothing can be measured, with the reason.
+
+    Examples
+    --------
+    With the folder of a score, ``score``: no clicks change nothing.
+
+    >>> outcome = rescore(Path("score"))
+    >>> found = clicked_in(outcome.opened.volumes, outcome.segmentations, ReaderEdits(), outcome.score.config)
+    >>> found is outcome.segmentations
+    True
+    """
+    if edits.clicks:
+        progress("measuring the lesions that the reader points at")
+
+    def complete(changed: Segmentations) -> Segmentations:
+        return segment_study(volumes, config, changed, progress, is_current=True)
+
+    return with_clicks(volumes, found, edits.clicks, config, complete)
+
+
 def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:
     """Whether nothing is missing but outlines on CT, and no lesions rest on a mismatch that nobody looked at."""
     if found.liver is None or found.lesions is None or {r.organ for r in found.references} != set(ORGANS):
@@ -199,6 +229,7 @@ def score_study(
         opened = open_study(study, config, progress, execution)
         given = imported_masks(study, opened.volumes, config)
         found = segment_study(opened.volumes, config, given, progress, helper)
+        found = clicked_in(opened.volumes, found, edits or ReaderEdits(), config, progress)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
     return Outcome(score, opened, found, study.folder, study.part)
@@ -327,7 +358,8 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         if edits is None:
             require_marked_foci(parent, given)
         found = segment_study(opened.volumes, config, given, progress, helper, is_current=config == parent.config)
-        progress("measuring and judging")
         own_edits = parent.edits if edits is None else edits
+        found = clicked_in(opened.volumes, found, own_edits, config, progress)
+        progress("measuring and judging")
         score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
     return Outcome(score, opened, found, study.folder, study.part)

@@ -19,7 +19,7 @@ from dotaliver.records.masks import Completeness, MaskLayer, ReferenceRegion, Se
 from dotaliver.records.score import MaskRecord, StudyScore
 from dotaliver.records.score_folder import LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
-from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks
+from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks, without
 from dotaliver.segmentation.mask_checks import OWN_ORIGIN
 
 __all__ = [
@@ -106,17 +106,25 @@ def stored_masks(
     """The masks of the record, each replaced where the user names another."""
     given = imported_masks(study, volumes, config)
     record = parent.segmentation
+    # Clicks are followed anew, so what they added and overtook is left out.
+    added = {label for label, clicked in record.clicked.items() if clicked.added}
     looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
     layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
         # Results for another liver are not needed, and their files may be missing.
         overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
-        if mask.name == "ct_lesions" or overtaken or (mask.name == "lesions" and not looked_for):
+        if (
+            mask.name == "ct_lesions"
+            or overtaken
+            or (added and mask.name == "ct_foci")
+            or (mask.name == "lesions" and not looked_for)
+        ):
             continue
         if mask.labels:
             read = read_mask(ScoreFolder(folder).mask_file(mask.drawn_on), volumes, mask.name)
+            labels = without(read.labels, added) if mask.name == "lesions" else read.labels
             layers[mask.name] = MaskLayer(
-                read.labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, _completeness(mask)
+                labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, _completeness(mask)
             )
         elif mask.name == "lesions" or config == parent.config:
             layers[mask.name] = _empty(mask, volumes)
@@ -124,7 +132,7 @@ def stored_masks(
         segmenter=record.segmenter,
         liver=layers.get("liver"),
         lesions=layers.get("lesions"),
-        references=_stored_references(parent),
+        references=tuple(r for r in _stored_references(parent) if not (added and r.organ == "liver")),
         mismatch=record.mismatch,
         reasons=record.reasons,
         unseen_on_ct=record.unseen_on_ct,
@@ -156,7 +164,10 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
     if not mask.labels:
         return _empty(mask, volumes)
     read = read_mask(ScoreFolder(folder).mask_file("ct_lesions"), volumes, "lesions")
-    return MaskLayer(read.labels, "ct", mask.origin, mask.border_uncertainty_mm, borders=mask.borders)
+    clicked = set(parent.segmentation.clicked)
+    borders = {label: border for label, border in mask.borders.items() if label not in clicked}
+    labels = without(read.labels, clicked)
+    return MaskLayer(labels, "ct", mask.origin, mask.border_uncertainty_mm, borders=borders)
 
 
 def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:

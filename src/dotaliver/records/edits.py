@@ -14,6 +14,7 @@ from dotaliver.records.verdicts import VerdictWord
 __all__ = [
     "NOT_TUMOUR",
     "DiameterEdit",
+    "LesionClick",
     "LesionEdit",
     "LesionMark",
     "OldMark",
@@ -80,6 +81,18 @@ class LesionEdit(FrozenModel):
     comment: str | None = None
 
 
+class LesionClick(FrozenModel):
+    """A place inside a lesion, on the image that diameters are measured on, from which its border is found."""
+
+    place_lps_mm: Vector
+    label: int | None = Field(
+        default=None, ge=1, description="Lesion that it measures; null: the lesion at that place, or else a new one"
+    )
+    border_lps_mm: tuple[Vector, ...] = Field(
+        default=(), description="Places to which the reader dragged the border that was found"
+    )
+
+
 class RestOfBody(FrozenModel):
     """What a reader states of the body outside the liver; None where nothing is stated."""
 
@@ -105,6 +118,7 @@ class ReaderEdits(FrozenModel):
     made_at: datetime | None = None
     references: tuple[ReferenceEdit, ...] = ()
     lesions: tuple[LesionEdit, ...] = ()
+    clicks: tuple[LesionClick, ...] = ()
     rest_of_body: RestOfBody | None = None
     lesions_complete: bool | None = Field(
         default=None,

@@ -249,6 +249,9 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_SMALLER_THAN_RESOLUTION": FlagKind(
         "The lesion is smaller than twice the PET's resolution: its uptake is underestimated."
     ),
+    "LESION_ADDED_BY_CLICK": FlagKind(
+        "The reader pointed at this lesion on CT; the PET shows no outline there, and its uptake is that of its place."
+    ),
     "LESION_NOT_SEEN_ON_CT": FlagKind(
         "The lesion's border is not visible on CT: {reason}. Its size is the extent on PET, which is not a RECIST "
         "diameter.",

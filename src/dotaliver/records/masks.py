@@ -15,6 +15,7 @@ from dotaliver.records.flags import Flag
 
 __all__ = [
     "BorderEvidence",
+    "ClickedLesion",
     "Completeness",
     "CtSearch",
     "DrawnOn",
@@ -39,6 +40,13 @@ class BorderEvidence(FrozenModel):
 
     diameter_error_mm: float = Field(description="Half the 95 % interval of the longest in-plane diameter, in mm")
     seen_share: float = Field(description="Share of the border at which density steps, 0 to 1")
+
+
+class ClickedLesion(FrozenModel):
+    """A lesion whose border on CT was found from a place that a reader pointed at."""
+
+    place_lps_mm: Vector
+    added: bool = Field(description="Whether no lesion was known there, so that the click added it")
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,8 @@ class Segmentations:
     they are kept through editing, storing and reading back. ``ct_foci`` are focal lesions that CT shows and the PET
     does not outline, numbered far from the lesions; ``lobes`` is None where ``reasons["lobes"]`` says why.
     ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
-    diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none.
+    diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none. ``clicked`` holds,
+    by label, what a reader pointed at, and ``before_clicks`` what there was without that.
     """
 
     segmenter: str
@@ -120,6 +129,13 @@ class Segmentations:
     lobes: LobePlane | None = None
     ct_lesions: MaskLayer | None = None
     unseen_on_ct: Mapping[int, str] = field(default_factory=dict)
+    clicked: Mapping[int, ClickedLesion] = field(default_factory=dict)
+    before_clicks: Segmentations | None = field(default=None, repr=False)
+
+    @property
+    def automatic(self) -> Segmentations:
+        """What there is without the reader's clicks."""
+        return self.before_clicks or self
 
     def reference(self, organ: str) -> ReferenceRegion | None:
         """The region of one organ, if there is an entry for it."""

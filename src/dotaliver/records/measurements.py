@@ -11,10 +11,12 @@ from dotaliver.image.geometry import Vector
 from dotaliver.records.edits import NOT_TUMOUR, StoredMark
 from dotaliver.records.flags import Flag
 
-__all__ = ["Burden", "CtFocus", "Diameter", "Lesion", "Lobe", "Lobes", "Reference"]
+__all__ = ["Burden", "CtFocus", "Diameter", "DiameterSource", "Lesion", "Lobe", "Lobes", "Reference"]
 
 
-DiameterSource = Literal["ct", "pet", "reader"]
+DiameterSource = Literal["ct", "click", "pet", "reader"]
+"""How a diameter came about: from a border that the program found on CT by itself or from a reader's click, from the
+extent on PET, or drawn by a reader."""
 
 
 class Reference(FrozenModel):

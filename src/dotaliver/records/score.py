@@ -18,7 +18,7 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
-from dotaliver.records.masks import BorderEvidence, Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
+from dotaliver.records.masks import BorderEvidence, ClickedLesion, Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
@@ -88,6 +88,9 @@ class SegmentationRecord(FrozenModel):
     )
     unseen_on_ct: dict[int, str] = Field(
         default_factory=dict, description="By lesion label, why the CT that diameters are measured on shows no border"
+    )
+    clicked: dict[int, ClickedLesion] = Field(
+        default_factory=dict, description="By lesion label, the place from which a reader let its border be found"
     )
 
 

@@ -21,7 +21,7 @@ from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import in_position_of
 
-__all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks"]
+__all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks", "without"]
 
 CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
 """Foci listed without a liver are not its lesions: once a liver is given, lesions are searched for again."""
@@ -85,7 +85,7 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
     if outlines is not None:
         gone = set(outlines.labels.labels) - same
         if gone:
-            outlines = replace(outlines, labels=_less(outlines.labels, gone))
+            outlines = replace(outlines, labels=without(outlines.labels, gone))
     unseen = {} if outlines is None else {n: why for n, why in base.unseen_on_ct.items() if n in same}
     return replace(
         base,
@@ -183,8 +183,10 @@ def _unchanged(before: MaskLayer | None, now: MaskLayer) -> set[int]:
     return known - {int(n) for part in (old, new) for n in np.unique(part.array[box][differ])}
 
 
-def _less(labels: LabelMap, some: set[int]) -> LabelMap:
+def without(labels: LabelMap, some: set[int]) -> LabelMap:
     """A label map without some labels, on the same grid."""
+    if not some & set(labels.labels):
+        return labels
     array = labels.array.copy()
     for label, box in labels.boxes():
         if label in some:
@@ -228,4 +230,4 @@ def _uncovered(base: Segmentations, changed: MaskLayer, config: ScoringConfig) -
             covered.add(label)
     if not covered:
         return layer
-    return replace(layer, labels=_less(layer.labels, covered))
+    return replace(layer, labels=without(layer.labels, covered))

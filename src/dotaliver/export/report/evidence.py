@@ -65,7 +65,13 @@ _FRACTIONS = {"fraction", "low", "high", "limit", "increase", "liver_share"}
 # Thresholds of the protocol rather than measurements
 _EXACT = {"limit", "threshold_mm", "at_diameter_mm"}
 _UNITS = {"_mm": "mm", "_ml": "ml", "_hu": "HU", "_min": "min"}
-_WORDS = {"ct": "CT", "pet": "PET", "reader": "by the reader", "low_mode": "lower histogram peak"}
+_WORDS = {
+    "ct": "CT",
+    "click": "CT, by the reader's click",
+    "pet": "PET",
+    "reader": "by the reader",
+    "low_mode": "lower histogram peak",
+}
 _LITERAL, _ABOVE = "literal_", "_above_liver_"
 
 

@@ -27,7 +27,7 @@ __all__ = [
 
 Row = tuple[str, str]
 _MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_image": "lesions on the diagnostic CT"}
-_MEASURED = {"ct": "CT", "pet": "PET", "reader": "reader"}
+_MEASURED = {"ct": "CT", "click": "CT, by click", "pet": "PET", "reader": "reader"}
 
 
 def number(value: float | None, digits: int = 1) -> str:

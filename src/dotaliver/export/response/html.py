@@ -26,6 +26,7 @@ from dotaliver.export.response.pictures import lesion_chart, sum_chart
 from dotaliver.export.response.tables import ROLE_WORDS
 from dotaliver.longitudinal.records import PatientCourse, Reading, RouteEffect, TimePoint, TrackedLesion
 from dotaliver.longitudinal.uptake import relative_change
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 
 __all__ = ["RESPONSE_WORDS", "ReadingPictures", "response_html"]
 
@@ -208,7 +209,7 @@ def _cell(course: PatientCourse, reading: Reading, lesion: TrackedLesion, scan: 
     if counted is not None and size is not None:
         main = f"{counted:.1f} mm"
         detail += [size.status.replace("_", " ")] if size.status in {"absent", "too_small"} else []
-    elif found is not None and found.source in {"ct", "reader"} and found.longest_mm is not None:
+    elif found is not None and found.source in ON_MEASURED_IMAGE and found.longest_mm is not None:
         main = f"{(found.short_mm if lesion.node else found.longest_mm) or 0.0:.1f} mm"
     elif found is not None and found.pet_extent_mm is not None:
         main = f"PET {found.pet_extent_mm:.0f} mm"

@@ -76,8 +76,8 @@ def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
     liver = scan.score.references.get("liver")
     upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else volumes.pet.max()
     recist = scan.score.study.recist_image
-    measured = place.diameter("ct", "reader")
-    if measured is not None and volumes.recist_image is not None and measured.source == "ct":
+    measured = place.diameter("ct", "click", "reader")
+    if measured is not None and volumes.recist_image is not None and measured.source in {"ct", "click"}:
         return ThumbnailView(volumes.recist_image, _middle(measured), scan.ct_lesions, place.labels, measured, upper)
     if volumes.ct is None:
         return ThumbnailView(volumes.pet, place.on_pet, scan.lesions, place.labels, place.diameter("pet"), upper)

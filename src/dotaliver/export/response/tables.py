@@ -13,7 +13,7 @@ from dotaliver.longitudinal.uptake import relative_change
 __all__ = ["ROLE_WORDS", "lesions_over_time_csv", "time_points_csv"]
 
 ROLE_WORDS = {"target": "target", "non_target": "non-target", "new": "new", "earlier": "before baseline only"}
-_SOURCES = {"ct": "CT", "pet": "PET", "reader": "reader", None: None}
+_SOURCES = {"ct": "CT", "click": "CT, by click", "pet": "PET", "reader": "reader", None: None}
 _COMPARED = {"suv_peak": "SUVpeak", "volume_ml": "Volume", "total_uptake": "Total uptake"}
 Cell = str | int | float | None
 Columns = list[tuple[str, Cell]]

@@ -16,6 +16,7 @@ from dotaliver.longitudinal.records import (
     TrialKeys,
 )
 from dotaliver.longitudinal.trial_data import TrialData
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 
 __all__ = [
     "GROUPS",
@@ -148,7 +149,7 @@ def uptake_on(lesion: TrackedLesion, scan: int) -> LesionUptake | None:
 def method_of(writer: RowWriter, lesion: TrackedLesion, scan: int) -> str:
     """The modality that a lesion was seen on: the measured CT or MR where it shows there, else PET/CT."""
     found = uptake_on(lesion, scan)
-    if found is None or found.source not in {"ct", "reader"}:
+    if found is None or found.source not in ON_MEASURED_IMAGE:
         return _PET_METHOD
     return _METHODS.get(writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
 

@@ -20,7 +20,7 @@ __all__ = ["LesionTable"]
 Cell = tuple[str, float | str | None]
 """What is read and what is sorted by; None sorts below every number."""
 
-_SOURCES = {"ct": "CT", "reader": "reader"}
+_SOURCES = {"ct": "CT", "click": "CT, by click", "reader": "reader"}
 # Grades are sorted as they rise; the one without a spleen to compare with lies between 3 and 4.
 _GRADES = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "≥3": 3.5, "4": 4.0}
 _LABEL_ROLE = int(Qt.ItemDataRole.UserRole)

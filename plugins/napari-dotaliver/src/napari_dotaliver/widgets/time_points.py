@@ -26,6 +26,7 @@ from dotaliver.errors import DotaliverError
 from dotaliver.export.response.html import RESPONSE_WORDS
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.records import Reading, TrackedLesion
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.reading.two_scans import TwoScans, compare, scan_of_reading
 from napari_dotaliver.view.layers import line_of_shape
@@ -320,7 +321,7 @@ class TimePointsWidget(QWidget):
         if stated is not None:
             return stated
         found = next((n for n in lesion.uptake if n.scan == scan), None)
-        if found is None or found.source not in {"ct", "reader"}:
+        if found is None or found.source not in ON_MEASURED_IMAGE:
             return None
         return found.short_mm if lesion.node else found.longest_mm
 

@@ -1,0 +1,79 @@
+"""Configuration of lesions that a reader points at."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dotaliver.frozen import FrozenModel
+
+__all__ = ["ClickSearch", "CtClickConfig"]
+
+
+class ClickSearch(FrozenModel):
+    """How far around a place that a reader points at its lesion is looked for."""
+
+    reach_mm: float = Field(gt=0, description="Farthest border from the place")
+    least_contrast_sd: float = Field(gt=0, description="Least contrast, in SDs of the liver around")
+    balls: bool = Field(description="Whether balls around the place are tried where density separates nothing")
+
+
+class CtClickConfig(FrozenModel):
+    """How the border of a lesion is found on CT from one place inside it that a reader points at."""
+
+    searches: tuple[ClickSearch, ...] = Field(
+        default=(
+            ClickSearch(reach_mm=40.0, least_contrast_sd=1.0, balls=True),
+            ClickSearch(reach_mm=100.0, least_contrast_sd=2.0, balls=False),
+        ),
+        description="Tried in this order, the next one where what is as dense as the place reaches farther",
+    )
+    fit_pixel_mm: float = Field(default=1.0, gt=0, description="Pixels on which the border is fitted")
+    search_pixel_mm: float = Field(default=2.0, gt=0, description="Pixels on which the first guesses are made")
+    smooth_fwhm_mm: tuple[float, ...] = Field(
+        default=(3.0, 5.0), description="Gaussians on which density is compared, the second for faint lesions"
+    )
+    core_mm: float = Field(default=2.5, gt=0, description="Radius over which density at the place is read")
+    least_contrast_hu: float = Field(default=4.0, gt=0, description="A smaller difference is texture")
+    opening_radii_mm: tuple[float, ...] = Field(
+        default=(2.5, 1.0, 4.5), description="Balls that cut off what joins through a neck, in this order"
+    )
+    ball_radii_mm: tuple[float, ...] = Field(
+        default=(5.0, 9.0), description="Balls around the place that are tried where density separates nothing"
+    )
+    size_sd_mm: float = Field(default=1.5, gt=0, description="SD of the radius from that of the guess")
+    size_sd_share: float = Field(default=0.15, ge=0, description="And in proportion to it")
+    place_sd_mm: float = Field(default=4.0, gt=0, description="SD of the middle from that of the guess")
+    size_ratio_range: tuple[float, float] = Field(default=(0.6, 1.6), description="Radius over that of the guess")
+    border_reach_mm: float = Field(default=5.0, gt=0, description="How far a border may lie beyond that of the guess")
+    border_reach_share: float = Field(default=0.35, ge=0, description="And in proportion to its radius")
+    least_seen_share: float = Field(default=0.35, gt=0, le=1, description="Share of the border that must show a step")
+    least_contrast_sd: float = Field(default=0.6, gt=0, description="Least contrast, in SDs of the liver around it")
+    uptake_ratio_range: tuple[float, float] = Field(
+        default=(0.5, 1.6), description="Radius on CT over that of the uptake, where the PET shows the lesion"
+    )
+    most_shared_share: float = Field(default=0.4, ge=0, le=1, description="Share of it that may face other lesions")
+    border_width_mm: float = Field(
+        default=2.0, ge=0, description="How far out of a fitted border the foot of a gradual one is looked for"
+    )
+    foot_trust: float = Field(
+        default=0.4, ge=0, le=1, description="How far towards its foot a gradual border counts: readers draw it there"
+    )
+    gradual_border_error: float = Field(
+        default=1.0, ge=0, description="Error of the diameter over what it grows by when the foot is followed"
+    )
+    most_growth_share: float = Field(default=0.15, ge=0, description="And by how much of the diameter it may grow")
+    hidden_border_error: float = Field(
+        default=0.5, ge=0, description="Error over the diameter, of a border of which nothing is seen"
+    )
+    clear_enough: float = Field(default=0.8, description="Clarity of a border from which no other is tried")
+    least_clarity: float = Field(default=0.6, description="Clarity below which a border is not believed")
+    most_fits: int = Field(default=3, ge=1, description="Fits that are tried at most: each takes about 0.1 s")
+    border_point_share: float = Field(
+        default=0.35, gt=0, description="SD over the radius, of how far a dragged border point takes its surroundings"
+    )
+    same_lesion_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of the smaller of a clicked outline and a known lesion, from which they are one",
+    )

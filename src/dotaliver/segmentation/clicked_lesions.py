@@ -1,0 +1,291 @@
+"""Lesions that a reader points at on the image that diameters are measured on.
+
+A place in a known lesion measures that lesion anew. A place where none is known adds one: on the grid that the lesions
+are drawn on, at the place where the PET shows it, so that everything that follows treats it as any other lesion. A
+place from which no border can be found is refused with the reason: nothing is guessed, and nothing is left out
+silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.errors import ConfigError
+from dotaliver.image.geometry import Box, Vector, grow_box
+from dotaliver.image.itk import resample_labels, resample_through
+from dotaliver.image.registration import Pose, register_cts
+from dotaliver.image.sparse import sparse_zeros
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
+from dotaliver.records.edits import LesionClick
+from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
+from dotaliver.records.positions import in_position_of, shift_between
+from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.lesions.ct_site import NotSeenError
+from dotaliver.segmentation.lesions.seeded_outline import (
+    SeededOutline,
+    Surroundings,
+    outline_around,
+    through_border_points,
+)
+
+__all__ = ["ClickSite", "Clicked", "click_site", "with_outlines"]
+
+_ORIGIN = "click"
+# Less than this is lung or gas.
+_AIR_HU = -300.0
+_DRAW = "draw its diameter instead"
+# Room around an outline for what a dragged border may add to it.
+_DRAG_MM = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class ClickSite:
+    """The image that a reader points at, with liver and known lesions on its grid."""
+
+    image: Volume
+    liver: BoolArray
+    lesions: LabelMap
+    """Each known lesion as that image shows it, or else where its outline from PET falls."""
+    placed: LabelMap
+    """Each lesion where its outline from PET falls."""
+    only_on_pet: frozenset[int]
+    """Lesions that are known from PET alone."""
+    on_pet: bool
+    """Whether lesions were outlined on the PET."""
+    pose: Pose | None
+    """From places on the image to places on the PET's CT; None where they are the same image."""
+    config: ScoringConfig
+
+    @cached_property
+    def highest_label(self) -> int:
+        """The highest number of a known lesion."""
+        return max(self.lesions.labels, default=0)
+
+    def lesion_at(self, place_lps_mm: Vector) -> int | None:
+        """The lesion that holds a place, if one does."""
+        voxel = tuple(np.rint(self.image.geometry.lps_to_index(place_lps_mm)).astype(int))
+        return int(self.lesions.array[voxel]) or None
+
+    def measure(self, click: LesionClick) -> Clicked:
+        """Find the border around a place.
+
+        Raises
+        ------
+        ConfigError
+            Where the place is off the image, on air or outside the liver, or no clear border is found from it.
+        """
+        words = place_words(click.place_lps_mm)
+        self._require_in_liver(click, words)
+        label = click.label or self.lesion_at(click.place_lps_mm)
+        place = np.asarray(self.image.geometry.lps_to_index(click.place_lps_mm))
+        # Whether uptake nearby belongs to what the reader points at is seen from the outline.
+        free = self.only_on_pet if label is None else frozenset({label})
+        uptake = None
+        if label is not None and self.on_pet and label in self.placed.labels:
+            uptake = self.placed.where(label)
+        around = Surroundings(self.liver, self.lesions.array, free, uptake)
+        try:
+            outline = outline_around(self.image, around, place, (self.config.ct_clicks, self.config.ct_lesions))
+        except NotSeenError as reason:
+            msg = f"no border of a lesion is found from {words}: {reason}; {_DRAW}"
+            raise ConfigError(msg) from reason
+        label = label or self._under(outline)
+        return Clicked(click, label, self._dragged(outline, click))
+
+    def _require_in_liver(self, click: LesionClick, words: str) -> None:
+        grid = self.image.geometry
+        if not bool(grid.contains(click.place_lps_mm).all()):
+            msg = f"{words} lies outside the image that diameters are measured on; point inside a lesion on that image"
+            raise ConfigError(msg)
+        voxel = np.rint(grid.lps_to_index(click.place_lps_mm)).astype(int)
+        one: Box = tuple(slice(int(v), int(v) + 1) for v in voxel)  # type: ignore[assignment]
+        hu = float(np.median(self.image.crop(grow_box(one, (0, 1, 1), grid.shape)).array))
+        if hu < _AIR_HU:
+            msg = f"{words} lies on air or lung ({hu:.0f} HU); point inside a lesion of the liver"
+            raise ConfigError(msg)
+        index = tuple(voxel)
+        if not self.liver[index] and not self.lesions.array[index]:
+            msg = (
+                f"{words} lies outside the liver, where no border is found from a click; outline the lesion and draw "
+                "its diameter"
+            )
+            raise ConfigError(msg)
+        if click.label is not None and self.lesions.array[index] not in {0, click.label}:
+            msg = f"{words} lies in lesion {self.lesions.array[index]}, not in lesion {click.label}; name that one"
+            raise ConfigError(msg)
+
+    def _under(self, outline: SeededOutline) -> int | None:
+        """The lesion known from PET that an outline is: most of the smaller of both lies in the other."""
+        there = self.lesions.array[outline.box][outline.mask]
+        counts = np.bincount(there, minlength=1)
+        counts[0] = 0
+        if not counts.any():
+            return None
+        label = int(counts.argmax())
+        whole = int(np.count_nonzero(self.lesions.array[dict(self.lesions.boxes())[label]] == label))
+        smaller = min(whole, int(np.count_nonzero(outline.mask)))
+        return label if counts[label] >= self.config.ct_clicks.same_lesion_share * smaller else None
+
+    def _dragged(self, outline: SeededOutline, click: LesionClick) -> SeededOutline:
+        """The outline through the border points of the reader."""
+        if not click.border_lps_mm:
+            return outline
+        grid = self.image.geometry
+        for point in click.border_lps_mm:
+            if not bool(grid.contains(point).all()):
+                msg = f"{place_words(point)}, to which the border was dragged, lies outside the image; drag it back"
+                raise ConfigError(msg)
+        box = grow_box(outline.box, np.ceil(_DRAG_MM / np.asarray(grid.spacing_mm)), grid.shape)
+        mask = np.zeros([part.stop - part.start for part in box], dtype=np.uint8)
+        inner = tuple(slice(o.start - b.start, o.stop - b.start) for o, b in zip(outline.box, box, strict=True))
+        mask[inner] = outline.mask
+        share = self.config.ct_clicks.border_point_share
+        moved = through_border_points(LabelMap(mask, grid.crop(box)), click.border_lps_mm, share)
+        if not moved.mask.any():
+            msg = f"the border of the lesion at {place_words(click.place_lps_mm)} was dragged shut; drag it back"
+            raise ConfigError(msg)
+        return replace(outline, box=box, mask=moved.mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Clicked:
+    """What a click gave: the known lesion that it measures (None: a new one) and its outline on the image."""
+
+    click: LesionClick
+    label: int | None
+    outline: SeededOutline
+
+    def own(self, site: ClickSite) -> LabelMap:
+        """The outline as a mask of its own."""
+        grid = site.image.geometry.crop(self.outline.box)
+        return LabelMap(self.outline.mask.astype(np.uint8), grid)
+
+
+def place_words(place_lps_mm: Vector) -> str:
+    """A place as the option takes it."""
+    return "the place " + ",".join(f"{v:g}" for v in place_lps_mm) + " (LPS, mm)"
+
+
+def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> ClickSite:
+    """Bring liver and lesions to the image that diameters are measured on.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no CT or no liver.
+    """
+    ct, liver = volumes.ct, found.liver
+    if ct is None:
+        msg = "there is no CT on which a lesion could be pointed at; draw its diameter instead"
+        raise ConfigError(msg)
+    if liver is None or found.lesions is None:
+        msg = "the liver was not found, and a lesion is measured from a click only in the liver; give one with --liver"
+        raise ConfigError(msg)
+    moved = [in_position_of("ct", layer, found.mismatch) for layer in (liver, found.lesions)]
+    image, pose = ct, None
+    if volumes.recist_image is None:
+        whole, placed = (resample_labels(labels, ct.geometry) for labels in moved)
+    else:
+        image = volumes.recist_image
+        on_ct = resample_labels(moved[0], ct.geometry)
+        pose = register_cts(image, ct, on_ct.mask)
+        whole = resample_through(LabelMap(on_ct.mask.astype(np.uint8), ct.geometry), image.geometry, pose.transform)
+        placed = resample_through(moved[1], image.geometry, pose.transform)
+    shown, there = found.ct_lesions, placed.array.copy()
+    seen = set() if shown is None else set(shown.labels.labels)
+    if shown is not None:
+        there[np.isin(there, sorted(seen))] = 0
+        for label, box in shown.labels.boxes():
+            there[box][shown.labels.array[box] == label] = label
+    drawn_there = found.lesions.drawn_on == "ct" and volumes.recist_image is None
+    only_on_pet = frozenset() if drawn_there else frozenset(placed.labels) - seen
+    return ClickSite(
+        image,
+        whole.mask,
+        LabelMap(there, image.geometry),
+        placed,
+        only_on_pet,
+        found.lesions.drawn_on == "pet",
+        pose,
+        config,
+    )
+
+
+def with_outlines(
+    volumes: StudyVolumes, found: Segmentations, site: ClickSite, clicked: tuple[Clicked, ...]
+) -> tuple[MaskLayer, MaskLayer, dict[int, ClickedLesion]]:
+    """The lesions with those that clicks add, the outlines on CT with those that clicks find, and which these are.
+
+    Raises
+    ------
+    ConfigError
+        Where two clicks measure one lesion.
+    """
+    assert found.lesions is not None
+    lesions, grid = found.lesions, site.image.geometry
+    shown = sparse_zeros(grid.shape, np.uint16)
+    before = found.ct_lesions
+    if before is not None and before.labels.used is not None:
+        shown[before.labels.used] = before.labels.array[before.labels.used]
+    borders: dict[int, BorderEvidence] = {} if before is None else dict(before.borders)
+    by_label: dict[int, ClickedLesion] = {}
+    anew: dict[int, Clicked] = {}
+    highest = max(site.highest_label, *lesions.labels.labels, 0)
+    for one in clicked:
+        known = set(lesions.labels.labels)
+        label = one.label or (highest := highest + 1)
+        if label in by_label:
+            msg = f"two clicks measure lesion {label}; keep one of them"
+            raise ConfigError(msg)
+        added = label not in known
+        if added:
+            anew[label] = one
+            highest = max(highest, label)
+        shown[shown == label] = 0
+        part = shown[one.outline.box]
+        # What the reader points at comes before what was found without him.
+        part[one.outline.mask] = label
+        borders[label] = one.outline.border
+        by_label[label] = ClickedLesion(place_lps_mm=one.click.place_lps_mm, added=added)
+    _require_room(highest, site.config)
+    uncertainty = site.config.lesions.border_uncertainty_mm
+    layer = MaskLayer(LabelMap(shown, grid), "ct", _ORIGIN if before is None else before.origin, uncertainty)
+    return _with_added(volumes, found, site, anew), replace(layer, borders=borders), by_label
+
+
+def _require_room(highest: int, config: ScoringConfig) -> None:
+    if highest >= config.ct_foci.first_label:
+        msg = f"lesion numbers must be below {config.ct_foci.first_label}; name a smaller one"
+        raise ConfigError(msg)
+
+
+def _with_added(volumes: StudyVolumes, found: Segmentations, site: ClickSite, anew: dict[int, Clicked]) -> MaskLayer:
+    """The lesions with new ones in their place on the grid of the others; known ones keep their voxels."""
+    assert found.lesions is not None
+    layer = found.lesions
+    if not anew:
+        return layer
+    array, grid = layer.labels.array.copy(), layer.labels.geometry
+    shift = shift_between("ct", layer.drawn_on, found.mismatch)
+    for label, one in anew.items():
+        own = one.own(site)
+        if site.pose is not None and volumes.ct is not None:
+            own = resample_through(own, volumes.ct.geometry, site.pose.transform.GetInverse())
+        moved = own.placed(own.geometry.moved(shift))
+        there = resample_labels(moved, grid)
+        free = there.mask & (array == 0)
+        if not free.any():
+            # Smaller than a voxel: the one that holds its middle.
+            middle = moved.geometry.index_to_lps(np.argwhere(moved.mask).mean(axis=0))
+            voxel = np.rint(grid.lps_to_index(middle)).astype(int)
+            if bool(grid.contains(middle).all()):
+                free[tuple(voxel)] = array[tuple(voxel)] == 0
+        if not free.any():
+            msg = f"{place_words(one.click.place_lps_mm)} lies where no lesion can be added; choose another"
+            raise ConfigError(msg)
+        array[free] = label
+    return replace(layer, labels=layer.labels.with_array(array))
