@@ -18,7 +18,7 @@ PET, CT = grid((40, 44, 44), (4.0, 4.0, 4.0)), grid((54, 176, 176), (3.0, 1.0, 1
 MIDDLE = np.array((86.0, 86.0, 80.0))
 # The PET shows the liver 6 mm towards the feet.
 SHIFT = (0.0, 0.0, -6.0)
-HOT, COLD = MIDDLE + (30.0, 0.0, 0.0), MIDDLE - (25.0, 10.0, 0.0)
+HOT, COLD = np.add(MIDDLE, (30.0, 0.0, 0.0)), MIDDLE - (25.0, 10.0, 0.0)
 CONFIG = ScoringConfig()
 
 
@@ -66,7 +66,7 @@ def scored(images, found, *clicks):
 
 
 def test_a_click_in_a_known_lesion_gives_it_the_diameter_that_the_search_refused(images, found):
-    before, after = scored(images, found), scored(images, found, click(HOT + (4.0, 3.0, 0.0)))
+    before, after = scored(images, found), scored(images, found, click(np.add(HOT, (4.0, 3.0, 0.0))))
     assert before.lesions[0].diameter_source == "pet"
     assert before.criteria["INC4"].verdict == "indeterminate"
     (lesion,) = after.lesions
@@ -119,7 +119,7 @@ def test_the_reader_may_choose_the_number_of_an_added_lesion(images, found):
 
 
 def test_dragging_the_border_outwards_makes_the_diameter_larger(images, found):
-    there = click(HOT, border_lps_mm=(tuple(HOT + (17.0, 0.0, 0.0)),))
+    there = click(HOT, border_lps_mm=(tuple(np.add(HOT, (17.0, 0.0, 0.0))),))
     longer = scored(images, found, there).lesions[0]
     plain = scored(images, found, click(HOT)).lesions[0]
     assert longer.longest_diameter_mm == pytest.approx(plain.longest_diameter_mm + 5.0, abs=2.0)
@@ -131,7 +131,7 @@ def test_dragging_the_border_outwards_makes_the_diameter_larger(images, found):
         ((0.0, 0.0, 5000.0), "lies outside the image"),
         ((2.0, 86.0, 80.0), "lies on air or lung"),
         ((160.0, 160.0, 80.0), "lies outside the liver"),
-        (tuple(MIDDLE + (0.0, 40.0, 0.0)), "no border of a lesion is found"),
+        (tuple(np.add(MIDDLE, (0.0, 40.0, 0.0))), "no border of a lesion is found"),
     ],
 )
 def test_a_place_from_which_nothing_can_be_measured_is_refused_in_one_sentence(images, found, place, sentence):
@@ -147,7 +147,7 @@ def test_a_click_in_another_lesion_than_the_one_named_is_refused(images, found):
 
 def test_two_clicks_in_one_lesion_are_refused(images, found):
     with pytest.raises(ConfigError, match="two clicks measure lesion 3"):
-        clicked(images, found, click(HOT), click(HOT + (3.0, 0, 0)))
+        clicked(images, found, click(HOT), click(np.add(HOT, (3.0, 0, 0))))
 
 
 def test_without_a_liver_or_a_ct_no_lesion_can_be_pointed_at(images, found):

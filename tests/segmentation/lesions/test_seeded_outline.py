@@ -77,7 +77,7 @@ def test_a_click_in_plain_liver_finds_no_lesion(seed):
 
 
 def test_a_known_neighbour_is_not_part_of_what_is_pointed_at():
-    left, right = MIDDLE - (12.0, 0, 0), MIDDLE + (12.0, 0, 0)
+    left, right = MIDDLE - (12.0, 0, 0), np.add(MIDDLE, (12.0, 0, 0))
     ct = scene((left, (12.0,) * 3, -35.0), (right, (12.0,) * 3, -35.0))
     known = np.where(level(right, (12.0,) * 3) <= 1, 7, 0).astype(np.uint16)
     found, outline = pointed(ct, left, known)
@@ -95,7 +95,7 @@ def test_the_core_of_a_lesion_whose_uptake_is_far_larger_is_not_taken_for_it():
 def test_a_hidden_part_of_the_border_widens_the_interval():
     ball = (MIDDLE, (14.0,) * 3, -30.0)
     whole, _ = pointed(scene(ball), MIDDLE)
-    vessel = (MIDDLE + (14.0, 0, 0), (4.0, 40.0, 5.0), 90.0)
+    vessel = (np.add(MIDDLE, (14.0, 0, 0)), (4.0, 40.0, 5.0), 90.0)
     hidden, _ = pointed(scene(ball, vessel), MIDDLE)
     assert hidden.seen_border_share < whole.seen_border_share
     assert np.ptp(hidden.interval_mm) > np.ptp(whole.interval_mm)
@@ -104,7 +104,7 @@ def test_a_hidden_part_of_the_border_widens_the_interval():
 def test_the_border_passes_through_the_point_that_it_was_dragged_to_and_stays_elsewhere():
     ball = LabelMap((level(MIDDLE, (12.0,) * 3) <= 1).astype(np.uint8), GRID)
     before = longest_diameter(ball, "click").diameter.longest_mm
-    moved = through_border_points(ball, (tuple(MIDDLE + (18.0, 0, 0)),), 0.35)
+    moved = through_border_points(ball, (tuple(np.add(MIDDLE, (18.0, 0, 0))),), 0.35)
     row = moved.mask[17, round(67 / 0.9)]
     ends = PLACES[17, round(67 / 0.9)][row][:, 0]
     assert ends.max() == pytest.approx(85.0, abs=1.5)
