@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from dotaliver.batch.cohort import cohort_rows, write_cohort
+from dotaliver.batch.cohort_page import cohort_html
 from dotaliver.batch.records import Place, StudyRecord
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import CourseError
 from dotaliver.longitudinal.manifest import ManifestRow
 from fixtures.batches import key, uid
+from fixtures.courses import course_of, simple_reading
 
 
 @pytest.fixture
@@ -123,3 +125,16 @@ def test_two_readings_of_one_scan_are_one_label_and_two_subjects_are_refused(wor
     assert list(pd.read_parquet(workspace.folder / "cohort.parquet")["subject_id"]) == ["007"]
     with pytest.raises(CourseError, match="two values of subject_id"):
         write_cohort(workspace, [scored(1, 0.1)], [manifest_row(1, "007"), manifest_row(1, "008")])
+
+
+def test_courses_in_the_folder_are_plotted_and_a_damaged_one_is_named(workspace):
+    course = course_of(simple_reading())
+    for name, text in (("003", course.to_json()), ("004", "{}"), ("005", course.to_json())):
+        folder = workspace.folder / "courses" / name
+        folder.mkdir(parents=True)
+        (folder / "course.json").write_text(text)
+    page = cohort_html(cohort_rows([scored(1, 0.25)], {}), workspace)
+    assert "<svg" in page
+    assert "Best change of the sum of target diameters from baseline" in page
+    assert "courses/004/course.json is not a course that this version reads" in page
+    assert "courses/005/course.json is of the same subject as courses/003/course.json" in page

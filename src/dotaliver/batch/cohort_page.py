@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dotaliver.batch.cohort_courses import read_courses
 from dotaliver.batch.records import FAILURES, Row
 from dotaliver.batch.workspace import Workspace
+from dotaliver.export.plots.page import cohort_plots
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.template import page_template
 from dotaliver.export.report.thumbnails import figure_of, png_of
@@ -89,6 +91,7 @@ def cohort_html(rows: Sequence[Row], workspace: Workspace) -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     labelled = any(row.get("subject_id") for row in rows)
     criteria = _criteria(scored)
+    courses, course_problems = read_courses(workspace.folder)
     return page_template("cohort.html.j2").render(
         script=SCRIPT,
         script_sha256=digest,
@@ -102,6 +105,8 @@ def cohort_html(rows: Sequence[Row], workspace: Workspace) -> str:
         verdicts=_verdict_counts(scored),
         verdict_names=[name.replace("_", " ") for name in _VERDICTS],
         figures=_figures(scored),
+        plots=cohort_plots(courses),
+        course_problems=course_problems,
         columns=_columns(labelled, criteria),
         lines=[_line(row, workspace, criteria, labelled=labelled) for row in scored],
         protocol=_only(scored, "protocol"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
@@ -25,6 +26,7 @@ from dotaliver.longitudinal.selection import select_targets
 from dotaliver.longitudinal.statements import checked_statements, left_out_lesions, statements_without_effect
 from dotaliver.longitudinal.time_points import time_points
 from dotaliver.longitudinal.uptake import patient_uptake, route_effects
+from dotaliver.records.positions import shift_between
 
 __all__ = ["CourseInput", "read_course"]
 
@@ -142,9 +144,29 @@ def _tracked(context: CourseContext, lesion: FollowedLesion) -> TrackedLesion:
         organ=lesion.organ,
         node=lesion.node,
         role_reason=reasons[role],
+        lobe=_lobe(context, lesion),
         identified_on=context.identified_on(lesion),
         uptake=tuple(found for found in measured if found is not None),
     )
+
+
+def _lobe(context: CourseContext, lesion: FollowedLesion) -> Literal["right", "left"] | None:
+    """The lobe of the liver that holds the lesion's largest part on the scan that first shows it."""
+    scan = lesion.track.first
+    score, parts = context.given.scores[scan], lesion.parts[scan]
+    largest = max(parts, key=lambda part: part.volume_ml, default=None)
+    plane = score.segmentation.lobes
+    if plane is None or largest is None or largest.in_liver is not True:
+        return None
+    mask = next((mask for mask in score.segmentation.masks if mask.name == "lesions"), None)
+    shift = shift_between("pet" if mask is None else mask.drawn_on, "ct", score.segmentation.mismatch)
+    side = sum(
+        normal * (centre + moved - point)
+        for normal, centre, moved, point in zip(
+            plane.normal_lps, largest.centroid_lps_mm, shift, plane.point_lps_mm, strict=True
+        )
+    )
+    return "left" if side > 0 else "right"
 
 
 def _new_reason(context: CourseContext, lesion: FollowedLesion) -> str:

@@ -158,6 +158,9 @@ class TrackedLesion(FrozenModel):
     organ: str
     node: bool
     role_reason: str
+    lobe: Literal["right", "left"] | None = Field(
+        default=None, description="Lobe of the liver on the scan that first shows it; None outside and where not known"
+    )
     identified_on: int | None = Field(description="Scan from which the response counts it; None where it never does")
     uptake: tuple[LesionUptake, ...]
 

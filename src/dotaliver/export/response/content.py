@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dotaliver.export.plots.drawing import Plot
 from dotaliver.export.report.figures import Picture
 
 __all__ = [
@@ -123,5 +124,6 @@ class ReadingContent:
     strips: tuple[LesionStrip, ...]
     uptake: tuple[UptakeRow, ...]
     routes: tuple[RouteRow, ...]
+    plots: tuple[Plot, ...]
     progression: tuple[tuple[str, str], ...]
     """Names and values of the evidence for progression before entry"""

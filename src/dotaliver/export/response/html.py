@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dotaliver.config.protocol import TrialProtocol
+from dotaliver.export.plots.page import SEQUENTIAL_DESIGN, reading_plots
 from dotaliver.export.report.evidence import evidence_words
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import number
@@ -71,7 +72,11 @@ def response_html(course: PatientCourse, pictures: tuple[ReadingPictures, ...], 
     ]
     subject = None if course.trial is None else course.trial.unique_subject_id
     return page.render(
-        course=course, subject=subject, readings=readings, progression=_progression_title(protocol, short=True)
+        course=course,
+        subject=subject,
+        readings=readings,
+        progression=_progression_title(protocol, short=True),
+        sequential=SEQUENTIAL_DESIGN,
     )
 
 
@@ -102,6 +107,7 @@ def _reading(
         strips=tuple(_strips(reading, pictures)),
         uptake=tuple(_uptake(reading, n) for n in range(len(reading.scans))),
         routes=tuple(_route(reading, effect) for effect in reading.routes),
+        plots=reading_plots(course, reading),
         progression=tuple(evidence_words(*item) for item in reading.progression_before_entry.evidence.items()),
     )
 
