@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dotaliver.config.protocol import TrialProtocol
+from dotaliver.config.protocol import protocol_named
 from dotaliver.export.plots.data import Bar, Line, best_sum_change, lesion_bars, sum_line
 from dotaliver.export.plots.drawing import spider, waterfall
 from dotaliver.export.plots.page import SEQUENTIAL_DESIGN, cohort_plots, reading_plots
@@ -72,7 +72,7 @@ def test_routes_are_panels_of_their_own_and_the_design_is_said_beside_them():
     )
     assert plot.note == SEQUENTIAL_DESIGN
     assert "sequential and not randomised" in SEQUENTIAL_DESIGN
-    page = response_html(course, (ReadingPictures({}),), TrialProtocol())
+    page = response_html(course, (ReadingPictures({}),), protocol_named("nct04544098"))
     assert page.count(SEQUENTIAL_DESIGN) == 2
 
 
