@@ -28,7 +28,7 @@ __all__ = ["picture_bytes", "report_pdf"]
 
 _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _MARGIN_MM, _WIDTH_MM = 17.0, 176.0
-_LESION_WIDTHS_MM = (12, 11, 14, 15, 16, 16, 15, 14, 16, 27, 17)
+_LESION_WIDTHS_MM = (12, 10, 14, 15, 15, 15, 15, 14, 16, 36, 14)
 _NARROW_SIZE_MM, _MARKS_MM = 18, 12
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
 _STYLES = {"supports": "#0b6e4f", "excludes": "#a4262c", "undecided": "#8a5a00", "blank": "#5b6570"}
@@ -227,6 +227,8 @@ class _Page:
 
     def lesions(self, report: ReportContent) -> list[Flowable]:
         """The table of all lesions, and pictures of those with the highest total uptake."""
+        from reportlab.platypus import KeepTogether
+
         heading = self._paragraph("Lesions", self._heading)
         if not report.lesion_rows:
             why = report.lesions_reason
@@ -245,13 +247,14 @@ class _Page:
             said += f"PET over CT saturates at {report.scale.name} {report.scale.upper:.1f} (bright yellow). "
         if any(card.on_ct for card in report.lesion_cards):
             said += "On CT alone: outline, longest diameter (solid) and short axis (dashed)."
+        gallery = self._gallery(cells, columns=2)
         title = "Lesions with the highest total uptake" if len(cells) < len(rows) else "Lesions, largest axial section"
         return [
             heading,
             self._table([head, *rows], widths, headed=True),
-            self._paragraph(title, self._heading),
-            self._paragraph(said, self._small),
-            *self._gallery(cells, columns=2),
+            # The heading stays with the first row of pictures.
+            KeepTogether([self._paragraph(title, self._heading), self._paragraph(said, self._small), *gallery[:1]]),
+            *gallery[1:],
         ]
 
     def _lesion(self, card: LesionCard) -> list[Flowable]:
