@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from dotaliver.batch.workspace import Workspace
 from dotaliver.errors import OutputError
 from dotaliver.system.files import write_atomically
-from dotaliver.system.parsing import parse_json, read_bounded
+from dotaliver.system.parsing import as_object, parse_json, read_bounded
 
 __all__ = ["held"]
 
@@ -60,7 +60,7 @@ def held(workspace: Workspace) -> Iterator[None]:
 
 def _who(workspace: Workspace) -> str:
     try:
-        who = parse_json(read_bounded(workspace.state / "owner.json"))
+        who = as_object(parse_json(read_bounded(workspace.state / "owner.json")))
         return f" (process {who['pid']} on {who['host']}, since {who['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

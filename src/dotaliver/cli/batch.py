@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dotaliver.cli.options import AsJson, Cache, ConfigFile, LabelMap, Nifti, Pdf, Pictures, Protocol, Quiet, option
+from dotaliver.cli.options import (
+    AsJson,
+    BatchProtocol,
+    Cache,
+    ConfigFile,
+    LabelMap,
+    Nifti,
+    Pdf,
+    Pictures,
+    Quiet,
+    option,
+)
 from dotaliver.cli.output import INTERRUPTED, NOT_SCORED, stop
 from dotaliver.errors import ConfigError
 
@@ -97,7 +108,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
     fresh: Fresh = False,
     again: Again = False,
     manifest: Manifest = None,
-    protocol: Protocol = None,
+    protocol: BatchProtocol = None,
     config: ConfigFile = None,
     memory: Memory = None,
     cache: Cache = None,

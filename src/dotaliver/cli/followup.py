@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dotaliver.config.criteria import RecistConfig
     from dotaliver.longitudinal.records import PatientCourse, Reading
-    from dotaliver.records.differences import Change
+    from dotaliver.records.differences import Change, Value
 
 __all__ = ["diff", "recist"]
 
@@ -209,7 +209,7 @@ def _change_table(title: str, changes: tuple[Change, ...]) -> Table:
     return table
 
 
-def _short(value: Any) -> str:
+def _short(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = "–" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypedDict, Unpack
 
@@ -11,6 +12,7 @@ from typer.models import OptionInfo
 __all__ = [
     "AnyTracer",
     "AsJson",
+    "BatchProtocol",
     "Cache",
     "ConfigFile",
     "Correction",
@@ -59,6 +61,7 @@ class _Shown(TypedDict, total=False):
     metavar: str
     min: int
     max: int
+    autocompletion: Callable[[], list[str]]
 
 
 def option(
@@ -176,27 +179,18 @@ Segmenter = Annotated[
     ),
 ]
 
-Protocol = Annotated[
-    str | None,
-    option(
-        "--protocol",
-        group=_RULES,
-        metavar="NAME|FILE",
-        help="Trial protocol: nct04544098, prrt-screening, or a TOML file.",
-        default="nct04544098",
-        autocompletion=_protocols,
-    ),
-]
-NewProtocol = Annotated[
-    str | None,
-    option(
-        "--protocol",
-        group=_RULES,
-        metavar="NAME|FILE",
-        help="Another trial protocol: nct04544098, prrt-screening, or a TOML file.",
-        default="that of the record",
-        autocompletion=_protocols,
-    ),
+
+def _protocol_option(what: str, default: str) -> OptionInfo:
+    words = f"{what}: nct04544098, prrt-screening, or a TOML file."
+    return option(
+        "--protocol", group=_RULES, metavar="NAME|FILE", help=words, default=default, autocompletion=_protocols
+    )
+
+
+Protocol = Annotated[str | None, _protocol_option("Trial protocol", "nct04544098")]
+NewProtocol = Annotated[str | None, _protocol_option("Another trial protocol", "that of the record")]
+BatchProtocol = Annotated[
+    str | None, _protocol_option("Trial protocol", "nct04544098; with --rescore that of each record")
 ]
 ConfigFile = Annotated[
     Path | None, option("--config", group=_RULES, metavar="FILE", help="Settings to change (TOML or JSON).")

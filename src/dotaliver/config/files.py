@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ from dotaliver.config.protocol import protocol_named
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel, first_problem
-from dotaliver.system.parsing import ParseError, parse_json, parse_toml, read_bounded
+from dotaliver.system.parsing import Json, ParseError, Toml, parse_json, parse_toml, read_bounded
 
 __all__ = ["load_config", "read_edits", "read_settings", "validated"]
 
@@ -29,12 +29,12 @@ def load_config(path: Path) -> ScoringConfig:
         Where the file cannot be read or a setting is unknown or out of range; the text names both.
     """
     data = read_settings(path)
-    if isinstance(named := data.get("protocol"), str):
-        data = {**data, "protocol": protocol_named(named, path.parent)}
-    return validated(ScoringConfig, data, path.name)
+    named = data.get("protocol")
+    own = {"protocol": protocol_named(named, path.parent)} if isinstance(named, str) else {}
+    return validated(ScoringConfig, {**data, **own}, path.name)
 
 
-def validated(model: type[Model], data: Any, name: str) -> Model:
+def validated(model: type[Model], data: object, name: str) -> Model:
     """What was read, as one of our types; `ConfigError` names the file and the field that is wrong."""
     try:
         return model.model_validate(data)
@@ -56,11 +56,11 @@ def read_edits(path: Path, model: type[Model]) -> Model:
     return validated(model, data, path.name)
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Json] | dict[str, Toml]:
     """The settings that a TOML or JSON file names; `ConfigError` where it cannot be read or is no table of them."""
     try:
         content = read_bounded(path)
-        data: Any = parse_json(content) if path.suffix.lower() == ".json" else parse_toml(content)
+        data = parse_json(content) if path.suffix.lower() == ".json" else parse_toml(content)
     except OSError as error:
         msg = f"{path.name}: the configuration cannot be read ({error.strerror}); give a readable TOML or JSON file"
         raise ConfigError(msg) from error

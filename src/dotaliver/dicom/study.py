@@ -72,7 +72,7 @@ def _reference_flags(arithmetic: SuvArithmetic, config: ScoringConfig) -> list[F
         or abs(percent) <= config.acquisition.reference_time_tolerance_percent
     ):
         return []
-    if arithmetic.units is PetUnits.CNTS and arithmetic.suv_per_voxel_unit and arithmetic.reference is None:
+    if arithmetic.units is PetUnits.CNTS and arithmetic.suv_per_voxel_unit is not None and arithmetic.reference is None:
         return [raise_flag("PHILIPS_FACTORS_DIFFER", percent=abs(percent))]
     worst = max(arithmetic.cross_checks, key=lambda check: abs(check.percent))
     return [

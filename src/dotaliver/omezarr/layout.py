@@ -13,15 +13,17 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dotaliver.errors import FileFormatError
 from dotaliver.image.arrays import ArrayType
+from dotaliver.system.parsing import Json, as_list, as_object
 
 __all__ = ["METADATA_FILES", "ArrayLayout", "Coding", "Shards", "array_layout", "json_of"]
 
+Codec = tuple[str, dict[str, Json]]
+"""Name and settings of a step of coding"""
 METADATA_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 """A folder with one of these belongs to a Zarr hierarchy."""
 _LARGEST_METADATA = 16 << 20
@@ -100,7 +102,7 @@ class ArrayLayout:
         return self.prefix + self.separator.join(map(str, place))
 
 
-def json_of(path: Path) -> dict[str, Any]:
+def json_of(path: Path) -> dict[str, Json]:
     """A JSON object from a file of the hierarchy; empty where there is no such file.
 
     Raises
@@ -116,7 +118,7 @@ def json_of(path: Path) -> dict[str, Any]:
         if len(data) > _LARGEST_METADATA:
             msg = f"{path.name}: the metadata are longer than {_LARGEST_METADATA} bytes"
             raise FileFormatError(msg)
-        found = json.loads(data)
+        found: Json = json.loads(data)
     except FileFormatError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -160,20 +162,23 @@ def _checked(layout: ArrayLayout) -> ArrayLayout:
     return layout
 
 
-def _sizes(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or not all(type(n) is int and 0 < n < _LARGEST_SIZE for n in values):
+def _sizes(values: Json) -> tuple[int, ...]:
+    stated = values if isinstance(values, list) else [None]
+    found = [n for n in stated if isinstance(n, int) and not isinstance(n, bool) and 0 < n < _LARGEST_SIZE]
+    if len(found) != len(stated):
         msg = "sizes that are not positive whole numbers"
         raise ValueError(msg)
-    return tuple(values)
+    return tuple(found)
 
 
-def _configured(codec: Any) -> tuple[str, dict[str, Any]]:
+def _configured(codec: Json) -> Codec:
     if isinstance(codec, str):
         return codec, {}
-    return str(codec["name"]), dict(codec.get("configuration") or {})
+    stated = as_object(codec)
+    return str(stated["name"]), as_object(stated.get("configuration") or {})
 
 
-def _layout_v3(data: dict[str, Any]) -> ArrayLayout:
+def _layout_v3(data: dict[str, Json]) -> ArrayLayout:
     if data.get("zarr_format") != 3 or data.get("node_type") != "array" or data.get("storage_transformers"):
         msg = "it is not a plain array of Zarr v3"
         raise ValueError(msg)
@@ -187,32 +192,32 @@ def _layout_v3(data: dict[str, Any]) -> ArrayLayout:
     if grid != "regular" or keys not in {"default", "v2"}:
         msg = "a chunk grid or names of chunks of another kind"
         raise ValueError(msg)
-    separator = key_settings.get("separator", "/" if keys == "default" else ".")
+    separator = _separator(key_settings.get("separator", "/" if keys == "default" else "."))
     shape, pieces = _sizes(data["shape"]), _sizes(grid_settings["chunk_shape"])
-    prefix = f"c{_separator(separator)}" if keys == "default" else ""
-    codecs = [_configured(codec) for codec in data["codecs"]]
+    prefix = f"c{separator}" if keys == "default" else ""
+    codecs = [_configured(codec) for codec in as_list(data["codecs"])]
     if [name for name, _ in codecs] != ["sharding_indexed"]:
         return ArrayLayout(shape, pieces, _coding_v3(codecs, dtype, len(shape)), prefix, separator)
     settings = codecs[0][1]
     chunks = _sizes(settings["chunk_shape"])
-    coding = _coding_v3([_configured(codec) for codec in settings["codecs"]], dtype, len(shape))
+    coding = _coding_v3([_configured(codec) for codec in as_list(settings["codecs"])], dtype, len(shape))
     return ArrayLayout(shape, chunks, coding, prefix, separator, _shards(settings, pieces, chunks))
 
 
-def _separator(value: Any) -> str:
-    if value not in {"/", "."}:
+def _separator(value: Json) -> str:
+    if value not in ("/", "."):  # a tuple: what is not text may not be hashable
         msg = "names of chunks of another kind"
         raise ValueError(msg)
     return str(value)
 
 
-def _shards(settings: dict[str, Any], pieces: tuple[int, ...], chunks: tuple[int, ...]) -> Shards:
-    index = [_configured(codec) for codec in settings["index_codecs"]]
+def _shards(settings: dict[str, Json], pieces: tuple[int, ...], chunks: tuple[int, ...]) -> Shards:
+    index = [_configured(codec) for codec in as_list(settings["index_codecs"])]
     names, place = [name for name, _ in index], settings.get("index_location", "end")
     if names not in (["bytes"], ["bytes", "crc32c"]) or index[0][1].get("endian", "little") != "little":
         msg = "an index of shards of another kind"
         raise ValueError(msg)
-    if place not in {"start", "end"} or any(whole % part for whole, part in zip(pieces, chunks, strict=True)):
+    if place not in ("start", "end") or any(whole % part for whole, part in zip(pieces, chunks, strict=True)):
         msg = "shards that do not hold whole chunks"
         raise ValueError(msg)
     counts = tuple(whole // part for whole, part in zip(pieces, chunks, strict=True))
@@ -222,24 +227,24 @@ def _shards(settings: dict[str, Any], pieces: tuple[int, ...], chunks: tuple[int
     return Shards(pieces, counts, place == "end", len(names) == 2)
 
 
-def _coding_v3(codecs: list[tuple[str, dict[str, Any]]], dtype: ArrayType, axes: int) -> Coding:
+def _coding_v3(codecs: list[Codec], dtype: ArrayType, axes: int) -> Coding:
     order = tuple(range(axes))
     names = [name for name, _ in codecs]
     if names and names[0] == "transpose":
-        order = tuple(codecs[0][1]["order"])
+        order = tuple(n for n in as_list(codecs[0][1]["order"]) if isinstance(n, int) and not isinstance(n, bool))
         codecs, names = codecs[1:], names[1:]
-    whole = all(type(axis) is int for axis in order) and sorted(order) == list(range(axes))
+    whole = sorted(order) == list(range(axes))
     if not whole or not names or names[0] != "bytes" or not _PACKERS_V3.issuperset(names[1:]):
         msg = f"codecs {', '.join(names)[:80] or 'none'}"
         raise ValueError(msg)
     endian = codecs[0][1].get("endian", "little")
-    if endian not in {"little", "big"}:
+    if endian not in ("little", "big"):
         msg = "a byte order of another kind"
         raise ValueError(msg)
     return Coding(dtype.newbyteorder("<" if endian == "little" else ">"), order, tuple(names[1:]))
 
 
-def _layout_v2(data: dict[str, Any]) -> ArrayLayout:
+def _layout_v2(data: dict[str, Json]) -> ArrayLayout:
     kind = data["dtype"]
     if data.get("zarr_format") != 2 or data.get("filters") or not isinstance(kind, str):
         msg = "it is not a plain array of Zarr v2, or has filters"
@@ -248,11 +253,11 @@ def _layout_v2(data: dict[str, Any]) -> ArrayLayout:
         msg = f"data type {kind[:40]}"
         raise ValueError(msg)
     shape, compressor = _sizes(data["shape"]), data.get("compressor")
-    packers: tuple[str, ...] = () if compressor is None else (str(compressor["id"]),)
+    packers: tuple[str, ...] = () if compressor is None else (str(as_object(compressor)["id"]),)
     if not _PACKERS_V2.issuperset(packers):
         msg = f"codec {packers[-1][:40]}"
         raise ValueError(msg)
     axes = range(len(shape))
-    order = {"C": tuple(axes), "F": tuple(reversed(axes))}[data.get("order", "C")]
+    order = {"C": tuple(axes), "F": tuple(reversed(axes))}[str(data.get("order", "C"))]
     separator = _separator(data.get("dimension_separator", "."))
     return ArrayLayout(shape, _sizes(data["chunks"]), Coding(np.dtype(kind), order, packers), "", separator)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from dotaliver.errors import FileFormatError, GeometryError
 from dotaliver.image.geometry import Geometry
 from dotaliver.omezarr.layout import json_of
+from dotaliver.system.parsing import Json, as_list, as_object
 
 __all__ = ["ImageMetadata", "attributes_of", "image_metadata", "multiscales_of", "placed_grid"]
 
@@ -51,7 +51,7 @@ def _direction(vector: tuple[float, float, float]) -> tuple[int, float] | None:
     return (axis, math.copysign(1.0, vector[axis])) if np.abs(rest).max() <= _ALIGNED else None
 
 
-def multiscales_of(name: str, grid: Geometry, levels: int) -> dict[str, Any]:
+def multiscales_of(name: str, grid: Geometry, levels: int) -> dict[str, Json]:
     """The ``ome`` attributes (NGFF 0.5) of an image and its coarser levels.
 
     Parameters
@@ -64,23 +64,23 @@ def multiscales_of(name: str, grid: Geometry, levels: int) -> dict[str, Any]:
         How many there are.
     """
     turned = [_direction(vector) for vector in grid.directions]
-    axes: list[dict[str, Any]] = [{"name": n, "type": "space", "unit": "millimeter"} for n in _AXES]
+    axes: list[dict[str, Json]] = [{"name": n, "type": "space", "unit": "millimeter"} for n in _AXES]
     start = None
     if all(found is not None for found in turned):
         words = [found for found in turned if found is not None]
         start = np.array([sign * grid.origin_lps_mm[axis] for axis, sign in words])
         for axis, found in zip(axes, words, strict=True):
             axis["orientation"] = {"type": "anatomical", "value": _WORDS[found]}
-    datasets = []
+    datasets: list[Json] = []
     for level in range(levels):
         size = 2**level
-        steps: list[dict[str, Any]] = [{"type": "scale", "scale": [float(s * size) for s in grid.spacing_mm]}]
+        steps: list[Json] = [{"type": "scale", "scale": [float(s * size) for s in grid.spacing_mm]}]
         if start is not None:
             # The centre of averaged voxels is between their centres
             shift = np.array([0.0, 1.0, 1.0]) * (size - 1) / 2 * np.asarray(grid.spacing_mm)
             steps.append({"type": "translation", "translation": [float(v) for v in start + shift]})
         datasets.append({"path": str(level), "coordinateTransformations": steps})
-    return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": datasets}]}
+    return {"version": "0.5", "multiscales": [{"name": name, "axes": [*axes], "datasets": datasets}]}
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class ImageMetadata:
     translation: tuple[float, ...] | None
 
 
-def attributes_of(folder: Path) -> dict[str, Any]:
+def attributes_of(folder: Path) -> dict[str, Json]:
     """Attributes of a group, Zarr v3 or v2; empty where the folder is not a group."""
     three = json_of(folder / "zarr.json")
     if three:
@@ -120,9 +120,9 @@ def image_metadata(folder: Path) -> ImageMetadata:
         Where it is no OME-Zarr image, or its metadata are not understood; the text does not name the folder.
     """
     attributes = attributes_of(folder)
-    ome = attributes.get("ome", attributes)
     try:
-        image = ome["multiscales"][0]
+        ome = as_object(attributes.get("ome", attributes))
+        image = as_object(as_list(ome["multiscales"])[0])
         version = str(ome.get("version", image.get("version")))
         if version not in _VERSIONS:
             msg = f"it is of NGFF version {version[:20]}; versions 0.4 and 0.5 are read"
@@ -135,21 +135,24 @@ def image_metadata(folder: Path) -> ImageMetadata:
         raise FileFormatError(msg) from error
 
 
-def _image(folder: Path, image: dict[str, Any]) -> ImageMetadata:
-    axes, finest = list(image["axes"]), image["datasets"][0]
+def _image(folder: Path, image: dict[str, Json]) -> ImageMetadata:
+    axes = [as_object(axis) for axis in as_list(image["axes"])]
+    finest = as_object(as_list(image["datasets"])[0])
     path = PurePosixPath(str(finest["path"]))
     if path.is_absolute() or ".." in path.parts or "\\" in str(path) or "\0" in str(path):
         msg = "its metadata name an array outside of it"
         raise FileFormatError(msg)
     scale, translation = np.ones(len(axes)), None
-    for step in [*finest["coordinateTransformations"], *(image.get("coordinateTransformations") or [])]:
+    own, common = finest["coordinateTransformations"], image.get("coordinateTransformations") or []
+    for step in map(as_object, [*as_list(own), *as_list(common)]):
         kind = step["type"]
-        if kind not in {"scale", "translation", "identity"}:
+        if not isinstance(kind, str) or kind not in {"scale", "translation", "identity"}:
             msg = f"its coordinates are given by a transformation of another kind ({str(kind)[:20]})"
             raise FileFormatError(msg)
         if kind == "identity":
             continue
-        values = np.array(step[kind], dtype=np.float64)
+        stated = step[kind]
+        values = np.array(stated if isinstance(stated, list) else [], dtype=np.float64)
         if values.shape != scale.shape or not np.isfinite(values).all():
             msg = "its coordinates are not finite numbers, one for each axis"
             raise FileFormatError(msg)
@@ -169,7 +172,7 @@ def _image(folder: Path, image: dict[str, Any]) -> ImageMetadata:
     )
 
 
-def _orientation(axis: dict[str, Any]) -> str:
+def _orientation(axis: dict[str, Json]) -> str:
     found = axis.get("orientation")
     return str(found["value"]) if isinstance(found, dict) and found.get("type") == "anatomical" else ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from dotaliver.errors import FileFormatError
 from dotaliver.image.arrays import Array, ArrayType
 from dotaliver.omezarr.ngff import attributes_of, image_metadata
 from dotaliver.omezarr.reading import StoredArray
+from dotaliver.system.parsing import Json
 
 __all__ = ["ATTRIBUTE", "PlaneImage", "plane_attributes", "plane_sha256"]
 
@@ -31,9 +31,9 @@ def plane_sha256(plane: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data).hexdigest()
 
 
-def plane_attributes(hashes: list[str], **others: str) -> dict[str, Any]:
+def plane_attributes(hashes: list[str], **others: str) -> dict[str, Json]:
     """What the group states in addition to NGFF: the planes' order and hashes, and other texts."""
-    return {ATTRIBUTE: {"planes": _ORDER, "plane_sha256": hashes, **others}}
+    return {ATTRIBUTE: {"planes": _ORDER, "plane_sha256": [*hashes], **others}}
 
 
 class PlaneImage:
@@ -56,8 +56,10 @@ class PlaneImage:
             raise FileFormatError(msg)
         said = attributes_of(folder).get(ATTRIBUTE)
         said = said if isinstance(said, dict) else {}
-        hashes = said.get("plane_sha256")
-        if said.get("planes") != _ORDER or not isinstance(hashes, list) or not all(_is_hash(h) for h in hashes):
+        stated = said.get("plane_sha256")
+        listed = stated if isinstance(stated, list) else []
+        hashes = [value for value in listed if isinstance(value, str) and _SHA256.fullmatch(value)]
+        if said.get("planes") != _ORDER or not isinstance(stated, list) or len(hashes) != len(listed):
             msg = "it does not state the order and the SHA-256 of its planes"
             raise FileFormatError(msg)
         self._hashes = hashes
@@ -91,7 +93,3 @@ class PlaneImage:
         if plane_sha256(out) != self._hashes[k]:
             msg = f"its plane {k} is not the one that was written (by its SHA-256)"
             raise FileFormatError(msg)
-
-
-def _is_hash(value: Any) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

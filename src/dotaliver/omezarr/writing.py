@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from dotaliver.omezarr.ngff import multiscales_of
 from dotaliver.omezarr.planes import plane_attributes, plane_sha256
 from dotaliver.system.extras import extra_missing
 
+if TYPE_CHECKING:
+    from zarr import Group
+
 __all__ = ["ImageWriter", "require_zarr"]
 
 # Size of a file, uncompressed: a series is about ten files, and at most this much waits in memory.
@@ -25,13 +28,12 @@ _MOST_LEVELS = 5
 _SMALL = 128
 
 
-def require_zarr() -> Any:
-    """The package that writes Zarr; `ConfigError` says how to install it."""
+def require_zarr() -> None:
+    """Refuse to go on without the package that writes Zarr; `ConfigError` says how to install it."""
     try:
-        import zarr
+        import zarr  # noqa: F401  whether it can be imported is the question
     except ImportError as error:
         raise ConfigError(extra_missing("writing OME-Zarr", "zarr", error.name)) from error
-    return zarr
 
 
 class ImageWriter:
@@ -54,7 +56,9 @@ class ImageWriter:
     def __init__(
         self, folder: Path, name: str, grid: Geometry, dtype: ArrayType, purpose: Literal["speed", "exchange"]
     ) -> None:
-        zarr = require_zarr()
+        require_zarr()
+        import zarr
+
         shapes = _levels(grid.shape) if purpose == "exchange" else [grid.shape]
         self._attributes = {"ome": multiscales_of(name, grid, len(shapes))}
         self._group = zarr.create_group(folder, zarr_format=3, attributes=self._attributes)
@@ -121,7 +125,7 @@ def _halved(plane: Array) -> Array:
 class _LevelWriter:
     """One array; each file is written once all its planes have arrived."""
 
-    def __init__(self, group: Any, name: str, shape: tuple[int, int, int], dtype: ArrayType, purpose: str) -> None:
+    def __init__(self, group: Group, name: str, shape: tuple[int, int, int], dtype: ArrayType, purpose: str) -> None:
         from zarr.codecs import BloscCodec
 
         plane_bytes = math.prod(shape[1:]) * dtype.itemsize

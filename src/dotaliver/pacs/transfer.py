@@ -23,7 +23,7 @@ from dotaliver.export.dicom.derived import encoded
 from dotaliver.pacs.archive import Archive
 from dotaliver.pacs.endpoint import Remote, valid_uid
 from dotaliver.system.files import prepare_output_folder, write_atomically
-from dotaliver.system.parsing import ParseError, parse_json, read_bounded
+from dotaliver.system.parsing import ParseError, as_object, parse_json, read_bounded
 
 __all__ = ["Progress", "Pulled", "Pushed", "pull_study", "push_files"]
 
@@ -164,8 +164,8 @@ class _Incoming:
         mark = folder / UNFINISHED
         if folder.exists():
             try:
-                known = parse_json(read_bounded(mark)).get("study")
-            except (OSError, ParseError, AttributeError):
+                known = as_object(parse_json(read_bounded(mark))).get("study")
+            except (OSError, ParseError, TypeError):
                 known = None
             if known != study_uid:
                 msg = f"{folder}: not left by an earlier pull of this study; remove it or name another --out"

@@ -181,7 +181,7 @@ def study_volumes(study: PhantomStudy) -> StudyVolumes:
         sources={name: "phantom" for name in ("weight_kg", "dose_bq", "half_life_s", "injection", "series")},
     )
     arithmetic = suvbw_arithmetic(inputs)
-    slope = arithmetic.slope_per_bqml or 0.0
+    (slope,) = arithmetic.voxel_factors
     pet = study.pet.with_array((study.pet.array * np.float32(slope)).astype(np.float32), Quantity.SUVBW)
     identity = StudyIdentity(
         study_instance_uid=phantom_uid(spec, "study"),

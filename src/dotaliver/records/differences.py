@@ -7,18 +7,24 @@ are matched by their labels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from dotaliver.frozen import FrozenModel
+from dotaliver.records.flags import Flag
 from dotaliver.records.score import StudyScore
+from dotaliver.system.parsing import Json
 
-__all__ = ["Change", "RecordDifference", "compare_records"]
+__all__ = ["Change", "RecordDifference", "Value", "compare_records"]
 
 Kind = Literal["image", "mask", "edit", "setting", "version", "result", "verdict", "flag"]
 # What may differ between two runs of the same work.
 _NOT_COMPARED = {"made_at", "scored_at", "record_id"}
+
+
+Value = str | int | float | bool | None
+"""A simple value of a record"""
 
 
 class Change(FrozenModel):
@@ -26,8 +32,8 @@ class Change(FrozenModel):
 
     kind: Kind
     field: str
-    before: Any
-    now: Any
+    before: Value
+    now: Value
 
 
 class RecordDifference(FrozenModel):
@@ -39,7 +45,7 @@ class RecordDifference(FrozenModel):
     reasons: dict[str, str] = Field(description="For each changed verdict its two reasons, as 'before → now'")
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(value: Json, path: str = "") -> Iterator[tuple[str, Value]]:
     """Every simple value of a nested structure under a path such as ``lesions[3].suv_max``."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -53,7 +59,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _changes(kind: Kind, before: Any, now: Any, name: str) -> list[Change]:
+def _changes(kind: Kind, before: Json, now: Json, name: str) -> list[Change]:
     old, new = dict(_leaves(before, name)), dict(_leaves(now, name))
     fields = [*old, *(field for field in new if field not in old)]
     return [
@@ -63,12 +69,12 @@ def _changes(kind: Kind, before: Any, now: Any, name: str) -> list[Change]:
     ]
 
 
-def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+def _without(data: dict[str, Json], *names: str) -> dict[str, Json]:
     return {key: value for key, value in data.items() if key not in names}
 
 
-def _flags(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], where: str) -> list[Change]:
-    old, new = [f["sentence"] for f in before], [f["sentence"] for f in now]
+def _flags(before: Sequence[Flag], now: Sequence[Flag], where: str) -> list[Change]:
+    old, new = [flag.sentence for flag in before], [flag.sentence for flag in now]
     gone = [Change(kind="flag", field=where, before=s, now=None) for s in old if s not in new]
     return [*gone, *(Change(kind="flag", field=where, before=None, now=s) for s in new if s not in old)]
 
@@ -84,32 +90,31 @@ def compare_records(before: StudyScore, now: StudyScore) -> RecordDifference:
         *_changes("mask", a["segmentation"]["mismatch"], b["segmentation"]["mismatch"], "mismatch"),
         *_changes("edit", a["edits"], b["edits"], "edits"),
         *_changes("setting", a["config"], b["config"], "config"),
-        *_changes("version", _versions(a), _versions(b), "versions"),
+        *_changes("version", _versions(before), _versions(now), "versions"),
     ]
     effects: list[Change] = []
     for name in ("suv", "references", "liver", "burden"):
         effects += _changes("result", a[name], b[name], name)
     effects += _changes("result", _numbers(a["lesions"]), _numbers(b["lesions"]), "lesions")
     effects += _changes("verdict", _verdicts(a["criteria"]), _verdicts(b["criteria"]), "criteria")
-    effects += _flags(a["flags"], b["flags"], "flags")
+    effects += _flags(before.flags, now.flags, "flags")
     reasons = {
-        key: f"{a['criteria'][key]['reason']} → {b['criteria'][key]['reason']}"
-        for key in a["criteria"]
-        if key in b["criteria"] and a["criteria"][key]["verdict"] != b["criteria"][key]["verdict"]
+        key: f"{verdict.reason} → {now.criteria[key].reason}"
+        for key, verdict in before.criteria.items()
+        if key in now.criteria and verdict.verdict != now.criteria[key].verdict
     }
     same = before.study.study_instance_uid == now.study.study_instance_uid
     return RecordDifference(same_study=same, causes=tuple(causes), effects=tuple(effects), reasons=reasons)
 
 
-def _versions(data: dict[str, Any]) -> dict[str, Any]:
-    provenance = data["provenance"]
-    return {"dotaliver": provenance["dotaliver_version"], **provenance["dependencies"]}
+def _versions(score: StudyScore) -> dict[str, Json]:
+    return {"dotaliver": score.provenance.dotaliver_version, **score.provenance.dependencies}
 
 
-def _numbers(lesions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _numbers(lesions: Sequence[dict[str, Json]]) -> list[Json]:
     """Lesions with the numbers that people compare; end points and flags follow from them."""
     return [_without(lesion, "flags", "diameter", "suv_peak_centre_lps_mm") for lesion in lesions]
 
 
-def _verdicts(criteria: dict[str, Any]) -> dict[str, Any]:
+def _verdicts(criteria: dict[str, dict[str, Json]]) -> dict[str, Json]:
     return {key: _without(value, "reason", "decision") for key, value in criteria.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Refer
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
 from dotaliver.suv.arithmetic import SuvArithmetic
+from dotaliver.system.parsing import Json, as_list, as_object
 
 __all__ = [
     "LiverRecord",
@@ -172,7 +173,7 @@ _NAMED_BY_ID = (
 )
 
 
-def _without_times(value: Any) -> Any:
+def _without_times(value: Json) -> Json:
     if isinstance(value, dict):
         return {k: _without_times(v) for k, v in value.items() if k not in {"made_at", "scored_at"}}
     if isinstance(value, list):
@@ -188,7 +189,7 @@ def record_id_of(score: StudyScore) -> str:
     return record_id_of_json(score.model_dump(mode="json", include=set(_NAMED_BY_ID)))
 
 
-def record_id_of_json(data: dict[str, Any]) -> str:
+def record_id_of_json(data: dict[str, Json]) -> str:
     """The same of a record that was read as JSON, whatever today's types would make of it.
 
     Raises
@@ -196,9 +197,9 @@ def record_id_of_json(data: dict[str, Any]) -> str:
     KeyError, TypeError, AttributeError
         Where the JSON is not that of a record.
     """
-    named = _without_times({name: data[name] for name in _NAMED_BY_ID})
-    for mask in named["segmentation"]["masks"]:
+    named = {name: _without_times(data[name]) for name in _NAMED_BY_ID}
+    for mask in as_list(as_object(named["segmentation"])["masks"]):
         # One mask is one input, whether it came as NIfTI or as NRRD.
-        del mask["origin"]
+        del as_object(mask)["origin"]
     text = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AliasChoices, Field, ValidationError
 
@@ -13,7 +13,7 @@ from dotaliver.errors import StudyError
 from dotaliver.frozen import FrozenModel, first_problem
 from dotaliver.records.score import StudyScore, record_id_of_json
 from dotaliver.records.version_1 import as_version_2, record_id_1
-from dotaliver.system.parsing import ParseError, parse_json
+from dotaliver.system.parsing import Json, ParseError, as_object, parse_json
 from dotaliver.system.results import whole_result
 from dotaliver.system.temporary import is_unused
 
@@ -137,7 +137,7 @@ class ScoreFolder:
             Where it cannot be read.
         """
         try:
-            return str(parse_json(self._text())["study"]["study_instance_uid"])
+            return str(as_object(as_object(parse_json(self._text()))["study"])["study_instance_uid"])
         except (ParseError, KeyError, TypeError) as error:
             msg = f"{self.path / RECORD}: not a record; score the study again"
             raise StudyError(msg) from error
@@ -195,7 +195,7 @@ def record_from_json(content: bytes | str, name: str = RECORD) -> StudyScore:
         msg = f"{name}: {error}; score the study again"
         raise StudyError(msg) from error
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if version not in ("1", "2"):  # a tuple: what is not text may not be hashable
+    if not isinstance(data, dict) or version not in ("1", "2"):  # a tuple: what is not text may not be hashable
         said = f"schema version {version[:20]!r}" if isinstance(version, str) else "no schema version"
         msg = f"{name}: {said}, and this program reads 1 and 2; update dotaliver or score the study again"
         raise StudyError(msg)
@@ -207,7 +207,7 @@ def record_from_json(content: bytes | str, name: str = RECORD) -> StudyScore:
         raise StudyError(msg) from error
 
 
-def _require_unchanged(data: dict[str, Any], name: str) -> None:
+def _require_unchanged(data: dict[str, Json], name: str) -> None:
     """Refuse a record whose content does not give its ``record_id``, by the rules of its own version."""
     rule = record_id_1 if data["schema_version"] == "1" else record_id_of_json
     try:

@@ -11,7 +11,8 @@ import copy
 import hashlib
 import json
 import re
-from typing import Any
+
+from dotaliver.system.parsing import Json, as_list, as_object
 
 __all__ = ["as_version_2", "record_id_1"]
 
@@ -38,7 +39,7 @@ _RENAMED_FLAGS = {"RECIST_CT_REGISTERED": "RECIST_IMAGE_REGISTERED"}
 _UNSEEN = re.compile(r"lesion ([0-9]+) on CT")
 
 
-def record_id_1(data: dict[str, Any]) -> str:
+def record_id_1(data: dict[str, Json]) -> str:
     """The ``record_id`` that version 1 gave this content.
 
     SHA-256 over the canonical JSON (sorted keys, no spaces, ASCII) of the fields in ``_HASHED``, without times and
@@ -50,13 +51,13 @@ def record_id_1(data: dict[str, Any]) -> str:
         Where the JSON is not that of a record.
     """
     hashed = copy.deepcopy({name: data[name] for name in _HASHED})
-    for mask in hashed["segmentation"]["masks"]:
-        mask.pop("origin")
+    for mask in as_list(as_object(hashed["segmentation"])["masks"]):
+        as_object(mask).pop("origin")
     text = json.dumps(_without_times(hashed), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
+def as_version_2(data: dict[str, Json]) -> dict[str, Json]:
     """The JSON of a version 1 record in the form of version 2; ``record_id`` stays the name of the old record.
 
     Parameters
@@ -72,23 +73,22 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     now = copy.deepcopy(data)
     now["schema_version"] = "2"
     # The reason why CT shows no border of a lesion was stored with other reasons, under "lesion 3 on CT".
-    segmentation = now["segmentation"]
-    segmentation["unseen_on_ct"] = {
-        found[1]: why for name, why in segmentation["reasons"].items() if (found := _UNSEEN.fullmatch(name))
-    }
-    segmentation["reasons"] = {
-        name: why for name, why in segmentation["reasons"].items() if not _UNSEEN.fullmatch(name)
-    }
+    segmentation = as_object(now["segmentation"])
+    reasons = as_object(segmentation["reasons"])
+    unseen = {name: found[1] for name in reasons if (found := _UNSEEN.fullmatch(name))}
+    segmentation["unseen_on_ct"] = {label: reasons[name] for name, label in unseen.items()}
+    segmentation["reasons"] = {name: why for name, why in reasons.items() if name not in unseen}
     # The image that diameters are measured on, which only a CT could be then.
-    now["study"]["recist_image"] = now["study"].pop("recist_ct", None)
-    for flag in (*now["flags"], *segmentation["flags"]):
-        flag["code"] = _RENAMED_FLAGS.get(flag["code"], flag["code"])
+    study = as_object(now["study"])
+    study["recist_image"] = study.pop("recist_ct", None)
+    for flag in map(as_object, (*as_list(now["flags"]), *as_list(segmentation["flags"]))):
+        flag["code"] = _RENAMED_FLAGS.get(str(flag["code"]), flag["code"])
     # Borders on CT were found by another method, whose settings have no meaning now.
-    now["config"].pop("ct_lesions", None)
+    as_object(now["config"]).pop("ct_lesions", None)
     return now
 
 
-def _without_times(value: Any) -> Any:
+def _without_times(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: _without_times(inner) for name, inner in value.items() if name not in _TIMES}
     if isinstance(value, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dotaliver.errors import SuvError
 from dotaliver.frozen import FrozenModel
@@ -109,6 +109,18 @@ class SuvArithmetic(FrozenModel):
     reference_source: str | None = Field(default=None, description="What gave the decay reference")
     cross_checks: tuple[CrossCheck, ...] = Field(default=(), description="Other valid ways to SUV")
     steps: tuple[SuvStep, ...]
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> SuvArithmetic:
+        """Refuse a factor for all slices next to one for each: only one of them can be right."""
+        for several, one, name in (
+            (self.slopes_per_bqml, self.slope_per_bqml, "slopes_per_bqml"),
+            (self.suvs_per_voxel_unit, self.suv_per_voxel_unit, "suvs_per_voxel_unit"),
+        ):
+            if several is not None and one is not None:
+                msg = f"{name} are given with one factor for all slices; leave one of the two out"
+                raise ValueError(msg)
+        return self
 
     @property
     def voxel_factors(self) -> tuple[float, ...]:

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, TypeAlias
 
-__all__ = ["MAX_DEPTH", "ParseError", "parse_json", "parse_toml", "read_bounded"]
+__all__ = [
+    "MAX_DEPTH",
+    "Json",
+    "ParseError",
+    "Toml",
+    "as_list",
+    "as_object",
+    "parse_json",
+    "parse_toml",
+    "read_bounded",
+]
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+"""What JSON holds"""
+Toml: TypeAlias = "dict[str, Toml] | list[Toml] | str | int | float | bool | date | time"
+"""What TOML holds; a date with a time is a `datetime`"""
 
 # Our deepest file, a record, nests nine levels.
 MAX_DEPTH = 64
@@ -21,7 +37,7 @@ class ParseError(ValueError):
     """Text that is not what it should be; says what is wrong as the end of a sentence."""
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Json:
     """Parse JSON as RFC 8259 has it: no NaN, no key twice in one object, at most `MAX_DEPTH` levels.
 
     Raises
@@ -32,7 +48,7 @@ def parse_json(text: str | bytes) -> Any:
     try:
         # Not by `json.loads`, which lets broken UTF-8 through; Windows' editors put a mark before the text.
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant)
+        value: Json = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError:
         raise ParseError(_too_deep()) from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -59,7 +75,7 @@ def read_bounded(path: Path, most_bytes: int = _MAX_BYTES) -> bytes:
     return content
 
 
-def parse_toml(text: str | bytes) -> dict[str, Any]:
+def parse_toml(text: str | bytes) -> dict[str, Toml]:
     """Parse TOML of at most `MAX_DEPTH` levels.
 
     Raises
@@ -68,12 +84,30 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
         Where the text is anything else; integers beyond 64 bits too.
     """
     try:
-        value = tomllib.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff"))
+        value: dict[str, Toml] = tomllib.loads(
+            text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        )
     except RecursionError:
         raise ParseError(_too_deep()) from None
     except ValueError as error:
         raise ParseError(_why("TOML", error)) from error
     _check_bounds(value)
+    return value
+
+
+def as_object(value: Json) -> dict[str, Json]:
+    """An object of JSON; `TypeError` for anything else."""
+    if not isinstance(value, dict):
+        msg = "no object"
+        raise TypeError(msg)
+    return value
+
+
+def as_list(value: Json) -> list[Json]:
+    """A list of JSON; `TypeError` for anything else."""
+    if not isinstance(value, list):
+        msg = "no list"
+        raise TypeError(msg)
     return value
 
 
@@ -92,7 +126,7 @@ def _too_deep() -> str:
     return f"nested more than {MAX_DEPTH} levels deep"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -102,14 +136,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _constant(name: str) -> Any:
+def _constant(name: str) -> NoReturn:
     msg = f"not valid JSON ({name} is not a number in JSON)"
     raise ParseError(msg)
 
 
-def _check_bounds(value: Any) -> None:
+def _check_bounds(value: Json | Toml) -> None:
     """Level by level and not by recursion, which is what too deep a text would break."""
-    level = [value]
+    level: list[Json | Toml] = [value]
     for _ in range(MAX_DEPTH):
         if any(isinstance(each, int) and abs(each) >= _MAX_INTEGER for each in level):
             msg = "a number in it is too long"

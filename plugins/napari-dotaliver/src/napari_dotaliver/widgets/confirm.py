@@ -32,7 +32,7 @@ from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.reader_box import ReaderBox
-from napari_dotaliver.widgets.shortcuts import bind_key, refusal_line, scrolled
+from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, bind_key, refusal_line, scrolled
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -78,7 +78,7 @@ class _Answer:
         self.headline.setToolTip(protocol.wording)
         self.accept_button = QPushButton("Accept")
         self.accept_button.setCheckable(True)
-        self.accept_button.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
+        self.accept_button.setStyleSheet(CHECKED_BUTTON)
         self.accept_button.setAccessibleName(f"Accept the proposal for {protocol.name}")
         self.accept_button.clicked.connect(lambda _=False: widget.accept(criterion))
         words = ("as proposed", *(answer_words(protocol, word) for word in _VERDICTS))

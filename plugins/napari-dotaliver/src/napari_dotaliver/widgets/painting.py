@@ -30,7 +30,7 @@ from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import uptake_unit
 from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
-from napari_dotaliver.widgets.shortcuts import millimetres
+from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, millimetres
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -70,8 +70,7 @@ class PaintPanel(QWidget):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_STROKES_END_MS)
         self._rest.timeout.connect(self.take_painted)
-        # What is pressed must be told without colour, whatever the theme.
-        self.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
+        self.setStyleSheet(CHECKED_BUTTON)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self._brushes(), self._sphere(), self._between_slices()):

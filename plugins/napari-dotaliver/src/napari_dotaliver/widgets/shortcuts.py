@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QScrollArea, QShortcut, QVBoxLa
 from napari_dotaliver.widgets.deliberate import NumberBox
 
 __all__ = [
+    "CHECKED_BUTTON",
     "bind_key",
     "millimetres",
     "refusal_line",
@@ -19,6 +20,9 @@ __all__ = [
     "soon",
     "take_key",
 ]
+
+CHECKED_BUTTON = "QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }"
+"""Style of a panel in which a pressed button is recognised without colour, whatever the theme"""
 
 
 def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:

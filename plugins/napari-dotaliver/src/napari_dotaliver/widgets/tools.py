@@ -30,7 +30,7 @@ from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.painting import PaintPanel
-from napari_dotaliver.widgets.shortcuts import bind_key, millimetres, refusal_line, scrolled, soon
+from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, bind_key, millimetres, refusal_line, scrolled, soon
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -122,8 +122,7 @@ class ToolsWidget(QWidget):
 
     def _lesion_box(self) -> QGroupBox:
         box = QGroupBox("Selected lesion")
-        # What is pressed must be told without colour, whatever the theme.
-        box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
+        box.setStyleSheet(CHECKED_BUTTON)
         grid = QGridLayout(box)
         self.lesion_line = QLabel("Select a row in the table.")
         self.lesion_line.setWordWrap(True)
