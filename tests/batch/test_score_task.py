@@ -3,8 +3,13 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from dotaliver.batch.score_task import _thumbnail
+from dotaliver.batch.records import Place, RunSettings, StudyTask
+from dotaliver.batch.score_task import _thumbnail, score_task
+from dotaliver.config.protocol import protocol_named
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.errors import StudyError
 from dotaliver.image.lazy import lazy_planes
 from dotaliver.image.volume import Quantity, Volume
 from fixtures.arrays import grid
@@ -21,3 +26,27 @@ def test_the_picture_of_a_pet_that_is_read_in_parts_is_that_of_the_pet():
 
     assert picture(whole).startswith(b"\x89PNG")
     assert picture(parts) == picture(whole)
+
+
+def test_a_stored_score_keeps_its_settings_and_gets_the_protocol_of_the_batch(monkeypatch, tmp_path):
+    asked = {}
+
+    def rescore(folder, **given):
+        asked.update(given, folder=folder)
+        raise StudyError("enough")
+
+    monkeypatch.setattr("dotaliver.pipeline.rescore", rescore)
+    other = protocol_named("prrt-screening")
+    task = StudyTask(key="k", study_uid=None, place=Place(folder=str(tmp_path)))
+    run = RunSettings.model_validate_json(RunSettings(run_id="r", rescore=True, protocol=other).model_dump_json())
+    with pytest.raises(StudyError, match="enough"):
+        score_task(task, tmp_path / "out", run, lambda _stage: None)
+    assert (asked["folder"], asked["config"], asked["protocol"]) == (tmp_path, None, other)
+
+
+def test_another_protocol_takes_no_other_setting_with_it():
+    own = ScoringConfig(segmenter="of the site")
+    other = protocol_named("prrt-screening")
+    assert own.with_protocol(None) is own
+    changed = own.with_protocol(other)
+    assert (changed.protocol, changed.segmenter) == (other, "of the site")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from dotaliver.errors import SuvError
 from dotaliver.suv.arithmetic import (
@@ -17,6 +18,7 @@ from dotaliver.suv.arithmetic import (
     frame_decay_reference,
     suvbw_arithmetic,
 )
+from dotaliver.suv.records import SuvArithmetic
 
 HALF_LIFE_S = 4062.6
 INJECTED = datetime(2026, 3, 2, 9)
@@ -137,3 +139,12 @@ def test_steps_give_activities_in_mbq():
     left = shown["Activity left"]
     assert left.value.split(" (")[0].endswith(" MBq")
     assert left.source.startswith(f"{result.dose_bq / 1e6:g} MBq × 2^")
+
+
+@pytest.mark.parametrize("one", ["slope_per_bqml", "suv_per_voxel_unit"])
+def test_a_record_with_one_factor_and_one_for_each_slice_is_refused(one):
+    several = {"slope_per_bqml": "slopes_per_bqml", "suv_per_voxel_unit": "suvs_per_voxel_unit"}[one]
+    record = {"steps": (), one: 1e-3}
+    assert SuvArithmetic.model_validate(record).voxel_factors == (1e-3,)
+    with pytest.raises(ValidationError, match=several):
+        SuvArithmetic.model_validate(record | {several: (1e-3, 2e-3)})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dotaliver.system.parsing import MAX_DEPTH, ParseError, parse_json, parse_toml
+from dotaliver.system.parsing import MAX_DEPTH, ParseError, as_list, as_object, parse_json, parse_toml
 
 VALUES = st.recursive(
     st.none()
@@ -64,3 +64,13 @@ def test_toml_is_read_as_python_reads_it() -> None:
 def test_what_json_does_not_have_is_refused(text) -> None:
     with pytest.raises(ParseError):
         parse_json(text)
+
+
+@given(VALUES)
+def test_an_object_and_a_list_are_told_from_everything_else(value) -> None:
+    for kind, asked in ((dict, as_object), (list, as_list)):
+        if isinstance(value, kind):
+            assert asked(value) is value
+        else:
+            with pytest.raises(TypeError):
+                asked(value)

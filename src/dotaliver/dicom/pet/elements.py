@@ -16,7 +16,7 @@ from dotaliver.suv.body_size import Normalisation, Sex
 
 __all__ = ["Patient", "Read", "SuvHeaderReader", "corrects_decay", "read_patient", "same_in_all"]
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # What one kind of patient data can mean (see `suv_rules`).
 _KG_BELOW, _GRAMS_ABOVE, _GRAMS_BELOW = 400.0, 1000.0, 400e3
@@ -54,10 +54,10 @@ def corrects_decay(series: SeriesHeaders) -> bool | None:
 
 
 @dataclass(frozen=True)
-class Read(Generic[T]):
+class Read(Generic[T_co]):
     """A value with the element or option that gave it, and what makes it doubtful; None where it is missing."""
 
-    value: T | None = None
+    value: T_co | None = None
     source: str | None = None
     flags: tuple[Flag, ...] = ()
 

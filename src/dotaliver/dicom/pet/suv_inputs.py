@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
 
 from dotaliver.config.scoring import AssumedValues
 from dotaliver.dicom.files.elements import element_name, joined
@@ -49,7 +49,8 @@ _BY_SEX = {
     Normalisation.IDEAL_WEIGHT,
 }
 _STORED_SUV = {PetUnits.GML, PetUnits.CM2ML}
-Reads = Mapping[str, Read[Any]]
+SuvValue = float | str | datetime | tuple[FrameTiming, ...]
+Reads = Mapping[str, Read[SuvValue]]
 """Fields of `SuvInputs` as they were read"""
 
 
@@ -81,7 +82,7 @@ def suv_inputs(
     values = {field: read.value for field, read in reads.items() if read.value is not None}
     sources = {field: read.source for field, read in reads.items() if read.source is not None and field != "units"}
     flags = tuple(flag for read in reads.values() for flag in read.flags)
-    return SuvInputs(normalisation=normalisation, sources=sources, **values), flags
+    return SuvInputs.model_validate({"normalisation": normalisation, "sources": sources, **values}), flags
 
 
 def _require(reader: SuvHeaderReader, reads: Reads, fields: Sequence[str], also: Sequence[str] = ()) -> None:
@@ -93,7 +94,7 @@ def _require(reader: SuvHeaderReader, reads: Reads, fields: Sequence[str], also:
 
 def _body(reader: SuvHeaderReader, normalisations: set[Normalisation]) -> tuple[Reads, list[str]]:
     """Weight, height and sex as far as the normalisations need them, and which of them must be there."""
-    reads: dict[str, Read[Any]] = {"weight_kg": reader.weight_kg()}
+    reads: dict[str, Read[SuvValue]] = {"weight_kg": reader.weight_kg()}
     needed = ["weight_kg"] if normalisations - {Normalisation.IDEAL_WEIGHT} else []
     if normalisations - {Normalisation.BODY_WEIGHT}:
         reads["height_m"] = reader.height_m()
@@ -108,7 +109,7 @@ def _stored_suv(reader: SuvHeaderReader, units: PetUnits, normalisation: Normali
     stored = reader.stored_normalisation(units)
     converts = stored.value is not normalisation
     _refuse_unused(reader, by_body=converts, decay_enters=False)
-    reads: dict[str, Read[Any]] = {"stored_normalisation": stored, "decay_correction": reader.decay_correction()}
+    reads: dict[str, Read[SuvValue]] = {"stored_normalisation": stored, "decay_correction": reader.decay_correction()}
     if converts and stored.value is not None:
         body, needed = _body(reader, {stored.value, normalisation})
         _require(reader, body, needed)
@@ -161,7 +162,7 @@ def _counts(reader: SuvHeaderReader, normalisation: Normalisation) -> Reads:
         raise reader.refuse(msg)
     by_body = normalisation is not Normalisation.BODY_WEIGHT
     _refuse_unused(reader, by_body=by_body, decay_enters=True)
-    reads: dict[str, Read[Any]] = {"suv_per_count": to_suv, "decay_correction": correction}
+    reads: dict[str, Read[SuvValue]] = {"suv_per_count": to_suv, "decay_correction": correction}
     if by_body:
         body, needed = _body(reader, {Normalisation.BODY_WEIGHT, normalisation})
         _require(reader, body, needed)
@@ -177,7 +178,7 @@ def _check_of(reader: SuvHeaderReader, normalisation: Normalisation, to_activity
         reads = _activity(reader, normalisation)
     except DotaliverError:
         return {}
-    unflagged = {field: Read(read.value, read.source) for field, read in reads.items()}
+    unflagged: dict[str, Read[SuvValue]] = {field: Read(read.value, read.source) for field, read in reads.items()}
     return {**unflagged, "bqml_per_count": to_activity}
 
 
@@ -189,7 +190,7 @@ def _activity(reader: SuvHeaderReader, normalisation: Normalisation, units: Read
     decays = correction.value is not DecayCorrection.ADMIN
     frames, missing = _frames(reader, correction.value)
     injection = injection_of(reader.series, half_life_s.value, reader.assume.injection) if decays else _recorded(reader)
-    reads: dict[str, Read[Any]] = {
+    reads: dict[str, Read[SuvValue]] = {
         **({} if units is None else {"units": units}),
         "decay_correction": correction,
         **body,
@@ -220,7 +221,7 @@ def _recorded(reader: SuvHeaderReader) -> Injection | None:
 
 def _references(reader: SuvHeaderReader, injection: Injection) -> Reads:
     """The stamps of the instant that voxels are corrected to."""
-    reads: dict[str, Read[Any]] = {}
+    reads: dict[str, Read[SuvValue]] = {}
     private = private_reference_of(reader.series, injection.instant)
     enhanced = corrected_to(reader.series)
     if enhanced is not None:

@@ -19,6 +19,7 @@ from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
+from dotaliver.system.parsing import Json, as_object
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -173,7 +174,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     data = score.model_dump(mode="json")
     protocol = data["config"].pop("protocol")
 
-    def walk(value: Any) -> Any:
+    def walk(value: Json) -> Json:
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -201,8 +202,8 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     for flag in (*data["flags"], *data["segmentation"]["flags"]):
         flag["sentence"] = _QUOTING.get(flag["code"], flag["sentence"])
     clean = {key: value if key == "study" else walk(value) for key, value in data.items()}
-    clean["config"]["protocol"] = protocol
-    clean["provenance"] |= {"revises": None, "deidentified": True}
+    as_object(clean["config"])["protocol"] = protocol
+    as_object(clean["provenance"]).update({"revises": None, "deidentified": True})
     record = StudyScore.model_validate(clean)
     provenance = record.provenance.model_copy(update={"config_sha256": record.config.sha256()})
     return record.model_copy(update={"provenance": provenance}).with_record_id()
