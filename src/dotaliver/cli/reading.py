@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -49,6 +50,8 @@ Manifest = Annotated[
     Path, option("--manifest", group=_PLAN, metavar="FILE", help="CSV with subjects and visits of the trial.")
 ]
 
+Command = TypeVar("Command", bound=Callable[..., None])
+
 reading_app = typer.Typer(
     cls=GroupedCommands,
     help="Run a central reading: readers, adjudicator, agreement, audit trail.",
@@ -58,7 +61,7 @@ reading_app = typer.Typer(
 )
 
 
-def _command(function: Any) -> Any:
+def _command(function: Command) -> Command:
     name = function.__name__.removesuffix("_command").rstrip("_")
     return reading_app.command(name, cls=GroupedCommand, context_settings=CONTEXT)(function)
 

@@ -2,13 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from dotaliver import __version__
+from dotaliver.export.define.codelists import CodeList
 from dotaliver.export.define.model import Definition, ItemDefinition, TableDefinition, VariableDefinition
 from dotaliver.export.report.template import page_template
 
 __all__ = ["define_html"]
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """One variable, in words."""
+
+    name: str
+    label: str
+    key: int | None
+    data_type: str
+    core: str
+    code_list: CodeList | None
+    origin: str
+    rule: str | None
+    has_values: bool
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a variable holds where another has a certain value."""
+
+    where: str
+    label: str
+    data_type: str
+    code_list: CodeList | None
+    units: str
+
+
+@dataclass(frozen=True)
+class _ByValue:
+    """A variable whose content depends on another."""
+
+    name: str
+    rows: tuple[_Value, ...]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One dataset, in words."""
+
+    name: str
+    label: str
+    klass: str
+    structure: str
+    comment: str | None
+    file: str
+    records: int
+    key_names: str
+    variables: tuple[_Variable, ...]
+    by_value: tuple[_ByValue, ...]
 
 
 def define_html(definition: Definition) -> str:
@@ -17,41 +68,39 @@ def define_html(definition: Definition) -> str:
         definition=definition,
         version=__version__,
         tables=[_table(table) for table in definition.tables],
-        lists=[
-            {"oid": each.oid, "name": each.name, "nci": each.nci, "terms": each.terms} for each in definition.code_lists
-        ],
+        lists=definition.code_lists,
     )
 
 
-def _table(table: TableDefinition) -> dict[str, Any]:
+def _table(table: TableDefinition) -> _Table:
     keys = sorted((each.key, each.variable.name) for each in table.variables if each.key is not None)
-    return {
-        "name": table.name,
-        "label": table.label,
-        "klass": table.klass.capitalize() + (", sponsor's domain" if table.is_custom else ""),
-        "structure": table.structure,
-        "comment": table.comment,
-        "file": table.file,
-        "records": table.records,
-        "key_names": ", ".join(name for _, name in keys),
-        "variables": [_variable(each) for each in table.variables],
-        "by_value": [_values(each) for each in table.variables if each.values],
-    }
+    return _Table(
+        name=table.name,
+        label=table.label,
+        klass=table.klass.capitalize() + (", sponsor's domain" if table.is_custom else ""),
+        structure=table.structure,
+        comment=table.comment,
+        file=table.file,
+        records=table.records,
+        key_names=", ".join(name for _, name in keys),
+        variables=tuple(_variable(each) for each in table.variables),
+        by_value=tuple(_values(each) for each in table.variables if each.values),
+    )
 
 
-def _variable(each: VariableDefinition) -> dict[str, Any]:
+def _variable(each: VariableDefinition) -> _Variable:
     source = f" ({each.origin.source.lower()})" if each.origin.source else ""
-    return {
-        "name": each.variable.name,
-        "label": each.variable.label,
-        "key": each.key,
-        "type": _type(each.item, is_date=each.variable.is_date),
-        "core": {"Req": "required", "Exp": "expected", "Perm": ""}[each.variable.core],
-        "list": each.item.code_list,
-        "origin": f"{each.origin.kind}{source}",
-        "rule": each.origin.rule,
-        "has_values": bool(each.values),
-    }
+    return _Variable(
+        name=each.variable.name,
+        label=each.variable.label,
+        key=each.key,
+        data_type=_type(each.item, is_date=each.variable.is_date),
+        core={"Req": "required", "Exp": "expected", "Perm": ""}[each.variable.core],
+        code_list=each.item.code_list,
+        origin=f"{each.origin.kind}{source}",
+        rule=each.origin.rule,
+        has_values=bool(each.values),
+    )
 
 
 def _type(item: ItemDefinition, *, is_date: bool = False) -> str:
@@ -62,17 +111,17 @@ def _type(item: ItemDefinition, *, is_date: bool = False) -> str:
     return f"{item.data_type}{size}{digits}"
 
 
-def _values(each: VariableDefinition) -> dict[str, Any]:
-    return {
-        "name": each.variable.name,
-        "rows": [
-            {
-                "where": f"{value.where} = {value.equals}",
-                "label": value.label,
-                "type": _type(value.item),
-                "list": value.item.code_list,
-                "units": ", ".join(value.item.units),
-            }
+def _values(each: VariableDefinition) -> _ByValue:
+    return _ByValue(
+        name=each.variable.name,
+        rows=tuple(
+            _Value(
+                where=f"{value.where} = {value.equals}",
+                label=value.label,
+                data_type=_type(value.item),
+                code_list=value.item.code_list,
+                units=", ".join(value.item.units),
+            )
             for value in each.values
-        ],
-    }
+        ),
+    )
