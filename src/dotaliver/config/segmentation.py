@@ -200,8 +200,22 @@ class CtLesionConfig(FrozenModel):
         le=1,
         description="Share of the liver that tumour fills, above which the CT separates no lesion from the mass",
     )
+    most_left_out_shares: tuple[float, float] = Field(
+        default=(0.7, 0.45),
+        description="Share of the uptake outside of what the CT shows, of small and of large lesions: PET blurs the "
+        "small ones",
+    )
+    part_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian on which a part of the uptake is looked for")
+    part_share_range: tuple[float, float] = Field(
+        default=(0.3, 0.85), description="Share of the uptake that such a part may be"
+    )
+    part_seen_share: float = Field(default=0.85, ge=0, le=1, description="Share of its border that must show a step")
+    well_seen_share: float = Field(default=0.75, description="Share of a border that shows a step: it is well seen")
+    well_seen_open_share: float = Field(
+        default=0.15, ge=0, le=1, description="Share that may lie beyond the reach of the uptake on a well seen border"
+    )
     most_shared_share: float = Field(
-        default=0.25, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
+        default=0.2, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
     )
     liver_edge_mm: tuple[float, float] = Field(
         default=(1.0, 1.5), description="How far the liver's outline may be off, and over which width it fades"
@@ -216,6 +230,12 @@ class CtLesionConfig(FrozenModel):
     )
     outlier_nats: float = Field(
         default=3.0, gt=0, description="Largest distance of a place from a density: 2.4 SD; beyond it is something else"
+    )
+    opposite_share: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="What density on the other side of the liver's counts against a lesion, over outlier_nats",
     )
     outside_nats: float = Field(default=1.0, ge=0, description="What a place outside the liver counts against a lesion")
     soft_border_share: float = Field(
@@ -235,13 +255,25 @@ class CtLesionConfig(FrozenModel):
         default=(1.0, 5.0), description="From which distance of the middles a fit is repeated, and its largest move"
     )
     least_contrast_hu: float = Field(default=4.0, gt=0, description="A smaller difference is texture")
-    least_contrast_sd: float = Field(default=1.2, gt=0, description="And in SDs of the liver around it")
+    least_contrast_sd: float = Field(default=1.0, gt=0, description="And in SDs of the liver around it")
     least_significance: float = Field(
-        default=3.0, gt=0, description="And in SDs of the mean over as much liver as the lesion fills"
+        default=2.0, gt=0, description="And in SDs of the mean over as much liver as the lesion fills"
+    )
+    weak_contrast_sd: float = Field(default=1.5, gt=0, description="A contrast under this many SDs is weak")
+    filled_radius_mm: tuple[float, float] = Field(
+        default=(8.0, 12.0), description="Radii of small and of large lesions for shares that differ with size"
+    )
+    least_filled_shares: tuple[float, float] = Field(
+        default=(0.48, 0.7),
+        description="Least share of the contrast in the outer half of small and of large or weak lesions, third lowest "
+        "of twelve directions: lower is a part that is not the lesion",
     )
     step_width_mm: float = Field(default=3.0, gt=0, description="Width of the strips on both sides of the border")
     step_share: float = Field(default=0.25, gt=0, description="Share of half the whole step that counts as seen")
-    least_seen_share: float = Field(default=0.5, gt=0, le=1, description="Share of the border that must show a step")
+    unseen_weight: float = Field(
+        default=0.2, ge=0, le=1, description="Weight of density in directions in which no step is seen"
+    )
+    least_seen_share: float = Field(default=0.7, gt=0, le=1, description="Share of the border that must show a step")
     size_ratio_range: tuple[float, float] = Field(
         default=(0.75, 1.28), description="Radius on CT over that of the uptake"
     )
@@ -257,6 +289,10 @@ class CtLesionConfig(FrozenModel):
         default=(6.0, 12.0), description="Radii from which and above which it does: smaller ones are blurred on PET"
     )
     shift_range_mm: tuple[float, float] = Field(default=(-2.0, 4.0), description="And by how much at most")
+    outward_mm: float = Field(
+        default=0.25,
+        description="How far outside of half the step calipers are set: at the outer edge of the outermost pixels",
+    )
     detail_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian on which fine detail of a border is seen")
     detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
     detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")

@@ -197,3 +197,40 @@ def test_a_lesion_that_leaves_no_liver_around_it_is_refused():
     ct = scene([(MIDDLE, (56.0, 56.0, 43.0), -35.0)])
     found = outline_lesions_on_ct(ct, placed((MIDDLE, 50.0)), LIVER, CONFIG)
     assert set(found.unseen) == {1}
+
+
+@pytest.mark.parametrize("radius", [8.0, 14.0, 20.0])
+def test_the_diameter_of_a_ball_lies_between_its_own_and_that_to_the_outer_corners_of_its_voxels(radius):
+    ct = scene([(MIDDLE, (radius, radius, radius), -40.0)], noise=6.0)
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, radius)), LIVER, CONFIG)
+    # Corners of pixels lie up to a pixel's diagonal beyond the ball; half a millimetre is left for noise.
+    assert -0.5 <= diameter(found).longest_mm - 2 * radius <= 0.9 * np.sqrt(2) + 0.5
+
+
+def test_a_cold_core_that_leaves_a_hole_in_the_uptake_does_not_make_the_lesion_smaller():
+    ct = scene([(MIDDLE, (17.0, 17.0, 17.0), -35.0)])
+    whole = placed((MIDDLE, 17.0))
+    ring = np.where(ellipsoid(MIDDLE, (9.0, 9.0, 9.0)) <= 1, 0, whole.array).astype(np.uint16)
+    found = outline_lesions_on_ct(ct, LabelMap(ring, GRID), LIVER, CONFIG)
+    assert diameter(found).longest_mm == pytest.approx(34.0, abs=2.0)
+
+
+@pytest.mark.parametrize("difference", [0.0, 30.0])
+def test_an_uptake_over_two_places_of_which_one_is_not_as_dense_is_not_measured_as_one(difference):
+    left, right = np.add(MIDDLE, (-13.0, 0, 0)), np.add(MIDDLE, (13.0, 0, 0))
+    lesions = [(left, (13.0, 13.0, 13.0), -35.0), (right, (13.0, 13.0, 13.0), difference)]
+    both = placed((left, 14.0), (right, 14.0))
+    found = outline_lesions_on_ct(scene(lesions), LabelMap((both.array > 0).astype(np.uint16), GRID), LIVER, CONFIG)
+    if found.unseen:
+        assert "density" in found.unseen[1] or "border" in found.unseen[1] or "radius" in found.unseen[1]
+    else:
+        assert diameter(found).longest_mm == pytest.approx(26.0, abs=2.6)
+
+
+@pytest.mark.parametrize("radius", [11.0, 16.0])
+def test_a_vessel_as_dense_as_the_lesion_that_meets_it_is_not_taken_into_it(radius):
+    ct = scene([(MIDDLE, (radius, radius, radius), 35.0)])
+    vessel = ellipsoid(np.add(MIDDLE, (radius + 20, 0, 0)), (23.0, 4.0, 4.0)) <= 1
+    joined = np.where(vessel & (ellipsoid(MIDDLE, (radius,) * 3) > 1), ct.array + 35.0, ct.array).astype(np.float32)
+    found = outline_lesions_on_ct(ct.with_array(joined), placed((MIDDLE, radius)), LIVER, CONFIG)
+    assert diameter(found).longest_mm == pytest.approx(2 * radius, abs=max(2.0, 0.2 * radius))

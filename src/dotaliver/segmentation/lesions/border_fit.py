@@ -107,7 +107,9 @@ def cast_rays(
     return Rays(distance, sampled[0], sampled[1], sampled[2], np.asarray(uptake[k, j, i]))
 
 
-def log_ratio(hu: npt.NDArray[np.floating], densities: Densities, cap: float, softness: float) -> FloatArray:
+def log_ratio(
+    hu: npt.NDArray[np.floating], densities: Densities, cap: float, softness: float, opposite: float = 0.0
+) -> FloatArray:
     """How much more densities look like the lesion's than like the liver's, in nats.
 
     Parameters
@@ -120,18 +122,23 @@ def log_ratio(hu: npt.NDArray[np.floating], densities: Densities, cap: float, so
         Largest distance from either, in nats.
     softness : float
         SD of what lies between liver and lesion, as a share of the contrast: a lesion's border zone belongs to it.
+    opposite : float
+        What counts against a lesion where density departs from the liver's to the other side (a vessel, another
+        lesion), in nats.
     """
     way = (np.asarray(hu, dtype=np.float64) - densities.liver) / densities.contrast
     sd = densities.noise / abs(densities.contrast)
     own_sd = np.where(way < 1, np.hypot(sd, softness), sd)
-    as_liver = np.minimum(0.5 * (way / sd) ** 2, cap)
+    as_liver = np.minimum(0.5 * (way / sd) ** 2, np.where(way < 0, cap - opposite, cap))
     as_lesion = np.minimum(0.5 * ((way - 1) / own_sd) ** 2, cap)
     return np.asarray(as_liver - as_lesion)
 
 
-def ray_log_ratio(rays: Rays, densities: Densities, cap: float, softness: float, outside: float) -> FloatArray:
+def ray_log_ratio(
+    rays: Rays, densities: Densities, cap: float, softness: float, outside: float, opposite: float = 0.0
+) -> FloatArray:
     """The same along rays; beyond the liver it is minus ``outside``, nearer to other lesions half of that."""
-    ratio = log_ratio(rays.hu, densities, cap, softness)
+    ratio = log_ratio(rays.hu, densities, cap, softness, opposite)
     ratio = ratio * (1 - rays.beyond_liver) - outside * rays.beyond_liver
     return ratio * (1 - rays.foreign) - 0.5 * outside * rays.foreign
 

@@ -11,9 +11,10 @@ from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.distance import Float32Array, distance_inside_mm, distance_to_mm
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.volume import BoolArray, Volume
 
-__all__ = ["NotSeenError", "Site", "site_of"]
+__all__ = ["NotSeenError", "Site", "largest_part", "site_of"]
 
 # Density beyond these is metal, bone or air, and not to be smeared over its neighbours.
 _HU_RANGE = (-60.0, 260.0)
@@ -72,7 +73,7 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
     grid = ct.geometry
     spacing = grid.spacing_mm
     own, others = placed == label, (placed != 0) & (placed != label)
-    uptake = _largest_part(own)
+    uptake = filled_in_slices(largest_part(own))
     outside = distance_to_mm(uptake, spacing)
     other = distance_to_mm(others, spacing)
     whole = bool(liver.all())
@@ -99,13 +100,14 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
     return Site(grid, hu, uptake, beyond, foreign, np.asarray(field), liver_hu, noise_hu, white, grain)
 
 
-def _largest_part(mask: BoolArray) -> BoolArray:
+def largest_part(mask: BoolArray) -> BoolArray:
+    """The largest connected part of a mask; of none, the empty mask."""
     import cc3d
 
     parts = cc3d.connected_components(mask, connectivity=18)
     counts = np.bincount(parts.ravel())
     counts[0] = 0
-    return np.asarray(parts == counts.argmax())
+    return np.asarray((parts == counts.argmax()) & mask)
 
 
 def _middle_and_noise(hu: Float32Array) -> tuple[float, float]:
