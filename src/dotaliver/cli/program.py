@@ -34,9 +34,13 @@ def sample(
         ),
     ] = 1,
     small: Annotated[bool, option("--small", help="A coarse matrix, quick to make and to score.")] = False,
+    mr: Annotated[
+        bool, option("--mr", help="Add MR series of the liver: T1 hepatobiliary phase, T2 and diffusion-weighted.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a phantom PET/CT study as DICOM, with its ground truth."""
+    from dotaliver.phantom.mr import MR_SEQUENCES, draw_mr_spec, make_mr
     from dotaliver.phantom.presets import preset as phantom_of
     from dotaliver.phantom.study import make_phantom
     from dotaliver.phantom.writer import write_study
@@ -44,8 +48,9 @@ def sample(
     with stages(quiet) as progress:
         progress("making the phantom")
         study = make_phantom(phantom_of(preset, seed, "small" if small else "clinical"))
+        mrs = [make_mr(study, draw_mr_spec(study, sequence, seed)) for sequence in MR_SEQUENCES] if mr else []
         progress("writing DICOM")
-        write_study(study, folder)
+        write_study(study, folder, mrs)
     if not quiet:
         typer.echo(f"Phantom '{preset}' (seed {seed}): study in {folder / 'study'}, truth in {folder / 'truth.json'}")
 

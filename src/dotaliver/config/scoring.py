@@ -26,6 +26,7 @@ from dotaliver.config.segmentation import (
     LesionConfig,
     LiverConfig,
     MaskConfig,
+    RecistMrConfig,
 )
 from dotaliver.frozen import FrozenModel
 from dotaliver.suv.body_size import Normalisation
@@ -85,6 +86,7 @@ class ScoringConfig(FrozenModel):
     ct_foci: CtFociConfig = CtFociConfig()
     lobes: LobeConfig = LobeConfig()
     masks: MaskConfig = MaskConfig()
+    recist_mr: RecistMrConfig = RecistMrConfig()
 
     def with_protocol(self, protocol: TrialProtocol | None) -> ScoringConfig:
         """The same settings with another protocol, where there is one."""

@@ -302,6 +302,22 @@ class CtLesionConfig(FrozenModel):
     model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
 
 
+class RecistMrConfig(FrozenModel):
+    """When an MR counts as registered to the liver, and how far off it then lies.
+
+    From pairs of phantom and simulated MR (``scripts/benchmark_mr_registration.py``): three sequences, another couch,
+    rotation and breath-hold, against MR of other parts of the body, noise and shuffled slices.
+    """
+
+    least_similarity: float = Field(default=0.10, description="Normalised mutual information less 1, near the liver")
+    most_spread_mm: float = Field(default=6.0, gt=0, description="Between answers from different starts, median")
+    least_liver_share: float = Field(default=0.9, description="Share of the liver that must lie on the MR")
+    error_on_ct_mm: float = Field(
+        default=12.0, gt=0, description="Closer than this lay 95 % of places in the liver, registered to a CT"
+    )
+    error_on_pet_mm: float = Field(default=20.0, gt=0, description="And registered to a PET, where there is no CT")
+
+
 class MaskConfig(FrozenModel):
     """When a mask that others made is contradicted by the images; shares of its volume are 0 to 1."""
 

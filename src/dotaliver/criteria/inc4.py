@@ -95,7 +95,9 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
         lesions = "1 liver lesion has" if len(pet_only) == 1 else f"{len(pet_only)} liver lesions have"
         largest = f" (up to {max(extents):.0f} mm)" if extents else ""
         text = f"{lesions} an extent on PET only{largest}, which is not a RECIST diameter"
-        return "indeterminate", f"{text}; measure on CT or let a reader draw it."
+        on_mr = findings.ct is not None and findings.ct.modality == "MR"
+        mend = "let a reader draw it on MR" if on_mr else "measure on CT or let a reader draw it"
+        return "indeterminate", f"{text}; {mend}."
     if (open_question := _open_question(findings)) is not None:
         return "indeterminate", open_question
     if findings.ct is None and not in_liver:
@@ -138,14 +140,20 @@ def _open_question(findings: Findings) -> str | None:
 def _measurable_sentence(findings: Findings, found: _Measured) -> str:
     node = "node" in found.lesion.marks
     axis = "a short axis" if node else "a longest diameter"
-    source = {
-        "reader": f"drawn by {findings.reader_words}",
-        "click": f"on CT, its border found from a click by {findings.reader_words}",
-    }.get(found.lesion.diameter_source or "", "on CT")
+    source = _source_words(findings, found.lesion)
     size = f"{axis} of {found.size_mm:.1f} mm {source}"
     low, high = found.interval_mm
     interval = f", 95 % interval {low:.1f} to {high:.1f} mm" if high > low else ""
     return f"Lesion {found.lesion.label} has {size}{interval} (threshold {found.threshold_mm:g} mm)."
+
+
+def _source_words(findings: Findings, lesion: Lesion) -> str:
+    on = "MR" if lesion.diameter is not None and lesion.diameter.modality == "MR" else "CT"
+    if lesion.diameter_source == "click":
+        return f"on {on}, its border found from a click by {findings.reader_words}"
+    if lesion.diameter_source != "reader":
+        return f"on {on}"
+    return f"drawn by {findings.reader_words}" + (" on MR" if on == "MR" else "")
 
 
 def _unsure_sentence(findings: Findings, found: _Measured) -> str:

@@ -1,53 +1,83 @@
-"""The diagnostic CT that a user names for diameters: another series, study or frame of reference than the PET's CT."""
+"""The diagnostic CT or MR that a user names for diameters: another series, study or frame of reference than the PET."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.fitness import named_series, unfit
+from dotaliver.dicom.choice.mr import unfit_mr
 from dotaliver.dicom.choice.pet import SeriesChoice, set_aside_flags
 from dotaliver.dicom.files.elements import joined
 from dotaliver.dicom.files.headers import CT_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.stack import stack_of
-from dotaliver.dicom.pet.acquisition import grid_flags
-from dotaliver.dicom.pixels.lazy import ct_image_of
+from dotaliver.dicom.pixels.lazy import ct_image_of, mr_image_of
 from dotaliver.dicom.study import series_identity
-from dotaliver.errors import StudyError
+from dotaliver.errors import AcquisitionError, StudyError
+from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import StudyVolumes
 
 __all__ = ["choose_recist_image", "with_recist_image"]
 
+# Spacings are stored as rounded decimals: 5.5 must not count as over 5.5.
+_ROUNDING_MM = 1e-3
+# What must agree between two examinations of one patient, where both state it.
+_OF_THE_PATIENT = (
+    ("PatientID", "Patient ID"),
+    ("PatientBirthDate", "Patient's Birth Date"),
+    ("PatientSex", "Patient's Sex"),
+)
+
 
 def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) -> SeriesHeaders:
-    """The CT series that a user names by number or UID.
+    """The CT or MR series that a user names by number or UID.
 
     Raises
     ------
     StudyError
-        Where there is none, it is no volume, it is the PET's own CT, there is no such CT to bring lesions over
-        from, or it is of another patient.
+        Where there is none, it is no volume that can be measured on, it is the PET's own CT, there is no such CT to
+        bring lesions over from, or it is of another patient.
     """
-    series = named_series(index.of_modality("CT"), wanted, "CT")
+    series = named_series((*index.of_modality("CT"), *index.of_modality("MR")), wanted, "CT or MR")
     name = series.name
-    why = unfit(series, CT_CLASS)
+    why = unfit_mr(series) if series.modality == "MR" else unfit(series, CT_CLASS)
     if why is not None:
         msg = f"{name} cannot be used for RECIST: {why}"
         raise StudyError(msg)
-    if choice.ct is None:
+    if choice.ct is None and series.modality == "CT":
         msg = (
             f"--recist-image {wanted}: the PET has no CT of its own to bring its lesions over from; name one with --ct"
         )
         raise StudyError(msg)
-    if series.uid == choice.ct.uid:
+    if choice.ct is not None and series.uid == choice.ct.uid:
         msg = f"--recist-image {wanted}: {name} is the PET's own CT, which is measured anyway; leave the option out"
         raise StudyError(msg)
-    patients = {joined(s.first, "PatientID") for s in (choice.pet, series)} - {None}
-    if len(patients) > 1:
-        msg = f"--recist-image {wanted}: {name} has another Patient ID than the PET; name a CT of the same patient"
-        raise StudyError(msg)
+    _require_one_patient(choice.pet, series, wanted)
     return series
+
+
+def _require_one_patient(pet: SeriesHeaders, series: SeriesHeaders, wanted: str) -> None:
+    """Refuse a series of which any slice names another patient than the PET does."""
+    for keyword, words in _OF_THE_PATIENT:
+        stated = [_stated(one, keyword) for one in (pet, series)]
+        if any(len(values) > 1 for values in stated) or (all(stated) and stated[0] != stated[1]):
+            msg = (
+                f"--recist-image {wanted}: {series.name} has another {words} than the PET; name a CT or MR of the same "
+                "patient"
+            )
+            raise StudyError(msg)
+
+
+def _stated(series: SeriesHeaders, keyword: str) -> set[str]:
+    return {value.casefold() for part in series.slices if (value := _value(part.dataset, keyword))}
+
+
+def _value(dataset: object, keyword: str) -> str | None:
+    try:
+        return joined(dataset, keyword)
+    except AcquisitionError:
+        return None
 
 
 def with_recist_image(
@@ -57,19 +87,25 @@ def with_recist_image(
     progress: Callable[[str], None],
     memory_bytes: int | None = None,
 ) -> StudyVolumes:
-    """The study with the diagnostic CT read, in HU on its own grid.
-
-    Doubts about the slices of the PET's CT give way to those of the CT that is measured.
-    """
+    """The study with the diagnostic CT (in HU) or MR (in units of signal) read, on its own grid."""
     stack = stack_of(series)
     progress(f"reading {series.name}: {len(stack.slices)} slices")
-    ct = ct_image_of(stack, memory_bytes, progress)
-    identity = volumes.identity.model_copy(
-        update={"recist_image": series_identity(stack, ct.sha256(), "named by the user for diameters")}
-    )
-    thick = tuple(
-        f for f in grid_flags(volumes.pet.geometry, ct.geometry, config.acquisition) if f not in volumes.flags
-    )
-    return replace(
-        volumes, recist_image=ct, identity=identity, flags=(*volumes.flags, *set_aside_flags([series]), *thick)
-    )
+    read = mr_image_of if series.modality == "MR" else ct_image_of
+    image = read(stack, memory_bytes, progress)
+    found = series_identity(stack, image.sha256(), "named by the user for diameters")
+    identity = volumes.identity.model_copy(update={"recist_image": found})
+    flags = (*set_aside_flags([series]), *_new_flags(volumes, series, image.geometry.spacing_mm[0], config))
+    return replace(volumes, recist_image=image, identity=identity, flags=(*volumes.flags, *flags))
+
+
+def _new_flags(volumes: StudyVolumes, series: SeriesHeaders, slice_mm: float, config: ScoringConfig) -> Iterable[Flag]:
+    """What this series adds to the caveats about slices and identity."""
+    known = set(volumes.flags)
+    limit = config.acquisition.slice_limit_mm
+    if slice_mm > limit + _ROUNDING_MM:
+        flag = raise_flag("SLICES_THICK", modality=series.modality, mm=slice_mm, limit=limit)
+        if flag not in known:
+            yield flag
+    missing = raise_flag("PATIENT_IDENTITY_MISSING")
+    if not _stated(series, "PatientID") and missing not in known:
+        yield missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from dotaliver.dicom.files.elements import joined, naming, number, text
 from dotaliver.dicom.files.headers import StudyIndex, index_folder
 from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.files.stack import Stack, stack_of
+from dotaliver.dicom.mr.description import describe_mr
 from dotaliver.dicom.pet.acquisition import grid_flags, read_acquisition
 from dotaliver.dicom.pet.relative import check_relative
 from dotaliver.dicom.pet.suv_inputs import suv_inputs
@@ -41,6 +43,7 @@ __all__ = [
     "suv_of",
 ]
 
+_MODALITIES: dict[str, Literal["CT", "MR", "PT"]] = {"MR": "MR", "PT": "PT"}
 _log = logging.getLogger(__name__)
 
 
@@ -110,10 +113,11 @@ def series_identity(stack: Stack, pixel_sha256: str, reason: str) -> SeriesIdent
     """Which series was read, and how its voxels can be recognised again."""
     series, grid = stack.series, stack.geometry
     return SeriesIdentity(
-        modality="PT" if series.modality == "PT" else "CT",
+        modality=_MODALITIES.get(series.modality, "CT"),
         series_instance_uid=series.uid,
         series_number=series.number,
         description=series.description,
+        sequence=describe_mr(series).words if series.modality == "MR" else None,
         sop_class_uid=series.sop_class_uid,
         frame_of_reference_uid=grid.frame_of_reference_uid,
         shape=grid.shape,

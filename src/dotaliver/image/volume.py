@@ -26,6 +26,7 @@ class Quantity(StrEnum):
     """What a voxel value measures, and in which unit (UCUM where one exists)."""
 
     HU = "[hnsf'U]"
+    MR_SIGNAL = "[arb'U]"
     BQML = "Bq/ml"
     COUNTS = "{counts}"
     SUVBW = "g/ml{SUVbw}"

@@ -27,6 +27,7 @@ from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.records.edits import DiameterEdit
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.records.measurements import Diameter, DiameterSource
+from dotaliver.records.study import StudyIdentity
 
 __all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
 
@@ -202,7 +203,7 @@ def longest_diameter(
     ----------
     labels : LabelMap
         One lesion, on the grid that it was drawn on; slices are the plane of acquisition.
-    source : {"ct", "pet", "reader"}
+    source : {"ct", "mr", "pet", "reader"}
         Which image the mask was drawn on. A diameter from PET is an extent, not a RECIST diameter.
     border : BorderEvidence, optional
         How well the image shows the mask's border; kept with the diameter.
@@ -268,14 +269,23 @@ def _ends_lps(labels: LabelMap, slice_index: int, ends_mm: FloatArray) -> tuple[
     return a, b
 
 
-def reader_diameter(edit: DiameterEdit) -> Diameter:
-    """The diameter that a reader drew: distances between the end points."""
+def reader_diameter(edit: DiameterEdit, identity: StudyIdentity) -> Diameter:
+    """The diameter that a reader drew: distances between the end points, on the image that the reader names.
+
+    Where none is named it was drawn on the image that diameters are measured on: with an MR,
+    `dotaliver.measurement.statements_on_images` asks for the series.
+    """
+    named = edit.series_instance_uid
+    images = [image for image in (identity.recist_image, identity.ct, identity.pet) if image is not None]
+    image = next((image for image in images if image.series_instance_uid == named), None)
     ends = np.asarray(edit.long_axis_lps_mm)
     short = edit.short_axis_lps_mm
     return Diameter(
         longest_mm=float(np.linalg.norm(ends[1] - ends[0])),
         short_mm=None if short is None else float(np.linalg.norm(np.subtract(short[1], short[0]))),
         source="reader",
+        modality=(image or images[0]).modality,
+        series_instance_uid=None if image is None else image.series_instance_uid,
         long_axis_lps_mm=edit.long_axis_lps_mm,
         short_axis_lps_mm=short,
     )

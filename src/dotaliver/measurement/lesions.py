@@ -159,14 +159,22 @@ def _sizes(context: _Context, own: LabelMap, box: Box, edit: LesionEdit) -> _Siz
         border = context.on_ct.borders.get(edit.label)
         source: DiameterSource = "click" if edit.label in context.clicked else "ct"
         seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, source, border), ct_box), on_ct.volume_ml()
-    elif context.on_ct is not None and not on_pet and not context.only_clicks_on_ct:
-        # Drawn on the PET's CT and not seen on the diagnostic one, whose diameters count: it has none.
+    elif not on_pet and (_is_mr(identity.recist_image) or _searched_on_ct(context)):
+        # Drawn on the PET's CT and not seen on the diagnostic CT or MR, whose diameters count: it has none.
         seen, ct_volume_ml = None, None
     if edit.diameter is not None:
-        diameter: Diameter | None = reader_diameter(edit.diameter)
+        diameter: Diameter | None = reader_diameter(edit.diameter, identity)
     else:
         diameter = None if seen is None else _on_its_slice(seen.diameter, identity)
     return _Sizes(outlined, seen, ct_volume_ml, diameter)
+
+
+def _searched_on_ct(context: _Context) -> bool:
+    return context.on_ct is not None and not context.only_clicks_on_ct
+
+
+def _is_mr(series: SeriesIdentity | None) -> bool:
+    return series is not None and series.modality == "MR"
 
 
 def _on_whole_grid(found: MeasuredDiameter | None, box: Box) -> MeasuredDiameter | None:
@@ -180,7 +188,9 @@ def _on_whole_grid(found: MeasuredDiameter | None, box: Box) -> MeasuredDiameter
 def _on_its_slice(diameter: Diameter, identity: StudyIdentity) -> Diameter:
     """The same diameter with the UIDs of series and slice."""
     series = identity.pet if diameter.source == "pet" else identity.measured_image
-    return diameter if series is None or diameter.slice_index is None else _on_series(diameter, series)
+    if series is None or diameter.slice_index is None:
+        return diameter
+    return _on_series(diameter, series).model_copy(update={"modality": series.modality})
 
 
 def _on_series(diameter: Diameter, series: SeriesIdentity) -> Diameter:

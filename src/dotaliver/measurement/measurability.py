@@ -1,8 +1,8 @@
 """Which diameter decides whether a lesion is measurable, and what it must reach (RECIST 1.1, Eisenhauer 2009).
 
-A lesion is measurable with a longest in-plane diameter of at least 10 mm on CT, a node with a short axis of at least
-15 mm; either must also reach twice the larger of slice thickness and slice spacing where that exceeds 5 mm. An extent
-on PET is not a RECIST diameter.
+A lesion is measurable with a longest in-plane diameter of at least 10 mm on CT or MR, a node with a short axis of at
+least 15 mm; either must also reach twice the larger of slice thickness and slice spacing where that exceeds 5 mm. An
+extent on PET is not a RECIST diameter.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ON_MEASURED_IMAGE: frozenset[DiameterSource | None] = frozenset({"ct", "click", 
 _ROUNDING_MM = 1e-3
 
 
-def threshold_mm(lesion: Lesion, ct: SeriesIdentity | None, config: ScoringConfig) -> float:
-    """Minimum of the decisive diameter on this CT, in mm."""
+def threshold_mm(lesion: Lesion, image: SeriesIdentity | None, config: ScoringConfig) -> float:
+    """Minimum of the decisive diameter on this CT or MR, in mm."""
     protocol = config.protocol
     node = "node" in lesion.marks
     threshold = protocol.measurable_node_short_axis_mm if node else protocol.measurable_longest_diameter_mm
-    slice_mm = 0.0 if ct is None else max(ct.slice_thickness_mm or 0.0, ct.spacing_mm[0])
+    slice_mm = 0.0 if image is None else max(image.slice_thickness_mm or 0.0, image.spacing_mm[0])
     if slice_mm > protocol.thick_slice_mm + _ROUNDING_MM:
         threshold = max(threshold, protocol.thick_slice_multiple * slice_mm)
     return threshold
@@ -45,7 +45,7 @@ def decisive_mm(lesion: Lesion) -> float | None:
     return lesion.short_axis_mm if "node" in lesion.marks else lesion.longest_diameter_mm
 
 
-def near_threshold(lesion: Lesion, ct: SeriesIdentity | None, config: ScoringConfig) -> bool:
+def near_threshold(lesion: Lesion, image: SeriesIdentity | None, config: ScoringConfig) -> bool:
     """Whether two readers' diameters might fall on both sides of the threshold."""
-    size, threshold = decisive_mm(lesion), threshold_mm(lesion, ct, config)
+    size, threshold = decisive_mm(lesion), threshold_mm(lesion, image, config)
     return size is not None and abs(size - threshold) <= config.inc4.reader_variation * threshold

@@ -128,6 +128,12 @@ def _about_marks(edit: LesionEdit, lesion: Lesion, limit: float | None) -> Itera
 
 def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured) -> Iterator[str]:
     volumes = measured.volumes
+    if (problem := _about_the_named_image(drawn, volumes)) is not None:
+        yield problem
+        return
+    if _is_on_recist_image(drawn, volumes):
+        yield from _about_diameter_on_recist_image(label, drawn, measured)
+        return
     axes = (drawn.long_axis_lps_mm, *(() if drawn.short_axis_lps_mm is None else (drawn.short_axis_lps_mm,)))
     ends = np.asarray(axes, dtype=np.float64).reshape(-1, 3)
     images = [image.geometry for image in (volumes.recist_image, volumes.ct, volumes.pet) if image is not None]
@@ -145,6 +151,57 @@ def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured) -> Iter
     if not any(_is_near(ends, points) for points in places):
         nearest = min((float(_distances(ends, points).min()) for points in places), default=float("inf"))
         yield f"lies {nearest:.0f} mm from the lesion; draw it on lesion {label}, or name the lesion that it measures"
+
+
+def _about_the_named_image(drawn: DiameterEdit, volumes: StudyVolumes) -> str | None:
+    """Why the image that a diameter was drawn on is not known, or is none of the study; None where it is."""
+    study = volumes.identity
+    images = [image for image in (study.recist_image, study.ct, study.pet) if image is not None]
+    named, recist = drawn.series_instance_uid, study.recist_image
+    if named is None and recist is not None and recist.modality == "MR":
+        # Coordinates of CT and MR look alike: which image they are of is never guessed.
+        return (
+            "does not say on which image it was drawn; add series_instance_uid, for the MR "
+            f"{recist.series_instance_uid}"
+        )
+    if named is not None and named not in {image.series_instance_uid for image in images}:
+        there = ", ".join(f"{image.modality} {image.series_instance_uid}" for image in images)
+        return f"names a series that was not read; give one of the study's images ({there})"
+    return None
+
+
+def _is_on_recist_image(drawn: DiameterEdit, volumes: StudyVolumes) -> bool:
+    recist = volumes.identity.recist_image
+    return recist is not None and drawn.series_instance_uid == recist.series_instance_uid
+
+
+def _about_diameter_on_recist_image(label: int, drawn: DiameterEdit, measured: Measured) -> Iterator[str]:
+    """What is wrong with a diameter that was drawn on the diagnostic CT or MR, by where that image was registered."""
+    image, series = measured.volumes.recist_image, measured.volumes.identity.recist_image
+    assert image is not None
+    assert series is not None
+    axes = (drawn.long_axis_lps_mm, *(() if drawn.short_axis_lps_mm is None else (drawn.short_axis_lps_mm,)))
+    ends = np.asarray(axes, dtype=np.float64).reshape(-1, 3)
+    name = f"{series.modality} series {series.series_number or series.series_instance_uid}"
+    if not bool(image.geometry.contains(ends).all()):
+        yield f"lies outside {name}; draw it on that image, or name the image that it was drawn on"
+        return
+    if not _in_one_slice(ends, image.geometry):
+        yield f"runs through slices of {name}; draw it within one slice"
+        return
+    registration, layer = measured.segmentations.recist_registration, measured.segmentations.lesions
+    if registration is None or layer is None:
+        return
+    shift = shift_between(layer.drawn_on, registration.onto, measured.segmentations.mismatch)
+    places = _centres(layer, label) + np.asarray(shift)
+    there = registration.places(ends)
+    near_mm = _PASSES_MM + (registration.error_mm or 0.0)
+    if places.size and not _is_near(there, places, near_mm):
+        nearest = float(_distances(there, places).min())
+        yield (
+            f"lies {nearest:.0f} mm from the lesion, by the registration of {name} to the PET; draw it on lesion "
+            f"{label}, or name the lesion that it measures"
+        )
 
 
 def _in_one_slice(points: FloatArray, grid: Geometry) -> bool:
@@ -174,12 +231,12 @@ def _centres(layer: MaskLayer, label: int) -> FloatArray:
     return np.asarray(grid.index_to_lps(np.argwhere(layer.labels.array[box] == label)), dtype=np.float64)
 
 
-def _is_near(ends: FloatArray, places: FloatArray) -> bool:
+def _is_near(ends: FloatArray, places: FloatArray, passes_mm: float = _PASSES_MM) -> bool:
     """Whether a diameter passes by a lesion and does not end far from it."""
     along = ends[0] + np.linspace(0.0, 1.0, _PROBES)[:, None] * (ends[1] - ends[0])
     if float(_distances(ends, places).max()) > _ENDS_MM:
         return False
-    return float(_distances(along, places).min()) <= _PASSES_MM
+    return float(_distances(along, places).min()) <= passes_mm
 
 
 def _distances(points: FloatArray, places: FloatArray) -> FloatArray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from dotaliver.phantom.clock import (
     phantom_uid,
     timing,
 )
+from dotaliver.phantom.mr import PhantomMr
+from dotaliver.phantom.mr_writer import write_mr
 from dotaliver.phantom.physics import pet_slopes
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import PhantomStudy
@@ -30,20 +33,25 @@ from dotaliver.phantom.study import PhantomStudy
 __all__ = ["write_images", "write_study"]
 
 _CT_INTERCEPT = -1024
+_FIRST_MR_NUMBER = 11
 _POSITRON_FRACTION_68GA = 0.891  # Nuclear Data Sheets, A = 68
 
 
-def write_study(study: PhantomStudy, folder: Path) -> None:
+def write_study(study: PhantomStudy, folder: Path, mrs: Sequence[PhantomMr] = ()) -> None:
     """Write a phantom study and its truth.
 
     Makes ``study/ct/*.dcm`` and ``study/pet/*.dcm`` (file names carry no order), ``truth_liver.nii.gz`` and
-    ``truth_lesions.nii.gz`` on the CT's grid, ``truth_lesions_on_pet.nii.gz`` on the PET's, and ``truth.json``.
+    ``truth_lesions.nii.gz`` on the CT's grid, ``truth_lesions_on_pet.nii.gz`` on the PET's, and ``truth.json``. Each MR
+    goes to ``study/mr_SEQUENCE``, with its lesions in ``truth_lesions_on_mr_SEQUENCE.nii.gz`` and how it was made in
+    ``truth_mr.json``.
 
     Parameters
     ----------
     study : PhantomStudy
     folder : pathlib.Path
         Made where absent; must be empty.
+    mrs : sequence of PhantomMr
+        MR series of the same phantom.
 
     Raises
     ------
@@ -56,6 +64,7 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
         raise OutputError(msg)
     try:
         write_images(study, folder / "study")
+        _write_mrs(study, mrs, folder)
         _write_labels(study.liver, folder / "truth_liver.nii.gz")
         _write_labels(study.lesions, folder / "truth_lesions.nii.gz")
         _write_labels(study.lesions_on_pet, folder / "truth_lesions_on_pet.nii.gz")
@@ -70,6 +79,16 @@ def write_images(study: PhantomStudy, folder: Path) -> None:
     for name, write in (("ct", _write_ct), ("pet", _write_pet)):
         (folder / name).mkdir(parents=True)
         write(study, folder / name)
+
+
+def _write_mrs(study: PhantomStudy, mrs: Sequence[PhantomMr], folder: Path) -> None:
+    for number, mr in enumerate(mrs, start=_FIRST_MR_NUMBER):
+        name = f"mr_{mr.spec.sequence}"
+        write_mr(study, mr, folder / "study" / name, number)
+        _write_labels(mr.lesions, folder / f"truth_lesions_on_{name}.nii.gz")
+    if mrs:
+        text = json.dumps([mr.spec.model_dump(mode="json") for mr in mrs], indent=1)
+        (folder / "truth_mr.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _planes(volume: Volume) -> Iterator[Array]:

@@ -19,6 +19,7 @@ from dotaliver.dicom.files.elements import text, whole
 from dotaliver.dicom.files.headers import StudyIndex
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.masks.reading import ImportedMask, read_mask
+from dotaliver.dicom.mr.description import MrDescription, describe_mr
 from dotaliver.dicom.pet.acquisition import attenuation_corrected, read_acquisition
 from dotaliver.dicom.study import (
     SeriesChoice,
@@ -57,6 +58,7 @@ class SeriesLine(FrozenModel):
     spacing_mm: Vector | None = Field(description="Between slices, rows and columns; None where it is no volume")
     units: str | None = Field(description="PET only: Units (0054,1001)")
     attenuation_corrected: bool | None
+    mr: MrDescription | None = Field(default=None, description="MR only: sequence, contrast phase, echo, b-value, map")
     used_as: Literal["pet", "ct"] | None
     reason: str = Field(description="Why it would be scored, or why not")
 
@@ -95,7 +97,7 @@ class Inspection(FrozenModel):
 def _line(report: SeriesReport) -> SeriesLine:
     series = report.series
     try:
-        spacing: Vector | None = stack_of(series).geometry.spacing_mm if series.modality in {"CT", "PT"} else None
+        spacing: Vector | None = stack_of(series).geometry.spacing_mm if series.modality in {"CT", "MR", "PT"} else None
     except DotaliverError:
         spacing = None
     is_pet = series.modality == "PT"
@@ -110,6 +112,7 @@ def _line(report: SeriesReport) -> SeriesLine:
         spacing_mm=spacing,
         units=text(series.first, "Units") if is_pet else None,
         attenuation_corrected=attenuation_corrected(series) if is_pet else None,
+        mr=describe_mr(series) if series.modality == "MR" else None,
         used_as=report.role,
         reason=report.reason,
     )

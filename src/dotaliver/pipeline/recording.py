@@ -92,6 +92,7 @@ def _segmentation_record(segmentations: Segmentations, complete: bool | None) ->
         reasons=dict(segmentations.reasons),
         unseen_on_ct=dict(segmentations.unseen_on_ct),
         clicked=dict(segmentations.clicked),
+        recist_registration=segmentations.recist_registration,
         flags=segmentations.flags,
         ct_search=segmentations.ct_search,
         lobes=segmentations.lobes,

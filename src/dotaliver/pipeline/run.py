@@ -45,6 +45,7 @@ from dotaliver.segmentation.lesions_and_reference import add_lesions_and_referen
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.mask_checks import require_plausible_masks
 from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
+from dotaliver.segmentation.recist_mr import with_mr_registered
 from dotaliver.segmentation.segmenters import segmenter
 from dotaliver.system.progress import Progress, silent
 from dotaliver.system.second_process import SecondProcess
@@ -138,7 +139,8 @@ def segment_study(
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
-    return with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
+    found = with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
+    return with_mr_registered(volumes, found, config, progress)
 
 
 def clicked_in(

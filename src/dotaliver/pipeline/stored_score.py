@@ -136,6 +136,7 @@ def stored_masks(
         mismatch=record.mismatch,
         reasons=record.reasons,
         unseen_on_ct=record.unseen_on_ct,
+        recist_registration=record.recist_registration,
         flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
         ct_foci=layers.get("ct_foci"),
         ct_search=None if layers.get("ct_foci") is None else record.ct_search,

@@ -70,6 +70,12 @@ class DiameterEdit(FrozenModel):
 
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
+    series_instance_uid: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Image that it was drawn on, in whose coordinates the end points are; needed where diameters are "
+        "measured on MR",
+    )
 
 
 class LesionEdit(FrozenModel):

@@ -262,6 +262,21 @@ FLAGS: dict[str, FlagKind] = {
         "(similarity {similarity:.2f}); verify their identity.",
         ("INC4",),
     ),
+    "RECIST_MR_REGISTERED": FlagKind(
+        "The MR (series {series}) was registered to the liver of the PET study; on simulated pairs, 95 % of places in "
+        "the liver lay within {error:.0f} mm. Verify that each lesion measured on the MR is the one on PET.",
+        ("INC4",),
+    ),
+    "DIAMETERS_ON_MR": FlagKind(
+        "Diameters are measured on MR (series {series}), where the reader draws them: no lesion is outlined and no "
+        "candidate is searched for on MR.",
+        ("EXC6",),
+    ),
+    "RECIST_MR_NOT_REGISTERED": FlagKind(
+        "The MR (series {series}) was not registered, since no liver is outlined; whether a diameter drawn on it is "
+        "that of its lesion was not checked.",
+        ("INC4",),
+    ),
     "DIAMETER_LEAVES_LESION": FlagKind("The longest diameter passes outside the lesion's outline."),
     "DIAMETER_NEAR_THRESHOLD": FlagKind(
         "The diameter lies within reader variation of the threshold of {mm:g} mm.", ("INC4",)

@@ -47,6 +47,9 @@ class Diameter(FrozenModel):
     longest_mm: float
     short_mm: float | None
     source: DiameterSource
+    modality: Literal["CT", "MR", "PT"] | None = Field(
+        default=None, description="DICOM modality of the image that it was measured on; None in records of version 1"
+    )
     long_axis_lps_mm: tuple[Vector, Vector]
     short_axis_lps_mm: tuple[Vector, Vector] | None = None
     interval_mm: tuple[float, float] | None = Field(

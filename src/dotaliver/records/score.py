@@ -18,7 +18,16 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
-from dotaliver.records.masks import BorderEvidence, ClickedLesion, Completeness, CtSearch, DrawnOn, LobePlane, Mismatch
+from dotaliver.records.masks import (
+    BorderEvidence,
+    ClickedLesion,
+    Completeness,
+    CtSearch,
+    DrawnOn,
+    ImageRegistration,
+    LobePlane,
+    Mismatch,
+)
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
@@ -92,6 +101,9 @@ class SegmentationRecord(FrozenModel):
     )
     clicked: dict[int, ClickedLesion] = Field(
         default_factory=dict, description="By lesion label, the place from which a reader let its border be found"
+    )
+    recist_registration: ImageRegistration | None = Field(
+        default=None, description="Where the diagnostic CT or MR that diameters are measured on lies"
     )
 
 

@@ -35,12 +35,15 @@ Made = TypeVar("Made")
 class SeriesIdentity(FrozenModel):
     """One image series that was used, with the hash that identifies its voxels."""
 
-    modality: Literal["CT", "PT"]
+    modality: Literal["CT", "MR", "PT"]
     series_instance_uid: str
     series_number: int | None = None
     description: str | None = None
     sop_class_uid: str | None = None
     frame_of_reference_uid: str | None = None
+    sequence: str | None = Field(
+        default=None, description="MR only: weighting, contrast phase, echo and b-value, in words"
+    )
     shape: tuple[int, int, int] = Field(description="Slices, rows, columns")
     spacing_mm: Vector = Field(description="Between slices, rows and columns, in mm")
     slice_thickness_mm: float | None = None
@@ -58,12 +61,12 @@ class StudyIdentity(FrozenModel):
     pet: SeriesIdentity
     ct: SeriesIdentity | None = None
     recist_image: SeriesIdentity | None = Field(
-        default=None, description="The diagnostic CT that diameters are measured on, where it is not the PET's own"
+        default=None, description="The diagnostic CT or MR that diameters are measured on, where it is not the PET's CT"
     )
 
     @property
     def measured_image(self) -> SeriesIdentity | None:
-        """The CT that diameters are measured on."""
+        """The CT or MR that diameters are measured on."""
         return self.recist_image or self.ct
 
 
@@ -110,7 +113,8 @@ class StudyVolumes:
     suv: SuvArithmetic | None
     flags: tuple[Flag, ...] = ()
     recist_image: Volume | None = None
-    """A diagnostic CT that diameters are measured on, in HU on its own grid and in its own frame of reference."""
+    """A diagnostic CT (HU) or MR (units of signal) that diameters are measured on, on its own grid and in its own frame
+    of reference."""
     # Only to refuse images of another patient; not stored in the record.
     patient_id: str | None = field(default=None, repr=False)
     _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -20,6 +20,7 @@ from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import in_position_of
+from dotaliver.segmentation.recist_mr import MR_FLAGS
 
 __all__ = ["CANDIDATES_FLAG", "REGISTERED_FLAG", "Corrections", "with_known_outlines", "with_masks", "without"]
 
@@ -67,7 +68,7 @@ def with_masks(base: Segmentations, other: Corrections, config: ScoringConfig) -
 def _in_another_liver(base: Segmentations, other: Corrections) -> Segmentations:
     codes = {flag.code for flag in base.flags}
     lesions = other.lesions or (None if CANDIDATES_FLAG in codes else base.lesions)
-    overtaken = _OF_THE_LIVER | {CANDIDATES_FLAG, REGISTERED_FLAG}
+    overtaken = _OF_THE_LIVER | {CANDIDATES_FLAG, REGISTERED_FLAG} | MR_FLAGS
     return Segmentations(
         segmenter=base.segmenter,
         liver=other.liver,

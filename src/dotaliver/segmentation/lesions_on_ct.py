@@ -15,10 +15,11 @@ from dotaliver.image.registration import register_cts
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.masks import ImageRegistration, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of
 
 __all__ = [
     "CtView",
@@ -65,6 +66,7 @@ class CtView:
     box: Box
     job: OutlinesJob
     flags: tuple[Flag, ...] = ()
+    registration: ImageRegistration | None = None
 
 
 def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
@@ -75,14 +77,16 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     Returns
     -------
     CtView or None
-        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, or where nothing
-        is left to be looked for.
+        None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, where diameters
+        are measured on MR, or where nothing is left to be looked for.
 
     Raises
     ------
     StudyError
         Where a diagnostic CT was named and cannot be registered.
     """
+    if measures_on_mr(volumes):
+        return None
     lesions, ct = found.lesions, volumes.ct
     if (
         lesions is None
@@ -117,12 +121,15 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         raise StudyError(msg)
     placed = resample_through(moved[0], onto.geometry, pose.transform)
     there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
+    registration = None if series is None else registration_of(pose.transform, series, "ct")
+    if registration is not None:
+        registration = registration.model_copy(update={"similarity": pose.similarity})
     flag = raise_flag("RECIST_IMAGE_REGISTERED", series=name, similarity=pose.similarity)
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
     around = LabelMap(placed.array[box], onto.geometry.crop(box))
     share = _tumour_share(around, there.mask[box], there.volume_ml())
     job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share)
-    return CtView(onto.geometry, box, job, (flag,))
+    return CtView(onto.geometry, box, job, (flag,), registration)
 
 
 def _tumour_share(placed: LabelMap, liver: BoolArray, liver_ml: float) -> float:
@@ -180,4 +187,5 @@ def with_lesions_on_ct(
     unseen = {**found.unseen_on_ct, **missing, **outlines.unseen}
     said = {flag.code for flag in view.flags}
     flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
-    return replace(found, ct_lesions=layer, unseen_on_ct=unseen, flags=flags)
+    registration = view.registration or found.recist_registration
+    return replace(found, ct_lesions=layer, unseen_on_ct=unseen, flags=flags, recist_registration=registration)

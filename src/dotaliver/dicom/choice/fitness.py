@@ -5,7 +5,7 @@ from __future__ import annotations
 from dotaliver.dicom.files.elements import text
 from dotaliver.dicom.files.instances import NOT_VOLUMES
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
-from dotaliver.dicom.files.series_headers import PET_CLASS, SeriesHeaders
+from dotaliver.dicom.files.series_headers import MR_CLASS, PET_CLASS, SeriesHeaders
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
 from dotaliver.errors import StudyError
 
@@ -17,17 +17,18 @@ __all__ = [
 
 # A liver of 15 cm in the thickest slices that are read; a scout has one to three.
 _FEWEST_SLICES = 4
+_OPTIONS = {"PT": "--pet", "CT": "--ct", "CT or MR": "--recist-image"}
 _TIME_SERIES = {"DYNAMIC", "GATED"}
 _CONVERTIBLE = {"CNTS", "GML", "CM2ML"}
 
 
 def unfit(series: SeriesHeaders, classic: str) -> str | None:
     """Why a series is no volume of its modality that could be read, by its headers alone; None where it may be."""
-    modality = "PT" if classic == PET_CLASS else "CT"
+    modality = {PET_CLASS: "PT", MR_CLASS: "MR"}.get(classic, "CT")
     classes = {text(part.dataset, "SOPClassUID") or series.sop_class_uid for part in series.slices}
     for sop_class in classes - {None, classic}:
         if MULTIFRAME_CLASSES.get(str(sop_class)) != modality:
-            return "not a CT or PET image object (a secondary capture or another kind)"
+            return "not a CT, MR or PET image object (a secondary capture or another kind)"
         if any(part.frame is None for part in series.slices):
             return "a multi-frame object whose functional groups are damaged or missing; export it again"
     return _no_volume(series)
@@ -76,7 +77,7 @@ def named_series(candidates: tuple[SeriesHeaders, ...], wanted: str, modality: s
     found = [s for s in candidates if wanted == s.uid or (s.number is not None and wanted == str(s.number))]
     if len(found) == 1:
         return found[0]
-    option = "--pet" if modality == "PT" else "--ct"
+    option = _OPTIONS[modality]
     there = ", ".join(str(s.number if s.number is not None else s.uid) for s in candidates) or "none"
     if found:
         uids = ", ".join(s.uid for s in found)

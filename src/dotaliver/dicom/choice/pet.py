@@ -8,6 +8,7 @@ from typing import Literal
 
 from dotaliver.dicom.choice.ct import choose_ct
 from dotaliver.dicom.choice.fitness import named_series, pet_rank, unfit
+from dotaliver.dicom.choice.mr import mr_note
 from dotaliver.dicom.files.elements import text
 from dotaliver.dicom.files.headers import CT_CLASS, PET_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.moments import parse_date
@@ -213,6 +214,8 @@ def choose_series(index: StudyIndex, *, pet: str | None = None, ct: str | None =
 
 
 def _note(series: SeriesHeaders, notes: dict[str, str]) -> str:
+    if series.modality == "MR":
+        return mr_note(series)
     if series.uid in notes and series.modality in {"PT", "CT"}:
         return notes[series.uid]
     return "the user named another CT" if series.modality == "CT" else f"{series.modality} objects are not scored"
@@ -225,6 +228,7 @@ def report_series(index: StudyIndex) -> tuple[SeriesReport, ...]:
         check: dict[str, Callable[[], str | None]] = {
             "PT": lambda: unfit(series, PET_CLASS) or pet_rank(series)[1],
             "CT": lambda: unfit(series, CT_CLASS) or "a CT volume",
+            "MR": lambda: mr_note(series),
         }
         found = check.get(series.modality, lambda: None)()
         return found or f"{series.modality} objects are not scored"

@@ -17,13 +17,14 @@ from dotaliver.dicom.files.instances import sort_instances
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES, frame_headers
 from dotaliver.dicom.files.omezarr_beside import belongs_to_image, image_beside, refuse_lone_image
 from dotaliver.dicom.files.part10 import FileStart, PixelPlace, parsed_header, read_start, syntax_name, unread_syntax
-from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.series_headers import CT_CLASS, MR_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
 from dotaliver.dicom.files.walk import CACHE_MARK, UNFINISHED, files_below
 from dotaliver.errors import AcquisitionError, FileFormatError, StudyError
 
 __all__ = [
     "CACHE_MARK",
     "CT_CLASS",
+    "MR_CLASS",
     "PET_CLASS",
     "UNFINISHED",
     "WHOLE_FOLDER",
@@ -53,12 +54,23 @@ _KEYWORDS = (
     "CorrectedImage SeriesType Units SUVType DecayCorrection AttenuationCorrectionMethod ScatterCorrectionMethod "
     "ReconstructionMethod ActualFrameDuration FrameReferenceTime RadiopharmaceuticalInformationSequence "
     "ContrastBolusAgent KVP "
+    # what distinguishes MR sequences
+    "ScanningSequence SequenceVariant ScanOptions SequenceName PulseSequenceName EchoPulseSequence ProtocolName "
+    "RepetitionTime EchoTime InversionTime EchoNumbers FlipAngle MagneticFieldStrength DiffusionBValue "
+    "AcquisitionContrast ComplexImageComponent TemporalPositionIdentifier ContrastBolusStartTime "
     # what SEG and RTSTRUCT say of themselves
     "SegmentationType StructureSetLabel"
 )
 # Private elements by group, in any block: GE (creator GEMS_PETD_01) scan, tracer, administration and nuclide;
-# Siemens (SIEMENS MED PT) scan; Philips (Philips PET Private Group) factors to SUV and to activity.
-_PRIVATE: dict[int, tuple[int, ...]] = {0x0009: (0x0D, 0x36, 0x3B, 0x3E), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
+# Siemens (SIEMENS MED PT) scan; Philips (Philips PET Private Group) factors to SUV and to activity; b-values of MR.
+_PRIVATE: dict[int, tuple[int, ...]] = {
+    0x0009: (0x0D, 0x36, 0x3B, 0x3E),
+    0x0019: (0x0C,),
+    0x0043: (0x39,),
+    0x0071: (0x22,),
+    0x2001: (0x03,),
+    0x7053: (0x00, 0x09),
+}
 _PRIVATE_TAGS = tuple(
     (group << 16) | low
     for group, offsets in _PRIVATE.items()
@@ -68,8 +80,8 @@ _PRIVATE_TAGS = tuple(
 # As plain numbers, for pydicom looks every keyword up anew for every file, and its own tags compare slowly.
 HEADER_TAGS = frozenset({*(int(Tag(keyword)) for keyword in _KEYWORDS.split()), *_PRIVATE_TAGS})
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-# Classic CT and PET: objects that always hold pixels.
-_IMAGES = {CT_CLASS, PET_CLASS}
+# Classic CT, MR and PET: objects that always hold pixels.
+_IMAGES = {CT_CLASS, MR_CLASS, PET_CLASS}
 # A data set without preamble starts with a group of 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
@@ -268,7 +280,7 @@ def index_folder(folder: Path, part: StudyPart = WHOLE_FOLDER) -> StudyIndex:
 
 
 def _series(uid: str, modality: str, parts: list[SliceHeader]) -> SeriesHeaders:
-    if modality not in {"CT", "PT"}:
+    if modality not in {"CT", "MR", "PT"}:
         return SeriesHeaders(uid, modality, tuple(parts))
     found = sort_instances(modality, parts)
     return SeriesHeaders(uid, modality, found.slices, found.set_aside)

@@ -1,4 +1,4 @@
-"""Which instances of a CT or PET series make up its volume: copies are dropped, odd images are set aside by name.
+"""Which instances of a CT, MR or PET series make up its volume: copies are dropped, odd images are set aside by name.
 
 Scanners and archives file localizers, projections, dose screens and secondary captures in the series of a volume, and
 folders hold the same object several times. All instances of a series are looked at together, so neither the order nor
@@ -18,7 +18,8 @@ from pydicom.uid import UID
 
 from dotaliver.dicom.files.elements import exactly, texts
 from dotaliver.dicom.files.multiframe import MULTIFRAME_CLASSES
-from dotaliver.dicom.files.series_headers import CT_CLASS, PET_CLASS, SetAside, SliceHeader
+from dotaliver.dicom.files.series_headers import CT_CLASS, MR_CLASS, PET_CLASS, SetAside, SliceHeader
+from dotaliver.dicom.mr.kinds import own_kind as mr_kind
 from dotaliver.errors import AcquisitionError
 
 __all__ = ["NOT_VOLUMES", "SortedInstances", "sort_instances", "without_copies"]
@@ -38,6 +39,7 @@ NOT_VOLUMES = {
 }
 _CLASSES = {
     "CT": {CT_CLASS} | {uid for uid, modality in MULTIFRAME_CLASSES.items() if modality == "CT"},
+    "MR": {MR_CLASS} | {uid for uid, modality in MULTIFRAME_CLASSES.items() if modality == "MR"},
     "PT": {PET_CLASS} | {uid for uid, modality in MULTIFRAME_CLASSES.items() if modality == "PT"},
 }
 _SAME_PLANE = 0.01
@@ -138,7 +140,7 @@ def _native_pixels(part: SliceHeader) -> bytes | None:
 
 
 def sort_instances(modality: str, slices: Sequence[SliceHeader]) -> SortedInstances:
-    """Tell the slices of a CT or PET volume from other images that were filed in its series.
+    """Tell the slices of a CT, MR or PET volume from other images that were filed in its series.
 
     Set aside are instances of another SOP class, colour images, those whose Image Type (0008,0008) says that they are
     not a slice of a volume, those without a position, and a few in another plane. Where all instances are alike nothing
@@ -182,6 +184,9 @@ def _own_kind(modality: str, part: SliceHeader) -> str | None:
         return "colour image"
     values = [value.upper() for value in _texts_or_nothing(part.dataset, "ImageType")[2:]]
     kind = next((NOT_VOLUMES[value] for value in values if value in NOT_VOLUMES), None)
+    if modality == "MR":
+        # A description holds for the series, so it cannot set single slices aside.
+        return kind or mr_kind(values, None)
     if kind is None and "DOSE" in " ".join(_texts_or_nothing(part.dataset, "SeriesDescription")).upper().split():
         # A dose report as a CT image has the dose in its name and no place
         kind = None if _numbers_or_none(part.dataset, "ImagePositionPatient", 3) else "dose screen"

@@ -1,4 +1,4 @@
-"""Enhanced and legacy converted PET and CT: one header per frame, as if each frame were a file of its own.
+"""Enhanced and legacy converted PET, CT and MR: one header per frame, as if each frame were a file of its own.
 
 What single-frame objects hold at the top, these hold in functional groups, shared or per frame (PS3.3 C.7.6.16).
 Each frame gets a header with the classic elements, so that everything after it need not know the difference.
@@ -25,6 +25,8 @@ MULTIFRAME_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.128.1": "PT",
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
     "1.2.840.10008.5.1.4.1.1.2.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
+    "1.2.840.10008.5.1.4.1.1.4.4": "MR",
 }
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _OWN_TAGS: list[BaseTag] = [
@@ -44,8 +46,10 @@ _MACROS = {
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness"),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
+    "MRTimingAndRelatedParametersSequence": ("RepetitionTime", "FlipAngle"),
+    "MRDiffusionSequence": ("DiffusionBValue",),
 }
-_FRAME_TYPES = ("PETFrameTypeSequence", "CTImageFrameTypeSequence")
+_FRAME_TYPES = ("PETFrameTypeSequence", "CTImageFrameTypeSequence", "MRImageFrameTypeSequence")
 _UNASSIGNED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 # UCUM units of a Real World Value Mapping -> Units (0054,1001) and SUV Type (0054,1006); PS3.16 CID 84 and 85.
 _UNITS = {
@@ -148,9 +152,13 @@ def _frame_header(common: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
             group = next(_group_items(shared, frame, macro), None)
             if group is not None and "FrameType" in group:
                 header.ImageType = group.FrameType
+                _adopt(header, group, ("AcquisitionContrast", "ComplexImageComponent"))
         for sequence in _UNASSIGNED:
             for item in _group_items(shared, frame, sequence):
                 _adopt(header, item, [e.keyword for e in item if e.keyword and e.keyword not in header])
+        echo = next(_group_items(shared, frame, "MREchoSequence"), None)
+        if echo is not None and (milliseconds := number(echo, "EffectiveEchoTime")) is not None:
+            header.EchoTime = f"{milliseconds:.10g}"
         content = next(_group_items(shared, frame, "FrameContentSequence"), None)
         if content is not None:
             _timing(header, content)
@@ -166,6 +174,9 @@ def _adopt(header: Dataset, item: Dataset, keywords: Iterable[str]) -> None:
 
 def _timing(header: Dataset, content: Dataset) -> None:
     """Frame Acquisition DateTime and Duration (ms) as the classic elements, where those are not there."""
+    position = whole(content, "TemporalPositionIndex")
+    if position is not None:
+        header.TemporalPositionIdentifier = position
     moment = parse_moment(text(content, "FrameAcquisitionDateTime"))
     if moment is not None and (text(header, "AcquisitionTime") is None or "AcquisitionDateTime" in header):
         zone = stated_zone(header)

@@ -12,10 +12,11 @@ from dotaliver.dicom.files.elements import joined, text, texts, whole
 from dotaliver.dicom.files.part10 import PixelPlace
 from dotaliver.errors import AcquisitionError
 
-__all__ = ["CT_CLASS", "PET_CLASS", "SeriesHeaders", "SetAside", "SliceHeader"]
+__all__ = ["CT_CLASS", "MR_CLASS", "PET_CLASS", "SeriesHeaders", "SetAside", "SliceHeader"]
 
 PET_CLASS = "1.2.840.10008.5.1.4.1.1.128"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
 # Implicit and little endian -> transfer syntax
 _NATIVE = {
     (True, True): "1.2.840.10008.1.2",

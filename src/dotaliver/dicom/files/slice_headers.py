@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from dotaliver.dicom.files.elements import quiet
-from dotaliver.dicom.files.headers import CT_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
+from dotaliver.dicom.files.headers import CT_CLASS, MR_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.errors import FileFormatError
 
@@ -45,7 +45,7 @@ _REFERENCE = (
 _OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 # Libraries treat several headers of one multi-frame object as several objects; its frames become classic slices,
 # and what refers to them is given the true class afterwards (`export.seg`).
-_CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS}
+_CLASSIC = {"PT": PET_CLASS, "CT": CT_CLASS, "MR": MR_CLASS}
 
 
 def slice_headers(series: SeriesHeaders) -> list[Dataset]:

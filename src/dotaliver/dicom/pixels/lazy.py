@@ -13,11 +13,19 @@ import numpy.typing as npt
 
 from dotaliver.dicom.files.stack import Stack
 from dotaliver.dicom.pixels.planes import PlaneReader, Progress, Stored
-from dotaliver.dicom.pixels.series import are_whole, ct_volume, rescale_to_hu, scale_plane, to_whole_hu
+from dotaliver.dicom.pixels.series import (
+    are_whole,
+    ct_volume,
+    mr_volume,
+    rescale_of,
+    rescale_to_hu,
+    scale_plane,
+    to_whole_hu,
+)
 from dotaliver.image.backends import SlabCache
 from dotaliver.image.volume import Quantity, Volume
 
-__all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled"]
+__all__ = ["ct_image_of", "is_large", "kept_bytes", "lazy_ct", "lazy_scaled", "mr_image_of"]
 
 Number = TypeVar("Number", np.int16, np.float32)
 Fill = Callable[[int, Stored, Stored], None]
@@ -85,6 +93,19 @@ def lazy_ct(stack: Stack, keep_bytes: int) -> Volume:
         else:
             return volume
     return Volume(_reader(stack, np.float32, exact, keep_bytes), stack.geometry, Quantity.HU)
+
+
+def mr_image_of(stack: Stack, memory_bytes: int | None, progress: Progress | None = None) -> Volume:
+    """An MR in units of signal: in memory, or read on demand where it is large compared with the bound."""
+    if not is_large(stack, np.float32, memory_bytes):
+        return mr_volume(stack, progress)
+    slopes, intercepts = rescale_of(stack)
+
+    def fill(k: int, plane: Stored, out: Stored) -> None:
+        out[...] = plane * slopes[k] + intercepts[k]
+
+    reader = _reader(stack, np.float32, fill, kept_bytes(memory_bytes))
+    return Volume(reader, stack.geometry, Quantity.MR_SIGNAL)
 
 
 def lazy_scaled(stack: Stack, factors: npt.NDArray[np.float64], quantity: Quantity, keep_bytes: int) -> Volume:

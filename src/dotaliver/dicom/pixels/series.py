@@ -15,6 +15,7 @@ from dotaliver.image.volume import Quantity, Volume
 __all__ = [
     "are_whole",
     "ct_volume",
+    "mr_volume",
     "pet_volume",
     "read_series",
     "read_stored",
@@ -53,9 +54,14 @@ def rescale_of(stack: Stack) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.fl
     Raises
     ------
     SeriesError
-        Where one is missing, or a PET has an intercept (the PET IOD demands 0, PS3.3 C.8.9.4).
+        Where one is missing, or a PET has an intercept (the PET IOD demands 0, PS3.3 C.8.9.4). An MR may have neither
+        (PS3.3 A.4): its values are then as stored. Where some of its slices have them and others not, it is refused.
     """
     name = stack.series.name
+    if stack.series.modality == "MR" and not any(
+        stack.series.distinct(keyword) - {()} for keyword in ("RescaleSlope", "RescaleIntercept")
+    ):
+        return np.ones(len(stack.slices)), np.zeros(len(stack.slices))
     rows = []
     for part in stack.slices:
         row = []
@@ -142,6 +148,18 @@ def _whole_hu(
     return array if fits.all() else None
 
 
+def mr_volume(stack: Stack, progress: Progress | None = None) -> Volume:
+    """An MR in arbitrary units of signal, float32: each value the rescaled float64 result, rounded once."""
+    slopes, intercepts = rescale_of(stack)
+    array = _reserved(stack, np.float32)
+
+    def rescale(k: int, plane: Stored) -> None:
+        array[k] = plane * slopes[k] + intercepts[k]
+
+    each_plane(stack, None, rescale, progress)
+    return Volume(array, stack.geometry, Quantity.MR_SIGNAL)
+
+
 def scaled(stored: Stored, factors: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Stored values times one factor a slice: the float64 product, rounded once to float32."""
     array = np.empty(stored.shape, dtype=np.float32)
@@ -168,19 +186,21 @@ def pet_volume(stack: Stack, progress: Progress | None = None) -> Volume:
 
 
 def read_series(series: SeriesHeaders, progress: Progress | None = None) -> Volume:
-    """Read one series as a volume: CT in HU, PET in Bq/ml.
+    """Read one series as a volume: CT in HU, MR in units of signal, PET in Bq/ml.
 
     Raises
     ------
     SeriesError
-        Where the slices form no volume, or the series is neither CT nor PET.
+        Where the slices form no volume, or the series is neither CT, MR nor PET.
     FileFormatError
         Where a file is damaged.
     """
     stack = stack_of(series)
     if series.modality == "CT":
         return ct_volume(stack, progress)
+    if series.modality == "MR":
+        return mr_volume(stack, progress)
     if series.modality == "PT":
         return pet_volume(stack, progress)
-    msg = f"{series.name}: only CT and PET series are read"
+    msg = f"{series.name}: only CT, MR and PET series are read"
     raise SeriesError(msg)

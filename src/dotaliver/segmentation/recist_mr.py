@@ -1,0 +1,117 @@
+"""The step after every segmenter that registers an MR to the liver, so that a reader's diameters can be checked.
+
+No outline, candidate or density rule of the CT is applied to the MR: what it shows is for the reader to measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.errors import StudyError
+from dotaliver.image.geometry import as_vector
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.mr_registration import MrPose, register_mr
+from dotaliver.image.volume import Quantity
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.masks import DrawnOn, ImageRegistration, Segmentations
+from dotaliver.records.positions import in_position_of
+from dotaliver.records.study import SeriesIdentity, StudyVolumes
+from dotaliver.system.progress import Progress, silent
+
+__all__ = ["MR_FLAGS", "measures_on_mr", "registration_of", "with_mr_registered"]
+
+MR_FLAGS = frozenset({"DIAMETERS_ON_MR", "RECIST_MR_REGISTERED", "RECIST_MR_NOT_REGISTERED"})
+
+
+def measures_on_mr(volumes: StudyVolumes) -> bool:
+    """Whether diameters are measured on an MR, so that no rule of CT densities may look at that image."""
+    return volumes.recist_image is not None and volumes.recist_image.quantity is Quantity.MR_SIGNAL
+
+
+def with_mr_registered(
+    volumes: StudyVolumes, found: Segmentations, config: ScoringConfig, progress: Progress = silent
+) -> Segmentations:
+    """Add where the MR lies in the position of the PET's CT (of the PET, where there is no CT), and say how sure.
+
+    Raises
+    ------
+    StudyError
+        Where the MR does not show the liver that the PET shows: another part of the body, or too little of it.
+    """
+    series, flags = volumes.identity.recist_image, tuple(flag for flag in found.flags if flag.code not in MR_FLAGS)
+    if not measures_on_mr(volumes) or series is None:
+        return found if flags == found.flags else replace(found, flags=flags)
+    if found.liver is None or found.liver.labels.used is None:
+        own: list[Flag] = [raise_flag("RECIST_MR_NOT_REGISTERED", series=_name(series))]
+        registration = None
+    else:
+        known = found.recist_registration
+        if known is None or known.series_instance_uid != series.series_instance_uid:
+            progress("registering the MR")
+            known = _registered(volumes, found, series, config)
+        registration = known
+        own = [raise_flag("RECIST_MR_REGISTERED", series=_name(series), error=registration.error_mm or 0.0)]
+    flags = (*flags, raise_flag("DIAMETERS_ON_MR", series=_name(series)), *own)
+    return replace(found, recist_registration=registration, flags=flags)
+
+
+def _name(series: SeriesIdentity) -> str:
+    return series.series_instance_uid if series.series_number is None else str(series.series_number)
+
+
+def _registered(
+    volumes: StudyVolumes, found: Segmentations, series: SeriesIdentity, config: ScoringConfig
+) -> ImageRegistration:
+    mr, reference = volumes.recist_image, volumes.ct or volumes.pet
+    onto: DrawnOn = "pet" if volumes.ct is None else "ct"
+    assert mr is not None
+    assert found.liver is not None
+    liver = resample_labels(in_position_of(onto, found.liver, found.mismatch), reference.geometry).mask
+    pose = register_mr(mr, reference, liver)
+    _require_liver(pose, series, config)
+    assert pose is not None
+    error_mm = config.recist_mr.error_on_ct_mm if onto == "ct" else config.recist_mr.error_on_pet_mm
+    return registration_of(pose.pose.transform, series, onto).model_copy(
+        update={
+            "measure": "mutual_information",
+            "similarity": pose.pose.similarity,
+            "liver_share": pose.liver_share,
+            "spread_mm": pose.spread_mm,
+            "error_mm": error_mm,
+        }
+    )
+
+
+def _require_liver(pose: MrPose | None, series: SeriesIdentity, config: ScoringConfig) -> None:
+    limits, name = config.recist_mr, f"MR series {_name(series)}"
+    mend = "name an MR of the same patient that shows the whole liver with --recist-image"
+    if pose is None:
+        msg = f"{name} is too small to hold the liver that the PET shows; {mend}"
+        raise StudyError(msg)
+    if pose.pose.similarity < limits.least_similarity or pose.spread_mm > limits.most_spread_mm:
+        msg = (
+            f"{name} does not show the liver that the PET shows, or shows another part of the body (similarity "
+            f"{pose.pose.similarity:.2f}, spread of the registration {pose.spread_mm:.0f} mm); {mend}"
+        )
+        raise StudyError(msg)
+    if pose.liver_share < limits.least_liver_share:
+        msg = f"{name} shows only {100 * pose.liver_share:.0f} % of the liver; {mend}"
+        raise StudyError(msg)
+
+
+def registration_of(transform: Any, series: SeriesIdentity, onto: DrawnOn) -> ImageRegistration:
+    """A rigid SimpleITK transform from the image to the reference, as it is recorded."""
+    matrix = np.array(transform.GetMatrix()).reshape(3, 3)
+    centre, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
+    return ImageRegistration(
+        series_instance_uid=series.series_instance_uid,
+        onto=onto,
+        rotation=(as_vector(matrix[0]), as_vector(matrix[1]), as_vector(matrix[2])),
+        offset_lps_mm=as_vector(centre + translation - matrix @ centre),
+        measure="correlation",
+        similarity=0.0,
+    )
