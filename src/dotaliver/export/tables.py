@@ -59,7 +59,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
         ("Krenning grade (modified)", lambda n: n.krenning and n.krenning.replace("≥3", "3 or higher")),
         ("Longest diameter (mm)", lambda n: n.longest_diameter_mm),
         ("Short axis (mm)", lambda n: n.short_axis_mm),
-        ("Diameter from", lambda n: _SOURCES.get(n.diameter_source or "")),
+        ("Diameter from", _diameter_source),
         ("Diameter, 95 % from (mm)", lambda n: n.diameter and n.diameter.interval_mm and n.diameter.interval_mm[0]),
         ("Diameter, 95 % to (mm)", lambda n: n.diameter and n.diameter.interval_mm and n.diameter.interval_mm[1]),
         ("Border seen on CT (%)", lambda n: _percent(n.diameter.seen_border_share if n.diameter else None)),
@@ -71,6 +71,12 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
         ("Reader's marks", lambda n: "; ".join(mark.replace("_", " ") for mark in n.marks)),
         ("Flags", lambda n: "; ".join(flag.code for flag in n.flags)),
     ]
+
+
+def _diameter_source(lesion: Lesion) -> str | None:
+    words = _SOURCES.get(lesion.diameter_source or "")
+    drawn_on_mr = words == "reader" and lesion.diameter is not None and lesion.diameter.modality == "MR"
+    return "reader, on MR" if drawn_on_mr else words
 
 
 def cell(value: Cell) -> str | int:

@@ -14,7 +14,7 @@ from dotaliver.longitudinal.selection import Selection
 from dotaliver.longitudinal.target_sizes import TargetSize, resolve_merged
 from dotaliver.records.score import StudyScore
 
-__all__ = ["CourseContext", "CourseInput", "measurable_mm", "sizes_together"]
+__all__ = ["CourseContext", "CourseInput", "measurable_mm", "modality_change", "sizes_together"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class CourseContext:
     baseline: int
     selection: Selection
     config: RecistConfig
+    comparable: frozenset[int] = frozenset()
+    """Scans whose diameters the reader lets count although their modality differs from that at baseline."""
 
     @property
     def targets(self) -> list[FollowedLesion]:
@@ -73,11 +75,14 @@ def sizes_together(
     config: RecistConfig,
     *,
     against: int,
+    comparable: frozenset[int] = frozenset(),
 ) -> tuple[TargetSize, ...]:
     """Sizes of the lesions that one sum counts, for comparison with an earlier scan.
 
     A merged lesion is 0 only where the sum includes the diameter that contains it. A diameter that contains a lesion
-    outside the sum, which it did not contain on the earlier scan, is not a measurement of its own lesion.
+    outside the sum, which it did not contain on the earlier scan, is not a measurement of its own lesion. A diameter on
+    another modality than on the earlier scan is none until the reader lets it count (RECIST 1.1: the same method at
+    every visit).
     """
     names = {lesion.lesion for lesion in counted}
     sizes = []
@@ -89,8 +94,24 @@ def sizes_together(
         if size.status == "measured" and strange and not lesion.is_stated(scan):
             reason = f"its diameter includes {' and '.join(strange)}, not part of the sum; a reader must state its size"
             size = lesion.missing(reason)
+        change = modality_change(lesion, against, scan)
+        if size.status == "measured" and change is not None and not comparable & {scan, against}:
+            size = lesion.missing(f"it is measured on {change[1]} and was measured on {change[0]}")
         sizes.append(size)
     return resolve_merged(sizes, config)
+
+
+def modality_change(lesion: FollowedLesion, before: int, now: int) -> tuple[str, str] | None:
+    """The modalities of a lesion's diameters on two scans where they differ; None where they agree or are not known.
+
+    A size that the reader states for the course has no modality: the reader chose to compare it.
+    """
+    if lesion.is_stated(before) or lesion.is_stated(now):
+        return None
+    there, here = lesion.modalities(before), lesion.modalities(now)
+    if not there or not here or there == here:
+        return None
+    return " and ".join(sorted(there)), " and ".join(sorted(here))
 
 
 def measurable_mm(context: CourseContext, scan: int, *, node: bool) -> float:

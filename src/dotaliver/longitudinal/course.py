@@ -23,7 +23,12 @@ from dotaliver.longitudinal.records import (
 )
 from dotaliver.longitudinal.scan_pairs import progression_before_entry
 from dotaliver.longitudinal.selection import select_targets
-from dotaliver.longitudinal.statements import checked_statements, left_out_lesions, statements_without_effect
+from dotaliver.longitudinal.statements import (
+    checked_statements,
+    comparable_scans,
+    left_out_lesions,
+    statements_without_effect,
+)
 from dotaliver.longitudinal.time_points import time_points
 from dotaliver.longitudinal.uptake import patient_uptake, route_effects
 from dotaliver.records.positions import shift_between
@@ -52,7 +57,7 @@ def read_course(given: CourseInput, config: RecistConfig) -> Reading:
     left_out = left_out_lesions(every, given.edits.lesions)
     lesions = tuple(lesion for lesion in every if lesion.left_out is None)
     selection = select_targets(lesions, given.scores[baseline], baseline, given.edits, config)
-    context = CourseContext(given, lesions, baseline, selection, config)
+    context = CourseContext(given, lesions, baseline, selection, config, comparable_scans(given))
     _check_organs(context)
     unused = statements_without_effect(context)
     points = time_points(context)

@@ -105,6 +105,11 @@ class CourseEdits(FrozenModel):
     evaluator_id: str | None = Field(default=None, description="Whose course this is, where the manifest names several")
     lesions: tuple[LesionCourseEdit, ...] = ()
     targets: tuple[str, ...] | None = Field(default=None, description="Exactly these are the targets")
+    comparable: tuple[str, ...] = Field(
+        default=(),
+        description="Scans (StudyInstanceUID or date) whose diameters count although they were measured on another "
+        "modality than at baseline",
+    )
 
     @field_validator("lesions")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan
@@ -18,6 +19,7 @@ __all__ = ["UNKNOWN_ORGAN", "FollowedLesion", "follow"]
 
 UNKNOWN_ORGAN = "UNKNOWN"
 _STRENGTH: tuple[DiameterSource | None, ...] = (None, "pet", "ct", "click", "reader")
+Modality = Literal["CT", "MR", "PT"]
 # Marks that only tumour can have; a simple cyst with one of them is a contradiction.
 _TUMOUR_MARKS: frozenset[StoredMark] = frozenset(
     {"cystic_metastasis", "target", "progressed_since_treatment", "receptor_negative"}
@@ -113,6 +115,7 @@ class FollowedLesion:
             longest_mm=_total([part.longest_diameter_mm for part in parts]),
             short_mm=_total([part.short_axis_mm for part in parts]),
             source=min((part.diameter_source for part in parts), key=_STRENGTH.index),
+            modality=self.modality(scan),
             pet_extent_mm=_total([part.pet_extent_mm for part in parts]),
             suv_peak=max(peaks, default=None),
             volume_ml=sum(part.volume_ml for part in parts),
@@ -120,6 +123,15 @@ class FollowedLesion:
             centroid_lps_mm=max(parts, key=lambda part: part.volume_ml).centroid_lps_mm,
             parts_mm=tuple((p.longest_diameter_mm, p.short_axis_mm) for p in parts) if len(parts) > 1 else (),
         )
+
+    def modality(self, scan: int) -> Modality | None:
+        """Modality of the image that its diameters on a scan were measured on; None where there are none or several."""
+        found = {_modality(part) for part in self.parts[scan]}
+        return found.pop() if len(found) == 1 else None
+
+    def modalities(self, scan: int) -> frozenset[Modality]:
+        """The modalities that its RECIST diameters on a scan were measured on: an extent on PET is none."""
+        return frozenset(found for part in self.parts[scan] if (found := _modality(part)) in {"CT", "MR"})
 
     def size(self, scan: int, config: RecistConfig) -> TargetSize:
         """Its decisive diameter on a scan: as the reader states it, else as measured on CT or by the reader there.
@@ -197,6 +209,13 @@ class FollowedLesion:
             if size.size_mm is not None and size.size_mm < config.normal_node_mm:
                 return "absent"
         return "present"
+
+
+def _modality(part: Lesion) -> Modality | None:
+    """What a part was measured on; records of version 1 know CT and PET only."""
+    if part.diameter is None or part.diameter_source is None:
+        return None
+    return part.diameter.modality or ("PT" if part.diameter_source == "pet" else "CT")
 
 
 def _total(values: Sequence[float | None]) -> float | None:

@@ -15,7 +15,8 @@ def is_unequivocal(context: CourseContext, lesion: FollowedLesion, first: int) -
     """Whether a lesion that is first seen on a scan is unequivocally new.
 
     The reader says so, or its identity there is sure and CT (or MR, or the reader) measures it large enough on that
-    scan or later. A focus on PET alone stays equivocal: RECIST 1.1 speaks of FDG.
+    scan or later. A focus on PET alone stays equivocal: RECIST 1.1 speaks of FDG. So does a lesion on another modality
+    than the baseline was measured on, which may have been there unseen, until the reader lets that scan count.
     """
     if lesion.edit.new is not None:
         return lesion.edit.new == "confirmed"
@@ -24,11 +25,21 @@ def is_unequivocal(context: CourseContext, lesion: FollowedLesion, first: int) -
     if lesion.doubt is not None or not (stated or lesion.is_identified(first, config)):
         return False
     for scan in range(first, len(context.given.keys)):
+        if _on_another_modality(context, lesion, scan):
+            continue
         size = lesion.size(scan, config)
         least = config.normal_node_mm if lesion.node else measurable_mm(context, scan, node=False)
         if size.status == "measured" and size.size_mm is not None and size.size_mm >= least:
             return True
     return False
+
+
+def _on_another_modality(context: CourseContext, lesion: FollowedLesion, scan: int) -> bool:
+    before = context.given.keys[context.baseline].measured_on
+    now = lesion.modalities(scan)
+    if lesion.is_stated(scan) or before is None or not now or context.comparable & {scan, context.baseline}:
+        return False
+    return before not in now
 
 
 def new_lesions(context: CourseContext, scan: int) -> tuple[NewLesionWord, tuple[str, ...], str]:

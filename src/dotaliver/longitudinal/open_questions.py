@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from dotaliver.longitudinal.context import CourseContext
+from dotaliver.longitudinal.context import CourseContext, modality_change
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.new_lesions import is_unequivocal
 from dotaliver.longitudinal.records import Question, TimePoint
@@ -39,9 +39,33 @@ def questions(context: CourseContext, about_best: str | None) -> tuple[Question,
         first = context.identified_on(lesion)
         if context.role(lesion) == "new" and lesion.edit.new is None and first is not None:
             asked.append(_about_new(context, lesion, first))
+    asked += _about_modalities(context)
     if about_best is not None:
         asked.append(Question(kind="best_response", lesions=(), scan=None, sentence=about_best))
     return tuple(asked)
+
+
+def _about_modalities(context: CourseContext) -> list[Question]:
+    """Ask whether diameters on another modality than at baseline may be compared, scan by scan."""
+    asked = []
+    for scan in range(context.baseline + 1, len(context.given.keys)):
+        if context.comparable & {scan, context.baseline}:
+            continue
+        changes = {
+            lesion.lesion: change
+            for lesion in context.targets
+            if (change := modality_change(lesion, context.baseline, scan)) is not None
+        }
+        if changes:
+            then, now = sorted(set(changes.values()))[0]
+            were = "was" if len(changes) == 1 else "were"
+            sentence = (
+                f"{', '.join(changes)} {were} measured on {now} on scan {scan + 1} and on {then} at baseline (scan "
+                f"{context.baseline + 1}); RECIST 1.1 asks for one method. Do the diameters count? State the scan under "
+                "'comparable', or give sizes on the baseline's modality; until then they are not compared."
+            )
+            asked.append(Question(kind="modality", lesions=tuple(changes), scan=scan, sentence=sentence))
+    return asked
 
 
 def _about_new(context: CourseContext, lesion: FollowedLesion, scan: int) -> Question:
@@ -94,11 +118,20 @@ def warnings_of(context: CourseContext, points: Sequence[TimePoint]) -> tuple[st
         gone = all(size.status in {"absent", "merged"} for point in later for size in point.sizes)
         if not gone:
             found.append("The targets were never measured again after baseline, so no target response can be given.")
+    measured = [score.study.measured_image for score in given.scores]
+    modalities = {series.modality for series in measured if series is not None}
+    if len(modalities) > 1:
+        found.append(
+            f"Scans were measured on {' and '.join(sorted(modalities))}: a change of modality alone changes diameters, "
+            "and shows lesions that the other does not."
+        )
     # A change of technique between scans changes diameters.
     spacings = {
         score.study.measured_image.spacing_mm[0] for score in given.scores if score.study.measured_image is not None
     }
     if len({round(mm, 1) for mm in spacings}) > 1:
         words = ", ".join(f"{mm:g}" for mm in sorted(spacings))
-        found.append(f"The CTs have different slice spacings ({words} mm), which alone can change diameters.")
+        found.append(
+            f"The measured images have different slice spacings ({words} mm), which alone can change diameters."
+        )
     return tuple(found)

@@ -49,7 +49,7 @@ __all__ = [
 Cycle = Literal["ia", "iv"]
 AppearanceState = Literal["seen", "split", "merged", "vanished"]
 LesionRole = Literal["target", "non_target", "new", "earlier"]
-QuestionKind = Literal["identity", "split", "merge", "vanished", "new_lesion", "best_response"]
+QuestionKind = Literal["identity", "split", "merge", "vanished", "new_lesion", "modality", "best_response"]
 
 
 class TrialKeys(FrozenModel):
@@ -140,6 +140,9 @@ class LesionUptake(FrozenModel):
     longest_mm: float | None
     short_mm: float | None
     source: DiameterSource | None
+    modality: Literal["CT", "MR", "PT"] | None = Field(
+        default=None, description="Of the image that its diameters were measured on; None where parts differ"
+    )
     pet_extent_mm: float | None
     suv_peak: float | None
     volume_ml: float | None

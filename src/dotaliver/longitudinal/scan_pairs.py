@@ -53,7 +53,7 @@ def _measured_on_both(
     counted = list(there)
     while True:
         first = sizes_together(counted, context.lesions, before, config, against=before)
-        second = sizes_together(counted, context.lesions, now, config, against=before)
+        second = sizes_together(counted, context.lesions, now, config, against=before, comparable=context.comparable)
         found = {}
         for a, b in zip(first, second, strict=True):
             mm = (a.counted_mm(config), b.counted_mm(config))

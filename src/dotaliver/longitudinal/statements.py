@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dotaliver.errors import ConfigError
-from dotaliver.longitudinal.context import CourseContext, CourseInput
+from dotaliver.longitudinal.context import CourseContext, CourseInput, modality_change
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan, scan_index
 from dotaliver.longitudinal.followed import FollowedLesion
 from dotaliver.longitudinal.records import LesionRole
 
-__all__ = ["checked_statements", "left_out_lesions", "statements_without_effect"]
+__all__ = ["checked_statements", "comparable_scans", "left_out_lesions", "statements_without_effect"]
 
 
 def checked_statements(given: CourseInput) -> dict[str, dict[int, LesionOnScan]]:
@@ -46,6 +46,18 @@ def checked_statements(given: CourseInput) -> dict[str, dict[int, LesionOnScan]]
     return found
 
 
+def comparable_scans(given: CourseInput) -> frozenset[int]:
+    """The scans whose diameters the reader lets count on another modality.
+
+    Raises
+    ------
+    ConfigError
+        Where the edits name a scan that is not in the course.
+    """
+    days = [(key.study_instance_uid, key.on.isoformat()) for key in given.keys]
+    return frozenset(scan_index(named, days) for named in given.edits.comparable)
+
+
 def left_out_lesions(lesions: Sequence[FollowedLesion], edits: Sequence[LesionCourseEdit]) -> tuple[str, ...]:
     """Sentences on the lesions that take no part in the response because of their marks.
 
@@ -78,7 +90,7 @@ def statements_without_effect(context: CourseContext) -> tuple[str, ...]:
         Where a statement contradicts the part that the lesion plays, or another statement.
     """
     by_name = {lesion.lesion: lesion for lesion in context.lesions}
-    sentences: list[str] = []
+    sentences: list[str] = [*_needless_comparisons(context)]
     for edit in context.given.edits.lesions:
         lesion = by_name.get(edit.lesion)
         if lesion is None:
@@ -90,6 +102,16 @@ def statements_without_effect(context: CourseContext) -> tuple[str, ...]:
             if (why := _without_effect(context, lesion, scan, stated)) is not None:
                 sentences.append(f"The statement on {_where(context, lesion, scan)} has no effect: {why}.")
     return tuple(sentences)
+
+
+def _needless_comparisons(context: CourseContext) -> Iterator[str]:
+    """Scans that the reader calls comparable and that were measured as the others were."""
+    scans = range(len(context.given.keys))
+    for scan in sorted(context.comparable):
+        pairs = ((min(scan, n), max(scan, n)) for n in scans if n != scan)
+        if not any(modality_change(lesion, *pair) for pair in pairs for lesion in context.lesions):
+            day = context.given.keys[scan].on
+            yield f"'comparable' on the scan of {day} has no effect: no lesion changes its modality there."
 
 
 def _where(context: CourseContext, lesion: FollowedLesion, scan: int) -> str:

@@ -40,7 +40,14 @@ def time_points(context: CourseContext) -> tuple[TimePoint, ...]:
 
 
 def _sizes(context: CourseContext, scan: int) -> tuple[TargetSize, ...]:
-    return sizes_together(context.targets, context.lesions, scan, context.config, against=context.baseline)
+    return sizes_together(
+        context.targets,
+        context.lesions,
+        scan,
+        context.config,
+        against=context.baseline,
+        comparable=context.comparable,
+    )
 
 
 def _baseline_point(

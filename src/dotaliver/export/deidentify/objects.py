@@ -105,6 +105,7 @@ def deidentified(
             replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references
         ),
         neighbours={},
+        recist_registration=record.segmentation.recist_registration,
         flags=record.segmentation.flags,
     )
     return record, images, masks, _headers(sources, pseudonyms)

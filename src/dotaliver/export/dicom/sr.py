@@ -1,6 +1,6 @@
 """The record as a DICOM structured report: Comprehensive 3D SR, Imaging Measurement Report (TID 1500).
 
-It refers to the segments that were measured, to the PET and the CT that they were measured on and to the map from
+It refers to the segments that were measured, to the PET and the CT or MR that they were measured on and to the map from
 stored values to SUV, and says who made it: the program, and the reader where there was one. It counts as verified
 where a named reader answered every criterion that has an answer; what the reader left to the program stays unverified.
 """
@@ -87,7 +87,7 @@ def measurement_report(
     for image, identity in ((ct, score.study.ct), (recist_image, score.study.recist_image)):
         if image is not None and identity is not None:
             evidence += instances(image.headers, identity)
-    library = _image_library(evidence, pet, ct, recist_image)
+    library = _image_library(evidence, pet, ct, recist_image, is_mr=_is_mr(score.study.recist_image))
     evidence += [*stored, *([] if suv_map is None else [suv_map])]
     # Patient and study are taken from the first.
     evidence[0] = _with_identity(evidence[0], pet.headers[0])
@@ -144,7 +144,13 @@ def _with_identity(reference: Dataset, header: Dataset) -> Dataset:
     return whole
 
 
-def _image_library(evidence: Sequence[Dataset], pet: SourceImage, *cts: SourceImage | None) -> ContainerContentItem:
+def _is_mr(series: SeriesIdentity | None) -> bool:
+    return series is not None and series.modality == "MR"
+
+
+def _image_library(
+    evidence: Sequence[Dataset], pet: SourceImage, ct: SourceImage | None, recist: SourceImage | None, *, is_mr: bool
+) -> ContainerContentItem:
     """The images that were measured, grouped by series (TID 1600), each with what holds for the whole series."""
     from highdicom.sr import (
         CodeContentItem,
@@ -159,8 +165,14 @@ def _image_library(evidence: Sequence[Dataset], pet: SourceImage, *cts: SourceIm
     contains, context = RelationshipTypeValues.CONTAINS, RelationshipTypeValues.HAS_ACQ_CONTEXT
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=contains, template_id="1600")
     library.ContentSequence = ContentSequence()
-    of_ct = [(codes.DCM.ComputedTomography, ct) for ct in cts if ct is not None]
-    for modality, image in ((codes.DCM.PositronEmissionTomography, pet), *of_ct):
+    named = (
+        (codes.DCM.PositronEmissionTomography, pet),
+        (codes.DCM.ComputedTomography, ct),
+        (codes.DCM.MagneticResonance if is_mr else codes.DCM.ComputedTomography, recist),
+    )
+    for modality, image in named:
+        if image is None:
+            continue
         group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=contains)
         frame = image.headers[0].FrameOfReferenceUID
         group.ContentSequence = ContentSequence(

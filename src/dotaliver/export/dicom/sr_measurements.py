@@ -43,6 +43,7 @@ _VIEWER_TOOLS = "Cornerstone3DTools@^0.1.0"
 # In the words of CID 7470, which viewers compare
 _LONG_AXIS, _SHORT_AXIS = Code("103339001", "SCT", "Long Axis"), Code("103340004", "SCT", "Short Axis")
 _DIAMETER_SOURCE = own("DIAMETERFROM", "Source of the diameter")
+_DIAMETER_MODALITY = own("DIAMETERMODALITY", "Modality of the image with the diameter")
 
 _MAXIMUM, _MEAN, _SD = codes.SCT.Maximum, codes.SCT.Mean, codes.SCT.StandardDeviation
 _PEAK = codes.DCM.PeakValueWithinROI
@@ -120,6 +121,7 @@ def _lesion_group(
         (own("INLIVER", "Lesion in the liver"), in_liver),
         (own("KRENNING", "Modified Krenning score"), lesion.krenning),
         (_DIAMETER_SOURCE, source),
+        (_DIAMETER_MODALITY, lesion.diameter.modality if source is not None and lesion.diameter is not None else None),
         *((own("MARK", "Reader's mark"), MARK_WORDS.get(mark, mark)) for mark in lesion.marks),
         *((own("CAVEAT", "Caveat"), flag.sentence) for flag in lesion.flags),
     )
@@ -158,13 +160,14 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
                 algorithm_id=algorithm(score, "dotaliver lesion measurements"),
             ),
             (_DIAMETER_SOURCE, lesion.diameter_source),
+            (_DIAMETER_MODALITY, drawn.modality),
         )
         for tool, name, measurements in lines
     ]
 
 
 def _drawn_on(sources: ReportSources, lesion: Lesion) -> SourceImage | None:
-    """The image that a diameter was drawn on; None where a reader's may lie in either of two CTs' coordinates."""
+    """The image that a diameter was drawn on; None where a reader's may lie in either of two images' coordinates."""
     drawn = lesion.diameter
     if drawn is not None and drawn.series_instance_uid is not None:
         for image in (sources.recist_image, sources.ct, sources.pet):

@@ -20,6 +20,7 @@ from dotaliver.export.report.content import (
 )
 from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.figures import Picture
+from dotaliver.export.report.mr_pictures import mr_picture
 from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
     acquisition_rows,
@@ -242,7 +243,10 @@ def _lesion_card(score: StudyScore, scene: ReportScene, segmentations: Segmentat
 
 
 def _on_ct(lesion: Lesion, volumes: StudyVolumes, segmentations: Segmentations) -> Picture | None:
-    """The CT where a lesion's diameter was measured, with outline and axes; None where it was not measured on CT."""
+    """The CT or MR where a lesion's diameter was measured, with outline and axes; None where it was not."""
+    series = volumes.identity.recist_image
+    if volumes.recist_image is not None and series is not None and series.modality == "MR":
+        return mr_picture(lesion, volumes.recist_image, series, segmentations)
     diameter, image = lesion.diameter, volumes.recist_image or volumes.ct
     if diameter is None or diameter.source != "ct" or image is None:
         return None

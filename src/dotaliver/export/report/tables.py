@@ -35,6 +35,11 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _drawn_on_mr(lesion: Lesion) -> bool:
+    drawn = lesion.diameter
+    return lesion.diameter_source == "reader" and drawn is not None and drawn.modality == "MR"
+
+
 def _axes(lesion: Lesion) -> str | None:
     """Longest diameter and short axis, or the extent on PET, without what it was measured on."""
     if lesion.longest_diameter_mm is None:
@@ -53,6 +58,7 @@ def _size(lesion: Lesion) -> str:
     if (axes := _axes(lesion)) is None:
         return "–"
     measured = "PET" if lesion.longest_diameter_mm is None else _MEASURED.get(lesion.diameter_source or "", "")
+    measured += ", MR" if _drawn_on_mr(lesion) else ""
     details = ", ".join(part for part in (measured, _interval(lesion)) if part)
     return f"{axes} ({details})" if details else axes
 
@@ -62,7 +68,8 @@ def _size_rows(lesion: Lesion) -> list[Row]:
     if (axes := _axes(lesion)) is None:
         return [("Size", "–")]
     on = "pet" if lesion.longest_diameter_mm is None else lesion.diameter_source
-    name = {"ct": "Size on CT", "pet": "Size on PET", "reader": "Size, reader"}.get(on or "", "Size")
+    names = {"ct": "Size on CT", "mr": "Size on MR", "pet": "Size on PET", "reader": "Size, reader"}
+    name = "Size on MR, reader" if _drawn_on_mr(lesion) else names.get(on or "", "Size")
     rows = [(name, axes)]
     if (interval := _interval(lesion)) is not None:
         rows.append(("95 % interval", f"{interval} mm"))
@@ -273,6 +280,26 @@ def _series(name: str, series: SeriesIdentity) -> list[Row]:
     ]
 
 
+def _recist_image_rows(score: StudyScore) -> list[Row]:
+    """The diagnostic CT or MR that diameters are measured on, and how it was registered."""
+    series, registration = score.study.recist_image, score.segmentation.recist_registration
+    if series is None:
+        return []
+    name = f"Diagnostic {series.modality}"
+    rows = _series(name, series)
+    if series.sequence is not None:
+        rows.insert(1, (f"{name} sequence", series.sequence))
+    if registration is not None:
+        words = {"correlation": "correlation", "mutual_information": "normalised mutual information"}
+        parts = [f"to the {registration.onto.upper()}, {words[registration.measure]} {registration.similarity:.2f}"]
+        if registration.error_mm is not None:
+            parts.append(f"error up to {registration.error_mm:.0f} mm in 95 % of the liver on simulated pairs")
+        if registration.spread_mm is not None:
+            parts.append(f"answers from different starts {registration.spread_mm:.1f} mm apart")
+        rows.append((f"{name} registered", "; ".join(parts)))
+    return rows
+
+
 def provenance_rows(score: StudyScore) -> list[Row]:
     """Programs, inputs, masks and settings of the record, by name and hash."""
     source = score.provenance
@@ -289,6 +316,7 @@ def provenance_rows(score: StudyScore) -> list[Row]:
         ("Study UID", score.study.study_instance_uid),
         *_series("PET", score.study.pet),
         *(_series("CT", score.study.ct) if score.study.ct else []),
+        *_recist_image_rows(score),
     ]
     for mask in score.segmentation.masks:
         drawn = f"{mask.origin}, drawn on {mask.drawn_on.upper()}, border ± {mask.border_uncertainty_mm:g} mm"

@@ -12,7 +12,7 @@ import numpy as np
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
 from dotaliver.export.report.pixel_figure import PixelFigure, TextStyle, halo
 from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
-from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.geometry import FloatArray, Geometry, Vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Diameter
@@ -25,6 +25,7 @@ __all__ = ["ThumbnailView", "figure_of", "png_of", "thumbnail"]
 _DPI = 110
 _FIELD_MM = 90.0
 _PIXELS = 209
+_MR_PERCENT = (1.0, 99.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +61,10 @@ def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
     grid = image.geometry
     index = int(np.clip(round(float(grid.lps_to_index(view.centre_lps_mm)[0])), 0, grid.shape[0] - 1))
     plane = axial_plane(grid, index, view.centre_lps_mm, (_FIELD_MM, _FIELD_MM), _PIXELS)
-    is_ct = image.quantity is Quantity.HU
-    values = sample(image, plane, (0.0, 0.0, 0.0), outside=-1000.0 if is_ct else 0.0)
-    low, high = CT_WINDOW_HU if is_ct else (0.0, view.upper)
-    figure = PixelFigure(grey(values, low, high, inverted=not is_ct))
+    values = sample(image, plane, (0.0, 0.0, 0.0), outside=-1000.0 if image.quantity is Quantity.HU else 0.0)
+    low, high = _window(image, values, view.upper)
+    is_anatomical = image.quantity in {Quantity.HU, Quantity.MR_SIGNAL}
+    figure = PixelFigure(grey(values, low, high, inverted=not is_anatomical))
     if view.outlines is not None:
         for label, inside in outlines_on(view.outlines, plane, (0.0, 0.0, 0.0)).items():
             own = label in view.labels
@@ -75,6 +76,16 @@ def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
         _draw_axes(figure, view.diameter, plane, index, grid)
     _draw_sides_and_scale(figure)
     return Picture(data_uri(figure.encoded("png"), "png"), alt, caption)
+
+
+def _window(image: Volume, values: FloatArray, upper: float) -> tuple[float, float]:
+    """What is shown black and white: soft tissue of a CT, most of what is shown of an MR, uptake up to ``upper``."""
+    if image.quantity is Quantity.HU:
+        return CT_WINDOW_HU
+    if image.quantity is not Quantity.MR_SIGNAL:
+        return 0.0, upper
+    low, high = (float(np.percentile(values, percent)) for percent in _MR_PERCENT)
+    return low, max(high, low + 1e-6)
 
 
 def _draw_sides_and_scale(figure: PixelFigure) -> None:

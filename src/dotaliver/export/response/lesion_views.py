@@ -71,13 +71,16 @@ def _middle(diameter: Diameter) -> Vector:
 
 
 def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
-    """The image to show: the measured CT, else the scan's CT, else its PET."""
+    """The image to show: the measured CT or MR, else the scan's CT, else its PET."""
     scan = place.scan
     liver = scan.score.references.get("liver")
     upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else volumes.pet.max()
     recist = scan.score.study.recist_image
     measured = place.diameter("ct", "click", "reader")
-    if measured is not None and volumes.recist_image is not None and measured.source in {"ct", "click"}:
+    on_recist = (
+        measured is not None and recist is not None and measured.series_instance_uid == recist.series_instance_uid
+    )
+    if measured is not None and volumes.recist_image is not None and on_recist:
         return ThumbnailView(volumes.recist_image, _middle(measured), scan.ct_lesions, place.labels, measured, upper)
     if volumes.ct is None:
         return ThumbnailView(volumes.pet, place.on_pet, scan.lesions, place.labels, place.diameter("pet"), upper)

@@ -82,7 +82,7 @@ def _lesion_row(course: PatientCourse, reading: Reading, lesion: TrackedLesion, 
         ("Identity sure (%)", round(100 * appearance.confidence, 1)),
         ("Longest diameter (mm)", _of(found, "longest_mm")),
         ("Short axis (mm)", _of(found, "short_mm")),
-        ("Diameter from", _SOURCES[None if found is None else found.source]),
+        ("Diameter from", _source(found)),
         ("Counted in the sum (mm)", None if size is None else size.counted_mm(course.config)),
         ("State", (size and size.status.replace("_", " ")) or (state and state.replace("_", " "))),
         ("Extent on PET (mm)", _of(found, "pet_extent_mm")),
@@ -92,6 +92,13 @@ def _lesion_row(course: PatientCourse, reading: Reading, lesion: TrackedLesion, 
         *((f"{word} against baseline (%)", _change(_of(first, n), _of(found, n))) for n, word in _COMPARED.items()),
         ("Why", reason),
     ]
+
+
+def _source(found: LesionUptake | None) -> str | None:
+    if found is None:
+        return None
+    on_mr = found.source == "reader" and found.modality == "MR"
+    return "reader, on MR" if on_mr else _SOURCES[found.source]
 
 
 def _of(found: LesionUptake | None, name: str) -> float | None:

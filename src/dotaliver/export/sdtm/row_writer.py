@@ -151,7 +151,7 @@ def method_of(writer: RowWriter, lesion: TrackedLesion, scan: int) -> str:
     found = uptake_on(lesion, scan)
     if found is None or found.source not in ON_MEASURED_IMAGE:
         return _PET_METHOD
-    return _METHODS.get(writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
+    return _METHODS.get(found.modality or writer.reading.scans[scan].measured_on or "CT", _PET_METHOD)
 
 
 def measuring_method(writer: RowWriter, scan: int) -> str:

@@ -207,7 +207,9 @@ def _size_cells(lesion: Lesion) -> list[Cell]:
     size, across = lesion.longest_diameter_mm, lesion.short_axis_mm
     if size is not None and lesion.diameter_source != "pet":
         text = f"{size:.0f}" if across is None else f"{size:.0f} × {across:.0f}"
-        return [(text, size), _words([_SOURCES.get(lesion.diameter_source or "", "")])]
+        on_mr = lesion.diameter is not None and lesion.diameter.modality == "MR"
+        source = _SOURCES.get(lesion.diameter_source or "", "")
+        return [(text, size), _words(["reader, MR" if on_mr and source == "reader" else source])]
     extent = size if size is not None else lesion.pet_extent_mm
     if extent is not None:
         return [(f"({extent:.0f})", extent), _words(["PET (extent)"])]
