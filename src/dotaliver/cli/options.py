@@ -123,7 +123,7 @@ RecistImage = Annotated[
         "--recist-ct",
         group=_IMAGES,
         metavar="SERIES",
-        help="Diagnostic CT series in the folder on which diameters are measured, by number or UID.",
+        help="Diagnostic CT or MR series on which diameters are measured, by number or UID.",
     ),
 ]
 

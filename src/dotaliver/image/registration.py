@@ -162,7 +162,7 @@ def register_cts(first: Volume, second: Volume, second_liver: BoolArray) -> Pose
     second_liver : ndarray of bool
         On the grid of the second.
     """
-    fixed, moving = _soft_tissue(first), _soft_tissue(second)
+    fixed, moving = _soft_tissue(first.require(Quantity.HU)), _soft_tissue(second.require(Quantity.HU))
     mask = _around_liver(second, second_liver)
     start = _start(fixed, moving, mask, same_frame=_same_frame(first, second))
     rigid = sitk.Euler3DTransform()

@@ -61,8 +61,8 @@ def _about_modalities(context: CourseContext) -> list[Question]:
             were = "was" if len(changes) == 1 else "were"
             sentence = (
                 f"{', '.join(changes)} {were} measured on {now} on scan {scan + 1} and on {then} at baseline (scan "
-                f"{context.baseline + 1}); RECIST 1.1 asks for one method. Do the diameters count? State the scan under "
-                "'comparable', or give sizes on the baseline's modality; until then they are not compared."
+                f"{context.baseline + 1}); RECIST 1.1 asks for one method. Do the diameters count? State the scan "
+                "under 'comparable', or give sizes on the baseline's modality; until then they are not compared."
             )
             asked.append(Question(kind="modality", lesions=tuple(changes), scan=scan, sentence=sentence))
     return asked

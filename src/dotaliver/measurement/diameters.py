@@ -203,7 +203,7 @@ def longest_diameter(
     ----------
     labels : LabelMap
         One lesion, on the grid that it was drawn on; slices are the plane of acquisition.
-    source : {"ct", "mr", "pet", "reader"}
+    source : {"ct", "click", "pet", "reader"}
         Which image the mask was drawn on. A diameter from PET is an extent, not a RECIST diameter.
     border : BorderEvidence, optional
         How well the image shows the mask's border; kept with the diameter.

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
-from dotaliver.image.volume import Volume
+from dotaliver.image.volume import Quantity, Volume
 from dotaliver.records.flags import Flag
 from dotaliver.suv.arithmetic import SuvArithmetic
 
@@ -118,6 +118,11 @@ class StudyVolumes:
     # Only to refuse images of another patient; not stored in the record.
     patient_id: str | None = field(default=None, repr=False)
     _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse anything but HU as the CT: rules of density run on it."""
+        if self.ct is not None:
+            self.ct.require(Quantity.HU)
 
     def once(self, make: Callable[..., Made], *options: Hashable) -> Made:
         """Result of a function of these images: computed at the first call, cached as long as they exist.

@@ -86,6 +86,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         mip=pictures.mip(scene),
         levels=tuple(pictures.level_pictures(scene)),
         has_ct=scene.ct is not None,
+        on_mr=score.study.measured_image is not None and score.study.measured_image.modality == "MR",
         moved=_moved_sentence(scene),
         liver_drawn=scene.liver_on_pet is not None and bool(scene.liver_on_pet.any()),
         liver_reason=score.liver.reason or score.segmentation.reasons.get("liver") or "no liver outline was given",

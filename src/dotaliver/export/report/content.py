@@ -152,6 +152,8 @@ class ReportContent:
     mip: Picture
     levels: tuple[Picture, ...]
     has_ct: bool
+    on_mr: bool
+    """Whether diameters are measured on MR."""
     moved: str | None
     """How outlines or PET were moved to be drawn over the other image; None where they were not."""
     liver_drawn: bool

@@ -68,7 +68,7 @@ def _size_rows(lesion: Lesion) -> list[Row]:
     if (axes := _axes(lesion)) is None:
         return [("Size", "–")]
     on = "pet" if lesion.longest_diameter_mm is None else lesion.diameter_source
-    names = {"ct": "Size on CT", "mr": "Size on MR", "pet": "Size on PET", "reader": "Size, reader"}
+    names = {"ct": "Size on CT", "pet": "Size on PET", "reader": "Size, reader"}
     name = "Size on MR, reader" if _drawn_on_mr(lesion) else names.get(on or "", "Size")
     rows = [(name, axes)]
     if (interval := _interval(lesion)) is not None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
 from dotaliver.export.report.pixel_figure import PixelFigure, TextStyle, halo
 from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
-from dotaliver.image.geometry import FloatArray, Geometry, Vector
+from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Diameter
@@ -78,14 +79,14 @@ def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
     return Picture(data_uri(figure.encoded("png"), "png"), alt, caption)
 
 
-def _window(image: Volume, values: FloatArray, upper: float) -> tuple[float, float]:
+def _window(image: Volume, values: npt.NDArray[np.float32], upper: float) -> tuple[float, float]:
     """What is shown black and white: soft tissue of a CT, most of what is shown of an MR, uptake up to ``upper``."""
     if image.quantity is Quantity.HU:
         return CT_WINDOW_HU
     if image.quantity is not Quantity.MR_SIGNAL:
         return 0.0, upper
     low, high = (float(np.percentile(values, percent)) for percent in _MR_PERCENT)
-    return low, max(high, low + 1e-6)
+    return low, max(1.15 * high, low + 1e-6)
 
 
 def _draw_sides_and_scale(figure: PixelFigure) -> None:

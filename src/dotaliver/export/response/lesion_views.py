@@ -77,9 +77,8 @@ def view_of(place: LesionPlace, volumes: StudyVolumes) -> ThumbnailView:
     upper = 3.0 * liver.suv_mean if liver is not None and liver.suv_mean else volumes.pet.max()
     recist = scan.score.study.recist_image
     measured = place.diameter("ct", "click", "reader")
-    on_recist = (
-        measured is not None and recist is not None and measured.series_instance_uid == recist.series_instance_uid
-    )
+    measured_on = None if measured is None else measured.series_instance_uid
+    on_recist = recist is not None and measured_on == recist.series_instance_uid
     if measured is not None and volumes.recist_image is not None and on_recist:
         return ThumbnailView(volumes.recist_image, _middle(measured), scan.ct_lesions, place.labels, measured, upper)
     if volumes.ct is None:

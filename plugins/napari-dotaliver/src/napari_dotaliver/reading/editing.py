@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from dotaliver.config.protocol import CriterionId
 from dotaliver.errors import ConfigError, GeometryError, MaskError
 from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.edits import (
     DiameterEdit,
@@ -185,10 +186,16 @@ class Editing(Steps):
             msg = "the line is shorter than 1 mm; draw it from border to border"
             raise GeometryError(msg)
         measured = self.volumes.recist_image or self.volumes.ct or self.volumes.pet
-        if abs(first[2] - second[2]) > max(measured.geometry.spacing_mm):
+        series = self.volumes.identity.recist_image
+        on_mr = series is not None and series.modality == "MR"
+        # Slices of an MR may be oblique: a line within one of them runs through several heights of the body.
+        normal = np.asarray(anatomical(measured).geometry.directions[0]) if on_mr else np.array([0.0, 0.0, 1.0])
+        if abs(float(np.subtract(first, second) @ normal)) > max(measured.geometry.spacing_mm):
             msg = "a diameter is measured in one axial slice; draw the line on an axial view"
             raise GeometryError(msg)
-        self._edit_lesion(label, diameter=DiameterEdit(long_axis_lps_mm=(first, second)))
+        named = series.series_instance_uid if on_mr and series is not None else None
+        drawn = DiameterEdit(long_axis_lps_mm=(first, second), series_instance_uid=named)
+        self._edit_lesion(label, diameter=drawn)
 
     def place_reference(self, centre_lps_mm: Vector, diameter_mm: float, organ: str = "liver") -> None:
         """Place a reference sphere, in the position of the PET.

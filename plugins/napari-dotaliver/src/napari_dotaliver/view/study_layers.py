@@ -8,11 +8,12 @@ import numpy as np
 
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry, Vector
-from dotaliver.image.volume import LabelMap
+from dotaliver.image.volume import LabelMap, Quantity
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.layers import LayerData
+from napari_dotaliver.view.mr import MrDisplay, mr_display, mr_layer, shown_line
 from napari_dotaliver.view.orientation import body_extent
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class StudyLayers:
         self._volumes = volumes
         self.body = body_extent(volumes.pet)
         self.ct: Image | None = None
+        self.mr: Image | None = None
+        self.mr_display: MrDisplay | None = None
         self.liver: Labels | None = None
         self.lesions: Labels | None = None
         self.reference: Points | None = None
@@ -64,7 +67,8 @@ class StudyLayers:
     def all(self) -> list[Layer]:
         """The layers that exist, from the lowest to the highest."""
         named = (
-            self.ct, self.pet, self.liver, self.lesions, self.candidates, self.reference, self.diameters, self.numbers
+            self.ct, self.mr, self.pet, self.liver, self.lesions, self.candidates, self.reference, self.diameters,
+            self.numbers,
         )  # fmt: skip
         return [layer for layer in named if layer is not None]
 
@@ -76,6 +80,7 @@ class StudyLayers:
 
     def show(self, session: ReadingSession) -> None:
         """Show masks and measurements as the reading has them now; what was painted and not taken into it goes."""
+        self._show_mr(session)
         self._show_liver(session.liver)
         self._show_lesions(session.lesions)
         self._show_signs(session)
@@ -103,6 +108,23 @@ class StudyLayers:
             if inside and labels.array[tuple(index)] == lesion.label:
                 return (x, y, z)
         return layers.middle_of(labels, lesion.label) or lesion.centroid_lps_mm
+
+    # --- the MR ------------------------------------------------------------------------------------------------------
+
+    def _show_mr(self, session: ReadingSession) -> None:
+        """The MR that diameters are measured on, once it is registered to a liver."""
+        image = self._volumes.recist_image
+        if image is None or image.quantity is not Quantity.MR_SIGNAL:
+            return
+        known = self.mr_display
+        self.mr_display = mr_display(image, session.segmentations)
+        if self.mr_display is None:
+            return
+        if self.mr is None or self.mr not in self._viewer.layers:
+            place = self._viewer.layers.index(self.pet) if self.pet in self._viewer.layers else None
+            self.mr = self._add(mr_layer(self.mr_display), place)
+        elif known is None or not known.shown.is_close(self.mr_display.shown):
+            self.mr.affine = layers.world_affine(self.mr_display.shown)
 
     # --- masks -------------------------------------------------------------------------------------------------------
 
@@ -147,15 +169,23 @@ class StudyLayers:
     def _show_signs(self, session: ReadingSession) -> None:
         """Sphere, diameters and numbers are few: they are made anew, with the reader's choice of what is visible."""
         volumes, score = self._volumes, session.score
-        measured = volumes.ct or volumes.pet
+        measured, grid = volumes.ct or volumes.pet, (volumes.ct or volumes.pet).geometry
         # A diameter on another CT lies in that one's frame of reference and cannot be drawn here.
         lesions = [] if volumes.recist_image is not None else score.lesions
         lines = {lesion.label: line for lesion in lesions if (line := session.diameter_of(lesion.label)) is not None}
+        if (display := self.mr_display) is not None:
+            on_mr = {edit.label: edit.diameter for edit in session.edits.lesions if edit.diameter is not None}
+            lines = {
+                label: shown_line(display, drawn.long_axis_lps_mm)
+                for label, drawn in on_mr.items()
+                if drawn.series_instance_uid == display.series_instance_uid
+            }
+            grid = display.shown
         self.candidates = self._replaced(self.candidates, layers.candidates_layer(score.ct_foci, measured.geometry))
         self.reference = self._replaced(
             self.reference, layers.reference_layer(session.reference_sphere, volumes.pet.geometry)
         )
-        self.diameters = self._replaced(self.diameters, layers.diameters_layer(lines, measured.geometry))
+        self.diameters = self._replaced(self.diameters, layers.diameters_layer(lines, grid))
         self.numbers = self._replaced(self.numbers, layers.numbers_layer(session.lesions))
 
     def _replaced(self, layer: Any, made: LayerData) -> Any:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from dotaliver.errors import DotaliverError, MaskError
 from dotaliver.export.report.words import MARK_WORDS
-from dotaliver.image.geometry import Vector
+from dotaliver.image.geometry import Vector, as_vector
 from dotaliver.records.edits import LesionMark
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.reading.changes_html import changes_html
@@ -277,7 +277,8 @@ class ToolsWidget(QWidget):
             layer.visible = True
             self._viewer.layers.selection.active = layer
             layer.mode = "add_line"
-            self.state.setText(f"Draw the longest diameter of lesion {label}: press, drag, release.")
+            on = "" if self._layers.mr_display is None else " on the MR"
+            self.state.setText(f"Draw the longest diameter of lesion {label}{on}: press, drag, release.")
 
         self._try(act)
 
@@ -296,7 +297,7 @@ class ToolsWidget(QWidget):
         def act() -> None:
             for number, vertices in enumerate(layer.data):
                 label = known[number] if number < len(known) else 0
-                line = line_of_shape(vertices, layer)
+                line = self._on_its_image(line_of_shape(vertices, layer))
                 if not label or label in taken:
                     # A line that was added takes the features of the one before it.
                     self._session.redraw_diameter(self._labels()[0], line)
@@ -310,6 +311,14 @@ class ToolsWidget(QWidget):
         self._try(act)
         if self.message.isVisibleTo(self):
             self._layers.show(self._session)
+
+    def _on_its_image(self, line: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+        """A line in the coordinates of the image that diameters are measured on: an MR is shown away from its own."""
+        display = self._layers.mr_display
+        if display is None:
+            return line
+        first, second = display.to_mr(line)
+        return as_vector(first), as_vector(second)
 
     # --- the sphere --------------------------------------------------------------------------------------------------
 

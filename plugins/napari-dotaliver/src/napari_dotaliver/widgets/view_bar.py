@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewBar"]
 
-_Images = Literal["fused", "PET", "CT"]
+_Images = Literal["fused", "PET", "CT", "MR"]
 _PLANES_PIXELS = 280
-_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "fused"}
+_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "MR", "MR": "fused"}
 
 
 class ViewBar(QWidget):
@@ -150,9 +150,13 @@ class ViewBar(QWidget):
         self._show_images("PET" if on or self._layers.ct is None else "fused")
 
     def next_images(self) -> None:
-        """Fused, PET alone, CT alone."""
-        if self._layers is not None and self._layers.ct is not None:
-            self._show_images(_NEXT[self.images])
+        """Fused, PET alone, CT alone, and the MR where diameters are measured on one."""
+        if self._layers is None or (self._layers.ct is None and self._layers.mr is None):
+            return
+        after = _NEXT[self.images]
+        if after == "CT" and self._layers.ct is None:
+            after = "MR"
+        self._show_images("fused" if after == "MR" and self._layers.mr is None else after)
 
     def _show_images(self, images: _Images) -> None:
         layers = self._layers
@@ -160,8 +164,10 @@ class ViewBar(QWidget):
             return
         self.images = images
         if layers.ct is not None:
-            layers.ct.visible = images != "PET"
-        layers.pet.visible = images != "CT"
+            layers.ct.visible = images not in {"PET", "MR"}
+        if layers.mr is not None:
+            layers.mr.visible = images == "MR"
+        layers.pet.visible = images not in {"CT", "MR"}
         alone = images == "PET"
         for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
             setattr(layers.pet, name, value)
