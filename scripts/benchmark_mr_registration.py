@@ -97,7 +97,7 @@ def main() -> None:
         ideal[mr.spec.sequence].append(rest)
         right.append((found.pose.similarity, found.spread_mm, found.liver_share))
         print(
-            f"{name:13s} {mr.spec.sequence:16s} median {np.median(error):4.1f} mm, 95 % {np.percentile(error, 95):4.1f} "
+            f"{name:13s} {mr.spec.sequence:16s} med. {np.median(error):4.1f} mm, 95 % {np.percentile(error, 95):4.1f} "
             f"(rigid at best {np.percentile(rest, 95):4.1f}); similarity {found.pose.similarity:.3f}, spread "
             f"{found.spread_mm:.1f} mm, {seconds:.1f} s",
             flush=True,

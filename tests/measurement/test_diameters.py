@@ -11,7 +11,8 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.diameters import longest_diameter, reader_diameter
 from dotaliver.records.edits import DiameterEdit
-from fixtures.arrays import AXIAL, grid
+from dotaliver.records.study import StudyIdentity
+from fixtures.arrays import AXIAL, grid, series
 
 
 def measured(mask, geometry=None):
@@ -120,9 +121,25 @@ def test_flipping_rows_or_columns_changes_no_length():
 
 def test_a_readers_diameter_is_the_distance_between_its_ends():
     edit = DiameterEdit(long_axis_lps_mm=((0, 0, 5), (3, 4, 5)), short_axis_lps_mm=((0, 0, 5), (0, 2, 5)))
-    found = reader_diameter(edit)
+    made = grid((2, 3, 4))
+    identity = StudyIdentity(study_instance_uid="1", pet=series("PT", made), ct=series("CT", made))
+    found = reader_diameter(edit, identity)
     assert (found.longest_mm, found.short_mm, found.source) == (5.0, 2.0, "reader")
-    assert reader_diameter(DiameterEdit(long_axis_lps_mm=((0, 0, 0), (0, 0, 7)))).short_mm is None
+    assert reader_diameter(DiameterEdit(long_axis_lps_mm=((0, 0, 0), (0, 0, 7))), identity).short_mm is None
+
+
+@pytest.mark.parametrize(
+    ("named", "modality", "uid"),
+    [(None, "MR", None), ("1.2.3.9", "MR", "1.2.3.9"), ("1.2.3.1", "CT", "1.2.3.1"), ("1.2.3.2", "PT", "1.2.3.2")],
+)
+def test_a_readers_diameter_has_the_modality_of_the_image_that_it_names(named, modality, uid):
+    made = grid((2, 3, 4))
+    mr = series("MR", made).model_copy(update={"series_instance_uid": "1.2.3.9"})
+    images = {"pet": series("PT", made), "ct": series("CT", made), "recist_image": mr}
+    identity = StudyIdentity(study_instance_uid="1", **images)
+    edit = DiameterEdit(long_axis_lps_mm=((0, 0, 5), (3, 4, 5)), series_instance_uid=named)
+    found = reader_diameter(edit, identity)
+    assert (found.modality, found.series_instance_uid) == (modality, uid)
 
 
 def test_the_longest_slice_is_found_among_many_alike():
