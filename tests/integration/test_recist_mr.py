@@ -207,7 +207,8 @@ def test_a_diameter_that_is_not_on_its_lesion_or_names_no_image_is_refused(spoil
     ("changes", "says"),
     [
         ({"centre_lps_mm": (0.0, 0.0, -160.0), "size_mm": (150.0, 300.0, 380.0)}, "MR series 11"),
-        ({"size_mm": (80.0, 300.0, 380.0)}, "of the liver"),
+        ({"size_mm": (80.0, 300.0, 380.0)}, "too small to hold the liver"),
+        ({"size_mm": (105.0, 300.0, 380.0)}, "% of the liver"),
         ("noise", "does not show the liver"),
     ],
 )

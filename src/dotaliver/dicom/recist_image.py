@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from pydicom.dataset import Dataset
+
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.fitness import named_series, unfit
 from dotaliver.dicom.choice.mr import unfit_mr
@@ -73,7 +75,7 @@ def _stated(series: SeriesHeaders, keyword: str) -> set[str]:
     return {value.casefold() for part in series.slices if (value := _value(part.dataset, keyword))}
 
 
-def _value(dataset: object, keyword: str) -> str | None:
+def _value(dataset: Dataset, keyword: str) -> str | None:
     try:
         return joined(dataset, keyword)
     except AcquisitionError:

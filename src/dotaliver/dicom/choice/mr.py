@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydicom.dataset import Dataset
+
 from dotaliver.dicom.choice.fitness import unfit
 from dotaliver.dicom.files.elements import numbers
 from dotaliver.dicom.files.series_headers import MR_CLASS, SeriesHeaders
@@ -75,7 +77,7 @@ def _several(what: str, values: tuple[float, ...], unit: str, each: str) -> str:
     return f"its slices have {len(values)} {what} ({shown} {unit}); export {each} as a series of its own"
 
 
-def _has_orientation(dataset: object) -> bool:
+def _has_orientation(dataset: Dataset) -> bool:
     try:
         found = numbers(dataset, "ImageOrientationPatient")
     except AcquisitionError:
