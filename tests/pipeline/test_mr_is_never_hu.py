@@ -11,10 +11,11 @@ import pytest
 
 import dotaliver
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.errors import QuantityError
+from dotaliver.errors import ConfigError, QuantityError
 from dotaliver.image.mr_registration import register_mr
 from dotaliver.image.registration import register_cts
 from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.segmentation.clicked_lesions import click_site
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions
@@ -35,6 +36,7 @@ CONSUMERS = {
     "export/response/lesion_views.py": "a picture, windowed by its quantity",
     "measurement/statements_on_images.py": "its grid",
     "pipeline/stored_score.py": "outlines on CT that were stored, of which an MR has none",
+    "segmentation/clicked_lesions.py": "refuses an MR: a click is measured on CT alone",
     "segmentation/lesions_on_ct.py": "leaves where it is an MR (measures_on_mr)",
     "segmentation/recist_mr.py": "registers an MR",
 }
@@ -83,6 +85,12 @@ def test_no_outline_is_looked_for_on_mr(mr):
     assert measures_on_mr(on_mr)
     assert view_of_lesions(on_mr, case.segmentations, ScoringConfig()) is None
     assert not measures_on_mr(replace(case.volumes, recist_image=mr.with_array(mr.array, Quantity.HU)))
+
+
+def test_a_click_on_an_mr_is_refused(mr):
+    case = small_case()
+    with pytest.raises(ConfigError, match="measured on MR; draw its diameter"):
+        click_site(replace(case.volumes, recist_image=mr), case.segmentations, ScoringConfig())
 
 
 def test_an_mr_can_never_stand_for_the_ct(mr):

@@ -31,6 +31,7 @@ from dotaliver.segmentation.lesions.seeded_outline import (
     outline_around,
     through_border_points,
 )
+from dotaliver.segmentation.recist_mr import measures_on_mr
 
 __all__ = ["ClickSite", "Clicked", "click_site", "with_outlines"]
 
@@ -176,8 +177,11 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
     Raises
     ------
     ConfigError
-        Where there is no CT or no liver.
+        Where there is no CT or no liver, or diameters are measured on MR.
     """
+    if measures_on_mr(volumes):
+        msg = "a border is found from a click on CT alone, and diameters are measured on MR; draw its diameter instead"
+        raise ConfigError(msg)
     ct, liver = volumes.ct, found.liver
     if ct is None:
         msg = "there is no CT on which a lesion could be pointed at; draw its diameter instead"
