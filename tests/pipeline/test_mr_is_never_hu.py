@@ -34,6 +34,7 @@ CONSUMERS = {
     "export/dicom/sr.py": "its grid",
     "export/report/compose.py": "hands an MR to mr_pictures",
     "export/response/lesion_views.py": "a picture, windowed by its quantity",
+    "measurement/lesions.py": "whether there is one",
     "measurement/statements_on_images.py": "its grid",
     "pipeline/stored_score.py": "outlines on CT that were stored, of which an MR has none",
     "segmentation/clicked_lesions.py": "refuses an MR: a click is measured on CT alone",
