@@ -2,7 +2,8 @@
 
 import pytest
 
-from dotaliver.agreement.central import ANSWERS, CentralReading, SignedFiles
+from dotaliver.agreement.central import ANSWERS, CentralReading
+from dotaliver.agreement.files import SignedFiles
 from dotaliver.errors import ConfigError, OutputError, StudyError
 from dotaliver.records.edits import Reader
 from fixtures.reading_plans import answers, plan

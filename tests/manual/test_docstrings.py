@@ -19,11 +19,17 @@ LIGHT = (
     "dotaliver.suv.body_size",
     "dotaliver.suv.decay",
 )
-WITH_A_STUDY = ("dotaliver.pipeline.opening", "dotaliver.pipeline.run", "dotaliver.pipeline.score_labels")
+WITH_A_STUDY = (
+    "dotaliver.pipeline.opening",
+    "dotaliver.pipeline.rescoring",
+    "dotaliver.pipeline.run",
+    "dotaliver.pipeline.score_labels",
+)
 # The functions and types of the main entry; each has an example of its own
 EXEMPLIFIED = {
     "dotaliver.pipeline.opening": {"open_study"},
-    "dotaliver.pipeline.run": {"segment_study", "score_study", "save", "rescore"},
+    "dotaliver.pipeline.rescoring": {"rescore"},
+    "dotaliver.pipeline.run": {"segment_study", "score_study", "save"},
     "dotaliver.pipeline.score_labels": {"score_labels"},
     "dotaliver.image.geometry": {"Geometry"},
     "dotaliver.image.volume": {"Volume", "LabelMap"},

@@ -7,62 +7,37 @@ the disk before the event that names them and their hashes; without that event t
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from dotaliver.agreement.answers import CaseAnswers
+from dotaliver.agreement.files import SignedFiles, copied, file_sha256, read_model, stored
+from dotaliver.agreement.locks import parents, require_open, require_possible, require_read
 from dotaliver.agreement.log import Event, EventKind, EventLog, LoggedEvent
 from dotaliver.agreement.plan import PlannedCase, ReadingPlan
 from dotaliver.agreement.state import ReadingState, state_of
 from dotaliver.errors import ConfigError, OutputError, StudyError
-from dotaliver.frozen import FrozenModel, first_problem
+from dotaliver.frozen import FrozenModel
 from dotaliver.records.edits import Reader
 from dotaliver.records.score import StudyScore
-from dotaliver.records.score_folder import LOCAL_PATHS, ScoreFolder, is_score_file
+from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.system.files import why_not_written, write_atomically
-from dotaliver.system.folders import put_in_place, temporary_beside
-from dotaliver.system.parsing import ParseError, parse_json
-from dotaliver.system.temporary import discard
 
-__all__ = ["ANSWERS", "COURSE", "COURSE_EDITS", "CentralReading", "SignedFiles", "now"]
+__all__ = ["ANSWERS", "COURSE", "COURSE_EDITS", "CentralReading", "now"]
 
 _PLAN, _EVENTS, _READINGS, _WORK, _LOCAL = "plan.json", "events", "readings", "work", "local.json"
 ANSWERS, COURSE, COURSE_EDITS = "answers.json", "course.json", "course_edits.json"
-_MOST_BYTES = 1 << 20
-
-Model = TypeVar("Model", bound=FrozenModel)
 
 
 class _Local(FrozenModel):
     """Where the automatic scores lie on this machine."""
 
     scores: dict[str, str] = Field(description="Folder of a score by Study Instance UID")
-
-
-@dataclass(frozen=True)
-class SignedFiles:
-    """What a reading consists of, before it is signed.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        The reader's score of each scan, in time order.
-    records : tuple of str
-        The record_id of each.
-    texts : mapping
-        Further files by name: answers, course, edits of the course.
-    """
-
-    folders: Sequence[Path]
-    records: tuple[str, ...]
-    texts: Mapping[str, str]
 
 
 def now() -> datetime:
@@ -120,11 +95,11 @@ class CentralReading:
         StudyError
             Where there is none that can be read.
         """
-        return _read(self.path / _PLAN, ReadingPlan, "give the folder that 'dotaliver reading init' wrote")
+        return read_model(self.path / _PLAN, ReadingPlan, "give the folder that 'dotaliver reading init' wrote")
 
     def log(self) -> EventLog:
         """The log, whose first event names the plan as it is stored."""
-        return EventLog(self.path / _EVENTS, _sha256(self.path / _PLAN))
+        return EventLog(self.path / _EVENTS, file_sha256(self.path / _PLAN))
 
     def state(self) -> ReadingState:
         """Plan and events, verified: `StudyError` where either was changed."""
@@ -138,7 +113,7 @@ class CentralReading:
         StudyError
             Where it is not known or not there any more.
         """
-        local = _read(self.path / _LOCAL, _Local, "restore the file")
+        local = read_model(self.path / _LOCAL, _Local, "restore the file")
         folder = local.scores.get(study_uid)
         if folder is None or not ScoreFolder(Path(folder)).is_there:
             msg = f"{self.path / _LOCAL}: the score of study {study_uid} is not where it says; correct the path in it"
@@ -168,7 +143,7 @@ class CentralReading:
                 f"{source.path}: not the record of the plan any more; restore the score that was there at the beginning"
             )
             raise StudyError(msg)
-        _copied(source, target, with_paths=True)
+        copied(source, target, with_paths=True)
         return target
 
     def folder_of(self, logged: LoggedEvent) -> Path:
@@ -193,10 +168,10 @@ class CentralReading:
             Where the file is not the one that was signed.
         """
         path = self.folder_of(logged) / ANSWERS
-        if logged.event.files.get(ANSWERS) != _sha256(path):
+        if logged.event.files.get(ANSWERS) != file_sha256(path):
             msg = f"{path}: not the file that was signed; restore it"
             raise StudyError(msg)
-        return _read(path, CaseAnswers, "restore the file")
+        return read_model(path, CaseAnswers, "restore the file")
 
     def damage(self) -> tuple[str, ...]:
         """What of the signed readings is missing or was changed, a sentence each; the log verifies itself."""
@@ -207,7 +182,7 @@ class CentralReading:
                 path = self.folder_of(logged) / name
                 if not path.is_file():
                     found.append(f"{path.relative_to(self.path)}: the signed file is missing; restore it")
-                elif _sha256(path) != expected:
+                elif file_sha256(path) != expected:
                     found.append(f"{path.relative_to(self.path)}: changed after it was signed; restore it")
         return tuple(found)
 
@@ -241,17 +216,7 @@ class CentralReading:
 
         def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
             state = state_of(self.plan(), so_far)
-            locked = state.locked(case, reader)
-            if kind == "unlocked" and locked is None:
-                msg = f"case {case} of reader {reader} is not locked; there is nothing to unlock"
-                raise ConfigError(msg)
-            if kind != "unlocked" and locked is not None:
-                raise ConfigError(_locked_words(case, reader, locked))
-            if kind == "answered" and state.answered(case, reader):
-                msg = f"the first answers of reader {reader} to case {case} are locked already"
-                raise ConfigError(msg)
-            if kind != "unlocked" and person is not None:
-                state.require_person(reader, person)
+            require_possible(state, kind, case, reader, person)
             return Event(
                 number=number,
                 previous=previous,
@@ -302,12 +267,12 @@ class CentralReading:
         OutputError
             Where the files cannot be written; nothing is signed then.
         """
-        self._require_open(self.state(), kind, case, reader, person)
-        folder, hashes = self._stored(case, reader, files)
+        require_open(self.state(), kind, case, reader, person)
+        folder, hashes = stored(self.path / _READINGS, case, reader, files)
 
         def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
             state = state_of(self.plan(), so_far)
-            self._require_open(state, kind, case, reader, person)
+            require_open(state, kind, case, reader, person)
             found = state.case(case)
             return Event(
                 number=number,
@@ -322,7 +287,7 @@ class CentralReading:
                 files=hashes,
                 records=files.records,
                 seen=dict(seen),
-                parents=_parents(found.signed) if kind == "adjudicated" else (),
+                parents=parents(found.signed) if kind == "adjudicated" else (),
                 accepted=reader if kind == "adjudicated" else None,
             )
 
@@ -354,7 +319,7 @@ class CentralReading:
         def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
             state = state_of(self.plan(), so_far)
             found = state.case(case)
-            _require_read(found.word, case)
+            require_read(found.word, case)
             if accepted not in found.signed:
                 msg = f"case {case} has no reading of {accepted}; its readers are {', '.join(found.signed)}"
                 raise ConfigError(msg)
@@ -369,118 +334,8 @@ class CentralReading:
                 reader=reader,
                 person=person,
                 reason=reason,
-                parents=_parents(found.signed),
+                parents=parents(found.signed),
                 accepted=accepted,
             )
 
         return self.log().append(make)
-
-    @staticmethod
-    def _require_open(state: ReadingState, kind: EventKind, case: str, reader: str, person: Reader) -> None:
-        state.plan.case(case)
-        if kind == "adjudicated":
-            _require_read(state.case(case).word, case)
-        else:
-            locked = state.locked(case, reader)
-            if locked is not None:
-                raise ConfigError(_locked_words(case, reader, locked))
-            if state.plan.blind_to_automatic and not state.answered(case, reader):
-                msg = (
-                    f"case {case}: this reading is blinded to the automatic answers, and the first answers of reader "
-                    f"{reader} are not locked; give them with 'dotaliver reading answer'"
-                )
-                raise ConfigError(msg)
-        state.require_person(reader, person)
-
-    def _stored(self, case: str, reader: str, files: SignedFiles) -> tuple[str, dict[str, str]]:
-        """Write the files of a reading into a folder of their own; its name and each file's hash."""
-        target = next(
-            path
-            for number in range(1, 1 << 20)
-            if not (path := self.path / _READINGS / f"{case}-{reader}-{number}").exists()
-        )
-        try:
-            made = temporary_beside(target)
-        except OSError as error:
-            raise OutputError(why_not_written(target, error)) from error
-        try:
-            for number, folder in enumerate(files.folders, start=1):
-                _copy_files(ScoreFolder(folder), made / f"scan-{number}", with_paths=False)
-            for name, text in files.texts.items():
-                (made / name).write_text(text, encoding="utf-8")
-            hashes = {
-                path.relative_to(made).as_posix(): _sha256(path) for path in sorted(made.rglob("*")) if path.is_file()
-            }
-            put_in_place(made, target, replacing=False)
-        except OSError as error:
-            raise OutputError(why_not_written(target, error)) from error
-        finally:
-            if made.exists():
-                discard(made)
-        return f"{_READINGS}/{target.name}", hashes
-
-
-def _parents(signed: Mapping[str, LoggedEvent]) -> tuple[str, ...]:
-    return tuple(logged.sha256 for logged in signed.values())
-
-
-def _locked_words(case: str, reader: str, locked: LoggedEvent) -> str:
-    at = locked.event.at.strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"case {case} of reader {reader} was signed on {at} and is locked; unlock it first with "
-        "'dotaliver reading unlock', which is recorded"
-    )
-
-
-def _require_read(word: str, case: str) -> None:
-    if word == "open":
-        msg = f"case {case} is not signed by every reader yet; it cannot be decided"
-        raise ConfigError(msg)
-    if word != "read":
-        msg = f"case {case} is closed ({word}); unlock a reading of it first"
-        raise ConfigError(msg)
-
-
-def _copied(source: ScoreFolder, target: Path, *, with_paths: bool) -> None:
-    """Copy a score as a whole folder that appears in one step."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = temporary_beside(target)
-        try:
-            _copy_files(source, made, with_paths=with_paths)
-            put_in_place(made, target, replacing=False)
-        finally:
-            if made.exists():
-                discard(made)
-    except OSError as error:
-        raise OutputError(why_not_written(target, error)) from error
-
-
-def _copy_files(source: ScoreFolder, target: Path, *, with_paths: bool) -> None:
-    target.mkdir(exist_ok=True)
-    for path in sorted(source.file(LOCAL_PATHS).parent.iterdir()):
-        if path.is_file() and is_score_file(path.name) and (with_paths or path.name != LOCAL_PATHS):
-            shutil.copyfile(path, target / path.name)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}); give the folder of a central reading as it was written"
-        raise StudyError(msg) from error
-
-
-def _read(path: Path, model: type[Model], mend: str) -> Model:
-    try:
-        if path.stat().st_size > 64 * _MOST_BYTES:
-            msg = f"{path}: too large; {mend}"
-            raise StudyError(msg)
-        return model.model_validate(parse_json(path.read_bytes()))
-    except (OSError, ParseError) as error:
-        msg = f"{path}: cannot be read ({error}); {mend}"
-        raise StudyError(msg) from error
-    except ValidationError as error:
-        msg = f"{path}: {first_problem(error)}; {mend}"
-        raise StudyError(msg) from error

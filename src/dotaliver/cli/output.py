@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypedDict, Unpack
 
 import typer
 
@@ -24,12 +24,26 @@ INTERNAL_ERROR, BAD_USAGE, NOT_SCORED, INTERRUPTED = 1, 2, 3, 130
 _WIDTH_WITHOUT_TERMINAL = 140
 
 
+class _Options(TypedDict, total=False):
+    """How a console differs from rich's usual one, in rich's words."""
+
+    file: IO[str]
+    stderr: bool
+    width: int
+    no_color: bool
+    highlight: bool
+    force_terminal: bool
+    color_system: Literal["auto", "standard", "256", "truecolor", "windows"]
+
+
 def console() -> Console:
     """Where tables go: the terminal, or a file without colour whose lines are not folded to a terminal's width."""
-    return _safe_console() if sys.stdout.isatty() else _safe_console(plain=True)
+    if sys.stdout.isatty():
+        return _safe_console()
+    return _safe_console(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
 
 
-def _safe_console(*, stderr: bool = False, plain: bool = False) -> Console:
+def _safe_console(**options: Unpack[_Options]) -> Console:
     """A console that shows what stands in files and never lets it steer the terminal."""
     from rich.console import Console
     from rich.segment import Segment
@@ -40,9 +54,7 @@ def _safe_console(*, stderr: bool = False, plain: bool = False) -> Console:
                 text = segment.text if segment.control else printable(segment.text, keep="\n\t")
                 yield segment if text == segment.text else Segment(text, segment.style)
 
-    if plain:
-        return SafeConsole(width=_WIDTH_WITHOUT_TERMINAL, no_color=True, highlight=False)
-    return SafeConsole(stderr=stderr)
+    return SafeConsole(**options)
 
 
 def stop(sentence: str, status: int) -> NoReturn:

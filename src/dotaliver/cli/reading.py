@@ -11,44 +11,31 @@ import typer
 from dotaliver.cli.grouped_help import CONTEXT, GroupedCommand, GroupedCommands
 from dotaliver.cli.options import AsJson, Quiet, option
 from dotaliver.cli.output import console, stages, stop
+from dotaliver.cli.reading_options import (
+    PLAN,
+    WHAT,
+    CaseCode,
+    CourseEditsFile,
+    Folder,
+    Manifest,
+    Name,
+    Out,
+    ReaderName,
+    Reason,
+    Role,
+    Scores,
+    not_empty,
+    opened,
+    signer,
+)
 
 if TYPE_CHECKING:
-    from dotaliver.agreement.central import CentralReading
     from dotaliver.agreement.results import Comparison
     from dotaliver.agreement.state import ReadingState
-    from dotaliver.records.edits import Reader
 
 __all__ = ["reading_app"]
 
 _DAMAGED = 3
-_PLAN, _WHO, _WHAT = "Plan", "Who signs", "What"
-
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder that 'dotaliver reading init' made.", show_default=False)
-]
-ReaderName = Annotated[str, option("--reader", group=_WHO, metavar="NAME", help="Short name in the plan, such as A.")]
-CaseCode = Annotated[str, option("--case", group=_WHAT, metavar="CODE", help="Case, such as C001.")]
-Name = Annotated[str, option("--name", group=_WHO, metavar="NAME", help="Your name, as it is signed.")]
-Role = Annotated[str, option("--role", group=_WHO, metavar="ROLE", help="Your role.", default="radiologist")]
-Reason = Annotated[str, option("--reason", group=_WHAT, metavar="TEXT", help="Why; it is recorded.")]
-Scores = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="SCORE...",
-        help="Your score of each scan; without them your last revisions in the working folders.",
-        show_default=False,
-    ),
-]
-CourseEditsFile = Annotated[
-    Path | None,
-    option("--edits", group=_WHAT, metavar="FILE", help="Your decisions on several scans (JSON), as for 'recist'."),
-]
-Out = Annotated[
-    Path | None, option("--out", "-o", group="Output", metavar="FOLDER", help="Where to write.", default="DIR/results")
-]
-Manifest = Annotated[
-    Path, option("--manifest", group=_PLAN, metavar="FILE", help="CSV with subjects and visits of the trial.")
-]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -72,17 +59,17 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
         Path, typer.Argument(metavar="ROOT", help="Folder of scores, such as that of a batch.", show_default=False)
     ],
     readers: Annotated[
-        str, option("--readers", group=_PLAN, metavar="NAMES", help="Short names with commas, such as A,B.")
+        str, option("--readers", group=PLAN, metavar="NAMES", help="Short names with commas, such as A,B.")
     ],
     out: Annotated[Path, option("--out", "-o", group="Output", metavar="DIR", help="New folder of the reading.")],
     adjudicator: Annotated[
-        str | None, option("--adjudicator", group=_PLAN, metavar="NAME", help="Who decides where readers differ.")
+        str | None, option("--adjudicator", group=PLAN, metavar="NAME", help="Who decides where readers differ.")
     ] = None,
     manifest: Annotated[
         Path | None,
         option(
             "--manifest",
-            group=_PLAN,
+            group=PLAN,
             metavar="FILE",
             help="CSV that says which scans are of one subject.",
             default="each scan is a case",
@@ -90,19 +77,19 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = None,
     seed: Annotated[
         int | None,
-        option("--seed", group=_PLAN, metavar="N", help="From which codes and orders are drawn.", default="by lot"),
+        option("--seed", group=PLAN, metavar="N", help="From which codes and orders are drawn.", default="by lot"),
     ] = None,
     blind: Annotated[
         bool,
-        option("--blind", group=_PLAN, help="Ask for each reader's own answers before the automatic ones are shown."),
+        option("--blind", group=PLAN, help="Ask for each reader's own answers before the automatic ones are shown."),
     ] = False,
     repeats: Annotated[
         int,
-        option("--repeats", group=_PLAN, metavar="N", min=0, help="Cases that each reader reads twice.", default="0"),
+        option("--repeats", group=PLAN, metavar="N", min=0, help="Cases that each reader reads twice.", default="0"),
     ] = 0,
     rules: Annotated[
         Path | None,
-        option("--rules", group=_PLAN, metavar="FILE", help="What counts as a disagreement (TOML or JSON)."),
+        option("--rules", group=PLAN, metavar="FILE", help="What counts as a disagreement (TOML or JSON)."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -123,7 +110,7 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
 @_command
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show where every case stands, without anybody's answers."""
-    state = _opened(folder).state()
+    state = opened(folder).state()
     if as_json:
         import json
 
@@ -155,13 +142,13 @@ def next_(
     folder: Folder,
     reader: ReaderName,
     case: Annotated[
-        str | None, option("--case", group=_WHAT, metavar="CODE", help="Another case than the next one.")
+        str | None, option("--case", group=WHAT, metavar="CODE", help="Another case than the next one.")
     ] = None,
 ) -> None:
     """Open a reader's next case: print its code and the folders to read in ('dotaliver view' opens each)."""
     from dotaliver.pipeline.reading_signatures import open_case
 
-    found, folders = open_case(_opened(folder), reader, case)
+    found, folders = open_case(opened(folder), reader, case)
     typer.echo(found.code)
     for path in folders:
         typer.echo(str(path))
@@ -174,21 +161,21 @@ def answer(  # noqa: PLR0913, PLR0917  one parameter per option
     case: CaseCode,
     verdict: Annotated[
         list[str],
-        option("--verdict", group=_WHAT, metavar="ID=WORD", help="Such as EXC4=not_met; once for each criterion."),
+        option("--verdict", group=WHAT, metavar="ID=WORD", help="Such as EXC4=not_met; once for each criterion."),
     ],
     name: Name,
     burden: Annotated[
-        float | None, option("--burden", group=_WHAT, metavar="PERCENT", help="Tumour share of the liver, by eye.")
+        float | None, option("--burden", group=WHAT, metavar="PERCENT", help="Tumour share of the liver, by eye.")
     ] = None,
     role: Role = "radiologist",
 ) -> None:
     """Lock a reader's first answers, given without the automatic ones (for a reading planned with --blind)."""
     from dotaliver.agreement.first_answers import first_answers
 
-    opened = _opened(folder)
-    opened.plan().require_reader(reader)
-    opened.note(
-        "answered", case=case, reader=reader, person=_person(name, role), answers=first_answers(verdict, burden)
+    reading = opened(folder)
+    reading.plan().require_reader(reader)
+    reading.note(
+        "answered", case=case, reader=reader, person=signer(name, role), answers=first_answers(verdict, burden)
     )
     typer.echo(f"Case {case}: first answers of {reader} are locked.")
 
@@ -208,9 +195,9 @@ def sign(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.config.criteria import RecistConfig
     from dotaliver.pipeline.reading_signatures import Signature, sign_case
 
-    signature = Signature(case, reader, _person(name, role), tuple(scores or ()), edits)
+    signature = Signature(case, reader, signer(name, role), tuple(scores or ()), edits)
     with stages(quiet) as say:
-        logged = sign_case(_opened(folder), signature, RecistConfig(), say)
+        logged = sign_case(opened(folder), signature, RecistConfig(), say)
     typer.echo(f"Case {case}: signed by {name} ({role}) and locked, event {logged.event.number}.")
 
 
@@ -219,9 +206,9 @@ def unlock(
     folder: Folder, reader: ReaderName, case: CaseCode, name: Name, reason: Reason, role: Role = "radiologist"
 ) -> None:
     """Unlock a signed reading so that it can be signed anew; the signed files stay, and the act is recorded."""
-    opened = _opened(folder)
-    opened.plan().require_reader(reader, or_adjudicator=True)
-    opened.note("unlocked", case=case, reader=reader, person=_person(name, role), reason=_not_empty(reason))
+    reading = opened(folder)
+    reading.plan().require_reader(reader, or_adjudicator=True)
+    reading.note("unlocked", case=case, reader=reader, person=signer(name, role), reason=not_empty(reason))
     typer.echo(f"Case {case}: the reading of {reader} is unlocked.")
 
 
@@ -232,7 +219,7 @@ def compare(folder: Folder, out: Out = None, quiet: Quiet = False) -> None:
 
     target = out or folder / "results"
     with stages(quiet) as say:
-        cases = write_comparison(_opened(folder), target, say)
+        cases = write_comparison(opened(folder), target, say)
     for case in cases:
         typer.echo(f"{case.code}: {_comparison_words(case)}")
     if not cases:
@@ -257,7 +244,7 @@ def adjudicate(  # noqa: PLR0913, PLR0917  one parameter per option
     scores: Scores = None,
     accept_reader: Annotated[
         str | None,
-        option("--accept", group=_WHAT, metavar="NAME", help="Take this reader's reading; else SCORE is your own."),
+        option("--accept", group=WHAT, metavar="NAME", help="Take this reader's reading; else SCORE is your own."),
     ] = None,
     edits: CourseEditsFile = None,
     role: Role = "adjudicator",
@@ -268,18 +255,18 @@ def adjudicate(  # noqa: PLR0913, PLR0917  one parameter per option
     from dotaliver.errors import ConfigError
     from dotaliver.pipeline.reading_signatures import Signature, accept, adjudicate_anew
 
-    opened = _opened(folder)
-    person = _person(name, role)
+    reading = opened(folder)
+    person = signer(name, role)
     if accept_reader is not None:
         if scores or edits is not None:
             msg = "--accept takes a reader's reading as it is; leave SCORE and --edits out, or leave --accept out"
             raise ConfigError(msg)
-        logged = accept(opened, case, accept_reader, person, _not_empty(reason))
+        logged = accept(reading, case, accept_reader, person, not_empty(reason))
     else:
-        who = opened.plan().adjudicator or ""
+        who = reading.plan().adjudicator or ""
         signature = Signature(case, who, person, tuple(scores or ()), edits)
         with stages(quiet) as say:
-            logged = adjudicate_anew(opened, signature, _not_empty(reason), RecistConfig(), say)
+            logged = adjudicate_anew(reading, signature, not_empty(reason), RecistConfig(), say)
     typer.echo(f"Case {case}: the final reading is that of {logged.event.accepted}.")
 
 
@@ -289,7 +276,7 @@ def agreement(folder: Folder, out: Out = None) -> None:
     from dotaliver.pipeline.reading_files import write_agreement
 
     target = out or folder / "results"
-    write_agreement(_opened(folder), target)
+    write_agreement(opened(folder), target)
     typer.echo(f"Page: {target / 'agreement.html'}")
 
 
@@ -301,7 +288,7 @@ def audit(folder: Folder, out: Out = None) -> None:
 
     target = out or folder / "results"
     with output_folder(target):
-        rows = write_audit(_opened(folder), target / "audit.csv")
+        rows = write_audit(opened(folder), target / "audit.csv")
     typer.echo(f"{rows} rows: {target / 'audit.csv'}")
 
 
@@ -313,7 +300,7 @@ def export(folder: Folder, manifest: Manifest, out: Out = None, quiet: Quiet = F
 
     target = out or folder / "results"
     with stages(quiet) as say:
-        written = write_final_courses(_opened(folder), manifest, target, RecistConfig(), say)
+        written = write_final_courses(opened(folder), manifest, target, RecistConfig(), say)
     for path in written:
         typer.echo(str(path))
     if not written:
@@ -329,18 +316,18 @@ def verify(
     ] = None,
 ) -> None:
     """Hold log, plan and every signed file against their hashes."""
-    opened = _opened(folder)
-    events = opened.log().read()
-    problems = list(opened.damage())
+    reading = opened(folder)
+    events = reading.log().read()
+    problems = list(reading.damage())
     if not problems:
         for logged in events:
             if logged.event.files:
-                opened.records_of(logged)
+                reading.records_of(logged)
     if head is not None and head not in {logged.sha256 for logged in events}:
         problems.append(
             f"{folder}: no event has the hash {head[:12]}…; events were taken off the log, or it is another"
         )
-    for path in opened.unsigned_leftovers():
+    for path in reading.unsigned_leftovers():
         typer.echo(f"Note: {path.name} was never signed (an interrupted program left it) and does not count.")
     if problems:
         for sentence in problems[1:]:
@@ -349,33 +336,3 @@ def verify(
     signed = sum(bool(logged.event.files) for logged in events)
     typer.echo(f"{len(events)} events and the files of {signed} signed readings are as they were written.")
     typer.echo(f"Last event: {events[-1].sha256}")
-
-
-def _opened(folder: Path) -> CentralReading:
-    from dotaliver.agreement.central import CentralReading
-    from dotaliver.errors import StudyError
-
-    found = CentralReading(folder)
-    if not found.is_there:
-        msg = f"{folder}: no central reading is in it; give the folder that 'dotaliver reading init' made"
-        raise StudyError(msg)
-    return found
-
-
-def _person(name: str, role: str) -> Reader:
-    from dotaliver.errors import ConfigError
-    from dotaliver.records.edits import Reader
-
-    if not name.strip() or not role.strip():
-        msg = "a signature needs a name and a role; give --name and --role"
-        raise ConfigError(msg)
-    return Reader(name=name.strip(), role=role.strip())
-
-
-def _not_empty(reason: str) -> str:
-    from dotaliver.errors import ConfigError
-
-    if not reason.strip():
-        msg = "a decision is recorded with its reason; give --reason"
-        raise ConfigError(msg)
-    return reason.strip()

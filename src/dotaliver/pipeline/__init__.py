@@ -1,12 +1,12 @@
 """The whole story: a folder of DICOM in, a record and its files out."""
 
 from dotaliver.pipeline.opening import OpenStudy, StudyInput, open_study
+from dotaliver.pipeline.rescoring import rescore
 from dotaliver.pipeline.run import (
     Outcome,
     OutputOptions,
     StudyPart,
     default_folder,
-    rescore,
     save,
     score_study,
     segment_study,

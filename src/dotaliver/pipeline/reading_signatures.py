@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotaliver.agreement.answers import answers_of
-from dotaliver.agreement.central import ANSWERS, COURSE, COURSE_EDITS, CentralReading, SignedFiles
+from dotaliver.agreement.central import ANSWERS, COURSE, COURSE_EDITS, CentralReading
+from dotaliver.agreement.files import SignedFiles
 from dotaliver.agreement.log import LoggedEvent
 from dotaliver.agreement.plan import PlannedCase
 from dotaliver.agreement.state import ReadingState

@@ -11,11 +11,9 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dotaliver.config.protocol import TrialProtocol
-from dotaliver.config.scoring import AssumedValues, ExecutionConfig, ScoringConfig
+from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.criteria.eligibility import require_known_criteria
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
-from dotaliver.errors import StudyError
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.image.blocks import memory_bound
 from dotaliver.measurement.reference import ORGANS
@@ -30,11 +28,6 @@ from dotaliver.pipeline.opening import (
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.pipeline.stored_score import (
     LocalPaths,
-    read_record,
-    relocated,
-    require_marked_foci,
-    require_same_pixels,
-    stored_masks,
 )
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
@@ -56,7 +49,6 @@ __all__ = [
     "StudyPart",
     "clicked_in",
     "default_folder",
-    "rescore",
     "save",
     "score_study",
     "segment_study",
@@ -289,79 +281,3 @@ def default_folder(score: StudyScore) -> str:
     12
     """
     return folder_name(score.study.study_instance_uid)
-
-
-# --- again -----------------------------------------------------------------------------------------------------------
-
-
-def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
-    folder: Path,
-    *,
-    study: StudyInput | None = None,
-    edits: ReaderEdits | None = None,
-    config: ScoringConfig | None = None,
-    protocol: TrialProtocol | None = None,
-    execution: ExecutionConfig | None = None,
-    helper: SecondProcess | None = None,
-    progress: Progress = silent,
-) -> Outcome:
-    """Measure and judge a scored study again, with other masks, edits or settings; segment only what is missing.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of a score: its record, masks and ``local.json``.
-    study : StudyInput, optional
-        Where the images lie now, and masks that replace the stored ones; ``local.json`` where it names no folder.
-    edits : ReaderEdits, optional
-        Replaces the record's edits.
-    config : ScoringConfig, optional
-        Replaces the record's settings; what the user stated in place of the files (``assume``) stands unless the new
-        settings state something themselves.
-    protocol : TrialProtocol, optional
-        Replaces the protocol alone, in the new settings or in the record's.
-    execution : ExecutionConfig, optional
-        What must not change the answer.
-    helper : SecondProcess, optional
-        Does part of the work (`dotaliver.cli.second_process.begin`).
-
-    Raises
-    ------
-    StudyError
-        Where the record cannot be read, or the images are not those that were scored.
-
-    Examples
-    --------
-    With the folder of a score, ``score``: a reader finds that lesion 1 is not a lesion.
-
-    >>> edits = ReaderEdits.model_validate({"lesions": [{"label": 1, "marks": ["not_a_lesion"]}]})
-    >>> before, after = read_record(Path("score")), rescore(Path("score"), edits=edits).score
-    >>> after.burden.tumour_ml < before.burden.tumour_ml
-    True
-    >>> after.provenance.revises == before.record_id
-    True
-    """
-    parent = read_record(folder)
-    if parent.provenance.deidentified:
-        msg = f"{folder}: the record is de-identified and cannot be revised; rescore the original record"
-        raise StudyError(msg)
-    config = (config or parent.config).with_protocol(protocol)
-    if config.assume == AssumedValues():
-        config = config.model_copy(update={"assume": parent.config.assume})
-    require_known_criteria(parent.edits if edits is None else edits, config)
-    study = relocated(folder, study, parent)
-    execution = execution or AS_IS_QUICKEST
-    with memory_bound(execution.memory_bytes):
-        opened = open_study(study, config, progress, execution)
-        require_same_pixels(parent, opened.volumes)
-        # The series were chosen then, not now.
-        opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
-        given = stored_masks(folder, study, parent, opened.volumes, config)
-        if edits is None:
-            require_marked_foci(parent, given)
-        found = segment_study(opened.volumes, config, given, progress, helper, is_current=config == parent.config)
-        own_edits = parent.edits if edits is None else edits
-        found = clicked_in(opened.volumes, found, own_edits, config, progress)
-        progress("measuring and judging")
-        score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
-    return Outcome(score, opened, found, study.folder, study.part)
