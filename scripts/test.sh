@@ -34,7 +34,7 @@ make_environment
 # The CDISC CORE engine needs an older Python; its tests are skipped where there is none.
 if [ ! -x .core/bin/python ] && command -v uv >/dev/null 2>&1 && uv python find --no-python-downloads 3.10 >/dev/null 2>&1; then
     { uv venv -q --python 3.10 .core && uv pip install -q --python .core/bin/python --only-binary :all: \
-        -r tests/export/sdtm/core/requirements.txt; } || rm -rf .core
+        --override tests/export/sdtm/core/overrides.txt -r tests/export/sdtm/core/requirements.txt; } || rm -rf .core
 fi
 
 export PYTHONWARNINGS=default

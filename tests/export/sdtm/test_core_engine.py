@@ -25,7 +25,7 @@ CHECKOUT = Path(__file__).parents[3]
 PYTHON = Path(os.environ.get("DOTALIVER_CORE_PYTHON", CHECKOUT / ".core" / "bin" / "python"))
 INSTALL = (
     "uv venv --python 3.10 .core && uv pip install --python .core/bin/python --only-binary :all: "
-    "-r tests/export/sdtm/core/requirements.txt"
+    "--override tests/export/sdtm/core/overrides.txt -r tests/export/sdtm/core/requirements.txt"
 )
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason=f"no CDISC CORE engine; to run it: {INSTALL}")
 
