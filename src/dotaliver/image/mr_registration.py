@@ -8,9 +8,10 @@ apart says how sure the best one is. Nothing is measured on the result: it shows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,9 +58,9 @@ class MrPose:
 class _Pair:
     """The two images on coarse voxels, and points of the reference in and around its liver."""
 
-    mr: Any
-    reference: Any
-    mask: Any
+    mr: sitk.Image
+    reference: sitk.Image
+    mask: sitk.Image
     values: FloatArray
     points: FloatArray
     mr_array: FloatArray
@@ -125,27 +126,30 @@ def _pair(mr: Volume, reference: Volume, liver: BoolArray) -> _Pair:
     return _Pair(image, coarse, mask, values, points, sitk.GetArrayFromImage(image), _grid_of(image))
 
 
-def _grid_of(image: Any) -> Geometry:
+def _grid_of(image: sitk.Image) -> Geometry:
     from dotaliver.image.itk import geometry_from_itk
 
     return geometry_from_itk(image)
 
 
-def _sample(places: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+def _sample(places: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
     """Some of the places, evenly through their order: the same on every machine."""
     if len(places) <= count:
         return places
-    return np.asarray(places[np.linspace(0, len(places) - 1, count).round().astype(int)])
+    chosen: npt.NDArray[np.intp] = places[np.linspace(0, len(places) - 1, count).round().astype(int)]
+    return chosen
 
 
-def _clipped(image: Any) -> Any:
+def _clipped(image: sitk.Image) -> sitk.Image:
     low, high = np.percentile(sitk.GetArrayViewFromImage(image)[::2, ::2, ::2], _CLIPPED_PERCENT)
-    return sitk.Clamp(image, sitk.sitkFloat32, float(low), float(max(high, low + 1e-6)))
+    clipped: sitk.Image = sitk.Clamp(image, sitk.sitkFloat32, float(low), float(max(high, low + 1e-6)))
+    return clipped
 
 
-def _coarse(image: Any) -> Any:
+def _coarse(image: sitk.Image) -> sitk.Image:
     shrink = [max(round(_STEP_MM / s), 1) for s in image.GetSpacing()]
-    return sitk.BinShrink(image, shrink)
+    shrunk: sitk.Image = sitk.BinShrink(image, shrink)
+    return shrunk
 
 
 # --- the start -----------------------------------------------------------------------------------------------------
@@ -172,12 +176,12 @@ def _start(pair: _Pair, mr: Geometry, reference: Geometry) -> FloatArray | None:
 
 
 def _highest(pair: _Pair, shifts: list[FloatArray]) -> list[FloatArray]:
-    scores = np.array([_information(pair, lambda p, s=shift: p + s) for shift in shifts])
+    scores = np.array([_information(pair, partial(np.add, shift)) for shift in shifts])
     order = np.argsort(-scores, kind="stable")[:_CANDIDATES]
     return [shifts[int(n)] for n in order if scores[n] > 0]
 
 
-def _information(pair: _Pair, places: Any) -> float:
+def _information(pair: _Pair, places: Callable[[FloatArray], FloatArray]) -> float:
     """Normalised mutual information (H(a) + H(b)) / H(a, b) - 1 at the points, times the share of them on the MR.
 
     0 where too few of them lie on the MR.
@@ -206,7 +210,7 @@ def _entropy(shares: FloatArray) -> float:
 # --- the refinement ------------------------------------------------------------------------------------------------
 
 
-def _refined(pair: _Pair, middle: FloatArray, shift: FloatArray) -> Any:
+def _refined(pair: _Pair, middle: FloatArray, shift: FloatArray) -> sitk.Euler3DTransform:
     """A rigid transform from the reference to the MR."""
     rigid = sitk.Euler3DTransform()
     rigid.SetCenter(tuple(map(float, middle)))
@@ -232,7 +236,7 @@ def _refined(pair: _Pair, middle: FloatArray, shift: FloatArray) -> Any:
     return rigid
 
 
-def _through(transform: Any) -> Any:
+def _through(transform: sitk.Euler3DTransform) -> Callable[[FloatArray], FloatArray]:
     matrix = np.array(transform.GetMatrix()).reshape(3, 3)
     centre, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
 

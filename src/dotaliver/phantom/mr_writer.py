@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dotaliver.phantom.clock import phantom_uid, timing
 from dotaliver.phantom.mr import MrSequence, PhantomMr
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from dotaliver.phantom.study import PhantomStudy
 
 __all__ = ["write_mr"]
@@ -19,7 +21,7 @@ _MR_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.4"
 _DAYS_AFTER_PET = 3
 # Usual acquisitions at 1.5 T: spoiled gradient echo 20 min after gadoxetate, fat-suppressed fast spin echo, and
 # spin-echo echo planar imaging.
-_ELEMENTS: dict[MrSequence, dict[str, Any]] = {
+_ELEMENTS: dict[MrSequence, dict[str, str | list[str] | float]] = {
     "t1_hepatobiliary": {
         "SeriesDescription": "T1 VIBE FS tra HBP 20 min",
         "ImageType": ["ORIGINAL", "PRIMARY", "M", "NORM"],
@@ -79,7 +81,7 @@ def write_mr(study: PhantomStudy, mr: PhantomMr, folder: Path, number: int) -> N
         dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
 
 
-def _slice(study: PhantomStudy, mr: PhantomMr, k: int, number: int) -> Any:
+def _slice(study: PhantomStudy, mr: PhantomMr, k: int, number: int) -> Dataset:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
@@ -112,7 +114,7 @@ def _slice(study: PhantomStudy, mr: PhantomMr, k: int, number: int) -> Any:
     return ds
 
 
-def _patient_and_study(ds: Any, study: PhantomStudy) -> None:
+def _patient_and_study(ds: Dataset, study: PhantomStudy) -> None:
     spec, on = study.spec, timing(study.spec).scan + timedelta(days=_DAYS_AFTER_PET)
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.PatientName, ds.PatientID = "Phantom^Dotaliver", f"PHANTOM-{spec.name}-{spec.seed}"
