@@ -127,6 +127,13 @@ def test_without_targets_and_numbers_there_is_no_plot():
     assert spider("T", {"A": (Line("x", ()),)}, {}, "") is None
 
 
+def test_many_bars_have_their_names_in_the_table_alone():
+    bars = [Bar(f"L{number:02d}", float(number)) for number in range(120)]
+    plot = waterfall("T", {"A": bars}, {}, "")
+    assert len(plot.rows) == 120
+    assert "L05" not in texts(plot.svg)
+
+
 def test_names_are_escaped():
     plot = waterfall("<b>", {"A&B": (Bar("<script>", 5.0),)}, {}, "")
     assert "<script>" in texts(plot.svg)

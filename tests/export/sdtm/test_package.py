@@ -67,6 +67,9 @@ def test_with_dm_days_count_from_rfstdtc_and_epochs_and_planned_days_are_the_tri
     assert [(r["TRDY"], r["EPOCH"], r["VISITDY"]) for r in sums] == [
         (-15, "SCREENING", -14), (72, "TREATMENT", 85), (159, "TREATMENT", None),
     ]  # fmt: skip
+    # The best response is that of the course, not of a visit.
+    (best,) = rows(found, "RS", RSTESTCD="BESTRESP")
+    assert (best["VISITNUM"], best["VISIT"], best["VISITDY"]) == (None, None, None)
 
 
 def test_uptake_on_pet_is_a_domain_of_its_own_with_units():

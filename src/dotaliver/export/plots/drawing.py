@@ -19,6 +19,8 @@ _RESPONSE_COLOURS = {
 _LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _ROUTE_COLOURS = {"ia": "#E69F00", "iv": "#56B4E9", None: "#c9d0d8"}
 _DOWN, _UP, _GRID, _INK, _SOFT = "#0072B2", "#D55E00", "#e6eaee", "#1c2430", "#5a6675"
+# Pixels per bar from which it has its name and value, and from which both are written in full.
+_NARROW, _WIDE = 11.0, 34.0
 _PANEL, _GAP, _LEFT, _TOP, _HEIGHT = 360.0, 26.0, 44.0, 26.0, 210.0
 
 
@@ -150,16 +152,24 @@ def _bar(svg: Svg, frame: _Frame, bar: Bar, place: tuple[float, float]) -> None:
     colour = _RESPONSE_COLOURS.get(bar.word, _UP if value > 0 else _DOWN)
     x = left + (step - width) / 2
     svg.box((x, top), (width, max(bottom - top, 1.0)), colour)
-    above = value > 0
-    size = 10 if step >= 34 else 8
-    words = f"{value:+.0f} %" if step >= 34 else f"{value:+.0f}"
-    svg.text((left + step / 2, top - 3 if above else bottom + 10), words, size=size, anchor="middle")
+    _label_bar(svg, bar, (left + step / 2, top, bottom), (zero, step))
+
+
+def _label_bar(svg: Svg, bar: Bar, ends: tuple[float, float, float], scale: tuple[float, float]) -> None:
+    """Value and name of a bar, where there is room for them; the table holds both."""
+    (x, top, bottom), (zero, step) = ends, scale
+    if step < _NARROW:
+        return
+    value = bar.percent or 0.0
+    above, is_wide = value > 0, step >= _WIDE
+    size = 10 if is_wide else 8
+    svg.text(
+        (x, top - 3 if above else bottom + 10), f"{value:+.0f}{' %' if is_wide else ''}", size=size, anchor="middle"
+    )
     if len(bar.name) * 0.6 * size <= step:
-        svg.text(
-            (left + step / 2, zero + 11 if above else zero - 4), bar.name, size=size, colour=_SOFT, anchor="middle"
-        )
+        svg.text((x, zero + 11 if above else zero - 4), bar.name, size=size, colour=_SOFT, anchor="middle")
     else:
-        place = (left + step / 2 + 3, zero + 6 if above else zero - 5)
+        place = (x + 3, zero + 6 if above else zero - 5)
         svg.text(place, bar.name, size=size, colour=_SOFT, anchor="end" if above else "start", turn=-60)
 
 

@@ -43,4 +43,4 @@ def _best(writer: RowWriter, best: BestResponse) -> Iterator[Row]:
     scan = next((n for n, key in enumerate(writer.reading.scans) if key.on == best.on), len(writer.reading.scans) - 1)
     row = _response(writer, scan, "BESTRESP", best.response, "")
     # It speaks of the course, not of a visit's measurements.
-    yield row | {"RSLNKGRP": None, "VISITNUM": None, "VISIT": None}
+    yield row | {"RSLNKGRP": None, "VISITNUM": None, "VISIT": None, "VISITDY": None}
