@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date
 
 import pytest
@@ -138,6 +139,27 @@ def test_a_broken_transport_file_is_refused_by_name(spoil, tmp_path):
     (made / "dm.xpt").write_bytes(spoil)
     with pytest.raises(CourseError, match=r"dm\.xpt: (not a readable SAS transport file|the variable)"):
         read_trial_data(made, ROWS)
+
+
+def test_a_damaged_transport_file_is_read_or_refused_in_one_sentence(tmp_path):
+    pd = pytest.importorskip("pandas")
+    pyreadstat = pytest.importorskip("pyreadstat")
+    made = folder(tmp_path)
+    frame = pd.DataFrame([dict(zip(*(line.split(",") for line in DM.splitlines()), strict=True))])
+    pyreadstat.write_xport(frame, str(made / "dm.xpt"), table_name="DM", file_format_version=5)
+    whole = (made / "dm.xpt").read_bytes()
+    assert read_trial_data(made, ROWS).dm.unique_subject_id == "NCT1-003"
+    rng = random.Random(1)
+    for _ in range(60):
+        damaged = bytearray(whole[: rng.choice((len(whole), rng.randrange(len(whole))))])
+        for _ in range(rng.randrange(1, 12)):
+            if damaged:
+                damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        (made / "dm.xpt").write_bytes(damaged)
+        try:
+            read_trial_data(made, ROWS)
+        except CourseError as error:
+            assert "\n" not in str(error)
 
 
 def test_two_tables_of_one_domain_are_refused(tmp_path):

@@ -11,7 +11,7 @@ from dotaliver.export.plots.svg import Svg, ticks
 
 __all__ = ["Plot", "spider", "swimmer", "waterfall"]
 
-# Colours of Okabe and Ito, distinguishable with colour blindness; the words stand beside them as well.
+# Colours of Okabe and Ito, distinguishable with colour blindness; the words are shown as well.
 _RESPONSE_COLOURS = {
     "CR": "#0072B2", "PR": "#56B4E9", "SD": "#8a94a0", "NON-CR/NON-PD": "#8a94a0", "PD": "#D55E00", "NE": "#d5dae0",
     "NED": "#009E73",
@@ -46,7 +46,7 @@ class _Frame:
     high: float
 
     def level(self, percent: float) -> float:
-        """Where a percentage lies, from the top; what lies beyond the scale stands at its end."""
+        """Position of a percentage from the top; values beyond the scale are drawn at its end."""
         share = (min(max(percent, self.low), self.high) - self.low) / (self.high - self.low)
         return self.y + _HEIGHT * (1 - share)
 
@@ -57,7 +57,7 @@ def _grid(count: int) -> tuple[int, float]:
 
 
 def _scale(values: Sequence[float], thresholds: Sequence[float]) -> tuple[float, float]:
-    """Bounds of an axis in percent; growth beyond +200 % is cut, and told in the table."""
+    """Bounds of an axis in percent; bars beyond +200 % are cut, and the table has their value."""
     known = [*values, *thresholds, 0.0]
     low, high = max(min(known), -100.0), min(max(known), 200.0)
     return min(low * 1.12, -10.0), max(high * 1.12, 10.0)

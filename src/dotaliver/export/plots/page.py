@@ -24,7 +24,7 @@ SEQUENTIAL_DESIGN = (
     "The design is sequential and not randomised: each patient received the routes one after the other, so earlier "
     "therapy and time differ between them, and a difference is not a comparison of the routes."
 )
-"""What must stand beside every table and plot by route."""
+"""The caveat of every table and plot by route"""
 
 
 def _thresholds(config: RecistConfig) -> Mapping[float, str]:
