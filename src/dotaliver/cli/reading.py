@@ -59,11 +59,12 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
         Path, typer.Argument(metavar="ROOT", help="Folder of scores, such as that of a batch.", show_default=False)
     ],
     readers: Annotated[
-        str, option("--readers", group=PLAN, metavar="NAMES", help="Short names with commas, such as A,B.")
+        str, option("--readers", group=PLAN, metavar="NAMES", help="Short names, separated by commas, such as A,B.")
     ],
     out: Annotated[Path, option("--out", "-o", group="Output", metavar="DIR", help="New folder of the reading.")],
     adjudicator: Annotated[
-        str | None, option("--adjudicator", group=PLAN, metavar="NAME", help="Who decides where readers differ.")
+        str | None,
+        option("--adjudicator", group=PLAN, metavar="NAME", help="Reader who decides where the others differ."),
     ] = None,
     manifest: Annotated[
         Path | None,
@@ -71,13 +72,13 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
             "--manifest",
             group=PLAN,
             metavar="FILE",
-            help="CSV that says which scans are of one subject.",
+            help="CSV that assigns scans to subjects.",
             default="each scan is a case",
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        option("--seed", group=PLAN, metavar="N", help="From which codes and orders are drawn.", default="by lot"),
+        option("--seed", group=PLAN, metavar="N", help="Seed of the codes and orders.", default="random"),
     ] = None,
     blind: Annotated[
         bool,
@@ -89,11 +90,11 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = 0,
     rules: Annotated[
         Path | None,
-        option("--rules", group=PLAN, metavar="FILE", help="What counts as a disagreement (TOML or JSON)."),
+        option("--rules", group=PLAN, metavar="FILE", help="Rules for what counts as a disagreement (TOML or JSON)."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Plan a central reading: cases with codes, an order for each reader, and the rules, fixed before anybody reads."""
+    """Plan a central reading: cases with codes, an order for each reader, and rules, fixed before reading starts."""
     from dotaliver.config.files import read_settings, validated
     from dotaliver.config.reading import DisagreementRules
     from dotaliver.pipeline.reading_plan import PlanOptions, plan_reading
@@ -109,7 +110,7 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
 
 @_command
 def status(folder: Folder, as_json: AsJson = False) -> None:
-    """Show where every case stands, without anybody's answers."""
+    """Show the state of every case, without any answers."""
     state = opened(folder).state()
     if as_json:
         import json
@@ -165,7 +166,8 @@ def answer(  # noqa: PLR0913, PLR0917  one parameter per option
     ],
     name: Name,
     burden: Annotated[
-        float | None, option("--burden", group=WHAT, metavar="PERCENT", help="Tumour share of the liver, by eye.")
+        float | None,
+        option("--burden", group=WHAT, metavar="PERCENT", help="Visual estimate of the tumour share of the liver."),
     ] = None,
     role: Role = "radiologist",
 ) -> None:
@@ -205,7 +207,7 @@ def sign(  # noqa: PLR0913, PLR0917  one parameter per option
 def unlock(
     folder: Folder, reader: ReaderName, case: CaseCode, name: Name, reason: Reason, role: Role = "radiologist"
 ) -> None:
-    """Unlock a signed reading so that it can be signed anew; the signed files stay, and the act is recorded."""
+    """Unlock a signed reading so that it can be signed again; the signed files are kept, and this is recorded."""
     reading = opened(folder)
     reading.plan().require_reader(reader, or_adjudicator=True)
     reading.note("unlocked", case=case, reader=reader, person=signer(name, role), reason=not_empty(reason))
@@ -250,7 +252,7 @@ def adjudicate(  # noqa: PLR0913, PLR0917  one parameter per option
     role: Role = "adjudicator",
     quiet: Quiet = False,
 ) -> None:
-    """Decide a case in which the readers differ: accept one reading, or sign your own."""
+    """Decide a case on which the readers differ: accept one reading, or sign your own."""
     from dotaliver.config.criteria import RecistConfig
     from dotaliver.errors import ConfigError
     from dotaliver.pipeline.reading_signatures import Signature, accept, adjudicate_anew
@@ -272,7 +274,7 @@ def adjudicate(  # noqa: PLR0913, PLR0917  one parameter per option
 
 @_command
 def agreement(folder: Folder, out: Out = None) -> None:
-    """Work out kappa, AC1, ICC and limits of agreement with intervals, as page and CSV."""
+    """Compute kappa, AC1, ICC and limits of agreement with intervals, as a page and CSV."""
     from dotaliver.pipeline.reading_files import write_agreement
 
     target = out or folder / "results"
@@ -315,7 +317,7 @@ def verify(
         option("--head", metavar="HASH", help="Hash of an event that you noted: is it still in the log?"),
     ] = None,
 ) -> None:
-    """Hold log, plan and every signed file against their hashes."""
+    """Check log, plan and every signed file against their hashes."""
     reading = opened(folder)
     events = reading.log().read()
     problems = list(reading.damage())

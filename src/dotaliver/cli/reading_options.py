@@ -42,7 +42,7 @@ ReaderName = Annotated[str, option("--reader", group=WHO, metavar="NAME", help="
 CaseCode = Annotated[str, option("--case", group=WHAT, metavar="CODE", help="Case, such as C001.")]
 Name = Annotated[str, option("--name", group=WHO, metavar="NAME", help="Your name, as it is signed.")]
 Role = Annotated[str, option("--role", group=WHO, metavar="ROLE", help="Your role.", default="radiologist")]
-Reason = Annotated[str, option("--reason", group=WHAT, metavar="TEXT", help="Why; it is recorded.")]
+Reason = Annotated[str, option("--reason", group=WHAT, metavar="TEXT", help="Reason (recorded).")]
 Scores = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -53,7 +53,7 @@ Scores = Annotated[
 ]
 CourseEditsFile = Annotated[
     Path | None,
-    option("--edits", group=WHAT, metavar="FILE", help="Your decisions on several scans (JSON), as for 'recist'."),
+    option("--edits", group=WHAT, metavar="FILE", help="Your decisions on the course (JSON), as for 'recist'."),
 ]
 Out = Annotated[
     Path | None, option("--out", "-o", group="Output", metavar="FOLDER", help="Where to write.", default="DIR/results")
