@@ -121,7 +121,7 @@ def stored_masks(
         ):
             continue
         if mask.labels:
-            read = read_mask(ScoreFolder(folder).mask_file(mask.drawn_on), volumes, mask.name)
+            read = read_mask(ScoreFolder(folder).file_of_mask(mask.name, mask.drawn_on), volumes, mask.name)
             labels = without(read.labels, added) if mask.name == "lesions" else read.labels
             layers[mask.name] = MaskLayer(
                 labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm, _completeness(mask)

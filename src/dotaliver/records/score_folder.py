@@ -50,13 +50,16 @@ STRUCTURES = "structures.dcm"
 MEASUREMENTS = "measurements.dcm"
 LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
 
-MaskFile = Literal["pet", "ct", "ct_lesions"]
+MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver"]
 MASKS: dict[MaskFile, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
     "ct_lesions": "segmentation_ct_lesions.dcm",
+    "ct_candidates": "segmentation_ct_candidates.dcm",
+    "liver": "segmentation_liver.dcm",
 }
-"""DICOM SEG objects: on the grid of the PET, of its CT, and lesions on the CT that diameters are measured on."""
+"""DICOM SEG objects: on the grid of the PET, of its CT, lesions on the CT that diameters are measured on, candidates on
+CT, and the liver where it would share a file with lesions."""
 
 _ONE_EACH = {
     RECORD,
@@ -112,6 +115,13 @@ class ScoreFolder:
     def mask_file(self, which: MaskFile) -> Path:
         """Where the masks on the grid of one image lie."""
         return self.file(MASKS[which])
+
+    def file_of_mask(self, name: str, drawn_on: Literal["ct", "pet"]) -> Path:
+        """Where one mask of the record lies: in a file of its own, or else in that of the image it was drawn on."""
+        own: dict[str, MaskFile] = {"liver": "liver", "ct_foci": "ct_candidates", "ct_lesions": "ct_lesions"}
+        if name in own and (path := self.mask_file(own[name])).is_file():
+            return path
+        return self.mask_file(drawn_on)
 
     @property
     def is_there(self) -> bool:

@@ -18,7 +18,7 @@ from dotaliver.export.dicom.seg import segmentation_datasets, segmentation_files
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.spheres import sphere_mask
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.masks import MaskLayer
+from dotaliver.records.masks import MaskLayer, ReferenceRegion
 from fixtures.derived_dicom import dciodvfy_errors, needs_dciodvfy, sources, written
 from fixtures.scores import (
     DIAGNOSTIC_FRAME,
@@ -97,16 +97,36 @@ def test_the_liver_stands_in_the_file_of_the_ct() -> None:
     assert np.array_equal(read_back(result["segmentation_ct.dcm"], "Liver", ct.geometry), liver.labels.mask)
 
 
-def test_without_ct_everything_is_in_one_file_even_where_masks_overlap() -> None:
+def test_no_file_holds_overlapping_segments() -> None:
+    """OHIF 3.13 loses segments of a file in which segments overlap, as those of liver and lesions do."""
     case = small_case(ct=False)
     result = files(case)
-    assert set(result) == {"segmentation.dcm"}
+    assert set(result) == {"segmentation.dcm", "segmentation_liver.dcm"}
     grid = case.volumes.pet.geometry
     liver, lesions = case.segmentations.liver, case.segmentations.lesions
     assert liver is not None and lesions is not None
     assert (liver.labels.mask & lesions.labels.mask).any()
-    assert np.array_equal(read_back(result["segmentation.dcm"], "Liver", grid), liver.labels.mask)
+    assert np.array_equal(read_back(result["segmentation_liver.dcm"], "Liver", grid), liver.labels.mask)
     assert np.array_equal(read_back(result["segmentation.dcm"], "Lesion 2", grid), lesions.labels.where(2))
+
+
+def test_candidates_and_lesions_drawn_on_ct_do_not_share_a_file_with_the_liver() -> None:
+    case = small_case()
+    assert case.segmentations.liver is not None
+    grid = case.segmentations.liver.labels.geometry
+    labels = np.zeros(grid.shape, np.uint16)
+    labels[10:12, 20:23, 20:23], labels[10:12, 20:23, 12:15] = 2, 5
+    drawn = MaskLayer(LabelMap(labels, grid), "ct", "somebody", 1.5)
+    foci = MaskLayer(LabelMap(np.where(labels > 0, labels + 900, 0).astype(np.uint16), grid), "ct", "petct", 1.5)
+    result = files(replace(case, segmentations=replace(case.segmentations, lesions=drawn, ct_foci=foci)))
+    names = {name: [s.SegmentLabel for s in pydicom.dcmread(BytesIO(data)).SegmentSequence]
+             for name, data in result.items()}  # fmt: skip
+    assert names == {
+        "segmentation.dcm": ["Reference liver"],
+        "segmentation_ct.dcm": ["Lesion 2", "Lesion 5"],
+        "segmentation_ct_candidates.dcm": ["CT candidate 902", "CT candidate 905"],
+        "segmentation_liver.dcm": ["Liver"],
+    }
 
 
 def test_names_codes_and_patient() -> None:
@@ -260,7 +280,10 @@ def test_label_maps_hold_the_same_voxels(name: str) -> None:
 
 
 def test_overlapping_masks_stay_binary_where_label_maps_are_asked_for() -> None:
-    case = small_case(ct=False)
+    case = small_case()
+    # A reader laid the reference region on a lesion
+    sphere = ReferenceRegion("liver", "reader", centre_lps_mm=case.score.lesions[0].centroid_lps_mm, diameter_mm=15.0)
+    case = replace(case, segmentations=replace(case.segmentations, references=(sphere,)))
     stored = segmentation_datasets(case.score, case.volumes, case.segmentations, sources(case), labelmap=True)
     assert stored["segmentation.dcm"].SegmentationType == "BINARY"
 

@@ -1,9 +1,11 @@
 """Masks as DICOM segmentations (DICOM PS3.3 A.51), one file per grid that masks were drawn on.
 
-``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the
-liver; ``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask
-is in the file of the image whose grid it has, so nothing is resampled. Every name in the files (UIDs too)
-follows from the record, so that scoring twice gives equal bytes.
+``segmentation.dcm`` lies on the PET: lesions and reference regions; ``segmentation_ct.dcm`` on the CT: the liver;
+``segmentation_ct_candidates.dcm`` on the CT: focal lesions that the PET does not outline;
+``segmentation_ct_lesions.dcm`` on the CT that diameters are measured on: lesions whose border it shows. A mask has the
+grid of its image, so nothing is resampled. The liver has ``segmentation_liver.dcm`` where it would share a file with
+lesions: OHIF 3.13 loses segments of a file in which segments overlap. Every name in the files (UIDs too) follows from
+the record, so that scoring twice gives equal bytes.
 """
 
 from __future__ import annotations
@@ -44,9 +46,21 @@ __all__ = [
 ]
 
 SegKind = Literal["BINARY", "LABELMAP"]
-# 9003 to 9006 are those of the measurements, the map to SUV and the documents.
-_SERIES_NUMBERS: dict[MaskFile, int] = {"pet": 9001, "ct": 9002, "ct_lesions": 9007}
-_FILE_WORDS: dict[MaskFile, str] = {"pet": "PET", "ct": "CT", "ct_lesions": "CT, lesions as it shows them"}
+# 9003 to 9006 are those of the measurements, the map to SUV and the documents; 9008 and 9011 those of contours.
+_SERIES_NUMBERS: dict[MaskFile, int] = {
+    "pet": 9001,
+    "ct": 9002,
+    "ct_lesions": 9007,
+    "ct_candidates": 9009,
+    "liver": 9010,
+}
+_FILE_WORDS: dict[MaskFile, str] = {
+    "pet": "masks on PET",
+    "ct": "masks on CT",
+    "ct_lesions": "masks on CT, lesions as it shows them",
+    "ct_candidates": "masks on CT, candidates",
+    "liver": "mask of the liver",
+}
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, which colour-blind readers can distinguish.
 _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
@@ -75,6 +89,7 @@ class _Stored:
     """Content of one file: segments of one image, as pixels of its slices."""
 
     file: MaskFile
+    image: ImageName
     kind: SegKind
     slices: slice
     grid: Geometry
@@ -138,32 +153,46 @@ def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Se
     return _Segment(f"Reference {name}", identity, "reference", region.organ, voxels, origin, by_hand, region.organ)
 
 
-def _segments(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> dict[MaskFile, list[_Segment]]:
-    files: dict[MaskFile, list[_Segment]] = {"pet": [], "ct": [], "ct_lesions": []}
+def _segments(
+    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations
+) -> Iterator[tuple[MaskFile, ImageName, list[_Segment]]]:
+    """What each file holds, and the image whose grid it has; nothing overlaps within a file."""
+    on: dict[DrawnOn, list[_Segment]] = {"pet": [], "ct": []}
     if (lesions := segmentations.lesions) is not None:
-        target = _stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")
-        files[target] += _lesion_segments(score, lesions)
-    if (on_ct := segmentations.ct_lesions) is not None:
-        # The same lesions as on the PET, so the same tracking identifiers. They overlap the liver: in one file with it,
-        # every segment would need a volume of its own in memory.
-        files["ct_lesions"] += _lesion_outlines(score, on_ct)
+        on[_stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")] += _lesion_segments(score, lesions)
     for region in segmentations.references:
         if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
-            files["pet"].append(segment)
-    if (foci := segmentations.ct_foci) is not None:
-        target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
-        for label, box in foci.labels.boxes():
-            name, identity = f"CT candidate {label}", tracking_id("ct_focus", label)
-            voxels = VoxelSet(box, np.asarray(foci.labels.array[box] == label))
-            files[target].append(_Segment(name, identity, "ct_focus", "", voxels, foci.origin))
+            on["pet"].append(segment)
     if (liver := segmentations.liver) is not None:
         target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
-        whole = _used_voxels(liver.labels)
-        if whole is None:
-            msg = "the liver mask has no voxels; draw the liver or leave the mask out"
-            raise MaskError(msg)
-        files[target].append(_Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", whole, liver.origin))
-    return files
+        segment = _liver_segment(liver)
+        if target == "ct" and not on["ct"]:
+            on["ct"].append(segment)
+        else:
+            yield "liver", target, [segment]
+    yield "pet", "pet", on["pet"]
+    yield "ct", "ct", on["ct"]
+    if (foci := segmentations.ct_foci) is not None:
+        target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
+        yield "ct_candidates", target, list(_candidate_segments(foci))
+    if (on_ct := segmentations.ct_lesions) is not None:
+        # The same lesions as on the PET, so under the same tracking identifiers
+        measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"
+        yield "ct_lesions", measured_image, list(_lesion_outlines(score, on_ct))
+
+
+def _candidate_segments(foci: MaskLayer) -> Iterator[_Segment]:
+    for label, box in foci.labels.boxes():
+        voxels = VoxelSet(box, np.asarray(foci.labels.array[box] == label))
+        yield _Segment(f"CT candidate {label}", tracking_id("ct_focus", label), "ct_focus", "", voxels, foci.origin)
+
+
+def _liver_segment(liver: MaskLayer) -> _Segment:
+    whole = _used_voxels(liver.labels)
+    if whole is None:
+        msg = "the liver mask has no voxels; draw the liver or leave the mask out"
+        raise MaskError(msg)
+    return _Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", whole, liver.origin)
 
 
 def segmentation_datasets(
@@ -187,13 +216,13 @@ def segmentation_datasets(
     sources : SegSources
         Headers of the images' slices, for patient, study and references.
     labelmap : bool
-        Store label maps (PS3.3 A.51.3, of 2024) instead of binary frames; a file whose segments overlap, as those
-        of liver and lesions do without a CT, stays binary, since a label map holds one segment per voxel.
+        Store label maps (PS3.3 A.51.3, of 2024) instead of binary frames; a file whose segments overlap (a reference
+        region that a reader laid on a lesion) stays binary, since a label map holds one segment per voxel.
 
     Returns
     -------
     dict of str to highdicom.seg.Segmentation
-        ``segmentation.dcm``, ``segmentation_ct.dcm`` and ``segmentation_ct_lesions.dcm``, or fewer.
+        Those of the module's description that hold something.
 
     Raises
     ------
@@ -201,12 +230,9 @@ def segmentation_datasets(
         Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
     """
     result = {}
-    measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"
-    images: dict[MaskFile, ImageName] = {"pet": "pet", "ct": "ct", "ct_lesions": measured_image}
-    for file, segments in _segments(score, volumes, segmentations).items():
+    for file, image, segments in _segments(score, volumes, segmentations):
         if not segments:
             continue
-        image = images[file]
         volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_image": volumes.recist_image}[image] or volumes.pet
         headers = usable_headers(sources, image, volume.geometry)
         slices = _slices_of(segments)
@@ -214,7 +240,7 @@ def segmentation_datasets(
         grid = volume.geometry.crop((slices, slice(0, rows), slice(0, columns)))
         pixels = _pixels(segments, slices, grid)
         kind: SegKind = "LABELMAP" if labelmap and pixels.ndim == 3 else "BINARY"
-        result[MASKS[file]] = _dataset(score, _Stored(file, kind, slices, grid, pixels, segments), headers)
+        result[MASKS[file]] = _dataset(score, _Stored(file, image, kind, slices, grid, pixels, segments), headers)
     return result
 
 
@@ -294,12 +320,12 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Segm
             instance_number=1,
             content_label="DOTALIVER",
             content_description="Masks that a liver score rests on",
-            series_description=f"dotaliver masks on {_FILE_WORDS[file]}",
+            series_description=f"dotaliver {_FILE_WORDS[file]}",
             **equipment(score),
         )
     make_repeatable(dataset, first, *names)
     study = score.study
-    identity = {"pet": study.pet, "ct": study.ct, "ct_lesions": study.measured_image}[file]
+    identity = {"pet": study.pet, "ct": study.ct, "recist_image": study.recist_image}[stored.image]
     if identity is not None and identity.sop_class_uid not in {None, first.SOPClassUID}:
         refer_to_multiframe(dataset, identity)
     return dataset

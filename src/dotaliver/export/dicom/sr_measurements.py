@@ -142,11 +142,12 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
     if drawn.short_axis_lps_mm is not None and lesion.short_axis_mm is not None:
         axes += number(_SHORT_AXIS, lesion.short_axis_mm, _MM, at=line_on(image, drawn.short_axis_lps_mm))
         tool = "Bidirectional"
-    lines = [(tool, "diameters", axes)]
+    label = f"Lesion {lesion.label}"
+    lines = [(tool, "diameters", label, axes)]
     if drawn.inside_mm is not None and drawn.inside_axis_lps_mm is not None:
         inside = own("INSIDECHORD", "Longest chord that stays inside the lesion")
-        lines.append(("Length", "chord", [*number(inside, drawn.inside_mm, _MM,
-                                                  at=line_on(image, drawn.inside_axis_lps_mm))]))  # fmt: skip
+        chord = [*number(inside, drawn.inside_mm, _MM, at=line_on(image, drawn.inside_axis_lps_mm))]
+        lines.append(("Length", "chord", f"{label}, longest chord inside", chord))
     return [
         with_text_items(
             group(
@@ -159,10 +160,11 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
                 finding_sites=sites("liver" if lesion.in_liver else None),
                 algorithm_id=algorithm(score, "dotaliver lesion measurements"),
             ),
+            (codes.DCM.Comment, label),
             (_DIAMETER_SOURCE, lesion.diameter_source),
             (_DIAMETER_MODALITY, drawn.modality),
         )
-        for tool, name, measurements in lines
+        for tool, name, label, measurements in lines
     ]
 
 
