@@ -200,7 +200,8 @@ function inPage() {
       const svg = await until('the lines and their numbers', () => {
         const layer = viewport().element.querySelector('svg.svg-layer');
         const texts = [...(layer?.querySelectorAll('text') ?? [])].map(text => text.textContent);
-        return texts.some(text => measurement.text.every(part => text.includes(part))) ? layer : null;
+        const sought = [measurement.label, ...measurement.text].join('');
+        return texts.includes(sought) ? layer : null;
       });
       const line = l => ['x1', 'y1', 'x2', 'y2'].map(name => Number(l.getAttribute(name)));
       const box = viewport().element.getBoundingClientRect();

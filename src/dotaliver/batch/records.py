@@ -84,6 +84,8 @@ class Outputs(FrozenModel):
     labelmap: bool = False
     pdf: bool = False
     pictures: bool = False
+    rtstruct: bool = False
+    dosimetry: bool = False
 
 
 class RunSettings(FrozenModel):

@@ -15,11 +15,13 @@ from dotaliver.cli.options import (
     BatchProtocol,
     Cache,
     ConfigFile,
+    Dosimetry,
     LabelMap,
     Nifti,
     Pdf,
     Pictures,
     Quiet,
+    RtStruct,
     option,
 )
 from dotaliver.cli.output import INTERRUPTED, NOT_SCORED, stop
@@ -117,6 +119,8 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
     labelmap: LabelMap = False,
     pdf: Pdf = False,
     pictures: Pictures = False,
+    rtstruct: RtStruct = False,
+    dosimetry: Dosimetry = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +156,9 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
         manifest=manifest,
         rescore=again,
         fresh=fresh,
-        outputs=Outputs(nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures),
+        outputs=Outputs(
+            nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures, rtstruct=rtstruct, dosimetry=dosimetry
+        ),
         timeout_s=_seconds(timeout),
         memory_bytes=None if memory is None else memory_bytes(memory),
         cache=cache,

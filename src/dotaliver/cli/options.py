@@ -247,6 +247,14 @@ Pictures = Annotated[
 RtStruct = Annotated[
     bool, option("--rtstruct", group=_OUTPUT, help="Also write liver and lesions as DICOM RT Structure Set on the CT.")
 ]
+Dosimetry = Annotated[
+    bool,
+    option(
+        "--dosimetry",
+        group=_OUTPUT,
+        help="Also write liver, lobes, tumours and non-tumoural liver as named masks for dosimetry (RTSTRUCT, NIfTI).",
+    ),
+]
 AsJson = Annotated[bool, option("--json", group=_OUTPUT, help="Print the result as JSON.")]
 
 Deidentify = Annotated[

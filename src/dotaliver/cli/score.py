@@ -17,6 +17,7 @@ from dotaliver.cli.options import (
     CtSeries,
     Deidentify,
     Dose,
+    Dosimetry,
     EditsFile,
     Height,
     Injection,
@@ -91,6 +92,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     pdf: Pdf = False,
     pictures: Pictures = False,
     rtstruct: RtStruct = False,
+    dosimetry: Dosimetry = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -112,7 +114,9 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
             config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer, segmenter=segmenter
         )
         readers_edits = edits_of(edits, lesion_at or ())
-        options = output_options(nifti, labelmap, (pdf, pictures, rtstruct), deidentify=deidentify, key=pseudonym_key)
+        options = output_options(
+            nifti, labelmap, (pdf, pictures, rtstruct, dosimetry), deidentify=deidentify, key=pseudonym_key
+        )
         execution = execution_of(memory, cache)
         # Refuse a folder that cannot be written before the work, not after it.
         with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
@@ -158,6 +162,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     pdf: Pdf = False,
     pictures: Pictures = False,
     rtstruct: RtStruct = False,
+    dosimetry: Dosimetry = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -178,7 +183,9 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         from dotaliver.system.files import output_folder
 
         target, execution = out or ScoreFolder(folder).next_revision(), execution_of(memory, cache)
-        options = output_options(nifti, labelmap, (pdf, pictures, rtstruct), deidentify=deidentify, key=pseudonym_key)
+        options = output_options(
+            nifti, labelmap, (pdf, pictures, rtstruct, dosimetry), deidentify=deidentify, key=pseudonym_key
+        )
         with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
                 folder,

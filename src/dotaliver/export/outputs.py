@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dotaliver.errors import OutputError
 from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
@@ -20,6 +22,8 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import (
+    DOSIMETRY,
+    DOSIMETRY_STRUCTURES,
     LESION_TABLE,
     LESIONS_NIFTI,
     LIVER_NIFTI,
@@ -28,6 +32,7 @@ from dotaliver.records.score_folder import (
     REPORT,
     REPORT_DICOM,
     STRUCTURES,
+    dosimetry_mask,
     is_score_file,
 )
 from dotaliver.records.study import StudyVolumes
@@ -56,6 +61,7 @@ class OutputOptions:
     # What pseudonyms are made with; None: the outputs belong to the patient
     pseudonym_key: bytes | None = field(default=None, repr=False)
     rtstruct: bool = False
+    dosimetry: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +133,11 @@ def _contents(
         contents |= encoded_files(documents, deidentified=deidentified)
     if options.rtstruct:
         contents |= encoded_files(_structures(files), deidentified=deidentified)
+    if options.dosimetry:
+        nothing: dict[str, bytes | str] = {}
+        contents |= made_or_left_out(
+            "the masks for dosimetry", lambda: _dosimetry(files, deidentified=deidentified), nothing
+        )
     if options.nifti:
         contents |= _nifti_files(files)
     no_objects: dict[str, bytes] = {}
@@ -158,30 +169,51 @@ def _structures(files: ScoreFiles) -> dict[str, Dataset]:
     return {} if made is None else {STRUCTURES: made}
 
 
+def _dosimetry(files: ScoreFiles, *, deidentified: bool) -> dict[str, bytes | str]:
+    """Liver, lobes, tumours and non-tumoural liver as an RT Structure Set, as NIfTI, and described in JSON."""
+    from dotaliver.export.dosimetry import dosimetry_json, dosimetry_of, dosimetry_structure_set
+
+    found = dosimetry_of(files.score, files.volumes, files.segmentations)
+    contents: dict[str, bytes | str] = {DOSIMETRY: dosimetry_json(found, files.score, files.segmentations)}
+    structures = dosimetry_structure_set(found, files.score, files.volumes, files.sources)
+    if structures is not None:
+        contents |= encoded_files({DOSIMETRY_STRUCTURES: structures}, deidentified=deidentified)
+    masks = {dosimetry_mask("Lesions"): found.labels()}
+    grid = found.outlines.grid
+    for each in found.structures:
+        if each.label is None:
+            array = np.zeros(grid.shape, dtype=np.uint8)
+            array[each.structure.voxels.box] = each.structure.voxels.mask
+            masks[dosimetry_mask(each.structure.name)] = LabelMap(array, grid)
+    return contents | _as_nifti({name: labels for name, labels in masks.items() if labels is not None})
+
+
 def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:
-    """Liver and lesions on one grid for viewing; lesions stay where the PET shows them.
+    """Liver and lesions on one grid for viewing; lesions stay where the PET shows them."""
+    image = files.volumes.ct or files.volumes.pet
+    layers: dict[str, MaskLayer | None] = {
+        LIVER_NIFTI: files.segmentations.liver,
+        LESIONS_NIFTI: files.segmentations.lesions,
+    }
+    return _as_nifti(
+        {name: resample_labels(layer.labels, image.geometry) for name, layer in layers.items() if layer is not None}
+    )
+
+
+def _as_nifti(masks: dict[str, LabelMap]) -> dict[str, bytes]:
+    """Label maps as the bytes of NIfTI files, by name.
 
     Raises
     ------
     OutputError
         Where the folder for temporary files is full: the library that writes them does not say so.
     """
-    image = files.volumes.ct or files.volumes.pet
-    layers: dict[str, MaskLayer | None] = {
-        LIVER_NIFTI: files.segmentations.liver,
-        LESIONS_NIFTI: files.segmentations.lesions,
-    }
-    result = {}
     with scratch("masks") as folder:
-        for name, layer in layers.items():
-            if layer is not None:
-                result[name] = _nifti(resample_labels(layer.labels, image.geometry), folder / name)
-    return result
+        return {name: _nifti(labels, folder / name) for name, labels in masks.items()}
 
 
 def _nifti(labels: LabelMap, path: Path) -> bytes:
     """The bytes of a NIfTI file, once the library that wrote it has read the same voxels from it."""
-    import numpy as np
     import SimpleITK as sitk  # noqa: N813
 
     try:

@@ -48,7 +48,7 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Reference
 from dotaliver.records.positions import own_labels, shift_between
 
-__all__ = ["Borders", "BurdenFactors", "border_factors", "counts_for_burden", "measure_burden"]
+__all__ = ["Borders", "BurdenFactors", "border_factors", "core_labels", "counts_for_burden", "measure_burden"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _on_grid(labels: LabelMap, onto: Geometry) -> BoolArray:
     return np.asarray(resample(signed, onto, outside=-1.0).array > 0)
 
 
-def _core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liver_suv: float | None) -> LabelMap:
+def core_labels(pet: Volume, placement: Placement, labels: tuple[int, ...], liver_suv: float | None) -> LabelMap:
     """All cold cores of tumours in the liver, in the liver's box on the PET."""
     if placement.liver is None:
         msg = "cores are looked for in the liver's box"
@@ -231,7 +231,7 @@ def measure_burden(
         high = min(unknown_ml / liver_ml + config.undetected_share, 1.0)
         return Burden(fraction=0.0, low=0.0, high=high, tumour_ml=0.0, liver_ml=liver_ml)
     labels = tuple(lesion.label for lesion in chosen)
-    cores = _core_labels(pet, placement, labels, normal.suv_mean)
+    cores = core_labels(pet, placement, labels, normal.suv_mean)
     core_ml = int(np.count_nonzero(cores.mask & placement.liver.inside)) * pet.geometry.voxel_volume_ml
     tumour_ml = sum(lesion.volume_ml * (lesion.liver_share or 0.0) for lesion in chosen) + core_ml
     tumour_ml = min(tumour_ml, liver_ml)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dotaliver.image.geometry import Vector
+from dotaliver.image.geometry import FloatArray, Geometry, Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.burden import counts_for_burden
 from dotaliver.measurement.placement import Placement
@@ -16,7 +16,7 @@ from dotaliver.records.masks import LobePlane, Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Lobe, Lobes
 from dotaliver.records.positions import own_labels, shift_between
 
-__all__ = ["measure_lobes"]
+__all__ = ["heights_to_the_left", "measure_lobes"]
 
 
 def measure_lobes(
@@ -47,17 +47,31 @@ def measure_lobes(
     return Lobes(right=sides[0], left=sides[1], landmark=segmentations.lobes.landmark)
 
 
-def _left_share(plane: LobePlane, labels: LabelMap, shift: Vector) -> float:
-    """Share of a mask's voxels to the left of the shifted plane."""
+def heights_to_the_left(
+    plane: LobePlane, shift_lps_mm: Vector, grid: Geometry
+) -> tuple[tuple[FloatArray, FloatArray, FloatArray], float]:
+    """Heights of voxels along the plane's normal, and that of the plane, moved by a shift; all in mm.
+
+    Returns
+    -------
+    tuple of ndarray, float
+        Parts of the height along slices, rows and columns, and the level: a voxel lies on the left where the parts
+        add up to more.
+    """
     normal = np.asarray(plane.normal_lps)
-    level = float(normal @ (np.asarray(plane.point_lps_mm) + np.asarray(shift)))
-    grid = labels.geometry
+    level = float(normal @ (np.asarray(plane.point_lps_mm) + np.asarray(shift_lps_mm)))
     corner = float(normal @ grid.index_to_lps((0.0, 0.0, 0.0)))
     steps = [float(normal @ np.asarray(d)) * s for d, s in zip(grid.directions, grid.spacing_mm, strict=True)]
-    k, j, i = (np.arange(n) * step for n, step in zip(grid.shape, steps, strict=True))
+    k, j, i = (np.arange(n, dtype=np.float64) * step for n, step in zip(grid.shape, steps, strict=True))
+    return (corner + k, j, i), level
+
+
+def _left_share(plane: LobePlane, labels: LabelMap, shift: Vector) -> float:
+    """Share of a mask's voxels to the left of the shifted plane."""
+    (heights, j, i), level = heights_to_the_left(plane, shift, labels.geometry)
     count = left = 0
-    for part, height in zip(labels.array, k, strict=True):
+    for part, height in zip(labels.array, heights, strict=True):
         mask = part != 0
         count += int(np.count_nonzero(mask))
-        left += int(np.count_nonzero(mask & (corner + height + j[:, None] + i[None, :] > level)))
+        left += int(np.count_nonzero(mask & (height + j[:, None] + i[None, :] > level)))
     return left / count if count else 0.0

@@ -18,6 +18,8 @@ from dotaliver.system.results import whole_result
 from dotaliver.system.temporary import is_unused
 
 __all__ = [
+    "DOSIMETRY",
+    "DOSIMETRY_STRUCTURES",
     "LESIONS_NIFTI",
     "LESION_TABLE",
     "LIVER_NIFTI",
@@ -33,6 +35,7 @@ __all__ = [
     "LocalPaths",
     "MaskFile",
     "ScoreFolder",
+    "dosimetry_mask",
     "is_score_file",
     "picture_name",
     "record_from_json",
@@ -48,6 +51,7 @@ REPORT_DICOM = "report.dcm"
 SUV_MAP = "suv_map.dcm"
 STRUCTURES = "structures.dcm"
 MEASUREMENTS = "measurements.dcm"
+DOSIMETRY, DOSIMETRY_STRUCTURES = "dosimetry.json", "dosimetry.dcm"
 LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
 
 MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver"]
@@ -72,9 +76,12 @@ _ONE_EACH = {
     MEASUREMENTS,
     LIVER_NIFTI,
     LESIONS_NIFTI,
+    DOSIMETRY,
+    DOSIMETRY_STRUCTURES,
     *MASKS.values(),
 }
 _PICTURE = re.compile(r"picture-[0-9]{2,}\.dcm")
+_DOSIMETRY_MASK = re.compile(r"dosimetry-[A-Za-z]+(_[A-Za-z0-9]+)?\.nii\.gz")
 _REVISION = re.compile(r"revised-([0-9]{1,9})")
 # A record of 10 000 lesions has about 15 MB.
 _MAX_RECORD_BYTES = 256 * 2**20
@@ -85,9 +92,14 @@ def picture_name(number: int) -> str:
     return f"picture-{number:02d}.dcm"
 
 
+def dosimetry_mask(name: str) -> str:
+    """The file of one mask for dosimetry, by the name of its structure."""
+    return f"dosimetry-{name}.nii.gz"
+
+
 def is_score_file(name: str) -> bool:
     """Whether a score's folder may have a file of this name that `score` wrote."""
-    return name in _ONE_EACH or _PICTURE.fullmatch(name) is not None
+    return name in _ONE_EACH or any(several.fullmatch(name) for several in (_PICTURE, _DOSIMETRY_MASK))
 
 
 class LocalPaths(FrozenModel):

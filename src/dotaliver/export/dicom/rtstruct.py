@@ -1,51 +1,45 @@
 """Liver and lesions as an RT Structure Set (PS3.3 A.19), for planning and dosimetry systems.
 
-The contours lie on the slices of the CT that belongs to the PET (on the PET's where there is no CT). A lesion whose
-border the CT shows has that outline; others have the outline on the PET, in the position of the CT.
+The contours lie on the slices of the CT that belongs to the PET (on the PET's where there is no CT).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from dotaliver.export.dicom.contours import polygons_of
 from dotaliver.export.dicom.derived import NewObject, instances, new_object
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
-from dotaliver.image.geometry import Box, Geometry
-from dotaliver.image.itk import resample_labels
-from dotaliver.image.volume import BoolArray, LabelMap
-from dotaliver.records.masks import DrawnOn, MaskLayer, Segmentations
-from dotaliver.records.positions import in_position_of
+from dotaliver.export.regions import Outline, outlines_on_image, target_image
+from dotaliver.image.geometry import Geometry
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.positions import VoxelSet
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["structure_set"]
+__all__ = ["LESION_RGB", "LIVER_RGB", "Structure", "generation", "structure_set", "structure_set_of"]
 
 _STRUCTURES = NewObject("structures", "1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT", 9008, "dotaliver structures")
 # The class that a study is referred to by, retired but asked for (PS3.3 C.8.8.5)
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
-_LIVER_RGB, _LESION_RGB = (0, 114, 178), (213, 94, 0)
-_Made = Literal["AUTOMATIC", "SEMIAUTOMATIC"]
+LIVER_RGB, LESION_RGB = (0, 114, 178), (213, 94, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class _Structure:
+class Structure:
     """One structure: a mask in a box of the image's grid."""
 
     name: str
     description: str
     kind: Literal["ORGAN", "GTV"]
     rgb: tuple[int, int, int]
-    made: _Made
-    box: Box
-    mask: BoolArray
+    made: Literal["AUTOMATIC", "SEMIAUTOMATIC"]
+    voxels: VoxelSet
 
 
 def structure_set(
@@ -69,17 +63,40 @@ def structure_set(
     pydicom.dataset.Dataset or None
         None where neither liver nor lesions were outlined.
     """
-    image: Literal["ct", "pet"] = "pet" if volumes.ct is None else "ct"
-    grid = (volumes.ct or volumes.pet).geometry
-    identity = score.study.ct if image == "ct" and score.study.ct is not None else score.study.pet
-    structures = list(_structures(score, segmentations, image, grid))
+    structures = list(_structures(score, volumes, segmentations))
     if not structures:
         return None
+    dataset = structure_set_of(structures, _STRUCTURES, score, volumes, sources)
+    dataset.StructureSetName = "Liver and lesions of a liver score"
+    return dataset
+
+
+def structure_set_of(
+    structures: Sequence[Structure], kind: NewObject, score: StudyScore, volumes: StudyVolumes, sources: SegSources
+) -> Dataset:
+    """Structures as closed contours on the slices of the CT, or of the PET where there is no CT.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        In the order of their numbers, which begin at 1.
+    kind : NewObject
+        Name and series of the object.
+    score, volumes, sources
+        As for `structure_set`.
+
+    Returns
+    -------
+    pydicom.dataset.Dataset
+        ``StructureSetName`` is the series description.
+    """
+    image, grid = target_image(volumes)
+    identity = score.study.ct if image == "ct" and score.study.ct is not None else score.study.pet
     headers = usable_headers(sources, image, grid)
     objects = {item.SOPInstanceUID: item for item in instances(headers, identity)}
-    dataset: Dataset = new_object(score, _STRUCTURES, headers[0])
+    dataset: Dataset = new_object(score, kind, headers[0])
     dataset.StructureSetLabel = "DOTALIVER"
-    dataset.StructureSetName = "Liver and lesions of a liver score"
+    dataset.StructureSetName = kind.series_description
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
     frame = headers[0].FrameOfReferenceUID
     # Type 2 of RT Series and Frame of Reference: present, here empty
@@ -97,44 +114,19 @@ def structure_set(
     return dataset
 
 
-def _structures(
-    score: StudyScore, segmentations: Segmentations, image: DrawnOn, grid: Geometry
-) -> Iterator[_Structure]:
-    if (liver := segmentations.liver) is not None:
-        whole = LabelMap(_on_grid(liver, segmentations, image, grid).mask, grid)
-        for _, box in whole.boxes():
-            mask = np.asarray(whole.array[box] != 0)
-            yield _Structure("Liver", _origin(liver, image), "ORGAN", _LIVER_RGB, _made(score, liver), box, mask)
-    layers = [] if segmentations.lesions is None else [segmentations.lesions]
-    if segmentations.ct_lesions is not None and score.study.recist_image is None and image == "ct":
-        # These outlines first: the CT shows the border itself
-        layers.insert(0, segmentations.ct_lesions)
-    done: set[int] = set()
-    for layer in layers:
-        labels = _on_grid(layer, segmentations, image, grid)
-        for label, box in labels.boxes():
-            if label not in done:
-                done.add(label)
-                mask = np.asarray(labels.array[box] == label)
-                yield _Structure(
-                    f"Lesion {label}", _origin(layer, image), "GTV", _LESION_RGB, _made(score, layer), box, mask
-                )
+def _structures(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> Iterator[Structure]:
+    found = outlines_on_image(score, volumes, segmentations)
+    if (liver := found.liver) is not None:
+        origin = liver.origin(found.image)
+        yield Structure("Liver", origin, "ORGAN", LIVER_RGB, generation(score, liver), liver.voxels)
+    for label, each in found.lesions.items():
+        origin = each.origin(found.image)
+        yield Structure(f"Lesion {label}", origin, "GTV", LESION_RGB, generation(score, each), each.voxels)
 
 
-def _on_grid(layer: MaskLayer, segmentations: Segmentations, image: DrawnOn, grid: Geometry) -> LabelMap:
-    """A layer's labels on the image's grid, in the image's position; as they are where they have this grid."""
-    placed = in_position_of(image, layer, segmentations.mismatch)
-    return placed if placed.geometry.is_close(grid) else resample_labels(placed, grid)
-
-
-def _origin(layer: MaskLayer, image: DrawnOn) -> str:
-    if layer.drawn_on == image:
-        return f"Outline on {image.upper()}"
-    return f"Outline on {layer.drawn_on.upper()}, in the position of the {image.upper()}"
-
-
-def _made(score: StudyScore, layer: MaskLayer) -> _Made:
-    return "AUTOMATIC" if layer.origin == score.segmentation.segmenter else "SEMIAUTOMATIC"
+def generation(score: StudyScore, outline: Outline) -> Literal["AUTOMATIC", "SEMIAUTOMATIC"]:
+    """ROI Generation Algorithm (3006,0036): the segmenter's own outline, or one that somebody changed or gave."""
+    return "AUTOMATIC" if outline.layer.origin == score.segmentation.segmenter else "SEMIAUTOMATIC"
 
 
 # --- sequences -----------------------------------------------------------------------------------------------------
@@ -168,7 +160,7 @@ def _image_reference(header: Dataset, objects: list[Dataset]) -> Dataset:
     return _item(FrameOfReferenceUID=header.FrameOfReferenceUID, RTReferencedStudySequence=[study])
 
 
-def _roi(number: int, structure: _Structure, frame_of_reference_uid: str) -> Dataset:
+def _roi(number: int, structure: Structure, frame_of_reference_uid: str) -> Dataset:
     return _item(
         ROINumber=number,
         ReferencedFrameOfReferenceUID=frame_of_reference_uid,
@@ -178,10 +170,10 @@ def _roi(number: int, structure: _Structure, frame_of_reference_uid: str) -> Dat
     )
 
 
-def _contours(number: int, structure: _Structure, grid: Geometry, references: list[Dataset]) -> Dataset:
-    slices, rows, columns = structure.box
+def _contours(number: int, structure: Structure, grid: Geometry, references: list[Dataset]) -> Dataset:
+    slices, rows, columns = structure.voxels.box
     contours = []
-    for offset, plane in enumerate(structure.mask):
+    for offset, plane in enumerate(structure.voxels.mask):
         index = slices.start + offset
         for polygon in polygons_of(plane):
             places = [(index, rows.start + row, columns.start + column) for row, column in polygon.tolist()]
@@ -198,7 +190,7 @@ def _contours(number: int, structure: _Structure, grid: Geometry, references: li
     return _item(ROIDisplayColor=list(structure.rgb), ReferencedROINumber=number, ContourSequence=contours)
 
 
-def _observation(number: int, structure: _Structure) -> Dataset:
+def _observation(number: int, structure: Structure) -> Dataset:
     return _item(
         ObservationNumber=number, ReferencedROINumber=number, RTROIInterpretedType=structure.kind, ROIInterpreter=""
     )
