@@ -121,7 +121,8 @@ def with_candidate(*marks: str):
     labels[10:12, 20:23, 20:23] = 901
     focus = CtFocus(
         label=901, in_liver=True, volume_ml=1.0, longest_diameter_mm=9.0, short_axis_mm=8.0, hu=40.0,
-        below_liver_hu=50.0, suv_mean=3.0, ratio_to_liver=0.6, above_liver=False, centroid_lps_mm=(0, 0, 0), marks=marks,
+        below_liver_hu=50.0, suv_mean=3.0, ratio_to_liver=0.6, above_liver=False, centroid_lps_mm=(0, 0, 0),
+        marks=marks,
     )  # fmt: skip
     score = case.score.model_copy(update={"ct_foci": (focus,)}).with_record_id()
     layer = MaskLayer(LabelMap(labels, grid), "ct", "petct", 1.5)

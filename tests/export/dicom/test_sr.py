@@ -95,6 +95,51 @@ def texts(group):
     return found
 
 
+def named(item, meaning: str) -> list:
+    """Items of one concept below an item."""
+    below = item.get("ContentSequence", ())
+    return [i for i in below if i.ConceptNameCodeSequence[0].CodeMeaning == meaning]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_result_says_which_device_and_algorithm_made_it(number: int) -> None:
+    """What IHE AI Results lists a report by: the device observer, and TID 4019 with every result."""
+    case = list(everything_measured())[number]
+    dataset, *_ = report_of(case)
+    version = case.score.provenance.dotaliver_version
+    assert [i.ConceptCodeSequence[0].CodeMeaning for i in named(dataset, "Observer Type")] == ["Device"]
+    for concept, value in (("Name", "dotaliver"), ("Manufacturer", "dotaliver"), ("Model Name", "dotaliver")):
+        assert [i.TextValue for i in named(dataset, f"Device Observer {concept}")] == [value]
+    assert [i.UID for i in named(dataset, "Device Observer UID")]
+    evaluations = named(dataset, "Qualitative Evaluations")[0].ContentSequence
+    criteria = [i for i in evaluations if i.ConceptNameCodeSequence[0].CodeMeaning == "Eligibility"]
+    assert len(criteria) == len(case.score.criteria)
+    for result in (*imaging_measurements(dataset), *criteria):
+        (name,) = named(result, "Algorithm Name")
+        assert name.TextValue.startswith("dotaliver ")
+        assert [i.TextValue for i in named(result, "Algorithm Version")] == [version]
+        parameters = dict(i.TextValue.split(": ", 1) for i in named(result, "Algorithm Parameters"))
+        assert parameters == {
+            "protocol": case.score.config.protocol.id,
+            "segmenter": case.score.segmentation.segmenter,
+            "configuration SHA-256": case.score.provenance.config_sha256,
+        }
+        for concept in ("Algorithm Name", "Algorithm Version", "Algorithm Parameters"):
+            assert {i.RelationshipType for i in named(result, concept)} == {"HAS CONCEPT MOD"}
+    purposes = {
+        (item.ManufacturerModelName, item.PurposeOfReferenceCodeSequence[0].CodeMeaning)
+        for item in dataset.ContributingEquipmentSequence
+    }
+    assert ("dotaliver", "Processing Equipment") in purposes
+
+
+def test_every_pair_of_axes_has_the_name_that_viewers_show() -> None:
+    """A Comment (121106, DCM) is what OHIF 3.13 calls a measurement that it takes over."""
+    dataset, *_ = report_of(case_with_axes())
+    comments = {identifier(g): [i.TextValue for i in named(g, "Comment")] for g in imaging_measurements(dataset)}
+    assert comments[f"{TOOLS}:Bidirectional:dotaliver:lesion:2"] == ["Lesion 2"]
+
+
 def test_every_number_of_a_lesion_comes_back_equal(tmp_path) -> None:
     case = case_with_axes()
     lesion = case.score.lesions[0]

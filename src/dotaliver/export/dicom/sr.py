@@ -23,6 +23,7 @@ from dotaliver.records.score import StudyScore
 from dotaliver.records.study import SeriesIdentity, StudyVolumes
 
 if TYPE_CHECKING:
+    from highdicom import ContributingEquipment
     from highdicom.seg import Segmentation
     from highdicom.sr import Comprehensive3DSR, ContainerContentItem, ObservationContext
     from pydicom.dataset import Dataset
@@ -114,6 +115,7 @@ def measurement_report(
             is_complete=is_complete(score),
             is_final=is_verified(score),
             series_description=_TITLE,
+            contributing_equipment=[_processing(score)],
             **equipment(score),
         )
         if is_verified(score):
@@ -226,6 +228,20 @@ def _observers(score: StudyScore) -> ObservationContext:
             ),
         )
     return ObservationContext(observer_person_context=person, observer_device_context=device)
+
+
+def _processing(score: StudyScore) -> ContributingEquipment:
+    """The program as the equipment that processed the images, with what it did (PS3.3 C.12.1)."""
+    from highdicom import ContributingEquipment
+    from pydicom.sr.codedict import codes
+
+    return ContributingEquipment(
+        manufacturer="dotaliver",
+        purpose_of_reference=codes.DCM.ProcessingEquipment,
+        manufacturer_model_name="dotaliver",
+        software_versions=score.provenance.dotaliver_version,
+        contribution_description="Outlines and measures liver lesions, and proposes answers to trial criteria",
+    )
 
 
 def _verify(dataset: Comprehensive3DSR, score: StudyScore, header: Dataset) -> None:

@@ -14,6 +14,7 @@ from pydicom.sr.coding import Code
 from dotaliver.export.dicom.codes import own
 from dotaliver.export.dicom.seg import tracking_id
 from dotaliver.export.dicom.source_headers import uid_from
+from dotaliver.export.dicom.sr_items import algorithm_parameters
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words
 from dotaliver.records.score import StudyScore
 from dotaliver.records.verdicts import Verdict, VerdictWord
@@ -81,6 +82,7 @@ def _criterion(score: StudyScore, verdict: Verdict) -> Evaluation:
     details: list[Evaluation] = [
         _text(codes.DCM.AlgorithmName, f"dotaliver criteria of {protocol.id}", "HAS CONCEPT MOD"),
         _text(codes.DCM.AlgorithmVersion, score.provenance.dotaliver_version, "HAS CONCEPT MOD"),
+        *(_text(codes.DCM.AlgorithmParameters, each, "HAS CONCEPT MOD") for each in algorithm_parameters(score)),
         _code(codes.DCM.Finding, own(verdict.criterion, f"{criterion.name}: {criterion.topic}")),
         _code(own("EFFECT", "Effect on trial entry"), own(verdict.effect, EFFECT_WORDS[verdict.effect])),
         _code(own("STATUS", "Status of the answer"), own(verdict.status, verdict.status)),

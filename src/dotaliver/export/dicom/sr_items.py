@@ -48,6 +48,7 @@ __all__ = [
     "SourceImage",
     "Subject",
     "algorithm",
+    "algorithm_parameters",
     "centre",
     "centres_of",
     "group",
@@ -221,11 +222,23 @@ def with_text_items(group: Group, *texts: tuple[Code, str | None]) -> Group:
     return group
 
 
+def algorithm_parameters(score: StudyScore) -> list[str]:
+    """What the algorithms were given, as ``name: value``: all settings by their hash, and those that go by a name."""
+    protocol = score.config.protocol
+    return [
+        f"protocol: {protocol.id}",
+        f"segmenter: {score.segmentation.segmenter}",
+        f"configuration SHA-256: {score.provenance.config_sha256}",
+    ]
+
+
 def algorithm(score: StudyScore, name: str) -> AlgorithmIdentification:
-    """The algorithm behind a group: a name, and the program's version."""
+    """The algorithm behind a group (TID 4019): a name, the program's version, and its parameters."""
     from highdicom.sr import AlgorithmIdentification
 
-    return AlgorithmIdentification(name=name, version=score.provenance.dotaliver_version)
+    return AlgorithmIdentification(
+        name=name, version=score.provenance.dotaliver_version, parameters=algorithm_parameters(score)
+    )
 
 
 def _segment(sources: ReportSources, identity: str, series_uid: str | None) -> ReferencedSegment | None:

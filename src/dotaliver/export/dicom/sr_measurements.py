@@ -242,6 +242,7 @@ def _reference_group(
         finding_type=_REFERENCE_REGION,
         finding_sites=sites(reference.organ),
         method=None if uptake is None else uptake.method,
+        algorithm_id=algorithm(score, "dotaliver reference regions"),
         referenced_real_world_value_map=value_map(sources) if uptake is not None else None,
     )
     return with_text_items(
@@ -282,6 +283,7 @@ def _liver_group(score: StudyScore, sources: ReportSources) -> Group:
         measurements,
         finding_category=codes.SCT.AnatomicalStructure,
         finding_type=codes.SCT.Liver,
+        algorithm_id=algorithm(score, "dotaliver liver and tumour burden"),
     )
     return with_text_items(
         measured,
