@@ -3,18 +3,24 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(dicom3tools dcmtk libsaxonhe-java orthanc orthanc-dicomweb pixelmed-apps poppler-utils)
+debian_packages=(dicom3tools dcmtk libsaxonhe-java orthanc orthanc-dicomweb pixelmed-apps plastimatch poppler-utils)
+# A browser, for a viewer that others made
+debian_packages+=(chromium)
 # A screen for the viewer's tests: Xvfb, a software renderer, and what Qt loads.
 debian_packages+=(xvfb libegl1 libgl1 libopengl0 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libdbus-1-3
     libfontconfig1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0
     libxcb-shape0 libxcb-xkb1)
 missing=()
-for tool in dciodvfy dsrdump Orthanc pdftoppm Xvfb; do
+for tool in dciodvfy dsrdump Orthanc pdftoppm plastimatch chromium Xvfb; do
     command -v "$tool" >/dev/null 2>&1 || missing+=("$tool")
 done
 # A validator of structured reports, in Java
 for jar in pixelmed Saxon-HE; do
     [ -e "/usr/share/java/$jar.jar" ] || missing+=("$jar")
+done
+# Often there in a newer version than Debian's
+for tool in node npm; do
+    command -v "$tool" >/dev/null 2>&1 || { missing+=("$tool") && debian_packages+=("${tool/#node/nodejs}"); }
 done
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -44,8 +50,13 @@ export PYTHONWARNINGS=default
 .venv/bin/lint-imports
 # Two workers on two cores: threads of their own would only stand in each other's way.
 export ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-.venv/bin/python -m pytest -n 2 "$@"
-if [ $# -eq 0 ]; then
+if [ $# -gt 0 ]; then
+    .venv/bin/python -m pytest -n 2 "$@"
+else
+    .venv/bin/python -m pytest -n 2 --ignore tests/viewer
+    # Scored studies in OHIF, in a browser: a worker for each study
+    tests/viewer/install.sh || echo "The tests in OHIF will be skipped; to run them: tests/viewer/install.sh" >&2
+    .venv/bin/python -m pytest -n 2 --dist loadgroup tests/viewer
     # The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
     unset QT_QPA_PLATFORM
     .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml

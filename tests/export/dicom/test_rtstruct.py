@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from skimage.measure import points_in_poly
 
 from dotaliver.dicom.masks.rtstruct import read_rtstruct
 from dotaliver.export.dicom.rtstruct import structure_set
-from dotaliver.image.itk import resample_labels
+from dotaliver.image.itk import resample_labels, to_itk
 from dotaliver.records.masks import MaskLayer
 from dotaliver.records.positions import in_position_of
 from fixtures.derived_dicom import dciodvfy_errors, needs_dciodvfy, sources, written
 from fixtures.scores import small_case, with_diagnostic_ct
+
+needs_plastimatch = pytest.mark.skipif(
+    shutil.which("plastimatch") is None, reason="plastimatch (Debian package of that name) is not installed"
+)
 
 
 def stored(case, tmp_path):
@@ -87,6 +95,33 @@ def test_our_own_reader_finds_the_same_voxels(tmp_path) -> None:
     moved = in_position_of("ct", case.segmentations.lesions, case.segmentations.mismatch)
     expected = resample_labels(moved, case.volumes.ct.geometry)
     np.testing.assert_array_equal(lesions.labels.array > 0, expected.array > 0)
+
+
+@needs_plastimatch
+@pytest.mark.parametrize("ct", [True, False])
+def test_plastimatch_finds_the_same_volumes_and_voxels(ct: bool, tmp_path) -> None:
+    """Another program's reader of contours: volumes within 1 %, as planning and dosimetry systems would see them."""
+    case = small_case(ct=ct)
+    image = case.volumes.ct or case.volumes.pet
+    sitk.WriteImage(to_itk(image), str(tmp_path / "image.nii.gz"))
+    subprocess.run(
+        ["plastimatch", "convert", "--input", stored(case, tmp_path), "--fixed", tmp_path / "image.nii.gz",
+         "--output-prefix", tmp_path / "masks", "--prefix-format", "nii.gz"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    position = "ct" if ct else "pet"
+    moved = resample_labels(
+        in_position_of(position, case.segmentations.lesions, case.segmentations.mismatch), image.geometry
+    )
+    expected = {"Liver": case.segmentations.liver.labels.mask, "Lesion 2": moved.where(2), "Lesion 5": moved.where(5)}
+    read = {path.name.removesuffix(".nii.gz"): nibabel.load(path) for path in (tmp_path / "masks").iterdir()}
+    assert set(read) == set(expected)
+    for name, mask in expected.items():
+        # NIfTI counts from the right and the front, and columns first
+        found = np.asarray(read[name].dataobj).transpose(2, 1, 0) != 0
+        voxel_ml = abs(float(np.linalg.det(read[name].affine[:3, :3]))) / 1000
+        assert found.sum() * voxel_ml == pytest.approx(mask.sum() * image.geometry.voxel_volume_ml, rel=0.01), name
+        np.testing.assert_array_equal(found, mask, name)
 
 
 def test_every_contour_names_its_slice(tmp_path) -> None:
