@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The pictures of the manual, from phantoms: projections, liver outline, one lesion, a cold lesion on CT.
 
-    python scripts/manual_pictures.py          # writes src/dotaliver/manual/pictures
+    python scripts/manual_pictures.py            # writes src/dotaliver/manual/pictures
+    python scripts/manual_pictures.py --viewer   # those in OHIF (first: tests/viewer/install.sh)
 
 Look at each before you keep it. Every file stays under 300 kB.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from dotaliver.export.report.scene import scene_of
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
-from dotaliver.pipeline import Outcome, StudyInput, score_study
+from dotaliver.pipeline import Outcome, OutputOptions, StudyInput, score_study
+from dotaliver.pipeline import save as save_outcome
 
 PICTURES = Path(__file__).resolve().parents[1] / "src" / "dotaliver" / "manual" / "pictures"
 WIDTH = 860
@@ -49,11 +52,53 @@ def save(shown: Picture, path: Path, width: int = WIDTH) -> None:
         raise SystemExit(f"{path.name} is too large")
 
 
+def save_screen(path: Path, out: Path, clip: tuple[int, int, int, int] | None = None) -> None:
+    """A picture of a screen, or the part of it within left, top, right and bottom, in few colours."""
+    image = Image.open(path).convert("RGB").crop(clip)
+    image.quantize(96, dither=Image.Dither.NONE).save(out, optimize=True)
+    print(f"{out.name}: {image.width} x {image.height}, {out.stat().st_size / 1000:.0f} kB")
+
+
+def viewer_pictures(out: Path) -> None:
+    """A phantom with its score in OHIF: outlines on PET, axes on the CT, and the TMTV mode."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from fixtures.ohif import shown_by_ohif, viewer_of
+
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        spec = preset("moderate", 1, "clinical")
+        largest = sorted(spec.lesions, key=lambda lesion: -lesion.diameter_mm)[:7]
+        write_study(make_phantom(spec.model_copy(update={"lesions": tuple(largest)})), folder / "made")
+        study = folder / "made" / "study"
+        outcome = score_study(StudyInput(study))
+        save_outcome(outcome, folder / "score", OutputOptions(rtstruct=True))
+        series = len({"PET", "CT"}) + len(list((folder / "score").glob("*.dcm")))
+        job = {
+            "study": outcome.score.study.study_instance_uid, "series": series, "segmentations": [9001],
+            "report": 9003, "structures": None, "points": [outcome.score.lesions[0].centroid_lps_mm],
+        }  # fmt: skip
+        with viewer_of(folder, study, folder / "score") as address:
+            shown = shown_by_ohif({**job, "url": address}, folder / "pictures")
+        assert "stopped" not in shown, shown["stopped"]
+        save_screen(folder / "pictures" / "segmentation-9001.png", out / "ohif_outlines.png")
+        ct = outcome.score.study.ct
+        on_ct = [m for m in shown["measurements"] if ct is not None and m["series"] == ct.series_instance_uid]
+        longest = max(on_ct, key=lambda m: float(m["text"][0].split()[1]))
+        save_screen(folder / "pictures" / f"measurement-{longest['uid']}.png", out / "ohif_axes.png")
+        save_screen(folder / "pictures" / "tmtv.png", out / "ohif_tmtv.png")
+
+
 def main() -> None:
-    """Score two phantoms and keep their pictures."""
+    """Score phantoms and keep their pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=PICTURES)
-    out = parser.parse_args().out
+    parser.add_argument("--viewer", action="store_true", help="only the pictures in OHIF")
+    given = parser.parse_args()
+    out = given.out
+    if given.viewer:
+        viewer_pictures(out)
+        return
     out.mkdir(parents=True, exist_ok=True)
     outcome = scored("moderate", 1)
     scene = scene_of(outcome.score, outcome.opened.volumes, outcome.segmentations)

@@ -433,6 +433,12 @@ def test_no_ct_goes_on_flagged(study, tmp_path, no_pictures):
     assert "NO_CT" in flags_of(done)
     assert json.loads(done.out)["criteria"]["INC4"]["verdict"] == "indeterminate"
     assert not (tmp_path / "o" / "segmentation_ct.dcm").exists()
+    # Liver and lesions have a file each, and both are found again
+    again = run_cli("rescore", tmp_path / "o", "--out", tmp_path / "again", "--json")
+    assert again.status == 0, again.err
+    one, two = json.loads(done.out)["segmentation"]["masks"], json.loads(again.out)["segmentation"]["masks"]
+    assert one == two
+    assert {mask["name"] for mask in one} >= {"liver", "lesions"}
 
 
 def test_text_files_among_the_dicom_go_on_flagged(copy, tmp_path, no_pictures):

@@ -30,7 +30,8 @@ def batch(study, scored, tmp_path_factory):
     with (made / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
     out = made / "out"
-    done = run_cli("batch", root, "--out", out, "--workers", 2, "--json", "--manifest", made / "manifest.csv")
+    given = ("--manifest", made / "manifest.csv", "--rtstruct", "--dosimetry")
+    done = run_cli("batch", root, "--out", out, "--workers", 2, "--json", *given)
     assert done.status == 0, done.err
     return out, folder_name(uid), [json.loads(line) for line in done.out.splitlines()]
 
@@ -40,7 +41,10 @@ def test_a_study_of_a_batch_has_the_record_and_the_files_of_a_score(batch, score
     mine, alone = read_record(out / key), read_record(scored)
     assert mine.record_id == alone.record_id
     names = {path.name for path in scored.iterdir() if path.is_file()} - {"liver.nii.gz", "lesions.nii.gz"}
-    assert {path.name for path in (out / key).iterdir()} == names
+    asked_for = {path.name for path in (out / key).glob("dosimetry-*.nii.gz")}
+    assert {"dosimetry-Liver.nii.gz", "dosimetry-NonTumouralLiver.nii.gz", "dosimetry-Lesions.nii.gz"} <= asked_for
+    asked_for |= {"structures.dcm", "dosimetry.dcm", "dosimetry.json"}
+    assert {path.name for path in (out / key).iterdir()} == names | asked_for
     assert (out / key / "lesions.csv").read_bytes() == (scored / "lesions.csv").read_bytes()
 
 
@@ -87,9 +91,11 @@ def test_nothing_that_may_be_passed_on_names_the_patient(batch):
 def test_one_study_of_a_mixed_folder_can_be_rescored_and_named_by_its_uid(batch, tmp_path):
     out, key, _ = batch
     record = read_record(out / key)
-    again = run_cli("rescore", out / key, "--out", tmp_path / "again", "--quiet")
+    again = run_cli("rescore", out / key, "--out", tmp_path / "again", "--dosimetry", "--quiet")
     assert again.status == 0, again.err
     assert read_record(tmp_path / "again").segmentation.masks == record.segmentation.masks
+    one, two = (json.loads((folder / "dosimetry.json").read_text()) for folder in (out / key, tmp_path / "again"))
+    assert one["structures"] == two["structures"]
     moved = shutil.copytree(json.loads((out / key / "local.json").read_text())["study"], tmp_path / "moved")
     again = run_cli("rescore", out / key, "--study", moved, "--out", tmp_path / "elsewhere", "--quiet")
     assert again.status == 0, again.err

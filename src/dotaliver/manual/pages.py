@@ -20,6 +20,7 @@ PAGES = (
     "tables",
     "suv",
     "conformance",
+    "viewers",
     "large-studies",
     "extending",
     "security",
