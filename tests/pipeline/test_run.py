@@ -215,9 +215,10 @@ def test_default_folder_is_a_hash_of_the_study(record):
 
 
 def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
-    save(outcome, tmp_path / "out", OutputOptions(nifti=True, pdf=True, pictures=True))
+    save(outcome, tmp_path / "out", OutputOptions(nifti=True, pdf=True, pictures=True, dosimetry=True))
     written = {p.name for p in (tmp_path / "out").iterdir()}
     assert {"liver.nii.gz", "lesions.nii.gz", "report.dcm", "picture-01.dcm", "picture-02.dcm"} <= written
+    assert {"dosimetry.json", "dosimetry.dcm", "dosimetry-Liver.nii.gz"} <= written
     save(outcome, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "score.json",
@@ -226,6 +227,7 @@ def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
         "local.json",
         "segmentation.dcm",
         "segmentation_ct.dcm",
+        "segmentation_ct_candidates.dcm",
         "segmentation_ct_lesions.dcm",
         "measurements.dcm",
         "suv_map.dcm",

@@ -196,13 +196,12 @@ function inPage() {
         await until('the measured series', () => viewport()?.getImageIds?.().some(id => id.includes(measurement.sop)));
       }
       await goTo(measurement.points_lps_mm[0]);
-      // Those of the slice before stay until this one is drawn
-      const svg = await until('the lines and their numbers', () => {
-        const layer = viewport().element.querySelector('svg.svg-layer');
-        const texts = [...(layer?.querySelectorAll('text') ?? [])].map(text => text.textContent);
-        const sought = [measurement.label, ...measurement.text].join('');
-        return texts.includes(sought) ? layer : null;
-      });
+      // Those of the slice before stay until this one is drawn; where it never is, the texts tell
+      const layer = () => viewport().element.querySelector('svg.svg-layer');
+      const texts = () => [...(layer()?.querySelectorAll('text') ?? [])].map(text => text.textContent);
+      const sought = [measurement.label, ...measurement.text].join('');
+      await until('', () => texts().includes(sought), 30).catch(() => null);
+      const svg = layer();
       const line = l => ['x1', 'y1', 'x2', 'y2'].map(name => Number(l.getAttribute(name)));
       const box = viewport().element.getBoundingClientRect();
       const around = p => viewport().worldToCanvas([p[0], p[1], p[2]]);
@@ -215,7 +214,7 @@ function inPage() {
           const [a, b, c, d] = line(l);
           return [viewport().canvasToWorld([a, b]), viewport().canvasToWorld([c, d])].map(point => [...point]);
         }),
-        texts: [...svg.querySelectorAll('text')].map(text => text.textContent),
+        texts: texts(),
         pixel_mm: 1 / Math.abs(around(origin)[0] - around([origin[0] + 1, origin[1], origin[2]])[0]),
       };
     },

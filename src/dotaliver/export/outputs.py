@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ from dotaliver.system.temporary import scratch
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from dotaliver.export.dosimetry import Dosimetry
 
 __all__ = ["OutputOptions", "ScoreFiles", "write_score"]
 
@@ -178,14 +181,19 @@ def _dosimetry(files: ScoreFiles, *, deidentified: bool) -> dict[str, bytes | st
     structures = dosimetry_structure_set(found, files.score, files.volumes, files.sources)
     if structures is not None:
         contents |= encoded_files({DOSIMETRY_STRUCTURES: structures}, deidentified=deidentified)
-    masks = {dosimetry_mask("Lesions"): found.labels()}
+    return contents | _as_nifti(_dosimetry_masks(found))
+
+
+def _dosimetry_masks(found: Dosimetry) -> Iterator[tuple[str, LabelMap]]:
+    """Each mask on the whole grid, one at a time: that of a large CT has 200 MB."""
+    if (lesions := found.labels()) is not None:
+        yield dosimetry_mask("Lesions"), lesions
     grid = found.outlines.grid
     for each in found.structures:
         if each.label is None:
             array = np.zeros(grid.shape, dtype=np.uint8)
             array[each.structure.voxels.box] = each.structure.voxels.mask
-            masks[dosimetry_mask(each.structure.name)] = LabelMap(array, grid)
-    return contents | _as_nifti({name: labels for name, labels in masks.items() if labels is not None})
+            yield dosimetry_mask(each.structure.name), LabelMap(array, grid)
 
 
 def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:
@@ -196,11 +204,11 @@ def _nifti_files(files: ScoreFiles) -> dict[str, bytes]:
         LESIONS_NIFTI: files.segmentations.lesions,
     }
     return _as_nifti(
-        {name: resample_labels(layer.labels, image.geometry) for name, layer in layers.items() if layer is not None}
+        (name, resample_labels(layer.labels, image.geometry)) for name, layer in layers.items() if layer is not None
     )
 
 
-def _as_nifti(masks: dict[str, LabelMap]) -> dict[str, bytes]:
+def _as_nifti(masks: Iterable[tuple[str, LabelMap]]) -> dict[str, bytes]:
     """Label maps as the bytes of NIfTI files, by name.
 
     Raises
@@ -209,7 +217,7 @@ def _as_nifti(masks: dict[str, LabelMap]) -> dict[str, bytes]:
         Where the folder for temporary files is full: the library that writes them does not say so.
     """
     with scratch("masks") as folder:
-        return {name: _nifti(labels, folder / name) for name, labels in masks.items()}
+        return {name: _nifti(labels, folder / name) for name, labels in masks}
 
 
 def _nifti(labels: LabelMap, path: Path) -> bytes:
