@@ -67,9 +67,9 @@ def viewer_pictures(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        spec = preset("moderate", 1, "clinical")
-        largest = sorted(spec.lesions, key=lambda lesion: -lesion.diameter_mm)[:7]
-        write_study(make_phantom(spec.model_copy(update={"lesions": tuple(largest)})), folder / "made")
+        # That of the tests: few lesions, which the viewer draws without a graphics card
+        spec = preset("moderate", 3, "small")
+        write_study(make_phantom(spec.model_copy(update={"lesions": spec.lesions[2:10]})), folder / "made")
         study = folder / "made" / "study"
         outcome = score_study(StudyInput(study))
         save_outcome(outcome, folder / "score", OutputOptions(rtstruct=True))

@@ -199,7 +199,9 @@ function inPage() {
       // Those of the slice before stay until this one is drawn; where it never is, the texts tell
       const layer = () => viewport().element.querySelector('svg.svg-layer');
       const texts = () => [...(layer()?.querySelectorAll('text') ?? [])].map(text => text.textContent);
-      const sought = [measurement.label, ...measurement.text].join('');
+      // A single line has no name beside it
+      const named = measurement.tool === 'Length' ? [] : [measurement.label];
+      const sought = [...named, ...measurement.text].join('');
       await until('', () => texts().includes(sought), 30).catch(() => null);
       const svg = layer();
       const line = l => ['x1', 'y1', 'x2', 'y2'].map(name => Number(l.getAttribute(name)));
