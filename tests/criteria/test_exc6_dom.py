@@ -64,6 +64,16 @@ def test_a_candidate_is_for_a_reader_to_call_whatever_is_stated_elsewhere(findin
         assert verdict.evidence["candidate_label"] == 902
 
 
+def test_the_most_suspicious_candidate_is_named_with_why_it_may_be_benign(findings):
+    vague = focus(901, volume_ml=9.0).model_copy(update={"suspicion": 0.6})
+    clear = focus(902).model_copy(update={"suspicion": 0.9, "may_be": ("elongated",), "below_liver_hu": -15.0})
+    verdict = exc6(findings, ct_foci=(vague, clear))
+    assert verdict.evidence["candidate_label"] == 902
+    assert "15 HU above liver" in verdict.reason
+    assert "may be benign: elongated" in verdict.reason
+    assert verdict.verdict == "indeterminate"
+
+
 def test_a_candidate_that_a_reader_marks_is_met(findings):
     verdict = exc6(findings, ct_foci=(focus(marks=("receptor_negative",)),))
     assert (verdict.verdict, verdict.liver_finding, verdict.effect) == ("met", "met", "excludes")
@@ -92,6 +102,7 @@ def test_what_is_no_candidate_changes_nothing(findings, harmless):
         ({"ct_search": None}, "not searched"),
         ({"ct_search": CtSearch(diameter_mm=15.0, reason="too little liver")}, "too little liver"),
         ({"ct_search": SEARCH.model_copy(update={"visible_contrast_hu": 28.0})}, "28 HU"),
+        ({"ct_search": SEARCH.model_copy(update={"visible_contrast_hu": None})}, "not reliably detectable"),
     ],
 )
 def test_a_liver_that_could_not_be_searched_is_not_evaluable_with_the_reason(findings, changes, word):

@@ -150,20 +150,61 @@ class CtFociConfig(FrozenModel):
     edge_mm: float = Field(default=3.0, ge=0, description="Nearer to the liver's border density is blurred")
     window_mm: float = Field(default=30.0, description="Gaussian over which parenchyma's density is taken as level")
     parenchyma_min_ml: float = Field(default=100.0, description="Least lesion-free liver for a search")
-    radii_mm: tuple[float, ...] = Field(default=(5.0, 7.0, 10.0, 14.0, 20.0), description="Radii of the search")
-    detect_sd: float = Field(
-        default=3.5, description="SDs of noise at a size above which a place is detected (a liver has thousands)"
+    radii_mm: tuple[float, ...] = Field(
+        default=(4.0, 5.5, 7.5, 10.0, 14.0, 20.0), description="Radii of the search: lesions of 8 to 40 mm"
     )
-    least_contrast_hu: float = Field(default=8.0, description="Below parenchyma at least; vessels and fat vary by less")
-    contour_mm: float = Field(default=1.6, description="Gaussian on which the contour at half contrast is drawn")
-    contour_shares: tuple[float, ...] = Field(default=(0.5, 0.65), description="Shares of contrast, tried in turn")
-    closed_within: float = Field(default=2.0, description="Times its size within which the contour closes")
-    border_share: float = Field(default=0.35, description="Share of a focus at the liver's border: more is a fissure")
-    least_diameter_mm: float = Field(default=8.5, description="Of a ball of equal volume, blurred (EXC6: 10 mm)")
+    ring_radius_mm: float = Field(default=12.0, description="Larger places are compared with `window_mm` alone")
+    detect_sd: float = Field(
+        default=4.9, description="SDs of noise at a size above which a place is detected (a liver has thousands)"
+    )
+    least_contrast_hu: float = Field(default=7.5, description="To parenchyma at least; texture varies by less")
+    contour_mm: float = Field(default=2.0, description="Gaussian on which the contour at half contrast is drawn")
+    contour_ratio: float = Field(default=0.3, description="Or of the place's radius, where that is more")
+    contour_share: float = Field(default=0.5, description="Share of the contrast at which the contour runs")
+    border_share: float = Field(default=0.45, description="Share of a focus at the liver's border: more is a fissure")
+    small_border_share: float = Field(default=0.25, description="The same of a place no wider than a vein")
+    fissure_share: float = Field(
+        default=0.05, description="Fat and fluid of fissures beside a place, over its volume: more darkens it"
+    )
+    runs_on_share: float = Field(default=0.15, description="Share of its surface through which it runs on: vessels")
+    widest_vessel_mm: float = Field(
+        default=15.0, description="A place wider than any vein in the liver may have a vein attached"
+    )
+    blood_share: float = Field(
+        default=0.75, description="A narrow place as bright as this share of the liver's vessels is one of them"
+    )
+    enhanced_blood_hu: float = Field(default=25.0, description="Vessels this far above liver are enhanced")
+    bright_vessels_hu: float = Field(default=12.0, description="And this far above it they may be taken for lesions")
+    least_diameter_mm: float = Field(default=7.0, description="Of a ball of equal volume, blurred (EXC6: 10 mm)")
     longest_ratio: float = Field(default=2.0, description="Longest over shortest axis; a tube is longer")
     fill: float = Field(
-        default=0.7, description="Volume over that of the ellipsoid with equal spread; branches fill less"
+        default=0.65, description="Volume over that of the ellipsoid with equal spread; branches fill less"
     )
+    suspicion_dark: tuple[float, ...] = Field(
+        default=(-18.18, 2.33, 5.52, -0.21, -2.96, 11.08, -7.57, -2.93, -0.17),
+        min_length=9,
+        max_length=9,
+        description=(
+            "Logistic weights of a dark place: constant, ln SDs, ln HU, ln mm, axis ratio, fill, unevenness, share at "
+            "the border, ways out; fitted on the tuning families of scripts/benchmark_receptor_negative.py"
+        ),
+    )
+    suspicion_bright: tuple[float, ...] = Field(
+        default=(-11.14, -0.85, 1.88, 0.48, -5.57, 17.24, 5.92, -1.8, -1.37),
+        min_length=9,
+        max_length=9,
+        description="The same of a bright place where vessels are bright too",
+    )
+    least_suspicion: float = Field(default=0.5, description="A place below this is not offered to the reader")
+    inserted_diameters_mm: tuple[float, ...] = Field(
+        default=(10.0, 15.0), description="Of the lesions that are put into a CT to see what it can show"
+    )
+    inserted_contrasts_hu: tuple[float, ...] = Field(
+        default=(8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 23.0, 26.0, 30.0, 40.0, 50.0, 60.0),
+        description="Their contrasts, ascending",
+    )
+    inserted_places: int = Field(default=20, ge=10, description="Places that they are put at")
+    found_share: float = Field(default=0.9, gt=0, le=1, description="Share that counts as detectable")
     water_hu: float = Field(default=20.0, description="Below is fluid: a cyst, gallbladder or fat, no solid lesion")
     avid_share: float = Field(
         default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"

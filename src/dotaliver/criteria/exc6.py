@@ -75,7 +75,7 @@ def _of_the_rest(findings: Findings, elsewhere: bool | None) -> str:
 
 def _liver_finding(findings: Findings) -> tuple[VerdictWord, str, dict[str, Evidence]]:
     """What the liver alone shows, why, and the numbers behind it."""
-    candidates = sorted((x for x in findings.ct_foci if x.candidate), key=lambda x: -x.volume_ml)
+    candidates = sorted((x for x in findings.ct_foci if x.candidate), key=_most_suspicious_first)
     outlined = _without_uptake(findings, findings.liver_lesions)
     search = findings.ct_search
     missing = _missing(findings)
@@ -100,6 +100,10 @@ def _liver_finding(findings: Findings) -> tuple[VerdictWord, str, dict[str, Evid
     return finding, reason, evidence
 
 
+def _most_suspicious_first(focus: CtFocus) -> tuple[float, float]:
+    return -(focus.suspicion or 0.0), -focus.volume_ml
+
+
 def _missing(findings: Findings) -> str | None:
     """What keeps the liver from being searched for lesions without uptake."""
     search = findings.ct_search
@@ -107,7 +111,7 @@ def _missing(findings: Findings) -> str | None:
         return "There is no CT, and the PET does not show lesions without uptake."
     if not findings.liver_found:
         return "The liver was not found, so it was not searched for lesions without uptake."
-    if search is None or search.visible_contrast_hu is None:
+    if search is None or search.liver_hu is None:
         why = "it was not searched" if search is None or search.reason is None else search.reason
         return f"The CT cannot exclude lesions without uptake: {why}."
     if findings.references["liver"].suv_mean is None:
@@ -117,24 +121,31 @@ def _missing(findings: Findings) -> str | None:
 
 def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[VerdictWord, str]:
     """What it is worth that no lesion without uptake was found."""
-    limit, contrast = findings.config.ct_foci.largest_contrast_hu, search.visible_contrast_hu or 0.0
-    detectable = (
-        f"on this CT a {search.diameter_mm:g} mm lesion is detectable if at least {contrast:.0f} HU below liver"
-    )
-    if contrast > limit:
+    limit, contrast = findings.config.ct_foci.largest_contrast_hu, search.visible_contrast_hu
+    if contrast is None or contrast > limit:
         noise = f"noise {search.noise_hu:.0f} HU" if search.noise_hu is not None else "noise unknown"
-        reason = f"{detectable[0].upper()}{detectable[1:]} ({noise}); {limit:g} HU are needed to exclude one."
-        return "not_evaluable", reason
+        return "not_evaluable", f"{_detectable(search)} ({noise}); {limit:g} HU are needed to exclude one."
     unmeasured = next((x for x in (*findings.liver_lesions, *findings.unplaced_lesions) if x.suv_peak is None), None)
     if unmeasured is not None:
         return "indeterminate", f"The uptake of lesion {unmeasured.label} could not be read from the PET."
     if findings.liver_cut or findings.liver_seen < _ALL_SEEN:
         return "indeterminate", "None was found, but part of the liver lies outside the field of view."
-    if findings.implausible_normal is not None:
-        return "indeterminate", findings.implausible_normal
-    if findings.incomplete_mask is not None:
-        return "indeterminate", findings.incomplete_mask
-    return "not_met", f"No focal lesion without uptake was found on CT in the liver; {detectable}."
+    doubt = findings.implausible_normal or findings.incomplete_mask
+    if doubt is not None:
+        return "indeterminate", doubt
+    detectable = _detectable(search)
+    return (
+        "not_met",
+        f"No focal lesion without uptake was found on CT in the liver; {detectable[:1].lower()}{detectable[1:]}.",
+    )
+
+
+def _detectable(search: CtSearch) -> str:
+    """What this CT could show, as a sentence without its full stop."""
+    if search.visible_contrast_hu is None:
+        return f"On this CT a {search.diameter_mm:g} mm lesion is not reliably detectable at any contrast"
+    contrast = f"{search.visible_contrast_hu:.0f} HU below liver"
+    return f"On this CT a {search.diameter_mm:g} mm lesion is detectable if at least {contrast}"
 
 
 def _without_uptake(findings: Findings, lesions: tuple[Lesion, ...]) -> list[Lesion]:
@@ -157,13 +168,18 @@ def _of_outlined(findings: Findings, outlined: list[Lesion]) -> str:
 def _of_candidates(candidates: list[CtFocus], limit: float | None, findings: Findings) -> str:
     first, mean = candidates[0], findings.references["liver"].suv_mean
     size = "" if first.longest_diameter_mm is None else f", {first.longest_diameter_mm:.0f} mm"
-    dark = "" if first.below_liver_hu is None else f", {first.below_liver_hu:.0f} HU below liver"
+    dark = ""
+    if first.below_liver_hu is not None:
+        side = "below" if first.below_liver_hu >= 0 else "above"
+        dark = f", {abs(first.below_liver_hu):.0f} HU {side} liver"
     uptake = ""
     if first.ratio_to_liver is not None:
         normal = "" if limit is None or not mean else f" (normal up to {limit / mean:.1f} ×)"
         uptake = f", uptake {first.ratio_to_liver:.1f} × liver{normal}"
     more = "" if len(candidates) == 1 else f", and {len(candidates) - 1} more"
-    return f"CT candidate {first.label}{size}{dark}{uptake}{more}: focal on CT without uptake above liver {_CONFIRM}."
+    doubt = f" It may be benign: {first.may_be[0]}." if first.may_be else ""
+    what = f"CT candidate {first.label}{size}{dark}{uptake}{more}"
+    return f"{what}: focal on CT without uptake above liver {_CONFIRM}.{doubt}"
 
 
 def _numbers(focus: CtFocus) -> dict[str, Evidence]:
@@ -172,4 +188,5 @@ def _numbers(focus: CtFocus) -> dict[str, Evidence]:
         "diameter_mm": focus.longest_diameter_mm,
         "below_liver_hu": focus.below_liver_hu,
         "ratio_to_liver": focus.ratio_to_liver,
+        "suspicion": focus.suspicion,
     }

@@ -11,7 +11,7 @@ from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.edits import ReaderEdits
-from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.masks import CtSearch, FocusFinding, MaskLayer, Segmentations
 from dotaliver.records.measurements import Burden, CtFocus, Reference
 from dotaliver.records.positions import share_on, shift_between
 from dotaliver.records.study import StudyVolumes
@@ -44,7 +44,7 @@ def measure_ct_foci(
         if ct is not None and ct.geometry.is_close(layer.labels.geometry):
             hu = float(np.median(ct.crop(box).array[mask]))
         search = segmentations.ct_search
-        liver_hu = None if search is None else search.liver_hu
+        finding = None if search is None else search.foci.get(label)
         on_pet = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
         mean = _highest_mean(own, pet, on_pet, config.ct_foci.mismatch_mm)
         outlined = longest_diameter(own, "ct")
@@ -57,11 +57,14 @@ def measure_ct_foci(
                 longest_diameter_mm=None if outlined is None else outlined.diameter.longest_mm,
                 short_axis_mm=None if outlined is None else outlined.diameter.short_mm,
                 hu=hu,
-                below_liver_hu=None if hu is None or liver_hu is None else liver_hu - hu,
+                below_liver_hu=_below_liver(hu, search, finding),
                 suv_mean=mean,
                 ratio_to_liver=None if mean is None or not liver.suv_mean else mean / liver.suv_mean,
                 above_liver=None if mean is None or liver.peak_limit is None else mean > liver.peak_limit,
                 centroid_lps_mm=(x, y, z),
+                suspicion=None if finding is None else finding.suspicion,
+                may_be=() if finding is None else finding.may_be,
+                images=("ct",) if finding is None else finding.images,
                 marks=edits.lesion(label).marks,
             )
         )
@@ -96,6 +99,13 @@ def _ball_ml(volume_ml: float, move_mm: float) -> float:
     """Volume of a ball whose surface moves outwards by a distance."""
     radius = sphere_radius_mm(volume_ml)
     return volume_ml * max(1.0 + move_mm / radius, 0.0) ** 3
+
+
+def _below_liver(hu: float | None, search: CtSearch | None, finding: FocusFinding | None) -> float | None:
+    """How far a focus lies below liver on the CT that shows it best."""
+    if finding is not None and search is not None and (search.image != "ct" or "ct" not in finding.images):
+        return -finding.contrast_hu
+    return None if hu is None or search is None or search.liver_hu is None else search.liver_hu - hu
 
 
 def _highest_mean(own: LabelMap, pet: Volume, shift: Vector, reach_mm: float) -> float | None:

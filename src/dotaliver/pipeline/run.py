@@ -129,7 +129,7 @@ def segment_study(
     outlines = None if view is None else helper.begin(view.job)
     if not whole:
         progress("looking for other organs")
-        found = with_other_organs(volumes, found, config)
+        found = with_other_organs(volumes, found, config, None if view is None else view.pose)
     progress("looking for the lesions' borders on CT")
     found = with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
     return with_mr_registered(volumes, found, config, progress)

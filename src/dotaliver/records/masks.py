@@ -20,7 +20,9 @@ __all__ = [
     "ClickedLesion",
     "Completeness",
     "CtSearch",
+    "Detectability",
     "DrawnOn",
+    "FocusFinding",
     "ImageRegistration",
     "LobePlane",
     "MaskLayer",
@@ -118,14 +120,41 @@ class LobePlane(FrozenModel):
     landmark: str = Field(description="What the plane was laid through")
 
 
-class CtSearch(FrozenModel):
-    """What a search for focal lesions on CT could have seen; None where the liver could not be searched."""
+class Detectability(FrozenModel):
+    """The contrast from which nine in ten lesions of a size are found, from lesions put into this CT."""
 
-    diameter_mm: float = Field(description="Of the lesion that the contrast is told for")
+    diameter_mm: float
+    below_liver_hu: float | None = Field(description="HU; None where even the darkest were missed")
+
+
+class FocusFinding(FrozenModel):
+    """What the search on CT measured at one focus."""
+
+    contrast_hu: float = Field(description="Against the liver around it, negative where it is darker")
+    noise_sds: float = Field(description="How far it stands out, in SDs of noise and texture at its size")
+    suspicion: float = Field(ge=0, le=1, description="For sorting; no probability of malignancy")
+    may_be: tuple[str, ...] = Field(default=(), description="Why it may be benign")
+    images: tuple[Literal["ct", "recist_image"], ...] = Field(default=("ct",), description="Where it was seen")
+
+
+class CtSearch(FrozenModel):
+    """What a search for focal lesions on CT could have seen, and what it measured at those that it found.
+
+    Numbers are None where the liver could not be searched. The contrast is None, too, where lesions put into the CT
+    were missed at every contrast that was tried.
+    """
+
+    diameter_mm: float = Field(description="Of the lesion that the contrast refers to")
     liver_hu: float | None = Field(default=None, description="Median density of the liver")
     noise_hu: float | None = Field(default=None, description="SD between neighbouring places of 2 mm")
     visible_contrast_hu: float | None = Field(default=None, description="Below the liver, from which it is found")
     reason: str | None = Field(default=None, description="Why the liver could not be searched")
+    image: Literal["ct", "recist_image"] = Field(
+        default="ct",
+        description="Which CT the numbers refer to: the PET's or the measured one",
+    )
+    detectable: tuple[Detectability, ...] = Field(default=(), description="The same for every size tried")
+    foci: dict[int, FocusFinding] = Field(default_factory=dict, description="What was measured at each focus, by label")
 
 
 @dataclass(frozen=True)

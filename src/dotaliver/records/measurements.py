@@ -116,6 +116,11 @@ class CtFocus(FrozenModel):
     ratio_to_liver: float | None = Field(description="That mean over the normal-liver mean")
     above_liver: bool | None = Field(description="Whether that mean exceeds what normal liver reaches")
     centroid_lps_mm: Vector
+    suspicion: float | None = Field(default=None, description="0 to 1, for sorting; None where it was not computed")
+    may_be: tuple[str, ...] = Field(default=(), description="Why it may be benign")
+    images: tuple[Literal["ct", "recist_image"], ...] = Field(
+        default=("ct",), description="The PET's CT, or the one that diameters are measured on: where it was seen"
+    )
     marks: tuple[StoredMark, ...] = ()
 
     @property

@@ -85,6 +85,8 @@ def as_version_2(data: dict[str, Json]) -> dict[str, Json]:
         flag["code"] = _RENAMED_FLAGS.get(str(flag["code"]), flag["code"])
     # Borders on CT were found by another method, whose settings have no meaning now.
     as_object(now["config"]).pop("ct_lesions", None)
+    # So were focal lesions on CT.
+    as_object(now["config"]).pop("ct_foci", None)
     return now
 
 

@@ -11,7 +11,7 @@ from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.errors import StudyError
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels, resample_through
-from dotaliver.image.registration import register_cts
+from dotaliver.image.registration import Pose, register_cts
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
@@ -22,6 +22,7 @@ from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesio
 from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of
 
 __all__ = [
+    "LEAST_SIMILARITY",
     "CtView",
     "OutlinesJob",
     "view_of_lesions",
@@ -30,7 +31,7 @@ __all__ = [
 
 _NAME = "petct"
 # Two CTs of one patient correlate above this near the liver, in whatever phase.
-_LEAST_SIMILARITY = 0.6
+LEAST_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,8 @@ class CtView:
     job: OutlinesJob
     flags: tuple[Flag, ...] = ()
     registration: ImageRegistration | None = None
+    pose: Pose | None = None
+    """From places on this CT to places on the PET's, where they are two."""
 
 
 def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
@@ -113,7 +116,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     pose = register_cts(onto, ct, liver.mask)
     series = volumes.identity.recist_image
     name = "" if series is None else str(series.series_number or series.series_instance_uid)
-    if pose.similarity < _LEAST_SIMILARITY:
+    if pose.similarity < LEAST_SIMILARITY:
         msg = (
             f"the diagnostic CT (series {name}) cannot be laid on the PET's CT (similarity {pose.similarity:.2f}); "
             "name a CT of the same patient that shows the whole liver with --recist-image"
@@ -129,7 +132,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     around = LabelMap(placed.array[box], onto.geometry.crop(box))
     share = _tumour_share(around, there.mask[box], there.volume_ml())
     job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share)
-    return CtView(onto.geometry, box, job, (flag,), registration)
+    return CtView(onto.geometry, box, job, (flag,), registration, pose)
 
 
 def _tumour_share(placed: LabelMap, liver: BoolArray, liver_ml: float) -> float:

@@ -261,9 +261,9 @@ def _on_ct(lesion: Lesion, volumes: StudyVolumes, segmentations: Segmentations) 
 
 
 def _shown_foci(score: StudyScore) -> list[CtFocus]:
-    """Candidates and marked foci, the largest first; those with uptake above liver are not candidates."""
+    """Candidates and marked foci, the most suspicious first; those with uptake above liver are not candidates."""
     foci = [focus for focus in score.ct_foci if focus.candidate or focus.marks]
-    return sorted(foci, key=lambda x: -x.volume_ml)[:_MOST_LESION_PICTURES]
+    return sorted(foci, key=lambda x: (-(x.suspicion or 0.0), -x.volume_ml))[:_MOST_LESION_PICTURES]
 
 
 def _ct_focus_card(score: StudyScore, scene: ReportScene, focus: CtFocus) -> CtFocusCard:

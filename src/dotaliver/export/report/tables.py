@@ -105,10 +105,17 @@ def ct_focus_summary(focus: CtFocus, uptake_unit: str) -> list[Row]:
     size += "" if focus.short_axis_mm is None else f" × {focus.short_axis_mm:.0f}"
     rows = [("Size", f"{size} mm (CT)"), ("Volume", f"{number(focus.volume_ml, 1)} ml")]
     if focus.below_liver_hu is not None:
-        rows.append(("Attenuation", f"{focus.below_liver_hu:.0f} HU below liver"))
+        side = "below" if focus.below_liver_hu >= 0 else "above"
+        rows.append(("Attenuation", f"{abs(focus.below_liver_hu):.0f} HU {side} liver"))
     if focus.suv_mean is not None:
         rows.append((f"{name}mean", number(focus.suv_mean)))
     rows.append((f"{name}mean / liver", "–" if focus.ratio_to_liver is None else f"{focus.ratio_to_liver:.2f} ×"))
+    if focus.suspicion is not None:
+        rows.append(("Suspicion", f"{focus.suspicion:.2f} (0 to 1, for sorting)"))
+    if "recist_image" in focus.images:
+        rows.append(("Seen on", "both CTs" if "ct" in focus.images else "the diagnostic CT only"))
+    if focus.may_be:
+        rows.append(("May be benign", "; ".join(focus.may_be)))
     if focus.marks:
         rows.append(("Marked as", ", ".join(MARK_WORDS.get(mark, mark) for mark in focus.marks)))
     return rows

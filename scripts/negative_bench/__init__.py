@@ -1,0 +1,1 @@
+"""CTs with lesions that have no uptake, and what stands in livers without any."""

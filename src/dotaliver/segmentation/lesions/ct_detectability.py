@@ -1,0 +1,181 @@
+"""What a CT could show: lesions of known size and contrast are put into its liver and looked for.
+
+A formula from the noise would know nothing of texture, vessels and slice thickness. So balls are put at places drawn
+evenly from the searched liver, with this CT's own noise on them, and the search runs there as it does elsewhere. The
+places come from a fixed seed and are the same for every size and contrast, so the answer is the same at every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import gaussian
+from dotaliver.image.geometry import Box, Geometry, Vector
+from dotaliver.image.spheres import sphere_kernel
+from dotaliver.records.masks import CtSearch, Detectability
+from dotaliver.segmentation.coarse import Float32Array
+from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, mean_within
+from dotaliver.segmentation.lesions.ct_focus_shape import box_around_place, seeds_in, shape_of
+from dotaliver.segmentation.lesions.ct_focus_suspicion import opinion_on
+
+__all__ = ["detectability_of"]
+
+_SEED = 20_240_611
+# Structure that a lesion replaces (vessels), as against noise that lies on it: what a Gaussian of this sigma keeps.
+_STRUCTURE_SIGMA_MM = 3.0
+# Where that differs by more from parenchyma lies a large vessel or what was taken for liver.
+_PARENCHYMA_HU = 15.0
+# Blur of a lesion's border by the reconstruction and by sampling onto the search grid.
+_EDGE_SIGMA_MM = 1.0
+_SUBSAMPLES = 4
+# A box around a lesion holds all that the search looks at; where the lesion seems to continue, also the way along which
+# a vessel is followed.
+_REACH_RATIO, _MARGIN_MM, _VESSEL_MARGIN_MM = 2.4, 9.0, 30.0
+# The search runs at the sizes within this factor of the lesion's own.
+_SIZES_WITHIN = 1.35
+# What is kept between the darkest lesions and water, in SDs of a voxel's noise.
+_OF_NOISE = 0.5
+# A find belongs to the lesion where its middle lies within this share of the lesion's radius of it.
+_HIT_RATIO = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """The CT with what its vessels weigh, and the search's scales."""
+
+    image: LiverImage
+    structure: Float32Array
+    scales: tuple[Scale, ...]
+    config: CtFociConfig
+
+
+def detectability_of(image: LiverImage, scales: list[Scale], config: CtFociConfig) -> CtSearch:
+    """What a search of this CT could find, with nothing said of what it did find.
+
+    Parameters
+    ----------
+    image : LiverImage
+        The liver on the search grid.
+    scales : list of Scale
+        Every size and sign of the search.
+    config : CtFociConfig
+        Sizes, contrasts and the share that has to be found.
+    """
+    structure = mean_within(image.hu - image.typical_hu, image.inner, _STRUCTURE_SIGMA_MM, image.grid)
+    bench = _Bench(image, structure, tuple(scale for scale in scales if scale.sign < 0), config)
+    liver_hu = float(np.median(image.hu[image.inner]))
+    # A lesion as dark as water would be taken for a cyst, so no such lesion is put in.
+    darkest = liver_hu - config.water_hu - _OF_NOISE * image.noise_hu
+    ladder = tuple(c for c in config.inserted_contrasts_hu if c < darkest)
+    found = tuple(
+        Detectability(diameter_mm=diameter, below_liver_hu=_least_contrast(bench, diameter, ladder))
+        for diameter in config.inserted_diameters_mm
+    )
+    reference = next((x for x in found if x.diameter_mm == config.reference_diameter_mm), None)
+    return CtSearch(
+        diameter_mm=config.reference_diameter_mm,
+        liver_hu=liver_hu,
+        noise_hu=image.noise_hu,
+        visible_contrast_hu=None if reference is None else reference.below_liver_hu,
+        detectable=found,
+    )
+
+
+def _least_contrast(bench: _Bench, diameter_mm: float, ladder: tuple[float, ...]) -> float | None:
+    """The contrast from which the wanted share of lesions of a size is found; None where even the highest is not."""
+    places = _places(bench, diameter_mm)
+    if not places or not ladder:
+        return None
+    lowest = sorted(_lowest_found(bench, place, diameter_mm, ladder) for place in places)
+    needed = lowest[int(np.ceil(bench.config.found_share * len(lowest))) - 1]
+    return None if needed == len(ladder) else ladder[needed]
+
+
+def _places(bench: _Bench, diameter_mm: float) -> list[tuple[int, ...]]:
+    """Voxels that lesions are put around, drawn evenly from the parenchyma in which they fit."""
+    image, config = bench.image, bench.config
+    fits = distance_inside_mm(image.inner, image.grid.spacing_mm) > 0.5 * diameter_mm
+    room = fits & (np.abs(bench.structure) < _PARENCHYMA_HU)
+    choices = np.flatnonzero(room)
+    if not choices.size:
+        return []
+    fractions = np.random.default_rng(_SEED).random(config.inserted_places)
+    picked = choices[(fractions * choices.size).astype(np.int64)]
+    return [tuple(int(i) for i in np.unravel_index(index, room.shape)) for index in picked]
+
+
+def _lowest_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, ladder: tuple[float, ...]) -> int:
+    """Index of the lowest contrast at which a lesion there is found, by bisection; the ladder's length if at none."""
+    low, high = 0, len(ladder)
+    while low < high:
+        middle = (low + high) // 2
+        if _is_found(bench, place, diameter_mm, ladder[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contrast_hu: float) -> bool:
+    """Whether the search finds a lesion of this contrast that is put at a place."""
+    radius_mm, config = 0.5 * diameter_mm, bench.config
+    box, middle, part = _with_lesion(bench, place, radius_mm, contrast_hu, _MARGIN_MM)
+    spacing = np.asarray(part.grid.spacing_mm)
+    for scale in bench.scales:
+        if not 1 / _SIZES_WITHIN <= scale.radius_mm / radius_mm <= _SIZES_WITHIN:
+            continue
+        own = scale.crop(box)
+        for seed in seeds_in(part, own, own.response(part), config):
+            if float(np.linalg.norm((np.asarray(seed.place) - middle) * spacing)) > _HIT_RATIO * radius_mm:
+                continue
+            shape = shape_of(part, seed, config)
+            if shape is None or opinion_on(part, shape, config) != "candidate":
+                continue
+            if shape.ways_out == 0:
+                return True
+            _, there, whole = _with_lesion(bench, place, radius_mm, contrast_hu, _VESSEL_MARGIN_MM)
+            moved = tuple(p - m + t for p, m, t in zip(seed.place, middle, there, strict=True))
+            again = shape_of(whole, replace(seed, place=moved), config)
+            if again is not None and opinion_on(whole, again, config) == "candidate":
+                return True
+    return False
+
+
+def _with_lesion(
+    bench: _Bench, place: tuple[int, ...], radius_mm: float, contrast_hu: float, margin_mm: float
+) -> tuple[Box, tuple[int, ...], LiverImage]:
+    """The CT around a place with a lesion in it: the box, the place's index in it, and the image."""
+    box, middle = box_around_place(bench.image.grid, place, _REACH_RATIO * radius_mm + margin_mm)
+    share = _ball_at(bench.image.grid.crop(box), middle, radius_mm)
+    hu = bench.image.hu[box] - share * (np.float32(contrast_hu) + bench.structure[box])
+    return box, middle, bench.image.crop(box, hu.astype(np.float32))
+
+
+def _ball_at(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> Float32Array:
+    """Share of each voxel of a grid inside a ball around one of them, blurred."""
+    kernel = _ball(grid.spacing_mm, radius_mm)
+    share = np.zeros(grid.shape, dtype=np.float32)
+    half = [n // 2 for n in kernel.shape]
+    low = [m - h for m, h in zip(middle, half, strict=True)]
+    high = [m + h + 1 for m, h in zip(middle, half, strict=True)]
+    inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, grid.shape, strict=True))
+    own = tuple(slice(i.start - a, i.stop - a) for i, a in zip(inside, low, strict=True))
+    share[inside] = kernel[own]
+    return share
+
+
+def _ball(spacing_mm: Vector, radius_mm: float) -> Float32Array:
+    sharp = sphere_kernel(spacing_mm, radius_mm, _SUBSAMPLES)
+    pad = [int(np.ceil(3 * _EDGE_SIGMA_MM / s)) for s in spacing_mm]
+    wide = np.pad(sharp, [(p, p) for p in pad]).astype(np.float32)
+    grid = Geometry(
+        (wide.shape[0], wide.shape[1], wide.shape[2]),
+        (0.0, 0.0, 0.0),
+        spacing_mm,
+        ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    )
+    return gaussian(wide, _EDGE_SIGMA_MM, grid)

@@ -1,0 +1,83 @@
+"""How suspicious a place on CT is, and why it may be benign."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
+from dotaliver.segmentation.lesions.ct_focus_shape import Shape, continues_far, fissure_share
+
+__all__ = ["Opinion", "benign_reasons", "opinion_on", "suspicion_of"]
+
+Opinion = Literal["candidate", "structure", "nothing"]
+"""A lesion perhaps; fluid, a vessel, a fissure or the liver's border; or noise."""
+
+# What a reader is told from these on: a border that is partly the liver's own, a rim of partial volume wide enough to
+# hide water, and a form that is not round.
+_AT_BORDER, _SMALL_MM, _ELONGATED = 0.1, 15.0, 1.6
+_NEAR_WATER_HU = 45.0
+
+
+def opinion_on(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion:
+    """Whether size, density and form may be those of a lesion, are those of something else, or of nothing at all."""
+    wide = shape.diameter_mm > config.widest_vessel_mm
+    fluid = shape.seed.sign < 0 and shape.inner_hu < config.water_hu
+    at_border = shape.border_share > (config.border_share if wide else config.small_border_share)
+    branches = shape.runs_on_share > config.runs_on_share or shape.ways_out > 1
+    if fluid or at_border or branches or _is_as_bright_as_blood(image, shape, config):
+        return "structure"
+    small = shape.diameter_mm < config.least_diameter_mm or shape.contrast_hu < config.least_contrast_hu
+    uneven = shape.axis_ratio > config.longest_ratio or shape.fill < config.fill
+    if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
+        return "nothing"
+    if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.fissure_share):
+        return "structure"
+    return "candidate"
+
+
+def _is_as_bright_as_blood(image: LiverImage, shape: Shape, config: CtFociConfig) -> bool:
+    """Whether a bright place is one of the liver's enhanced vessels by its density."""
+    if shape.seed.sign < 0 or image.blood_hu < config.enhanced_blood_hu:
+        return False
+    return shape.peak_hu > config.blood_share * image.blood_hu
+
+
+def suspicion_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float:
+    """0 to 1: a logistic function of what the search measures at a place, fitted on lesions put into phantoms.
+
+    It sorts candidates and is no probability of a patient's lesion.
+    """
+    vessels = shape.seed.sign > 0 and image.blood_hu > config.bright_vessels_hu
+    weights = config.suspicion_bright if vessels else config.suspicion_dark
+    values = (
+        1.0,
+        float(np.log(shape.seed.sds)),
+        float(np.log(shape.contrast_hu)),
+        float(np.log(shape.diameter_mm)),
+        shape.axis_ratio,
+        shape.fill,
+        shape.unevenness,
+        shape.border_share,
+        float(shape.ways_out),
+    )
+    return float(1.0 / (1.0 + np.exp(-sum(w * v for w, v in zip(weights, values, strict=True)))))
+
+
+def benign_reasons(shape: Shape, config: CtFociConfig) -> tuple[str, ...]:
+    """Why it may be benign, in words for the reader."""
+    reasons = []
+    dark = shape.seed.sign < 0
+    if not dark:
+        reasons.append("brighter than liver, as haemangiomas, shunts and spared fat may be")
+    elif shape.inner_hu < _NEAR_WATER_HU and shape.diameter_mm < _SMALL_MM and shape.contrast_hu > config.water_hu:
+        reasons.append("small and near the density of water, as cysts are")
+    if shape.border_share > _AT_BORDER:
+        reasons.append("at the liver's border, where partial volume, fissures and focal fat look alike")
+    if shape.ways_out > 0:
+        reasons.append("continues on one side, as a vessel would")
+    if shape.axis_ratio > _ELONGATED:
+        reasons.append("elongated")
+    return tuple(reasons)
