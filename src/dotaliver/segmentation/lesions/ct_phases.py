@@ -83,7 +83,7 @@ def _foci_of(labels: LabelMap, search: CtSearch) -> list[_Focus]:
 
 def _are_one(first: BoolArray, second: BoolArray) -> bool:
     smaller = min(np.count_nonzero(first), np.count_nonzero(second))
-    return np.count_nonzero(first & second) >= _SAME_SHARE * smaller
+    return bool(np.count_nonzero(first & second) >= _SAME_SHARE * smaller)
 
 
 def _one_of(first: _Focus, second: _Focus) -> _Focus:
