@@ -29,7 +29,7 @@ from dotaliver.records.masks import BorderEvidence
 from dotaliver.records.measurements import Diameter, DiameterSource
 from dotaliver.records.study import StudyIdentity
 
-__all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter"]
+__all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter", "short_axis_across"]
 
 _BORDER_PIXELS = 0.25
 # Lengths that differ by less than this are equal (rounding of coordinates).
@@ -267,6 +267,36 @@ def _ends_lps(labels: LabelMap, slice_index: int, ends_mm: FloatArray) -> tuple[
     points = labels.geometry.index_to_lps(index)
     a, b = ((float(p[0]), float(p[1]), float(p[2])) for p in points)
     return a, b
+
+
+def short_axis_across(lesion: LabelMap, long_axis_lps_mm: tuple[Vector, Vector]) -> tuple[Vector, Vector] | None:
+    """The longest chord of a lesion's outline at right angles to a drawn diameter, in the slice of that.
+
+    Parameters
+    ----------
+    lesion : LabelMap
+        One lesion, on the image that the diameter was drawn on.
+    long_axis_lps_mm : tuple of Vector
+        Ends of the diameter, in mm.
+
+    Returns
+    -------
+    tuple of Vector or None
+        None where the outline has no part in that slice beside the diameter, or is wider there than that is long.
+    """
+    ends = lesion.geometry.lps_to_index(long_axis_lps_mm)
+    slice_index = round(float(ends[:, 0].mean()))
+    if not 0 <= slice_index < lesion.geometry.shape[0] or not lesion.array[slice_index].any():
+        return None
+    spacing = np.asarray(lesion.geometry.spacing_mm[1:])
+    start, end = ends[:, 1:] * spacing
+    length = float(np.linalg.norm(end - start))
+    hull = _hull(lesion.array[slice_index] != 0, spacing)
+    short_mm, across = _short_axis(hull, start, end) if length > 0 else (0.0, hull)
+    along = (across.mean(axis=0) - start) @ (end - start) / max(length, 1e-9)
+    if not 0 < short_mm <= length or not 0 <= along <= length:
+        return None
+    return _ends_lps(lesion, slice_index, across)
 
 
 def reader_diameter(edit: DiameterEdit, identity: StudyIdentity) -> Diameter:

@@ -19,7 +19,7 @@ from dotaliver.image.geometry import Box, Vector, grow_box
 from dotaliver.image.itk import resample_labels, resample_through
 from dotaliver.image.registration import Pose, register_cts
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import BoolArray, LabelMap, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.edits import LesionClick
 from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of, shift_between
@@ -33,7 +33,7 @@ from dotaliver.segmentation.lesions.seeded_outline import (
 )
 from dotaliver.segmentation.recist_mr import measures_on_mr
 
-__all__ = ["ClickSite", "Clicked", "click_site", "with_outlines"]
+__all__ = ["ClickSite", "Clicked", "added_voxels", "click_site", "with_outlines"]
 
 _ORIGIN = "click"
 # Less than this is lung or gas.
@@ -67,9 +67,16 @@ class ClickSite:
         return max(self.lesions.labels, default=0)
 
     def lesion_at(self, place_lps_mm: Vector) -> int | None:
-        """The lesion that holds a place, if one does."""
-        voxel = tuple(np.rint(self.image.geometry.lps_to_index(place_lps_mm)).astype(int))
-        return int(self.lesions.array[voxel]) or None
+        """The lesion that holds a place, if one does; None off the image."""
+        if not bool(self.image.geometry.contains(place_lps_mm).all()):
+            return None
+        return int(self.lesions.array[self._voxel(place_lps_mm)]) or None
+
+    def _voxel(self, place_lps_mm: Vector) -> tuple[int, int, int]:
+        """The voxel that holds a place on the image."""
+        grid = self.image.geometry
+        k, j, i = np.clip(np.rint(grid.lps_to_index(place_lps_mm)).astype(int), 0, np.asarray(grid.shape) - 1)
+        return int(k), int(j), int(i)
 
     def measure(self, click: LesionClick) -> Clicked:
         """Find the border around a place.
@@ -102,13 +109,12 @@ class ClickSite:
         if not bool(grid.contains(click.place_lps_mm).all()):
             msg = f"{words} lies outside the image that diameters are measured on; point inside a lesion on that image"
             raise ConfigError(msg)
-        voxel = np.rint(grid.lps_to_index(click.place_lps_mm)).astype(int)
-        one: Box = tuple(slice(int(v), int(v) + 1) for v in voxel)  # type: ignore[assignment]
+        index = self._voxel(click.place_lps_mm)
+        one: Box = tuple(slice(v, v + 1) for v in index)  # type: ignore[assignment]
         hu = float(np.median(self.image.crop(grow_box(one, (0, 1, 1), grid.shape)).array))
         if hu < _AIR_HU:
             msg = f"{words} lies on air or lung ({hu:.0f} HU); point inside a lesion of the liver"
             raise ConfigError(msg)
-        index = tuple(voxel)
         if not self.liver[index] and not self.lesions.array[index]:
             msg = (
                 f"{words} lies outside the liver, where no border is found from a click; outline the lesion and draw "
@@ -188,6 +194,9 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
         raise ConfigError(msg)
     if liver is None or found.lesions is None:
         msg = "the liver was not found, and a lesion is measured from a click only in the liver; give one with --liver"
+        raise ConfigError(msg)
+    if volumes.recist_image is not None and volumes.recist_image.quantity is not Quantity.HU:
+        msg = "a border is found from a click on CT only; draw the lesion's diameter on the MR instead"
         raise ConfigError(msg)
     moved = [in_position_of("ct", layer, found.mismatch) for layer in (liver, found.lesions)]
     image, pose = ct, None
@@ -273,23 +282,28 @@ def _with_added(volumes: StudyVolumes, found: Segmentations, site: ClickSite, an
     layer = found.lesions
     if not anew:
         return layer
-    array, grid = layer.labels.array.copy(), layer.labels.geometry
-    shift = shift_between("ct", layer.drawn_on, found.mismatch)
+    array = layer.labels.array.copy()
     for label, one in anew.items():
-        own = one.own(site)
-        if site.pose is not None and volumes.ct is not None:
-            own = resample_through(own, volumes.ct.geometry, site.pose.transform.GetInverse())
-        moved = own.placed(own.geometry.moved(shift))
-        there = resample_labels(moved, grid)
-        free = there.mask & (array == 0)
-        if not free.any():
-            # Smaller than a voxel: the one that holds its middle.
-            middle = moved.geometry.index_to_lps(np.argwhere(moved.mask).mean(axis=0))
-            voxel = np.rint(grid.lps_to_index(middle)).astype(int)
-            if bool(grid.contains(middle).all()):
-                free[tuple(voxel)] = array[tuple(voxel)] == 0
+        free = added_voxels(volumes, found, site, one) & (array == 0)
         if not free.any():
             msg = f"{place_words(one.click.place_lps_mm)} lies where no lesion can be added; choose another"
             raise ConfigError(msg)
         array[free] = label
     return replace(layer, labels=layer.labels.with_array(array))
+
+
+def added_voxels(volumes: StudyVolumes, found: Segmentations, site: ClickSite, clicked: Clicked) -> BoolArray:
+    """Where a lesion that a click adds lies on the grid of the other lesions: at least the voxel of its middle."""
+    assert found.lesions is not None
+    layer, own = found.lesions, clicked.own(site)
+    if site.pose is not None and volumes.ct is not None:
+        own = resample_through(own, volumes.ct.geometry, site.pose.transform.GetInverse())
+    grid, shift = layer.labels.geometry, shift_between("ct", layer.drawn_on, found.mismatch)
+    moved = own.placed(own.geometry.moved(shift))
+    there = resample_labels(moved, grid).mask
+    if there.any() or not moved.mask.any():
+        return there
+    middle = moved.geometry.index_to_lps(np.argwhere(moved.mask).mean(axis=0))
+    if bool(grid.contains(middle).all()):
+        there[tuple(np.rint(grid.lps_to_index(middle)).astype(int))] = True
+    return there

@@ -15,6 +15,7 @@ from dotaliver.errors import ConfigError, GeometryError, MaskError
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap
+from dotaliver.measurement.diameters import short_axis_across
 from dotaliver.records.edits import (
     DiameterEdit,
     LesionEdit,
@@ -59,6 +60,10 @@ class Editing(Steps):
         self._highest_label = max(self._highest_label, *self.lesions.labels, *new.labels, 0)
         gone = set(self.lesions.labels) - set(new.labels)
         edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label not in gone))
+        clicked = self.segmentations.clicked
+        places = {clicked[label].place_lps_mm for label in gone if label in clicked}
+        kept = (c for c in edits.clicks if c.label not in gone and c.place_lps_mm not in places)
+        edits = edits.model_copy(update={"clicks": tuple(kept)})
         found = found_masks(self.outcome, self._grids)[1]
         packed: PackedLabels | None = PackedLabels.of(labels)
         if self.outcome.segmentations.lesions is not None and np.array_equal(labels, found.array):
@@ -194,8 +199,18 @@ class Editing(Steps):
             msg = "a diameter is measured in one axial slice; draw the line on an axial view"
             raise GeometryError(msg)
         named = series.series_instance_uid if on_mr and series is not None else None
-        drawn = DiameterEdit(long_axis_lps_mm=(first, second), series_instance_uid=named)
+        short = None if on_mr else self._short_axis(label, (first, second))
+        drawn = DiameterEdit(long_axis_lps_mm=(first, second), short_axis_lps_mm=short, series_instance_uid=named)
         self._edit_lesion(label, diameter=drawn)
+
+    def _short_axis(self, label: int, line: Segment) -> Segment | None:
+        """The longest line across a drawn diameter within the lesion's outline on CT; None where that shows none."""
+        on_ct = self.segmentations.ct_lesions
+        box = None if on_ct is None else dict(on_ct.labels.boxes()).get(label)
+        if on_ct is None or box is None:
+            return None
+        own = LabelMap((on_ct.labels.array[box] == label).astype(np.uint8), on_ct.labels.geometry.crop(box))
+        return short_axis_across(own, line)
 
     def place_reference(self, centre_lps_mm: Vector, diameter_mm: float, organ: str = "liver") -> None:
         """Place a reference sphere, in the position of the PET.

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.eligibility import effect_of, with_readers_answers
+from dotaliver.errors import ConfigError
 from dotaliver.image.volume import LabelMap
 from dotaliver.pipeline import Outcome, segment_study
+from dotaliver.pipeline.run import clicked_in
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import LesionEdit, Reader, ReaderEdits, VerdictEdit
 from dotaliver.records.masks import MaskLayer, Segmentations
@@ -94,9 +96,10 @@ def measure(
     progress : callable
         Is told each stage.
     """
-    volumes, config, base = outcome.opened.volumes, outcome.score.config, outcome.segmentations
-    if state.liver is before.state.liver and state.lesions is before.state.lesions:
-        found = before.segmentations
+    volumes, config, base = outcome.opened.volumes, outcome.score.config, outcome.segmentations.automatic
+    same_masks = state.liver is before.state.liver and state.lesions is before.state.lesions
+    if same_masks:
+        found = before.segmentations.automatic
     elif state.liver is None and state.lesions is None:
         found = base
     else:
@@ -106,9 +109,15 @@ def measure(
         lesions = None if state.lesions is None else painted_lesions(base, standing.lesions, config)
         given = with_masks(base, Corrections(liver, lesions), config)
         if state.liver is before.state.liver:
-            given = with_known_outlines(given, before.segmentations, config)
+            given = with_known_outlines(given, before.segmentations.automatic, config)
         found = segment_study(volumes, config, given, progress, is_current=True)
+    if same_masks and state.edits.clicks == before.state.edits.clicks:
+        state_edits, unfollowed, found = state.edits, (), before.segmentations
+    else:
+        found, state_edits, unfollowed = _with_clicks(outcome, found, state.edits, progress)
+    state = ReadingState(state.liver, state.lesions, state_edits)
     edits, lost = _of_what_is_there(state, found, before)
+    lost = (*unfollowed, *lost)
     if found is before.segmentations and proposals(edits) == proposals(before.state.edits) and not lost:
         proposed = before.proposed
     else:
@@ -119,12 +128,33 @@ def measure(
     return Measured(kept, found, proposed, answered(proposed, edits), (*lost, *unanswered))
 
 
+def _with_clicks(
+    outcome: Outcome, found: Segmentations, edits: ReaderEdits, progress: Progress
+) -> tuple[Segmentations, ReaderEdits, tuple[str, ...]]:
+    """The masks with the lesions that were pointed at; clicks that lead nowhere any more are withdrawn."""
+    volumes, config = outcome.opened.volumes, outcome.score.config
+    if not edits.clicks:
+        return found.automatic, edits, ()
+    try:
+        return clicked_in(volumes, found, edits, config, progress), edits, ()
+    except ConfigError:
+        kept, lost = [], []
+        for click in edits.clicks:
+            try:
+                clicked_in(volumes, found, edits.model_copy(update={"clicks": (*kept, click)}), config)
+                kept.append(click)
+            except ConfigError as error:
+                lost.append(f"A measurement by a click was withdrawn: {error}.")
+        left = edits.model_copy(update={"clicks": tuple(kept)})
+        return clicked_in(volumes, found, left, config, progress), left, tuple(lost)
+
+
 def proposals(edits: ReaderEdits) -> ReaderEdits:
     """The edits that what the images propose depends on: without answers, checklist and time.
 
     The reader's name stands in the sentences of what rests on a statement; until the reading is signed, a draft's does.
     """
-    states = (edits.references, edits.lesions, edits.rest_of_body, edits.lesions_complete)
+    states = (edits.references, edits.lesions, edits.clicks, edits.rest_of_body, edits.lesions_complete)
     reader = None if all(part in {None, ()} for part in states) else edits.reader or _UNSIGNED
     return edits.model_copy(update={"reader": reader, "made_at": None, "checklist": {}, "verdicts": ()})
 

@@ -15,7 +15,7 @@ from dotaliver.pipeline import Outcome, OutputOptions, save
 from dotaliver.records.differences import RecordDifference, compare_records
 from dotaliver.records.score import StudyScore
 from dotaliver.system.progress import silent
-from napari_dotaliver.reading.editing import MARKS, Editing
+from napari_dotaliver.reading.editing import MARKS
 from napari_dotaliver.reading.measuring import (
     Measured,
     Progress,
@@ -23,12 +23,13 @@ from napari_dotaliver.reading.measuring import (
     answered,
     measure,
 )
+from napari_dotaliver.reading.pointing import Pointing
 from napari_dotaliver.reading.steps import Step
 
 __all__ = ["MARKS", "ReadingSession"]
 
 
-class ReadingSession(Editing):
+class ReadingSession(Pointing):
     """A reading of one scored study.
 
     Parameters

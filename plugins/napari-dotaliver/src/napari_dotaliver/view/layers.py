@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 __all__ = [
+    "BORDER",
     "CANDIDATES",
     "CANDIDATE_COLOUR",
     "CT",
@@ -41,6 +42,7 @@ __all__ = [
     "REFERENCE",
     "LayerData",
     "anatomical_grid",
+    "border_layer",
     "candidates_layer",
     "ct_layer",
     "diameters_layer",
@@ -66,6 +68,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 CT, PET, LIVER, LESIONS = "CT", "PET", "Liver", "Lesions"
 REFERENCE, DIAMETERS, NUMBERS = "Normal liver", "Diameters", "Lesion numbers"
 CANDIDATES = "CT candidates"
+BORDER = "Border points"
 READING = "dotaliver reading"
 """Under which key of its metadata a mask layer names the reading that it belongs to."""
 
@@ -87,6 +90,7 @@ _MM = ("mm", "mm", "mm")
 # Okabe and Ito's colours, told apart by colour-blind readers; those that stand out from inferno come first.
 _LESION_COLOURS = ("#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#E69F00", "#D55E00")
 _LIVER_COLOUR, _REFERENCE_COLOUR, _DIAMETER_COLOUR, CANDIDATE_COLOUR = "#0072B2", "#009E73", "#F0E442", "#E69F00"
+_HANDLE_MM = 4.0
 # Corners of an unmoved layer agree to rounding; a hundredth of a millimetre is a move.
 _TOLERANCE_MM = 1e-2
 _SHORTEST_LINE_MM = 1.0
@@ -254,6 +258,11 @@ def candidates_layer(foci: Sequence[CtFocus], grid: Geometry) -> LayerData:
     data, look, kind = _rings(CANDIDATES, places, sizes, CANDIDATE_COLOUR, grid)
     names = np.array([f"CT {focus.label}" for focus in foci], dtype=object)
     return data, look | {"features": {"number": names}, "text": _number_text(CANDIDATE_COLOUR)}, kind
+
+
+def border_layer(points_mm: Sequence[Vector], grid: Geometry) -> LayerData:
+    """Points of the border of the lesion that was pointed at, to be dragged."""
+    return _rings(BORDER, points_mm, [_HANDLE_MM] * len(points_mm), _DIAMETER_COLOUR, grid)
 
 
 def _rings(

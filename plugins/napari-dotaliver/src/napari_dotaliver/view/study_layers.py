@@ -51,6 +51,7 @@ class StudyLayers:
         self.diameters: Shapes | None = None
         self.numbers: Points | None = None
         self.candidates: Points | None = None
+        self.border: Points | None = None
         self._liver_shown: LabelMap | None = None
         self._lesions_shown: LabelMap | None = None
         self._lesions_grid = volumes.pet.geometry
@@ -67,7 +68,8 @@ class StudyLayers:
     def all(self) -> list[Layer]:
         """The layers that exist, from the lowest to the highest."""
         named = (
-            self.ct, self.mr, self.pet, self.liver, self.lesions, self.candidates, self.reference, self.diameters,
+            self.ct, self.mr, self.pet, self.liver, self.lesions, self.candidates, self.reference, self.border,
+            self.diameters,
             self.numbers,
         )  # fmt: skip
         return [layer for layer in named if layer is not None]
@@ -185,6 +187,9 @@ class StudyLayers:
         self.reference = self._replaced(
             self.reference, layers.reference_layer(session.reference_sphere, volumes.pet.geometry)
         )
+        points = () if session.pointed is None or volumes.recist_image is not None else session.pointed.border_lps_mm
+        if points or self.border is not None:
+            self.border = self._replaced(self.border, layers.border_layer(points, grid))
         self.diameters = self._replaced(self.diameters, layers.diameters_layer(lines, grid))
         self.numbers = self._replaced(self.numbers, layers.numbers_layer(session.lesions))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtWidgets import (
@@ -24,8 +26,9 @@ from dotaliver.records.edits import LesionMark
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.reading.changes_html import changes_html
 from napari_dotaliver.reading.measuring import Measured
+from napari_dotaliver.reading.pointing import Pointed
 from napari_dotaliver.reading.session import MARKS, ReadingSession
-from napari_dotaliver.view.layers import line_of_shape, points_lps_mm
+from napari_dotaliver.view.layers import line_of_shape, points_lps_mm, world_to_lps
 from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import Key
@@ -54,6 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key("H", "outline by threshold in a sphere at the crosshair"),
     Key("W", "normal-liver sphere to the crosshair"),
     Key("D", "draw the chosen lesion's diameter"),
+    Key("M", "measure the lesion at the crosshair on CT"),
 )
 _SAME_PLACE_MM = 0.05
 
@@ -88,6 +92,8 @@ class ToolsWidget(QWidget):
         self.measuring.failed.connect(self._on_not_measured)
         self._build()
         self._bind_keys()
+        viewer.mouse_drag_callbacks.append(on_click := _without_hold(self))
+        self.destroyed.connect(lambda _=None, model=viewer, act=on_click: _take_away(model, act))
         self._end = session.on_change(self._on_change)
         self.destroyed.connect(lambda _=None, end=self._end: end())
         self._on_change()
@@ -106,7 +112,7 @@ class ToolsWidget(QWidget):
         self.changes = QTextBrowser()
         self.changes.setAccessibleName("Changes from the automatic result")
         self.changes.setMinimumHeight(64)
-        area = scrolled((self._lesion_box(), self.painting, self._sphere_box()))
+        area = scrolled((self._pointing_box(), self._lesion_box(), self.painting, self._sphere_box()))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(top)
@@ -119,6 +125,24 @@ class ToolsWidget(QWidget):
         button = QPushButton(words)
         button.clicked.connect(lambda _=False: act())
         return button
+
+    def _pointing_box(self) -> QGroupBox:
+        box = QGroupBox("Measure a lesion by a click")
+        box.setStyleSheet("QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }")
+        column = QVBoxLayout(box)
+        line = QHBoxLayout()
+        self.click_button = QPushButton("Measure by a click")
+        self.click_button.setCheckable(True)
+        self.click_button.setToolTip("While this is on, a click inside a lesion on CT measures it.")
+        self.click_button.toggled.connect(self._on_click_tool)
+        self.crosshair_button = self._button("At the crosshair (M)", self.measure_at_crosshair)
+        line.addWidget(self.click_button)
+        line.addWidget(self.crosshair_button)
+        self.click_line = QLabel("Click inside a lesion on CT: its border, diameter and interval are found.")
+        self.click_line.setWordWrap(True)
+        column.addLayout(line)
+        column.addWidget(self.click_line)
+        return box
 
     def _lesion_box(self) -> QGroupBox:
         box = QGroupBox("Selected lesion")
@@ -172,6 +196,7 @@ class ToolsWidget(QWidget):
             "H": self.painting.outline_in_sphere,
             "W": self.sphere_to_crosshair,
             "D": self.draw_diameter,
+            "M": self.measure_at_crosshair,
         }
         for mark, key in _MARK_KEYS.items():
             acts[key] = lambda mark=mark: self.toggle_mark(mark)
@@ -250,7 +275,8 @@ class ToolsWidget(QWidget):
         self.split_button.setEnabled(there)
         self.delete_button.setEnabled(there)
         self.draw_button.setEnabled(there)
-        self.undraw_button.setEnabled(label is not None and self._session.edits.lesion(label).diameter is not None)
+        drawn = label is not None and self._session.edits.lesion(label).diameter is not None
+        self.undraw_button.setEnabled(drawn or (label is not None and self._session.is_clicked(label)))
         if not there or label is None:
             self.lesion_line.setText("Select a row in the table.")
             return
@@ -260,6 +286,75 @@ class ToolsWidget(QWidget):
 
     def _is_candidate(self, label: int) -> bool:
         return label in {focus.label for focus in self._session.score.ct_foci}
+
+    # --- pointing ----------------------------------------------------------------------------------------------------
+
+    def _on_click_tool(self, on: bool) -> None:
+        self.click_line.setText(
+            "Click inside a lesion on the image."
+            if on
+            else "Click inside a lesion on CT: its border, diameter and interval are found."
+        )
+        active = self._viewer.layers.selection.active
+        if on and active is not None and str(active.mode) != "pan_zoom":
+            # A brush in hand would paint.
+            active.mode = "pan_zoom"
+
+    def measure_at_crosshair(self) -> None:
+        """Measure the lesion at the crosshair."""
+        self.measure_at(position_lps_mm(self._viewer))
+
+    def measure_at(self, place_lps_mm: Vector) -> None:
+        """Measure the lesion at a place, or add one there; the border can then be dragged by its points."""
+        self._point(lambda: self._session.point_at(place_lps_mm))
+
+    def _point(self, act: Callable[[], Pointed]) -> None:
+        def measured() -> None:
+            found = act()
+            self.click_line.setText(f"{found.words} Drag a border point or an end of the line to correct it.")
+            self.lesion_chosen(found.label)
+
+        self._try(measured)
+        if self.message.isVisibleTo(self):
+            self._layers.show(self._session)
+
+    def clicked(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        """A click on the image while the tool is on; what drags the image measures nothing."""
+        start = tuple(event.position)
+        yield
+        moved = False
+        while event.type == "mouse_move":
+            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
+            yield
+        active = self._viewer.layers.selection.active
+        idle = active is None or str(active.mode) == "pan_zoom"
+        if self.click_button.isChecked() and idle and not moved and event.button == 1 and viewer.dims.ndisplay == 2:
+            place = as_vector(world_to_lps(np.asarray(start[-3:])))
+            soon(self, lambda: self.measure_at(place))
+
+    def _on_border(self, layer: Points) -> None:
+        """A border point was dragged."""
+        last = self._session.pointed
+        places = points_lps_mm(layer)
+        if layer is not self._layers.border or last is None or len(places) != len(last.border_lps_mm):
+            if layer is self._layers.border:
+                self._layers.show(self._session)
+            return
+        moves = np.linalg.norm(places - np.asarray(last.border_lps_mm), axis=1)
+        if float(moves.max()) > _SAME_PLACE_MM:
+            place = as_vector(places[int(moves.argmax())])
+            self._point(lambda: self._session.drag_border(place))
+
+    def _live_length(self, layer: Shapes, event: Any) -> Iterator[None]:
+        """The length of a line while it is drawn or one of its ends is dragged."""
+        yield
+        while event.type == "mouse_move":
+            chosen = sorted(layer.selected_data) or [len(layer.data) - 1]
+            if layer.data and str(layer.mode) in {"direct", "select", "add_line"}:
+                with contextlib.suppress(DotaliverError, IndexError):
+                    first, second = line_of_shape(layer.data[chosen[-1]], layer)
+                    self.state.setText(f"{float(np.linalg.norm(np.subtract(first, second))):.1f} mm")
+            yield
 
     # --- diameters --------------------------------------------------------------------------------------------------
 
@@ -283,8 +378,16 @@ class ToolsWidget(QWidget):
         self._try(act)
 
     def undraw_diameter(self) -> None:
-        """Let the automatic diameter count again."""
-        self._try(lambda: self._session.redraw_diameter(self._labels()[0], None))
+        """Let the automatic diameter count again, in place of one that was drawn or found from a click."""
+
+        def act() -> None:
+            label = self._labels()[0]
+            if self._session.edits.lesion(label).diameter is not None:
+                self._session.redraw_diameter(label, None)
+            else:
+                self._session.forget_click(label)
+
+        self._try(act)
 
     def _on_line(self, layer: Shapes) -> None:
         """Take lines that were drawn or dragged."""
@@ -408,14 +511,17 @@ class ToolsWidget(QWidget):
 
     def _watch_signs(self) -> None:
         """Listen to the layers of sphere and diameters, which are made anew with every change."""
-        reference, diameters = self._layers.reference, self._layers.diameters
-        if self._watched == [reference, diameters]:
+        reference, diameters, border = self._layers.reference, self._layers.diameters, self._layers.border
+        if self._watched == [reference, diameters, border]:
             return
-        self._watched = [reference, diameters]
+        before, self._watched = self._watched, [reference, diameters, border]
+        if border is not None and border not in before:
+            border.events.data.connect(lambda event: self._later(event, lambda: self._on_border(border)))
         # The layer tells in the middle of its own work; it is replaced only when that is done.
-        if reference is not None:
+        if reference is not None and reference not in before:
             reference.events.data.connect(lambda event: self._later(event, lambda: self._on_dragged(reference)))
-        if diameters is not None:
+        if diameters is not None and diameters not in before:
+            diameters.mouse_drag_callbacks.append(self._live_length)
             diameters.events.data.connect(lambda event: self._later(event, lambda: self._on_line(diameters)))
 
     def _later(self, event: object, act: Callable[[], None]) -> None:
@@ -437,3 +543,20 @@ class ToolsWidget(QWidget):
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._told = session.score
             self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
+
+
+def _without_hold(tools: ToolsWidget) -> Callable[[Any, Any], Iterator[None]]:
+    """The tab's answer to a click, for a viewer that may outlive the tab and must not keep it."""
+    known = weakref.ref(tools)
+
+    def on_click(viewer: Any, event: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            yield from still.clicked(viewer, event)
+
+    return on_click
+
+
+def _take_away(viewer: ViewerModel, act: Callable[[Any, Any], Iterator[None]]) -> None:
+    if act in viewer.mouse_drag_callbacks:
+        viewer.mouse_drag_callbacks.remove(act)
