@@ -65,6 +65,12 @@ class CtClickConfig(FrozenModel):
     hidden_border_error: float = Field(
         default=0.5, ge=0, description="Error over the diameter, of a border of which nothing is seen"
     )
+    reader_error_share: float = Field(
+        default=0.15,
+        ge=0,
+        description="Error over the diameter from where a reader would draw the border: limits of agreement of two "
+        "diameters by one reader are -16 to +18 %",
+    )
     clear_enough: float = Field(default=0.8, description="Clarity of a border from which no other is tried")
     least_clarity: float = Field(default=0.6, description="Clarity below which a border is not believed")
     most_fits: int = Field(default=3, ge=1, description="Fits that are tried at most: each takes about 0.1 s")

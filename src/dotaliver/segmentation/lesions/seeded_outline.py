@@ -214,6 +214,7 @@ def _moved_to_foot(
     parts = (
         wider.border.diameter_error_mm,
         click.gradual_border_error * (wider.longest_mm - found.longest_mm),
+        click.reader_error_share * wider.longest_mm,
         click.hidden_border_error * (1 - wider.border.seen_share) * wider.longest_mm,
     )
     border = wider.border.model_copy(update={"diameter_error_mm": round(float(np.linalg.norm(parts)), 2)})
