@@ -65,7 +65,7 @@ def main() -> None:
         depth = depth_mm(own, grid.spacing_mm)
         index = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) + [part.start for part in box]
         x, y, z = (float(v) for v in grid.index_to_lps(index))
-        times = []
+        times, why = [], ""
         for _ in range(chosen.rounds):
             began = time.perf_counter(), time.process_time()
             try:

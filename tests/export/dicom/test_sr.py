@@ -43,6 +43,7 @@ AXES = Diameter(
     short_mm=18.0 + AWKWARD,
     source="ct",
     long_axis_lps_mm=((-30.0, -20.5, 2.5), (-9.0, -20.5, 2.5)),
+    interval_mm=(18.5, 24.0),
     short_axis_lps_mm=((-20.0, -30.0, 2.5), (-20.0, -12.0, 2.5)),
 )
 
@@ -176,6 +177,26 @@ def imaging_measurements(dataset):
     items = dataset.content[0].ContentSequence
     container = next(i for i in items if i.ConceptNameCodeSequence[0].CodeValue == "126010")
     return list(container.ContentSequence)
+
+
+def test_the_interval_of_a_diameter_is_its_ranges_of_uncertainty_in_mm() -> None:
+    ranges: dict[str, set[tuple[float, str]]] = {}
+    for dataset in _nums(report_of(case_with_axes())[0]):
+        name = dataset.ConceptNameCodeSequence[0].CodeValue
+        if name in {"371886008", "371885007"}:
+            assert dataset.RelationshipType == "HAS PROPERTIES"
+            measured = dataset.MeasuredValueSequence[0]
+            unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
+            ranges.setdefault(name, set()).add((round(float(measured.NumericValue), 2), unit))
+    above, below = (round(abs(end - AXES.longest_mm), 2) for end in (24.0, 18.5))
+    assert ranges == {"371886008": {(above, "mm")}, "371885007": {(below, "mm")}}
+
+
+def _nums(dataset):
+    for item in dataset.get("ContentSequence", ()):
+        if item.ValueType == "NUM":
+            yield item
+        yield from _nums(item)
 
 
 def identifier(group) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 import numpy as np
+from pydicom.sr.coding import Code
 
 from dotaliver.export.dicom.codes import ANATOMY
 from dotaliver.export.dicom.seg import tracking_id
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         CoordinatesForMeasurement3D,
         FindingSite,
         Measurement,
+        MeasurementProperties,
         MeasurementsAndQualitativeEvaluations,
         RealWorldValueMap,
         ReferencedSegment,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
     from pydicom.dataset import Dataset
-    from pydicom.sr.coding import Code
 
     Coordinates: TypeAlias = CoordinatesForMeasurement | CoordinatesForMeasurement3D
     Group: TypeAlias = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -63,6 +64,8 @@ __all__ = [
 # Ends of a line within this part of a slice's thickness lie on the slice, up to rounding
 _ON_SLICE = 0.05
 _METHOD = ("370129005", "SCT")
+_UPPER_UNCERTAINTY = Code("371886008", "SCT", "+, range of upper measurement uncertainty")
+_LOWER_UNCERTAINTY = Code("371885007", "SCT", "-, range of lower measurement uncertainty")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +158,7 @@ class Measured:
     coordinates: tuple[Coordinates, ...]
 
 
-def number(
+def number(  # noqa: PLR0913  the parts of one measurement
     name: Code,
     value: float | None,
     unit: Code,
@@ -163,13 +166,37 @@ def number(
     *,
     method: Code | None = None,
     at: Coordinates | None = None,
+    interval: tuple[float, float] | None = None,
 ) -> Iterator[Measured]:
-    """One measurement, with the coordinates that it was made at; none where there is no value."""
+    """One measurement, with the coordinates that it was made at; none where there is no value.
+
+    An ``interval`` around the value becomes the ranges of its upper and lower uncertainty (PS3.16 TID 310).
+    """
     from highdicom.sr import Measurement
 
     if value is not None:
-        item = Measurement(name=name, value=float(value), unit=unit, derivation=derivation, method=method)
+        properties = None if interval is None else _uncertainty(float(value), interval, unit)
+        item = Measurement(
+            name=name, value=float(value), unit=unit, derivation=derivation, method=method, properties=properties
+        )
         yield Measured(item, () if at is None else (at,))
+
+
+def _uncertainty(value: float, interval: tuple[float, float], unit: Code) -> MeasurementProperties:
+    from highdicom.sr import MeasurementProperties, NumContentItem, RelationshipTypeValues
+
+    properties = MeasurementProperties()
+    low, high = interval
+    for name, reach in ((_UPPER_UNCERTAINTY, high - value), (_LOWER_UNCERTAINTY, value - low)):
+        properties.append(
+            NumContentItem(
+                name=name,
+                value=round(float(reach), 3),
+                unit=unit,
+                relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+            )
+        )
+    return properties
 
 
 def centre(place: Place | None) -> Coordinates | None:

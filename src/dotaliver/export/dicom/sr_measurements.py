@@ -99,8 +99,9 @@ def _lesion_group(
         *number(own("PETEXTENT", "Longest in-plane extent on PET"), lesion.pet_extent_mm, _MM),
         *number(own("CTVOLUME", "Volume of the outline on CT"), lesion.ct_volume_ml, _MILLILITRE),
     ]  # fmt: skip
+    interval = None if lesion.diameter is None else lesion.diameter.interval_mm
     if with_diameters:
-        measurements += [*number(_LONG_AXIS, lesion.longest_diameter_mm, _MM),
+        measurements += [*number(_LONG_AXIS, lesion.longest_diameter_mm, _MM, interval=interval),
                          *number(_SHORT_AXIS, lesion.short_axis_mm, _MM)]  # fmt: skip
     measured = group(
         score,
@@ -137,7 +138,8 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
     if drawn is None or image is None or lesion.longest_diameter_mm is None:
         return []
     lesion_id = tracking_id("lesion", lesion.label)
-    axes = [*number(_LONG_AXIS, lesion.longest_diameter_mm, _MM, at=line_on(image, drawn.long_axis_lps_mm))]
+    axes = [*number(_LONG_AXIS, lesion.longest_diameter_mm, _MM, at=line_on(image, drawn.long_axis_lps_mm),
+                    interval=drawn.interval_mm)]  # fmt: skip
     tool = "Length"
     if drawn.short_axis_lps_mm is not None and lesion.short_axis_mm is not None:
         axes += number(_SHORT_AXIS, lesion.short_axis_mm, _MM, at=line_on(image, drawn.short_axis_lps_mm))

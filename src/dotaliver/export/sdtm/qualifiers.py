@@ -34,6 +34,8 @@ _TYPOGRAPHY = str.maketrans(
 )
 _EVALUATOR = "READER"
 _ALGORITHM = "ALGORITHM"
+# The program found the border around a place that the reader pointed at.
+_FROM_CLICK = "ALGORITHM FROM A POINT OF THE READER"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _of_lesion(number: int, row: Row, lesion: TrackedLesion, point: TimePoint) -
         # A size with a reason is one that the reader states.
         stated = any(size.reason for size in point.sizes if size.lesion == lesion.lesion)
         found = next((each.source for each in lesion.uptake if each.scan == point.scan), None)
-        yield number, "TRSRC", _EVALUATOR if stated or found == "reader" else _ALGORITHM
+        by = _FROM_CLICK if found == "click" else _ALGORITHM
+        yield number, "TRSRC", _EVALUATOR if stated or found == "reader" else by
     seen: Appearance | None = lesion.track.on(point.scan)
     if seen is not None and point.scan > lesion.track.first:
         yield number, "TRIDBY", _EVALUATOR if seen.by == "reader" else _ALGORITHM
