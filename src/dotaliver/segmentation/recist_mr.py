@@ -92,14 +92,15 @@ def _require_liver(pose: MrPose | None, series: SeriesIdentity, config: ScoringC
     if pose is None:
         msg = f"{name} is too small to hold the liver that the PET shows; {mend}"
         raise StudyError(msg)
-    if pose.pose.similarity < limits.least_similarity or pose.spread_mm > limits.most_spread_mm:
+    unsure = pose.spread_mm > limits.most_spread_mm
+    if not unsure and pose.liver_share < limits.least_liver_share:
+        msg = f"{name} shows only {100 * pose.liver_share:.0f} % of the liver; {mend}"
+        raise StudyError(msg)
+    if unsure or pose.pose.similarity < limits.least_similarity or pose.liver_share < limits.least_liver_share:
         msg = (
             f"{name} does not show the liver that the PET shows, or shows another part of the body (similarity "
             f"{pose.pose.similarity:.2f}, spread of the registration {pose.spread_mm:.0f} mm); {mend}"
         )
-        raise StudyError(msg)
-    if pose.liver_share < limits.least_liver_share:
-        msg = f"{name} shows only {100 * pose.liver_share:.0f} % of the liver; {mend}"
         raise StudyError(msg)
 
 
