@@ -5,8 +5,9 @@
 
 The scenes are phantoms and real CTs with plain, lobulated and spiculated lesions of -40 to +40 HU against liver, with
 cores, texture and calcium, at the capsule, touching each other or inside, as kernel and slices blur them. The truth is
-the longest distance between corners of the true voxels in one slice. Beside ours stands a textbook threshold midway
-between lesion and liver.
+the longest distance between corners of the true voxels in one slice. The peer is a textbook threshold midway between
+lesion and liver, within 5 mm of the uptake; the last column is the ratio of the median errors. What was held out and
+what the settings were chosen on is listed apart.
 
 pyradiomics builds only as 3.0.1 on Python 3.11: pip install versioneer setuptools wheel cython, then
 pip install --no-build-isolation pyradiomics==3.0.1. Without it the first part says so and shows ours alone.
@@ -104,7 +105,7 @@ def beside_radiomics() -> None:
 
 def on_scenes(seeds: int, data: Path | None) -> None:
     """CT outlines on CTs with known lesions put in: phantoms, and real CTs where the data are given."""
-    from diameter_bench.bases import REAL, bases
+    from diameter_bench.bases import REAL, TUNING, bases
     from diameter_bench.insertion import insert
     from diameter_bench.table import Row, report, rows_of
 
@@ -116,7 +117,11 @@ def on_scenes(seeds: int, data: Path | None) -> None:
             rows += found
             seen = sum(row.ours_mm is not None for row in found)
             print(f"{base.name} {seed}: {seen} of {len(found)} lesions measured", flush=True)
-    report(rows)
+    print("held out")
+    report([row for row in rows if row.base not in TUNING])
+    if any(row.base in TUNING for row in rows):
+        print("tuned on")
+        report([row for row in rows if row.base in TUNING])
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist
 
 from diameter_bench.insertion import Scene
 from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.measurement.diameters import longest_diameter
@@ -19,11 +20,13 @@ from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, wi
 
 _CONTRASTS_HU = ((0, 4), (4, 8), (8, 15), (15, 200))
 _LEAST_MM = 10.0
+# So far around the uptake the plain threshold looks.
+_GROWN_MM = 5.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One found lesion: contrast None where it was in the study before."""
+    """One true lesion, found on PET or not: contrast None where it was in the study before."""
 
     base: str
     phase: str
@@ -48,18 +51,19 @@ def caliper_mm(mask: BoolArray, grid: Geometry) -> float:
 
 
 def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
-    """Every lesion that was found on the scene's PET and lies on a true one."""
+    """Every outline found on the scene's PET that lies on a true lesion, and the true lesions that none lies on."""
     config, grid = CtLesionConfig(), scene.ct.geometry
     found = outline_lesions_on_ct(scene.ct, scene.placed, scene.liver, config)
     outlines = dict(found.labels.boxes())
     known = {lesion.label: lesion for lesion in scene.known}
-    rows = []
+    rows, hit = [], set()
     for label, own in scene.placed.boxes():
         under = np.bincount(scene.truth.array[own][scene.placed.array[own] == label], minlength=2)
         under[0] = 0
         if not under.any():
             continue
         number = int(under.argmax())
+        hit.add(number)
         true_box = dict(scene.truth.boxes())[number]
         truth = caliper_mm(scene.truth.array[true_box] == number, grid)
         ours, interval = None, None
@@ -73,11 +77,17 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
         contrast = None if lesion is None else abs(lesion.contrast_hu)
         place, shape = ("", "") if lesion is None else (lesion.place, lesion.shape)
         rows.append(Row(base, phase, contrast, place, shape, truth, ours, interval, peer))
+    boxes = dict(scene.truth.boxes())
+    for lesion in scene.known:
+        if lesion.label in hit or lesion.label not in boxes:
+            continue
+        truth = caliper_mm(scene.truth.array[boxes[lesion.label]] == lesion.label, grid)
+        rows.append(Row(base, phase, abs(lesion.contrast_hu), lesion.place, lesion.shape, truth, None, None, None))
     return rows
 
 
 def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
-    """A textbook measure: threshold midway between the densities under the uptake and around it, largest component."""
+    """A textbook measure: threshold midway between the densities under the uptake and around it, near the uptake."""
     from skimage.measure import label as components
     from skimage.measure import regionprops
 
@@ -89,7 +99,8 @@ def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
         return None
     inside, outside = float(np.median(hu[own])), float(np.median(hu[around]))
     beyond = (hu - outside) / (inside - outside or 1.0) > 0.5
-    parts = components(beyond & liver, connectivity=1)
+    near = distance_to_mm(own, grid.spacing_mm, within_mm=_GROWN_MM) <= _GROWN_MM
+    parts = components(beyond & liver & near, connectivity=1)
     counts = np.bincount(parts[own], minlength=2)
     counts[0] = 0
     if not counts.any():
@@ -102,9 +113,9 @@ def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
 def report(rows: list[Row]) -> None:
     """The table by contrast, size, place, shape and phase."""
     wanted = [row for row in rows if row.truth_mm >= _LEAST_MM]
-    print(f"{len(wanted)} lesions of at least {_LEAST_MM:g} mm that the PET shows")
+    print(f"{len(wanted)} lesions of at least {_LEAST_MM:g} mm; share: of all, found on PET or not")
     head = f"{'':24} {'n':>4} {'share':>6} {'median':>8} {'':>6} {'<=2mm,10%':>10} {'>25%':>5} {'in 95%':>7}"
-    print(f"{head}   | {'threshold: share':>16} {'median':>8} {'<=2mm,10%':>10}")
+    print(f"{head}   | {'threshold: share':>16} {'median':>8} {'<=2mm,10%':>10} {'ours/theirs':>11}")
     drawn = [row for row in wanted if row.contrast_hu is not None]
     for low, high in _CONTRASTS_HU:
         _line(
@@ -129,7 +140,9 @@ def _line(name: str, rows: Iterable[Row], chosen: Callable[[Row], bool]) -> None
     theirs = [(row, row.peer_mm) for row in some if row.peer_mm is not None]
     text = f"{name:24} {len(some):4}"
     text += _figures(mine, len(some), wide=True)
-    print(f"{text}   | {_figures(theirs, len(some), wide=False)}")
+    both = [(abs(r.ours_mm - r.truth_mm), abs(r.peer_mm - r.truth_mm)) for r in some if r.ours_mm and r.peer_mm]
+    ratio = f"{np.median([a for a, _ in both]) / np.median([b for _, b in both]):11.2f}" if both else f"{'–':>11}"
+    print(f"{text}   | {_figures(theirs, len(some), wide=False)} {ratio}")
 
 
 def _figures(measured: list[tuple[Row, float]], total: int, *, wide: bool) -> str:

@@ -10,10 +10,17 @@ import numpy.typing as npt
 from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.segmentation.lesions.border_fit import STEP_MM
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
-from dotaliver.segmentation.lesions.fitted_border import FittedBorder, farthest_mm, seen_directions
+from dotaliver.segmentation.lesions.fitted_border import FittedBorder, capsule_directions, farthest_mm, seen_directions
 from dotaliver.segmentation.lesions.star_surface import direction_grid, longest_calipers_mm
 
-__all__ = ["diameter_error_mm", "require_agreement", "require_contrast", "require_one_density", "seen_share"]
+__all__ = [
+    "diameter_error_mm",
+    "known_share",
+    "require_agreement",
+    "require_contrast",
+    "require_one_density",
+    "seen_share",
+]
 
 # Two-sided 95 % of a normal distribution.
 _Z95 = 1.96
@@ -50,7 +57,12 @@ def seen_share(border: FittedBorder, config: CtLesionConfig) -> float:
     return float(direction_grid().weights @ seen_directions(border, config))
 
 
-def require_agreement(border: FittedBorder, seen: float, least_seen: float, config: CtLesionConfig) -> None:
+def known_share(border: FittedBorder, config: CtLesionConfig) -> float:
+    """Share of the border at which density steps clearly or which is the liver's edge."""
+    return float(direction_grid().weights @ (seen_directions(border, config) | capsule_directions(border)))
+
+
+def require_agreement(border: FittedBorder, known: float, least_known: float, config: CtLesionConfig) -> None:
     """Refuse a border that contradicts the uptake, faces other lesions, or of which too little is seen."""
     ratio = float(border.fit.coefficients[0] / border.prior.mean[0])
     low, high = config.size_ratio_range
@@ -62,7 +74,7 @@ def require_agreement(border: FittedBorder, seen: float, least_seen: float, conf
     if left_out > _by_size(border, config.most_left_out_shares, config):
         msg = f"{100 * left_out:.0f} % of its uptake lies outside of what the CT shows"
         raise NotSeenError(msg)
-    well_seen = seen >= config.well_seen_share
+    well_seen = known >= config.well_seen_share
     if beyond > (config.well_seen_open_share if well_seen else config.open_border_share):
         msg = f"{100 * beyond:.0f} % of its border on CT is open"
         raise NotSeenError(msg)
@@ -72,8 +84,8 @@ def require_agreement(border: FittedBorder, seen: float, least_seen: float, conf
     if shared > config.most_shared_share:
         msg = f"{100 * shared:.0f} % of its border lies against other lesions"
         raise NotSeenError(msg)
-    if seen < least_seen:
-        msg = f"only {100 * seen:.0f} % of its border shows as a step of density"
+    if known < least_known:
+        msg = f"only {100 * known:.0f} % of its border shows as a step of density"
         raise NotSeenError(msg)
 
 

@@ -21,6 +21,7 @@ from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.segmentation.lesions.border_checks import (
     diameter_error_mm,
+    known_share,
     require_agreement,
     require_contrast,
     require_one_density,
@@ -115,10 +116,9 @@ def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvide
 def _checked(border: FittedBorder, config: CtLesionConfig, least_seen: float = 0.0) -> float:
     """Share of the border that is seen; raises where the border is not believed."""
     require_contrast(border, config)
-    seen = seen_share(border, config)
-    require_agreement(border, seen, max(least_seen, config.least_seen_share), config)
+    require_agreement(border, known_share(border, config), max(least_seen, config.least_seen_share), config)
     require_one_density(border, config)
-    return seen
+    return seen_share(border, config)
 
 
 def _moved_to_border(border: FittedBorder, config: CtLesionConfig) -> tuple[FittedBorder, float]:

@@ -23,7 +23,7 @@ from dotaliver.segmentation.lesions.border_fit import (
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, largest_part
 from dotaliver.segmentation.lesions.star_surface import direction_grid
 
-__all__ = ["FittedBorder", "denser_part", "farthest_mm", "fitted_border", "seen_directions"]
+__all__ = ["FittedBorder", "capsule_directions", "denser_part", "farthest_mm", "fitted_border", "seen_directions"]
 
 # Parts of the way from the middle to the border of the uptake at which a lesion's density is first read: its outer
 # half, its core, the whole. A necrotic lesion has another core than rim.
@@ -36,6 +36,8 @@ _ROUNDS = 3
 _MOST_MOVES = 2
 # On both sides of the border, half a ray's step is left out.
 _STEP_GAP_MM = 0.25
+# So near to the liver's edge, a border is that edge: outlines of livers are off by about as much.
+_CAPSULE_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +197,14 @@ def _bridged(border: FittedBorder, ratio: FloatArray, config: CtLesionConfig) ->
     site = border.site
     fit = fit_surface(border.rays, ratio * weight[:, None], border.prior, [border.fit.coefficients], site.grain_mm3)
     return replace(fit, gain=border.fit.gain)
+
+
+def capsule_directions(border: FittedBorder) -> BoolArray:
+    """Directions in which the border lies at the liver's edge or beyond: the edge is the border there."""
+    rays = border.rays
+    last = rays.beyond_liver.shape[1] - 1
+    at = np.clip(((border.radii_mm + _CAPSULE_MM) / STEP_MM).astype(np.intp), 0, last)
+    return np.asarray(rays.beyond_liver[np.arange(len(at)), at] > 0.5)
 
 
 def seen_directions(border: FittedBorder, config: CtLesionConfig) -> BoolArray:
