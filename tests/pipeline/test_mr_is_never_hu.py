@@ -39,6 +39,7 @@ CONSUMERS = {
     "pipeline/stored_score.py": "outlines on CT that were stored, of which an MR has none",
     "segmentation/clicked_lesions.py": "refuses an MR: a click is measured on CT alone",
     "segmentation/lesions_on_ct.py": "leaves where it is an MR (measures_on_mr)",
+    "segmentation/organs_and_ct_foci.py": "searches a second phase where it is in HU",
     "segmentation/recist_mr.py": "registers an MR",
 }
 
