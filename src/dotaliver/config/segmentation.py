@@ -273,7 +273,7 @@ class CtLesionConfig(FrozenModel):
         default=3.0, gt=0, description="Largest distance of a place from a density: 2.4 SD; beyond it is something else"
     )
     opposite_share: float = Field(
-        default=0.4,
+        default=0.0,
         ge=0,
         le=1,
         description="What density on the other side of the liver's counts against a lesion, over outlier_nats",
