@@ -6,7 +6,8 @@ import gc
 import threading
 
 from napari_dotaliver.widgets.background import Background
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QApplication
 
 MANY = 20_000
 
@@ -61,4 +62,24 @@ def test_work_called_off_goes_on_without_collecting_until_it_ends(qtbot):
     background.cancel()
     assert not gc.isenabled()
     go_on.set()
+    qtbot.waitUntil(gc.isenabled)
+
+
+def test_whoever_asked_may_be_destroyed_while_the_work_ends(qtbot):
+    for _ in range(100):
+        parent, started, go_on = QObject(), threading.Event(), threading.Event()
+        background = Background(parent)
+
+        def work(tell, started=started, go_on=go_on) -> int:
+            started.set()
+            go_on.wait(5)
+            for number in range(50):
+                tell(f"step {number}")
+            return 1
+
+        background.run(work)
+        assert started.wait(5)
+        go_on.set()
+        parent.deleteLater()
+        QApplication.sendPostedEvents(parent, QEvent.Type.DeferredDelete.value)
     qtbot.waitUntil(gc.isenabled)

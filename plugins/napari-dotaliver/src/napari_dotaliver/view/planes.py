@@ -187,7 +187,7 @@ class SidePlanes(QSplitter):
         self._planes = (_SidePlane(viewer), _SidePlane(viewer))
         for plane in self._planes:
             self.addWidget(plane)
-            plane.setMinimumSize(160, 200)
+            plane.setMinimumSize(140, 120)
         # While a reader scrolls, the main canvas has the machine to itself; the others follow when it rests.
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)

@@ -42,6 +42,8 @@ class StudyLayers:
         self._viewer = viewer
         self._volumes = volumes
         self.body = body_extent(volumes.pet)
+        self.uptake_unit = layers.uptake_unit(volumes.pet.quantity)
+        self.is_suv = volumes.pet.quantity is not Quantity.RELATIVE
         self.ct: Image | None = None
         self.mr: Image | None = None
         self.mr_display: MrDisplay | None = None
@@ -57,6 +59,7 @@ class StudyLayers:
         self._lesions_grid = volumes.pet.geometry
         self._liver_grid = volumes.pet.geometry if volumes.ct is None else volumes.ct.geometry
         self._liver_painted = False
+        self.filled = False
         if volumes.ct is not None:
             self.ct = self._add(layers.ct_layer(volumes.ct))
             self.ct.contrast_limits_range = layers.HU_RANGE
@@ -89,6 +92,12 @@ class StudyLayers:
         for mask in (self.liver, self.lesions):
             if mask is not None:
                 mask.metadata[layers.READING] = session
+
+    def fill_lesions(self, filled: bool) -> None:
+        """Draw lesions filled or, as at the beginning, by their outlines, under which the images stay visible."""
+        self.filled = filled
+        if self.lesions is not None:
+            self.lesions.contour = 0 if filled else _OUTLINE_VOXELS
 
     def lesions_painted(self) -> LabelMap:
         """The lesions as they are painted now, on their image's grid; `MaskError` where the layer was moved."""
@@ -155,6 +164,7 @@ class StudyLayers:
     def _show_lesions(self, lesions: LabelMap) -> None:
         self._lesions_grid, self._lesions_shown = lesions.geometry, lesions
         self.lesions = self._renewed(self.lesions, layers.lesions_layer(lesions))
+        self.fill_lesions(self.filled)
 
     def _renewed(self, layer: Any, made: LayerData) -> Any:
         """The layer with the voxels of another, in its own place among the layers; a new one where it is gone."""

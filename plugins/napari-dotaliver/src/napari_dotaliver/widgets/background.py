@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
@@ -32,14 +35,15 @@ _COLLECT_EVERY_MS = 500
 _YOUNG, _MIDDLE, _ALL = range(3)
 
 
-class _WindowThreadCollector(QObject):
-    """While work runs in a thread, lets only the window's thread collect garbage.
+class _WindowThread(QObject):
+    """The window's thread, as work in another one sees it; it lives as long as the program.
 
-    Python collects in whichever thread happens to allocate, and whoever collects a Qt object destroys it: outside the
-    window's thread that ends the program.
+    While such work runs, only the window's thread collects garbage: Python collects in whichever thread happens to
+    allocate, and whoever collects a Qt object destroys it, which outside the window's thread ends the program. And
+    results are posted to this object, for the one that asked may be destroyed at the very moment.
     """
 
-    _ended = Signal()
+    _posted = Signal(object)
 
     def __init__(self) -> None:
         super().__init__(QApplication.instance())
@@ -47,7 +51,7 @@ class _WindowThreadCollector(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_COLLECT_EVERY_MS)
         self._timer.timeout.connect(self._collect)
-        self._ended.connect(self._on_ended)
+        self._posted.connect(self._do)
 
     def begin(self) -> None:
         """Called in the window's thread before work starts in another."""
@@ -55,9 +59,17 @@ class _WindowThreadCollector(QObject):
         gc.disable()
         self._timer.start()
 
+    def post(self, act: Callable[[], None]) -> None:
+        """Have something done in the window's thread; called in any."""
+        self._posted.emit(act)
+
     def end(self) -> None:
         """Called in the thread of the work as its last act."""
-        self._ended.emit()
+        self._posted.emit(self._on_ended)
+
+    @staticmethod
+    def _do(act: Callable[[], None]) -> None:
+        act()
 
     def _on_ended(self) -> None:
         self._running -= 1
@@ -73,14 +85,14 @@ class _WindowThreadCollector(QObject):
             gc.collect(_ALL if count[_ALL] > threshold[_ALL] else _MIDDLE)
 
 
-_collector: _WindowThreadCollector | None = None
+_window_thread: _WindowThread | None = None
 
 
-def _window_thread_collector() -> _WindowThreadCollector:
-    global _collector  # noqa: PLW0603 -- one for the process, as the garbage collector is
-    if _collector is None:
-        _collector = _WindowThreadCollector()
-    return _collector
+def _the_window_thread() -> _WindowThread:
+    global _window_thread  # noqa: PLW0603 -- one for the process, as its thread is
+    if _window_thread is None:
+        _window_thread = _WindowThread()
+    return _window_thread
 
 
 class Cancelled(Exception):  # noqa: N818 -- no error, a wish
@@ -97,18 +109,13 @@ class Background(QObject):
     stage = Signal(str)
     done = Signal(object)
     failed = Signal(object)
-    _told = Signal(int, str)
-    _returned = Signal(int, object)
-    _raised = Signal(int, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._number = 0
+        # Shared with the threads, which must not hold this object itself: who lets go of it last destroys it.
+        self._latest = [0]
         self._busy = False
         self._worker: FunctionWorker[Any] | None = None
-        self._told.connect(self._on_told)
-        self._returned.connect(self._on_returned)
-        self._raised.connect(self._on_raised)
 
     @property
     def busy(self) -> bool:
@@ -120,33 +127,36 @@ class Background(QObject):
         from napari.qt.threading import create_worker
 
         self.cancel()
-        self._number += 1
+        self._latest[0] += 1
         self._busy = True
-        number = self._number
+        number, latest = self._latest[0], self._latest
+        thread, known = _the_window_thread(), weakref.ref(self)
+
+        def post(name: str, what: object) -> None:
+            thread.post(partial(_deliver, known, name, number, what))
 
         def tell(stage: str) -> None:
-            if number != self._number:
+            if number != latest[0]:
                 raise Cancelled
-            self._told.emit(number, stage)
+            post("_on_told", stage)
 
         def in_thread() -> None:
             try:
-                self._returned.emit(number, work(tell))
+                post("_on_returned", work(tell))
             except Cancelled:
                 _log.debug("work %d was called off", number)
             except Exception as error:
-                self._raised.emit(number, error)
+                post("_on_raised", error)
             finally:
-                collector.end()
+                thread.end()
 
-        collector = _window_thread_collector()
-        collector.begin()
+        thread.begin()
         self._worker = create_worker(in_thread, _start_thread=True)
 
     def cancel(self) -> None:
         """Call off what runs; nothing of it is told any more."""
         if self._busy:
-            self._number += 1
+            self._latest[0] += 1
             self._end()
 
     def _end(self) -> None:
@@ -155,18 +165,25 @@ class Background(QObject):
         self._worker = None
 
     def _on_told(self, number: int, stage: str) -> None:
-        if number == self._number:
+        if number == self._latest[0]:
             self.stage.emit(stage)
 
     def _on_returned(self, number: int, result: object) -> None:
-        if number == self._number:
+        if number == self._latest[0]:
             self._end()
             self.done.emit(result)
 
     def _on_raised(self, number: int, error: Exception) -> None:
-        if number == self._number:
+        if number == self._latest[0]:
             self._end()
             self.failed.emit(error)
+
+
+def _deliver(known: weakref.ref[Background], name: str, number: int, what: object) -> None:
+    """Hand something to a `Background` that is still there; in the window's thread nothing destroys it meanwhile."""
+    background = known()
+    if background is not None and isalive(background):
+        getattr(background, name)(number, what)
 
 
 def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) -> OpenStudy | Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
+from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.confirm import ConfirmWidget
@@ -157,6 +159,9 @@ class Desk(QWidget):
     def _add_docks(self) -> None:
         window = self.viewer.window
         self._table_dock = window.add_dock_widget(self.table, name="Lesions", area="bottom", tabify=False)
+        # The images get the room of napari's own panels; its menu "Window" brings them back.
+        for dock in (window._qt_viewer.dockLayerList, window._qt_viewer.dockLayerControls):
+            dock.setVisible(False)
         self.view.add_planes(window)
         bind_keys(self)
 
@@ -453,6 +458,8 @@ def bind_keys(desk: Desk) -> None:
         "images": desk.view.next_images,
         "crosshair": desk.view.toggle_crosshair,
         "planes": desk.view.toggle_planes,
+        "fill": desk.view.toggle_fill,
+        **{name: partial(desk.view.show_window, name) for name in (*PET_WINDOWS, *CT_WINDOWS)},
         "next": lambda: desk.step_lesion(1),
         "previous": lambda: desk.step_lesion(-1),
     }

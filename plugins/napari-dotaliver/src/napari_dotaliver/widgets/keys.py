@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "KEYS",
@@ -34,11 +30,23 @@ KEYS: dict[str, Key] = {
     "images": Key("F6", "fused images, PET alone (inverted grey), CT alone"),
     "crosshair": Key("F7", "crosshair on and off"),
     "planes": Key("F8", "the two other planes on and off"),
+    "fill": Key("F12", "lesions filled or as outlines"),
+    "pet_7": Key("Alt+1", "PET up to SUV 7"),
+    "pet_10": Key("Alt+2", "PET up to SUV 10"),
+    "pet_15": Key("Alt+3", "PET up to SUV 15"),
+    "pet_20": Key("Alt+4", "PET up to SUV 20"),
+    "ct_liver": Key("Alt+5", "CT liver window"),
+    "ct_soft": Key("Alt+6", "CT soft-tissue window"),
+    "ct_lung": Key("Alt+7", "CT lung window"),
+    "ct_bone": Key("Alt+8", "CT bone window"),
     "next": Key(".", "next lesion"),
     "previous": Key(",", "previous lesion"),
 }
 _NAPARI: tuple[Key, ...] = (
-    Key("← →", "one slice up or down (or Ctrl + mouse wheel)"),
+    Key("mouse wheel, ← →", "one slice up or down"),
+    Key("Ctrl + mouse wheel", "zoom about the mouse"),
+    Key("right button dragged", "window of the image on top; with Shift, of the CT below"),
+    Key("H held", "hide outlines, lines and numbers (with the mouse in the image)"),
     Key("click", "moves the crosshair; in the small planes too"),
     Key("Ctrl+R", "whole image"),
     Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer selected"),

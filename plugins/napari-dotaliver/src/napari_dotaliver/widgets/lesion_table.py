@@ -23,6 +23,12 @@ Cell = tuple[str, float | str | None]
 _SOURCES = {"ct": "CT", "click": "CT, by click", "reader": "reader"}
 # Grades are sorted as they rise; the one without a spleen to compare with lies between 3 and 4.
 _GRADES = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "≥3": 3.5, "4": 4.0}
+_ROWS_SEEN, _ROW_PIXELS = 6, 22
+_DETAIL_LINES = 3
+# Header and scroll bar
+_AROUND_ROWS_PIXELS = 46
+# Sorted hottest first until the reader sorts otherwise
+_PEAK_COLUMN = 2
 _LABEL_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
@@ -53,9 +59,14 @@ class LesionTable(QWidget):
         self.table.verticalHeader().setVisible(False)
         self.table.setWordWrap(False)
         self.table.setAccessibleName("Lesions")
+        row = self.table.verticalHeader().defaultSectionSize()
+        self.table.verticalHeader().setDefaultSectionSize(min(row, _ROW_PIXELS))
+        self.table.setMinimumHeight(_ROWS_SEEN * _ROW_PIXELS + _AROUND_ROWS_PIXELS)
         self.details = QLabel("No study has been scored yet.", self)
         self.details.setWordWrap(True)
         self.details.setTextFormat(Qt.TextFormat.PlainText)
+        # A layout does not count the lines of wrapped text, and would draw them over the table.
+        self.details.setMinimumHeight(_DETAIL_LINES * self.details.fontMetrics().lineSpacing())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.table, stretch=1)
@@ -84,7 +95,7 @@ class LesionTable(QWidget):
         header.setStretchLastSection(True)
         self.table.setSortingEnabled(True)
         if columns:
-            self.table.sortItems(*(order or (0, Qt.SortOrder.AscendingOrder)))
+            self.table.sortItems(*(order or (_PEAK_COLUMN, Qt.SortOrder.DescendingOrder)))
         self.table.blockSignals(False)
         self.choose(chosen, tell=False)
 

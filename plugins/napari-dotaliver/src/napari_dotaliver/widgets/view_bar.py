@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QGridLayout, QMainWindow, QPushButton, QWidget
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
 from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
+from napari_dotaliver.view.mouse import WindowDrag, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PLANES,
     PlaneName,
@@ -19,6 +22,8 @@ from napari_dotaliver.view.orientation import (
     show_slab,
 )
 from napari_dotaliver.view.planes import Crosshair, SidePlanes
+from napari_dotaliver.view.pointer import pointer_words
+from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, ct_dragged, pet_dragged, window_words
 from napari_dotaliver.widgets.keys import KEYS
 
 if TYPE_CHECKING:
@@ -29,8 +34,23 @@ if TYPE_CHECKING:
 __all__ = ["ViewBar"]
 
 _Images = Literal["fused", "PET", "CT", "MR"]
-_PLANES_PIXELS = 280
+_PLANES_PIXELS = 200
 _NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "MR", "MR": "fused"}
+
+
+class _BlendSlider(QSlider):
+    """How much of the PET lies over the CT, in percent; the wheel passes on to the panel."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(0, 100)
+        self.setValue(round(100 * PET_OVER_CT["opacity"]))
+        self.setAccessibleName("PET over CT")
+        self.setToolTip("How much of the PET lies over the CT")
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
+        """Pass the wheel on."""
+        event.ignore()
 
 
 class ViewBar(QWidget):
@@ -46,9 +66,14 @@ class ViewBar(QWidget):
         self.planes = SidePlanes(viewer)
         self._planes_dock: Any = None
         self._build()
-        on_click = _without_hold(self)
-        for model in (viewer, *(plane.model for plane in self.planes.planes)):
+        self._window_start: dict[str, tuple[float, float]] = {}
+        self._hidden: list[Any] = []
+        on_click, on_window = _without_hold(self), _window_without_hold(self)
+        for model in self._models():
             model.mouse_drag_callbacks.append(on_click)
+            use_reading_mouse(model, on_window)
+            model.cursor.events.position.connect(self._on_pointer)
+        viewer.bind_key("H", _hide_without_hold(self), overwrite=True)
 
     def _build(self) -> None:
         grid = QGridLayout(self)
@@ -70,6 +95,112 @@ class ViewBar(QWidget):
             button.clicked.connect(act)
             self.buttons[name] = button
             grid.addWidget(button, number // 4, number % 4)
+        self.windows_button = QPushButton("Windows")
+        self.windows_button.setToolTip("Usual windows of PET and CT, each with its key")
+        menu = QMenu(self.windows_button)
+        for name, window in (PET_WINDOWS | CT_WINDOWS).items():
+            act = menu.addAction(f"{window.name} ({KEYS[name].key})")
+            act.triggered.connect(partial(self.show_window, name))
+        act = menu.addAction(f"Lesions filled or as outlines ({KEYS['fill'].key})")
+        act.triggered.connect(self.toggle_fill)
+        self.windows_button.setMenu(menu)
+        grid.addWidget(self.windows_button, 1, 3)
+        self.blend = _BlendSlider()
+        self.blend.valueChanged.connect(self._on_blend)
+        self.pointer = QLabel()
+        self.pointer.setAccessibleName("Under the mouse")
+        self.pointer.setTextFormat(Qt.TextFormat.PlainText)
+        self.pointer.setStyleSheet("QLabel { font-weight: 600; }")
+        self.window_line = QLabel()
+        self.window_line.setTextFormat(Qt.TextFormat.PlainText)
+        self.window_line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        grid.addWidget(self.pointer, 2, 0, 1, 2)
+        grid.addWidget(self.window_line, 2, 2, 1, 2)
+        grid.addWidget(QLabel("PET over CT"), 3, 0)
+        grid.addWidget(self.blend, 3, 1, 1, 3)
+
+    def _models(self) -> Iterator[Any]:
+        """The main canvas and the small ones."""
+        yield self._viewer
+        for plane in self.planes.planes:
+            yield plane.model
+
+    # --- windows and blending ----------------------------------------------------------------------------------------
+
+    def show_window(self, name: str) -> None:
+        """Look at PET or CT in one of the usual windows; relative uptake has none in SUV."""
+        if self._layers is None:
+            return
+        if name in CT_WINDOWS and self._layers.ct is not None:
+            self._layers.ct.contrast_limits = CT_WINDOWS[name].limits
+        elif name in PET_WINDOWS and self._layers.is_suv:
+            self._limit_pet(PET_WINDOWS[name].limits)
+        self._name_windows()
+
+    def _limit_pet(self, limits: tuple[float, float]) -> None:
+        if self._layers is not None:
+            pet = self._layers.pet
+            low, high = pet.contrast_limits_range
+            pet.contrast_limits_range = (low, max(high, limits[1]))
+            pet.contrast_limits = limits
+
+    def drag_window(self, stage: str, right_px: float, down_px: float, shift: bool) -> None:
+        """Window the image on top by a drag of the right button; with Shift the CT below the PET."""
+        layers = self._layers
+        if layers is None:
+            return
+        below = layers.mr if self.images == "MR" else layers.ct
+        alone = self.images in {"CT", "MR"} or (shift and self.images == "fused")
+        image = below if alone and below is not None else layers.pet
+        if stage == "begin":
+            self._window_start = {image.name: tuple(image.contrast_limits)}
+        start = self._window_start.get(image.name)
+        if start is None or stage != "move":
+            return
+        if image is not layers.pet:
+            low, high = image.contrast_limits_range
+            new = ct_dragged(start, right_px, down_px)
+            image.contrast_limits = (max(new[0], low), min(new[1], high))
+        else:
+            self._limit_pet(pet_dragged(start, down_px))
+        self._name_windows()
+
+    def _name_windows(self) -> None:
+        layers = self._layers
+        words = []
+        if layers is not None and self.images in {"fused", "PET"}:
+            words.append(window_words("PET", tuple(layers.pet.contrast_limits), layers.uptake_unit))
+        if layers is not None and layers.ct is not None and self.images in {"fused", "CT"}:
+            words.append(window_words("CT", tuple(layers.ct.contrast_limits), "HU"))
+        self.window_line.setText("\n".join(words))
+
+    def _on_blend(self, percent: int) -> None:
+        if self._layers is not None and self.images == "fused":
+            self._layers.pet.opacity = percent / 100
+
+    # --- under the mouse ---------------------------------------------------------------------------------------------
+
+    def _on_pointer(self, event: Any) -> None:
+        self.pointer.setText("" if self._layers is None else pointer_words(self._layers, event.value))
+
+    def toggle_fill(self) -> None:
+        """Draw lesions filled or by their outlines."""
+        if self._layers is not None:
+            self._layers.fill_lesions(not self._layers.filled)
+
+    def hide_marks(self, hidden: bool) -> None:
+        """Hide everything that is drawn over the images while a key is held, and show again what was shown."""
+        if hidden and self._layers is not None:
+            images = (self._layers.ct, self._layers.mr, self._layers.pet)
+            marks = [layer for layer in self._layers.all if layer not in images]
+            marks += [c.layer for c in self._crosshairs() if c.layer is not None]
+            self._hidden = [layer for layer in marks if layer.visible]
+        for layer in self._hidden:
+            layer.visible = not hidden
+        if not hidden:
+            self._hidden = []
+
+    # --- planes ------------------------------------------------------------------------------------------------------
 
     def arrange(self, window: QMainWindow) -> None:
         """Give the two other planes the upper part of the side."""
@@ -88,6 +219,8 @@ class ViewBar(QWidget):
         if layers is None:
             if before is not None:
                 self.planes.show_layers(None)
+            self.pointer.clear()
+            self._name_windows()
             return
         self._viewer.dims.axis_labels = ("z", "y", "x")
         self._viewer.canvas.overlays.scale_bar.visible = True
@@ -171,7 +304,11 @@ class ViewBar(QWidget):
         alone = images == "PET"
         for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
             setattr(layers.pet, name, value)
-        for viewer in (self._viewer, *(plane.model for plane in self.planes.planes)):
+        if not alone:
+            layers.pet.opacity = self.blend.value() / 100
+        self.blend.setEnabled(images == "fused" and layers.ct is not None)
+        self._name_windows()
+        for viewer in self._models():
             show_on_white(viewer, white=alone)
         if layers.numbers is not None:
             layers.numbers.text.color = "#D55E00" if alone else "white"
@@ -231,3 +368,31 @@ def _without_hold(bar: ViewBar) -> Callable[[Any, Any], Iterator[None]]:
             yield from still.clicked(viewer, event)
 
     return on_click
+
+
+def _window_without_hold(bar: ViewBar) -> WindowDrag:
+    """The bar's answer to a drag with the right button, as `_without_hold`."""
+    known = weakref.ref(bar)
+
+    def on_window(stage: str, right_px: float, down_px: float, shift: bool) -> None:
+        still = known()
+        if still is not None:
+            still.drag_window(stage, right_px, down_px, shift)
+
+    return on_window
+
+
+def _hide_without_hold(bar: ViewBar) -> Callable[[Any], Iterator[None]]:
+    """What a held key does, as `_without_hold`: hidden until it is released."""
+    known = weakref.ref(bar)
+
+    def while_held(_viewer: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            still.hide_marks(True)
+        yield
+        still = known()
+        if still is not None:
+            still.hide_marks(False)
+
+    return while_held

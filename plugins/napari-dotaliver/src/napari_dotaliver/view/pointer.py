@@ -1,0 +1,45 @@
+"""What lies under the mouse: uptake, density and lesion, whatever layer is active or visible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_dotaliver.view.study_layers import StudyLayers
+
+__all__ = ["pointer_words", "value_at"]
+
+
+def value_at(layer: Layer | None, world_mm: Sequence[float]) -> Any:
+    """The voxel of a layer at a place of napari's world (z, y, x); None outside of it or without a layer."""
+    if layer is None or len(world_mm) != layer.ndim:
+        return None
+    index = np.rint(np.asarray(layer.world_to_data(world_mm))).astype(int)
+    if (index < 0).any() or (index >= layer.data.shape).any():
+        return None
+    return layer.data[tuple(index)]
+
+
+def pointer_words(layers: StudyLayers, world_mm: Sequence[float]) -> str:
+    """Such as ``SUV 18.5 · 52 HU · lesion 2``; empty outside the images.
+
+    Values are those of the voxels, not of the smoothed picture.
+    """
+    parts = []
+    uptake = value_at(layers.pet, world_mm)
+    if uptake is not None:
+        parts.append(f"{layers.uptake_unit} {float(uptake):.1f}")
+    density = value_at(layers.ct, world_mm)
+    if density is not None:
+        parts.append(f"{float(density):.0f} HU")
+    label = value_at(layers.lesions, world_mm)
+    if label:
+        parts.append(f"lesion {int(label)}")
+    elif value_at(layers.liver, world_mm):
+        parts.append("liver")
+    return " · ".join(parts)

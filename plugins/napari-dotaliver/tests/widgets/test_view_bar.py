@@ -1,0 +1,104 @@
+"""Ways to look, with real wheel, buttons and keys over the canvas of a reading."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+from fixtures.desk import close
+from napari_dotaliver.widgets.start import desk_of
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from dotaliver.pipeline import StudyInput
+
+
+@pytest.fixture
+def desk(make_napari_viewer, scored, outcome):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    desk = weakref.proxy(desk_of(viewer))
+    desk.reading.done.emit((StudyInput(scored), outcome))
+    QApplication.processEvents()
+    yield desk
+    close(viewer)
+
+
+def wheel(widget, notches: int, modifiers=Qt.KeyboardModifier.NoModifier) -> None:
+    middle = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        middle, QPointF(widget.mapToGlobal(widget.rect().center())), QPoint(0, 0), QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton, modifiers, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(widget, event)
+
+
+def test_the_desk_looks_as_a_workstation_does(desk, qtbot):
+    view, viewer, layers = desk.view, desk.viewer, desk.layers
+    native = viewer.window._qt_viewer.canvas.native
+
+    # The wheel scrolls, and zooms with Ctrl.
+    step, zoom = viewer.dims.current_step[0], viewer.scene.camera.zoom
+    wheel(native, -1)
+    assert (viewer.dims.current_step[0], viewer.scene.camera.zoom) == (step - 1, zoom)
+    wheel(native, 1, Qt.KeyboardModifier.ControlModifier)
+    assert (viewer.dims.current_step[0], viewer.scene.camera.zoom > zoom) == (step - 1, True)
+
+    # Keys set windows, which the panel names.
+    window = desk.window()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=10_000)
+    QTest.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
+    QTest.keyClick(window, Qt.Key.Key_5, Qt.KeyboardModifier.AltModifier)
+    assert tuple(layers.pet.contrast_limits) == (0.0, 7.0)
+    assert tuple(layers.ct.contrast_limits) == (-20.0, 140.0)
+    assert view.window_line.text() == "PET SUV 0 to 7\nCT W 160 L 60 HU"
+
+    # A drag of the right button windows the PET; with Shift the CT below it.
+    QTest.mousePress(native, Qt.MouseButton.RightButton, pos=QPoint(200, 200))
+    QTest.mouseMove(native, QPoint(200, 260))
+    QTest.mouseRelease(native, Qt.MouseButton.RightButton, pos=QPoint(200, 260))
+    assert tuple(layers.ct.contrast_limits) == (-20.0, 140.0)
+    view.drag_window("begin", 0, 0, True)
+    view.drag_window("move", 150, 0, True)
+    view.drag_window("end", 0, 0, True)
+    assert tuple(layers.ct.contrast_limits) == (-100.0, 220.0)
+
+    # The slider blends, and the choice outlives a look at one image alone.
+    view.blend.setValue(30)
+    assert layers.pet.opacity == pytest.approx(0.3)
+    view.next_images()
+    assert (view.images, layers.pet.opacity, view.blend.isEnabled()) == ("PET", 1.0, False)
+    view.next_images()
+    view.next_images()
+    assert (view.images, layers.pet.opacity) == ("fused", pytest.approx(0.3))
+
+    # Lesions are outlines, filled on request, and hidden with all marks while a key is held.
+    assert layers.lesions.contour == 1
+    QTest.keyClick(window, Qt.Key.Key_F12)
+    assert layers.lesions.contour == 0
+    shown = [layer.name for layer in viewer.layers if layer.visible]
+    layers.numbers.visible = False
+    view.hide_marks(True)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["CT", "PET"]
+    view.hide_marks(False)
+    assert [layer.name for layer in viewer.layers if layer.visible] == [n for n in shown if n != layers.numbers.name]
+
+    # What is under the mouse, on the main canvas and on the small ones.
+    hottest = max(desk.session.score.lesions, key=lambda lesion: lesion.suv_peak)
+    place = desk.layers.place_of(hottest)
+    for model in (viewer, view.planes.planes[0].model):
+        view.pointer.clear()
+        model.cursor.position = (0.0, 0.0, 1e6)
+        model.cursor.position = tuple(place[::-1])
+        assert view.pointer.text().startswith("SUV ")
+        assert view.pointer.text().endswith(f"HU · lesion {hottest.label}")
+    model.cursor.position = (1e6, 0.0, 0.0)
+    assert view.pointer.text() == ""
+
+
+def test_the_table_begins_with_the_hottest_lesion(desk):
+    hottest = max(desk.session.score.lesions, key=lambda lesion: lesion.suv_peak)
+    assert desk.table._label(0) == hottest.label
