@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 
+import numpy as np
 import pytest
 from fixtures.desk import close
 from napari_dotaliver.widgets.start import desk_of
@@ -97,6 +98,31 @@ def test_the_desk_looks_as_a_workstation_does(desk, qtbot):
         assert view.pointer.text().endswith(f"HU · lesion {hottest.label}")
     model.cursor.position = (1e6, 0.0, 0.0)
     assert view.pointer.text() == ""
+
+
+def test_the_turning_projection_leads_to_a_focus(desk, qtbot):
+    mip, viewer = desk.view.mip, desk.viewer
+    hottest = max(desk.session.score.lesions, key=lambda lesion: lesion.suv_max)
+    place = np.array(desk.layers.place_of(hottest)[::-1])
+    shown = mip.grab().toImage()
+    QTest.keyClick(mip, Qt.Key.Key_Right)
+    assert mip.angle_deg == 10
+    assert mip.grab().toImage() != shown
+    QTest.keyClick(mip, Qt.Key.Key_Left)
+    # A drag turns and goes nowhere; a click goes to the focus.
+    before = viewer.dims.point
+    QTest.mousePress(mip, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+    QTest.mouseMove(mip, QPoint(30, 60))
+    QTest.mouseRelease(mip, Qt.MouseButton.LeftButton, pos=QPoint(30, 60))
+    assert mip.angle_deg == 50
+    assert viewer.dims.point == before
+    mip.turn(-5)
+    area, made = mip._area(mip._made()), mip._made()
+    row, column = made.pixel_of(0, place)
+    scale = area.width() / made.voxels.shape[2]
+    at = QPoint(round(area.left() + (column + 0.5) * scale), round(area.top() + (row + 0.5) * scale))
+    QTest.mouseClick(mip, Qt.MouseButton.LeftButton, pos=at)
+    assert np.linalg.norm(np.subtract(viewer.dims.point, place)[[0, 2]]) < 3 * made.spacing_mm
 
 
 def test_the_table_begins_with_the_hottest_lesion(desk):

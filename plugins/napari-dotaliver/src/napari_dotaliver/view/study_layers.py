@@ -8,7 +8,7 @@ import numpy as np
 
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry, Vector
-from dotaliver.image.volume import LabelMap, Quantity
+from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
 from napari_dotaliver.view import layers
@@ -66,6 +66,11 @@ class StudyLayers:
         self.pet: Image = self._add(layers.pet_layer(volumes.pet, volumes.acquisition, over_ct=volumes.ct is not None))
         highest = volumes.pet.max()
         self.pet.contrast_limits_range = (0.0, max(highest, self.pet.contrast_limits[1]))
+
+    @property
+    def pet_volume(self) -> Volume:
+        """The PET as it was read."""
+        return self._volumes.pet
 
     @property
     def all(self) -> list[Layer]:

@@ -47,7 +47,7 @@ _NAPARI: tuple[Key, ...] = (
     Key("Ctrl + mouse wheel", "zoom about the mouse"),
     Key("right button dragged", "window of the image on top; with Shift, of the CT below"),
     Key("H held", "hide outlines, lines and numbers (with the mouse in the image)"),
-    Key("click", "moves the crosshair; in the small planes too"),
+    Key("click", "moves the crosshair; in the small planes too; on the turning projection goes to the focus"),
     Key("Ctrl+R", "whole image"),
     Key("2 or P, 1 or E, 4 or F", "brush, eraser and fill, with a mask layer selected"),
     Key("[ ]", "smaller and larger brush"),

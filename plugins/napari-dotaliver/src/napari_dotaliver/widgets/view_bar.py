@@ -25,6 +25,7 @@ from napari_dotaliver.view.planes import Crosshair, SidePlanes
 from napari_dotaliver.view.pointer import pointer_words
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, ct_dragged, pet_dragged, window_words
 from napari_dotaliver.widgets.keys import KEYS
+from napari_dotaliver.widgets.mip_canvas import MipCanvas
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -64,6 +65,10 @@ class ViewBar(QWidget):
         self.projected = False
         self.crosshair = Crosshair(viewer)
         self.planes = SidePlanes(viewer)
+        self.mip = MipCanvas()
+        self.mip.place_clicked.connect(self._go_to)
+        self.planes.addWidget(self.mip)
+        viewer.dims.events.point.connect(self._on_point)
         self._planes_dock: Any = None
         self._build()
         self._window_start: dict[str, tuple[float, float]] = {}
@@ -168,6 +173,8 @@ class ViewBar(QWidget):
     def _name_windows(self) -> None:
         layers = self._layers
         words = []
+        if layers is not None:
+            self.mip.show_up_to(layers.pet.contrast_limits[1])
         if layers is not None and self.images in {"fused", "PET"}:
             words.append(window_words("PET", tuple(layers.pet.contrast_limits), layers.uptake_unit))
         if layers is not None and layers.ct is not None and self.images in {"fused", "CT"}:
@@ -182,6 +189,13 @@ class ViewBar(QWidget):
 
     def _on_pointer(self, event: Any) -> None:
         self.pointer.setText("" if self._layers is None else pointer_words(self._layers, event.value))
+
+    def _on_point(self) -> None:
+        self.mip.mark(tuple(self._viewer.dims.point))
+
+    def _go_to(self, place_mm: tuple[float, float, float]) -> None:
+        """Go to a focus that was clicked on the projection."""
+        self._viewer.dims.point = place_mm
 
     def toggle_fill(self) -> None:
         """Draw lesions filled or by their outlines."""
@@ -220,8 +234,10 @@ class ViewBar(QWidget):
             if before is not None:
                 self.planes.show_layers(None)
             self.pointer.clear()
+            self.mip.show_pet(None)
             self._name_windows()
             return
+        self.mip.show_pet(layers.pet_volume)
         self._viewer.dims.axis_labels = ("z", "y", "x")
         self._viewer.canvas.overlays.scale_bar.visible = True
         point = (layers.ct or layers.pet).extent.world.mean(axis=0)

@@ -1,0 +1,131 @@
+"""Maximum-intensity projections of the PET from any side, and which focus a place on one of them is.
+
+Frames are made when they are looked at, on a coarser grid of even spacing, and kept. They are for finding one's way;
+nothing is measured on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from dotaliver.image.orientation import anatomical
+from napari_dotaliver.view.layers import world_affine
+
+if TYPE_CHECKING:
+    from dotaliver.image.geometry import FloatArray
+    from dotaliver.image.volume import Volume
+
+__all__ = ["STEP_DEG", "Frame", "RotatingMip"]
+
+STEP_DEG = 10
+"""Angle between two frames."""
+_SPACING_MM = 4.0
+# Out of the volume lies air.
+_AIR = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The PET seen from one side.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        Highest uptake along each line of sight; rows run from head to feet.
+    depth : ndarray of int, shape (rows, columns)
+        Where along the line of sight it lies, in steps from the front.
+    """
+
+    image: npt.NDArray[np.float32]
+    depth: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class RotatingMip:
+    """A PET to be turned about the patient's long axis.
+
+    Parameters
+    ----------
+    voxels : ndarray, shape (slices, n, n)
+        The PET on a grid of even spacing, slices from feet to head, padded so that no corner is lost when it turns.
+    to_world : ndarray, shape (4, 4)
+        From indices of ``voxels`` to napari's world, in mm.
+    """
+
+    voxels: npt.NDArray[np.float32]
+    to_world: FloatArray
+    spacing_mm: float = _SPACING_MM
+    _frames: dict[int, Frame] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, pet: Volume, spacing_mm: float = _SPACING_MM) -> RotatingMip:
+        """Make one of a PET in any orientation."""
+        turned = anatomical(pet)
+        factors = np.asarray(turned.geometry.spacing_mm) / spacing_mm
+        shape = np.maximum(np.ceil(np.asarray(turned.array.shape) * factors).astype(int), 1)
+        side = int(np.ceil(np.hypot(shape[1], shape[2]))) | 1
+        shape = np.array([shape[0], side, side])
+        # Both grids have their middle in one place.
+        offset = (np.asarray(turned.array.shape) - 1) / 2 - (shape - 1) / 2 / factors
+        voxels = ndimage.affine_transform(
+            np.asarray(turned.array, dtype=np.float32),
+            1 / factors,
+            offset,
+            output_shape=tuple(int(n) for n in shape),
+            order=1,
+            mode="constant",
+            cval=_AIR,
+        )
+        scaled = np.eye(4)
+        scaled[:3, :3] = np.diag(1 / factors)
+        scaled[:3, 3] = offset
+        return cls(voxels, world_affine(turned.geometry) @ scaled, spacing_mm)
+
+    def frame(self, angle_deg: int) -> Frame:
+        """The PET seen from a side: 0 from the front, 90 from the patient's left, in whole steps."""
+        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
+        if angle not in self._frames:
+            middle = (np.asarray(self.voxels.shape) - 1) / 2
+            turn = _turn(angle)
+            seen = ndimage.affine_transform(
+                self.voxels, turn, middle - turn @ middle, order=1, mode="constant", cval=_AIR
+            )
+            seen = seen[::-1]
+            self._frames[angle] = Frame(seen.max(axis=1), seen.argmax(axis=1).astype(np.int32))
+        return self._frames[angle]
+
+    def world_of(self, angle_deg: int, row: int, column: int) -> tuple[float, float, float] | None:
+        """Where in napari's world the highest uptake behind a pixel of a frame lies; None outside or in the air."""
+        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
+        frame = self.frame(angle)
+        if not (0 <= row < frame.image.shape[0] and 0 <= column < frame.image.shape[1]):
+            return None
+        if frame.image[row, column] <= _AIR:
+            return None
+        middle = (np.asarray(self.voxels.shape) - 1) / 2
+        seen = np.array([self.voxels.shape[0] - 1 - row, frame.depth[row, column], column], dtype=np.float64)
+        index = _turn(angle) @ (seen - middle) + middle
+        z, y, x, _ = self.to_world @ np.append(index, 1.0)
+        return float(z), float(y), float(x)
+
+    def pixel_of(self, angle_deg: int, world_mm: npt.ArrayLike) -> tuple[float, float]:
+        """Row and column of a frame at which a place of napari's world is seen."""
+        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
+        middle = (np.asarray(self.voxels.shape) - 1) / 2
+        index = (np.linalg.inv(self.to_world) @ np.append(np.asarray(world_mm, dtype=np.float64), 1.0))[:3]
+        seen = _turn(angle).T @ (index - middle) + middle
+        return float(self.voxels.shape[0] - 1 - seen[0]), float(seen[2])
+
+
+def _turn(angle_deg: int) -> FloatArray:
+    """From what is seen (slice, depth, column) to the patient's axes (slice, row to the back, column to the left)."""
+    angle = np.deg2rad(angle_deg)
+    c, s = np.cos(angle), np.sin(angle)
+    turn: FloatArray = np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+    # Seen from the left (90 degrees) the patient's left is nearest.
+    return turn.T if angle_deg else turn

@@ -1,0 +1,66 @@
+"""Projections show each focus where it lies, from every side, and lead back to it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from napari_dotaliver.view.layers import lps_to_world
+from napari_dotaliver.view.rotating_mip import RotatingMip
+
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+
+# Feet to head, front to back, right to left
+GRID = Geometry((30, 50, 60), (-110.0, -100.0, -50.0), (5.0, 4.0, 4.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)), "1.2")
+FRONT_LEFT, BACK_RIGHT = (20, 8, 50), (8, 40, 10)
+
+
+@pytest.fixture(scope="module")
+def mip() -> RotatingMip:
+    array = np.full(GRID.shape, 0.5, np.float32)
+    array[FRONT_LEFT] = 40.0
+    array[BACK_RIGHT] = 30.0
+    return RotatingMip.of(Volume(array, GRID, Quantity.SUVBW))
+
+
+def world(index):
+    return lps_to_world(GRID.index_to_lps(index))
+
+
+def test_from_the_front_the_patient_s_left_is_on_the_right_and_the_head_up(mip):
+    image = mip.frame(0).image
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    assert row < image.shape[0] / 2
+    assert column > image.shape[1] / 2
+
+
+def test_from_the_left_the_front_is_on_the_left(mip):
+    image = mip.frame(90).image
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    assert row < image.shape[0] / 2
+    # Facing the patient's left side, the patient looks to the left of the picture.
+    assert column < image.shape[1] / 2
+
+
+@pytest.mark.parametrize("angle", range(0, 360, 30))
+@pytest.mark.parametrize("focus", [FRONT_LEFT, BACK_RIGHT])
+def test_a_focus_is_seen_where_it_lies_and_a_click_leads_back(mip, angle, focus):
+    row, column = (round(v) for v in mip.pixel_of(angle, world(focus)))
+    image = mip.frame(angle).image
+    near = image[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    assert near.max() > 5.0, "the focus is not where it should be"
+    offset = np.unravel_index(near.argmax(), near.shape)
+    found = mip.world_of(angle, max(row - 1, 0) + int(offset[0]), max(column - 1, 0) + int(offset[1]))
+    assert np.linalg.norm(np.subtract(found, world(focus))) < 9.0
+
+
+@given(st.floats(-80, 80), st.floats(-80, 80), st.floats(-40, 40), st.integers(0, 35))
+def test_the_height_of_a_place_is_the_same_from_every_side(x, y, z, step):
+    # Only geometry is asked for; the voxels may be empty.
+    mip = RotatingMip(np.zeros((11, 21, 21), np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+    assert mip.pixel_of(10 * step, (z, y, x))[0] == pytest.approx(mip.pixel_of(0, (z, y, x))[0])
+
+
+def test_outside_and_in_the_air_there_is_nothing(mip):
+    assert mip.world_of(0, -1, 0) is None
+    assert mip.world_of(0, 0, 0) is None
