@@ -121,8 +121,14 @@ cli.main()
 def test_a_signal_ends_it_in_order(number, tmp_path) -> None:
     command = [sys.executable, "-c", WAITING, "diff", str(GOLDEN), str(GOLDEN)]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
+    # Tests that run under nohup would hand on that SIGHUP is ignored.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == "ready\n"
