@@ -149,6 +149,7 @@ def clicked_in(
     --------
     With the folder of a score, ``score``: no clicks change nothing.
 
+    >>> from dotaliver.pipeline import rescore
     >>> outcome = rescore(Path("score"))
     >>> found = clicked_in(outcome.opened.volumes, outcome.segmentations, ReaderEdits(), outcome.score.config)
     >>> found is outcome.segmentations
@@ -250,6 +251,7 @@ def save(
     --------
     With the folder of a score, ``score``:
 
+    >>> from dotaliver.pipeline import rescore
     >>> outcome = rescore(Path("score"))
     >>> save(outcome, Path("again"))
     >>> (Path("again") / "score.json").is_file(), (Path("again") / "report.html").is_file()
