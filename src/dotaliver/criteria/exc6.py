@@ -125,6 +125,12 @@ def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[Verdict
     if contrast is None or contrast > limit:
         noise = f"noise {search.noise_hu:.0f} HU" if search.noise_hu is not None else "noise unknown"
         return "not_evaluable", f"{_detectable(search)} ({noise}); {limit:g} HU are needed to exclude one."
+    burden, most = findings.burden.fraction, findings.config.ct_foci.largest_burden
+    if burden is not None and burden > most:
+        return (
+            "not_evaluable",
+            f"Tumour fills {100 * burden:.0f} % of the liver; among it the CT cannot exclude a lesion without uptake.",
+        )
     unmeasured = next((x for x in (*findings.liver_lesions, *findings.unplaced_lesions) if x.suv_peak is None), None)
     if unmeasured is not None:
         return "indeterminate", f"The uptake of lesion {unmeasured.label} could not be read from the PET."
