@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 from fixtures.desk import close
 from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
 from napari_dotaliver.widgets.start import desk_of
+from qtpy import sip
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
@@ -115,17 +115,10 @@ def living(parent: QWidget, kind: type[QWidget]) -> Iterator[QWidget]:
 
     Python does not learn that a widget which Qt itself made is deleted; touching it would end the program.
     """
-    deleted: set[int] = set()
-    children = parent.findChildren(kind)
-    for place, child in enumerate(children):
-        child.destroyed.connect(partial(_note, deleted, place))
-    for place, child in enumerate(children):
-        if place not in deleted and child.isVisible():
+    for child in parent.findChildren(kind):
+        there = {sip.unwrapinstance(other) for other in parent.findChildren(kind)}
+        if sip.unwrapinstance(child) in there and child.isVisible():
             yield child
-
-
-def _note(deleted: set[int], place: int, *_: object) -> None:
-    deleted.add(place)
 
 
 def test_no_accident_over_any_widget_enters_the_reading(desk, qtbot):

@@ -51,6 +51,8 @@ def read(desk, scored, outcome) -> Desk:
 
 
 def only(desk: Desk, *names: str) -> None:
+    """Show these layers alone, lesions filled."""
+    desk.layers.fill_lesions(True)
     for layer in desk.viewer.layers:
         layer.visible = layer.name in names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 
 from qtpy.QtCore import QObject, Qt, QTimer
@@ -35,33 +34,21 @@ def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:
     shortcut = QShortcut(QKeySequence(key), carrier)
     shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
     shortcut.activated.connect(act)
-    give_back = take_key(key)
-    shortcut.destroyed.connect(lambda _=None: give_back())
+    take_key(key)
     if carrier is not widget:
         widget.destroyed.connect(shortcut.deleteLater)
 
 
-def take_key(key: str) -> Callable[[], None]:
-    """Take a key from every menu action of the program: two owners of one key cancel each other.
+def take_key(key: str) -> None:
+    """Take a key from every menu action of the program for good: two owners of one key cancel each other.
 
-    Returns
-    -------
-    callable
-        Gives the key back.
+    It is not given back when its widget goes: Python code that runs while Qt destroys a window ends the program.
     """
     sequence = QKeySequence(key)
     program = QApplication.instance()
-    actions = [] if program is None else program.findChildren(QAction)
-    taken = [action for action in actions if sequence in action.shortcuts()]
-    for action in taken:
-        action.setShortcuts([other for other in action.shortcuts() if other != sequence])
-
-    def give_back() -> None:
-        for action in taken:
-            with contextlib.suppress(RuntimeError):  # its window was closed
-                action.setShortcuts([*action.shortcuts(), sequence])
-
-    return give_back
+    for action in [] if program is None else program.findChildren(QAction):
+        if sequence in action.shortcuts():
+            action.setShortcuts([other for other in action.shortcuts() if other != sequence])
 
 
 def soon(owner: QObject, act: Callable[[], object]) -> None:
