@@ -5,7 +5,8 @@ import json
 import pytest
 
 from dotaliver.batch.records import StudyRecord
-from dotaliver.batch.workspace import is_intact, sha256_of
+from dotaliver.batch.workspace import is_intact
+from dotaliver.system.files import sha256_of
 from fixtures.batches import key, settings, task_of, tiny
 
 

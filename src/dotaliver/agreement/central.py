@@ -8,9 +8,10 @@ the disk before the event that names them and their hashes; without that event t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -214,23 +215,11 @@ class CentralReading:
         """
         self.plan().case(case)
 
-        def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
-            state = state_of(self.plan(), so_far)
+        def fields(state: ReadingState) -> Mapping[str, object]:
             require_possible(state, kind, case, reader, person)
-            return Event(
-                number=number,
-                previous=previous,
-                kind=kind,
-                at=now(),
-                case=case,
-                reader=reader,
-                person=person,
-                reason=reason,
-                answers=dict(answers or {}),
-                seen=dict(seen or {}),
-            )
+            return {"answers": dict(answers or {}), "seen": dict(seen or {})}
 
-        return self.log().append(make)
+        return self._append(partial(Event, kind=kind, case=case, reader=reader, person=person, reason=reason), fields)
 
     def sign(  # noqa: PLR0913  what a signature holds
         self,
@@ -270,29 +259,17 @@ class CentralReading:
         require_open(self.state(), kind, case, reader, person)
         folder, hashes = stored(self.path / _READINGS, case, reader, files)
 
-        def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
-            state = state_of(self.plan(), so_far)
+        def fields(state: ReadingState) -> Mapping[str, object]:
             require_open(state, kind, case, reader, person)
-            found = state.case(case)
-            return Event(
-                number=number,
-                previous=previous,
-                kind=kind,
-                at=now(),
-                case=case,
-                reader=reader,
-                person=person,
-                reason=reason,
-                folder=folder,
-                files=hashes,
-                records=files.records,
-                seen=dict(seen),
-                parents=parents(found.signed) if kind == "adjudicated" else (),
-                accepted=reader if kind == "adjudicated" else None,
-            )
+            common = {"folder": folder, "files": hashes, "records": files.records, "seen": dict(seen)}
+            if kind != "adjudicated":
+                return common
+            return {**common, "parents": parents(state.case(case).signed), "accepted": reader}
 
         try:
-            return self.log().append(make)
+            return self._append(
+                partial(Event, kind=kind, case=case, reader=reader, person=person, reason=reason), fields
+            )
         except BaseException:
             # Without its event the reading does not count; another program may have signed at the same moment.
             shutil.rmtree(self.path / folder, ignore_errors=True)
@@ -316,8 +293,7 @@ class CentralReading:
             Where not every reader has signed, the case is closed already, or there is no such reading.
         """
 
-        def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
-            state = state_of(self.plan(), so_far)
+        def fields(state: ReadingState) -> Mapping[str, object]:
             found = state.case(case)
             require_read(found.word, case)
             if accepted not in found.signed:
@@ -325,17 +301,17 @@ class CentralReading:
                 raise ConfigError(msg)
             if person is not None and reader is not None:
                 state.require_person(reader, person)
-            return Event(
-                number=number,
-                previous=previous,
-                kind=kind,
-                at=now(),
-                case=case,
-                reader=reader,
-                person=person,
-                reason=reason,
-                parents=parents(found.signed),
-                accepted=accepted,
-            )
+            return {"parents": parents(found.signed), "accepted": accepted}
+
+        return self._append(partial(Event, kind=kind, case=case, reader=reader, person=person, reason=reason), fields)
+
+    def _append(
+        self, event: Callable[..., Event], fields: Callable[[ReadingState], Mapping[str, object]]
+    ) -> LoggedEvent:
+        """Log an event, with what it holds by the state at the very moment; `fields` refuses what is not allowed."""
+        plan = self.plan()
+
+        def make(so_far: tuple[LoggedEvent, ...], number: int, previous: str) -> Event:
+            return event(number=number, previous=previous, at=now(), **fields(state_of(plan, so_far)))
 
         return self.log().append(make)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from dotaliver.errors import OutputError, StudyError
 from dotaliver.frozen import FrozenModel, first_problem
 from dotaliver.records.score_folder import LOCAL_PATHS, ScoreFolder, is_score_file
-from dotaliver.system.files import why_not_written
+from dotaliver.system.files import sha256_of, why_not_written
 from dotaliver.system.folders import put_in_place, temporary_beside
 from dotaliver.system.parsing import ParseError, parse_json
 from dotaliver.system.temporary import discard
@@ -100,8 +99,7 @@ def _copy_files(source: ScoreFolder, target: Path, *, with_paths: bool) -> None:
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file; `StudyError` where it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give the folder of a central reading as it was written"
         raise StudyError(msg) from error

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dotaliver.batch.records import Place, StudyTask
-from dotaliver.batch.workspace import sha256_of
 from dotaliver.dicom.files.headers import files_below
 from dotaliver.dicom.files.omezarr_beside import image_beside
 from dotaliver.errors import FileFormatError
+from dotaliver.system.files import sha256_of
 
 __all__ = ["content_of", "files_of", "stamp_of"]
 

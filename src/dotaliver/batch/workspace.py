@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -16,14 +15,12 @@ from pydantic import ValidationError
 from dotaliver.batch.records import RunSettings, StudyRecord
 from dotaliver.errors import OutputError
 from dotaliver.records.score_folder import is_score_file
-from dotaliver.system.files import write_atomically
+from dotaliver.system.files import sha256_of, write_atomically
 from dotaliver.system.parsing import ParseError, parse_json
 from dotaliver.system.results import tidy_result
 from dotaliver.system.temporary import new_name, part_pattern, remove_dead
 
-__all__ = ["Workspace", "is_intact", "sha256_of"]
-
-_CHUNK_BYTES = 1 << 20
+__all__ = ["Workspace", "is_intact"]
 
 
 @dataclass(frozen=True)
@@ -207,15 +204,6 @@ class Workspace:
 def _settings(text: bytes) -> RunSettings:
     """Parsed settings; cached, since thousands of studies share the same text."""
     return RunSettings.model_validate(parse_json(text))
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def is_intact(workspace: Workspace, record: StudyRecord) -> bool:

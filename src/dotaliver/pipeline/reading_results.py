@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from dotaliver.agreement.answers import CaseAnswers
@@ -23,7 +22,7 @@ from dotaliver.longitudinal.manifest import ManifestRow
 from dotaliver.longitudinal.scans import load_scan
 from dotaliver.system.progress import Progress, silent
 
-__all__ = ["Comparison", "agreement_figures", "compare_cases", "evaluator_name", "final_course", "head_of"]
+__all__ = ["Comparison", "agreement_figures", "compare_cases", "evaluator_name", "final_course"]
 
 _ASSESSOR = "INDEPENDENT ASSESSOR"
 
@@ -172,9 +171,3 @@ def evaluator_name(plan: ReadingPlan, reader: str) -> str:
     if reader == plan.adjudicator:
         return "ADJUDICATOR"
     return f"RADIOLOGIST {plan.readers.index(reader) + 1}"
-
-
-def head_of(reading: CentralReading) -> str:
-    """Hash of the last event: whoever notes it can prove later that nothing was taken off the end of the log."""
-    events = reading.log().read()
-    return events[-1].sha256 if events else hashlib.sha256(b"").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,16 @@ from dotaliver.errors import OutputError
 from dotaliver.system.folders import sync_folder
 from dotaliver.system.temporary import claimed, lock, new_name
 
-__all__ = ["output_folder", "prepare_output_folder", "why_not_written", "write_atomically"]
+__all__ = ["output_folder", "prepare_output_folder", "sha256_of", "why_not_written", "write_atomically"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes; `OSError` where it cannot be read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def why_not_written(path: Path, error: OSError) -> str:
