@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["WindowDrag", "use_reading_mouse"]
+__all__ = ["WindowDrag", "clicks_of", "use_reading_mouse"]
 
 WindowDrag = Callable[[str, float, float, bool], None]
 """Is told 'begin', 'move' or 'end' of a drag with the right button, its way in pixels (right, down), and whether Shift
@@ -19,6 +20,22 @@ is held."""
 _ZOOM_A_NOTCH = 1.15
 _RIGHT = 2
 _NAPARI_SCROLL = "dims_scroll"
+
+
+class _Clicked(Protocol):
+    def clicked(self, viewer: Any, event: Any) -> Iterator[None]: ...
+
+
+def clicks_of(owner: _Clicked) -> Callable[[Any, Any], Iterator[None]]:
+    """The answer of a widget to a click, for a viewer that may outlive the widget and must not keep it."""
+    known = weakref.ref(owner)
+
+    def on_click(viewer: Any, event: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            yield from still.clicked(viewer, event)
+
+    return on_click
 
 
 def use_reading_mouse(viewer: ViewerModel, on_window: WindowDrag) -> None:

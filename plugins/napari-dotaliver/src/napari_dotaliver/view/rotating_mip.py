@@ -86,11 +86,17 @@ class RotatingMip:
         scaled[:3, 3] = offset
         return cls(voxels, world_affine(turned.geometry) @ scaled, spacing_mm)
 
+    @property
+    def _middle(self) -> FloatArray:
+        """The index about which it turns."""
+        middle: FloatArray = (np.asarray(self.voxels.shape) - 1) / 2
+        return middle
+
     def frame(self, angle_deg: int) -> Frame:
         """The PET seen from a side: 0 from the front, 90 from the patient's left, in whole steps."""
-        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
+        angle = _whole_steps(angle_deg)
         if angle not in self._frames:
-            middle = (np.asarray(self.voxels.shape) - 1) / 2
+            middle = self._middle
             turn = _turn(angle)
             seen = ndimage.affine_transform(
                 self.voxels, turn, middle - turn @ middle, order=1, mode="constant", cval=_AIR
@@ -101,13 +107,13 @@ class RotatingMip:
 
     def world_of(self, angle_deg: int, row: int, column: int) -> tuple[float, float, float] | None:
         """Where in napari's world the highest uptake behind a pixel of a frame lies; None outside or in the air."""
-        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
+        angle = _whole_steps(angle_deg)
         frame = self.frame(angle)
         if not (0 <= row < frame.image.shape[0] and 0 <= column < frame.image.shape[1]):
             return None
         if frame.image[row, column] <= _AIR:
             return None
-        middle = (np.asarray(self.voxels.shape) - 1) / 2
+        middle = self._middle
         seen = np.array([self.voxels.shape[0] - 1 - row, frame.depth[row, column], column], dtype=np.float64)
         index = _turn(angle) @ (seen - middle) + middle
         z, y, x, _ = self.to_world @ np.append(index, 1.0)
@@ -115,17 +121,21 @@ class RotatingMip:
 
     def pixel_of(self, angle_deg: int, world_mm: npt.ArrayLike) -> tuple[float, float]:
         """Row and column of a frame at which a place of napari's world is seen."""
-        angle = round(angle_deg / STEP_DEG) * STEP_DEG % 360
-        middle = (np.asarray(self.voxels.shape) - 1) / 2
+        angle = _whole_steps(angle_deg)
+        middle = self._middle
         index = (np.linalg.inv(self.to_world) @ np.append(np.asarray(world_mm, dtype=np.float64), 1.0))[:3]
         seen = _turn(angle).T @ (index - middle) + middle
         return float(self.voxels.shape[0] - 1 - seen[0]), float(seen[2])
+
+
+def _whole_steps(angle_deg: int) -> int:
+    return round(angle_deg / STEP_DEG) * STEP_DEG % 360
 
 
 def _turn(angle_deg: int) -> FloatArray:
     """From what is seen (slice, depth, column) to the patient's axes (slice, row to the back, column to the left)."""
     angle = np.deg2rad(angle_deg)
     c, s = np.cos(angle), np.sin(angle)
-    turn: FloatArray = np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
     # Seen from the left (90 degrees) the patient's left is nearest.
-    return turn.T if angle_deg else turn
+    turn: FloatArray = np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
+    return turn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from napari_dotaliver.reading.measuring import Measured
 from napari_dotaliver.reading.pointing import Pointed
 from napari_dotaliver.reading.session import MARKS, ReadingSession
 from napari_dotaliver.view.layers import line_of_shape, points_lps_mm, world_to_lps
+from napari_dotaliver.view.mouse import clicks_of
 from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import Key
@@ -92,7 +92,7 @@ class ToolsWidget(QWidget):
         self.measuring.failed.connect(self._on_not_measured)
         self._build()
         self._bind_keys()
-        viewer.mouse_drag_callbacks.append(on_click := _without_hold(self))
+        viewer.mouse_drag_callbacks.append(on_click := clicks_of(self))
         self.destroyed.connect(lambda _=None, model=viewer, act=on_click: _take_away(model, act))
         self._end = session.on_change(self._on_change)
         self.destroyed.connect(lambda _=None, end=self._end: end())
@@ -543,18 +543,6 @@ class ToolsWidget(QWidget):
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._told = session.score
             self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
-
-
-def _without_hold(tools: ToolsWidget) -> Callable[[Any, Any], Iterator[None]]:
-    """The tab's answer to a click, for a viewer that may outlive the tab and must not keep it."""
-    known = weakref.ref(tools)
-
-    def on_click(viewer: Any, event: Any) -> Iterator[None]:
-        still = known()
-        if still is not None:
-            yield from still.clicked(viewer, event)
-
-    return on_click
 
 
 def _take_away(viewer: ViewerModel, act: Callable[[Any, Any], Iterator[None]]) -> None:

@@ -12,7 +12,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
 from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
-from napari_dotaliver.view.mouse import WindowDrag, use_reading_mouse
+from napari_dotaliver.view.mouse import WindowDrag, clicks_of, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PLANES,
     PlaneName,
@@ -73,7 +73,7 @@ class ViewBar(QWidget):
         self._build()
         self._window_start: dict[str, tuple[float, float]] = {}
         self._hidden: list[Any] = []
-        on_click, on_window = _without_hold(self), _window_without_hold(self)
+        on_click, on_window = clicks_of(self), _window_without_hold(self)
         for model in self._models():
             model.mouse_drag_callbacks.append(on_click)
             use_reading_mouse(model, on_window)
@@ -374,20 +374,8 @@ class ViewBar(QWidget):
             self._viewer.dims.point = tuple(float(v) for v in start)
 
 
-def _without_hold(bar: ViewBar) -> Callable[[Any, Any], Iterator[None]]:
-    """The bar's answer to a click, for a viewer that may outlive the bar and must not keep it."""
-    known = weakref.ref(bar)
-
-    def on_click(viewer: Any, event: Any) -> Iterator[None]:
-        still = known()
-        if still is not None:
-            yield from still.clicked(viewer, event)
-
-    return on_click
-
-
 def _window_without_hold(bar: ViewBar) -> WindowDrag:
-    """The bar's answer to a drag with the right button, as `_without_hold`."""
+    """The bar's answer to a drag with the right button, as `clicks_of`."""
     known = weakref.ref(bar)
 
     def on_window(stage: str, right_px: float, down_px: float, shift: bool) -> None:
@@ -399,7 +387,7 @@ def _window_without_hold(bar: ViewBar) -> WindowDrag:
 
 
 def _hide_without_hold(bar: ViewBar) -> Callable[[Any], Iterator[None]]:
-    """What a held key does, as `_without_hold`: hidden until it is released."""
+    """What a held key does, as `clicks_of`: hidden until it is released."""
     known = weakref.ref(bar)
 
     def while_held(_viewer: Any) -> Iterator[None]:
