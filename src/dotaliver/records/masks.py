@@ -13,6 +13,7 @@ from pydantic import Field
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import LabelMap
+from dotaliver.records.body import BodySearch
 from dotaliver.records.flags import Flag
 
 __all__ = [
@@ -180,7 +181,8 @@ class Segmentations:
     ``ct_lesions`` holds, under the lesions' labels, those whose border the CT shows, on the grid of the CT that
     diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none. ``clicked`` holds,
     by label, what a reader pointed at, and ``before_clicks`` what there was without that.
-    ``recist_registration`` says where a diagnostic CT or MR lies, where one is measured on.
+    ``recist_registration`` says where a diagnostic CT or MR lies, where one is measured on. ``body`` is None where
+    nobody searched outside the liver.
     """
 
     segmenter: str
@@ -198,6 +200,7 @@ class Segmentations:
     unseen_on_ct: Mapping[int, str] = field(default_factory=dict)
     clicked: Mapping[int, ClickedLesion] = field(default_factory=dict)
     recist_registration: ImageRegistration | None = None
+    body: BodySearch | None = None
     before_clicks: Segmentations | None = field(default=None, repr=False)
 
     @property
