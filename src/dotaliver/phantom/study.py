@@ -31,7 +31,7 @@ from dotaliver.phantom.truth import PhantomTruth, known_truth
 from dotaliver.records.study import Acquisition, SeriesIdentity, StudyIdentity, StudyVolumes
 from dotaliver.suv.arithmetic import DecayCorrection, SuvInputs, suvbw_arithmetic
 
-__all__ = ["PhantomStudy", "make_phantom", "study_volumes"]
+__all__ = ["PhantomStudy", "as_loaded", "make_phantom", "study_volumes"]
 
 _CORE_CONTRAST = 0.15
 _WORKING_STEP_MM = {"clinical": 2.5, "medium": 3.5, "small": 5.0}
@@ -169,7 +169,12 @@ def _pet(anatomy: Anatomy, uptake: Volume, liver: npt.NDArray[np.bool_], grid: G
 
 def study_volumes(study: PhantomStudy) -> StudyVolumes:
     """The study as it would be loaded from its DICOM files: PET in SUVbw, float32."""
-    spec, clock = study.spec, timing(study.spec)
+    return as_loaded(study.spec, study.pet, study.ct)
+
+
+def as_loaded(spec: PhantomSpec, activity: Volume, ct: Volume | None) -> StudyVolumes:
+    """A PET in Bq/ml and its CT as they would be loaded from DICOM files: the PET in SUVbw, float32."""
+    clock = timing(spec)
     inputs = SuvInputs(
         decay_correction=DecayCorrection.START,
         weight_kg=spec.patient.weight_kg,
@@ -177,20 +182,20 @@ def study_volumes(study: PhantomStudy) -> StudyVolumes:
         half_life_s=HALF_LIFE_68GA_S,
         injection=clock.injection,
         series=clock.scan,
-        frames=(frame_timing(spec),) * study.pet.geometry.shape[0],
+        frames=(frame_timing(spec),) * activity.geometry.shape[0],
         sources={name: "phantom" for name in ("weight_kg", "dose_bq", "half_life_s", "injection", "series")},
     )
     arithmetic = suvbw_arithmetic(inputs)
     (slope,) = arithmetic.voxel_factors
-    pet = study.pet.with_array((study.pet.array * np.float32(slope)).astype(np.float32), Quantity.SUVBW)
+    pet = activity.with_array((activity.array * np.float32(slope)).astype(np.float32), Quantity.SUVBW)
     identity = StudyIdentity(
         study_instance_uid=phantom_uid(spec, "study"),
         study_date=clock.scan.date().isoformat(),
         study_description="Phantom 68Ga-DOTATATE PET/CT",
-        pet=_identity(spec, study.pet, "PT"),
-        ct=_identity(spec, study.ct, "CT"),
+        pet=_identity(spec, activity, "PT"),
+        ct=None if ct is None else _identity(spec, ct, "CT"),
     )
-    return StudyVolumes(pet, study.ct, identity, _acquisition(spec, clock), arithmetic)
+    return StudyVolumes(pet, ct, identity, _acquisition(spec, clock), arithmetic)
 
 
 def _identity(spec: PhantomSpec, volume: Volume, modality: str) -> SeriesIdentity:
