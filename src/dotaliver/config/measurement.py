@@ -68,4 +68,9 @@ class BurdenConfig(FrozenModel):
     largest_usual_liver_ml: float = Field(
         default=2200.0, gt=0, description="A liver cut by the field of view may be this large (normal 1.0 to 2.2 l)"
     )
+    bands: tuple[float, float] = Field(
+        default=(0.25, 0.5),
+        description="Bounds of the bands of liver tumour burden in NETTER-1 (Strosberg, EJNMMI 2020: under 25, 25 to "
+        "50, over 50 %)",
+    )
     least_unseen_share: float = Field(default=0.1, ge=0, description="Share of the seen part that is at least unseen")

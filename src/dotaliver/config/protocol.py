@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 Rule = Literal["INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM"]
+BodyPart = Literal["head", "neck", "chest", "abdomen", "pelvis", "thighs"]
+
 RULES: tuple[Rule, ...] = ("INC7", "EXC4", "INC4", "INC6", "EXC6", "DOM")
 """How a criterion is answered, named after the criteria of NCT04544098: uptake above normal liver, share of the liver
 that is tumour, measurable disease, progression before entry, receptor-negative lesions, liver dominance."""
@@ -115,6 +117,14 @@ class TrialProtocol(FrozenModel):
     uptake_time_min: Range
     injected_activity_mbq: Range
     checklist: tuple[str, ...] = Field(description="Image criteria that nothing computes, for the reader")
+    body_range: Annotated[tuple[BodyPart, ...], Field(min_length=1)] = Field(
+        default=("neck", "chest", "abdomen", "pelvis"),
+        description="Parts that a scan must show before the whole body counts as read; the default is what every "
+        "standard scan, from the base of the skull to the thighs, shows whole",
+    )
+    liver_dominance_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Share of tumour volume in the liver from which disease is liver-dominant, if any"
+    )
 
     @model_validator(mode="after")
     def _one_criterion_a_rule(self) -> Self:

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from dotaliver.config.body_reading import AnalogueConfig, BodyReadingConfig
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
 from dotaliver.config.measurement import AcquisitionConfig, BurdenConfig, PeakConfig, ReferenceConfig
@@ -85,6 +86,8 @@ class ScoringConfig(FrozenModel):
     blood_pool: BloodPoolConfig = BloodPoolConfig()
     ct_foci: CtFociConfig = CtFociConfig()
     lobes: LobeConfig = LobeConfig()
+    body_reading: BodyReadingConfig = BodyReadingConfig()
+    analogue: AnalogueConfig = AnalogueConfig()
     masks: MaskConfig = MaskConfig()
     recist_mr: RecistMrConfig = RecistMrConfig()
 

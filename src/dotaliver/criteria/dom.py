@@ -1,15 +1,20 @@
-"""Liver dominance: the liver's share of all tumour. The protocol gives no threshold, so the reader decides."""
+"""Liver dominance: the liver's share of all tumour.
+
+The protocol of NCT04544098 gives no threshold, so the reader decides; a protocol with one is answered where the whole
+interval of the share lies on one side of it and the body outside the liver has been read.
+"""
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal
-from dotaliver.records.verdicts import Evidence
+from dotaliver.criteria.findings import Findings, Proposal, label_of
+from dotaliver.records.measurements import Lesion
+from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
 
 
 def judge(findings: Findings) -> Proposal:
-    """Not evaluable until tumour outside the liver is outlined or denied; then open, with the share as evidence.
+    """Not evaluable until tumour outside the liver is outlined, read or denied; then the share is the evidence.
 
     Every millilitre of a lesion counts where it lies: a lesion across the liver's border with one part inside and the
     other outside, whichever part is larger.
@@ -18,19 +23,14 @@ def judge(findings: Findings) -> Proposal:
     if of_liver_ml is None:
         why = findings.burden.reason or "The tumour in the liver could not be measured."
         return Proposal("not_evaluable", "not_evaluable", why)
-    outside = [x for x in findings.judged_lesions if not x.in_liver]
+    outside = list(findings.outside_lesions)
     # The burden holds the inner parts of the liver's own lesions.
     inside_ml = of_liver_ml + sum(x.volume_ml * (x.liver_share or 0.0) for x in outside)
     outside_ml = sum(x.volume_ml * (1.0 - (x.liver_share or 0.0)) for x in findings.judged_lesions)
-    rest = findings.rest_of_body
-    denied = rest is not None and not rest.lesions
+    known = findings.denied_elsewhere or findings.body_read
     evidence: dict[str, Evidence] = {"liver_tumour_ml": inside_ml}
-    if not outside and not denied:
-        if rest is None:
-            stated = "lesions elsewhere have not been assessed"
-        else:
-            stated = f"{findings.reader_words} states lesions elsewhere, and none is outlined"
-        reason = f"Liver tumour volume {inside_ml:.0f} ml; {stated}."
+    if not outside and not known:
+        reason = f"Liver tumour volume {inside_ml:.0f} ml; {_not_known(findings)}."
         return Proposal("not_evaluable", "not_evaluable", reason, evidence)
     if findings.incomplete_mask is not None:
         reason = f"Liver tumour volume of the outlined lesions {inside_ml:.0f} ml. {findings.incomplete_mask}"
@@ -40,16 +40,52 @@ def judge(findings: Findings) -> Proposal:
     if whole_ml <= 0:
         return Proposal("not_evaluable", "not_evaluable", "No tumour is known, in the liver or elsewhere.", evidence)
     evidence["liver_share"] = inside_ml / whole_ml
-    sentences = [
+    interval = None if findings.dominance is None else findings.dominance.interval
+    if interval is not None:
+        evidence |= {"liver_share_low": interval[0], "liver_share_high": interval[1]}
+    verdict, decided = _against_threshold(findings, interval, known=known)
+    sentences = [_share_in_words(inside_ml, whole_ml, interval), decided, *_doubts(findings, outside)]
+    return Proposal(verdict, verdict, " ".join(sentences), evidence)
+
+
+def _not_known(findings: Findings) -> str:
+    if findings.rest_of_body is None or findings.rest_of_body.lesions is None:
+        return "lesions elsewhere have not been assessed"
+    return f"{findings.reader_words} states lesions elsewhere, and none is outlined"
+
+
+def _share_in_words(inside_ml: float, whole_ml: float, interval: tuple[float, float] | None) -> str:
+    between = ""
+    if interval is not None and round(100 * interval[0]) < round(100 * interval[1]):
+        between = f", interval {100 * interval[0]:.0f} to {100 * interval[1]:.0f} %"
+    return (
         f"{100 * inside_ml / whole_ml:.0f} % of the known tumour volume lies in the liver "
-        f"({inside_ml:.0f} of {whole_ml:.0f} ml).",
-        "The protocol gives no threshold, so the reader decides.",
-    ]
-    if denied and outside:
+        f"({inside_ml:.0f} of {whole_ml:.0f} ml{between})."
+    )
+
+
+def _against_threshold(
+    findings: Findings, interval: tuple[float, float] | None, *, known: bool
+) -> tuple[VerdictWord, str]:
+    """The answer, and what decides it: the protocol's threshold, where it has one and all tumour is known."""
+    threshold = findings.config.protocol.liver_dominance_share
+    if threshold is None:
+        return "indeterminate", "The protocol gives no threshold, so the reader decides."
+    limit = f"the protocol's {100 * threshold:g} %"
+    if not known or findings.unoutlined_uptake is not None or findings.unanswered is not None:
+        return "indeterminate", f"Not all tumour is known, so the share is not compared with {limit}."
+    if interval is None or interval[0] < threshold <= interval[1]:
+        return "indeterminate", f"The share may lie on either side of {limit}, so the reader decides."
+    return ("met", f"It reaches {limit}.") if interval[0] >= threshold else ("not_met", f"It is below {limit}.")
+
+
+def _doubts(findings: Findings, outside: list[Lesion]) -> list[str]:
+    sentences = []
+    if findings.denied_elsewhere and outside:
+        name = label_of(outside[0])
         sentences.append(
-            f"{findings.the_reader} states no lesions elsewhere, and lesion {outside[0].label} lies mostly outside "
-            "the liver."
+            f"{findings.the_reader} states no lesions elsewhere, and lesion {name} lies mostly outside the liver."
         )
     if findings.unoutlined_uptake is not None:
         sentences.append(findings.unoutlined_uptake)
-    return Proposal("indeterminate", "indeterminate", " ".join(sentences), evidence)
+    return sentences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from dotaliver.config.protocol import Criterion, CriterionId, Rule
 from dotaliver.config.scoring import ScoringConfig
@@ -24,6 +25,9 @@ _JUDGES: Mapping[Rule, Callable[[Findings], Proposal]] = {
     "EXC6": exc6.judge,
     "DOM": dom.judge,
 }
+
+# Candidates outside the liver bear on these; progression is read from two scans.
+_ON_CANDIDATES: frozenset[Rule] = frozenset({"INC7", "INC4", "EXC6", "DOM"})
 
 
 def reason_not_to_judge(acquisition: Acquisition, config: ScoringConfig) -> str | None:
@@ -63,7 +67,7 @@ def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, 
         if criterion.needs_pretherapy_sstr_pet and barred is not None and not insisted:
             proposal = Proposal("not_evaluable", "not_evaluable", barred)
         else:
-            proposal = _JUDGES[criterion.rule](findings)
+            proposal = _with_candidates(_JUDGES[criterion.rule](findings), criterion, findings)
         doubts = [f.code for f in (*flags, *proposal.deciding_flags) if criterion.rule in f.weakens]
         verdicts[criterion.id] = Verdict(
             criterion=criterion.id,
@@ -76,6 +80,14 @@ def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, 
             weakened_by=tuple(dict.fromkeys(doubts)),
         )
     return verdicts
+
+
+def _with_candidates(proposal: Proposal, criterion: Criterion, findings: Findings) -> Proposal:
+    """The same answer, with what waits for an answer outside the liver said in its reason."""
+    waiting = findings.unanswered
+    if waiting is None or criterion.scope != "body" or criterion.rule not in _ON_CANDIDATES:
+        return proposal
+    return replace(proposal, reason=f"{proposal.reason} {waiting}")
 
 
 def require_known_criteria(edits: ReaderEdits, config: ScoringConfig) -> None:

@@ -8,8 +8,8 @@ shown one.
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
-from dotaliver.records.edits import RestOfBody
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, stated_elsewhere
+from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.verdicts import Evidence, VerdictWord
@@ -30,7 +30,7 @@ def judge(findings: Findings) -> Proposal:
     if rest is not None and rest.receptor_negative:
         text = f"{findings.the_reader} states a receptor-negative lesion outside the liver. {reason}"
         return Proposal("met", finding, text, evidence)
-    elsewhere = _elsewhere(rest)
+    elsewhere = stated_elsewhere(rest, None if rest is None else rest.receptor_negative)
     verdict = answer_for_body(finding, elsewhere)
     if finding == "not_met":
         reason = f"{reason} {_of_the_rest(findings, elsewhere)}"
@@ -54,20 +54,24 @@ def _marked(findings: Findings) -> Proposal | None:
     return Proposal("met", finding, reason, evidence, flags)
 
 
-def _elsewhere(rest: RestOfBody | None) -> bool | None:
-    if rest is None:
-        return None
-    if rest.receptor_negative is not None:
-        return rest.receptor_negative
-    return None if rest.lesions else False
-
-
 def _of_the_rest(findings: Findings, elsewhere: bool | None) -> str:
     if elsewhere is False:
         return f"{findings.the_reader} states none elsewhere."
-    negative = _without_uptake(findings, tuple(x for x in findings.judged_lesions if not x.in_liver))
+    outside = findings.outside_lesions
+    faint = _without_uptake(findings, tuple(x for x in outside if isinstance(x, BodyLesion)))
+    if faint:
+        return (
+            f"Lesion {faint[0].name} outside the liver has no uptake above liver, for the reader to decide whether "
+            "it is receptor-negative."
+        )
+    negative = _without_uptake(findings, tuple(x for x in outside if not isinstance(x, BodyLesion)))
     if negative:
         return f"Lesion {negative[0].label} outside the liver has no uptake above liver {_CONFIRM}."
+    if findings.body_read:
+        return (
+            f"{findings.the_reader} has read the whole body; whether there are lesions without uptake outside the "
+            "liver has not been stated (receptor_negative in rest_of_body)."
+        )
     if findings.rest_of_body is None:
         return "Lesions elsewhere have not been assessed."
     return f"{findings.the_reader} states lesions elsewhere; whether any is receptor-negative has not been stated."

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Vector
+from dotaliver.measurement.dominance import Dominance
 from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.records.body_record import BodyLesion, BodyRecord
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
 from dotaliver.records.masks import CtSearch, DrawnOn
@@ -18,10 +20,13 @@ __all__ = [
     "Findings",
     "Proposal",
     "answer_for_body",
+    "label_of",
     "place_in_words",
-    "uptake_elsewhere",
+    "stated_elsewhere",
+    "unanswered_in_words",
 ]
 
+_REMAINS = "remains open"
 _NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
 
 
@@ -58,6 +63,10 @@ class Findings:
     """SUV by body weight per unit of the PET; None in relative units."""
     liver_over_soft_tissue: float | None = None
     """Assumed normal liver over the median of soft tissue, where there is no SUV by body weight."""
+    body: BodyRecord | None = None
+    """The body outside the liver; None where it was not searched."""
+    dominance: Dominance | None = None
+    """Tumour volume in the liver and elsewhere, where it was measured."""
     reader_words: str = "the reader"
     """Name and role of the reader who made the statements, for use in a sentence."""
 
@@ -76,7 +85,39 @@ class Findings:
     @property
     def judged_lesions(self) -> tuple[Lesion, ...]:
         """Lesions that may enter a verdict: their location is known, and no reader called them something else."""
-        return tuple(x for x in self.lesions if x.in_liver is not None and x.tumour)
+        known = tuple(x for x in self.lesions if x.in_liver is not None and x.tumour)
+        return known + (() if self.body is None else self.body.confirmed)
+
+    @property
+    def body_read(self) -> bool:
+        """Whether a reader has read the whole body on these images."""
+        return self.body is not None and self.body.scope == "body"
+
+    @property
+    def denied_elsewhere(self) -> bool:
+        """Whether a reader states that there are no lesions outside the liver."""
+        return self.rest_of_body is not None and self.rest_of_body.lesions is False
+
+    @property
+    def outside_lesions(self) -> tuple[Lesion, ...]:
+        """Lesions outside the liver that may enter a verdict: outlined, accepted or added."""
+        return tuple(x for x in self.judged_lesions if not x.in_liver)
+
+    @property
+    def unanswered(self) -> str | None:
+        """What waits for an answer outside the liver, in a sentence; None where nothing does."""
+        return None if self.body is None else unanswered_in_words(self.body.candidates)
+
+    def assessed_elsewhere(self, unknown: str) -> str:
+        """What is known of the body outside the liver where a question about it is open, in a sentence.
+
+        ``unknown`` is what was left open there, such as 'their uptake'.
+        """
+        if self.body_read:
+            return f"{self.the_reader} has read the whole body; {unknown} outside the liver {_REMAINS}."
+        if self.rest_of_body is None:
+            return "Lesions elsewhere have not been assessed."
+        return f"{self.the_reader} states lesions elsewhere; {unknown} has not been stated."
 
     @property
     def liver_lesions(self) -> tuple[Lesion, ...]:
@@ -131,6 +172,39 @@ class Proposal:
     deciding_flags: tuple[Flag, ...] = ()
 
 
+def label_of(lesion: Lesion) -> int | str:
+    """A lesion's label as evidence: the number of one in the lesion mask, the name of one outside the liver."""
+    return lesion.name if isinstance(lesion, BodyLesion) else lesion.label
+
+
+_COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+
+
+def _foci(count: int) -> str:
+    number = _COUNTS[count] if count < len(_COUNTS) else str(count)
+    return f"{number} {'focus' if count == 1 else 'foci'} outside the liver"
+
+
+def unanswered_in_words(candidates: tuple[BodyLesion, ...]) -> str | None:
+    """Candidates outside the liver that no reader has answered, in a sentence; None where there are none.
+
+    Those that physiology explains are not mentioned, unless there are no others.
+    """
+    likely = sum(1 for x in candidates if x.likely == "metastasis")
+    unsure = sum(1 for x in candidates if x.likely == "unsure")
+    if likely:
+        what = "is likely a metastasis" if likely == 1 else "are likely metastases"
+        more = f", and {unsure} more may be" if unsure else ""
+        return f"{_foci(likely)} {what}{more}; not yet confirmed."
+    if unsure:
+        what = "may be a metastasis" if unsure == 1 else "may be metastases"
+        return f"{_foci(unsure)} {what}; not yet confirmed."
+    if candidates:
+        what = "is likely physiological" if len(candidates) == 1 else "are likely physiological"
+        return f"{_foci(len(candidates))} {what}; not yet confirmed."
+    return None
+
+
 def answer_for_body(liver_finding: VerdictWord, elsewhere: bool | None) -> VerdictWord:
     """Answer a criterion that asks about lesions anywhere.
 
@@ -149,13 +223,11 @@ def answer_for_body(liver_finding: VerdictWord, elsewhere: bool | None) -> Verdi
     return liver_finding
 
 
-def uptake_elsewhere(rest: RestOfBody | None) -> bool | None:
-    """Whether the reader states uptake above liver outside the liver; None where nothing is stated."""
-    if rest is None:
-        return None
-    if rest.uptake_above_liver is not None:
-        return rest.uptake_above_liver
-    return None if rest.lesions else False
+def stated_elsewhere(rest: RestOfBody | None, answer: bool | None) -> bool | None:
+    """A reader's statement on the body outside the liver; no lesions at all are none of any kind, too."""
+    if answer is not None or rest is None:
+        return answer
+    return False if rest.lesions is False else None
 
 
 def place_in_words(place_lps_mm: Vector) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, label_of, stated_elsewhere
 from dotaliver.measurement.measurability import decisive_mm, threshold_mm
-from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.verdicts import Evidence, VerdictWord
@@ -70,19 +69,26 @@ def judge(findings: Findings) -> Proposal:
     finding, why = _liver_finding(findings, measured, unmeasured)
     if best is not None and best.measurable:
         return Proposal("met", finding, _measurable_sentence(findings, best), evidence, best.lesion.flags)
-    elsewhere = _elsewhere(findings.rest_of_body)
+    elsewhere = _elsewhere(findings, measured)
     outside_unknown = any(not lesion.in_liver for lesion in unmeasured)
     verdict = answer_for_body(finding, None if outside_unknown and not elsewhere else elsewhere)
     flags: tuple[Flag, ...] = () if best is None else best.lesion.flags
     return Proposal(verdict, finding, _reason(findings, why, finding, verdict), evidence, flags)
 
 
-def _elsewhere(rest: RestOfBody | None) -> bool | None:
-    if rest is None:
-        return None
-    if rest.measurable is not None:
-        return rest.measurable
-    return None if rest.lesions else False
+def _elsewhere(findings: Findings, measured: list[_Measured]) -> bool | None:
+    """Whether there is measurable disease outside the liver; None where that is open.
+
+    A whole body that was read has none where every lesion there was measured below its threshold and the reader states
+    that there are none without uptake, which a PET does not show.
+    """
+    rest = findings.rest_of_body
+    stated = stated_elsewhere(rest, None if rest is None else rest.measurable)
+    if stated is not None or not findings.body_read:
+        return stated
+    no_others = rest is not None and rest.receptor_negative is False
+    small = not any(m.unsure or m.measurable for m in measured if not m.lesion.in_liver)
+    return False if no_others and small else None
 
 
 def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: list[Lesion]) -> tuple[VerdictWord, str]:
@@ -144,7 +150,7 @@ def _measurable_sentence(findings: Findings, found: _Measured) -> str:
     size = f"{axis} of {found.size_mm:.1f} mm {source}"
     low, high = found.interval_mm
     interval = f", 95 % interval {low:.1f} to {high:.1f} mm" if high > low else ""
-    return f"Lesion {found.lesion.label} has {size}{interval} (threshold {found.threshold_mm:g} mm)."
+    return f"Lesion {found.lesion.name} has {size}{interval} (threshold {found.threshold_mm:g} mm)."
 
 
 def _source_words(findings: Findings, lesion: Lesion) -> str:
@@ -165,10 +171,28 @@ def _reason(findings: Findings, why: str, finding: VerdictWord, verdict: Verdict
     if verdict == "met":
         return f"{findings.the_reader} states measurable disease outside the liver. {why}"
     if verdict == "not_met":
-        return f"{why} {findings.the_reader} states none elsewhere."
+        return f"{why} {_none_elsewhere(findings)}"
     if finding == "not_met":
-        return f"{why} Measurable disease elsewhere has not been excluded."
+        return f"{why} Measurable disease elsewhere has not been excluded.{_unmeasured(findings)}"
     return why
+
+
+def _none_elsewhere(findings: Findings) -> str:
+    rest = findings.rest_of_body
+    if findings.body_read and stated_elsewhere(rest, None if rest is None else rest.measurable) is None:
+        return f"{findings.the_reader} has read the whole body, and no lesion there is measurable."
+    return f"{findings.the_reader} states none elsewhere."
+
+
+def _unmeasured(findings: Findings) -> str:
+    """Which confirmed lesion outside the liver was not measured on CT, as a further sentence."""
+    open_ones = [
+        x for x in findings.outside_lesions if _eligible(x) and decisive_mm(x) is None and x.name != str(x.label)
+    ]
+    if not open_ones:
+        return ""
+    axis = "short axis" if "node" in open_ones[0].marks else "longest diameter"
+    return f" The {axis} of {open_ones[0].name} was not measured on CT; let a reader draw it."
 
 
 def _evidence(eligible: list[Lesion], unmeasured: list[Lesion], best: _Measured | None) -> dict[str, Evidence]:
@@ -177,7 +201,7 @@ def _evidence(eligible: list[Lesion], unmeasured: list[Lesion], best: _Measured 
         "lesions": len(eligible),
         "lesions_with_pet_extent_only": len(unmeasured),
         "largest_pet_extent_mm": max(extents, default=None),
-        "lesion_label": None if best is None else best.lesion.label,
+        "lesion_label": None if best is None else label_of(best.lesion),
         "size_mm": None if best is None else best.size_mm,
         "threshold_mm": None if best is None else best.threshold_mm,
         "diameter_source": None if best is None else best.lesion.diameter_source,

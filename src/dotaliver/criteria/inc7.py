@@ -10,8 +10,9 @@ from dotaliver.criteria.findings import (
     Findings,
     Proposal,
     answer_for_body,
+    label_of,
     place_in_words,
-    uptake_elsewhere,
+    stated_elsewhere,
 )
 from dotaliver.measurement.lesions import largest_extent_mm
 from dotaliver.records.measurements import Lesion, Reference
@@ -25,8 +26,8 @@ _ALL_SEEN = 0.99
 
 def judge(findings: Findings) -> Proposal:
     """Answer Inclusion 7."""
-    beyond = uptake_elsewhere(findings.rest_of_body)
     liver = findings.references["liver"]
+    beyond = _elsewhere(findings, liver)
     best = _best(findings.judged_lesions)
     if liver.suv_mean is None or liver.peak_limit is None or not findings.liver_found:
         why = _missing(findings, liver)
@@ -39,13 +40,28 @@ def judge(findings: Findings) -> Proposal:
     if clear is not None and findings.implausible_normal is None:
         where = "" if clear.in_liver else " outside the liver"
         reason = (
-            f"Lesion {clear.label}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {liver.peak_limit:.1f}, "
+            f"Lesion {clear.name}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {liver.peak_limit:.1f}, "
             f"the upper limit of normal liver (mean {liver.suv_mean:.1f})."
         )
         return Proposal("met", finding, reason, evidence, clear.flags)
     verdict = answer_for_body(finding, beyond)
     flags = () if best is None else best.flags
     return Proposal(verdict, finding, _reason(findings, why, finding, verdict), evidence, flags)
+
+
+def _elsewhere(findings: Findings, liver: Reference) -> bool | None:
+    """Whether there is uptake above liver outside the liver; None where that is open.
+
+    A whole body that was read is free of it where every lesion there lies below normal liver and is large enough for
+    the PET to show so; lesions above the limit are found among all lesions.
+    """
+    rest = findings.rest_of_body
+    stated = stated_elsewhere(rest, None if rest is None else rest.uptake_above_liver)
+    if stated is not None or not findings.body_read or liver.suv_mean is None:
+        return stated
+    small, mean = findings.config.inc7.small_lesion_mm, liver.suv_mean
+    clear = all(0 <= _peak(x) <= mean and largest_extent_mm(x) >= small for x in findings.outside_lesions)
+    return False if clear else None
 
 
 def _missing(findings: Findings, liver: Reference) -> str:
@@ -149,16 +165,21 @@ def _reason(findings: Findings, why: str, finding: VerdictWord, verdict: Verdict
     if verdict == "met":
         return f"{_beyond(findings)} {why}"
     if verdict == "not_met":
-        return f"{why} {findings.the_reader} states no such uptake elsewhere."
+        return f"{why} {_none_elsewhere(findings)}"
     if finding == "not_met":
         return f"{why} {_elsewhere_unknown(findings)}"
     return why
 
 
+def _none_elsewhere(findings: Findings) -> str:
+    rest = findings.rest_of_body
+    if findings.body_read and stated_elsewhere(rest, None if rest is None else rest.uptake_above_liver) is None:
+        return f"{findings.the_reader} has read the whole body, and no lesion there exceeds normal liver."
+    return f"{findings.the_reader} states no such uptake elsewhere."
+
+
 def _elsewhere_unknown(findings: Findings) -> str:
-    if findings.rest_of_body is None:
-        return "Lesions elsewhere have not been assessed."
-    return f"{findings.the_reader} states lesions elsewhere; their uptake has not been stated."
+    return findings.assessed_elsewhere("their uptake" if not findings.body_read else "uptake above liver")
 
 
 def _evidence(findings: Findings, best: Lesion | None, liver: Reference) -> dict[str, Evidence]:
@@ -166,7 +187,7 @@ def _evidence(findings: Findings, best: Lesion | None, liver: Reference) -> dict
     evidence: dict[str, Evidence] = {
         "lesions": len(findings.judged_lesions),
         "liver_method": liver.method,
-        "lesion_label": None if best is None else best.label,
+        "lesion_label": None if best is None else label_of(best),
         "ratio_to_liver": None if best is None else best.ratio_to_liver,
         "krenning": None if best is None else best.krenning,
         "limit_over_liver_mean": _over(liver.peak_limit, liver.suv_mean),

@@ -13,6 +13,7 @@ import numpy as np
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import FloatArray
+from dotaliver.measurement.body_statements import require_body_consistent, require_body_known
 from dotaliver.records.edits import (
     NOT_TUMOUR,
     DiameterEdit,
@@ -51,6 +52,7 @@ def require_consistent(edits: ReaderEdits) -> None:
     """
     for problem in _problems(edits):
         raise ConfigError(problem)
+    require_body_consistent(edits)
 
 
 def require_known(edits: ReaderEdits, segmentations: Segmentations, protocol: TrialProtocol) -> None:
@@ -63,6 +65,7 @@ def require_known(edits: ReaderEdits, segmentations: Segmentations, protocol: Tr
     """
     for problem in (*_about_labels(edits, segmentations), *_about_the_protocol(edits, protocol)):
         raise ConfigError(problem)
+    require_body_known(edits.body, segmentations.body, protocol)
 
 
 def _problems(edits: ReaderEdits) -> Iterator[str]:
@@ -71,9 +74,23 @@ def _problems(edits: ReaderEdits) -> Iterator[str]:
         yield from _about_marks(lesion)
         if lesion.diameter is not None:
             yield from (f"the diameter of lesion {lesion.label} {why}" for why in _about_diameter(lesion.diameter))
+    for name, drawn in _body_diameters(edits):
+        yield from (f"the diameter of {name} {why}" for why in _about_diameter(drawn))
     yield from _about_references(edits.references)
     if edits.rest_of_body is not None:
         yield from _about_the_rest(edits.rest_of_body)
+
+
+def _body_diameters(edits: ReaderEdits) -> Iterator[tuple[str, DiameterEdit]]:
+    """Diameters drawn of lesions outside the liver, with what these are called."""
+    if edits.body is None:
+        return
+    for answer in edits.body.answers:
+        if answer.diameter is not None:
+            yield f"candidate B{answer.label}", answer.diameter
+    for point in edits.body.added:
+        if point.diameter is not None:
+            yield "a lesion added outside the liver", point.diameter
 
 
 def _unsigned(edits: ReaderEdits) -> Iterator[str]:
@@ -151,7 +168,7 @@ def _about_references(references: tuple[ReferenceEdit, ...]) -> Iterator[str]:
 
 
 def _about_the_rest(rest: RestOfBody) -> Iterator[str]:
-    if rest.lesions:
+    if rest.lesions is not False:
         return
     for name in ("uptake_above_liver", "measurable", "receptor_negative"):
         if getattr(rest, name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.spheres import sphere_on
+from dotaliver.measurement.body_statements import require_body_supported
 from dotaliver.measurement.measurability import decisive_mm, threshold_mm
 from dotaliver.measurement.placement import Placement
+from dotaliver.records.body_record import BodyLesion, BodyRecord
 from dotaliver.records.edits import DiameterEdit, LesionEdit, ReaderEdits, ReferenceEdit, RestOfBody
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.measurements import Lesion, Reference
@@ -46,6 +48,7 @@ class Measured:
     placement: Placement
     liver: Reference
     lesions: tuple[Lesion, ...]
+    body: BodyRecord | None = None
 
 
 def require_supported(edits: ReaderEdits, measured: Measured, config: ScoringConfig) -> None:
@@ -58,6 +61,7 @@ def require_supported(edits: ReaderEdits, measured: Measured, config: ScoringCon
     """
     for problem in _problems(edits, measured, config):
         raise ConfigError(problem)
+    require_body_supported(edits, measured.body, measured.lesions)
 
 
 def _problems(edits: ReaderEdits, measured: Measured, config: ScoringConfig) -> Iterator[str]:
@@ -70,6 +74,7 @@ def _problems(edits: ReaderEdits, measured: Measured, config: ScoringConfig) -> 
             if edit.diameter is not None:
                 why = _about_diameter(edit.label, edit.diameter, measured)
                 yield from (f"the diameter of lesion {edit.label} {problem}" for problem in why)
+    yield from _about_body_diameters(edits, measured)
     if edits.rest_of_body is not None:
         yield from _about_the_rest(edits.rest_of_body, measured, config)
 
@@ -126,13 +131,14 @@ def _about_marks(edit: LesionEdit, lesion: Lesion, limit: float | None) -> Itera
         yield f"lesion {edit.label} is marked blastic_bone and lies in the liver; take the mark back"
 
 
-def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured) -> Iterator[str]:
+def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured, name: str | None = None) -> Iterator[str]:
+    name = name or f"lesion {label}"
     volumes = measured.volumes
     if (problem := _about_the_named_image(drawn, volumes)) is not None:
         yield problem
         return
     if _is_on_recist_image(drawn, volumes):
-        yield from _about_diameter_on_recist_image(label, drawn, measured)
+        yield from _about_diameter_on_recist_image(label, drawn, measured, name)
         return
     axes = (drawn.long_axis_lps_mm, *(() if drawn.short_axis_lps_mm is None else (drawn.short_axis_lps_mm,)))
     ends = np.asarray(axes, dtype=np.float64).reshape(-1, 3)
@@ -150,7 +156,7 @@ def _about_diameter(label: int, drawn: DiameterEdit, measured: Measured) -> Iter
         return
     if not any(_is_near(ends, points) for points in places):
         nearest = min((float(_distances(ends, points).min()) for points in places), default=float("inf"))
-        yield f"lies {nearest:.0f} mm from the lesion; draw it on lesion {label}, or name the lesion that it measures"
+        yield f"lies {nearest:.0f} mm from the lesion; draw it on {name}, or name the lesion that it measures"
 
 
 def _about_the_named_image(drawn: DiameterEdit, volumes: StudyVolumes) -> str | None:
@@ -175,7 +181,9 @@ def _is_on_recist_image(drawn: DiameterEdit, volumes: StudyVolumes) -> bool:
     return recist is not None and drawn.series_instance_uid == recist.series_instance_uid
 
 
-def _about_diameter_on_recist_image(label: int, drawn: DiameterEdit, measured: Measured) -> Iterator[str]:
+def _about_diameter_on_recist_image(
+    label: int, drawn: DiameterEdit, measured: Measured, lesion_name: str
+) -> Iterator[str]:
     """What is wrong with a diameter that was drawn on the diagnostic CT or MR, by where that image was registered."""
     image, series = measured.volumes.recist_image, measured.volumes.identity.recist_image
     assert image is not None
@@ -199,8 +207,8 @@ def _about_diameter_on_recist_image(label: int, drawn: DiameterEdit, measured: M
     if places.size and not _is_near(there, places, near_mm):
         nearest = float(_distances(there, places).min())
         yield (
-            f"lies {nearest:.0f} mm from the lesion, by the registration of {name} to the PET; draw it on lesion "
-            f"{label}, or name the lesion that it measures"
+            f"lies {nearest:.0f} mm from the lesion, by the registration of {name} to the PET; draw it on "
+            f"{lesion_name}, or name the lesion that it measures"
         )
 
 
@@ -246,20 +254,36 @@ def _distances(points: FloatArray, places: FloatArray) -> FloatArray:
     return np.asarray(cKDTree(places).query(points)[0], dtype=np.float64)
 
 
+def _about_body_diameters(edits: ReaderEdits, measured: Measured) -> Iterator[str]:
+    """Diameters of lesions outside the liver, against where these lie."""
+    search = measured.segmentations.body
+    if search is None or edits.body is None:
+        return
+    there = replace(measured, segmentations=replace(measured.segmentations, lesions=search.mask, ct_lesions=None))
+    added = [focus.label for focus in search.foci if focus.source != "search"]
+    drawn = [(answer.label, answer.diameter) for answer in edits.body.answers]
+    drawn += zip(added, (point.diameter for point in edits.body.added), strict=True)
+    for label, diameter in drawn:
+        if diameter is not None:
+            why = _about_diameter(label, diameter, there, f"B{label}")
+            yield from (f"the diameter of B{label} {problem}" for problem in why)
+
+
 # --- the rest of the body --------------------------------------------------------------------------------------------
 
 
 def _about_the_rest(rest: RestOfBody, measured: Measured, config: ScoringConfig) -> Iterator[str]:
     """What outlined lesions outside the liver contradict."""
-    outside = [x for x in measured.lesions if x.in_liver is False and x.tumour]
-    surely = [x for x in outside if (x.liver_share or 0.0) < _PART_OF_LIVER]
+    outlined = [x for x in measured.lesions if x.in_liver is False and x.tumour]
+    surely = [x for x in outlined if (x.liver_share or 0.0) < _PART_OF_LIVER]
+    outside: list[Lesion | BodyLesion] = [*outlined, *(() if measured.body is None else measured.body.confirmed)]
     limit, ct = measured.liver.peak_limit, measured.volumes.identity.measured_image
-    if not rest.lesions and surely:
+    if rest.lesions is False and surely:
         yield (
             f"rest_of_body states no lesions elsewhere, and lesion {surely[0].label} is outlined outside the liver; "
             "mark it not_a_lesion, or set 'lesions' to true"
         )
-    for lesion in outside if rest.lesions else ():
+    for lesion in outside if rest.lesions is not False else ():
         hot = limit is not None and lesion.suv_peak is not None and lesion.suv_peak > limit
         size = decisive_mm(lesion)
         said_and_seen = (
@@ -269,4 +293,4 @@ def _about_the_rest(rest: RestOfBody, measured: Measured, config: ScoringConfig)
         )
         for name, seen, what in said_and_seen:
             if getattr(rest, name) is False and seen:
-                yield f"rest_of_body states {name}: false, and lesion {lesion.label} outside the liver has {what}"
+                yield f"rest_of_body states {name}: false, and lesion {lesion.name} outside the liver has {what}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from dotaliver import __version__
-from dotaliver.config.protocol import CriterionId
+from dotaliver.config.protocol import CriterionId, TrialProtocol
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.criteria.findings import Findings
+from dotaliver.records.body import BodySearch
+from dotaliver.records.body_record import BodyRecord, FocusRecord, OrganRecord, SearchRecord
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, in_protocol
 from dotaliver.records.masks import MaskLayer, Segmentations
@@ -69,12 +72,13 @@ def _mask_record(name: MaskName, layer: MaskLayer) -> MaskRecord:
     )
 
 
-def _segmentation_record(segmentations: Segmentations, complete: bool | None) -> SegmentationRecord:
+def _segmentation_record(segmentations: Segmentations, complete: bool | None, *, absolute: bool) -> SegmentationRecord:
     layers: dict[MaskName, MaskLayer | None] = {
         "liver": segmentations.liver,
         "lesions": segmentations.lesions,
         "ct_foci": segmentations.ct_foci,
         "ct_lesions": segmentations.ct_lesions,
+        "body": None if segmentations.body is None else segmentations.body.mask,
     }
     return SegmentationRecord(
         segmenter=segmentations.segmenter,
@@ -97,6 +101,25 @@ def _segmentation_record(segmentations: Segmentations, complete: bool | None) ->
         ct_search=segmentations.ct_search,
         lobes=segmentations.lobes,
         lesions_complete=complete,
+        body=None if segmentations.body is None else _search_record(segmentations.body, absolute=absolute),
+    )
+
+
+def _search_record(search: BodySearch, *, absolute: bool) -> SearchRecord:
+    return SearchRecord(
+        foci=tuple(FocusRecord(**dataclasses.asdict(focus)) for focus in search.foci),
+        organs=tuple(
+            OrganRecord(
+                name=organ.name,
+                volume_ml=organ.volume_ml,
+                suv_max=organ.suv_max if absolute else None,
+                centre_lps_mm=organ.centre_lps_mm,
+            )
+            for organ in search.organs
+        ),
+        parts=search.coverage.parts,
+        missing=search.coverage.missing,
+        has_ct=search.has_ct,
     )
 
 
@@ -129,6 +152,27 @@ def _focus_without_suv(focus: CtFocus) -> CtFocus:
     return focus.model_copy(update={"suv_mean": None})
 
 
+def _body_in_protocol(body: BodyRecord, protocol: TrialProtocol) -> BodyRecord:
+    lesions = tuple(x.model_copy(update={"flags": in_protocol(x.flags, protocol)}) for x in body.lesions)
+    return body.model_copy(update={"lesions": lesions})
+
+
+def _body_without_suv(body: BodyRecord) -> BodyRecord:
+    """The same without SUVs; ratios stay."""
+    empty = {"suv_max": None, "suv_mean": None, "suv_peak": None, "total_uptake": None}
+    sums = body.sums
+    organs = {
+        name: organ.model_copy(update={"total_receptor_expression": None}) for name, organ in sums.by_organ.items()
+    }
+    ends = {
+        name: None if value is None else value.model_copy(update={"suv_mean": None})
+        for name, value in (("highest_uptake", sums.highest_uptake), ("lowest_uptake", sums.lowest_uptake))
+    }
+    changes = {"total_receptor_expression": None, "by_organ": organs, "activity_in_tumour": None, **ends}
+    lesions = tuple(lesion.model_copy(update=empty) for lesion in body.lesions)
+    return body.model_copy(update={"lesions": lesions, "sums": sums.model_copy(update=changes)})
+
+
 def _reference_without_suv(reference: Reference) -> Reference:
     names = ("suv_mean", "suv_sd", "suv_max", "peak_sd", "peak_limit")
     return reference.model_copy(update=dict.fromkeys(names))
@@ -148,10 +192,12 @@ def record_of(
         lesion.model_copy(update={"flags": in_protocol(lesion.flags, protocol)}) for lesion in findings.lesions
     )
     foci, references = findings.ct_foci, dict(findings.references)
+    body = None if findings.body is None else _body_in_protocol(findings.body, protocol)
     if not findings.absolute_suv:
         lesions = tuple(_without_suv(lesion) for lesion in lesions)
         foci = tuple(_focus_without_suv(focus) for focus in foci)
         references = {organ: _reference_without_suv(value) for organ, value in references.items()}
+        body = None if body is None else _body_without_suv(body)
     complete = None if segmentations.lesions is None else findings.lesions_complete
     return StudyScore(
         study=volumes.identity,
@@ -164,9 +210,10 @@ def record_of(
         lobes=answers.lobes,
         lesions=lesions,
         ct_foci=foci,
+        body=body,
         criteria=answers.verdicts,
         flags=in_protocol(answers.flags, protocol),
-        segmentation=_segmentation_record(segmentations, complete),
+        segmentation=_segmentation_record(segmentations, complete, absolute=findings.absolute_suv),
         edits=edits,
         config=findings.config,
         provenance=provenance,

@@ -33,6 +33,7 @@ from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.added_body_lesions import with_added_lesions
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
@@ -138,7 +139,7 @@ def segment_study(
 def clicked_in(
     volumes: StudyVolumes, found: Segmentations, edits: ReaderEdits, config: ScoringConfig, progress: Progress = silent
 ) -> Segmentations:
-    """The masks with the lesions that a reader points at on CT; see `dotaliver.pipeline.clicks`.
+    """The masks with the lesions that a reader points at: on CT (`dotaliver.pipeline.clicks`), and outside the liver.
 
     Raises
     ------
@@ -161,7 +162,9 @@ def clicked_in(
     def complete(changed: Segmentations) -> Segmentations:
         return segment_study(volumes, config, changed, progress, is_current=True)
 
-    return with_clicks(volumes, found, edits.clicks, config, complete)
+    found = with_clicks(volumes, found, edits.clicks, config, complete)
+    points = () if edits.body is None else edits.body.added
+    return with_added_lesions(volumes.pet, found, points, config.body_reading)
 
 
 def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:

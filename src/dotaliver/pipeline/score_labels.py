@@ -13,8 +13,10 @@ from dotaliver.criteria.eligibility import judge_all, reason_not_to_judge, with_
 from dotaliver.criteria.findings import Findings, place_in_words
 from dotaliver.errors import SuvError
 from dotaliver.image.volume import Quantity
+from dotaliver.measurement.body import OfTheLiver, measure_body
 from dotaliver.measurement.burden import measure_burden
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
+from dotaliver.measurement.dominance import measure_dominance
 from dotaliver.measurement.hotspots import HottestSpheres, hottest_spheres
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
@@ -111,10 +113,13 @@ def score_labels(
     suvbw_per_unit = _suvbw_per_unit(volumes, config)
     references, spheres = measure_references(pet, segmentations, edits, placement, config, suvbw_per_unit)
     lesions = measure_lesions(volumes, segmentations, edits, placement, references.values, config)
-    require_supported(edits, Measured(volumes, segmentations, placement, references.liver, lesions), config)
     foci = measure_ct_foci(volumes, segmentations, edits, placement, references.liver, config)
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
+    known = OfTheLiver(placement, references.values, lesions, burden)
+    body = measure_body(volumes, segmentations, edits.body, known, config)
+    measured = Measured(volumes, segmentations, placement, references.liver, lesions, body)
+    require_supported(edits, measured, config)
     liver = _liver_record(segmentations)
     hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
     flags = _study_flags(volumes, segmentations, references, liver, config)
@@ -143,6 +148,8 @@ def score_labels(
         suvbw_per_unit=suvbw_per_unit,
         liver_over_soft_tissue=_over_soft_tissue(volumes, references.liver, config) if suvbw_per_unit is None else None,
         reader_words=edits.reader_words,
+        body=body,
+        dominance=measure_dominance(placement, segmentations, lesions, burden, body),
     )
     flags = _once((*flags, *_flags_of_findings(findings)))
     verdicts = with_readers_answers(judge_all(findings, flags), edits, config)
@@ -240,6 +247,9 @@ def _flags_of_findings(findings: Findings) -> Iterable[Flag]:
     if findings.suvbw_per_unit is None and liver.suv_mean is not None:
         usual = findings.config.reference.suv_mean_range
         yield raise_flag("NORMAL_LIVER_RANGE_NOT_CHECKED", low=usual.low, high=usual.high)
+    share = None if findings.body is None else findings.body.sums.activity_in_tumour
+    if share is not None and share >= findings.config.body_reading.sink_activity_share:
+        yield raise_flag("TUMOUR_SINK", percent=100 * share)
 
 
 def _once(flags: Iterable[Flag]) -> tuple[Flag, ...]:

@@ -14,11 +14,13 @@ from dotaliver.errors import ConfigError, StudyError
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.statements import require_consistent
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
+from dotaliver.records.body import BodyCoverage, BodyFocus, BodySearch, OwnedOrgan
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Completeness, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.score import MaskRecord, StudyScore
 from dotaliver.records.score_folder import LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.added_body_lesions import without_added_lesions
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks, without
 from dotaliver.segmentation.mask_checks import OWN_ORIGIN
 
@@ -111,6 +113,8 @@ def stored_masks(
     looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
     layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
+        if mask.name == "body":
+            continue
         # Results for another liver are not needed, and their files may be missing.
         overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
         if (
@@ -142,6 +146,8 @@ def stored_masks(
         ct_search=None if layers.get("ct_foci") is None else record.ct_search,
         lobes=record.lobes,
         ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
+        # What was found outside another liver is looked for again.
+        body=_stored_body(folder, parent, volumes) if given.liver is None else None,
     )
     if study.lesions_complete and given.lesions is None and stored.lesions is not None:
         stored = replace(stored, lesions=replace(stored.lesions, completeness="stated"))
@@ -169,6 +175,29 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
     borders = {label: border for label, border in mask.borders.items() if label not in clicked}
     labels = without(read.labels, clicked)
     return MaskLayer(labels, "ct", mask.origin, mask.border_uncertainty_mm, borders=borders)
+
+
+def _stored_body(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> BodySearch | None:
+    """The search outside the liver as it was stored, without what a reader added, which is outlined anew."""
+    search = parent.segmentation.body
+    mask = next((m for m in parent.segmentation.masks if m.name == "body"), None)
+    if search is None or mask is None:
+        return None
+    layer = _empty(mask, volumes)
+    if mask.labels:
+        layer = replace(layer, labels=read_mask(ScoreFolder(folder).mask_file("body"), volumes, "body").labels)
+    organs = tuple(
+        OwnedOrgan(organ.name, organ.volume_ml, organ.suv_max or 0.0, organ.centre_lps_mm) for organ in search.organs
+    )
+    return without_added_lesions(
+        BodySearch(
+            tuple(BodyFocus(**focus.model_dump()) for focus in search.foci),
+            layer,
+            organs,
+            BodyCoverage(search.parts, search.missing),
+            search.has_ct,
+        )
+    )
 
 
 def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:
@@ -199,7 +228,13 @@ def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:
 
 
 def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
-    """With another liver the CT is searched anew, and numbers may name other places; lesions may cover a candidate."""
+    """With another liver images are searched anew, and numbers may name other places; lesions may cover a candidate."""
+    if parent.edits.body is not None and given.body is None:
+        msg = (
+            "the reader's answers on candidates outside the liver cannot be carried over: with another liver the body "
+            "is searched again; give the edits again with --edits"
+        )
+        raise ConfigError(msg)
     there = set() if given.ct_foci is None else set(given.ct_foci.labels.labels)
     lost = {focus.label for focus in parent.ct_foci} - there
     marked = [edit.label for edit in parent.edits.lesions if edit.label in lost]

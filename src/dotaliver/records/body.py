@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dotaliver.config.protocol import BodyPart
+
 if TYPE_CHECKING:
     from dotaliver.image.geometry import Vector
     from dotaliver.records.masks import MaskLayer
@@ -16,6 +18,7 @@ __all__ = [
     "BodyPart",
     "BodySearch",
     "FocusOrgan",
+    "FocusSource",
     "Likely",
     "OwnedOrgan",
 ]
@@ -25,7 +28,9 @@ FocusOrgan = Literal["bone", "lymph_node", "lung", "peritoneum", "pancreas", "so
 
 Likely = Literal["metastasis", "unsure", "physiological"]
 
-BodyPart = Literal["head", "neck", "chest", "abdomen", "pelvis", "thighs"]
+FocusSource = Literal["search", "reader", "reader_by_size"]
+"""Who found a place: the search, or a reader who pointed at it; then either its uptake shows the border, or the reader
+gave the size."""
 
 BODY_PARTS: tuple[BodyPart, ...] = ("head", "neck", "chest", "abdomen", "pelvis", "thighs")
 """From head to feet."""
@@ -49,6 +54,8 @@ class BodyFocus:
         Probability of a lesion, 0 to 1, calibrated on simulated bodies that the search was not fitted on.
     why_physiological : str or None
         One sentence on what suggests physiological uptake, where something does.
+    source : str
+        Who found it.
     """
 
     label: int
@@ -57,6 +64,7 @@ class BodyFocus:
     likely: Likely
     confidence: float
     why_physiological: str | None = None
+    source: FocusSource = "search"
 
 
 @dataclass(frozen=True)

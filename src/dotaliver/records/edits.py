@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Literal
 
@@ -9,10 +10,14 @@ from pydantic import Field, field_validator
 
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
+from dotaliver.records.body import FocusOrgan
 from dotaliver.records.verdicts import VerdictWord
 
 __all__ = [
     "NOT_TUMOUR",
+    "BodyAnswer",
+    "BodyPoint",
+    "BodyReading",
     "DiameterEdit",
     "LesionClick",
     "LesionEdit",
@@ -45,6 +50,8 @@ It is kept as it was written and never translated: new edits that hold it are re
 """
 
 StoredMark = LesionMark | OldMark
+
+_SHOWN_LABEL = re.compile(r"[Bb][0-9]{1,6}")
 
 NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
 """Marks with which a reader takes an outline out of everything that counts tumour."""
@@ -102,10 +109,69 @@ class LesionClick(FrozenModel):
 class RestOfBody(FrozenModel):
     """What a reader states of the body outside the liver; None where nothing is stated."""
 
-    lesions: bool = Field(description="Whether there are tumour lesions outside the liver")
+    lesions: bool | None = Field(
+        default=None,
+        description="Whether there are tumour lesions outside the liver; null only where the whole body was read "
+        "('body' with all_read), from whose answers it follows",
+    )
     uptake_above_liver: bool | None = None
     measurable: bool | None = None
     receptor_negative: bool | None = None
+
+
+class BodyAnswer(FrozenModel):
+    """A reader's answer to one candidate outside the liver."""
+
+    label: int = Field(ge=1, description='Of the candidate: 3 or "B3"')
+    answer: Literal["accepted", "rejected"] = Field(description="A lesion, or not")
+    organ: FocusOrgan | None = Field(default=None, description="Where the search took it for another organ")
+    marks: tuple[LesionMark, ...] = ()
+    diameter: DiameterEdit | None = None
+    comment: str | None = None
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _as_shown(cls, value: object) -> object:
+        return int(value[1:]) if isinstance(value, str) and _SHOWN_LABEL.fullmatch(value) else value
+
+
+class BodyPoint(FrozenModel):
+    """A lesion outside the liver that the search missed, at a place on the PET."""
+
+    place_lps_mm: Vector
+    organ: FocusOrgan = "other"
+    region: str | None = Field(default=None, min_length=1, max_length=80, description="Such as 'skeleton, left femur'")
+    size_mm: float | None = Field(
+        default=None, gt=0, le=200, description="Diameter to take where the PET shows no border around the place"
+    )
+    marks: tuple[LesionMark, ...] = ()
+    diameter: DiameterEdit | None = None
+    comment: str | None = None
+
+
+class BodyReading(FrozenModel):
+    """What a reader says of the search outside the liver: answers, lesions it missed, and whether all was read."""
+
+    answers: tuple[BodyAnswer, ...] = ()
+    added: tuple[BodyPoint, ...] = ()
+    all_read: bool = Field(
+        default=False,
+        description="The reader read the whole body on these images: every lesion that the PET shows is accepted or "
+        "added",
+    )
+
+    @field_validator("answers")
+    @classmethod
+    def _one_answer_per_candidate(cls, value: tuple[BodyAnswer, ...]) -> tuple[BodyAnswer, ...]:
+        labels = [answer.label for answer in value]
+        if len(set(labels)) != len(labels):
+            msg = "a candidate is answered twice; give each label once"
+            raise ValueError(msg)
+        return value
+
+    def answer(self, label: int) -> BodyAnswer | None:
+        """The answer to one candidate; None where there is none."""
+        return next((answer for answer in self.answers if answer.label == label), None)
 
 
 class VerdictEdit(FrozenModel):
@@ -126,6 +192,7 @@ class ReaderEdits(FrozenModel):
     lesions: tuple[LesionEdit, ...] = ()
     clicks: tuple[LesionClick, ...] = ()
     rest_of_body: RestOfBody | None = None
+    body: BodyReading | None = Field(default=None, description="Answers to the candidates outside the liver")
     lesions_complete: bool | None = Field(
         default=None,
         description="Whether the lesion mask holds every lesion of the liver that the PET shows; "

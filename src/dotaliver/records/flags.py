@@ -235,6 +235,11 @@ FLAGS: dict[str, FlagKind] = {
         "normal liver may be tumour.",
         ("INC7", "EXC4", "EXC6"),
     ),
+    "TUMOUR_SINK": FlagKind(
+        "Tumour holds {percent:.0f} % of the injected activity, which leaves less for normal liver (tumour sink): its "
+        "uptake is low, and ratios to it are high.",
+        _UPTAKE,
+    ),
     # One lesion
     "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),

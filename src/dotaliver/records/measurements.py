@@ -97,6 +97,11 @@ class Lesion(FrozenModel):
     flags: tuple[Flag, ...] = ()
 
     @property
+    def name(self) -> str:
+        """What people are shown."""
+        return str(self.label)
+
+    @property
     def tumour(self) -> bool:
         """Whether it counts as tumour: no reader called it a simple cyst or no lesion at all."""
         return not NOT_TUMOUR & set(self.marks)

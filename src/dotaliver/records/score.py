@@ -16,6 +16,7 @@ from pydantic import Field
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
+from dotaliver.records.body_record import BodyRecord, SearchRecord
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
 from dotaliver.records.masks import (
@@ -48,7 +49,7 @@ __all__ = [
 ]
 
 
-MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions"]
+MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions", "body"]
 
 
 class MaskRecord(FrozenModel):
@@ -105,6 +106,9 @@ class SegmentationRecord(FrozenModel):
     recist_registration: ImageRegistration | None = Field(
         default=None, description="Where the diagnostic CT or MR that diameters are measured on lies"
     )
+    body: SearchRecord | None = Field(
+        default=None, description="The search outside the liver; null where there was none"
+    )
 
 
 class LiverRecord(FrozenModel):
@@ -144,6 +148,9 @@ class StudyScore(FrozenModel):
     lobes: Lobes = Field(default=Lobes(), description="Right and left lobe, with volume and burden")
     lesions: tuple[Lesion, ...]
     ct_foci: tuple[CtFocus, ...] = Field(default=(), description="Focal lesions on CT that the PET does not outline")
+    body: BodyRecord | None = Field(
+        default=None, description="The body outside the liver; null where it was not searched"
+    )
     criteria: dict[str, Verdict]
     flags: tuple[Flag, ...]
     segmentation: SegmentationRecord
@@ -177,6 +184,7 @@ _NAMED_BY_ID = (
     "lobes",
     "lesions",
     "ct_foci",
+    "body",
     "criteria",
     "flags",
     "segmentation",
@@ -209,7 +217,9 @@ def record_id_of_json(data: dict[str, Json]) -> str:
     KeyError, TypeError, AttributeError
         Where the JSON is not that of a record.
     """
-    named = {name: _without_times(data[name]) for name in _NAMED_BY_ID}
+    # Records of this version from before the body outside the liver was searched do not have it.
+    names = [name for name in _NAMED_BY_ID if name in data or name != "body"]
+    named = {name: _without_times(data[name]) for name in names}
     for mask in as_list(as_object(named["segmentation"])["masks"]):
         # One mask is one input, whether it came as NIfTI or as NRRD.
         del as_object(mask)["origin"]

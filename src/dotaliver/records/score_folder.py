@@ -18,6 +18,7 @@ from dotaliver.system.results import whole_result
 from dotaliver.system.temporary import is_unused
 
 __all__ = [
+    "BODY_TABLE",
     "DOSIMETRY",
     "DOSIMETRY_STRUCTURES",
     "LESIONS_NIFTI",
@@ -46,6 +47,7 @@ LOCAL_PATHS = "local.json"
 OWN_OUTPUT = {RECORD, LOCAL_PATHS}
 """What every score has, and no folder of images."""
 LESION_TABLE = "lesions.csv"
+BODY_TABLE = "body.csv"
 REPORT = "report.html"
 REPORT_DICOM = "report.dcm"
 SUV_MAP = "suv_map.dcm"
@@ -54,21 +56,23 @@ MEASUREMENTS = "measurements.dcm"
 DOSIMETRY, DOSIMETRY_STRUCTURES = "dosimetry.json", "dosimetry.dcm"
 LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
 
-MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver"]
+MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver", "body"]
 MASKS: dict[MaskFile, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
     "ct_lesions": "segmentation_ct_lesions.dcm",
     "ct_candidates": "segmentation_ct_candidates.dcm",
     "liver": "segmentation_liver.dcm",
+    "body": "segmentation_body.dcm",
 }
 """DICOM SEG objects: on the grid of the PET, of its CT, lesions on the CT that diameters are measured on, candidates on
-CT, and the liver where it would share a file with lesions."""
+CT, the liver where it would share a file with lesions, and candidates and lesions outside the liver."""
 
 _ONE_EACH = {
     RECORD,
     LOCAL_PATHS,
     LESION_TABLE,
+    BODY_TABLE,
     REPORT,
     REPORT_DICOM,
     SUV_MAP,
@@ -130,7 +134,12 @@ class ScoreFolder:
 
     def file_of_mask(self, name: str, drawn_on: Literal["ct", "pet"]) -> Path:
         """Where one mask of the record lies: in a file of its own, or else in that of the image it was drawn on."""
-        own: dict[str, MaskFile] = {"liver": "liver", "ct_foci": "ct_candidates", "ct_lesions": "ct_lesions"}
+        own: dict[str, MaskFile] = {
+            "liver": "liver",
+            "ct_foci": "ct_candidates",
+            "ct_lesions": "ct_lesions",
+            "body": "body",
+        }
         if name in own and (path := self.mask_file(own[name])).is_file():
             return path
         return self.mask_file(drawn_on)

@@ -23,7 +23,7 @@ __all__ = [
     "split_outlines",
 ]
 
-MaskKind = Literal["liver", "lesions", "ct_foci"]
+MaskKind = Literal["liver", "lesions", "ct_foci", "body"]
 _LIVER = re.compile(
     r"(whole|entire|total)?[\s_-]*(liver|hepar|leber|foie|higado)([\s_-]*(\(?whole\)?|organ|mask|seg))?", re.I
 )

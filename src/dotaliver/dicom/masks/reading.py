@@ -118,7 +118,8 @@ def read_mask(path: Path, volumes: StudyVolumes, kind: MaskKind) -> ImportedMask
         "liver" takes the segment called or coded liver, else the only one, as label 1. "lesions" takes every segment
         that is neither the liver, another organ, a planning volume nor a reference region, and keeps their numbers as
         labels where they have them; where that is unclear, the user is asked to name them.
-        "ct_foci" takes the CT candidates that an earlier score stored, under their numbers.
+        "ct_foci" takes the CT candidates that an earlier score stored, under their numbers, and "body" the candidates
+        and lesions outside the liver.
 
     Raises
     ------

@@ -42,7 +42,10 @@ __all__ = ["read_seg"]
 
 _OWN_LESION = re.compile(r"dotaliver:lesion:(\d+)")
 _OWN_OTHER = re.compile(r"dotaliver:(?!lesion:)")
-_OWN_FOCUS = re.compile(r"dotaliver:ct_focus:(\d+)")
+_OWN_NUMBERED = {
+    "ct_foci": re.compile(r"dotaliver:ct_focus:(\d+)"),
+    "body": re.compile(r"dotaliver:body_lesion:(\d+)"),
+}
 _LESION_NAME = re.compile(r"lesion[\s_-]*(\d+)", re.IGNORECASE)
 # A frame may lie this share of a voxel off the image's voxels.
 _OFF_GRID = 0.1
@@ -240,8 +243,8 @@ def _require_described(name: str, pixels: FramePixels, count: int, names: Mappin
 
 def _wanted(name: str, kind: MaskKind, segments: _Segments, wanted: tuple[str, ...]) -> dict[int, int]:
     """Labels of the segments that are meant, by their numbers."""
-    if kind == "ct_foci":
-        matches = {n: _OWN_FOCUS.fullmatch(own) for n, own in sorted(segments.tracking.items())}
+    if kind in _OWN_NUMBERED:
+        matches = {n: _OWN_NUMBERED[kind].fullmatch(own) for n, own in sorted(segments.tracking.items())}
         return {n: int(match.group(1)) for n, match in matches.items() if match}
     picked = pick_outlines(name, kind, segments.outlines, wanted)
     return {n: 1 for n in picked} if kind == "liver" else _lesion_labels(picked, segments)

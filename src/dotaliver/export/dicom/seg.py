@@ -53,6 +53,7 @@ _SERIES_NUMBERS: dict[MaskFile, int] = {
     "ct_lesions": 9007,
     "ct_candidates": 9009,
     "liver": 9010,
+    "body": 9012,
 }
 _FILE_WORDS: dict[MaskFile, str] = {
     "pet": "masks on PET",
@@ -60,6 +61,7 @@ _FILE_WORDS: dict[MaskFile, str] = {
     "ct_lesions": "masks on CT, lesions as it shows them",
     "ct_candidates": "masks on CT, candidates",
     "liver": "mask of the liver",
+    "body": "masks on PET, outside the liver",
 }
 _ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
 # CIELab of Okabe and Ito's blue, vermillion and green, which colour-blind readers can distinguish.
@@ -67,6 +69,9 @@ _COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "refere
 # Elements by which headers of slices differ.
 _OF_ONE_SLICE = ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ReferencedFrameNumber")
 _COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
+_COLOURS["body_lesion"] = _COLOURS["lesion"]
+# Okabe and Ito's yellow and grey: unanswered and rejected.
+_COLOURS["body_candidate"], _COLOURS["body_rejected"] = (91.0, -9.0, 71.0), (64.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,10 +180,28 @@ def _segments(
     if (foci := segmentations.ct_foci) is not None:
         target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
         yield "ct_candidates", target, list(_candidate_segments(foci))
+    if (body := segmentations.body) is not None:
+        yield "body", "pet", list(_body_segments(score, body.mask))
     if (on_ct := segmentations.ct_lesions) is not None:
         # The same lesions as on the PET, so under the same tracking identifiers
         measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"
         yield "ct_lesions", measured_image, list(_lesion_outlines(score, on_ct))
+
+
+def _body_segments(score: StudyScore, mask: MaskLayer) -> Iterator[_Segment]:
+    """Candidates and lesions outside the liver under the names that people are shown, coloured by their state."""
+    known = {lesion.label: lesion for lesion in (() if score.body is None else score.body.lesions)}
+    for label, box in mask.labels.boxes():
+        lesion = known.get(label)
+        if lesion is None:
+            continue
+        voxels = VoxelSet(box, np.asarray(mask.labels.array[box] == label))
+        kind = (
+            "body_lesion" if lesion.confirmed else "body_rejected" if lesion.state == "rejected" else "body_candidate"
+        )
+        title = f"{lesion.name} {lesion.state}: {lesion.region}"[:64]
+        identity = tracking_id("body_lesion", label)
+        yield _Segment(title, identity, kind, "", voxels, mask.origin, by_hand=lesion.source == "reader_by_size")
 
 
 def _candidate_segments(foci: MaskLayer) -> Iterator[_Segment]:
@@ -337,9 +360,9 @@ def _description(number: int, segment: _Segment, score: StudyScore) -> SegmentDe
     from highdicom.seg import SegmentDescription
     from pydicom.sr.codedict import codes
 
-    if segment.kind == "lesion":
+    if segment.kind in {"lesion", "body_lesion"}:
         category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
-    elif segment.kind == "ct_focus":
+    elif segment.kind in {"ct_focus", "body_candidate", "body_rejected"}:
         category, kind = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion
     elif segment.organ == "blood_pool":
         category, kind = codes.SCT.BodySubstance, codes.SCT.Blood
