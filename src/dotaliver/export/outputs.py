@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dotaliver.errors import OutputError
+from dotaliver.export.body_table import body_csv
 from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.dicom.files import DicomJob, encoded_files, made_or_left_out
@@ -23,6 +24,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import (
+    BODY_TABLE,
     DOSIMETRY,
     DOSIMETRY_STRUCTURES,
     LESION_TABLE,
@@ -127,6 +129,7 @@ def _contents(
     report = made_or_left_out(REPORT, lambda: report_html(files.score, files.volumes, files.segmentations), None)
     contents: dict[str, bytes | str] = {
         LESION_TABLE: lesions_csv(files.score),
+        **_body_table(files.score),
         **({} if report is None else {REPORT: report}),
         LOCAL_PATHS: local_json,
     }
@@ -147,6 +150,11 @@ def _contents(
     contents |= made_or_left_out("the DICOM objects", dicom.result, no_objects)
     contents[RECORD] = files.score.to_json()
     return contents
+
+
+def _body_table(score: StudyScore) -> dict[str, bytes | str]:
+    """The table of what lies outside the liver, where there is something."""
+    return {BODY_TABLE: body_csv(score)} if score.body is not None and score.body.lesions else {}
 
 
 def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Dataset]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
 
-__all__ = ["cell", "lesions_csv", "uptake_name"]
+__all__ = ["Cell", "cell", "lesions_csv", "uptake_name"]
 
 Cell = str | int | float | None
 

@@ -30,6 +30,7 @@ from dotaliver.export.dicom.sr_items import (
     with_text_items,
 )
 from dotaliver.export.report.words import MARK_WORDS
+from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.measurements import CtFocus, Lesion, Reference
 from dotaliver.records.score import StudyScore
 
@@ -61,6 +62,9 @@ def measurement_groups(score: StudyScore, sources: ReportSources) -> list[Group]
     for lesion in score.lesions:
         axes = _axes_groups(score, sources, lesion)
         groups += [_lesion_group(score, sources, lesion, uptake, with_diameters=not axes), *axes]
+    for found in () if score.body is None else score.body.lesions:
+        axes = _axes_groups(score, sources, found)
+        groups += [_lesion_group(score, sources, found, uptake, with_diameters=not axes), *axes]
     groups += [_focus_group(score, sources, focus, uptake) for focus in score.ct_foci]
     measured = [reference for reference in score.references.values() if reference.method != "none"]
     groups += [_reference_group(score, sources, reference, uptake) for reference in measured]
@@ -106,10 +110,10 @@ def _lesion_group(
     measured = group(
         score,
         sources,
-        Subject(tracking_id("lesion", lesion.label)),
+        Subject(_tracking_id(lesion)),
         measurements,
         finding_category=codes.SCT.MorphologicallyAbnormalStructure,
-        finding_type=codes.SCT.Neoplasm,
+        finding_type=_finding_type(lesion),
         finding_sites=sites("liver" if lesion.in_liver else None),
         method=None if uptake is None else uptake.method,
         algorithm_id=algorithm(score, "dotaliver lesion measurements"),
@@ -123,9 +127,36 @@ def _lesion_group(
         (own("KRENNING", "Modified Krenning score"), lesion.krenning),
         (_DIAMETER_SOURCE, source),
         (_DIAMETER_MODALITY, lesion.diameter.modality if source is not None and lesion.diameter is not None else None),
+        *_body_items(lesion),
         *((own("MARK", "Reader's mark"), MARK_WORDS.get(mark, mark)) for mark in lesion.marks),
         *((own("CAVEAT", "Caveat"), flag.sentence) for flag in lesion.flags),
     )
+
+
+def _tracking_id(lesion: Lesion) -> str:
+    return tracking_id("body_lesion" if isinstance(lesion, BodyLesion) else "lesion", lesion.label)
+
+
+def _finding_type(lesion: Lesion) -> Code:
+    """A neoplasm; outside the liver only what a reader confirmed is one."""
+    candidate = isinstance(lesion, BodyLesion) and not lesion.confirmed
+    return codes.SCT.Lesion if candidate else codes.SCT.Neoplasm
+
+
+def _body_items(lesion: Lesion) -> list[tuple[Code, str | None]]:
+    """What is known of a candidate or lesion outside the liver beyond its numbers."""
+    if not isinstance(lesion, BodyLesion):
+        return []
+    confidence = None if lesion.confidence is None else f"{100 * lesion.confidence:.0f} %"
+    return [
+        (own("LESIONNAME", "Name in the report"), lesion.name),
+        (own("REGION", "Region"), lesion.region),
+        (own("READERSTATE", "Reader's answer"), lesion.state),
+        (own("LIKELY", "Proposed by the search"), None if lesion.state == "added" else lesion.likely),
+        (own("CONFIDENCE", "Probability of a lesion"), confidence),
+        (own("SSTRRADS", "SSTR-RADS 1.0 category, proposed"), lesion.sstr_rads),
+        (own("PHYSIOLOGICAL", "Why it may be physiological"), lesion.why_physiological),
+    ]
 
 
 def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> list[Group]:
@@ -137,14 +168,14 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
     image = _drawn_on(sources, lesion)
     if drawn is None or image is None or lesion.longest_diameter_mm is None:
         return []
-    lesion_id = tracking_id("lesion", lesion.label)
+    lesion_id = _tracking_id(lesion)
     axes = [*number(_LONG_AXIS, lesion.longest_diameter_mm, _MM, at=line_on(image, drawn.long_axis_lps_mm),
                     interval=drawn.interval_mm)]  # fmt: skip
     tool = "Length"
     if drawn.short_axis_lps_mm is not None and lesion.short_axis_mm is not None:
         axes += number(_SHORT_AXIS, lesion.short_axis_mm, _MM, at=line_on(image, drawn.short_axis_lps_mm))
         tool = "Bidirectional"
-    label = f"Lesion {lesion.label}"
+    label = f"Lesion {lesion.name}"
     lines = [(tool, "diameters", label, axes)]
     if drawn.inside_mm is not None and drawn.inside_axis_lps_mm is not None:
         inside = own("INSIDECHORD", "Longest chord that stays inside the lesion")
@@ -158,7 +189,7 @@ def _axes_groups(score: StudyScore, sources: ReportSources, lesion: Lesion) -> l
                 Subject(f"{lesion_id}:{name}", lesion_id, image, f"{_VIEWER_TOOLS}:{tool}:{lesion_id}"),
                 measurements,
                 finding_category=codes.SCT.MorphologicallyAbnormalStructure,
-                finding_type=codes.SCT.Neoplasm,
+                finding_type=_finding_type(lesion),
                 finding_sites=sites("liver" if lesion.in_liver else None),
                 algorithm_id=algorithm(score, "dotaliver lesion measurements"),
             ),
@@ -268,6 +299,15 @@ def _liver_group(score: StudyScore, sources: ReportSources) -> Group:
         *number(own("TUMOURVOLUME", "Tumour volume in the liver"), burden.tumour_ml, _MILLILITRE),
         *number(own("LIVERVOLUME", "Volume of the liver with its tumours"), burden.liver_ml, _MILLILITRE),
     ]
+    if score.body is not None:
+        sums, unit = score.body.sums, None if score.suv is None else uptake_codes(score.suv.normalisation)
+        whole_ml = sums.tumour_volume_ml
+        measurements += number(
+            own("BODYTUMOUR", "SSTR tumour volume, liver and confirmed elsewhere"), whole_ml, _MILLILITRE
+        )
+        if unit is not None:
+            expression = own("BODYTLRE", "Total receptor expression, liver and confirmed elsewhere (mean × volume)")
+            measurements += number(expression, sums.total_receptor_expression, unit.total_unit)
     for side, lobe in (("right", score.lobes.right), ("left", score.lobes.left)):
         if lobe is not None:
             code = side.upper()

@@ -6,6 +6,7 @@ from string import ascii_letters, digits
 
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report import pictures
+from dotaliver.export.report.body import body_section
 from dotaliver.export.report.caveats import caveat_groups
 from dotaliver.export.report.content import (
     BurdenBar,
@@ -107,6 +108,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
             for verdict in verdicts
             if verdict.evidence
         ),
+        body=body_section(score),
         edits=tuple(edit_rows(score.edits, protocol)),
         acquisition=tuple(acquisition_rows(score.acquisition)),
         provenance=tuple(provenance_rows(score)),

@@ -12,6 +12,7 @@ from dotaliver.records.masks import CtSearch
 from dotaliver.records.score import StudyScore
 
 __all__ = [
+    "BodySection",
     "BurdenBar",
     "Caveat",
     "CaveatGroup",
@@ -85,6 +86,18 @@ class CtFocusCard:
     label: int
     pictures: tuple[Picture, ...]
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class BodySection:
+    """The body outside the liver: candidates and lesions with remarks, and the sums."""
+
+    lead: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...]
+    sums: tuple[Row, ...]
+    organs: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,7 @@ class ReportContent:
     lobes: tuple[tuple[str, ...], ...]
     caveats: tuple[CaveatGroup, ...]
     evidence: tuple[EvidenceTable, ...]
+    body: BodySection | None
     edits: tuple[Row, ...]
     acquisition: tuple[Row, ...]
     provenance: tuple[Row, ...]

@@ -32,6 +32,8 @@ _NAMES = {
     "outside_tumour_ml": "Tumour volume outside the liver",
     "outside_lesions": "Lesions outside the liver",
     "liver_share": "Fraction of tumour volume in the liver",
+    "liver_share_low": "Lower end of that fraction",
+    "liver_share_high": "Upper end of that fraction",
     "size_mm": "Diameter",
     "threshold_mm": "Threshold",
     "diameter_source": "Measured on",
@@ -62,7 +64,7 @@ _NAMES = {
     "met_by_20_percent_and_5_mm": "Increase of 20 % and 5 mm reached",
     "5_mm_asked_for": "Increase of 5 mm required",
 }
-_FRACTIONS = {"fraction", "low", "high", "limit", "increase", "liver_share"}
+_FRACTIONS = {"fraction", "low", "high", "limit", "increase", "liver_share", "liver_share_low", "liver_share_high"}
 # Thresholds of the protocol rather than measurements
 _EXACT = {"limit", "threshold_mm", "at_diameter_mm"}
 _UNITS = {"_mm": "mm", "_ml": "ml", "_hu": "HU", "_min": "min"}

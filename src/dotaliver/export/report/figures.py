@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -19,12 +19,14 @@ from dotaliver.export.report.pixel_figure import (
     halo,
     outline_lines,
 )
+from dotaliver.records.body_record import LesionState
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
+    "BODY_STYLES",
     "CT_WINDOW_HU",
     "LESION_COLOUR",
     "LESION_DARK",
@@ -42,6 +44,14 @@ __all__ = [
 LIVER_COLOUR = "#56B4E9"
 LESION_COLOUR = "#E69F00"
 LIVER_DARK, LESION_DARK = "#0072B2", "#D55E00"
+_NUMBER_COLOUR = "#8a3b00"
+# Outside the liver, by what the reader says; lines also differ in style.
+BODY_STYLES: dict[LesionState, tuple[str, str]] = {
+    "unanswered": ("#8E4585", "--"),
+    "accepted": ("#B8460B", "-"),
+    "added": ("#00785A", "-"),
+    "rejected": ("#707780", ":"),
+}
 # Soft-tissue window of abdominal CT: level 40, width 400.
 CT_WINDOW_HU = (-160.0, 240.0)
 _PET_COLOURS = "inferno"
@@ -179,6 +189,7 @@ class Shadow:
     liver: Inside | None
     lesions: Mapping[int, Inside]
     sides: tuple[str, str]
+    body: Mapping[str, tuple[Inside, LesionState]] = field(default_factory=dict)
 
 
 def mip_picture(shadows: Sequence[Shadow], upper: float, unit: str, alt: str, caption: str) -> Picture:
@@ -220,12 +231,19 @@ def _draw_shadow(axes: Axes, shadow: Shadow, upper: float) -> None:
     pixel = ((right - left) / columns, (bottom - top) / rows)
     if shadow.liver is not None:
         _outline(axes, shadow.liver, pixel, colors=LIVER_DARK, linewidths=1.6, linestyles="--")
-    anchors = {}
+    anchors: dict[str, tuple[float, float]] = {}
     for label, inside in shadow.lesions.items():
         _outline(axes, inside, pixel, colors=LESION_DARK, linewidths=1.4)
         row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
-        anchors[label] = (float(column * pixel[0]), float(row * pixel[1]))
-    _number_with_leaders(axes, anchors, right, bottom)
+        anchors[str(label)] = (float(column * pixel[0]), float(row * pixel[1]))
+    colours = dict.fromkeys(anchors, _NUMBER_COLOUR)
+    for name, (inside, state) in shadow.body.items():
+        colour, style = BODY_STYLES[state]
+        _outline(axes, inside, pixel, colors=colour, linewidths=1.4, linestyles=style)
+        row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
+        anchors[name] = (float(column * pixel[0]), float(row * pixel[1]))
+        colours[name] = colour
+    _number_with_leaders(axes, anchors, colours, right, bottom)
     axes.set_title(shadow.title, fontsize=12, loc="left", pad=6)
     text: TextStyle = {
         "fontsize": 12,
@@ -240,7 +258,9 @@ def _draw_shadow(axes: Axes, shadow: Shadow, upper: float) -> None:
     axes.set_ylim(bottom, top)
 
 
-def _number_with_leaders(axes: Axes, anchors: Mapping[int, tuple[float, float]], width: float, height: float) -> None:
+def _number_with_leaders(
+    axes: Axes, anchors: Mapping[str, tuple[float, float]], colours: Mapping[str, str], width: float, height: float
+) -> None:
     """Number lesions on a circle around their places, pushed apart, with a thin line to each."""
     if not anchors:
         return
@@ -252,9 +272,10 @@ def _number_with_leaders(axes: Axes, anchors: Mapping[int, tuple[float, float]],
     apart_mm = 15.0 if len(points) <= 40 else 8.0
     places = spread_apart(points + 1.6 * apart_mm * away, points, apart_mm, (width, height))
     for label, anchor, place in zip(anchors, points, places, strict=True):
-        axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=LESION_DARK, linewidth=0.7)
+        line = LESION_DARK if colours[label] == _NUMBER_COLOUR else colours[label]
+        axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=line, linewidth=0.7)
         axes.text(
-            place[0], place[1], str(label), fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color="#8a3b00",
+            place[0], place[1], label, fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color=colours[label],
             ha="center", va="center", path_effects=halo(3, "white"),
         )  # fmt: skip
 

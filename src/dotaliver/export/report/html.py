@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.content import ReportContent
-from dotaliver.export.report.figures import LESION_COLOUR, LESION_DARK, LIVER_COLOUR, LIVER_DARK, colour_stops
+from dotaliver.export.report.figures import (
+    BODY_STYLES,
+    LESION_COLOUR,
+    LESION_DARK,
+    LIVER_COLOUR,
+    LIVER_DARK,
+    colour_stops,
+)
 from dotaliver.export.report.template import page_template
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
@@ -19,6 +26,8 @@ _COLOURS = {
     "lesion_dark": LESION_DARK,
     "pet": ", ".join(colour_stops()),
 }
+_LINES = {"-": "solid", "--": "dashed", ":": "dotted"}
+_BODY_STYLES = [(state, colour, _LINES[line]) for state, (colour, line) in BODY_STYLES.items()]
 
 
 def report_html(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> str:
@@ -43,4 +52,4 @@ def report_html(score: StudyScore, volumes: StudyVolumes, segmentations: Segment
 
 def report_page(report: ReportContent) -> str:
     """A report's content as its HTML page."""
-    return page_template("report.html.j2").render(report=report, colours=_COLOURS)
+    return page_template("report.html.j2").render(report=report, colours=_COLOURS, body_styles=_BODY_STYLES)

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from xml.sax.saxutils import escape
 
-from dotaliver.export.report.content import CaveatGroup, EvidenceTable, LesionCard, ReportContent, Tile, VerdictCard
+from dotaliver.export.report.content import (
+    BodySection,
+    CaveatGroup,
+    EvidenceTable,
+    LesionCard,
+    ReportContent,
+    Tile,
+    VerdictCard,
+)
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import Row
 from dotaliver.export.report.words import clause
@@ -29,6 +37,7 @@ __all__ = ["picture_bytes", "report_pdf"]
 _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _MARGIN_MM, _WIDTH_MM = 17.0, 176.0
 _LESION_WIDTHS_MM = (12, 10, 14, 15, 15, 15, 15, 14, 16, 36, 14)
+_BODY_WIDTHS_MM = (11, 26, 18, 24, 17, 10, 11, 11, 11, 11, 10, 10, 14)
 _NARROW_SIZE_MM, _MARKS_MM = 18, 12
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
 _STYLES = {"supports": "#0b6e4f", "excludes": "#a4262c", "undecided": "#8a5a00", "blank": "#5b6570"}
@@ -62,6 +71,7 @@ def report_pdf(report: ReportContent) -> bytes:
     story = [*page.head(report), *page.answers(report.cards), *page.numbers(report.tiles)]
     story += page.overview(report)
     story += page.lesions(report)
+    story += page.body(report.body)
     story += page.levels(report.levels)
     story += page.caveats(report.caveats)
     story += page.evidence(report.evidence)
@@ -269,6 +279,21 @@ class _Page:
             self._paragraph(numbers, self._small),
             *(self._paragraph(sentence, self._small) for sentence in card.caveats),
         ]
+
+    def body(self, section: BodySection | None) -> list[Flowable]:
+        """Candidates and lesions outside the liver, and the sums."""
+        if section is None:
+            return []
+        parts: list[Flowable] = [
+            self._paragraph("Outside the liver", self._heading),
+            self._paragraph(section.lead, self._small),
+        ]
+        if section.rows:
+            head = [self._paragraph(c, self._head) for c in section.columns]
+            rows = [[self._paragraph(cell, self._small) for cell in row] for row in section.rows]
+            parts.append(self._table([head, *rows], _BODY_WIDTHS_MM, headed=True))
+            parts += [self._paragraph(remark, self._small) for remark in section.remarks]
+        return [*parts, *self.pairs("Whole-body sums", section.sums)]
 
     def levels(self, pictures: Sequence[Picture]) -> list[Flowable]:
         """The liver's outline on slices spread over it."""

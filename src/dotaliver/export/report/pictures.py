@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dotaliver.export.report.figures import (
     CT_WINDOW_HU,
     Drawing,
+    Inside,
     Picture,
     Rgb,
     Shadow,
@@ -26,6 +27,7 @@ from dotaliver.export.report.views import View, axial_plane, outlines_on, projec
 from dotaliver.export.report.words import counted
 from dotaliver.image.geometry import Box, Geometry, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume, used_box
+from dotaliver.records.body_record import LesionState
 from dotaliver.records.masks import DrawnOn
 from dotaliver.records.positions import shift_between
 from dotaliver.records.score import StudyScore
@@ -73,7 +75,21 @@ def _shadow(scene: ReportScene, view: View, title: str, sides: tuple[str, str]) 
         else shadow_of(liver[box_of_liver], box_of_liver, grid, view)[:, columns],
         lesions=shadows,
         sides=sides,
+        body=_body_shadows(scene, view, columns),
     )
+
+
+def _body_shadows(scene: ReportScene, view: View, columns: slice) -> dict[str, tuple[Inside, LesionState]]:
+    """The shadows of what lies outside the liver, by the names that people are shown."""
+    labels = scene.body_on_pet
+    if labels is None:
+        return {}
+    shadows: dict[str, tuple[Inside, LesionState]] = {}
+    for label, box in labels.boxes():
+        if (state := scene.body_states.get(label)) is not None:
+            shadow = shadow_of(labels.array[box] == label, box, scene.pet.geometry, view)[:, columns]
+            shadows[f"B{label}"] = shadow, state
+    return shadows
 
 
 def mip(scene: ReportScene) -> Picture:
@@ -83,6 +99,8 @@ def mip(scene: ReportScene) -> Picture:
         _shadow(scene, "sagittal", "Left lateral", ("A", "P")),
     ]
     alt = "Maximum-intensity projections of the PET, anterior and left lateral, with liver and lesions outlined"
+    if scene.body_states:
+        alt += ", lesions outside the liver by what the reader says of them"
     return mip_picture(shadows, scene.upper, scene.unit, alt, "")
 
 

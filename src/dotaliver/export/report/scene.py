@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+from dotaliver.records.body_record import LesionState
 from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import StudyScore
@@ -24,7 +26,7 @@ class ReportScene:
     """A study with anatomical axes, ready to be drawn.
 
     ``liver_on_pet`` and ``lesions_on_pet`` lie on the PET's grid in the PET's position; ``upper`` is the uptake
-    that is drawn darkest (or brightest).
+    that is drawn darkest (or brightest). ``body_on_pet`` holds what lies outside the liver, with the state of each.
     """
 
     pet: Volume
@@ -39,6 +41,8 @@ class ReportScene:
     volumes: StudyVolumes
     ct_foci: MaskLayer | None = None
     liver_hu: float | None = None
+    body_on_pet: LabelMap | None = None
+    body_states: Mapping[int, LesionState] = field(default_factory=dict)
 
     @property
     def moved_mm(self) -> float:
@@ -108,5 +112,7 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         unit=unit if unit == "relative units" else name,
         volumes=volumes,
         ct_foci=_turned(segmentations.ct_foci),
+        body_on_pet=None if segmentations.body is None else anatomical(segmentations.body.mask.labels),
+        body_states={} if score.body is None else {x.label: x.state for x in score.body.lesions},
         liver_hu=None if segmentations.ct_search is None else segmentations.ct_search.liver_hu,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report.words import MARK_WORDS, answer_words, tracer_name
 from dotaliver.export.tables import uptake_name
-from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.edits import BodyReading, ReaderEdits
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import Acquisition, SeriesIdentity
@@ -26,7 +26,12 @@ __all__ = [
 ]
 
 Row = tuple[str, str]
-_MASKS = {"ct_foci": "CT candidates", "ct_lesions": "lesions on CT", "recist_image": "lesions on the diagnostic CT"}
+_MASKS = {
+    "ct_foci": "CT candidates",
+    "body": "candidates and lesions outside the liver",
+    "ct_lesions": "lesions on CT",
+    "recist_image": "lesions on the diagnostic CT",
+}
 _MEASURED = {"ct": "CT", "click": "CT, by click", "pet": "PET", "reader": "reader"}
 
 
@@ -260,6 +265,7 @@ def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
             ("receptor-negative", rest.receptor_negative),
         ]
         rows.append(("Rest of the body", ", ".join(f"{what}: {_yes(v)}" for what, v in stated if v is not None)))
+    rows += _body_edit_rows(edits.body)
     if edits.lesions_complete is not None:
         words = (
             "holds every lesion of the liver" if edits.lesions_complete else "does not hold every lesion of the liver"
@@ -273,6 +279,25 @@ def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:
         criterion = protocol.criterion(answer.criterion)
         because = f" ({answer.reason})" if answer.reason else ""
         rows.append((criterion.name, answer_words(criterion, answer.verdict) + because))
+    return rows
+
+
+def _body_edit_rows(reading: BodyReading | None) -> list[Row]:
+    """Answers to candidates outside the liver, lesions added, and whether the whole body was read."""
+    if reading is None:
+        return []
+    rows = []
+    for answer in reading.answers:
+        said = [answer.answer, *(MARK_WORDS.get(mark, mark) for mark in answer.marks)]
+        said += ["diameter drawn"] if answer.diameter else []
+        said += [answer.comment] if answer.comment else []
+        rows.append((f"Candidate B{answer.label}", ", ".join(said)))
+    for point in reading.added:
+        place = ", ".join(f"{c:.0f}" for c in point.place_lps_mm)
+        said = [point.region or point.organ.replace("_", " "), f"at ({place}) mm, LPS"]
+        rows.append(("Lesion added outside the liver", " ".join(said)))
+    if reading.all_read:
+        rows.append(("Whole body", "read"))
     return rows
 
 

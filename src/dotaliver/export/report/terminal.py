@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dotaliver.export.report.body import body_line, body_section
 from dotaliver.export.report.caveats import caveat_groups
 from dotaliver.export.report.content import CaveatGroup
 from dotaliver.export.report.words import counted, verdict_headline
@@ -24,6 +25,7 @@ _REGIONS = {
     "low_mode": "lower histogram peak",
     "reader": "placed by the reader",
 }
+_BODY_COLUMNS = {"Lesion", "Region", "State", "Likely", "Size", "ml", "× liver", "SSTR-RADS"}
 _EFFECT_STYLES = {"supports": "green", "excludes": "red", "undecided": "yellow"}
 
 
@@ -32,6 +34,8 @@ def score_summary(score: StudyScore) -> Group:
     from rich.console import Group
 
     parts: list[Table | Text] = [_verdict_table(score), _figures(score)]
+    if score.body is not None and score.body.lesions:
+        parts.append(_body_table(score))
     if groups := caveat_groups(score):
         parts.append(_caveat_table(groups))
     return Group(*parts)
@@ -70,11 +74,29 @@ def _figures(score: StudyScore) -> Text:
             f"({100 * burden.low:.1f} to {100 * burden.high:.1f} %)"
         )
     parts.append(counted(len(score.lesions), "lesion") if score.lesions else "no lesions")
+    if score.body is not None:
+        parts.append(body_line(score.body))
     if liver is not None and liver.suv_mean is not None:
         name = uptake_name(score.uptake_unit)[0]
         parts.append(f"normal liver {name}mean {liver.suv_mean:.2f} ({_REGIONS.get(liver.method, liver.method)})")
     text = " · ".join(parts)
     return Text(f"\n{text[:1].upper()}{text[1:]}\n")
+
+
+def _body_table(score: StudyScore) -> Table:
+    """Candidates and lesions outside the liver, the columns that fit a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    section = body_section(score)
+    assert section is not None
+    table = Table(title="Outside the liver", title_justify="left", expand=False)
+    shown = [n for n, column in enumerate(section.columns) if column in _BODY_COLUMNS]
+    for n in shown:
+        table.add_column(section.columns[n], overflow="fold", justify="right" if n > 4 else "left")
+    for row in section.rows:
+        table.add_row(*(Text(row[n]) for n in shown))
+    return table
 
 
 def _caveat_table(groups: Sequence[CaveatGroup]) -> Table:
