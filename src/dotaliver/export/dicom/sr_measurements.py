@@ -140,7 +140,8 @@ def _tracking_id(lesion: Lesion) -> str:
 def _finding_type(lesion: Lesion) -> Code:
     """A neoplasm; outside the liver only what a reader confirmed is one."""
     candidate = isinstance(lesion, BodyLesion) and not lesion.confirmed
-    return codes.SCT.Lesion if candidate else codes.SCT.Neoplasm
+    kind: Code = codes.SCT.Lesion if candidate else codes.SCT.Neoplasm
+    return kind
 
 
 def _body_items(lesion: Lesion) -> list[tuple[Code, str | None]]:
