@@ -61,6 +61,7 @@ def test_options_of_score_stand_under_titles_and_general_ones_last():
         "Masks and corrections",
         "Rules",
         "Values that override the DICOM header (recorded as assumptions)",
+        "Patient",
         "De-identification",
         "Resources",
         "General",

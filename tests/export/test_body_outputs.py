@@ -10,6 +10,7 @@ import pytest
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.export.body_table import body_csv
+from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.seg import segmentation_files
 from dotaliver.export.dicom.sr import measurement_report
 from dotaliver.export.report.html import report_html
@@ -20,7 +21,7 @@ from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from fixtures.body import focus, search_on
 from fixtures.derived_dicom import sources
-from fixtures.scores import Case, small_case
+from fixtures.scores import FRAME, Case, small_case
 
 EDITS = ReaderEdits.model_validate(
     {
@@ -96,6 +97,21 @@ def test_the_terminal_lists_candidates(case):
     text = screen.export_text()
     assert "outside the liver 1 accepted, 1 unanswered, 1 rejected (not yet read)" in text
     assert "skeleton, thoracic spine" in text
+
+
+def test_without_the_patient_masks_stay_and_free_text_goes(case):
+    said = {"place_lps_mm": [45.0, 10.0, -25.0], "organ": "bone", "region": "Mr Smith's rib", "size_mm": 10.0,
+            "comment": "as Dr Who said"}  # fmt: skip
+    edits = ReaderEdits.model_validate({"reader": {"name": "A. Reader"}, "body": {"added": [said]}})
+    masks = clicked_in(case.volumes, case.segmentations, edits, ScoringConfig())
+    score = score_labels(case.volumes, masks, edits, ScoringConfig())
+    pseudonyms = pseudonyms_for(b"a key of more than thirty-two bytes", sources(case))
+    clean, _, clean_masks, _ = deidentified(score, case.volumes, masks, sources(case), pseudonyms)
+    assert "Smith" not in clean.to_json()
+    assert "Dr Who" not in clean.to_json()
+    assert clean_masks.body.foci[3].region == "bone"
+    assert (clean_masks.body.mask.labels.array == masks.body.mask.labels.array).all()
+    assert clean_masks.body.mask.labels.geometry.frame_of_reference_uid != FRAME
 
 
 def test_the_structured_report_has_a_group_each(case):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dotaliver.batch.records import Row
+from dotaliver.records.body_record import BodyRecord
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
 
@@ -18,6 +19,7 @@ def study_row(score: StudyScore) -> Row:
         "manufacturer": score.acquisition.manufacturer,
         "model": score.acquisition.model,
         "has_ct": score.study.ct is not None,
+        "analogue": score.config.assume.analogue,
         "uptake_unit": score.uptake_unit,
     }
     for criterion, verdict in score.criteria.items():
@@ -39,6 +41,7 @@ def study_row(score: StudyScore) -> Row:
         "lesion_volume_ml": sum(lesion.volume_ml for lesion in lesions),
         "ct_candidates": len(score.ct_foci),
     }
+    row |= _body(score.body)
     for name in ("suv_max", "suv_peak", "ratio_to_liver", "longest_diameter_mm"):
         row[f"highest_{name}"] = _highest(lesions, name)
     row["total_uptake"] = _total(lesions)
@@ -69,6 +72,24 @@ def _total(lesions: tuple[Lesion, ...]) -> float | None:
     values = [lesion.total_uptake for lesion in lesions]
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
+
+
+def _body(body: BodyRecord | None) -> Row:
+    """What is known outside the liver; every column for every study."""
+    sums = None if body is None else body.sums
+    states = [] if body is None else [lesion.state for lesion in body.lesions if lesion.same_as_lesion is None]
+    highest, lowest = (None, None) if sums is None else (sums.highest_uptake, sums.lowest_uptake)
+    return {
+        "body_scope": None if body is None else body.scope,
+        "body_candidates": None if body is None else states.count("unanswered"),
+        "body_confirmed": None if body is None else states.count("accepted") + states.count("added"),
+        "body_rejected": None if body is None else states.count("rejected"),
+        "sstr_tumour_ml": None if sums is None else sums.tumour_volume_ml,
+        "total_receptor_expression": None if sums is None else sums.total_receptor_expression,
+        "highest_lesion_suv_mean": None if highest is None else highest.suv_mean,
+        "lowest_lesion_suv_mean": None if lowest is None else lowest.suv_mean,
+        "netter1_burden_band": None if sums is None else sums.liver_burden_band,
+    }
 
 
 def lesion_rows(score: StudyScore) -> tuple[Row, ...]:

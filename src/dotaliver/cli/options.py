@@ -10,6 +10,8 @@ import typer
 from typer.models import OptionInfo
 
 __all__ = [
+    "AnalogueDate",
+    "AnalogueGiven",
     "AnyTracer",
     "AsJson",
     "BatchProtocol",
@@ -50,6 +52,7 @@ _IMAGES = "Images"
 _MASKS = "Masks and corrections"
 _RULES = "Rules"
 _HEADER = "Values that override the DICOM header (recorded as assumptions)"
+_PATIENT = "Patient"
 _OUTPUT = "Output"
 _PRIVACY = "De-identification"
 _RESOURCES = "Resources"
@@ -233,6 +236,26 @@ Correction = Annotated[
         help="Decay correction of the PET: START, ADMIN or NONE.",
         autocompletion=_decay_corrections,
     ),
+]
+
+
+def _analogues() -> list[str]:
+    return ["long-acting", "short-acting", "none"]
+
+
+AnalogueGiven = Annotated[
+    str | None,
+    option(
+        "--analogue",
+        group=_PATIENT,
+        metavar="KIND",
+        help="Somatostatin analogue given before the scan: long-acting, short-acting or none (recorded).",
+        autocompletion=_analogues,
+    ),
+]
+AnalogueDate = Annotated[
+    str | None,
+    option("--analogue-date", group=_PATIENT, metavar="DATE", help="When it was last given, as YYYY-MM-DD."),
 ]
 
 Nifti = Annotated[bool, option("--nifti", group=_OUTPUT, help="Also write the masks as NIfTI.")]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dotaliver.cli.options import (
+    AnalogueDate,
+    AnalogueGiven,
     AnyTracer,
     AsJson,
     Cache,
@@ -46,9 +48,10 @@ from dotaliver.cli.options import (
     option,
 )
 from dotaliver.cli.output import BAD_USAGE, NOT_SCORED, console, stages, stop
-from dotaliver.cli.settings import edits_of, execution_of, output_options, scoring_config, stated_values
+from dotaliver.cli.settings import edits_of, execution_of, output_options, scoring_config, stated_values, with_stated
 
 if TYPE_CHECKING:
+    from dotaliver.config.scoring import ScoringConfig
     from dotaliver.pipeline import Outcome
 
 __all__ = ["inspect", "rescore", "score"]
@@ -85,6 +88,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     injection: Injection = None,
     reference_time: ReferenceTime = None,
     decay_correction: Correction = None,
+    analogue: AnalogueGiven = None,
+    analogue_date: AnalogueDate = None,
     relative: Relative = False,
     any_tracer: AnyTracer = False,
     nifti: Nifti = False,
@@ -109,7 +114,8 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         from dotaliver import pipeline
         from dotaliver.system.files import output_folder
 
-        stated = stated_values(weight, dose, height, (injection, reference_time), decay_correction)
+        given = (analogue, analogue_date)
+        stated = stated_values(weight, dose, height, (injection, reference_time), decay_correction, given)
         settings = scoring_config(
             config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer, segmenter=segmenter
         )
@@ -157,6 +163,8 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     edits: EditsFile = None,
     protocol: NewProtocol = None,
     config: ConfigFile = None,
+    analogue: AnalogueGiven = None,
+    analogue_date: AnalogueDate = None,
     nifti: Nifti = False,
     labelmap: LabelMap = False,
     pdf: Pdf = False,
@@ -193,7 +201,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
                     study or folder, liver=liver, lesions=tuple(lesions or ()), lesions_complete=lesions_complete
                 ),
                 edits=edits_of(edits, lesion_at or (), pipeline.read_record(folder).edits if lesion_at else None),
-                config=None if config is None else scoring_config(config),
+                config=_revised_config(folder, config, (analogue, analogue_date)),
                 protocol=None if protocol is None else protocol_named(protocol),
                 execution=execution,
                 helper=helper,
@@ -201,6 +209,20 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
             )
             pipeline.save(outcome, target, options, helper=helper, progress=progress)
     _print_outcome(outcome, target, quiet=quiet, as_json=as_json)
+
+
+def _revised_config(folder: Path, config: Path | None, analogue: tuple[str | None, str | None]) -> ScoringConfig | None:
+    """The settings of a revision: a file's, or the record's with a newly stated analogue; None for no change."""
+    if analogue == (None, None):
+        return None if config is None else scoring_config(config)
+    from dotaliver import pipeline
+
+    stated = {name: value for name, value in zip(("analogue", "analogue_date"), analogue, strict=True) if value}
+    known = pipeline.read_record(folder).config
+    assume = known.assume.model_dump(exclude_none=True) | stated
+    if config is not None:
+        return scoring_config(config, assume)
+    return with_stated(known, assume)
 
 
 def inspect(  # noqa: PLR0913, PLR0917  one parameter per option

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from dotaliver.pipeline import OutputOptions
     from dotaliver.records.edits import ReaderEdits
 
-__all__ = ["edits_of", "execution_of", "memory_bytes", "output_options", "scoring_config", "stated_values"]
+__all__ = [
+    "edits_of",
+    "execution_of",
+    "memory_bytes",
+    "output_options",
+    "scoring_config",
+    "stated_values",
+    "with_stated",
+]
 
 
 _COORDINATES = 3
@@ -26,6 +34,7 @@ def stated_values(
     height: float | None,
     times: tuple[str | None, str | None],
     decay_correction: str | None,
+    analogue: tuple[str | None, str | None] = (None, None),
 ) -> dict[str, object]:
     """The values that the user states in place of the header, by the names of `AssumedValues`."""
     injection, reference_time = times
@@ -36,6 +45,8 @@ def stated_values(
         "injection": injection,
         "reference_time": reference_time,
         "decay_correction": decay_correction,
+        "analogue": analogue[0],
+        "analogue_date": analogue[1],
     }
     return {name: value for name, value in stated.items() if value is not None}
 
@@ -50,25 +61,39 @@ def scoring_config(
     segmenter: str | None = None,
 ) -> ScoringConfig:
     """The settings of a file, with what the options of the command line change in them."""
-    from pydantic import ValidationError
-
     from dotaliver.config.files import load_config
     from dotaliver.config.protocol import protocol_named
     from dotaliver.config.scoring import ScoringConfig
-    from dotaliver.frozen import first_problem
 
     config = ScoringConfig() if path is None else load_config(path)
     chosen = {"relative": relative, "judge_other_tracer": any_tracer}
     assume = config.assume.model_dump() | (stated or {}) | {name: True for name, is_on in chosen.items() if is_on}
-    data = config.model_dump() | {"assume": assume} | ({} if segmenter is None else {"segmenter": segmenter})
+    changes: dict[str, object] = {} if segmenter is None else {"segmenter": segmenter}
     if protocol is not None:
-        data["protocol"] = protocol_named(protocol)
+        changes["protocol"] = protocol_named(protocol)
+    return with_stated(config, assume, changes)
+
+
+def with_stated(
+    config: ScoringConfig, assume: dict[str, object], changes: dict[str, object] | None = None
+) -> ScoringConfig:
+    """Settings with what the user states in place of the header; `ConfigError` names the option that is wrong."""
+    from pydantic import ValidationError
+
+    from dotaliver.config.scoring import ScoringConfig
+    from dotaliver.frozen import first_problem
+
     try:
-        return ScoringConfig.model_validate(data)
+        return ScoringConfig.model_validate(config.model_dump() | {"assume": assume} | (changes or {}))
     except ValidationError as error:
         field, _, problem = first_problem(error).partition(": ")
         # assume.weight_kg is --weight, and assume.reference_time --reference-time
-        option = field.rsplit(".", 1)[-1].removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
+        # What is wrong with several together is wrong with the analogue's date.
+        option = (
+            "analogue-date"
+            if field == "assume"
+            else field.rsplit(".", 1)[-1].removesuffix("_kg").removesuffix("_m").removesuffix("_mbq").replace("_", "-")
+        )
         msg = f"--{option}: {problem}"
         raise ConfigError(msg) from error
 

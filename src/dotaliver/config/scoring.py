@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -33,10 +33,14 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.suv.body_size import Normalisation
 
 __all__ = [
+    "Analogue",
     "AssumedValues",
     "ExecutionConfig",
     "ScoringConfig",
 ]
+
+
+Analogue = Literal["long-acting", "short-acting", "none"]
 
 
 class AssumedValues(FrozenModel):
@@ -55,10 +59,21 @@ class AssumedValues(FrozenModel):
     relative: bool = Field(
         default=False, description="Score in relative units, without dose, weight or clock; SUVs are left empty"
     )
+    analogue: Analogue | None = Field(
+        default=None, description="Somatostatin analogue that the patient was given before the scan"
+    )
+    analogue_date: date | None = Field(default=None, description="When it was last given")
     judge_other_tracer: bool = Field(
         default=False,
         description="Answer the receptor criteria although tracer or nuclide is not the protocol's",
     )
+
+    @model_validator(mode="after")
+    def _a_date_is_that_of_an_analogue(self) -> Self:
+        if self.analogue_date is not None and self.analogue in {None, "none"}:
+            msg = "analogue_date is when an analogue was last given; state long-acting or short-acting as analogue too"
+            raise ValueError(msg)
+        return self
 
 
 class ScoringConfig(FrozenModel):

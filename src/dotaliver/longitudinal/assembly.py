@@ -12,6 +12,7 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.image.geometry import Vector
 from dotaliver.image.registration import Pose
+from dotaliver.longitudinal.body_lesions import body_not_followed, with_body_lesions
 from dotaliver.longitudinal.course import CourseInput, read_course
 from dotaliver.longitudinal.edits import CourseEdits, scan_index
 from dotaliver.longitudinal.manifest import ManifestRow, rows_of_subject, trial_keys
@@ -93,13 +94,15 @@ def assemble(
     for evaluator, members in groups.items():
         chosen = _edits_of(evaluator, edits, alone=len(groups) == 1)
         found = _in_order(evaluator, members, progress)
+        outside = body_not_followed(found.scans)
+        found = replace(found, scans=tuple(with_body_lesions(found.scans)))
         placed = place_scans(found.scans, found.poses)
         matching = match_lesions(placed, _known(chosen, found.keys), config)
         sources.append(replace(found, places_lps_mm=_places(placed, matching)))
         scores = tuple(scan.score for scan in found.scans)
         given = CourseInput(evaluator, found.keys, scores, matching, trial, chosen)
         reading = read_course(given, config)
-        warnings = (*_warnings(chosen, same_patient=same), *reading.warnings)
+        warnings = (*_warnings(chosen, same_patient=same), *outside, *reading.warnings)
         readings.append(reading.model_copy(update={"warnings": warnings}))
     course = PatientCourse(dotaliver_version=__version__, trial=trial, readings=tuple(readings), config=config)
     return AssembledCourse(course.with_id(), tuple(sources), trial_data)
@@ -227,6 +230,7 @@ def _key(scan: LoadedScan, row: ManifestRow | None) -> ScanKey:
         cycle=None if row is None else row.cycle,
         measured_on=None if measured is None else measured.modality,
         uptake_unit=scan.score.uptake_unit,
+        analogue=scan.score.config.assume.analogue,
         accepted=None if row is None else row.accepted,
     )
 

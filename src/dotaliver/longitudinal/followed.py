@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dotaliver.config.criteria import RecistConfig
+from dotaliver.longitudinal.body_lesions import organ_of
 from dotaliver.longitudinal.edits import LYMPH_NODE, LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.recist import NonTargetState, TargetSize
 from dotaliver.longitudinal.records import Appearance, LesionUptake, Track
@@ -223,6 +224,11 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
+def _organ_elsewhere(parts: Sequence[Lesion]) -> str:
+    """The organ that a lesion outside the liver was found in, on the first scan that knows it."""
+    return next((organ for part in parts if (organ := organ_of(part)) is not None), UNKNOWN_ORGAN)
+
+
 def follow(
     track: Track, scores: Sequence[StudyScore], edit: LesionCourseEdit, stated: Mapping[int, LesionOnScan]
 ) -> FollowedLesion:
@@ -238,7 +244,7 @@ def follow(
     track = _with_stated_merges(track, stated)
     return FollowedLesion(
         track=track,
-        organ=edit.organ or (LYMPH_NODE if node else "LIVER" if in_liver else UNKNOWN_ORGAN),
+        organ=edit.organ or (LYMPH_NODE if node else "LIVER" if in_liver else _organ_elsewhere(every)),
         node=node,
         parts=_parts(track, scores),
         every_mark=frozenset(mark for part in every for mark in part.marks),

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from dotaliver.config.criteria import RecistConfig
+from dotaliver.config.scoring import Analogue
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal.best_response import BestResponse
@@ -92,6 +93,9 @@ class ScanKey(FrozenModel):
         default=None, description="DICOM modality of the image that diameters are measured on; None without one"
     )
     uptake_unit: str | None = Field(default=None, description="UCUM unit of the uptake on this scan")
+    analogue: Analogue | None = Field(
+        default=None, description="Somatostatin analogue before this scan, where it was stated"
+    )
     accepted: bool | None = Field(
         default=None, description="Whether this evaluator's reading of it is the accepted one"
     )
@@ -214,6 +218,11 @@ class RouteEffect(FrozenModel):
     burden_change: float | None
     target_sum_change: float | None
     lesions: dict[str, float] = Field(description="Relative change of SUVpeak, lesion by lesion")
+    analogue_changed: bool = Field(
+        default=False,
+        description="Whether a somatostatin analogue was begun, stopped or changed in between: then uptake and ratios "
+        "change without change of disease, and a rise is no sign of progression",
+    )
 
 
 class Reading(FrozenModel):

@@ -20,6 +20,8 @@ from dotaliver.records.score_folder import MASKS, MaskFile, ScoreFolder
 
 __all__ = ["LoadedScan", "check_one_patient", "load_scan"]
 
+_KINDS: dict[MaskName, str] = {"liver": "organ", "body": "body_lesion"}
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedScan:
@@ -34,6 +36,8 @@ class LoadedScan:
     """Outlines on the CT that diameters were measured on, in its own position."""
     patient_id: str | None
     """For comparison only; never shown."""
+    body: LabelMap | None = None
+    """Candidates and lesions outside the liver."""
 
 
 def load_scan(folder: Path) -> LoadedScan:
@@ -57,6 +61,7 @@ def load_scan(folder: Path) -> LoadedScan:
         raise CourseError(msg)
     lesions, other = _layer(folder, score, "lesions")
     on_ct, _ = _layer(folder, score, "ct_lesions")
+    body, _ = _layer(folder, score, "body")
     mismatch = score.segmentation.mismatch
     on_pet = in_position_of("pet", liver, mismatch)
     return LoadedScan(
@@ -67,6 +72,7 @@ def load_scan(folder: Path) -> LoadedScan:
         on_pet.with_array(np.zeros_like(on_pet.array)) if lesions is None else in_position_of("pet", lesions, mismatch),
         None if on_ct is None else on_ct.labels,
         patient or other,
+        None if body is None else body.labels,
     )
 
 
@@ -76,12 +82,13 @@ def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer |
     if mask is None or not mask.labels:
         return None, None
     # A mask is in the file of the image whose grid it has, which need not be the image it was drawn on.
-    expected: MaskFile = "ct_lesions" if name == "ct_lesions" else mask.drawn_on
+    own: dict[MaskName, MaskFile] = {"ct_lesions": "ct_lesions", "body": "body"}
+    expected = own.get(name, mask.drawn_on)
     for which in (expected, *(file for file in MASKS if file != expected)):
         path = ScoreFolder(folder).mask_file(which)
         if not path.is_file():
             continue
-        stored, patient = _read(path, "organ" if name == "liver" else "lesion")
+        stored, patient = _read(path, _KINDS.get(name, "lesion"))
         labels = None if stored is None else _on_whole(stored, mask)
         if labels is not None:
             return MaskLayer(labels, mask.drawn_on, mask.origin, mask.border_uncertainty_mm), patient

@@ -68,7 +68,12 @@ def route_effects(
     ``cycles`` counts the scans that follow therapy by that route; with one scan after every cycle it is their number.
     Lesions whose identity is uncertain on both scans are left out.
     """
-    return tuple(_effect(stretch, lesions, uptake, sums, config) for stretch in _stretches(scans))
+    return tuple(
+        _effect(stretch, lesions, uptake, sums, config).model_copy(
+            update={"analogue_changed": scans[stretch.start].analogue != scans[stretch.end].analogue}
+        )
+        for stretch in _stretches(scans)
+    )
 
 
 def _effect(

@@ -8,6 +8,7 @@ liver. The categories proposed here are those that place and uptake decide:
 * 3C: uptake of level 3 at a site that is atypical for metastases of neuroendocrine tumours;
 * 4: uptake of level 3 at a typical site; 5: the same with a finding on CT that a reader measured there.
 
+Uptake of level 3 that physiology explains has no category: it may be normal, and no uptake makes it likely benign.
 3D (suspicious on CT without uptake) is not found on a PET, and 1A and 1B (benign for certain) are for a reader: a
 rejected candidate has no category.
 """
@@ -76,6 +77,8 @@ def sstr_rads(
         if likely == "physiological":
             return "2"
         return "3B" if organ == "bone" else "3A"
+    if likely == "physiological":
+        return None
     if organ not in _TYPICAL:
         return "3C"
     return "5" if measured_on_ct else "4"

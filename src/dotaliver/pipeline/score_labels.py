@@ -7,11 +7,12 @@ into one `StudyScore`. Where the masks came from (our segmenter, another one, a 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.criteria.eligibility import judge_all, reason_not_to_judge, with_readers_answers
 from dotaliver.criteria.findings import Findings, place_in_words
-from dotaliver.errors import SuvError
+from dotaliver.errors import ConfigError, SuvError
 from dotaliver.image.volume import Quantity
 from dotaliver.measurement.body import OfTheLiver, measure_body
 from dotaliver.measurement.burden import measure_burden
@@ -225,6 +226,7 @@ def _study_flags(
     barred = reason_not_to_judge(volumes.acquisition, config)
     if barred is not None and config.assume.judge_other_tracer:
         own.append(raise_flag("JUDGED_ON_REQUEST"))
+    own += _analogue_flags(volumes, config)
     segmenters = [flag for flag in segmentations.flags if flag.code not in _DERIVED_FLAGS]
     if liver.volume_ml is None and not any(flag.code == "LIVER_NOT_FOUND" for flag in segmenters):
         segmenters.append(raise_flag("LIVER_NOT_FOUND", reason=liver.reason or "no reason is known"))
@@ -232,6 +234,37 @@ def _study_flags(
     if liver.volume_ml is not None and not usual.holds(liver.volume_ml):
         segmenters.append(raise_flag("LIVER_VOLUME_UNUSUAL", ml=liver.volume_ml, low=usual.low, high=usual.high))
     return _once((*volumes.flags, *own, *segmenters, *references.flags))
+
+
+def _analogue_flags(volumes: StudyVolumes, config: ScoringConfig) -> list[Flag]:
+    """What a somatostatin analogue does to uptake; `ConfigError` where it was given after the scan."""
+    assume, scanned = config.assume, volumes.identity.study_date
+    if assume.analogue in {None, "none"}:
+        return []
+    when = ""
+    if assume.analogue_date is not None:
+        when = f" on {assume.analogue_date}"
+        if scanned is not None:
+            days = (date.fromisoformat(scanned) - assume.analogue_date).days
+            if days < 0:
+                msg = (
+                    f"the somatostatin analogue is stated to have been given on {assume.analogue_date}, after the scan "
+                    f"of {scanned}; give the last date before the scan (--analogue-date)"
+                )
+                raise ConfigError(msg)
+            when += f", {days} {'day' if days == 1 else 'days'} before the scan"
+    code = "ANALOGUE_LONG_ACTING" if assume.analogue == "long-acting" else "ANALOGUE_SHORT_ACTING"
+    return [raise_flag(code, when=when)]
+
+
+def _analogue_near_limit(findings: Findings) -> Iterable[Flag]:
+    """Doubt about uptake above liver that a long-acting analogue alone may have made."""
+    limit, rise = findings.references["liver"].peak_limit, findings.config.analogue.rise_of_ratio
+    if findings.config.assume.analogue != "long-acting" or limit is None:
+        return
+    peak = max((x.suv_peak for x in findings.judged_lesions if x.suv_peak is not None), default=0.0)
+    if limit < peak <= rise * limit:
+        yield raise_flag("ANALOGUE_NEAR_LIMIT", percent=100 * (peak / limit - 1), rise=100 * (rise - 1))
 
 
 def _flags_of_findings(findings: Findings) -> Iterable[Flag]:
@@ -247,6 +280,7 @@ def _flags_of_findings(findings: Findings) -> Iterable[Flag]:
     if findings.suvbw_per_unit is None and liver.suv_mean is not None:
         usual = findings.config.reference.suv_mean_range
         yield raise_flag("NORMAL_LIVER_RANGE_NOT_CHECKED", low=usual.low, high=usual.high)
+    yield from _analogue_near_limit(findings)
     share = None if findings.body is None else findings.body.sums.activity_in_tumour
     if share is not None and share >= findings.config.body_reading.sink_activity_share:
         yield raise_flag("TUMOUR_SINK", percent=100 * share)

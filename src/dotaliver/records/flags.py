@@ -235,6 +235,19 @@ FLAGS: dict[str, FlagKind] = {
         "normal liver may be tumour.",
         ("INC7", "EXC4", "EXC6"),
     ),
+    "ANALOGUE_LONG_ACTING": FlagKind(
+        "A long-acting somatostatin analogue was given{when}: it lowers uptake of normal liver (SUVmax 10.3 to 8.0) and "
+        "spleen (30.3 to 23.1) with stable disease (Cherk 2018), so ratios to liver rise without change of "
+        "disease."
+    ),
+    "ANALOGUE_SHORT_ACTING": FlagKind(
+        "A short-acting somatostatin analogue was given{when}: unless it was paused for a day, it lowers uptake."
+    ),
+    "ANALOGUE_NEAR_LIMIT": FlagKind(
+        "The hottest lesion exceeds the upper limit of normal liver by {percent:.0f} %; a long-acting analogue alone "
+        "raises ratios to liver by up to {rise:.0f} %.",
+        ("INC7",),
+    ),
     "TUMOUR_SINK": FlagKind(
         "Tumour holds {percent:.0f} % of the injected activity, which leaves less for normal liver (tumour sink): its "
         "uptake is low, and ratios to it are high.",

@@ -8,7 +8,7 @@ keep the elements of a list and no other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from dotaliver.export.deidentify.pseudonyms import Pseudonyms
 from dotaliver.export.dicom.source_headers import SegSources
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.records.body import BodyFocus, BodySearch
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
@@ -101,6 +102,7 @@ def deidentified(
         lesions=layer(segmentations.lesions),
         ct_foci=layer(segmentations.ct_foci),
         ct_lesions=layer(segmentations.ct_lesions),
+        body=_body(segmentations.body, record, layer),
         references=tuple(
             replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references
         ),
@@ -109,6 +111,17 @@ def deidentified(
         flags=record.segmentation.flags,
     )
     return record, images, masks, _headers(sources, pseudonyms)
+
+
+def _body(
+    search: BodySearch | None, record: StudyScore, layer: Callable[[MaskLayer], MaskLayer | None]
+) -> BodySearch | None:
+    """The search outside the liver with its mask in the new frame of reference and the regions of the clean record."""
+    if search is None or record.segmentation.body is None:
+        return None
+    mask = layer(search.mask)
+    foci = tuple(BodyFocus(**focus.model_dump()) for focus in record.segmentation.body.foci)
+    return None if mask is None else replace(search, mask=mask, foci=foci)
 
 
 def mark_deidentified(dataset: Dataset) -> None:
@@ -196,6 +209,7 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     study["study_date"] = pseudonyms.dates_in(study["study_date"] or "") or None
     data["acquisition"]["ct_contrast_agent"] = None
     _clean_edits(data["edits"], protocol["checklist"], pseudonyms)
+    _clean_regions(data)
     for verdict in data["criteria"].values():
         if (decision := verdict["decision"]) is not None:
             decision["reader"] = pseudonyms.reader(decision["reader"])
@@ -210,12 +224,26 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     return record.model_copy(update={"provenance": provenance}).with_record_id()
 
 
+def _clean_regions(data: dict[str, Any]) -> None:
+    """Replace regions that a reader wrote by the organ, in place."""
+    lists = [data["body"]["lesions"]] if data["body"] is not None else []
+    lists += [data["segmentation"]["body"]["foci"]] if data["segmentation"]["body"] is not None else []
+    for place in (each for found in lists for each in found):
+        if place["source"] != "search":
+            place["region"] = place["organ"].replace("_", " ")
+
+
 def _clean_edits(edits: dict[str, Any], checklist: list[str], pseudonyms: Pseudonyms) -> None:
     """Remove names and free text of readers from their edits, in place."""
     if edits["reader"] is not None:
         edits["reader"]["name"] = pseudonyms.reader(edits["reader"]["name"])
     for lesion in edits["lesions"]:
         lesion["comment"] = lesion["comment"] and _REMOVED
+    if (body := edits["body"]) is not None:
+        for said in (*body["answers"], *body["added"]):
+            said["comment"] = said["comment"] and _REMOVED
+        for point in body["added"]:
+            point["region"] = None
     for verdict in edits["verdicts"]:
         verdict["reason"] = verdict["reason"] and _REMOVED
     edits["checklist"] = {key: value for key, value in edits["checklist"].items() if key in checklist}

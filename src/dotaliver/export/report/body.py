@@ -96,15 +96,20 @@ def _row(lesion: BodyLesion) -> tuple[str, ...]:
 
 
 def _says_more(lesion: BodyLesion) -> bool:
-    return bool(lesion.why_physiological or lesion.flags or lesion.marks or lesion.same_as_lesion)
+    return bool(lesion.why_physiological or lesion.flags or _marks(lesion) or lesion.same_as_lesion)
+
+
+def _marks(lesion: BodyLesion) -> list[str]:
+    """The reader's marks; that a lesion of a lymph node is a node goes without saying."""
+    return [mark for mark in lesion.marks if not (mark == "node" and lesion.organ == "lymph_node")]
 
 
 def _remark(lesion: BodyLesion) -> str:
     parts = [] if lesion.why_physiological is None else [_sentence(lesion.why_physiological)]
     if lesion.same_as_lesion is not None:
         parts.append(f"The same as lesion {lesion.same_as_lesion}, which is counted.")
-    if lesion.marks:
-        parts.append(f"Marked as {', '.join(MARK_WORDS.get(mark, mark) for mark in lesion.marks)}.")
+    if marks := _marks(lesion):
+        parts.append(f"Marked as {', '.join(MARK_WORDS.get(mark, mark) for mark in marks)}.")
     parts += [flag.sentence for flag in lesion.flags]
     return f"{lesion.name}: {' '.join(parts)}"
 

@@ -25,6 +25,7 @@ from dotaliver.export.report.mr_pictures import mr_picture
 from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
     acquisition_rows,
+    analogue_rows,
     ct_focus_summary,
     edit_rows,
     lesion_summary,
@@ -110,7 +111,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         ),
         body=body_section(score),
         edits=tuple(edit_rows(score.edits, protocol)),
-        acquisition=tuple(acquisition_rows(score.acquisition)),
+        acquisition=(*acquisition_rows(score.acquisition), *analogue_rows(score)),
         provenance=tuple(provenance_rows(score)),
     )
 

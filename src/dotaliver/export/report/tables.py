@@ -15,6 +15,7 @@ from dotaliver.records.verdicts import Evidence
 
 __all__ = [
     "acquisition_rows",
+    "analogue_rows",
     "ct_focus_summary",
     "edit_rows",
     "lesion_summary",
@@ -240,6 +241,17 @@ def acquisition_rows(acquisition: Acquisition) -> list[Row]:
         ("CT tube voltage", _given(acquisition.ct_kvp, "kV", 0)),
     ]
     return [(label, value) for label, value in rows if value]
+
+
+def analogue_rows(score: StudyScore) -> list[Row]:
+    """Whether a somatostatin analogue was given before the scan; asked for where nobody stated it."""
+    if score.acquisition.tracer_is_sstr is False:
+        return []
+    assume = score.config.assume
+    if assume.analogue is None:
+        return [("Somatostatin analogue", "not stated (--analogue)")]
+    when = "" if assume.analogue_date is None else f", last given on {assume.analogue_date}"
+    return [("Somatostatin analogue", f"{assume.analogue}{when}")]
 
 
 def edit_rows(edits: ReaderEdits, protocol: TrialProtocol) -> list[Row]:

@@ -105,6 +105,7 @@ class RouteRow:
     last: str
     changes: tuple[str, ...]
     lesions: str
+    note: str = ""
 
 
 @dataclass(frozen=True)

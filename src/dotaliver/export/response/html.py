@@ -41,6 +41,10 @@ RESPONSE_WORDS = {
     "NED": "no evidence of disease",
 }
 _SEEN_AS = {"split": "split", "merged": "merged", "vanished": "not found"}
+_ANALOGUE_CHANGED = (
+    "The somatostatin analogue differs between these scans, or was not stated for both: uptake and its ratio to liver "
+    "change without change of disease, so a rise is no sign of progression (Cherk 2018)."
+)
 _ROUTES = {"ia": "Intra-arterial", "iv": "Intravenous"}
 _TOPIC = "Progression before entry"
 # Of a protocol that does not ask about progression
@@ -263,4 +267,5 @@ def _route(reading: Reading, effect: RouteEffect) -> RouteRow:
             _percent(effect.target_sum_change),
         ),
         lesions=", ".join(f"{name} {_percent(change)}" for name, change in sorted(effect.lesions.items())),
+        note=_ANALOGUE_CHANGED if effect.analogue_changed else "",
     )
