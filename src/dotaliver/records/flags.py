@@ -236,8 +236,8 @@ FLAGS: dict[str, FlagKind] = {
         ("INC7", "EXC4", "EXC6"),
     ),
     "ANALOGUE_LONG_ACTING": FlagKind(
-        "A long-acting somatostatin analogue was given{when}: it lowers uptake of normal liver (SUVmax 10.3 to 8.0) and "
-        "spleen (30.3 to 23.1) with stable disease (Cherk 2018), so ratios to liver rise without change of "
+        "A long-acting somatostatin analogue was given{when}: it lowers uptake of normal liver (SUVmax 10.3 to 8.0) "
+        "and spleen (30.3 to 23.1) with stable disease (Cherk 2018), so ratios to liver rise without change of "
         "disease."
     ),
     "ANALOGUE_SHORT_ACTING": FlagKind(
