@@ -12,6 +12,7 @@ from dotaliver.pipeline.clicks import with_clicks
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import LesionClick, Reader, ReaderEdits
 from dotaliver.records.masks import CtSearch, Mismatch, ReferenceRegion, Segmentations
+from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from fixtures.arrays import ball, grid, layer, series, study
 
 PET, CT = grid((40, 44, 44), (4.0, 4.0, 4.0)), grid((54, 176, 176), (3.0, 1.0, 1.0))
@@ -80,6 +81,32 @@ def test_a_click_in_a_known_lesion_gives_it_the_diameter_that_the_search_refused
     assert "click by A. Reader" in after.criteria["INC4"].reason
     assert after.segmentation.clicked[3].added is False
     assert "LESION_NOT_SEEN_ON_CT" not in {flag.code for flag in lesion.flags}
+
+
+def test_a_click_in_a_lesion_that_the_search_measured_keeps_outline_axes_and_interval(images, found):
+    searched = replace(found, unseen_on_ct={})
+    view = view_of_lesions(images, searched, CONFIG)
+    measured = with_lesions_on_ct(searched, view, view.job.run(), CONFIG)
+    edits = ReaderEdits(reader=Reader(name="A. Reader", role="radiologist"))
+    (before,) = score_labels(images, measured, edits, CONFIG).lesions
+    assert before.diameter_source == "ct"
+    (after,) = scored(images, measured, click(np.add(HOT, (3.0, -4.0, 0.0)))).lesions
+    assert after.diameter_source == "click"
+    for name in ("longest_mm", "short_mm", "interval_mm", "long_axis_lps_mm", "short_axis_lps_mm"):
+        assert getattr(after.diameter, name) == getattr(before.diameter, name)
+    assert "LESION_BORDER_PARTIAL" not in {flag.code for flag in after.flags}
+
+
+def test_a_diameter_from_a_border_that_shows_only_in_part_says_so_and_limits_inclusion_4(images, found):
+    there = click(np.add(HOT, (4.0, 3.0, 0.0)))
+    masks = clicked(images, found, there)
+    border = masks.ct_lesions.borders[3].model_copy(update={"partial": True, "seen_share": 0.6})
+    masks = replace(masks, ct_lesions=replace(masks.ct_lesions, borders={3: border}))
+    edits = ReaderEdits(clicks=(there,), reader=Reader(name="A. Reader", role="radiologist"))
+    (lesion,) = score_labels(images, masks, edits, CONFIG).lesions
+    (flag,) = (flag for flag in lesion.flags if flag.code == "LESION_BORDER_PARTIAL")
+    assert "(60 % of it)" in flag.sentence
+    assert "INC4" in flag.weakens
 
 
 def test_a_click_where_no_lesion_is_known_adds_one_with_all_that_follows(images, found):

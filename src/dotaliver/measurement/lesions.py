@@ -228,6 +228,9 @@ def _flags(
     flags = [*_place_flags(context, lesion)]
     if context.is_added(lesion.label):
         flags.append(raise_flag("LESION_ADDED_BY_CLICK"))
+    border = None if context.on_ct is None else context.on_ct.borders.get(lesion.label)
+    if border is not None and border.partial and lesion.diameter_source == "click":
+        flags.append(raise_flag("LESION_BORDER_PARTIAL", seen=100 * border.seen_share))
     if lesion.volume_ml < config.peak.sphere_ml:
         flags.append(raise_flag("PEAK_SPHERE_EXCEEDS_LESION"))
     if largest_extent_mm(lesion) < 2 * config.inc7.resolution_mm:

@@ -270,6 +270,11 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_ADDED_BY_CLICK": FlagKind(
         "The reader pointed at this lesion on CT; the PET shows no outline there, and its uptake is that of its place."
     ),
+    "LESION_BORDER_PARTIAL": FlagKind(
+        "The reader pointed at this lesion, and the CT shows its border only in part ({seen:.0f} % of it): its "
+        "diameter has a wider interval; verify the outline or draw the diameter.",
+        ("INC4",),
+    ),
     "LESION_NOT_SEEN_ON_CT": FlagKind(
         "The lesion's border is not visible on CT: {reason}. Its size is the extent on PET, which is not a RECIST "
         "diameter.",

@@ -46,6 +46,11 @@ class BorderEvidence(FrozenModel):
 
     diameter_error_mm: float = Field(description="Half the 95 % interval of the longest in-plane diameter, in mm")
     seen_share: float = Field(description="Share of the border at which density steps, 0 to 1")
+    partial: bool = Field(
+        default=False,
+        description="Whether the outline rests on a reader's click alone: the image shows too little of its border "
+        "for the automatic search, and the interval is wider",
+    )
 
 
 class ClickedLesion(FrozenModel):

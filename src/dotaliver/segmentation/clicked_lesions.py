@@ -25,12 +25,9 @@ from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Se
 from dotaliver.records.positions import in_position_of, shift_between
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
-from dotaliver.segmentation.lesions.seeded_outline import (
-    SeededOutline,
-    Surroundings,
-    outline_around,
-    through_border_points,
-)
+from dotaliver.segmentation.lesions.dragged_border import through_border_points
+from dotaliver.segmentation.lesions.seeded_outline import SeededOutline, outline_around
+from dotaliver.segmentation.lesions.thinned_ct import Surroundings
 from dotaliver.segmentation.recist_mr import measures_on_mr
 
 __all__ = ["ClickSite", "Clicked", "added_voxels", "click_site", "with_outlines"]
@@ -53,6 +50,8 @@ class ClickSite:
     """Each known lesion as that image shows it, or else where its outline from PET falls."""
     placed: LabelMap
     """Each lesion where its outline from PET falls."""
+    measured: MaskLayer | None
+    """The outlines that the automatic search found on the image."""
     only_on_pet: frozenset[int]
     """Lesions that are known from PET alone."""
     on_pet: bool
@@ -89,6 +88,9 @@ class ClickSite:
         words = place_words(click.place_lps_mm)
         self._require_in_liver(click, words)
         label = click.label or self.lesion_at(click.place_lps_mm)
+        known = self._measured_at(label, click.place_lps_mm)
+        if known is not None:
+            return Clicked(click, label, self._dragged(known, click))
         place = np.asarray(self.image.geometry.lps_to_index(click.place_lps_mm))
         # Whether uptake nearby belongs to what the reader points at is seen from the outline.
         free = self.only_on_pet if label is None else frozenset({label})
@@ -103,6 +105,16 @@ class ClickSite:
             raise ConfigError(msg) from reason
         label = label or self._under(outline)
         return Clicked(click, label, self._dragged(outline, click))
+
+    def _measured_at(self, label: int | None, place_lps_mm: Vector) -> SeededOutline | None:
+        """What the automatic search found of a lesion, where it holds the place: it saw more evidence than a click."""
+        if self.measured is None or label is None or label not in self.measured.borders:
+            return None
+        labels = self.measured.labels.array
+        if labels[self._voxel(place_lps_mm)] != label:
+            return None
+        box = dict(self.measured.labels.boxes())[label]
+        return SeededOutline(box, np.asarray(labels[box] == label), self.measured.borders[label])
 
     def _require_in_liver(self, click: LesionClick, words: str) -> None:
         grid = self.image.geometry
@@ -221,6 +233,7 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
         whole.mask,
         LabelMap(there, image.geometry),
         placed,
+        shown,
         only_on_pet,
         found.lesions.drawn_on == "pet",
         pose,

@@ -9,7 +9,9 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
-from dotaliver.segmentation.lesions.seeded_outline import Surroundings, outline_around, through_border_points
+from dotaliver.segmentation.lesions.dragged_border import through_border_points
+from dotaliver.segmentation.lesions.seeded_outline import outline_around
+from dotaliver.segmentation.lesions.thinned_ct import Surroundings
 from fixtures.arrays import AXIAL
 
 CONFIGS = (CtClickConfig(), CtLesionConfig())
@@ -99,6 +101,20 @@ def test_a_hidden_part_of_the_border_widens_the_interval():
     hidden, _ = pointed(scene(ball, vessel), MIDDLE)
     assert hidden.seen_border_share < whole.seen_border_share
     assert np.ptp(hidden.interval_mm) > np.ptp(whole.interval_mm)
+
+
+def test_a_lesion_that_runs_into_another_without_a_border_is_partial_evidence_with_a_wide_interval():
+    beside = np.add(MIDDLE, (0.0, 22.0, 0.0))
+    ct = scene((MIDDLE, (14.0,) * 3, -30.0), (beside, (18.0,) * 3, -30.0))
+    both = (level(MIDDLE, (14.0,) * 3) < 1) & (level(beside, (18.0,) * 3) < 1)
+    ct = ct.with_array(ct.array + np.where(both, 30, 0).astype(np.float32))
+    uptake = level(MIDDLE, (15.0,) * 3) <= 1
+    found, outline = pointed(ct, MIDDLE, uptake.astype(np.uint16), frozenset({1}), uptake)
+    assert outline.border.partial
+    # Inseparable on CT, both are measured as one (RECIST 1.1): from one far border to the other.
+    low, high = found.interval_mm
+    assert low <= 14 + 22 + 18 <= high
+    assert high - low > 0.6 * found.longest_mm
 
 
 def test_the_border_passes_through_the_point_that_it_was_dragged_to_and_stays_elsewhere():

@@ -32,7 +32,7 @@ from dotaliver.segmentation.lesions.border_profile import border_profile
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_part, fitted_border
 
-__all__ = ["CtOutlines", "outline_lesions_on_ct", "with_surroundings"]
+__all__ = ["CtOutlines", "believed_border", "drawn_border", "outline_lesions_on_ct", "with_surroundings"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +94,37 @@ def outline_lesions_on_ct(
 
 
 def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
-    border = fitted_border(site, config)
+    border, seen = believed_border(fitted_border(site, config), config)
+    return drawn_border(border, seen, config)
+
+
+def believed_border(border: FittedBorder, config: CtLesionConfig) -> tuple[FittedBorder, float]:
+    """A fitted border, or that of the part of the uptake with the lesion's density, and the share of it that is seen.
+
+    Raises
+    ------
+    NotSeenError
+        Where it is not believed, with the reason.
+    """
     try:
-        seen = _checked(border, config)
+        return border, _checked(border, config)
     except NotSeenError:
         # Two lesions that are one on PET, or uptake beyond what the CT shows: the part with the lesion's density.
         part = denser_part(border, config)
         if part is None:
             raise
-        border = fitted_border(part, config)
-        seen = _checked(border, config, least_seen=config.part_seen_share)
+    border = fitted_border(part, config)
+    return border, _checked(border, config, least_seen=config.part_seen_share)
+
+
+def drawn_border(border: FittedBorder, seen: float, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
+    """A fitted border moved to where density steps and drawn on the CT's grid, and how sure its diameter is.
+
+    Raises
+    ------
+    NotSeenError
+        Where it encloses no voxel, or the diameter is not sure.
+    """
     border, level = _moved_to_border(border, config)
     error = diameter_error_mm(border, config)
     mask = drawn_with_detail(border, level, config)

@@ -144,7 +144,8 @@ def longest_calipers_mm(centre_slice: float, coefficients: FloatArray, slice_mm:
     first = int(np.ceil(centre_slice + low / slice_mm))
     last = int(np.floor(centre_slice + high / slice_mm))
     best = np.zeros(len(coefficients))
-    for k in range(first, last + 1):
+    # From the middle outwards, since the widest slices rule out the others.
+    for k in sorted(range(first, last + 1), key=lambda k: abs(k - centre_slice)):
         z = (k - centre_slice) * slice_mm
         # From pole to pole the height falls; the first crossing of the slice is the surface.
         above = height >= z
@@ -155,8 +156,11 @@ def longest_calipers_mm(centre_slice: float, coefficients: FloatArray, slice_mm:
         h0, h1 = height[rows, n, columns], height[rows, n + 1, columns]
         share = np.where(met, (h0 - z) / np.where(h0 == h1, 1.0, h0 - h1), 0.0)
         radius = across[rows, n, columns] * (1 - share) + across[rows, n + 1, columns] * share
-        radius = np.where(met, radius, np.nan)
+        wider = 2 * np.where(met, radius, 0.0).max(axis=1) > best
+        if not wider.any():
+            continue
+        radius = np.where(met, radius, np.nan)[wider]
         y, x = radius * np.sin(azimuth), radius * np.cos(azimuth)
         wide = (y[:, :, None] - y[:, None]) ** 2 + (x[:, :, None] - x[:, None]) ** 2
-        best = np.fmax(best, np.sqrt(np.where(np.isnan(wide), 0.0, wide).max(axis=(1, 2))))
+        best[wider] = np.fmax(best[wider], np.sqrt(np.where(np.isnan(wide), 0.0, wide).max(axis=(1, 2))))
     return best
