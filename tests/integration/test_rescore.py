@@ -60,6 +60,25 @@ def test_nothing_changed_gives_the_same_record_linked_to_the_first(scored, recor
     assert again.model_copy(update={"provenance": record.provenance}) == record
 
 
+def test_a_click_gives_what_the_search_measured_and_comes_back_from_the_stored_record(
+    scored, record, tmp_path, no_pictures
+):
+    before = next(lesion for lesion in record.lesions if lesion.diameter_source == "ct")
+    (x0, y0, z0), (x1, y1, z1) = before.diameter.long_axis_lps_mm
+    place = f"{(x0 + x1) / 2},{(y0 + y1) / 2},{(z0 + z1) / 2}"
+    first = run_cli("rescore", scored, "--lesion-at", place, "--out", tmp_path / "clicked", "--json", "-q")
+    assert (first.status, first.err) == (0, "")
+    clicked = StudyScore.model_validate_json(first.out)
+    after = next(lesion for lesion in clicked.lesions if lesion.label == before.label)
+    assert (before.diameter_source, after.diameter_source) == ("ct", "click")
+    assert after.longest_diameter_mm == before.longest_diameter_mm
+    assert after.short_axis_mm == before.short_axis_mm
+    assert after.diameter.interval_mm == before.diameter.interval_mm
+    # The click is followed anew from the record, and leaves nothing behind without it.
+    assert rescore(tmp_path / "clicked").score.record_id == clicked.record_id
+    assert rescore(tmp_path / "clicked", edits=ReaderEdits()).score.record_id == record.record_id
+
+
 def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, no_pictures):
     folder = Path(shutil.copytree(scored, tmp_path / "score"))
     edits = ReaderEdits(reader=READER, lesions=(LesionEdit(label=record.lesions[0].label, marks=("treated",)),))

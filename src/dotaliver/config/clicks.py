@@ -51,6 +51,9 @@ class CtClickConfig(FrozenModel):
     uptake_ratio_range: tuple[float, float] = Field(
         default=(0.5, 1.6), description="Radius on CT over that of the uptake, where the PET shows the lesion"
     )
+    most_partial_uptake_ratio: float = Field(
+        default=2.0, gt=0, description="Up to this ratio an outline on CT is partial evidence: PET blurs small lesions"
+    )
     most_shared_share: float = Field(default=0.4, ge=0, le=1, description="Share of it that may face other lesions")
     border_width_mm: float = Field(
         default=2.0, ge=0, description="How far out of a fitted border the foot of a gradual one is looked for"

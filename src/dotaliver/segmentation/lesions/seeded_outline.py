@@ -137,7 +137,8 @@ def _doubted(found: Candidate, thin: ThinnedCt, click: CtClickConfig) -> Candida
         ratio, (low, high) = radius_ratio(found.mask, known_voxels), click.uptake_ratio_range
         if not low <= ratio <= high:
             doubt = f"its outline on CT has {ratio:.2f} times the radius of its uptake"
-            return replace(found, doubt=doubt, clarity=-np.inf)
+            hidden = ratio < low or ratio > click.most_partial_uptake_ratio
+            return replace(found, doubt=doubt, clarity=-np.inf if hidden else found.clarity)
     if doubt is None and found.clarity < click.least_clarity:
         doubt = (
             f"its border is not clear on CT ({100 * found.border.seen_share:.0f} % of it shows as a step of density)"
