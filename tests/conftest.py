@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,18 @@ from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from fixtures.command_line import SECRETS, Run, change, run_cli
+from fixtures.sharing import made_once
 
 
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory) -> Path:
     """A small phantom with its truth; the patient has a name and an ID that can be told from anything else."""
-    folder = tmp_path_factory.mktemp("phantom") / "made"
-    write_study(make_phantom(preset("moderate", 3, "small")), folder)
-    change(sorted((folder / "study").rglob("*.dcm")), **SECRETS)
-    return folder
+
+    def make(folder: Path) -> None:
+        write_study(make_phantom(preset("moderate", 3, "small")), folder / "made")
+        change(sorted((folder / "made" / "study").rglob("*.dcm")), **SECRETS)
+
+    return made_once(tmp_path_factory, "phantom", make) / "made"
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +41,16 @@ def copy(study, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def scored_run(study, tmp_path_factory) -> tuple[Path, Run]:
-    """The study scored by the command line: its folder, and what was printed."""
-    folder = tmp_path_factory.mktemp("scored") / "score"
-    done = run_cli("score", study, "--out", folder, "--nifti")
+    """The study scored by the command line, with its second process: the folder, and what was printed."""
+
+    def make(folder: Path) -> None:
+        done = run_cli("score", study, "--out", folder / "score", "--nifti", second_process=True)
+        (folder / "printed.json").write_text(json.dumps(asdict(done)))
+
+    folder = made_once(tmp_path_factory, "scored", make)
+    done = Run(**json.loads((folder / "printed.json").read_text()))
     assert done.status == 0, done.err
-    return folder, done
+    return folder / "score", done
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +63,9 @@ def scored(scored_run) -> Path:
 def no_pictures(monkeypatch):
     """Leave the report empty: it takes longest, and is drawn in other tests."""
     monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+
+
+@pytest.fixture
+def masks_only(no_pictures, monkeypatch):
+    """Leave out the measurements as DICOM too: for tests of the record and its masks."""
+    monkeypatch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)

@@ -99,7 +99,7 @@ def test_help_loads_nothing_heavy():
     assert done.stderr.strip() == "[]"
 
 
-def test_a_protocol_by_name_scores_with_its_criteria(study, tmp_path, no_pictures):
+def test_a_protocol_by_name_scores_with_its_criteria(study, tmp_path, masks_only):
     done = run_cli("score", study, "--out", tmp_path / "out", "--protocol", "prrt-screening")
     assert done.status == 0, done.err
     for words in ("Criteria of PRRT-SCREENING", "Receptor uptake fulfilled", "High liver burden not present"):

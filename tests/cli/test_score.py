@@ -85,7 +85,7 @@ def test_score_as_a_process_is_quiet_and_tells_the_folder(study, scored, tmp_pat
     assert {p.name for p in tmp_path.iterdir()} == {"here"}
 
 
-def test_default_folder_and_json_from_inside_the_study(copy, scored, monkeypatch, no_pictures):
+def test_default_folder_and_json_from_inside_the_study(copy, scored, monkeypatch, masks_only):
     """What was written into the study's own folder is no part of the study when it is scored again."""
     monkeypatch.chdir(copy)
     record = json.loads((scored / "score.json").read_text())
@@ -217,10 +217,15 @@ def test_too_little_memory_is_refused_with_what_is_needed(study, tmp_path):
     score_refused(study, tmp_path, "--memory", "200 MiB", "or more", options=("--memory", "200MiB"), status=2)
 
 
-@pytest.mark.parametrize(("amount", "expected"), [("2GiB", 2 << 30), ("900MiB", 900 << 20), ("3GB", 3_000_000_000)])
-def test_the_bound_on_the_memory_is_recorded_and_changes_nothing(
-    study, scored, tmp_path, no_pictures, amount, expected
-):
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        pytest.param("2GiB", 2 << 30, marks=pytest.mark.slow),
+        ("900MiB", 900 << 20),
+        pytest.param("3GB", 3_000_000_000, marks=pytest.mark.slow),
+    ],
+)
+def test_the_bound_on_the_memory_is_recorded_and_changes_nothing(study, scored, tmp_path, masks_only, amount, expected):
     done = run_cli("score", study, "--out", tmp_path / "out", "--memory", amount)
     assert done.status == 0, done.err
     found = json.loads((tmp_path / "out" / "score.json").read_text())
@@ -400,7 +405,7 @@ def files_of_at_most(size: int):
 
 
 @pytest.mark.parametrize("stood", [False, True])
-def test_full_disk_leaves_what_stood_there(study, scored, tmp_path, stood, no_pictures):
+def test_full_disk_leaves_what_stood_there(study, scored, tmp_path, stood, masks_only):
     out = tmp_path / "out"
     if stood:
         shutil.copytree(scored, out)
@@ -428,7 +433,7 @@ def flags_of(done: Run) -> set[str]:
     return {flag["code"] for flag in json.loads(done.out)["flags"]}
 
 
-def test_no_ct_goes_on_flagged(study, tmp_path, no_pictures):
+def test_no_ct_goes_on_flagged(study, tmp_path, masks_only):
     done = run_cli("score", study / "pet", "--out", tmp_path / "o", "--json")
     assert "NO_CT" in flags_of(done)
     assert json.loads(done.out)["criteria"]["INC4"]["verdict"] == "indeterminate"
@@ -441,7 +446,7 @@ def test_no_ct_goes_on_flagged(study, tmp_path, no_pictures):
     assert {mask["name"] for mask in one} >= {"liver", "lesions"}
 
 
-def test_text_files_among_the_dicom_go_on_flagged(copy, tmp_path, no_pictures):
+def test_text_files_among_the_dicom_go_on_flagged(copy, tmp_path, masks_only):
     (copy / "Zyxwvut notes.txt").write_text("Zyxwvut came late")
     (copy / "ct" / "DICOMDIR").write_bytes(b"nothing")
     done = run_cli("score", copy, "--out", tmp_path / "o", "--json")
@@ -449,7 +454,7 @@ def test_text_files_among_the_dicom_go_on_flagged(copy, tmp_path, no_pictures):
     assert "Zyxwvut" not in done.out
 
 
-def test_ct_in_another_frame_only_on_request(copy, tmp_path, no_pictures):
+def test_ct_in_another_frame_only_on_request(copy, tmp_path, masks_only):
     change(sorted((copy / "ct").iterdir()), FrameOfReferenceUID="1.2.3.4")
     left = run_cli("score", copy, "--out", tmp_path / "o", "--json")
     assert {"NO_CT", "CT_IN_ANOTHER_FRAME"} <= flags_of(left)
@@ -458,7 +463,7 @@ def test_ct_in_another_frame_only_on_request(copy, tmp_path, no_pictures):
     assert json.loads(insisted.out)["study"]["ct"] is not None
 
 
-def test_assumed_weight_and_dose_are_recorded(copy, tmp_path, no_pictures):
+def test_assumed_weight_and_dose_are_recorded(copy, tmp_path, masks_only):
     change(sorted((copy / "pet").iterdir()), PatientWeight=None)
     done = run_cli("score", copy, "--out", tmp_path / "o", "--json", "--weight", "71", "--dose", "150")
     assert {"WEIGHT_ASSUMED", "DOSE_ASSUMED"} <= flags_of(done)
@@ -466,7 +471,7 @@ def test_assumed_weight_and_dose_are_recorded(copy, tmp_path, no_pictures):
     assert {name: value for name, value in assumed.items() if value} == {"weight_kg": 71, "dose_mbq": 150}
 
 
-def test_another_tracer_is_judged_only_on_request(copy, tmp_path, no_pictures):
+def test_another_tracer_is_judged_only_on_request(copy, tmp_path, masks_only):
     for path in sorted((copy / "pet").iterdir()):
         dataset = pydicom.dcmread(path)
         dataset.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical = "FDG"

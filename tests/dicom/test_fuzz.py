@@ -13,15 +13,22 @@ from fixtures.dicom_series import write_series
 from fixtures.fuzzing import LONGEST_S, REAL, REWRITERS, fuzzed
 
 SEED = 20260302
-# 10 000 in all, in parts that two workers share; set the variable to multiply them.
+# A few always; with the slow tests 10 000 in all, in parts that two workers share. The variable multiplies them.
+FEW_SERIES, FEW_ZIPS = 400, 40
 PARTS, SERIES_EACH, ZIPS = 6, 1600, 400
 TIMES = int(os.environ.get("DOTALIVER_FUZZ_TIMES", "1"))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path, part):
-    count = SERIES_EACH * TIMES
-    found = fuzzed(tmp_path, SEED + part, count, "series")
+@pytest.mark.parametrize(
+    ("seed", "mutants"),
+    [
+        (SEED + PARTS, FEW_SERIES),
+        *(pytest.param(SEED + part, SERIES_EACH, marks=pytest.mark.slow) for part in range(PARTS)),
+    ],
+)
+def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path, seed, mutants):
+    count = mutants * TIMES
+    found = fuzzed(tmp_path, seed, count, "series")
     assert found["bases"] == len(REWRITERS) + 1 + len(REAL)
     assert sum(found["outcomes"].values()) == count
     assert found["slowest_s"] < LONGEST_S
@@ -29,13 +36,16 @@ def test_mutants_are_refused_or_read_quickly_and_in_little_memory(tmp_path, part
     assert {"read", "FileFormatError", "SeriesError"} <= set(found["outcomes"])
 
 
-def test_damaged_archives_are_refused_or_read_and_nothing_leaves_them(tmp_path):
-    found = fuzzed(tmp_path, SEED, ZIPS * TIMES, "zips")
+@pytest.mark.parametrize("archives", [FEW_ZIPS, pytest.param(ZIPS, marks=pytest.mark.slow)])
+def test_damaged_archives_are_refused_or_read_and_nothing_leaves_them(tmp_path, archives):
+    found = fuzzed(tmp_path, SEED, archives * TIMES, "zips")
     assert set(found["outcomes"]) >= {"read", "FileFormatError"}
 
 
 def test_there_is_a_mutant_of_every_kind_for_every_series():
-    assert SERIES_EACH // ((len(REWRITERS) + 1 + len(REAL)) * len(DAMAGES)) >= 8
+    kinds = (len(REWRITERS) + 1 + len(REAL)) * len(DAMAGES)
+    assert SERIES_EACH // kinds >= 8
+    assert FEW_SERIES // kinds >= 2
 
 
 def outcome(folder):

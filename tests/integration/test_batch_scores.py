@@ -125,6 +125,7 @@ def test_an_amendment_is_applied_to_stored_masks_without_segmenting(batch, tmp_p
     assert refused.status == 2 and "another folder" in refused.err
 
 
+@pytest.mark.slow
 def test_another_protocol_keeps_the_records_other_settings_alone_and_in_a_batch(batch, tmp_path):
     out, key, _ = batch
     (tmp_path / "own.json").write_text(json.dumps({"krenning": {"similar_ratio": 0.7}}))

@@ -252,7 +252,7 @@ def with_diagnostic_ct(study, tmp_path_factory) -> Path:
     return folder
 
 
-def test_lesions_are_found_again_on_a_diagnostic_ct(with_diagnostic_ct, tmp_path, no_pictures):
+def test_lesions_are_found_again_on_a_diagnostic_ct(with_diagnostic_ct, tmp_path, masks_only):
     done = run_cli("score", with_diagnostic_ct, "--recist-image", "77", "--out", tmp_path / "score", "-q")
     assert done.status == 0, done.err
     found = record(tmp_path / "score")

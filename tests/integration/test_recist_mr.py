@@ -122,7 +122,7 @@ def test_the_registration_is_as_exact_as_the_record_states(made, unread):
     assert "normalised mutual information" in report
 
 
-def test_an_mr_in_the_folder_that_nobody_names_changes_nothing(with_mr, scored, tmp_path, no_pictures):
+def test_an_mr_in_the_folder_that_nobody_names_changes_nothing(with_mr, scored, tmp_path, masks_only):
     done = run_cli("score", with_mr, "--out", tmp_path / "score", "-q")
     assert done.status == 0, done.err
     assert record(tmp_path / "score").record_id == record(scored).record_id
@@ -165,7 +165,7 @@ def test_the_structured_report_refers_to_the_slices_of_the_mr(read):
     assert "Modality of the image with the diameter" in text
 
 
-def test_the_same_record_comes_back_from_its_folder(read, tmp_path, no_pictures):
+def test_the_same_record_comes_back_from_its_folder(read, tmp_path, masks_only):
     done = run_cli("rescore", read, "--out", tmp_path / "again", "-q")
     assert done.status == 0, done.err
     assert record(tmp_path / "again").record_id != ""
@@ -205,8 +205,12 @@ def test_a_diameter_that_is_not_on_its_lesion_or_names_no_image_is_refused(spoil
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"centre_lps_mm": (0.0, 0.0, -160.0), "size_mm": (150.0, 300.0, 380.0)}, "MR series 11"),
-        ({"size_mm": (80.0, 300.0, 380.0)}, "the liver"),
+        pytest.param(
+            {"centre_lps_mm": (0.0, 0.0, -160.0), "size_mm": (150.0, 300.0, 380.0)},
+            "MR series 11",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"size_mm": (80.0, 300.0, 380.0)}, "the liver", marks=pytest.mark.slow),
         ({"size_mm": (105.0, 300.0, 380.0)}, "% of the liver"),
         ("noise", "does not show the liver"),
     ],

@@ -61,7 +61,7 @@ def test_nothing_changed_gives_the_same_record_linked_to_the_first(scored, recor
 
 
 def test_a_click_gives_what_the_search_measured_and_comes_back_from_the_stored_record(
-    scored, record, tmp_path, no_pictures
+    scored, record, tmp_path, masks_only
 ):
     before = next(lesion for lesion in record.lesions if lesion.diameter_source == "ct")
     (x0, y0, z0), (x1, y1, z1) = before.diameter.long_axis_lps_mm
@@ -79,7 +79,7 @@ def test_a_click_gives_what_the_search_measured_and_comes_back_from_the_stored_r
     assert rescore(tmp_path / "clicked", edits=ReaderEdits()).score.record_id == record.record_id
 
 
-def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, no_pictures):
+def test_the_command_writes_beside_the_score_and_chains(scored, record, tmp_path, masks_only):
     folder = Path(shutil.copytree(scored, tmp_path / "score"))
     edits = ReaderEdits(reader=READER, lesions=(LesionEdit(label=record.lesions[0].label, marks=("treated",)),))
     (tmp_path / "edits.json").write_text(edits.model_dump_json())
@@ -251,7 +251,7 @@ def test_missing_masks_are_told(scored, tmp_path):
 
 
 def test_candidates_of_a_study_without_liver_are_no_lesions_of_a_liver_given_later(
-    study, phantom, tmp_path, no_pictures
+    study, phantom, tmp_path, masks_only
 ):
     hidden = ScoringConfig(liver=LiverConfig(minimum_ml=7999.0))
     first = score_study(StudyInput(study), hidden)
@@ -282,7 +282,7 @@ def phantom_mask_over(scored, centre, path):
     return path
 
 
-def test_a_weight_that_was_stated_stands_under_other_settings(study, tmp_path, no_pictures):
+def test_a_weight_that_was_stated_stands_under_other_settings(study, tmp_path, masks_only):
     first = score_study(StudyInput(study), ScoringConfig(assume=AssumedValues(weight_kg=120.0)))
     save(first, tmp_path / "score")
     again = rescore(tmp_path / "score", config=ScoringConfig(liver=LiverConfig(mismatch_limit_mm=11.0))).score

@@ -62,6 +62,7 @@ def test_a_score_of_the_files_is_revised_with_ome_zarr_and_the_other_way(made, s
     assert record_id(tmp_path / "0") == record_id(tmp_path / "1")
 
 
+@pytest.mark.slow
 def test_it_is_scored_within_a_bound_on_the_memory(made, scored, tmp_path, monkeypatch):
     monkeypatch.setattr("dotaliver.dicom.pixels.lazy._HELD_PART", 1 << 40)
     done = run_cli("score", made, "--out", tmp_path / "out", "--memory", "600MiB")
@@ -106,6 +107,7 @@ def test_a_cache_is_recorded_without_its_place_and_changes_nothing(compressed, s
     assert done.status == 0, done.err
 
 
+@pytest.mark.slow
 def test_a_batch_keeps_decoded_series_too(compressed, scored, tmp_path):
     arguments = ("--workers", 1, "--cache", tmp_path / "cache", "--quiet")
     for name in ("one", "two"):

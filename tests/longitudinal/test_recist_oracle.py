@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import accumulate
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -190,9 +191,23 @@ def _edit(lesion: Lesion, days) -> LesionCourseEdit:
     return LesionCourseEdit(lesion=lesion.name, on=tuple(on), organ=lesion.organ, new=lesion.new)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 2**48).map(random_course))
+COURSES = given(st.integers(0, 2**48).map(random_course))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@COURSES
 def test_every_answer_of_a_course_follows_from_the_rules(course):
+    assert_read_by_the_rules(course)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@COURSES
+def test_every_answer_of_many_courses_follows_from_the_rules(course):
+    assert_read_by_the_rules(course)
+
+
+def assert_read_by_the_rules(course):
     expected = expect(course)
     given_course = package_input(course)
     reading = read_course(given_course, RULES)

@@ -58,7 +58,7 @@ def test_examples(name):
 
 
 @pytest.mark.parametrize("name", WITH_A_STUDY)
-def test_examples_with_a_study(name, phantom, scored, tmp_path, monkeypatch, no_pictures):
+def test_examples_with_a_study(name, phantom, scored, tmp_path, monkeypatch, masks_only):
     (tmp_path / "phantom").symlink_to(phantom)
     shutil.copytree(scored, tmp_path / "score")
     monkeypatch.chdir(tmp_path)

@@ -166,7 +166,7 @@ def test_files_of_the_examples_are_accepted(tmp_path):
 SHARED = {"sample phantom --small --seed 3": "phantom", "score phantom/study --out score": "score"}
 
 
-def test_every_command_and_example_of_the_manual_runs(tmp_path, monkeypatch, no_pictures, phantom, scored):
+def test_every_command_and_example_of_the_manual_runs(tmp_path, monkeypatch, masks_only, phantom, scored):
     monkeypatch.chdir(tmp_path)
     made = {"phantom": phantom, "score": scored}
     globs: dict[str, object] = {}

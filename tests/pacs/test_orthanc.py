@@ -91,7 +91,7 @@ def test_a_pulled_study_scores_as_before_and_its_results_come_back_equal(
         assert not any(word in text for word in (*TELLTALES, PASSWORD))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [WAYS[0], *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS[1:])])
 def test_a_kill_in_the_middle_leaves_nothing_half_and_a_second_run_finishes(tmp_path, study, way) -> None:
     server = Orthanc(tmp_path / "server")
     server.start()

@@ -125,9 +125,9 @@ def slabs_made(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("memory_bytes", [48 << 20, 64 << 20])
+@pytest.mark.parametrize("memory_bytes", [48 << 20, pytest.param(64 << 20, marks=pytest.mark.slow)])
 def test_record_and_masks_are_the_same_within_a_bound_on_the_memory(
-    study, outcome, scored, tmp_path, monkeypatch, memory_bytes
+    study, outcome, scored, tmp_path, monkeypatch, masks_only, memory_bytes
 ):
     # The study is small: its images are read in parts only if nothing is held, and the program itself must not count.
     monkeypatch.setattr("dotaliver.dicom.pixels.lazy._HELD_PART", 1 << 40)
@@ -278,7 +278,7 @@ def test_rescore_refuses_other_images(scored, copy):
         rescore(scored, study=StudyInput(copy))
 
 
-def test_rescore_refuses_a_ct_that_was_not_there(study, tmp_path, no_pictures):
+def test_rescore_refuses_a_ct_that_was_not_there(study, tmp_path, masks_only):
     pet_only = Path(shutil.copytree(study / "pet", tmp_path / "pet"))
     first = score_study(StudyInput(pet_only))
     assert "NO_CT" in {flag.code for flag in first.score.flags}
@@ -295,14 +295,14 @@ def test_open_study_keeps_headers_in_stack_order(study):
     assert tuple(uids) == opened.volumes.identity.pet.sop_instance_uids
 
 
-def test_outcome_is_the_record_that_is_stored(outcome, tmp_path, no_pictures):
+def test_outcome_is_the_record_that_is_stored(outcome, tmp_path, masks_only):
     save(replace(outcome, folder=tmp_path), tmp_path / "out")
     stored = StudyScore.model_validate_json((tmp_path / "out" / "score.json").read_text())
     assert stored == outcome.score
     assert stored.with_record_id().record_id == stored.record_id
 
 
-def test_a_score_stored_as_label_maps_is_rescored_to_the_same_masks(outcome, tmp_path, no_pictures):
+def test_a_score_stored_as_label_maps_is_rescored_to_the_same_masks(outcome, tmp_path, masks_only):
     save(outcome, tmp_path / "out", OutputOptions(labelmap=True))
     assert pydicom.dcmread(tmp_path / "out" / "segmentation.dcm").SegmentationType == "LABELMAP"
     again = rescore(tmp_path / "out").score

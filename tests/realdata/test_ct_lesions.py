@@ -50,6 +50,7 @@ def test_outlined_lesions_of_a_portal_venous_ct_have_their_true_diameters(data):
     assert np.max(np.abs(errors)) < 0.25
 
 
+@pytest.mark.slow
 def test_in_confluent_disease_no_lesion_is_told_from_another(data):
     _, found = segmented(need(data, "hybrid_massive") / "study")
     assert not found.ct_lesions.labels.labels
@@ -62,6 +63,7 @@ def fdg(data):
     return segmented(need(data, "petct_fdg_ge"))
 
 
+@pytest.mark.slow
 def test_an_fdg_liver_does_not_run_along_the_spine(fdg):
     _, found = fdg
     labels = found.liver.labels
@@ -70,6 +72,7 @@ def test_an_fdg_liver_does_not_run_along_the_spine(fdg):
     assert np.ptp(heights) < 220.0
 
 
+@pytest.mark.slow
 def test_noise_in_an_fdg_liver_and_blur_of_its_neighbours_make_no_measurable_disease(fdg):
     volumes, found = fdg
     score = score_labels(volumes, found, ReaderEdits(), ScoringConfig())

@@ -14,7 +14,8 @@ FOLDERS = (
 )
 
 
-def test_damaged_slices_of_real_scans(data, tmp_path):
+@pytest.mark.parametrize("count", [60, pytest.param(400, marks=pytest.mark.slow)])
+def test_damaged_slices_of_real_scans(data, tmp_path, count):
     copies = []
     for name in FOLDERS:
         if not (data / name).exists():
@@ -25,6 +26,6 @@ def test_damaged_slices_of_real_scans(data, tmp_path):
         for path in files[:SLICES]:
             shutil.copy(path, copy / path.name)
         copies.append(copy)
-    found = fuzzed(tmp_path, 7, 400, "series", *copies)
+    found = fuzzed(tmp_path, 7, count, "series", *copies)
     assert found["bases"] == len(FOLDERS)
     assert {"FileFormatError"} <= set(found["outcomes"])

@@ -21,6 +21,7 @@ def record(folder, memory_bytes):
 
 
 @pytest.mark.parametrize("name", ["hybrid_moderate", "hybrid_massive"])
+@pytest.mark.slow
 def test_the_record_is_the_same_for_every_bound(data, name):
     folder = data / name / "study"
     if not folder.is_dir():

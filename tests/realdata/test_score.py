@@ -32,7 +32,11 @@ def dice(labels, path):
 
 
 @pytest.mark.parametrize(
-    ("name", "exc4", "least"), [("hybrid_moderate", "not_met", 0.90), ("hybrid_massive", "met", 0.85)]
+    ("name", "exc4", "least"),
+    [
+        pytest.param("hybrid_moderate", "not_met", 0.90, marks=pytest.mark.slow),
+        ("hybrid_massive", "met", 0.85),
+    ],
 )
 def test_hybrid_studies(data, name, exc4, least):
     folder = need(data, name)
@@ -51,6 +55,7 @@ def test_hybrid_studies(data, name, exc4, least):
     assert score.references["blood_pool"].suv_mean < 2
 
 
+@pytest.mark.slow
 def test_ge_fdg_is_measured_and_not_judged(data):
     folder = need(data, "petct_fdg_ge")
     score = score_study(StudyInput(folder)).score
@@ -72,6 +77,7 @@ def test_ge_fdg_is_judged_on_request(data):
     assert score.criteria["INC7"].verdict != "not_evaluable"
 
 
+@pytest.mark.slow
 def test_lutetium_spect_without_ct(data):
     folder = need(data, "spect_dotatate_lu177")
     score = score_study(StudyInput(folder)).score

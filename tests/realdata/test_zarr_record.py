@@ -23,6 +23,7 @@ def record(folder, memory_bytes=None, cache=None):
 
 
 @pytest.mark.parametrize("name", ["hybrid_moderate/study", "petct_fdg_ge"])
+@pytest.mark.slow
 def test_the_record_is_the_same_from_ome_zarr(data, tmp_path, name):
     folder = data / name
     if not folder.is_dir():

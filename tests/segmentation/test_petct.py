@@ -69,7 +69,7 @@ def flipped(volume, axis):
     return Volume(np.flip(volume.array, axis), grid, volume.quantity)
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("axis", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_storage_order_changes_nothing(axis):
     volumes = study_volumes(make_phantom(preset("moderate", 2, "small")))
     plain = segment_study(volumes, CONFIG)

@@ -548,7 +548,10 @@ def rich_case():
 
 
 @needs_pixelmed
-@pytest.mark.parametrize("case", [rich_case, lambda: small_case(liver=False, ct=False, relative=True)])
+@pytest.mark.parametrize(
+    "case",
+    [rich_case, pytest.param(lambda: small_case(liver=False, ct=False, relative=True), marks=pytest.mark.slow)],
+)
 def test_pixelmed_finds_no_errors_in_the_templates(case, tmp_path) -> None:
     assert pixelmed_errors(written(report_of(case())[0], tmp_path / "measurements.dcm")) == []
 
