@@ -1,7 +1,21 @@
 #!/usr/bin/env bash
 # Sets up what the tests need and runs every check: format, lint, types, import contract, tests.
+#
+#     scripts/test.sh [--all] [ARGUMENTS OF PYTEST]
+#
+# Tests marked as slow repeat what another test shows, on more data or with more examples. They run with --all alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+selected=(-m "not slow")
+arguments=()
+for argument in "$@"; do
+    if [ "$argument" = --all ]; then
+        selected=(-m "slow or not slow")
+    else
+        arguments+=("$argument")
+    fi
+done
 
 debian_packages=(dicom3tools dcmtk libsaxonhe-java orthanc orthanc-dicomweb pixelmed-apps plastimatch poppler-utils)
 # A browser, for a viewer that others made
@@ -46,19 +60,44 @@ fi
 export PYTHONWARNINGS=default
 .venv/bin/ruff format --check src tests scripts plugins
 .venv/bin/ruff check src tests scripts plugins
-.venv/bin/mypy
-.venv/bin/lint-imports
 # Two workers on two cores: threads of their own would only stand in each other's way.
 export ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-if [ $# -gt 0 ]; then
-    .venv/bin/python -m pytest -n 2 "$@"
-else
-    .venv/bin/python -m pytest -n 2 --ignore tests/viewer
-    # Scored studies in OHIF, in a browser: a worker for each study
+
+check_types() {
+    .venv/bin/mypy && .venv/bin/lint-imports
+}
+
+# Workers take work from each other at the end, and until then keep the order, so that few make the same fixture twice.
+run_tests() {
+    .venv/bin/python -m pytest -n 2 --dist worksteal "${selected[@]}" "$@"
+}
+
+# Scored studies in OHIF, in a browser
+run_viewer_tests() {
     tests/viewer/install.sh || echo "The tests in OHIF will be skipped; to run them: tests/viewer/install.sh" >&2
-    .venv/bin/python -m pytest -n 2 --dist loadgroup tests/viewer
-    # The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
-    unset QT_QPA_PLATFORM
-    .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml
-    .venv/bin/python -m pytest -n 2 plugins/napari-dotaliver
+    .venv/bin/python -m pytest "${selected[@]}" tests/viewer
+}
+
+if [ ${#arguments[@]} -gt 0 ]; then
+    check_types
+    run_tests "${arguments[@]}"
+    exit
 fi
+
+# Types and the browser wait for the disk and for each other: they run in parallel to the rest, and are shown when done.
+in_parallel=$(mktemp)
+set -m # in a process group of their own, which can be ended as a whole
+{ check_types && run_viewer_tests; } >"$in_parallel" 2>&1 &
+parallel=$!
+set +m
+trap 'kill -- -"$parallel" 2>/dev/null || true; rm -f "$in_parallel"' EXIT
+[ "${selected[1]}" = "slow or not slow" ] || echo "Tests marked as slow are left out; scripts/test.sh --all runs them." >&2
+failed=0
+run_tests --ignore tests/viewer || failed=1
+# The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
+unset QT_QPA_PLATFORM
+.venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml || failed=1
+run_tests plugins/napari-dotaliver || failed=1
+wait "$parallel" || failed=1
+cat "$in_parallel"
+exit "$failed"

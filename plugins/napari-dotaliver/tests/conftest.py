@@ -47,6 +47,7 @@ def scored(outcome, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scored") / "score"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+        patch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)
         save(outcome, folder)
     return folder
 
@@ -61,3 +62,9 @@ def session(outcome, scored) -> ReadingSession:
 def no_pictures(monkeypatch) -> None:
     """Leave the report empty: it takes longest, and is drawn in other tests."""
     monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+
+
+@pytest.fixture
+def masks_only(no_pictures, monkeypatch) -> None:
+    """Leave out the measurements as DICOM too: for tests of the record and its masks."""
+    monkeypatch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)

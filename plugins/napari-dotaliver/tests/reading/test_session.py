@@ -55,7 +55,7 @@ def test_nothing_edited_is_the_automatic_record(session, outcome):
     assert session.measuring()(lambda _: None).score.record_id == outcome.score.record_id
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_painted_lesion_and_edits_give_the_record_of_rescore(session, tmp_path, scored):
     label = largest(session)
     others = [found.label for found in session.score.lesions if found.label != label]
@@ -80,7 +80,7 @@ def test_painted_lesion_and_edits_give_the_record_of_rescore(session, tmp_path, 
     assert others[0] not in {found.label for found in stored.lesions}
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_painted_lesions_are_all_only_where_the_reader_says_so(session, tmp_path, scored):
     session.set_lesions(grown(session, largest(session)))
     session.remeasure()
@@ -95,7 +95,7 @@ def test_painted_lesions_are_all_only_where_the_reader_says_so(session, tmp_path
     assert stored.record_id == own.record_id == again.record_id
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_painted_liver_gives_the_record_of_rescore(session, tmp_path, scored):
     from scipy.ndimage import binary_erosion
 
@@ -107,7 +107,7 @@ def test_painted_liver_gives_the_record_of_rescore(session, tmp_path, scored):
     assert stored.liver.volume_ml < session.automatic.liver.volume_ml
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_moved_reference_gives_the_record_of_rescore(session, tmp_path, scored):
     (x, y, z), _ = session.reference_sphere
     session.place_reference((x + 6.0, y, z), 20.0)
@@ -119,7 +119,7 @@ def test_moved_reference_gives_the_record_of_rescore(session, tmp_path, scored):
     assert stored.references["liver"].diameter_mm == 20.0
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_every_lesion_deleted_can_be_saved_and_rescored(session, tmp_path):
     session.set_lesions(np.zeros_like(session.lesions.array))
     session.sign(*READER)
@@ -130,7 +130,7 @@ def test_every_lesion_deleted_can_be_saved_and_rescored(session, tmp_path):
     assert rescore(tmp_path / "read").score.record_id == stored.record_id
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_reopened_reading_goes_on_where_it_was(session, tmp_path):
     label = largest(session)
     session.set_lesions(grown(session, label))
@@ -155,7 +155,7 @@ def test_reopened_reading_goes_on_where_it_was(session, tmp_path):
     assert rescore(tmp_path / "read", edits=edits).score.record_id == chained.record_id
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_record_that_lies_nowhere_yet_is_written_beside(outcome, tmp_path):
     fresh = ReadingSession(outcome)
     fresh.sign(*READER)
@@ -404,7 +404,7 @@ def test_saving_needs_a_reader_and_another_folder(session, tmp_path, scored):
     assert not (tmp_path / "read").exists()
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("masks_only")
 def test_saved_is_clean_until_the_next_edit(session, tmp_path):
     session.sign(*READER)
     assert session.dirty

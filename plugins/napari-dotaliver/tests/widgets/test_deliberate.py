@@ -159,7 +159,7 @@ def test_the_reading_asks_who_reads_and_shows_whose_study_it_is(desk, outcome, q
     assert name in desk.patient.words.text()
 
 
-def test_leaving_saves_first_where_the_reader_says_so(desk, tmp_path, qtbot, monkeypatch, no_pictures):
+def test_leaving_saves_first_where_the_reader_says_so(desk, tmp_path, qtbot, monkeypatch, masks_only):
     left = []
     desk.confirm.folder = tmp_path / "read"
     desk.session.mark_lesion(desk.session.score.lesions[0].label, "treated")
@@ -182,7 +182,7 @@ def test_leaving_without_a_name_stays_and_says_why(desk, qtbot, monkeypatch):
     assert left == []
 
 
-def test_ctrl_s_saves_the_reading(desk, tmp_path, qtbot, no_pictures):
+def test_ctrl_s_saves_the_reading(desk, tmp_path, qtbot, masks_only):
     desk.confirm.folder = tmp_path / "read"
     window = desk.window()
     window.activateWindow()

@@ -63,7 +63,7 @@ def test_waiting_offer_is_not_written_over(qtbot, outcome, edited, tmp_path):
     assert offer.file.find().state() == again.state
 
 
-def test_nothing_is_kept_of_what_was_saved_or_undone(qtbot, edited, tmp_path, no_pictures):
+def test_nothing_is_kept_of_what_was_saved_or_undone(qtbot, edited, tmp_path, masks_only):
     banner = RecoveryBanner(edited, tmp_path / "state")
     qtbot.addWidget(banner)
     banner.keep()

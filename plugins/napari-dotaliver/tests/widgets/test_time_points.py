@@ -153,7 +153,7 @@ def test_the_same_study_is_no_second_time_point(make_napari_viewer, qtbot, sessi
     assert widget.scans is None
 
 
-def test_response_is_saved_once_the_reading_is(compared, qtbot, tmp_path, session, no_pictures):
+def test_response_is_saved_once_the_reading_is(compared, qtbot, tmp_path, session, masks_only):
     compared.save(tmp_path / "response")
     assert "name and role" in compared.message.text()
     session.sign("A Reader", "radiologist")
