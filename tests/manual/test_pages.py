@@ -147,7 +147,12 @@ def test_options_named_in_the_text_exist():
 
 
 def test_files_of_the_examples_are_accepted(tmp_path):
-    models = {"edits.json": ReaderEdits, "mr_edits.json": ReaderEdits, "decisions.json": CourseEdits}
+    models = {
+        "edits.json": ReaderEdits,
+        "mr_edits.json": ReaderEdits,
+        "body_edits.json": ReaderEdits,
+        "decisions.json": CourseEdits,
+    }
     for block in BLOCKS:
         if block.language == "json":
             models[str(block.file)].model_validate(json.loads(block.text))

@@ -14,6 +14,7 @@ PAGES = (
     "index",
     "reading",
     "verdicts",
+    "body",
     "follow-up",
     "cohort",
     "central-reading",
