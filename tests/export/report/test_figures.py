@@ -7,8 +7,10 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
+from dotaliver.export.report.colours import uptake_colours
 from dotaliver.export.report.figures import (
     Drawing,
     Shadow,
@@ -19,6 +21,7 @@ from dotaliver.export.report.figures import (
     mip_picture,
     spread_apart,
 )
+from dotaliver.export.report.pixel_figure import LineStyle, PixelFigure, TextStyle
 
 
 def decoded(data_uri: str) -> np.ndarray:
@@ -75,3 +78,35 @@ def test_numbers_are_pushed_apart_within_the_picture() -> None:
     gaps = [np.linalg.norm(places[a] - places[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert min(gaps) > 9.0
     assert ((places >= 5) & (places <= 95)).all()
+
+
+def test_uptake_has_the_colours_of_the_published_scale() -> None:
+    """Inferno is published with matplotlib, which the report does without."""
+    shares = np.linspace(0, 1, 1001)
+    assert np.abs(uptake_colours(shares) - 255 * colormaps["inferno"](shares)[..., :3]).max() <= 0.51
+
+
+def test_strokes_leave_gaps_and_solid_lines_do_not() -> None:
+    """Along a line of 280 pixels, dashes of 3.7 widths with gaps of 1.6 cover seven tenths of it."""
+    covered = {}
+    for stroke in ("-", "--"):
+        figure = PixelFigure(np.zeros((40, 300, 3), np.uint8))
+        figure.line([10, 290], [20, 20], LineStyle("white", 2.16, stroke))
+        pixels = np.asarray(Image.open(io.BytesIO(figure.encoded("png"))).convert("L"))
+        covered[stroke] = float(pixels[20].mean() / 255 * 300 / 280)
+        assert not pixels[:16].any() and not pixels[24:].any()
+    assert covered["-"] == pytest.approx(1.0, abs=0.02)
+    assert covered["--"] == pytest.approx(3.7 / 5.3, abs=0.05)
+
+
+def test_words_lie_where_their_style_says() -> None:
+    edges = {}
+    for across in ("left", "center", "right"):
+        figure = PixelFigure(np.zeros((60, 200, 3), np.uint8))
+        figure.words(100, 30, "5 cm", TextStyle("white", 12, across=across))
+        rows, columns = np.nonzero(np.asarray(Image.open(io.BytesIO(figure.encoded("png"))).convert("L")) > 60)
+        assert (rows.min() + rows.max()) / 2 == pytest.approx(30, abs=2)
+        edges[across] = (columns.min(), columns.max())
+    assert edges["left"][0] == pytest.approx(100, abs=2)
+    assert sum(edges["center"]) / 2 == pytest.approx(100, abs=2)
+    assert edges["right"][1] == pytest.approx(100, abs=2)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Unpack
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.export.report.pixel_figure import (
-    JPEG_QUALITY,
-    OutlineStyle,
-    PixelFigure,
-    TextStyle,
-    halo,
-    outline_lines,
-)
+from dotaliver.export.plots.svg import ticks
+from dotaliver.export.report.colours import uptake_colours
+from dotaliver.export.report.pixel_figure import LineStyle, PixelFigure, Rim, TextStyle, outline_lines
 from dotaliver.records.body_record import LesionState
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "BODY_STYLES",
@@ -46,7 +36,7 @@ LESION_COLOUR = "#E69F00"
 LIVER_DARK, LESION_DARK = "#0072B2", "#D55E00"
 _NUMBER_COLOUR = "#8a3b00"
 # Outside the liver, by what the reader says; lines also differ in style.
-BODY_STYLES: dict[LesionState, tuple[str, str]] = {
+BODY_STYLES: dict[LesionState, tuple[str, Literal["-", "--", ":"]]] = {
     "unanswered": ("#8E4585", "--"),
     "accepted": ("#B8460B", "-"),
     "added": ("#00785A", "-"),
@@ -54,8 +44,8 @@ BODY_STYLES: dict[LesionState, tuple[str, str]] = {
 }
 # Soft-tissue window of abdominal CT: level 40, width 400.
 CT_WINDOW_HU = (-160.0, 240.0)
-_PET_COLOURS = "inferno"
-_DPI = 100
+_MIP_SCALE, _HISTOGRAM_SCALE = 1.5, 1.6
+_DARK_RIM, _LIGHT_RIM = Rim(1.25), Rim(1.5, "white")
 
 Rgb = npt.NDArray[np.float32]
 Inside = npt.NDArray[np.float32]
@@ -89,26 +79,15 @@ def grey(values: npt.NDArray[np.floating], low: float, high: float, *, inverted:
 
 def fused_rgb(ct_hu: npt.NDArray[np.floating], uptake: npt.NDArray[np.floating], upper: float) -> Rgb:
     """PET in colour over CT in grey; the PET is faint where normal liver lies (a third of the upper bound)."""
-    from matplotlib import colormaps
-
     share = np.clip(uptake / upper, 0.0, 1.0)
-    colour = colormaps[_PET_COLOURS](share)[..., :3]
+    colour = uptake_colours(share) / np.float32(255)
     opacity = 0.75 * np.clip((share - 0.15) / 0.6, 0.0, 1.0)[..., None]
     return np.asarray(grey(ct_hu, *CT_WINDOW_HU) * (1.0 - opacity) + colour * opacity, dtype=np.float32)
 
 
 def colour_stops(count: int = 9) -> list[str]:
     """The PET's colours from none to the upper bound, as CSS colours."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [to_hex(colormaps[_PET_COLOURS](x)) for x in np.linspace(0.0, 1.0, count)]
-
-
-def _figure(width_px: float, height_px: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
+    return [f"#{bytes(colour).hex()}" for colour in uptake_colours(np.linspace(0.0, 1.0, count))]
 
 
 def data_uri(encoded: bytes, kind: str) -> str:
@@ -116,40 +95,23 @@ def data_uri(encoded: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
 
 
-def _encoded(figure: Figure, alt: str, caption: str, *, kind: str = "jpeg", scale: float = 1.0) -> Picture:
-    stream = io.BytesIO()
-    quality = {"quality": JPEG_QUALITY} if kind == "jpeg" else None
-    figure.savefig(stream, format=kind, dpi=_DPI * scale, pil_kwargs=quality)
-    return Picture(data_uri(stream.getvalue(), kind), alt, caption)
-
-
 def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture:
     """An axial slice with outlines, side marks and a scale bar, one image pixel to one picture pixel."""
     figure = PixelFigure(rgb)
     if drawing.liver is not None:
-        figure.outline(drawing.liver, colors=LIVER_COLOUR, linewidths=1.8, linestyles="--")
+        figure.outline(drawing.liver, LineStyle(LIVER_COLOUR, 1.8, "--"))
     for label, inside in drawing.lesions.items():
         # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}
         colour = LESION_COLOUR if drawing.emphasised is None else "white"
-        figure.outline(
-            inside, colors=colour, linewidths=1.8 if main else 1.4, linestyles="-" if main else ":",
-            path_effects=halo(3.2 if main else 2.4),
-        )  # fmt: skip
+        figure.outline(inside, LineStyle(colour, 1.8 if main else 1.4, "-" if main else ":", Rim(0.7 if main else 0.5)))
     if drawing.emphasised is None:
         _number_beside(figure, drawing.lesions)
-    text: TextStyle = {"color": "white", "fontsize": 12, "fontweight": "bold", "path_effects": halo(), "va": "center"}
-    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
-    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
+    sides = TextStyle("white", 12, rim=_DARK_RIM)
+    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", replace(sides, across="left"))
+    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", replace(sides, across="right"))
     _scale_bar(figure, drawing)
     return Picture(data_uri(figure.encoded("jpeg"), "jpeg"), alt, caption)
-
-
-def _outline(axes: Axes, inside: Inside, pixel: tuple[float, float], **style: Unpack[OutlineStyle]) -> None:
-    """The line at 0.5 over pixels of a width and height; the first pixel's corner lies at the origin."""
-    from matplotlib.collections import LineCollection
-
-    axes.add_collection(LineCollection([line * pixel for line in outline_lines(inside)], **style), autolim=False)
 
 
 def _number_beside(figure: PixelFigure, lesions: Mapping[int, Inside]) -> None:
@@ -163,20 +125,15 @@ def _number_beside(figure: PixelFigure, lesions: Mapping[int, Inside]) -> None:
     shape = next(iter(lesions.values())).shape
     places = spread_apart(np.array(corners), np.empty((0, 2)), 15.0, (float(shape[1]), float(shape[0])))
     for label, (x, y) in zip(lesions, places, strict=True):
-        figure.words(
-            x, y, str(label), color=LESION_COLOUR, fontsize=11, fontweight="bold", path_effects=halo(),
-            ha="center", va="center",
-        )  # fmt: skip
+        figure.words(x, y, str(label), TextStyle(LESION_COLOUR, 11, rim=_DARK_RIM))
 
 
 def _scale_bar(figure: PixelFigure, drawing: Drawing) -> None:
     length = drawing.scale_mm / drawing.pixel_mm
     right, bottom = figure.columns * 0.96, figure.rows * 0.95
-    figure.line([right - length, right], [bottom, bottom], color="white", linewidth=2.5, path_effects=halo(4.5))
-    figure.words(
-        right - length / 2, bottom - 5, f"{drawing.scale_mm / 10:g} cm", color="white", fontsize=9, ha="center",
-        va="bottom", path_effects=halo(),
-    )  # fmt: skip
+    figure.line([right - length, right], [bottom, bottom], LineStyle("white", 2.5, rim=Rim(1.0)))
+    words = TextStyle("white", 9, bold=False, rim=Rim(0.8), down="bottom")
+    figure.words(right - length / 2, bottom - 5, f"{drawing.scale_mm / 10:g} cm", words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,86 +155,124 @@ def mip_picture(shadows: Sequence[Shadow], upper: float, unit: str, alt: str, ca
     height = shadows[0].extent_mm[2]
     gap_mm, bar_mm = 0.03 * sum(widths), 0.10 * sum(widths)
     total = sum(widths) + gap_mm * (len(shadows) - 1) + bar_mm
-    pixels_per_mm = min(1060 / total, 780 / height)
-    title_px = 26
-    width_px, height_px = total * pixels_per_mm, height * pixels_per_mm + title_px
-    figure = _figure(width_px, height_px)
+    per_mm = _MIP_SCALE * min(1060 / total, 780 / height)
+    title_px = round(26 * _MIP_SCALE)
+    ground = np.full((round(height * per_mm) + title_px, round(total * per_mm), 3), 255, dtype=np.uint8)
+    figure = PixelFigure(ground, _MIP_SCALE)
     left = 0.0
     for shadow, width in zip(shadows, widths, strict=True):
-        axes = figure.add_axes((left / total, 0, width / total, 1 - title_px / height_px))
-        _draw_shadow(axes, shadow, upper)
+        _draw_shadow(figure, shadow, upper, _Panel(round(left * per_mm), title_px, per_mm))
         left += width + gap_mm
-    bar = figure.add_axes(((left + 0.005 * total) / total, 0.12, 0.016, 0.6))
-    _grey_bar(bar, upper, unit)
-    return _encoded(figure, alt, caption, scale=1.5)
+    bar = (round((left + 0.005 * total) * per_mm), round(0.28 * figure.rows), round(0.016 * figure.columns))
+    _grey_bar(figure, bar, upper, unit)
+    return Picture(data_uri(figure.encoded("jpeg"), "jpeg"), alt, caption)
 
 
-def _grey_bar(axes: Axes, upper: float, unit: str) -> None:
-    axes.imshow(np.linspace(0, 1, 128)[:, None], cmap="gray", aspect="auto", extent=(0, 1, 0, upper))
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.set_title(unit.replace(" units", ""), fontsize=9, loc="center")
-    axes.tick_params(labelsize=9)
+def _grey_bar(figure: PixelFigure, place: tuple[int, int, int], upper: float, unit: str) -> None:
+    """The scale: black is the upper bound of what is shown."""
+    left, top, width = place
+    height = round(0.6 * figure.rows)
+    levels = np.linspace(0, 255, height).round().astype(np.uint8)
+    figure.picture(np.repeat(levels[:, None], width, axis=1), left, top)
+    words, thin = TextStyle("black", 9, bold=False, across="left"), LineStyle("black", 0.8)
+    _frame(figure, (left, top, left + width, top + height), thin)
+    mark = 3.5 * figure.dots_per_point
+    for value in ticks(0.0, upper, most=8):
+        y = top + height * (1 - value / upper)
+        figure.line([left + width, left + width + mark], [y, y], thin)
+        figure.words(left + width + 2 * mark, y, f"{value:g}", words)
+    above = replace(words, across="center", down="bottom")
+    figure.words(left + width / 2, top - 6 * figure.dots_per_point, unit.replace(" units", ""), above)
 
 
-def _draw_shadow(axes: Axes, shadow: Shadow, upper: float) -> None:
-    axes.imshow(shadow.array, cmap="gray_r", vmin=0, vmax=upper, extent=shadow.extent_mm, interpolation="bilinear")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#cccccc")
-    left, right, bottom, top = shadow.extent_mm
+def _frame(figure: PixelFigure, box: tuple[float, float, float, float], style: LineStyle) -> None:
+    """A frame around left, top, right and bottom."""
+    left, top, right, bottom = box
+    figure.line([left, right, right, left, left], [top, top, bottom, bottom, top], style)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Where a view lies in a picture: its left upper corner in pixels, and pixels per mm."""
+
+    left: int
+    top: int
+    per_mm: float
+
+    def places(self, points_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Points of the view in the picture."""
+        result: npt.NDArray[np.float64] = np.asarray(points_mm) * self.per_mm + (self.left, self.top)
+        return result
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A lesion's number, the place that it belongs to, and its colour and its line's."""
+
+    name: str
+    place_mm: tuple[float, float]
+    colour: str
+    line_colour: str
+
+
+def _draw_shadow(figure: PixelFigure, shadow: Shadow, upper: float, panel: _Panel) -> None:
+    _, right, bottom, _ = shadow.extent_mm
+    size = (round(right * panel.per_mm), round(bottom * panel.per_mm))
+    figure.picture(_smooth_greys(shadow.array, upper, size), panel.left, panel.top)
+    _frame(figure, (panel.left, panel.top, panel.left + size[0], panel.top + size[1]), LineStyle("#cccccc", 0.8))
     rows, columns = shadow.array.shape
-    pixel = ((right - left) / columns, (bottom - top) / rows)
+    pixel = (right / columns, bottom / rows)
     if shadow.liver is not None:
-        _outline(axes, shadow.liver, pixel, colors=LIVER_DARK, linewidths=1.6, linestyles="--")
-    anchors: dict[str, tuple[float, float]] = {}
+        outline = [panel.places(line * pixel) for line in outline_lines(shadow.liver)]
+        figure.lines(outline, LineStyle(LIVER_DARK, 1.6, "--"))
+    marks = []
     for label, inside in shadow.lesions.items():
-        _outline(axes, inside, pixel, colors=LESION_DARK, linewidths=1.4)
-        row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
-        anchors[str(label)] = (float(column * pixel[0]), float(row * pixel[1]))
-    colours = dict.fromkeys(anchors, _NUMBER_COLOUR)
+        marks.append((str(label), inside, LineStyle(LESION_DARK, 1.4), _NUMBER_COLOUR))
     for name, (inside, state) in shadow.body.items():
-        colour, style = BODY_STYLES[state]
-        _outline(axes, inside, pixel, colors=colour, linewidths=1.4, linestyles=style)
+        colour, stroke = BODY_STYLES[state]
+        marks.append((name, inside, LineStyle(colour, 1.4, stroke), colour))
+    numbers = []
+    for name, inside, style, colour in marks:
+        figure.lines([panel.places(line * pixel) for line in outline_lines(inside)], style)
         row, column = np.argwhere(inside > 0.5).mean(axis=0) + 0.5
-        anchors[name] = (float(column * pixel[0]), float(row * pixel[1]))
-        colours[name] = colour
-    _number_with_leaders(axes, anchors, colours, right, bottom)
-    axes.set_title(shadow.title, fontsize=12, loc="left", pad=6)
-    text: TextStyle = {
-        "fontsize": 12,
-        "fontweight": "bold",
-        "color": "#333333",
-        "va": "top",
-        "path_effects": halo(3, "white"),
-    }
-    axes.text(0.015, 0.985, shadow.sides[0], transform=axes.transAxes, ha="left", **text)
-    axes.text(0.985, 0.985, shadow.sides[1], transform=axes.transAxes, ha="right", **text)
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
+        numbers.append(_Number(name, (float(column * pixel[0]), float(row * pixel[1])), colour, style.colour))
+    _number_with_leaders(figure, numbers, (right, bottom), panel)
+    gap = 6 * figure.dots_per_point
+    title = TextStyle("black", 12, bold=False, across="left", down="bottom")
+    figure.words(panel.left, panel.top - gap, shadow.title, title)
+    sides = TextStyle("#333333", 12, rim=_LIGHT_RIM, across="left", down="top")
+    top = panel.top + 0.015 * size[1]
+    figure.words(panel.left + 0.015 * size[0], top, shadow.sides[0], sides)
+    figure.words(panel.left + 0.985 * size[0], top, shadow.sides[1], replace(sides, across="right"))
+
+
+def _smooth_greys(uptake: npt.NDArray[np.floating], upper: float, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Uptake as grey, dark where hot, interpolated linearly to a width and height in pixels."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(uptake, dtype=np.float32))
+    values = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+    return np.asarray(255.0 * (1.0 - np.clip(values / upper, 0.0, 1.0)) + 0.5).astype(np.uint8)
 
 
 def _number_with_leaders(
-    axes: Axes, anchors: Mapping[str, tuple[float, float]], colours: Mapping[str, str], width: float, height: float
+    figure: PixelFigure, numbers: Sequence[_Number], size_mm: tuple[float, float], panel: _Panel
 ) -> None:
     """Number lesions on a circle around their places, pushed apart, with a thin line to each."""
-    if not anchors:
+    if not numbers:
         return
-    points = np.array(list(anchors.values()))
-    middle = points.mean(axis=0) if len(points) > 1 else np.array([width / 2, height / 2])
+    points = np.array([number.place_mm for number in numbers])
+    middle = points.mean(axis=0) if len(points) > 1 else np.array(size_mm) / 2
     away = points - middle
     away = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     away[np.linalg.norm(away, axis=1) < 0.5] = (0.7, -0.7)
     apart_mm = 15.0 if len(points) <= 40 else 8.0
-    places = spread_apart(points + 1.6 * apart_mm * away, points, apart_mm, (width, height))
-    for label, anchor, place in zip(anchors, points, places, strict=True):
-        line = LESION_DARK if colours[label] == _NUMBER_COLOUR else colours[label]
-        axes.plot([anchor[0], place[0]], [anchor[1], place[1]], color=line, linewidth=0.7)
-        axes.text(
-            place[0], place[1], label, fontsize=10 if len(points) <= 40 else 7, fontweight="bold", color=colours[label],
-            ha="center", va="center", path_effects=halo(3, "white"),
-        )  # fmt: skip
+    places = spread_apart(points + 1.6 * apart_mm * away, points, apart_mm, size_mm)
+    for number, place in zip(numbers, places, strict=True):
+        figure.lines([panel.places([number.place_mm, place])], LineStyle(number.line_colour, 0.7))
+    size = 10 if len(points) <= 40 else 7
+    for number, place in zip(numbers, panel.places(places), strict=True):
+        figure.words(place[0], place[1], number.name, TextStyle(number.colour, size, rim=_LIGHT_RIM))
 
 
 def spread_apart(
@@ -314,30 +309,83 @@ def histogram_picture(samples: UptakeSamples, alt: str, caption: str) -> Picture
     everything = np.concatenate([samples.liver, samples.lesions])
     top = float(np.percentile(everything, 99.9)) if samples.lesions.size == 0 else float(samples.lesions.max())
     top = max(top, 1.4 * (samples.limit or samples.mean or 0.0), 1e-6)
-    edges = np.linspace(0.0, top, 81).tolist()
-    figure = _figure(900, 300)
-    axes = figure.add_axes((0.075, 0.19, 0.91, 0.70))
-    for values, name, colour, style in (
-        (samples.liver, "Lesion-free liver", LIVER_DARK, "-"),
-        (samples.lesions, "Lesions", LESION_DARK, "-"),
+    edges = np.linspace(0.0, top, 81)
+    parts = []
+    for values, name, colour in (
+        (samples.liver, "Lesion-free liver", LIVER_DARK),
+        (samples.lesions, "Lesions", LESION_DARK),
     ):
         if values.size:
-            weights = np.full(values.size, 100.0 / values.size)
-            axes.hist(values, edges, weights=weights, histtype="stepfilled", alpha=0.25, color=colour)
-            axes.hist(values, edges, weights=weights, histtype="step", color=colour, lw=1.6, ls=style, label=name)
+            percent = 100.0 * np.histogram(values, edges)[0] / values.size
+            parts.append((percent, name, LineStyle(colour, 1.6)))
+    chart = _Chart(top, 1.05 * max(float(percent.max()) for percent, _, _ in parts) or 1.0, samples.unit)
+    for percent, _, style in parts:
+        chart.steps(edges, percent, style)
+    legend = [(name, style) for _, name, style in parts]
     if samples.mean is not None:
-        axes.axvline(samples.mean, color="black", lw=1.5, label=f"Normal liver, mean {samples.mean:.1f}")
+        legend.append((f"Normal liver, mean {samples.mean:.1f}", LineStyle("black", 1.5)))
+        chart.upright(samples.mean, legend[-1][1])
     if samples.limit is not None:
-        axes.axvline(
-            samples.limit,
-            color="black",
-            lw=1.5,
-            ls="--",
-            label=f"Normal liver, upper limit of a 1 ml mean {samples.limit:.1f}",
-        )
-    axes.set_xlim(0, top)
-    axes.set_xlabel(f"Uptake ({samples.unit})")
-    axes.set_ylabel("Volume (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=10)
-    return _encoded(figure, alt, caption, kind="png", scale=1.6)
+        name = f"Normal liver, upper limit of a 1 ml mean {samples.limit:.1f}"
+        legend.append((name, LineStyle("black", 1.5, "--")))
+        chart.upright(samples.limit, legend[-1][1])
+    chart.explain(legend)
+    return Picture(data_uri(chart.figure.encoded("png"), "png"), alt, caption)
+
+
+class _Chart:
+    """Axes of uptake across and percent of volume upwards, and what is drawn between them."""
+
+    def __init__(self, right: float, top: float, unit: str) -> None:
+        scale = _HISTOGRAM_SCALE
+        rows, columns = round(300 * scale), round(900 * scale)
+        self.figure = PixelFigure(np.full((rows, columns, 3), 255, dtype=np.uint8), scale)
+        self._box = (0.075 * columns, 0.11 * rows, 0.985 * columns, 0.81 * rows)
+        self._right, self._top = right, top
+        self._draw_axes(unit)
+
+    def _x(self, uptake: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        left, _, right, _ = self._box
+        return np.asarray(left + np.asarray(uptake, dtype=float) / self._right * (right - left))
+
+    def _y(self, percent: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        _, top, _, bottom = self._box
+        return np.asarray(bottom - np.asarray(percent, dtype=float) / self._top * (bottom - top))
+
+    def _draw_axes(self, unit: str) -> None:
+        left, top, right, bottom = self._box
+        figure, thin, dot = self.figure, LineStyle("black", 0.8), self.figure.dots_per_point
+        figure.line([left, left, right], [top, bottom, bottom], thin)
+        words = TextStyle("black", 10, bold=False)
+        for value in ticks(0.0, self._right, most=8):
+            x = float(self._x(value))
+            figure.line([x, x], [bottom, bottom + 3.5 * dot], thin)
+            figure.words(x, bottom + 7 * dot, f"{value:g}", replace(words, down="top"))
+        for value in ticks(0.0, self._top):
+            y = float(self._y(value))
+            figure.line([left - 3.5 * dot, left], [y, y], thin)
+            figure.words(left - 7 * dot, y, f"{value:g}", replace(words, across="right"))
+        figure.words((left + right) / 2, figure.rows - 8 * dot, f"Uptake ({unit})", replace(words, down="bottom"))
+        figure.words(10 * dot, (top + bottom) / 2, "Volume (%)", replace(words, across="left", upright=True))
+
+    def steps(self, edges: npt.NDArray[np.float64], percent: npt.NDArray[np.float64], style: LineStyle) -> None:
+        """A histogram with its area filled."""
+        x, y = self._x(np.repeat(edges, 2)), self._y(np.concatenate([[0.0], np.repeat(percent, 2), [0.0]]))
+        corners = np.column_stack([x, y])
+        self.figure.area(corners, style.colour, 0.25)
+        self.figure.lines([corners], style)
+
+    def upright(self, uptake: float, style: LineStyle) -> None:
+        """A line at an uptake."""
+        x = float(self._x(uptake))
+        self.figure.line([x, x], [self._box[1], self._box[3]], style)
+
+    def explain(self, legend: Sequence[tuple[str, LineStyle]]) -> None:
+        """What each line shows, in the right upper corner."""
+        figure, dot = self.figure, self.figure.dots_per_point
+        words = TextStyle("black", 10, bold=False, rim=_LIGHT_RIM, across="left")
+        widest = max(figure.width_of(name, words) for name, _ in legend)
+        for place, (name, style) in enumerate(legend):
+            x, y = self._box[2] - widest, self._box[1] + (8 + 15 * place) * dot
+            figure.line([x - 28 * dot, x - 7 * dot], [y, y], style)
+            figure.words(x, y, name, words)

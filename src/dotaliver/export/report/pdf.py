@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from xml.sax.saxutils import escape
 
@@ -24,6 +23,7 @@ from dotaliver.export.report.content import (
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.tables import Row
 from dotaliver.export.report.words import clause
+from dotaliver.system.fonts import font_file
 
 if TYPE_CHECKING:
     from reportlab.lib.styles import ParagraphStyle
@@ -98,15 +98,12 @@ def report_pdf(report: ReportContent) -> bytes:
 
 
 def _register_fonts() -> None:
-    """The fonts that come with matplotlib: they have the characters that the report uses (≥, ±, ×)."""
-    import matplotlib
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for name in (_FONT, _BOLD):
         if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, str(folder / f"{name}.ttf")))
+            pdfmetrics.registerFont(TTFont(name, str(font_file(name))))
 
 
 class _Page:

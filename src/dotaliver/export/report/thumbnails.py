@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.export.report.figures import CT_WINDOW_HU, LESION_COLOUR, LIVER_COLOUR, Picture, data_uri, grey
-from dotaliver.export.report.pixel_figure import PixelFigure, TextStyle, halo
+from dotaliver.export.report.pixel_figure import LineStyle, PixelFigure, Rim, TextStyle
 from dotaliver.export.report.views import Plane, axial_plane, outlines_on, sample
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.orientation import anatomical
@@ -69,10 +69,7 @@ def thumbnail(view: ThumbnailView, alt: str, caption: str = "") -> Picture:
     if view.outlines is not None:
         for label, inside in outlines_on(view.outlines, plane, (0.0, 0.0, 0.0)).items():
             own = label in view.labels
-            figure.outline(
-                inside, colors=LESION_COLOUR if own else "white", linewidths=1.6 if own else 0.8,
-                linestyles="-" if own else ":",
-            )  # fmt: skip
+            figure.outline(inside, LineStyle(LESION_COLOUR, 1.6) if own else LineStyle("white", 0.8, ":"))
     if view.diameter is not None:
         _draw_axes(figure, view.diameter, plane, index, grid)
     _draw_sides_and_scale(figure)
@@ -90,13 +87,13 @@ def _window(image: Volume, values: npt.NDArray[np.float32], upper: float) -> tup
 
 
 def _draw_sides_and_scale(figure: PixelFigure) -> None:
-    text: TextStyle = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": halo(), "va": "center"}
-    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", ha="left", **text)
-    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", ha="right", **text)
+    sides = TextStyle("white", 9, rim=Rim(0.8))
+    figure.words(0.02 * figure.columns, 0.5 * figure.rows, "R", replace(sides, across="left"))
+    figure.words(0.98 * figure.columns, 0.5 * figure.rows, "L", replace(sides, across="right"))
     length, right, bottom = 20.0 / _FIELD_MM * figure.columns, 0.96 * figure.columns, 0.95 * figure.rows
-    figure.line([right - length, right], [bottom, bottom], color="white", linewidth=2.0, path_effects=halo(4.0))
-    figure.words(right - length / 2, bottom - 4, "2 cm", color="white", fontsize=7, ha="center", va="bottom",
-                 path_effects=halo())  # fmt: skip
+    figure.line([right - length, right], [bottom, bottom], LineStyle("white", 2.0, rim=Rim(1.0)))
+    words = TextStyle("white", 7, bold=False, rim=Rim(0.8), down="bottom")
+    figure.words(right - length / 2, bottom - 4, "2 cm", words)
 
 
 def _draw_axes(figure: PixelFigure, diameter: Diameter, plane: Plane, index: int, grid: Geometry) -> None:
@@ -107,4 +104,4 @@ def _draw_axes(figure: PixelFigure, diameter: Diameter, plane: Plane, index: int
         if pair is None or abs(float(grid.lps_to_index(pair[0])[0]) - index) > 0.6:
             continue
         places = plane.pixels(pair) + 0.5
-        figure.line(places[:, 1], places[:, 0], color=LIVER_COLOUR, linewidth=1.4, linestyle=style)
+        figure.line(places[:, 1], places[:, 0], LineStyle(LIVER_COLOUR, 1.4, style))
