@@ -48,6 +48,7 @@ SAID = {
     "looking for": "lesions on CT",
     "measuring": "measuring",
     "drawing": "writing",
+    "making": "writing",
 }
 PLAIN = Path(__file__).resolve().parent / "score_bench" / "plain.py"
 

@@ -17,7 +17,10 @@ GROUPS = {
     for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
 }
 COMMANDS = tuple(f"{name} {inner}".strip() for name, group in GROUPS.items() for inner in group)
-HEAVY = ("numpy", "pydicom", "SimpleITK", "pydantic", "rich", "matplotlib", "highdicom", "importlib.metadata")
+HEAVY = (
+    *("numpy", "scipy", "skimage", "pydicom", "SimpleITK", "pydantic", "rich", "matplotlib", "highdicom", "PIL"),
+    "importlib.metadata",
+)
 
 
 def test_the_help_lists_every_command_under_a_title():
@@ -105,9 +108,13 @@ def test_a_protocol_by_name_scores_with_its_criteria(study, tmp_path, masks_only
     for words in ("Criteria of PRRT-SCREENING", "Receptor uptake fulfilled", "High liver burden not present"):
         assert words in done.out
     assert "INC7" not in done.out
-    revised = run_cli("rescore", tmp_path / "out", "--protocol", "nct04544098")
+    revised = run_cli("rescore", tmp_path / "out", "--protocol", "nct04544098", "--no-report")
     assert revised.status == 0, revised.err
     assert "Inclusion 7 fulfilled" in revised.out
+    assert "Report:" in done.out and "Report:" not in revised.out
+    assert (tmp_path / "out" / "report.html").is_file()
+    (again,) = tmp_path.glob("out/revised-*")
+    assert (again / "score.json").is_file() and not (again / "report.html").exists()
 
 
 def test_a_protocol_that_is_not_there_is_bad_usage(study, tmp_path):

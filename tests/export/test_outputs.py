@@ -1,6 +1,9 @@
 """A finished score is never lost to a file that cannot be made, nor to a header with a wrong date."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,7 +15,8 @@ from dotaliver.dicom.files.stack import stack_of
 from dotaliver.errors import OutputError
 from dotaliver.export.dicom.files import encoded_files, made_or_left_out
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
-from dotaliver.export.outputs import _nifti
+from dotaliver.export.outputs import OutputOptions, ScoreFiles, _nifti, write_score
+from fixtures.derived_dicom import sources
 from fixtures.dicom_series import write_series
 from fixtures.scores import small_case
 
@@ -70,3 +74,38 @@ def test_a_nifti_that_could_not_be_written_whole_is_no_file(tmp_path) -> None:
             _nifti(labels, tmp_path / "half.nii.gz")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_without_the_report_everything_else_is_written(tmp_path) -> None:
+    case = small_case()
+    files = ScoreFiles(case.score, case.volumes, case.segmentations, sources(case))
+    written = []
+    for name, options in (("with", OutputOptions()), ("without", OutputOptions(report=False))):
+        write_score(files, tmp_path / name, "{}", options)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    whole, numbers = written
+    assert "report.html" in whole and {"score.json", "measurements.dcm"} <= set(numbers)
+    assert numbers == {name: content for name, content in whole.items() if name != "report.html"}
+
+
+def test_a_score_and_its_report_load_no_plotting_library() -> None:
+    """Loading matplotlib alone takes longer than drawing the report; highdicom is loaded where objects are made."""
+    script = (
+        "import sys, dotaliver.pipeline, dotaliver.cli.score\n"
+        "from dotaliver.export.report.html import report_html\n"
+        "early = set(sys.modules)\n"
+        "from fixtures.scores import small_case\n"
+        "case = small_case()\n"
+        "report_html(case.score, case.volumes, case.segmentations)\n"
+        "print(*{'highdicom', 'pandas', 'dask', 'zarr', 'jinja2', 'reportlab'} & early)\n"
+        "print(*{'matplotlib', 'highdicom'} & set(sys.modules))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    assert done.stdout.split() == []

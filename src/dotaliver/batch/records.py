@@ -78,7 +78,7 @@ class StudyTask(FrozenModel):
 
 
 class Outputs(FrozenModel):
-    """Optional outputs, in addition to record, report and DICOM objects."""
+    """What is written in addition to record and DICOM objects."""
 
     nifti: bool = False
     labelmap: bool = False
@@ -86,6 +86,7 @@ class Outputs(FrozenModel):
     pictures: bool = False
     rtstruct: bool = False
     dosimetry: bool = False
+    report: bool = True
 
 
 class RunSettings(FrozenModel):

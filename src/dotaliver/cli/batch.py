@@ -18,6 +18,7 @@ from dotaliver.cli.options import (
     Dosimetry,
     LabelMap,
     Nifti,
+    NoReport,
     Pdf,
     Pictures,
     Quiet,
@@ -121,6 +122,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     rtstruct: RtStruct = False,
     dosimetry: Dosimetry = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -157,7 +159,13 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
         rescore=again,
         fresh=fresh,
         outputs=Outputs(
-            nifti=nifti, labelmap=labelmap, pdf=pdf, pictures=pictures, rtstruct=rtstruct, dosimetry=dosimetry
+            nifti=nifti,
+            labelmap=labelmap,
+            pdf=pdf,
+            pictures=pictures,
+            rtstruct=rtstruct,
+            dosimetry=dosimetry,
+            report=not no_report,
         ),
         timeout_s=_seconds(timeout),
         memory_bytes=None if memory is None else memory_bytes(memory),

@@ -32,6 +32,7 @@ __all__ = [
     "Memory",
     "NewProtocol",
     "Nifti",
+    "NoReport",
     "Pdf",
     "PetSeries",
     "Pictures",
@@ -277,6 +278,9 @@ Dosimetry = Annotated[
         group=_OUTPUT,
         help="Also write liver, lobes, tumours and non-tumoural liver as named masks for dosimetry (RTSTRUCT, NIfTI).",
     ),
+]
+NoReport = Annotated[
+    bool, option("--no-report", group=_OUTPUT, help="Write no report.html: numbers, masks and DICOM objects alone.")
 ]
 AsJson = Annotated[bool, option("--json", group=_OUTPUT, help="Print the result as JSON.")]
 

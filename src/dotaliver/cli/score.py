@@ -31,6 +31,7 @@ from dotaliver.cli.options import (
     Memory,
     NewProtocol,
     Nifti,
+    NoReport,
     Pdf,
     PetSeries,
     Pictures,
@@ -98,6 +99,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     rtstruct: RtStruct = False,
     dosimetry: Dosimetry = False,
+    no_report: NoReport = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -121,7 +123,12 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         )
         readers_edits = edits_of(edits, lesion_at or ())
         options = output_options(
-            nifti, labelmap, (pdf, pictures, rtstruct, dosimetry), deidentify=deidentify, key=pseudonym_key
+            nifti,
+            labelmap,
+            (pdf, pictures, rtstruct, dosimetry),
+            report=not no_report,
+            deidentify=deidentify,
+            key=pseudonym_key,
         )
         execution = execution_of(memory, cache)
         # Refuse a folder that cannot be written before the work, not after it.
@@ -171,6 +178,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
     pictures: Pictures = False,
     rtstruct: RtStruct = False,
     dosimetry: Dosimetry = False,
+    no_report: NoReport = False,
     deidentify: Deidentify = False,
     pseudonym_key: PseudonymKey = None,
     memory: Memory = None,
@@ -192,7 +200,12 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
 
         target, execution = out or ScoreFolder(folder).next_revision(), execution_of(memory, cache)
         options = output_options(
-            nifti, labelmap, (pdf, pictures, rtstruct, dosimetry), deidentify=deidentify, key=pseudonym_key
+            nifti,
+            labelmap,
+            (pdf, pictures, rtstruct, dosimetry),
+            report=not no_report,
+            deidentify=deidentify,
+            key=pseudonym_key,
         )
         with output_folder(target) if folder.is_dir() else contextlib.nullcontext(), stages(quiet) as progress:
             outcome = pipeline.rescore(
@@ -275,5 +288,6 @@ def _print_outcome(outcome: Outcome, folder: Path, *, quiet: bool, as_json: bool
 
     screen = console()
     screen.print(score_summary(outcome.score))
-    screen.print(f"Report: {folder / REPORT}", soft_wrap=True)
+    if (folder / REPORT).is_file():
+        screen.print(f"Report: {folder / REPORT}", soft_wrap=True)
     screen.print(f"Record: {folder / RECORD}", soft_wrap=True)

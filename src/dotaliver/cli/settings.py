@@ -120,7 +120,13 @@ def execution_of(memory: str | None, cache: Path | None) -> ExecutionConfig:
 
 
 def output_options(
-    nifti: bool, labelmap: bool, documents: tuple[bool, bool, bool, bool], *, deidentify: bool, key: Path | None
+    nifti: bool,
+    labelmap: bool,
+    documents: tuple[bool, bool, bool, bool],
+    *,
+    report: bool,
+    deidentify: bool,
+    key: Path | None,
 ) -> OutputOptions:
     """What to write beside the record, with the key of the pseudonyms where the results are de-identified."""
     from dotaliver.export.deidentify.pseudonyms import pseudonym_key
@@ -128,7 +134,7 @@ def output_options(
 
     pdf, pictures, rtstruct, dosimetry = documents
     secret = pseudonym_key(key) if deidentify else None
-    return OutputOptions(nifti, labelmap, pdf, pictures, secret, rtstruct, dosimetry)
+    return OutputOptions(nifti, labelmap, pdf, pictures, secret, rtstruct, dosimetry, report)
 
 
 def edits_of(path: Path | None, lesions_at: Sequence[str] = (), known: ReaderEdits | None = None) -> ReaderEdits | None:

@@ -57,7 +57,7 @@ _NO_PATHS = '{"deidentified": true}\n'
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Optional outputs, in addition to the record, the report and the DICOM objects."""
+    """What is written in addition to the record and the DICOM objects."""
 
     nifti: bool = False
     labelmap: bool = False
@@ -67,6 +67,8 @@ class OutputOptions:
     pseudonym_key: bytes | None = field(default=None, repr=False)
     rtstruct: bool = False
     dosimetry: bool = False
+    # The page for readers; a study whose numbers alone are wanted is done sooner without it.
+    report: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +128,7 @@ def _contents(
         files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
     )
     dicom = helper.begin(job)
-    report = made_or_left_out(REPORT, lambda: report_html(files.score, files.volumes, files.segmentations), None)
+    report = _report(files) if options.report else None
     contents: dict[str, bytes | str] = {
         LESION_TABLE: lesions_csv(files.score),
         **_body_table(files.score),
@@ -155,6 +157,10 @@ def _contents(
 def _body_table(score: StudyScore) -> dict[str, bytes | str]:
     """The table of what lies outside the liver, where there is something."""
     return {BODY_TABLE: body_csv(score)} if score.body is not None and score.body.lesions else {}
+
+
+def _report(files: ScoreFiles) -> str | None:
+    return made_or_left_out(REPORT, lambda: report_html(files.score, files.volumes, files.segmentations), None)
 
 
 def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Dataset]:

@@ -260,7 +260,8 @@ def save(
     >>> (Path("again") / "score.json").is_file(), (Path("again") / "report.html").is_file()
     (True, True)
     """
-    progress("drawing the report")
+    options = options or OutputOptions()
+    progress("drawing the report" if options.report else "making the DICOM objects")
     volumes = outcome.opened.volumes
     identity = volumes.identity
     local = LocalPaths(
@@ -272,7 +273,7 @@ def save(
         files=outcome.part.files,
     )
     files = ScoreFiles(outcome.score, volumes, outcome.segmentations, outcome.opened.sources)
-    write_score(files, out, local.model_dump_json(indent=2) + "\n", options or OutputOptions(), helper)
+    write_score(files, out, local.model_dump_json(indent=2) + "\n", options, helper)
     _log.info("wrote record %s", outcome.score.record_id[:12])
 
 

@@ -174,7 +174,7 @@ def axes_groups(dataset):
 
 def imaging_measurements(dataset):
     """The measurement groups of a report, as content items."""
-    items = dataset.content[0].ContentSequence
+    items = dataset.ContentSequence
     container = next(i for i in items if i.ConceptNameCodeSequence[0].CodeValue == "126010")
     return list(container.ContentSequence)
 
@@ -563,3 +563,10 @@ def test_dciodvfy_knows_label_maps_only_as_no_segmentation(tmp_path) -> None:
     assert {e.split(" - attribute")[0] for e in dciodvfy_errors(path)} == {
         "Error - Shall not be present for Referenced SOP Class that is not segmentation"
     }
+
+
+def test_content_on_an_instance_that_is_no_evidence_is_refused(monkeypatch) -> None:
+    """PS3.3 C.17.2: every instance that the content refers to is listed as evidence."""
+    monkeypatch.setattr("dotaliver.export.dicom.sr.instances", lambda headers, _: list(headers[:1]))
+    with pytest.raises(ValueError, match="not among its evidence"):
+        report_of(case_with_axes())

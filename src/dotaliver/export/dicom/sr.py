@@ -8,7 +8,7 @@ where a named reader answered every criterion that has an answer; what the reade
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -105,9 +105,10 @@ def measurement_report(
         items = report[0].ContentSequence
         items.insert(len(items) - 1, library)
         items.append(qualitative_evaluations(score))
+        _require_evidence(items, {each.SOPInstanceUID for each in evidence})
         dataset = Comprehensive3DSR(
             evidence=evidence,
-            content=report,
+            content=_without_items(report[0]),
             series_instance_uid=uid_from(score.record_id, "measurements", "series"),
             series_number=_SERIES_NUMBER,
             sop_instance_uid=uid_from(score.record_id, "measurements", "instance"),
@@ -118,10 +119,44 @@ def measurement_report(
             contributing_equipment=[_processing(score)],
             **equipment(score),
         )
+        dataset["ContentSequence"] = report[0]["ContentSequence"]
         if is_verified(score):
             _verify(dataset, score, pet.headers[0])
     make_repeatable(dataset, pet.headers[0], score.record_id, "measurements")
     return dataset
+
+
+def _without_items(root: Dataset) -> Dataset:
+    """The root of a report's content alone.
+
+    highdicom copies, parses and searches what it is given; of a report with many lesions that takes longer than
+    all the rest, so the items follow afterwards.
+    """
+    from pydicom.dataset import Dataset
+
+    alone = Dataset()
+    alone.update(root)
+    # Another element: the root's own would lose its items.
+    del alone.ContentSequence
+    alone.ContentSequence = []
+    return alone
+
+
+def _require_evidence(items: Iterable[Dataset], known: Set[str]) -> None:
+    """Refuse content that refers to an instance which is not among the evidence (PS3.3 C.17.2).
+
+    Raises
+    ------
+    ValueError
+        Naming the first of them.
+    """
+    for item in items:
+        for reference in item.get("ReferencedSOPSequence", ()):
+            if reference.ReferencedSOPInstanceUID not in known:
+                uid = reference.ReferencedSOPInstanceUID
+                msg = f"the report refers to the instance {uid}, which is not among its evidence"
+                raise ValueError(msg)
+        _require_evidence(item.get("ContentSequence", ()), known)
 
 
 def _image_if_any(
