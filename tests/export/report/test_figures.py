@@ -110,3 +110,16 @@ def test_words_lie_where_their_style_says() -> None:
     assert edges["left"][0] == pytest.approx(100, abs=2)
     assert sum(edges["center"]) / 2 == pytest.approx(100, abs=2)
     assert edges["right"][1] == pytest.approx(100, abs=2)
+
+
+def test_a_candidate_outside_the_liver_is_drawn_in_the_colour_of_its_answer() -> None:
+    inside = np.zeros((40, 60), np.float32)
+    inside[10:20, 30:45] = 1.0
+    ground, size = np.zeros((40, 60), np.float32), (0, 180, 120, 0)
+    shown = {}
+    for state in ("accepted", "added"):
+        shadow = Shadow("Anterior", ground, size, None, {}, ("R", "L"), {"B1": (inside, state)})
+        pixels = decoded(mip_picture([shadow], 10.0, "SUV", "alt", "").data_uri)
+        shown[state] = (pixels[..., 0] - pixels[..., 1] > 80).sum(), (pixels[..., 1] - pixels[..., 0] > 80).sum()
+    assert shown["accepted"][0] > 1000 > shown["accepted"][1]
+    assert shown["added"][1] > 1000 > shown["added"][0]
