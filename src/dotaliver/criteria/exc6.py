@@ -140,7 +140,7 @@ def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[Verdict
         return "indeterminate", f"The uptake of lesion {unmeasured.label} could not be read from the PET."
     if findings.liver_cut or findings.liver_seen < _ALL_SEEN:
         return "indeterminate", "None was found, but part of the liver lies outside the field of view."
-    doubt = findings.implausible_normal or findings.incomplete_mask
+    doubt = findings.implausible_normal or findings.incomplete_mask or findings.left_out
     if doubt is not None:
         return "indeterminate", doubt
     detectable = _detectable(search)

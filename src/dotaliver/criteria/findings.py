@@ -11,6 +11,7 @@ from dotaliver.measurement.hotspots import HottestSphere
 from dotaliver.records.body_record import BodyLesion, BodyRecord
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
+from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import CtSearch, DrawnOn
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Reference
 from dotaliver.records.study import Acquisition, SeriesIdentity
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _REMAINS = "remains open"
+_DISPUTED = "LESION_WHERE_OUTLINE_DISPUTED"
 _NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
 
 
@@ -67,6 +69,8 @@ class Findings:
     """The body outside the liver; None where it was not searched."""
     dominance: Dominance | None = None
     """Tumour volume in the liver and elsewhere, where it was measured."""
+    liver_audit: LiverAudit | None = None
+    """The liver outline, compared with a second one; None where there was none."""
     reader_words: str = "the reader"
     """Name and role of the reader who made the statements, for use in a sentence."""
 
@@ -123,6 +127,21 @@ class Findings:
     def liver_lesions(self) -> tuple[Lesion, ...]:
         """Those of them that lie in the liver."""
         return tuple(x for x in self.judged_lesions if x.in_liver)
+
+    @property
+    def undisputed_lesions(self) -> tuple[Lesion, ...]:
+        """Those that may enter a verdict without a doubt that their place is liver."""
+        return tuple(x for x in self.judged_lesions if all(flag.code != _DISPUTED for flag in x.flags))
+
+    @property
+    def left_out(self) -> str | None:
+        """Where the liver outline may leave out liver, as a sentence; None where it is undisputed."""
+        if self.liver_audit is None:
+            return None
+        places = [place.words for place in self.liver_audit.places if place.kind == "left_out"]
+        if not places:
+            return None
+        return f"The liver outline is disputed: {'; '.join(places)}, which was not searched."
 
     @property
     def unoutlined_uptake(self) -> str | None:

@@ -64,10 +64,11 @@ def judge(findings: Findings) -> Proposal:
         if size is not None
     ]
     unmeasured = [lesion for lesion in eligible if decisive_mm(lesion) is None]
-    best = max(measured, key=lambda m: (m.measurable, m.size_mm - m.threshold_mm), default=None)
+    sure = findings.undisputed_lesions
+    best = max(measured, key=lambda m: (m.lesion in sure, m.measurable, m.size_mm - m.threshold_mm), default=None)
     evidence = _evidence(eligible, unmeasured, best)
     finding, why = _liver_finding(findings, measured, unmeasured)
-    if best is not None and best.measurable:
+    if best is not None and best.measurable and best.lesion in sure:
         return Proposal("met", finding, _measurable_sentence(findings, best), evidence, best.lesion.flags)
     elsewhere = _elsewhere(findings, measured)
     outside_unknown = any(not lesion.in_liver for lesion in unmeasured)
@@ -120,9 +121,14 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
 
 def _finding_by_size(findings: Findings, in_liver: list[_Measured]) -> tuple[VerdictWord, str] | None:
     """What a diameter that reaches the threshold, or may reach it, says; None where all lie below."""
-    hit = next((m for m in in_liver if m.measurable), None)
+    sure = findings.undisputed_lesions
+    hit = next((m for m in in_liver if m.measurable and m.lesion in sure), None)
     if hit is not None:
         return "met", _measurable_sentence(findings, hit)
+    disputed = next((m for m in in_liver if m.measurable), None)
+    if disputed is not None:
+        text = f"{_measurable_sentence(findings, disputed)[:-1]}, but lies where the liver outline is disputed."
+        return "indeterminate", text
     unsure = max((m for m in in_liver if m.unsure), key=lambda m: m.size_mm, default=None)
     return None if unsure is None else ("indeterminate", _unsure_sentence(findings, unsure))
 
@@ -131,8 +137,8 @@ def _open_question(findings: Findings) -> str | None:
     """Why the outlines themselves do not exclude measurable disease of the liver."""
     if not findings.liver_found or not findings.lesions_looked_for:
         return "Without liver and lesion outlines no diameter could be measured on CT."
-    if findings.incomplete_mask is not None:
-        return findings.incomplete_mask
+    if findings.incomplete_mask is not None or findings.left_out is not None:
+        return findings.incomplete_mask or findings.left_out
     if findings.unplaced_lesions:
         label = findings.unplaced_lesions[0].label
         return f"Lesion {label} lies outside the PET, so whether it lies in the liver is unknown."

@@ -85,7 +85,8 @@ def _best(lesions: tuple[Lesion, ...]) -> Lesion | None:
 
 def _clear(findings: Findings, lesions: tuple[Lesion, ...], limit: float) -> Lesion | None:
     """The hottest lesion above the limit that is neither noise nor spill-in from an adjacent organ."""
-    above = tuple(x for x in lesions if _peak(x) > limit and not _may_be_spill_in(findings, x, limit))
+    sure = findings.undisputed_lesions
+    above = tuple(x for x in lesions if x in sure and _peak(x) > limit and not _may_be_spill_in(findings, x, limit))
     return _best(above)
 
 
@@ -115,6 +116,8 @@ def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, s
         return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
     if best is not None and _peak(best) > limit:
         peak = f"{_unit(findings)}peak {_peak(best):.1f}, above {limit:.1f}"
+        if best not in findings.undisputed_lesions:
+            return "indeterminate", f"Lesion {best.label} ({peak}) lies where the liver outline is disputed."
         text = f"Lesion {best.label} ({peak}) has {best.volume_ml:.1f} ml only"
         return "indeterminate", f"{text}: it may be noise or spill-in from an adjacent organ."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
@@ -148,8 +151,8 @@ def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> s
     hottest = findings.hottest
     if findings.liver_seen < _ALL_SEEN:
         return f"{100 * (1 - findings.liver_seen):.0f} % of the liver lies outside the PET."
-    if hottest is None:
-        return "No part of the liver could be searched for uptake above normal."
+    if findings.left_out is not None or hottest is None:
+        return findings.left_out or "No part of the liver could be searched for uptake above normal."
     if hottest.mean > limit:
         unoutlined = findings.unoutlined_uptake
         text = f"Uptake over 1 ml reaches {hottest.mean:.1f}, above {limit:.1f}"

@@ -21,6 +21,7 @@ from dotaliver.measurement.dominance import measure_dominance
 from dotaliver.measurement.hotspots import HottestSpheres, hottest_spheres
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
+from dotaliver.measurement.outline_dispute import lesions_in_dispute, with_second_outline
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.measurement.statements import require_consistent, require_known
@@ -28,10 +29,12 @@ from dotaliver.measurement.statements_on_images import Measured, require_support
 from dotaliver.pipeline.recording import Answers, provenance_of, record_of
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Lesion, Reference
 from dotaliver.records.score import LiverRecord, StudyScore
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.audit.audit import audit_liver
 from dotaliver.segmentation.coarse import coarse_of
 from dotaliver.segmentation.liver.parenchyma import background_uptake
 from dotaliver.suv.body_size import Body, Normalisation, body_size
@@ -114,14 +117,19 @@ def score_labels(
     suvbw_per_unit = _suvbw_per_unit(volumes, config)
     references, spheres = measure_references(pet, segmentations, edits, placement, config, suvbw_per_unit)
     lesions = measure_lesions(volumes, segmentations, edits, placement, references.values, config)
+    comparison = audit_liver(volumes, segmentations, config)
+    disputed = lesions_in_dispute(segmentations, comparison)
+    lesions = tuple(_flagged(lesion) if lesion.label in disputed else lesion for lesion in lesions)
     foci = measure_ct_foci(volumes, segmentations, edits, placement, references.liver, config)
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
+    burden = with_second_outline(burden, pet, segmentations, lesions, references.liver, comparison)
     known = OfTheLiver(placement, references.values, lesions, burden)
     body = measure_body(volumes, segmentations, edits.body, known, config)
     measured = Measured(volumes, segmentations, placement, references.liver, lesions, body)
     require_supported(edits, measured, config)
-    liver = _liver_record(segmentations)
+    audit = None if comparison is None else comparison.audit
+    liver = _liver_record(segmentations, audit)
     hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
     flags = _study_flags(volumes, segmentations, references, liver, config)
     findings = Findings(
@@ -151,6 +159,7 @@ def score_labels(
         reader_words=edits.reader_words,
         body=body,
         dominance=measure_dominance(placement, segmentations, lesions, burden, body),
+        liver_audit=audit,
     )
     flags = _once((*flags, *_flags_of_findings(findings)))
     verdicts = with_readers_answers(judge_all(findings, flags), edits, config)
@@ -206,12 +215,16 @@ def _hottest(
     return hottest_spheres(placement, spheres, liver.peak_limit, dismissed, uncertainty, config)
 
 
-def _liver_record(segmentations: Segmentations) -> LiverRecord:
+def _flagged(lesion: Lesion) -> Lesion:
+    return lesion.model_copy(update={"flags": (*lesion.flags, raise_flag("LESION_WHERE_OUTLINE_DISPUTED"))})
+
+
+def _liver_record(segmentations: Segmentations, audit: LiverAudit | None) -> LiverRecord:
     layer = segmentations.liver
     if layer is None:
         reason = segmentations.reasons.get("liver", "the liver was not found")
         return LiverRecord(volume_ml=None, drawn_on=None, reason=reason)
-    return LiverRecord(volume_ml=layer.labels.volume_ml(), drawn_on=layer.drawn_on)
+    return LiverRecord(volume_ml=layer.labels.volume_ml(), drawn_on=layer.drawn_on, audit=audit)
 
 
 def _study_flags(
@@ -271,6 +284,9 @@ def _flags_of_findings(findings: Findings) -> Iterable[Flag]:
     """Caveats that follow from what was measured."""
     if 1.0 - findings.liver_seen >= _UNSEEN_SHARE:
         yield raise_flag("LIVER_PARTLY_OFF_PET", percent=100 * (1.0 - findings.liver_seen))
+    audit = findings.liver_audit
+    if audit is not None and audit.disputed:
+        yield raise_flag("LIVER_OUTLINE_DISPUTED", agreement=audit.agreement, places=audit.sentence)
     if not findings.lesions_complete:
         yield raise_flag("LESIONS_NOT_STATED_COMPLETE")
     liver, place_of = findings.references["liver"], findings.unoutlined

@@ -184,6 +184,10 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "LIVER_PARTLY_OFF_PET": FlagKind("{percent:.0f} % of the liver lies outside the PET.", _PET),
     "LIVER_VOLUME_UNUSUAL": FlagKind("The liver measures {ml:.0f} ml, outside {low:.0f} to {high:.0f} ml.", _BURDEN),
+    "LIVER_OUTLINE_DISPUTED": FlagKind(
+        "A second, independent outline disputes the liver outline (Dice {agreement:.2f}): {places}. Check it there.",
+        ("INC7", "EXC4", "EXC6", "DOM"),
+    ),
     "PET_CT_MISMATCH": FlagKind(
         "The liver is displaced by {mm:.0f} mm between CT and PET (breathing).", ("EXC4", "EXC6")
     ),
@@ -260,6 +264,9 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_MERGES_WITH_NEIGHBOUR": FlagKind(
         "An organ outside the liver with higher uptake abuts lesion {label}: part of the outline may be that organ.",
         ("INC7", "EXC4"),
+    ),
+    "LESION_WHERE_OUTLINE_DISPUTED": FlagKind(
+        "The lesion lies where a second, independent outline shows no liver.", ("INC7", "EXC4", "INC4", "EXC6")
     ),
     "LESION_OUTSIDE_LIVER": FlagKind("The lesion lies outside the liver."),
     "LESION_MEMBERSHIP_UNKNOWN": FlagKind("Whether the lesion lies in the liver is unknown."),

@@ -19,6 +19,7 @@ from dotaliver.image.geometry import Vector
 from dotaliver.records.body_record import BodyRecord, SearchRecord
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag
+from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import (
     BorderEvidence,
     ClickedLesion,
@@ -117,6 +118,9 @@ class LiverRecord(FrozenModel):
     volume_ml: float | None
     drawn_on: DrawnOn | None
     reason: str | None = None
+    audit: LiverAudit | None = Field(
+        default=None, description="The outline, compared with a second one; null without a CT, or in older records"
+    )
 
 
 class Provenance(FrozenModel):

@@ -87,6 +87,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         scale=UptakeScale(name.strip(), unit, scene.upper),
         mip=pictures.mip(scene),
         levels=tuple(pictures.level_pictures(scene)),
+        disputed=tuple(pictures.dispute_pictures(scene, score.liver.audit)),
         has_ct=scene.ct is not None,
         on_mr=score.study.measured_image is not None and score.study.measured_image.modality == "MR",
         moved=_moved_sentence(scene),

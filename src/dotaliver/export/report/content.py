@@ -164,6 +164,8 @@ class ReportContent:
     scale: UptakeScale
     mip: Picture
     levels: tuple[Picture, ...]
+    disputed: tuple[Picture, ...]
+    """The places where a second outline of the liver differs, with both outlines; none where it agrees."""
     has_ct: bool
     on_mr: bool
     """Whether diameters are measured on MR."""

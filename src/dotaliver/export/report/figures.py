@@ -22,6 +22,7 @@ __all__ = [
     "LESION_DARK",
     "LIVER_COLOUR",
     "LIVER_DARK",
+    "SECOND_COLOUR",
     "Drawing",
     "Picture",
     "colour_stops",
@@ -42,6 +43,7 @@ BODY_STYLES: dict[LesionState, tuple[str, Literal["-", "--", ":"]]] = {
     "added": ("#00785A", "-"),
     "rejected": ("#707780", ":"),
 }
+SECOND_COLOUR = "#F0E442"
 # Soft-tissue window of abdominal CT: level 40, width 400.
 CT_WINDOW_HU = (-160.0, 240.0)
 _MIP_SCALE, _HISTOGRAM_SCALE = 1.5, 1.6
@@ -69,6 +71,8 @@ class Drawing:
     pixel_mm: float
     scale_mm: float
     emphasised: int | None = None
+    second_liver: Inside | None = None
+    """The liver as the audit outlines it, where it is shown."""
 
 
 def grey(values: npt.NDArray[np.floating], low: float, high: float, *, inverted: bool = False) -> Rgb:
@@ -100,6 +104,8 @@ def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture
     figure = PixelFigure(rgb)
     if drawing.liver is not None:
         figure.outline(drawing.liver, LineStyle(LIVER_COLOUR, 1.8, "--"))
+    if drawing.second_liver is not None:
+        figure.outline(drawing.second_liver, LineStyle(SECOND_COLOUR, 1.8, "-"))
     for label, inside in drawing.lesions.items():
         # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}

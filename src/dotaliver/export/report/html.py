@@ -10,6 +10,7 @@ from dotaliver.export.report.figures import (
     LESION_DARK,
     LIVER_COLOUR,
     LIVER_DARK,
+    SECOND_COLOUR,
     colour_stops,
 )
 from dotaliver.export.report.template import page_template
@@ -24,6 +25,7 @@ _COLOURS = {
     "lesion": LESION_COLOUR,
     "liver_dark": LIVER_DARK,
     "lesion_dark": LESION_DARK,
+    "second": SECOND_COLOUR,
     "pet": ", ".join(colour_stops()),
 }
 _LINES = {"-": "solid", "--": "dashed", ":": "dotted"}

@@ -72,6 +72,7 @@ def report_pdf(report: ReportContent) -> bytes:
     story += page.overview(report)
     story += page.lesions(report)
     story += page.body(report.body)
+    story += page.disputed(report.disputed)
     story += page.levels(report.levels)
     story += page.caveats(report.caveats)
     story += page.evidence(report.evidence)
@@ -298,6 +299,15 @@ class _Page:
             return []
         cells = [[self._image(p, 57, 50), self._paragraph(p.caption, self._small)] for p in pictures]
         return [self._paragraph("Liver outline, cranial to caudal", self._heading), *self._gallery(cells)]
+
+    def disputed(self, pictures: Sequence[Picture]) -> list[Flowable]:
+        """Both outlines of the liver where they differ."""
+        if not pictures:
+            return []
+        said = "Dashed: the outline that was measured; solid yellow: a second, independent outline."
+        cells = [[self._image(p, 57, 50), self._paragraph(p.caption, self._small)] for p in pictures]
+        heading = self._paragraph("Disputed liver outline", self._heading)
+        return [heading, self._paragraph(said, self._small), *self._gallery(cells)]
 
     def caveats(self, groups: Sequence[CaveatGroup]) -> list[Flowable]:
         """Every caveat under the answers that it limits."""

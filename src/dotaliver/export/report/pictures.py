@@ -28,12 +28,14 @@ from dotaliver.export.report.words import counted
 from dotaliver.image.geometry import Box, Geometry, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume, used_box
 from dotaliver.records.body_record import LesionState
+from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import DrawnOn
 from dotaliver.records.positions import shift_between
 from dotaliver.records.score import StudyScore
 
 __all__ = [
     "ct_focus_pictures",
+    "dispute_pictures",
     "highest_total_uptake",
     "histogram",
     "lesion_picture",
@@ -197,6 +199,25 @@ def level_pictures(scene: ReportScene) -> list[Picture]:
         name = _slice_name(scene, base, as_vector(point))
         alt = f"{name} with the outlines of the liver and {counted(len(drawing.lesions), 'lesion')}"
         pictures.append(axial_picture(plain, drawing, alt, name))
+    return pictures
+
+
+def dispute_pictures(scene: ReportScene, audit: LiverAudit | None) -> list[Picture]:
+    """Both outlines of the liver on the CT slice through each disputed place."""
+    if scene.ct is None or scene.second_liver is None or audit is None:
+        return []
+    pictures = []
+    for place in audit.places:
+        grid = scene.ct.geometry
+        index = int(np.clip(round(float(grid.lps_to_index(place.centre_lps_mm)[0])), 0, grid.shape[0] - 1))
+        centre, size = _body_box(scene, index)
+        plain, _, drawing = _picture(scene, "ct", index, centre, size)
+        plane = axial_plane(grid, index, centre, size)
+        second = outlines_on(scene.second_liver, plane, (0.0, 0.0, 0.0)).get(1)
+        name = _slice_name(scene, "ct", place.centre_lps_mm)
+        what = f"{place.volume_ml:.0f} ml {place.kind.replace('_', ' ')} {place.place}"
+        drawing = replace(drawing, lesions={}, second_liver=second)
+        pictures.append(axial_picture(plain, drawing, f"Both outlines of the liver on {name}", f"{what}, {name}"))
     return pictures
 
 

@@ -17,6 +17,7 @@ from dotaliver.records.masks import DrawnOn, MaskLayer, Mismatch, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.audit.audit import audit_liver
 
 __all__ = ["ReportScene", "scene_of"]
 
@@ -43,6 +44,8 @@ class ReportScene:
     liver_hu: float | None = None
     body_on_pet: LabelMap | None = None
     body_states: Mapping[int, LesionState] = field(default_factory=dict)
+    second_liver: LabelMap | None = None
+    """The liver as the audit outlines it, on a coarse grid in the position of the CT; None where it agrees."""
 
     @property
     def moved_mm(self) -> float:
@@ -115,4 +118,13 @@ def scene_of(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentati
         body_on_pet=None if segmentations.body is None else anatomical(segmentations.body.mask.labels),
         body_states={} if score.body is None else {x.label: x.state for x in score.body.lesions},
         liver_hu=None if segmentations.ct_search is None else segmentations.ct_search.liver_hu,
+        second_liver=_second_liver(score, volumes, segmentations),
     )
+
+
+def _second_liver(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> LabelMap | None:
+    """What the audit outlined, found again from the images, where the outline is disputed."""
+    if score.liver.audit is None or not score.liver.audit.disputed:
+        return None
+    comparison = audit_liver(volumes, segmentations, score.config)
+    return None if comparison is None else LabelMap(comparison.second, comparison.geometry)

@@ -1,0 +1,141 @@
+"""Outlines whose truth is known: natural ones, and true ones that are spoilt in the ways in which outlines fail."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import occupancy_on
+from dotaliver.image.volume import LabelMap
+from dotaliver.phantom.families import family_spec
+from dotaliver.phantom.study import make_phantom, study_volumes
+from dotaliver.phantom.tissues import Tissue
+from dotaliver.segmentation.coarse import coarse_of
+from dotaliver.segmentation.petct import segment
+
+Mask = npt.NDArray[np.bool_]
+_AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+_FIRST_SEED = 6_100_000
+
+
+@dataclass(frozen=True, eq=False)
+class OutlineCase:
+    """A study on the coarse grid with its true liver, its right kidney and the outline that the program finds."""
+
+    name: str
+    family: str
+    geometry: Geometry
+    hu: npt.NDArray[np.float32]
+    uptake: npt.NDArray[np.float32]
+    truth: Mask
+    kidney: Mask
+    natural: Mask
+
+
+def seed_of(family: str, number: int) -> int:
+    """A seed of its own for each study: the same seed in two families would be the same patient."""
+    return _FIRST_SEED + zlib.crc32(f"{family} {number}".encode()) % 800_000
+
+
+def outline_case(family: str, number: int, cache: Path | None) -> OutlineCase:
+    """Make a phantom and outline its liver; or take both from the cache."""
+    name = f"{family}-{seed_of(family, number)}"
+    path = None if cache is None else cache / f"{name}.npz"
+    if path is None or not path.exists():
+        values = _made(family, seed_of(family, number))
+        if path is None:
+            return _case(name, family, values)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **values)  # type: ignore[arg-type]
+    with np.load(path) as stored:
+        return _case(name, family, {key: stored[key] for key in stored.files})
+
+
+def _made(family: str, seed: int) -> dict[str, npt.NDArray[np.generic]]:
+    study = make_phantom(family_spec(family, seed, "small"))
+    volumes, config = study_volumes(study), ScoringConfig()
+    images = coarse_of(volumes, config.liver.coarse_mm)
+    found = segment(volumes, config).liver
+    grid = images.geometry
+    kidneys = (Tissue.KIDNEY_CORTEX, Tissue.KIDNEY_MEDULLA, Tissue.RENAL_SINUS)
+    renal = np.isin(study.organs.array, kidneys)
+    renal[..., renal.shape[2] // 2 :] = False
+    empty = np.zeros(grid.shape, dtype=bool)
+    assert images.hu is not None
+    return {
+        "hu": images.hu,
+        "uptake": images.uptake,
+        "origin": np.asarray(grid.origin_lps_mm),
+        "truth": occupancy_on(study.liver, grid) >= 0.5,
+        "kidney": occupancy_on(LabelMap(renal.astype(np.uint8), study.organs.geometry), grid) >= 0.5,
+        "natural": empty if found is None else occupancy_on(found.labels, grid) >= 0.5,
+    }
+
+
+def _case(name: str, family: str, values: dict[str, npt.NDArray[np.generic]]) -> OutlineCase:
+    hu = values["hu"]
+    x, y, z = (float(c) for c in values["origin"])
+    geometry = Geometry((hu.shape[0], hu.shape[1], hu.shape[2]), (x, y, z), (4.0, 4.0, 4.0), _AXES)
+    masks = {key: values[key].astype(bool) for key in ("truth", "kidney", "natural")}
+    return OutlineCase(name, family, geometry, hu.astype(np.float32), values["uptake"].astype(np.float32), **masks)
+
+
+def spoilt(case: OutlineCase) -> Iterator[tuple[str, Mask]]:
+    """The true outline, within its border, and spoilt in various ways and degrees."""
+    rng = np.random.default_rng([zlib.crc32(case.name.encode()), 4004])
+    truth = case.truth
+    yield "true", truth
+    yield "true, border moved by 2 mm", _rippled(truth, 2.0, rng)
+    columns = np.nonzero(truth)[2]
+    for share in (0.75, 0.85):
+        yield "left lobe dropped", truth & (np.arange(truth.shape[2]) < np.quantile(columns, share))
+    yield "kidney added", truth | case.kidney
+    upper = case.kidney.copy()
+    heights = np.nonzero(case.kidney)[0]
+    if heights.size:
+        upper[: int(np.quantile(heights, 0.5))] = False
+    yield "kidney added", truth | upper
+    for share in (0.75, 0.88):
+        yield "back left out", _without_back(truth, share)
+    for mm in (4.0, 6.0, 8.0):
+        yield "swollen on one side", _swollen(truth, mm, rng)
+
+
+def _without_back(truth: Mask, share: float) -> Mask:
+    """Without what lies behind, in the lower or the upper half of the right lobe."""
+    slices, rows, columns = np.nonzero(truth)
+    behind = np.arange(truth.shape[1]) > np.quantile(rows, share)
+    right = np.arange(truth.shape[2]) < np.quantile(columns, 0.6)
+    upper = np.arange(truth.shape[0]) > np.quantile(slices, 0.3)
+    return np.asarray(truth & ~(upper[:, None, None] & behind[None, :, None] & right[None, None, :]))
+
+
+def _rippled(truth: Mask, sd_mm: float, rng: np.random.Generator) -> Mask:
+    """The border moved by smooth noise."""
+    noise = ndimage.gaussian_filter(rng.standard_normal(truth.shape), 5.0)
+    noise *= sd_mm / noise.std()
+    return np.asarray(_signed_mm(truth) + noise > 0)
+
+
+def _swollen(truth: Mask, mm: float, rng: np.random.Generator) -> Mask:
+    """The border moved outwards over the half that looks in a random direction."""
+    signed = _signed_mm(truth)
+    slopes = np.stack(np.gradient(ndimage.gaussian_filter(signed, 2.0)))
+    direction = rng.standard_normal(3)
+    direction /= np.linalg.norm(direction)
+    outwards = -np.tensordot(direction, slopes, axes=1) / np.maximum(np.linalg.norm(slopes, axis=0), 1e-6)
+    return np.asarray(truth | ((signed > -mm) & (outwards > 0.0)))
+
+
+def _signed_mm(mask: Mask) -> npt.NDArray[np.float64]:
+    inside = ndimage.distance_transform_edt(mask, sampling=4.0)
+    outside = ndimage.distance_transform_edt(~mask, sampling=4.0)
+    return np.asarray(np.where(mask, inside - 2.0, 2.0 - outside))

@@ -1,0 +1,114 @@
+"""What a disputed liver outline means for the burden and for single lesions.
+
+Where two outlines of the liver differ by more than their borders, the burden is computed again for the second outline
+as a whole, and for each disputed place alone; the interval includes all of them. In a place that the outline leaves
+out, uptake above the upper limit of normal liver counts as tumour. Where the outline includes a place that the second
+does not, both the liver and its tumour lose it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.volume import BoolArray, Volume
+from dotaliver.measurement.burden import counts_for_burden
+from dotaliver.records.liver_audit import LiverComparison
+from dotaliver.records.masks import Segmentations
+from dotaliver.records.measurements import Burden, Lesion, Reference
+from dotaliver.records.positions import in_position_of, shift_between
+
+__all__ = ["lesions_in_dispute", "with_second_outline"]
+
+# Without an upper limit of normal liver, what takes up this much of its mean is tumour.
+_TUMOUR_RATIO = 1.4
+# A lesion belongs to a disputed place with this share of it.
+_MOSTLY = 0.5
+
+
+def with_second_outline(
+    burden: Burden,
+    pet: Volume,
+    segmentations: Segmentations,
+    lesions: tuple[Lesion, ...],
+    normal: Reference,
+    comparison: LiverComparison | None,
+) -> Burden:
+    """The burden with an interval that holds both answers where the outline is disputed; else as it is.
+
+    Parameters
+    ----------
+    burden : Burden
+        Of the outline.
+    pet : Volume
+        Uptake on its own grid.
+    segmentations, lesions, normal
+        Outlines, measured lesions and normal liver.
+    comparison : LiverComparison or None
+        The outline beside the second one.
+    """
+    if comparison is None or not comparison.audit.disputed or burden.fraction is None:
+        return burden
+    if burden.low is None or burden.high is None or not burden.liver_ml:
+        return burden
+    counted = {lesion.label for lesion in lesions if counts_for_burden(lesion)}
+    tumour = np.isin(_lesion_labels(segmentations, comparison), sorted(counted))
+    hot = _takes_up_more(pet, segmentations, normal, comparison)
+    outlined, regions = comparison.outlined, comparison.regions
+    alternatives = [comparison.second]
+    alternatives += [outlined ^ (regions == n) for n in range(1, len(comparison.audit.places) + 1)]
+    # The coarse grid gives the changes; they are put on the reported volumes.
+    per_voxel = burden.liver_ml / max(int(np.count_nonzero(outlined)), 1)
+    lows, highs = [burden.low], [burden.high]
+    for liver in alternatives:
+        lost, gained = outlined & ~liver, liver & ~outlined
+        liver_ml = burden.liver_ml + per_voxel * (_count(gained) - _count(lost))
+        held = max(_count(tumour & outlined), 1)
+        kept = 1.0 - _count(tumour & lost) / held
+        more_ml = per_voxel * _count(gained & (hot | tumour))
+        for share, ends in ((burden.low, lows), (burden.high, highs)):
+            # What lies outside the tumour stays normal: the whole loses what is lost, the tumour its part of it.
+            tumour_ml = share * burden.liver_ml * kept + more_ml
+            ends.append(float(np.clip(tumour_ml / max(liver_ml, per_voxel), 0.0, 1.0)))
+    return burden.model_copy(
+        update={"low": min(*lows, burden.fraction), "high": max(*highs, burden.fraction)},
+    )
+
+
+def lesions_in_dispute(segmentations: Segmentations, comparison: LiverComparison | None) -> frozenset[int]:
+    """Labels of the lesions that lie mostly where only the outline, not the second one, sees liver."""
+    if comparison is None or not comparison.audit.disputed or segmentations.lesions is None:
+        return frozenset()
+    labels = _lesion_labels(segmentations, comparison)
+    included = [n for n, place in enumerate(comparison.audit.places, start=1) if place.kind == "included"]
+    disputed = np.isin(comparison.regions, included)
+    size = int(labels.max()) + 1
+    whole = np.bincount(labels.ravel(), minlength=size)
+    inside = np.bincount(labels[disputed], minlength=size)
+    return frozenset(int(n) for n in np.flatnonzero(inside > _MOSTLY * whole) if n)
+
+
+def _count(mask: BoolArray) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _lesion_labels(segmentations: Segmentations, comparison: LiverComparison) -> npt.NDArray[np.integer]:
+    """Lesions on the grid of the comparison, in the position of the CT."""
+    if segmentations.lesions is None:
+        return np.zeros(comparison.outlined.shape, dtype=np.uint16)
+    labels = in_position_of("ct", segmentations.lesions, segmentations.mismatch)
+    return np.asarray(resample_labels(labels, comparison.geometry).array)
+
+
+def _takes_up_more(
+    pet: Volume, segmentations: Segmentations, normal: Reference, comparison: LiverComparison
+) -> BoolArray:
+    """Where uptake exceeds that of normal liver; everywhere, where that is not known."""
+    limit = normal.peak_limit
+    if limit is None and normal.suv_mean is not None:
+        limit = _TUMOUR_RATIO * normal.suv_mean
+    if limit is None:
+        return np.ones(comparison.outlined.shape, dtype=bool)
+    moved = comparison.geometry.moved(shift_between("ct", "pet", segmentations.mismatch))
+    return np.asarray(resample(pet, moved).array > limit)

@@ -1,0 +1,77 @@
+"""Two outlines of a liver: borders never make a dispute, places do, and a place is named as a reader would."""
+
+import numpy as np
+import pytest
+
+from dotaliver.image.geometry import Geometry
+from dotaliver.segmentation.audit.comparison import compare_outlines
+
+AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+GRID = Geometry((50, 60, 80), (-160.0, -120.0, -100.0), (4.0, 4.0, 4.0), AXES)
+LATERAL_MM = np.arange(80) * 4.0 - 160.0
+
+
+def box(slices, rows, columns):
+    mask = np.zeros(GRID.shape, dtype=bool)
+    mask[slices, rows, columns] = True
+    return mask
+
+
+# A right lobe of 160 x 128 x 120 mm and a left one in front: 2.9 l with round numbers.
+LIVER = box(slice(5, 45), slice(10, 42), slice(8, 38)) | box(slice(20, 45), slice(10, 24), slice(38, 60))
+
+
+def compare(outlined, second):
+    return compare_outlines(outlined, second, GRID, LATERAL_MM)
+
+
+def test_equal_outlines_agree() -> None:
+    audit = compare(LIVER, LIVER).audit
+    assert audit.agreement == 1.0
+    assert not audit.disputed
+    assert audit.places == ()
+
+
+def test_a_border_moved_by_one_voxel_is_no_dispute() -> None:
+    from scipy.ndimage import binary_erosion
+
+    assert not compare(LIVER, binary_erosion(LIVER)).audit.disputed
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        ("at the back of the right lobe", box(slice(15, 35), slice(34, 42), slice(8, 38))),
+        ("at the lower end of the right lobe", box(slice(5, 13), slice(10, 42), slice(8, 38))),
+        ("at the front of the right lobe", box(slice(10, 40), slice(10, 17), slice(8, 38))),
+        ("at the top of the right lobe", box(slice(38, 45), slice(10, 42), slice(8, 38))),
+        ("in the middle of the left lobe", box(slice(20, 45), slice(10, 24), slice(46, 60))),
+    ],
+)
+def test_a_place_that_is_left_out_is_named(place, part) -> None:
+    found = compare(LIVER & ~part, LIVER)
+    audit = found.audit
+    assert audit.disputed
+    first = audit.places[0]
+    assert (first.kind, first.place) == ("left_out", place)
+    # A voxel has 0.064 ml; what is left out reaches from the far side to the cut.
+    assert first.volume_ml == pytest.approx(part.sum() * 0.064, rel=0.02)
+    index = np.rint(GRID.lps_to_index(first.centre_lps_mm)).astype(int)
+    assert part[tuple(index)]
+    assert found.regions[tuple(index)] == 1
+
+
+def test_a_neighbour_that_is_included_is_named() -> None:
+    kidney = box(slice(0, 20), slice(42, 54), slice(20, 34))
+    audit = compare(LIVER | kidney, LIVER).audit
+    assert audit.disputed
+    assert audit.places[0].kind == "included"
+    assert audit.places[0].words.startswith("it includes 2")
+    assert audit.sentence.endswith("at the back of the right lobe")
+
+
+def test_both_kinds_in_one_outline_are_told_apart() -> None:
+    lost, won = box(slice(20, 45), slice(10, 24), slice(44, 60)), box(slice(0, 20), slice(42, 54), slice(20, 34))
+    found = compare((LIVER & ~lost) | won, LIVER)
+    assert {place.kind for place in found.audit.places} == {"left_out", "included"}
+    assert [p.volume_ml for p in found.audit.places] == sorted((p.volume_ml for p in found.audit.places), reverse=True)
