@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.image.geometry import Geometry
+from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import occupancy_on
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import family_spec
@@ -38,6 +38,12 @@ class OutlineCase:
     truth: Mask
     kidney: Mask
     natural: Mask
+
+
+def cropped(case: OutlineCase, box: Box) -> OutlineCase:
+    """A part of a case."""
+    arrays = {name: getattr(case, name)[box] for name in ("hu", "uptake", "truth", "kidney", "natural")}
+    return replace(case, geometry=case.geometry.crop(box), **arrays)
 
 
 def seed_of(family: str, number: int) -> int:

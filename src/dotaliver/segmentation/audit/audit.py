@@ -22,10 +22,12 @@ _REACH_MM = 160.0
 def audit_liver(volumes: StudyVolumes, segmentations: Segmentations, config: ScoringConfig) -> LiverComparison | None:
     """Compare the liver outline with a second one.
 
-    None without a CT, a liver, or the grid that the second one needs, and where the second answer is too small for a
-    liver: then it is no answer.
+    None without a CT, a liver, or the grid that the second one needs; with a tracer on whose uptake it was not trained;
+    and where the second answer is too small for a liver: then it is no answer.
     """
     if volumes.ct is None or segmentations.liver is None or config.liver.coarse_mm != GRID_MM:
+        return None
+    if volumes.acquisition.tracer_is_sstr is False:
         return None
     images = coarse_of(volumes, config.liver.coarse_mm)
     whole = own_labels(segmentations.liver.labels)
