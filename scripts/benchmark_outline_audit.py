@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from liver_audit.outlines import OutlineCase, cropped, outline_case, seed_of, spoilt
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.morphology import box_around
 from dotaliver.phantom.families import HELD_OUT, family_spec
 from dotaliver.segmentation.audit.comparison import measure_difference
 from dotaliver.segmentation.audit.second_liver import second_outline
-from liver_audit.outlines import OutlineCase, cropped, outline_case, seed_of, spoilt
 
 BAD_DICE = 0.93
 _REACH, _MARGIN_MM = 40, 24.0
