@@ -1,0 +1,70 @@
+"""No definite answer rests on a lesion or a place where a second outline of the liver says otherwise."""
+
+import pytest
+
+from dotaliver.criteria import exc4, inc4, inc7
+from dotaliver.records.edits import RestOfBody
+from dotaliver.records.flags import raise_flag
+from dotaliver.records.liver_audit import DisputedPlace, LiverAudit
+from dotaliver.records.measurements import Burden
+from fixtures.lesions import ct, lesion
+
+NOTHING_ELSEWHERE = RestOfBody(lesions=False)
+IN_DISPUTE = (raise_flag("LESION_WHERE_OUTLINE_DISPUTED"),)
+
+
+def audit(kind):
+    place = DisputedPlace(
+        kind=kind, volume_ml=140.0, place="at the back of the right lobe", centre_lps_mm=(-80.0, 40.0, 0.0)
+    )
+    return LiverAudit(agreement=0.88, second_ml=1640.0, disputed=True, places=(place,))
+
+
+def hot(label, **changes):
+    return lesion(label=label, size=25.0, source="ct").model_copy(
+        update={"suv_peak": 20.0, "suv_max": 25.0, "volume_ml": 8.0, "in_liver": True} | changes
+    )
+
+
+def test_a_lesion_in_dispute_does_not_prove_uptake_above_liver(findings) -> None:
+    sure = inc7.judge(findings(lesions=(hot(1),)))
+    assert sure.verdict == "met"
+    doubtful = inc7.judge(findings(lesions=(hot(1, flags=IN_DISPUTE),), liver_audit=audit("included")))
+    assert (doubtful.verdict, doubtful.liver_finding) == ("indeterminate", "indeterminate")
+    assert "where the liver outline is disputed" in doubtful.reason
+
+
+def test_another_lesion_still_proves_it(findings) -> None:
+    both = (hot(1, flags=IN_DISPUTE, suv_peak=40.0), hot(2))
+    proposal = inc7.judge(findings(lesions=both, liver_audit=audit("included")))
+    assert (proposal.verdict, proposal.liver_finding) == ("met", "met")
+    assert "Lesion 2" in proposal.reason
+
+
+def test_a_lesion_in_dispute_does_not_make_disease_measurable(findings) -> None:
+    doubtful = inc4.judge(findings(ct=ct(), lesions=(hot(1, flags=IN_DISPUTE),), liver_audit=audit("included")))
+    assert (doubtful.verdict, doubtful.liver_finding) == ("indeterminate", "indeterminate")
+    assert "where the liver outline is disputed" in doubtful.reason
+    both = (hot(1, flags=IN_DISPUTE), hot(2))
+    assert inc4.judge(findings(ct=ct(), lesions=both, liver_audit=audit("included"))).verdict == "met"
+
+
+@pytest.mark.parametrize("judge", [inc7.judge, inc4.judge])
+def test_a_place_that_may_be_left_out_excludes_nothing(findings, judge) -> None:
+    clean = judge(findings(ct=ct(), rest_of_body=NOTHING_ELSEWHERE))
+    assert clean.verdict == "not_met"
+    doubtful = judge(findings(ct=ct(), rest_of_body=NOTHING_ELSEWHERE, liver_audit=audit("left_out")))
+    assert doubtful.verdict == "indeterminate"
+    assert "140 ml at the back of the right lobe" in doubtful.reason
+    # What is included too much was searched.
+    assert judge(findings(ct=ct(), rest_of_body=NOTHING_ELSEWHERE, liver_audit=audit("included"))).verdict == "not_met"
+
+
+def test_two_answers_on_both_sides_of_the_limit_decide_nothing(findings) -> None:
+    def answer(low, high):
+        burden = Burden(fraction=0.75, low=low, high=high, tumour_ml=1125.0, liver_ml=1500.0)
+        return exc4.judge(findings(burden=burden)).verdict
+
+    # The outline alone gives 72 to 78 %, the second one up to 82 %.
+    assert answer(0.72, 0.78) != "met"
+    assert answer(0.72, 0.82) == "indeterminate"
