@@ -102,10 +102,10 @@ def data_uri(encoded: bytes, kind: str) -> str:
 def axial_picture(rgb: Rgb, drawing: Drawing, alt: str, caption: str) -> Picture:
     """An axial slice with outlines, side marks and a scale bar, one image pixel to one picture pixel."""
     figure = PixelFigure(rgb)
-    if drawing.liver is not None:
-        figure.outline(drawing.liver, LineStyle(LIVER_COLOUR, 1.8, "--"))
     if drawing.second_liver is not None:
         figure.outline(drawing.second_liver, LineStyle(SECOND_COLOUR, 1.8, "-"))
+    if drawing.liver is not None:
+        figure.outline(drawing.liver, LineStyle(LIVER_COLOUR, 1.8, "--"))
     for label, inside in drawing.lesions.items():
         # White on the fused colours, where orange would vanish in the hot ones; the others of them dotted.
         main = drawing.emphasised in {None, label}
