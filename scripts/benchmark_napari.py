@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The desk on a clinical matrix: memory, first picture, pauses, and frame times beside napari without the desk.
 
-    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/benchmark_napari.py [--study FOLDER] [--no-score]
+    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/benchmark_napari.py [--study FOLDER] [--no-score] [--edits]
 
-Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. Needs napari-dotaliver
+Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. The folder of a score is
+opened as a reading. With --edits only what an edit costs is measured: marks, undo, deletion and painting in processor
+time of the window's thread, which a busy machine does not change, and the measurement that follows in that of all. Needs napari-dotaliver
 (plugins/napari-dotaliver) installed, and a screen; Xvfb draws with Mesa's software renderer. A frame is counted when
 the main canvas was drawn; the same images and masks in a plain napari window are the peer, in the same run.
 """
@@ -21,6 +23,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 MEMORY_LIMIT_GB, FIRST_PICTURE_LIMIT_S = 2.5, 3.0
 FRAMES = 60
@@ -164,6 +168,61 @@ def frame_times(desk: Any) -> None:
     alone.viewer.close()
 
 
+EDIT_LIMIT_S, LESION_LIMIT_S, LIVER_LIMIT_S = 0.1, 1.0, 3.0
+
+
+def _spent(act: Callable[[], object]) -> tuple[float, float]:
+    """Processor time of an act on the window's thread, and with everything that the window then does, in s."""
+    from qtpy.QtWidgets import QApplication
+
+    start = time.thread_time()
+    act()
+    acted = time.thread_time() - start
+    for _ in range(5):
+        QApplication.processEvents()
+    return acted, time.thread_time() - start
+
+
+def _measured(desk: Any) -> tuple[float, float]:
+    """Processor time from an edit until it is measured: of the whole process, and of the window's thread alone."""
+    start, own = time.process_time(), time.thread_time()
+    if desk.session.stale and not desk.tools.measuring.busy:
+        desk.tools.remeasure()
+    wait_while(lambda: desk.session.stale or desk.tools.measuring.busy)
+    return time.process_time() - start, time.thread_time() - own
+
+
+def edit_times(desk: Any) -> None:
+    """What edits cost on the window's thread, and until they are measured."""
+    session, tools = desk.session, desk.tools
+    ranked = sorted((n for n in session.score.lesions), key=lambda n: -n.volume_ml)
+    middle, small = ranked[len(ranked) // 2].label, ranked[-1].label
+
+    def paint(layer: Any, label: int) -> None:
+        layer.selected_label, layer.brush_size = label, 6
+        where = np.argwhere(np.asarray(layer.data) == label)
+        border = where[int(np.argmax(where @ np.array([0, 1, 1])))]
+        layer.paint(tuple(int(n) for n in border), label)
+        tools.painting.take_painted()
+
+    print(f"{'seconds of the processor':34s} {'act':>6s} {'window':>7s} {'measured':>9s} {'of it window':>13s}")
+    for name, act in (
+        ("mark", lambda: tools.toggle_mark("treated")),
+        ("undo", tools.undo),
+        ("delete", tools.delete_chosen),
+        ("undo of it", tools.undo),
+        ("paint a lesion", lambda: paint(desk.layers.lesions, middle)),
+        ("paint the liver", lambda: paint(desk.layers.liver, 1)),
+        ("undo of the liver", tools.undo),
+    ):
+        desk.table.choose([small if "delete" in name else middle])
+        wait_while(lambda: False)
+        acted, window = _spent(act)
+        whole, own = _measured(desk)
+        print(f"{name:34s} {acted:6.2f} {window:7.2f} {whole:9.2f} {own:13.2f}")
+    print(f"limits: window {EDIT_LIMIT_S:g} s, a lesion measured {LESION_LIMIT_S:g} s, a liver {LIVER_LIMIT_S:g} s")
+
+
 def _when_read() -> list[float]:
     """Gets the moment at which the files were read, before anything of them is shown."""
     from napari_dotaliver.widgets import desk
@@ -180,7 +239,7 @@ def _when_read() -> list[float]:
     return moments
 
 
-def run(study: Path, *, score: bool) -> None:
+def run(study: Path, *, score: bool, only_edits: bool = False) -> None:
     """Open, score and look, and print what it cost."""
     import napari
     from napari_dotaliver.widgets.start import desk_of
@@ -196,18 +255,27 @@ def run(study: Path, *, score: bool) -> None:
     frames, placed = Frames(viewer), []
     desk.opened_study.connect(lambda: placed.append(time.perf_counter()))
     with longest_pause() as pause:
+        begun = time.process_time()
         desk.open(StudyInput(study))
-        took = wait_while(lambda: desk.reading.busy)
+        wait_while(lambda: not placed)
         wait_while(lambda: not frames.moments or frames.moments[-1] < placed[0])
+        first = time.process_time() - begun
+        took = wait_while(lambda: desk.reading.busy)
+    print(f"first picture after {first:.2f} s of the processor, all read after {time.process_time() - begun:.2f} s")
     drawn = next(moment for moment in frames.moments if moment > placed[0]) - arrived[0]
     shapes = ", ".join(f"{layer.name} {layer.data.shape}" for layer in (desk.layers.ct, desk.layers.pet) if layer)
     print(f"{shapes}: read in {took:.1f} s, at most {pause[0]:.2f} s without an answer, {peak_gb():.2f} GB")
     print(f"first picture {drawn:.2f} s after the study was read (limit {FIRST_PICTURE_LIMIT_S:g} s)")
-    if score:
+    if score and desk.session is None:
         with longest_pause() as pause:
             desk.score()
             took = wait_while(lambda: desk.scoring.busy)
         print(f"scored and shown in {took:.1f} s, at most {pause[0]:.2f} s without an answer")
+    if desk.session is not None:
+        edit_times(desk)
+    if only_edits:
+        viewer.close()
+        return
     print(f"peak memory of the desk {peak_gb():.2f} GB (limit {MEMORY_LIMIT_GB:g} GB)")
     frame_times(desk)
     print(f"peak memory with both windows {peak_gb():.2f} GB")
@@ -219,14 +287,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, help="a folder of DICOM files; a phantom where it is left out")
     parser.add_argument("--no-score", action="store_true", help="only look")
+    parser.add_argument("--edits", action="store_true", help="only what an edit costs")
     chosen = parser.parse_args()
     if chosen.study is not None:
-        run(chosen.study, score=not chosen.no_score)
+        run(chosen.study, score=not chosen.no_score, only_edits=chosen.edits)
         return
     with tempfile.TemporaryDirectory() as folder:
         # In a process of its own: what the phantom takes is not the desk's.
         subprocess.run([sys.executable, "-c", MAKE, folder + "/made"], check=True)
-        run(Path(folder) / "made" / "study", score=not chosen.no_score)
+        run(Path(folder) / "made" / "study", score=not chosen.no_score, only_edits=chosen.edits)
 
 
 if __name__ == "__main__":

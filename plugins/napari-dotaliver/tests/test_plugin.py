@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import napari_dotaliver
 import pytest
@@ -48,3 +49,12 @@ def test_the_sample_is_made_once(tmp_path, monkeypatch):
     again = []
     assert _sample_data.sample_study(again.append) == folder
     assert not again
+
+
+def test_no_python_runs_while_qt_destroys_widgets():
+    package = Path(napari_dotaliver.__file__).parent
+    for source in package.rglob("*.py"):
+        for line in source.read_text().splitlines():
+            assert "destroyed.connect(" not in line or line.strip().endswith("destroyed.connect(shortcut.deleteLater)"), (
+                f"{source.name}: a callback in Python at `destroyed` can end the program; use close_down()"
+            )

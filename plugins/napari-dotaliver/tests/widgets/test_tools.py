@@ -228,3 +228,13 @@ def test_every_key_is_listed_and_every_part_is_reached_by_tab(tools):
     for part in tools.findChildren(QWidget):
         if part.metaObject().className() in {"QPushButton", "QDoubleSpinBox", "QComboBox"}:
             assert part.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_tools_that_were_closed_down_follow_neither_reading_nor_mouse(tools):
+    session, clicks = tools._session, list(tools._viewer.mouse_drag_callbacks)
+    tools.close_down()
+    assert len(tools._viewer.mouse_drag_callbacks) == len(clicks) - 1
+    shown = tools.lesion_line.text()
+    session.mark_lesion(tools._chosen_label, "treated")
+    assert tools.lesion_line.text() == shown
+    tools.close_down()

@@ -146,8 +146,14 @@ class ConfirmWidget(QWidget):
         self._build()
         self._connect()
         self._end = session.on_change(self._on_change)
-        self.destroyed.connect(lambda _=None, end=self._end: end())
         self._on_change()
+
+    def close_down(self) -> None:
+        """Stop following the reading; called before Qt destroys the widget, during which no Python may run."""
+        self.measuring.cancel()
+        self.saving.cancel()
+        self.reader_box.close_down()
+        self._end()
 
     # --- what it is made of -----------------------------------------------------------------------------------------
 

@@ -275,11 +275,9 @@ class Desk(QWidget):
 
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
-        for owner in (self.banner, self.time_points):
-            if owner is not None:
-                owner.close_down()
-        for widget in (self.tools, self.confirm, self.time_points, self.banner, self.reader_box):
+        for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box):
             if widget is not None:
+                widget.close_down()
                 self.tabs.removeTab(self.tabs.indexOf(widget))
                 widget.setParent(None)
                 widget.deleteLater()

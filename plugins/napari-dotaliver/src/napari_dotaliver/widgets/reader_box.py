@@ -58,8 +58,11 @@ class ReaderBox(QGroupBox):
             edit.editingFinished.connect(self.sign)
         self.sign_button.clicked.connect(lambda _=False: self._sign_or_ask())
         self._end = session.on_change(self._renew)
-        self.destroyed.connect(lambda _=None, end=self._end: end())
         self._renew()
+
+    def close_down(self) -> None:
+        """Stop following the reading; called before Qt destroys the widget, during which no Python may run."""
+        self._end()
 
     def sign(self) -> bool:
         """Sign the reading with what is entered; False where no name is given or it was refused."""

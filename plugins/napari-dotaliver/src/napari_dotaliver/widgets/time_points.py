@@ -70,7 +70,6 @@ class TimePointsWidget(QWidget):
         self.saving = Background(self)
         self._build()
         self._end = session.on_change(self._on_change)
-        self.destroyed.connect(lambda _=None, end=self._end: end())
 
     # --- what it is made of ------------------------------------------------------------------------------------------
 
@@ -181,6 +180,7 @@ class TimePointsWidget(QWidget):
     def close_down(self) -> None:
         """Put the other scan away."""
         self.work.cancel()
+        self.saving.cancel()
         self._close_other()
         self._end()
 

@@ -92,11 +92,17 @@ class ToolsWidget(QWidget):
         self.measuring.failed.connect(self._on_not_measured)
         self._build()
         self._bind_keys()
-        viewer.mouse_drag_callbacks.append(on_click := clicks_of(self))
-        self.destroyed.connect(lambda _=None, model=viewer, act=on_click: _take_away(model, act))
+        self._on_click = clicks_of(self)
+        viewer.mouse_drag_callbacks.append(self._on_click)
         self._end = session.on_change(self._on_change)
-        self.destroyed.connect(lambda _=None, end=self._end: end())
         self._on_change()
+
+    def close_down(self) -> None:
+        """Stop following reading and mouse; called before Qt destroys the widget, during which no Python may run."""
+        self.measuring.cancel()
+        if self._on_click in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._on_click)
+        self._end()
 
     # --- what it is made of -----------------------------------------------------------------------------------------
 
@@ -543,8 +549,3 @@ class ToolsWidget(QWidget):
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._told = session.score
             self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
-
-
-def _take_away(viewer: ViewerModel, act: Callable[[Any, Any], Iterator[None]]) -> None:
-    if act in viewer.mouse_drag_callbacks:
-        viewer.mouse_drag_callbacks.remove(act)
