@@ -55,6 +55,6 @@ def test_no_python_runs_while_qt_destroys_widgets():
     package = Path(napari_dotaliver.__file__).parent
     for source in package.rglob("*.py"):
         for line in source.read_text().splitlines():
-            assert "destroyed.connect(" not in line or line.strip().endswith("destroyed.connect(shortcut.deleteLater)"), (
-                f"{source.name}: a callback in Python at `destroyed` can end the program; use close_down()"
-            )
+            assert "destroyed.connect(" not in line or line.strip().endswith(
+                "destroyed.connect(shortcut.deleteLater)"
+            ), f"{source.name}: a callback in Python at `destroyed` can end the program; use close_down()"

@@ -238,3 +238,41 @@ def test_tools_that_were_closed_down_follow_neither_reading_nor_mouse(tools):
     session.mark_lesion(tools._chosen_label, "treated")
     assert tools.lesion_line.text() == shown
     tools.close_down()
+
+
+def test_edits_change_layers_in_place_and_keep_what_the_reader_chose(tools, qtbot):
+    """Taking layers out and putting them back costs seconds of garbage collection."""
+    session, layers = tools._session, tools._layers
+    before, active = list(layers.all), tools._viewer.layers.selection.active
+    tools.delete_chosen()
+    label = session.lesions.labels[0]
+    session.mark_lesion(label, "treated")
+    (x, y, z), diameter = session.reference_sphere
+    session.place_reference((x + 5.0, y, z), diameter)
+    np.testing.assert_allclose(layers.reference.data_to_world(layers.reference.data[0]), lps_to_world((x + 5.0, y, z)))
+    x, y, z = next(n for n in session.score.lesions if n.label == label).centroid_lps_mm
+    session.redraw_diameter(label, ((x - 10, y, z), (x + 10, y, z)))
+    known = [int(n) for n in layers.diameters.features["lesion"]]
+    drawn = layers.diameters.data[known.index(label)]
+    np.testing.assert_allclose(
+        [layers.diameters.data_to_world(end) for end in drawn], lps_to_world([(x - 10, y, z), (x + 10, y, z)])
+    )
+    assert str(tools._chosen_label) not in list(layers.numbers.features["number"])
+    tools.undo()
+    assert layers.all == before
+    assert tools._viewer.layers.selection.active is active
+    np.testing.assert_array_equal(layers.lesions_painted().array, session.lesions.array)
+
+
+def test_a_liver_stroke_is_taken_in_where_it_was_painted(tools, qtbot):
+    session, layer = tools._session, tools._layers.liver
+    inside = np.argwhere(np.asarray(layer.data) == 1)
+    edge = inside[int(np.argmax(inside @ np.array([0, 0, 1])))]
+    layer.selected_label, layer.brush_size = 1, 5
+    layer.paint(tuple(int(n) for n in edge), 1)
+    tools.painting.take_painted()
+    np.testing.assert_array_equal(tools._layers.liver_painted().array, session.liver.array)
+    assert int(session.liver.array.sum()) > len(inside)
+    tools.undo()
+    assert int(session.liver.array.sum()) == len(inside) == int((np.asarray(layer.data) == 1).sum())
+    assert not session.dirty

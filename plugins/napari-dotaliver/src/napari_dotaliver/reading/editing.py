@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from dotaliver.config.protocol import CriterionId
 from dotaliver.errors import ConfigError, GeometryError, MaskError
-from dotaliver.image.geometry import Geometry, Vector
+from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.orientation import anatomical
-from dotaliver.image.volume import LabelMap
+from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.measurement.diameters import short_axis_across
 from dotaliver.records.edits import (
     DiameterEdit,
@@ -27,7 +27,7 @@ from dotaliver.records.edits import (
     VerdictEdit,
 )
 from dotaliver.records.verdicts import VerdictWord
-from napari_dotaliver.reading.label_tools import parts_of
+from napari_dotaliver.reading.label_tools import differing_box, parts_of
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.steps import Segment, Steps, found_masks
 
@@ -80,20 +80,44 @@ class Editing(Steps):
         MaskError
             Where the mask has another shape or is empty.
         """
-        labels = np.minimum(_checked(mask, self._grids[0], "liver"), 1)
+        labels = np.minimum(_checked(mask, self._grids[0], "liver"), 1).astype(np.uint8)
         if not labels.any():
             msg = "the liver outline is empty; draw it, or undo"
             raise MaskError(msg)
         if self.liver is not None and np.array_equal(labels, self.liver.array != 0):
             return
+        self._take_liver(labels)
+
+    def _take_liver(self, labels: npt.NDArray[np.uint8]) -> None:
         first = self.config.ct_foci.first_label
         edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label < first))
         found = found_masks(self.outcome, self._grids)[0]
-        packed: PackedLabels | None = PackedLabels.of(labels)
-        new: LabelMap | None = LabelMap(labels.astype(np.uint8), self._grids[0])
-        if found is not None and np.array_equal(labels, found.array != 0):
-            packed, new = None, found
+        new: LabelMap | None = LabelMap(labels, self._grids[0])
+        packed: PackedLabels | None = None
+        if found is not None and differing_box(found, new) is None:
+            new = found
+        else:
+            packed = PackedLabels.of(labels, new.used)
         self._become(replace(self.state, liver=packed, edits=edits), replace(self._step.standing, liver=new))
+
+    def paint_liver(self, box: Box, mask: BoolArray) -> None:
+        """Take the liver as a stroke left it within a box of `liver_grid`; elsewhere it stays as it is.
+
+        Raises
+        ------
+        MaskError
+            Where nothing would be left of the liver.
+        """
+        grid = self._grids[0]
+        now = np.zeros(grid.shape, dtype=np.uint8) if self.liver is None else self.liver.array
+        if np.array_equal(mask, now[box] != 0):
+            return
+        labels = np.array(now if now.dtype == np.uint8 else now != 0, dtype=np.uint8)
+        labels[box] = mask
+        if not mask.any() and not labels.any():
+            msg = "the liver outline is empty; draw it, or undo"
+            raise MaskError(msg)
+        self._take_liver(labels)
 
     def delete_lesion(self, label: int) -> None:
         """Take a lesion away."""

@@ -15,7 +15,9 @@ from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
 
 __all__ = [
     "between_slices",
+    "changed_labels",
     "connected_parts",
+    "differing_box",
     "filled",
     "highest_in_sphere",
     "parts_of",
@@ -68,6 +70,29 @@ def threshold_in_sphere(
     result = labels.array.astype(np.uint16)
     result[box][pieces == pieces[hottest]] = label
     return result
+
+
+def differing_box(one: LabelMap, other: LabelMap) -> Box | None:
+    """The smallest box in which two label maps of one grid differ; None where they are equal."""
+    used = [labels.used for labels in (one, other) if labels.used is not None]
+    if not used:
+        return None
+    around = [slice(min(box[n].start for box in used), max(box[n].stop for box in used)) for n in range(3)]
+    both = (around[0], around[1], around[2])
+    inner = used_box(np.asarray(one.array[both] != other.array[both]))
+    if inner is None:
+        return None
+    k, j, i = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(both, inner, strict=True))
+    return (k, j, i)
+
+
+def changed_labels(before: LabelMap, now: LabelMap) -> set[int]:
+    """Labels that do not have the same voxels in two label maps of one grid."""
+    box = differing_box(before, now) if now is not before else None
+    if box is None:
+        return set()
+    differ = before.array[box] != now.array[box]
+    return {int(n) for part in (before, now) for n in np.unique(part.array[box][differ])} - {0}
 
 
 def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:

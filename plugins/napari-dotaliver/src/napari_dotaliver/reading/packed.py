@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
+from dotaliver.image.geometry import Box
 from dotaliver.image.volume import used_box
 
 __all__ = ["PackedLabels"]
@@ -36,9 +37,9 @@ class PackedLabels:
     data: bytes
 
     @classmethod
-    def of(cls, array: npt.NDArray[np.unsignedinteger]) -> PackedLabels:
-        """Pack labels ``[slice, row, column]``."""
-        box = used_box(np.asarray(array != 0)) or (slice(0, 0), slice(0, 0), slice(0, 0))
+    def of(cls, array: npt.NDArray[np.unsignedinteger], used: Box | None = None) -> PackedLabels:
+        """Pack labels ``[slice, row, column]``; ``used`` is the box that holds them where that is known already."""
+        box = used or used_box(np.asarray(array != 0)) or (slice(0, 0), slice(0, 0), slice(0, 0))
         part = np.ascontiguousarray(array[box], dtype="<u2")
         shape, size = array.shape, part.shape
         return cls(

@@ -174,7 +174,8 @@ class Steps:
         if edit.diameter is not None:
             return edit.diameter.long_axis_lps_mm
         lesion = next((lesion for lesion in self.score.lesions if lesion.label == label), None)
-        if lesion is None or lesion.diameter is None or lesion.diameter.source == "reader":
+        if lesion is None or lesion.diameter is None or lesion.diameter.source in {"reader", "pet"}:
+            # An extent of uptake is not a diameter.
             return None
         return lesion.diameter.long_axis_lps_mm
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import FloatArray, Geometry, Vector, as_vector
+from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector, as_vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.measurements import CtFocus
@@ -41,6 +41,7 @@ __all__ = [
     "READING",
     "REFERENCE",
     "LayerData",
+    "Numbers",
     "anatomical_grid",
     "border_layer",
     "candidates_layer",
@@ -56,7 +57,12 @@ __all__ = [
     "numbers_layer",
     "pet_layer",
     "points_lps_mm",
+    "put_back",
     "reference_layer",
+    "renew_sign",
+    "require_in_place",
+    "stored_view",
+    "stroke_box",
     "uptake_unit",
     "world_affine",
     "world_to_lps",
@@ -198,6 +204,20 @@ def labels_of_layer(layer: Layer, grid: Geometry) -> LabelMap:
         Where the layer is not one of labels, has another shape than the image, or does not lie where the image lies:
         what was moved or stretched is refused, never measured.
     """
+    require_in_place(layer, grid)
+    turned, data = anatomical_grid(grid), np.asarray(layer.data)
+    if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
+        msg = f"layer {layer.name!r} holds negative labels; lesions are numbered from 1"
+        raise MaskError(msg)
+    if data.size and int(data.max()) > np.iinfo(np.uint16).max:
+        msg = f"layer {layer.name!r} holds the label {int(data.max())}; labels up to 65535 can be stored"
+        raise MaskError(msg)
+    stored = _turned_back(data, turned, grid)
+    return LabelMap(np.ascontiguousarray(stored).astype(np.uint16, copy=True), grid)
+
+
+def require_in_place(layer: Layer, grid: Geometry) -> None:
+    """Refuse a layer that does not hold labels of an image where that image lies; `MaskError` says why."""
     turned = anatomical_grid(grid)
     data = np.asarray(getattr(layer, "data", None))
     if data.dtype.kind not in "iub" or data.ndim != 3:
@@ -215,14 +235,6 @@ def labels_of_layer(layer: Layer, grid: Geometry) -> LabelMap:
             f"{_displacement_mm(layer, turned):.1f} mm and is not measured; put it back (undo) or score again"
         )
         raise MaskError(msg)
-    if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
-        msg = f"layer {layer.name!r} holds negative labels; lesions are numbered from 1"
-        raise MaskError(msg)
-    if data.size and int(data.max()) > np.iinfo(np.uint16).max:
-        msg = f"layer {layer.name!r} holds the label {int(data.max())}; labels up to 65535 can be stored"
-        raise MaskError(msg)
-    stored = _turned_back(data, turned, grid)
-    return LabelMap(np.ascontiguousarray(stored).astype(np.uint16, copy=True), grid)
 
 
 def _displacement_mm(layer: Layer, grid: Geometry) -> float:
@@ -235,11 +247,83 @@ def _displacement_mm(layer: Layer, grid: Geometry) -> float:
 
 
 def _turned_back(data: npt.NDArray[Any], turned: Geometry, grid: Geometry) -> npt.NDArray[Any]:
-    """Voxels with anatomical axes in the order in which the image stores them."""
+    """Voxels with anatomical axes in the order in which the image stores them; a view."""
+    order, flipped = _axes(turned, grid)
+    flips = tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
+    return data[flips].transpose(np.argsort(order))
+
+
+def _axes(turned: Geometry, grid: Geometry) -> tuple[npt.NDArray[np.int64], tuple[bool, ...]]:
+    """Which axis of the image each anatomical axis is, and whether it runs the other way."""
     cosines = np.asarray(turned.directions) @ np.asarray(grid.directions).T
     order = np.abs(cosines).argmax(axis=1)
-    flips = tuple(slice(None, None, -1 if cosines[n, a] < 0 else 1) for n, a in enumerate(order))
-    return data[flips].transpose(np.argsort(order))
+    return order, tuple(bool(cosines[n, a] < 0) for n, a in enumerate(order))
+
+
+def stored_view(layer: Layer, grid: Geometry) -> npt.NDArray[Any]:
+    """The voxels of a mask layer in the order in which its image stores them: a view, to be written to."""
+    return _turned_back(np.asarray(layer.data), anatomical_grid(grid), grid)
+
+
+def stroke_box(stroke: Any, grid: Geometry) -> Box:
+    """The box of an image that a stroke touched, from what napari tells of it; the whole image where it does not."""
+    turned = anatomical_grid(grid)
+    touched = [ends for atom in stroke or () if (ends := _ends_of(atom[0], turned.shape)) is not None]
+    if not touched:
+        return (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
+    low, high = np.min([ends[0] for ends in touched], axis=0), np.max([ends[1] for ends in touched], axis=0)
+    order, flipped = _axes(turned, grid)
+    ends = [
+        (n - int(b), n - int(a)) if flip else (int(a), int(b))
+        for a, b, n, flip in zip(low, high, turned.shape, flipped, strict=True)
+    ]
+    k, j, i = (slice(*ends[axis]) for axis in np.argsort(order))
+    return (k, j, i)
+
+
+def _ends_of(where: Any, shape: Sequence[int]) -> tuple[list[int], list[int]] | None:
+    """First index and first index beyond along each axis of one edit of napari: a box, or the voxels one by one."""
+    if len(where) != len(shape):
+        return None
+    low, high = [], []
+    for part, count in zip(where, shape, strict=True):
+        if isinstance(part, slice):
+            first, last, _ = part.indices(count)
+        elif np.size(part):
+            first, last = int(np.min(part)), int(np.max(part)) + 1
+        else:
+            return None
+        low.append(first)
+        high.append(last)
+    return low, high
+
+
+def put_back(layer: Layer, grid: Geometry) -> bool:
+    """Put a layer where its image lies; False where it does not hold voxels of that image any more."""
+    turned = anatomical_grid(grid)
+    if np.shape(layer.data) != turned.shape:
+        return False
+    if _displacement_mm(layer, turned) > _TOLERANCE_MM:
+        layer.scale, layer.translate, layer.rotate, layer.shear = (1.0,) * 3, (0.0,) * 3, np.eye(3), (0.0,) * 3
+        layer.affine = world_affine(turned)
+    return True
+
+
+def renew_sign(layer: Layer, made: LayerData) -> None:
+    """Change a layer of points or lines to what another was made of; nobody dragged anything."""
+    data, look, kind = made
+    with layer.events.data.blocker():
+        layer.selected_data = set()
+        if kind == "shapes":
+            layer.data = [(line, "line") for line in data]
+            layer.edge_width, layer.edge_color = look["edge_width"], look["edge_color"]
+        else:
+            layer.data = data
+            if len(data):
+                layer.size = look["size"]
+        if "features" in look:
+            layer.features = look["features"]
+    layer.refresh(extent=False, thumbnail=False)
 
 
 # --- signs -----------------------------------------------------------------------------------------------------------
@@ -308,22 +392,31 @@ def _nearest_middle(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return chosen
 
 
-def numbers_layer(labels: LabelMap) -> LayerData:
+Numbers = dict[int, tuple[bytes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]
+"""Where each lesion's number stands, by what the lesion looked like then."""
+
+
+def numbers_layer(labels: LabelMap, known: Numbers | None = None) -> LayerData:
     """Each lesion's number, once on every axial slice of it, in indices of its image.
 
-    The feature ``middle`` tells the one number of a lesion that stays where the slices are laid on each other.
+    The feature ``middle`` tells the one number of a lesion that stays where the slices are laid on each other. What
+    is ``known`` of lesions that have not changed is used, and the rest is added to it.
     """
     turned = anatomical(labels)
+    known = {} if known is None else known
     places, numbers, middles = [], [], []
-    for label, (slices, rows, columns) in turned.boxes():
-        index = np.argwhere(turned.array[slices, rows, columns] == label)
-        index += [slices.start, rows.start, columns.start]
-        levels = np.unique(index[:, 0])
-        middle = _nearest_middle(index)[0]
-        for level in levels:
-            places.append(_nearest_middle(index[index[:, 0] == level]))
-            numbers.append(str(label))
-            middles.append(bool(level == middle))
+    for label, box in turned.boxes():
+        own = turned.array[box] == label
+        look_of = repr(box).encode() + np.packbits(own).tobytes()
+        if label not in known or known[label][0] != look_of:
+            index = np.argwhere(own) + [part.start for part in box]
+            levels = np.unique(index[:, 0])
+            on_levels = np.array([_nearest_middle(index[index[:, 0] == level]) for level in levels])
+            known[label] = (look_of, on_levels, np.asarray(levels == _nearest_middle(index)[0]))
+        _, on_levels, is_middle = known[label]
+        places.extend(on_levels)
+        numbers.extend([str(label)] * len(on_levels))
+        middles.extend(is_middle)
     look: dict[str, Any] = {
         "name": NUMBERS,
         "features": {"number": np.array(numbers, dtype=object), "middle": np.array(middles, dtype=bool)},

@@ -44,7 +44,8 @@ class Crosshair:
 
         layers = self._viewer.layers
         if self.layer is not None and self.layer in layers:
-            layers.move(layers.index(self.layer), len(layers))
+            if layers[-1] is not self.layer:
+                layers.move(layers.index(self.layer), len(layers))
             self.draw()
             return
         active = self._viewer.layers.selection.active
@@ -126,6 +127,12 @@ class _SidePlane(QWidget):
                 self._links.append(layer)
         self.model.layers.selection.clear()
 
+    def redraw(self, layer: Layer) -> None:
+        """Draw a layer anew whose voxels were changed in place."""
+        for known, copy in zip(self._links, self.model.layers, strict=False):
+            if known is layer:
+                _redraw(copy, layer)
+
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
@@ -165,10 +172,7 @@ def _follow(copy: Layer, layer: Layer) -> None:
                 setattr(copy, name, getattr(layer, name))
 
     def voxels() -> None:
-        if copy.data is not layer.data:
-            copy.data = layer.data
-        else:
-            copy.refresh(extent=False, thumbnail=False)
+        _redraw(copy, layer)
 
     for name in ("visible", "opacity", "contrast_limits", "colormap", "blending", "contour"):
         if hasattr(layer.events, name):
@@ -176,6 +180,13 @@ def _follow(copy: Layer, layer: Layer) -> None:
     for name in ("data", "paint", "labels_update"):
         if hasattr(layer.events, name):
             getattr(layer.events, name).connect(voxels)
+
+
+def _redraw(copy: Layer, layer: Layer) -> None:
+    if copy.data is not layer.data:
+        copy.data = layer.data
+    else:
+        copy.refresh(extent=False, thumbnail=False)
 
 
 class SidePlanes(QSplitter):
@@ -215,6 +226,11 @@ class SidePlanes(QSplitter):
         shown = [layers.ct, layers.pet, layers.liver, layers.lesions]
         for plane in self._planes:
             plane.show_more([layer for layer in shown if layer is not None])
+
+    def redraw(self, layer: Layer) -> None:
+        """Draw a mask anew whose voxels were changed in place."""
+        for plane in self._planes:
+            plane.redraw(layer)
 
     def follow(self) -> None:
         """Go where the main canvas is."""

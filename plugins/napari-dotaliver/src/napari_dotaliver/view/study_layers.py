@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Geometry, Vector
-from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.image.geometry import Box, Geometry, Vector
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
+from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.layers import LayerData
 from napari_dotaliver.view.mr import MrDisplay, mr_display, mr_layer, shown_line
@@ -58,8 +60,14 @@ class StudyLayers:
         self._lesions_shown: LabelMap | None = None
         self._lesions_grid = volumes.pet.geometry
         self._liver_grid = volumes.pet.geometry if volumes.ct is None else volumes.ct.geometry
-        self._liver_painted = False
+        self._painted_boxes: dict[str, list[Box]] = {layers.LIVER: [], layers.LESIONS: []}
+        self._numbers: layers.Numbers = {}
+        self._signs_shown: dict[str, Any] = {}
         self.filled = False
+        self.redrawn: Callable[[Labels], None] = lambda _layer: None
+        """Called with a mask whose voxels were changed in place: other canvases share them."""
+        self.made = 0
+        """How many layers were made; more than before: the other canvases need the new ones too."""
         if volumes.ct is not None:
             self.ct = self._add(layers.ct_layer(volumes.ct))
             self.ct.contrast_limits_range = layers.HU_RANGE
@@ -103,6 +111,29 @@ class StudyLayers:
         self.filled = filled
         if self.lesions is not None:
             self.lesions.contour = 0 if filled else _OUTLINE_VOXELS
+
+    def liver_stroke(self) -> tuple[Box, BoolArray] | None:
+        """The box of the liver's grid in which was painted since the reading took it in, and the mask there.
+
+        Raises
+        ------
+        MaskError
+            Where the layer was moved or is gone.
+        """
+        boxes = self._painted_boxes[layers.LIVER]
+        if not boxes:
+            return None
+        if self.liver is None or self.liver not in self._viewer.layers:
+            return self._whole_liver()
+        layers.require_in_place(self.liver, self._liver_grid)
+        k, j, i = (slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
+        part = layers.stored_view(self.liver, self._liver_grid)[k, j, i]
+        return (k, j, i), np.ascontiguousarray(part != 0)
+
+    def _whole_liver(self) -> tuple[Box, BoolArray]:
+        labels = self.liver_painted()
+        k, j, i = labels.geometry.shape
+        return (slice(0, k), slice(0, j), slice(0, i)), labels.mask
 
     def lesions_painted(self) -> LabelMap:
         """The lesions as they are painted now, on their image's grid; `MaskError` where the layer was moved."""
@@ -151,45 +182,67 @@ class StudyLayers:
         return layers.labels_of_layer(layer, grid)
 
     def _show_liver(self, liver: LabelMap | None) -> None:
-        if self.liver in self._viewer.layers and liver is self._liver_shown and not self._liver_painted:
-            # Comparing a hundred million voxels for nothing would be felt.
-            return
-        self._liver_grid = self._liver_grid if liver is None else liver.geometry
-        labels = _empty(self._liver_grid, np.uint8) if liver is None else liver
-        if labels.array.dtype != np.uint8:
-            labels = labels.with_array(labels.mask.astype(np.uint8))
-        self.liver = self._renewed(self.liver, layers.liver_layer(labels))
-        self.liver.contour = _OUTLINE_VOXELS
-        self._liver_shown, self._liver_painted = liver, False
-        self.liver.events.paint.connect(self._on_liver_painted)
-
-    def _on_liver_painted(self) -> None:
-        self._liver_painted = True
+        grid = self._liver_grid if liver is None else liver.geometry
+        self._liver_grid = grid
+        labels = _empty(grid, np.uint8) if liver is None else liver
+        self.liver = self._mask_shown(self.liver, labels, self._liver_shown, layers.LIVER)
+        self._liver_shown = labels
 
     def _show_lesions(self, lesions: LabelMap) -> None:
+        self.lesions = self._mask_shown(self.lesions, lesions, self._lesions_shown, layers.LESIONS)
         self._lesions_grid, self._lesions_shown = lesions.geometry, lesions
-        self.lesions = self._renewed(self.lesions, layers.lesions_layer(lesions))
-        self.fill_lesions(self.filled)
 
-    def _renewed(self, layer: Any, made: LayerData) -> Any:
-        """The layer with the voxels of another, in its own place among the layers; a new one where it is gone."""
-        data, look, _ = made
-        if layer is None or layer not in self._viewer.layers:
-            return self._add(made)
-        layer.affine = look["affine"]
-        if layer.data.shape != data.shape or not np.array_equal(layer.data, data):
-            layer.data = data
+    def _mask_shown(self, layer: Any, labels: LabelMap, before: LabelMap | None, name: str) -> Any:
+        """The layer with these labels: its own voxels are changed where they differ, and nowhere else.
+
+        Layers are never taken out and put back: napari then collects garbage, which a reader feels.
+        """
+        same_grid = before is not None and before.geometry.is_close(labels.geometry)
+        there = layer is not None and layer in self._viewer.layers
+        if before is None or not there or not same_grid or not layers.put_back(layer, labels.geometry):
+            return self._mask_anew(layer, labels, name)
+        boxes, self._painted_boxes[name] = self._painted_boxes[name], []
+        if labels is not before and (changed := differing_box(before, labels)) is not None:
+            boxes = [*boxes, changed]
+        if boxes:
+            target = layers.stored_view(layer, labels.geometry)
+            for box in boxes:
+                part = labels.array[box]
+                target[box] = part != 0 if name == layers.LIVER else part
+            layer.refresh(extent=False, thumbnail=False)
+            self.redrawn(layer)
         return layer
+
+    def _mask_anew(self, layer: Any, labels: LabelMap, name: str) -> Any:
+        if name == layers.LIVER:
+            made = layers.liver_layer(labels.with_array((labels.array != 0).astype(np.uint8)))
+        else:
+            made = layers.lesions_layer(labels)
+        self._painted_boxes[name] = []
+        if layer is not None and layer in self._viewer.layers:
+            layer.affine, layer.data = made[1]["affine"], made[0]
+            return layer
+        layer = self._add(made)
+        layer.contour = 0 if self.filled and name == layers.LESIONS else _OUTLINE_VOXELS
+        layer.events.paint.connect(lambda event: self._on_painted(name, event))
+        return layer
+
+    def _on_painted(self, name: str, event: Any) -> None:
+        """Remember where something was painted; it is taken into the reading, or taken back from there."""
+        grid = self._liver_grid if name == layers.LIVER else self._lesions_grid
+        self._painted_boxes[name].append(layers.stroke_box(getattr(event, "value", None), grid))
 
     # --- signs -------------------------------------------------------------------------------------------------------
 
     def _show_signs(self, session: ReadingSession) -> None:
-        """Sphere, diameters and numbers are few: they are made anew, with the reader's choice of what is visible."""
+        """Sphere, candidates, border points, diameters and numbers: changed in place, and only where they differ."""
         volumes, score = self._volumes, session.score
         measured, grid = volumes.ct or volumes.pet, (volumes.ct or volumes.pet).geometry
-        # A diameter on another CT lies in that one's frame of reference and cannot be drawn here.
-        lesions = [] if volumes.recist_image is not None else score.lesions
-        lines = {lesion.label: line for lesion in lesions if (line := session.diameter_of(lesion.label)) is not None}
+        there = set(session.lesions.labels)
+        # A diameter on another CT lies in that one's frame of reference and cannot be drawn here, and an extent of
+        # uptake is not a diameter.
+        drawn_here = [] if volumes.recist_image is not None else sorted(there)
+        lines = {label: line for label in drawn_here if (line := session.diameter_of(label)) is not None}
         if (display := self.mr_display) is not None:
             on_mr = {edit.label: edit.diameter for edit in session.edits.lesions if edit.diameter is not None}
             lines = {
@@ -198,34 +251,52 @@ class StudyLayers:
                 if drawn.series_instance_uid == display.series_instance_uid
             }
             grid = display.shown
-        self.candidates = self._replaced(self.candidates, layers.candidates_layer(score.ct_foci, measured.geometry))
-        self.reference = self._replaced(
-            self.reference, layers.reference_layer(session.reference_sphere, volumes.pet.geometry)
+        pointed = session.pointed
+        points = () if pointed is None or volumes.recist_image is not None else pointed.border_lps_mm
+        sphere, pet, labels = session.reference_sphere, volumes.pet.geometry, session.lesions
+        where = measured.geometry
+        self.candidates = self._sign(
+            self.candidates, "candidates", score.ct_foci, lambda: layers.candidates_layer(score.ct_foci, where)
         )
-        points = () if session.pointed is None or volumes.recist_image is not None else session.pointed.border_lps_mm
+        self.reference = self._sign(self.reference, "reference", sphere, lambda: layers.reference_layer(sphere, pet))
         if points or self.border is not None:
-            self.border = self._replaced(self.border, layers.border_layer(points, grid))
-        self.diameters = self._replaced(self.diameters, layers.diameters_layer(lines, grid))
-        self.numbers = self._replaced(self.numbers, layers.numbers_layer(session.lesions))
+            self.border = self._sign(self.border, "border", points, lambda: layers.border_layer(points, grid))
+        self.diameters = self._sign(
+            self.diameters, "diameters", (lines, grid), lambda: layers.diameters_layer(lines, grid)
+        )
+        self.numbers = self._sign(
+            self.numbers, "numbers", labels, lambda: layers.numbers_layer(labels, known=self._numbers)
+        )
 
-    def _replaced(self, layer: Any, made: LayerData) -> Any:
-        if layer is not None and layer in self._viewer.layers:
-            made[1]["visible"] = layer.visible
-            place = self._viewer.layers.index(layer)
-            self._viewer.layers.remove(layer)
-            return self._add(made, place)
-        return self._add(made)
+    def _sign(self, layer: Any, name: str, shows: object, make: Callable[[], LayerData]) -> Any:
+        """A layer of points or lines that shows something, made or changed only where it does not yet."""
+        if layer is None or layer not in self._viewer.layers:
+            layer = self._add(make())
+            # Somebody dragged it: what the reading says of it is drawn anew at the next change.
+            layer.events.data.connect(lambda: self._signs_shown.pop(name, None))
+        elif self._signs_shown.get(name, _NOTHING) is not shows and (
+            isinstance(shows, LabelMap) or self._signs_shown.get(name, _NOTHING) != shows
+        ):
+            layers.renew_sign(layer, make())
+            if name == "numbers" and layer.projection_mode == "all":
+                layer.shown = layer.features["middle"].to_numpy()
+        self._signs_shown[name] = shows
+        return layer
 
     def _add(self, made: LayerData, place: int | None = None) -> Any:
         from napari.layers import Layer
 
         active = self._viewer.layers.selection.active
+        self.made += 1
         layer = Layer.create(*made)
         self._viewer.layers.insert(len(self._viewer.layers) if place is None else place, layer)
         if active is not None and active in self._viewer.layers:
             # A reader who paints keeps the brush in hand while the numbers are renewed.
             self._viewer.layers.selection.active = active
         return layer
+
+
+_NOTHING = object()
 
 
 def _empty(grid: Geometry, kind: type) -> LabelMap:

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 _COLLECT_EVERY_MS = 500
-_YOUNG, _MIDDLE, _ALL = range(3)
+_YOUNG, _MIDDLE = 0, 1
 
 
 class _WindowThread(QObject):
@@ -79,10 +79,9 @@ class _WindowThread(QObject):
 
     @staticmethod
     def _collect() -> None:
-        """Collect as far as Python itself would have by now."""
-        count, threshold = gc.get_count(), gc.get_threshold()
-        if count[_YOUNG] > threshold[_YOUNG]:
-            gc.collect(_ALL if count[_ALL] > threshold[_ALL] else _MIDDLE)
+        """Collect what is young, as Python itself would have by now; a whole window is collected when work is over."""
+        if gc.get_count()[_YOUNG] > gc.get_threshold()[_YOUNG]:
+            gc.collect(_MIDDLE)
 
 
 _window_thread: _WindowThread | None = None

@@ -27,6 +27,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.image.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from napari_dotaliver.reading.provisional import provisional
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
@@ -254,7 +255,8 @@ class Desk(QWidget):
         self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
-        self.confirm = ConfirmWidget(session, self.viewer, self)
+        self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
+        self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, self.viewer, self)
         for place, (tab, name) in enumerate(
             ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
@@ -298,11 +300,13 @@ class Desk(QWidget):
         """Show the reading as it is now: layers, table, verdicts."""
         if self.session is None or self.layers is None:
             return
-        score = self.session.score
+        made = self.layers.made
         self.layers.show(self.session)
-        self.table.show_score(score)
-        self.verdicts.show_score(score)
-        self.view.show_masks()
+        if self.layers.made != made:
+            self.view.show_masks()
+        now = provisional(self.session)
+        self.table.show_score(now.score, now.unmeasured)
+        self.verdicts.show_score(self.session.score, provisional=self.session.stale)
         self._renew_buttons()
 
     # --- lesions -----------------------------------------------------------------------------------------------------

@@ -29,16 +29,25 @@ _DETAIL_LINES = 3
 _AROUND_ROWS_PIXELS = 46
 # Sorted hottest first until the reader sorts otherwise
 _PEAK_COLUMN = 2
+# Between the text and the background of the dark and of the light theme
+_GREY = "#8A8F98"
 _LABEL_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
 class _Item(QTableWidgetItem):
     """A cell that is sorted by its number where it has one."""
 
-    def __init__(self, text: str, key: float | str) -> None:
+    def __init__(self, text: str, key: float | str, *, grey: bool = False) -> None:
         super().__init__(text)
-        self._key = key
+        self._key, self._grey = key, grey
+        if grey:
+            self.setForeground(QColor(_GREY))
+            self.setToolTip("Edited; being measured again")
         self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+
+    def shows(self, text: str, key: float | str | None, *, grey: bool) -> bool:
+        """Whether it shows this already."""
+        return (self.text(), self._key, self._grey) == (text, -1.0 if key is None else key, grey)
 
     def __lt__(self, other: QTableWidgetItem) -> bool:
         mine, theirs = self._key, getattr(other, "_key", "")
@@ -53,6 +62,7 @@ class LesionTable(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._score: StudyScore | None = None
+        self._unmeasured: frozenset[int] = frozenset()
         self.table = QTableWidget(0, 0, self)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -73,10 +83,19 @@ class LesionTable(QWidget):
         layout.addWidget(self.details)
         self.table.itemSelectionChanged.connect(self._on_selection)
 
-    def show_score(self, score: StudyScore | None) -> None:
-        """Fill the table; the order and the chosen lesions stay as far as they are still there."""
+    def show_score(self, score: StudyScore | None, unmeasured: frozenset[int] = frozenset()) -> None:
+        """Fill the table; the order and the chosen lesions stay as far as they are still there.
+
+        Rows of lesions that were edited and not measured again yet are grey.
+        """
+        if score is self._score and unmeasured == self._unmeasured:
+            return
         chosen = self.chosen
-        self._score = score
+        before, self._score = self._score, score
+        self._unmeasured = unmeasured
+        if before is not None and score is not None and self._renew_rows(before, score):
+            self._describe()
+            return
         header = self.table.horizontalHeader()
         order = (header.sortIndicatorSection(), header.sortIndicatorOrder()) if self.table.columnCount() else None
         self.table.blockSignals(True)
@@ -98,6 +117,20 @@ class LesionTable(QWidget):
             self.table.sortItems(*(order or (_PEAK_COLUMN, Qt.SortOrder.DescendingOrder)))
         self.table.blockSignals(False)
         self.choose(chosen, tell=False)
+
+    def _renew_rows(self, before: StudyScore, score: StudyScore) -> bool:
+        """Change the rows that differ, where the lesions are the same as before; False where they are others."""
+        rows = {row.label: row for row in (*score.lesions, *score.ct_foci)}
+        there = {self._label(place): place for place in range(self.table.rowCount())}
+        if set(rows) != set(there) or before.uptake_unit != score.uptake_unit:
+            return False
+        self.table.blockSignals(True)
+        self.table.setSortingEnabled(False)
+        for label, place in there.items():
+            self._fill(place, rows[label])
+        self.table.setSortingEnabled(True)
+        self.table.blockSignals(False)
+        return True
 
     @property
     def chosen(self) -> tuple[int, ...]:
@@ -135,12 +168,18 @@ class LesionTable(QWidget):
 
     def _fill(self, place: int, row: Lesion | CtFocus) -> None:
         cells = _lesion_cells(row) if isinstance(row, Lesion) else _focus_cells(row)
+        grey = row.label in self._unmeasured
         for column, (text, key) in enumerate(cells):
-            item = _Item(text, -1.0 if key is None else key)
+            known = self.table.item(place, column)
+            if isinstance(known, _Item) and known.shows(text, key, grey=grey):
+                continue
+            item = _Item(text, -1.0 if key is None else key, grey=grey)
             item.setData(_LABEL_ROLE, row.label)
             if not isinstance(key, str):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(place, column, item)
+        if not self.table.item(place, 0).icon().isNull():
+            return
         swatch = QPixmap(12, 12)
         swatch.fill(QColor(lesion_colour(row.label) if isinstance(row, Lesion) else CANDIDATE_COLOUR))
         self.table.item(place, 0).setIcon(QIcon(swatch))

@@ -241,11 +241,17 @@ class PaintPanel(QWidget):
         try:
             if "lesions" in painted:
                 self._session.set_lesions(self._layers.lesions_painted().array)
-            if "liver" in painted:
-                self._session.set_liver(self._layers.liver_painted().array)
+            stroke = self._layers.liver_stroke() if "liver" in painted else None
+            if stroke is not None:
+                self._session.paint_liver(*stroke)
         except DotaliverError as error:
             self.refused.emit(str(error))
             self._layers.show(self._session)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was painted that the reading has not taken in yet."""
+        return bool(self._painted)
 
     def forget_painted(self) -> None:
         """Leave out what was painted and not yet taken in."""

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QApplication,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
@@ -60,6 +63,7 @@ KEYS: tuple[Key, ...] = (
     Key("M", "measure the lesion at the crosshair on CT"),
 )
 _SAME_PLACE_MM = 0.05
+_EDITS_REST_MS = 400
 
 
 class ToolsWidget(QWidget):
@@ -84,6 +88,11 @@ class ToolsWidget(QWidget):
         self._watched: list[object] = []
         self._told: StudyScore | None = None
         self.chosen: Callable[[], tuple[int, ...]] = lambda: ()
+        self._busy_elsewhere: Callable[[], bool] | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_EDITS_REST_MS)
+        self._rest.timeout.connect(self._measure_after_rest)
         self.painting = PaintPanel(session, viewer, layers)
         self.painting.refused.connect(self._refuse)
         self.measuring = Background(self)
@@ -99,6 +108,8 @@ class ToolsWidget(QWidget):
 
     def close_down(self) -> None:
         """Stop following reading and mouse; called before Qt destroys the widget, during which no Python may run."""
+        self._rest.stop()
+        self.painting.forget_painted()
         self.measuring.cancel()
         if self._on_click in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_click)
@@ -483,6 +494,20 @@ class ToolsWidget(QWidget):
         """Measure and judge what stands now, beside the window."""
         self.message.hide()
         self.painting.take_painted()
+        self._measure()
+
+    def measure_by_itself(self, busy_elsewhere: Callable[[], bool]) -> None:
+        """Measure after every edit, once the reader's hand rests and nothing is measured or saved elsewhere."""
+        self._busy_elsewhere = busy_elsewhere
+        self._on_change()
+
+    def _measure_after_rest(self) -> None:
+        if _hand_is_busy() or self.painting.pending or self._busy_elsewhere is None or self._busy_elsewhere():
+            self._rest.start()
+            return
+        self._measure()
+
+    def _measure(self) -> None:
         if not self._session.stale:
             self._show_state()
             return
@@ -499,9 +524,14 @@ class ToolsWidget(QWidget):
 
     def _on_measured(self, result: tuple[Measured, object]) -> None:
         measured, of = result
+        if _hand_is_busy():
+            # What is being drawn must not be drawn anew under the reader's hand.
+            QTimer.singleShot(_EDITS_REST_MS, self, lambda: self._on_measured(result))
+            return
+        self.painting.take_painted()
         if not self._session.adopt(measured, of):  # type: ignore[arg-type]
             # Something was edited meanwhile: that is what is to be measured.
-            self.remeasure()
+            self._measure()
             return
         if measured.withdrawn:
             self._refuse(" ".join(measured.withdrawn))
@@ -514,21 +544,28 @@ class ToolsWidget(QWidget):
         self._show_lesion()
         self._show_sphere()
         self._show_state()
+        if self._busy_elsewhere is not None and self._session.stale:
+            self._rest.start()
 
     def _watch_signs(self) -> None:
-        """Listen to the layers of sphere and diameters, which are made anew with every change."""
+        """Listen to the layers of sphere, diameters and border points that are there now."""
         reference, diameters, border = self._layers.reference, self._layers.diameters, self._layers.border
         if self._watched == [reference, diameters, border]:
             return
         before, self._watched = self._watched, [reference, diameters, border]
         if border is not None and border not in before:
             border.events.data.connect(lambda event: self._later(event, lambda: self._on_border(border)))
-        # The layer tells in the middle of its own work; it is replaced only when that is done.
+        # The layer tells in the middle of its own work; it is changed only when that is done.
         if reference is not None and reference not in before:
             reference.events.data.connect(lambda event: self._later(event, lambda: self._on_dragged(reference)))
         if diameters is not None and diameters not in before:
             diameters.mouse_drag_callbacks.append(self._live_length)
             diameters.events.data.connect(lambda event: self._later(event, lambda: self._on_line(diameters)))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
+        """Tell what changed while the tab was hidden."""
+        super().showEvent(event)
+        self._show_state()
 
     def _later(self, event: object, act: Callable[[], None]) -> None:
         if str(getattr(event, "action", "")) in {"added", "changed", "removed"}:
@@ -541,11 +578,18 @@ class ToolsWidget(QWidget):
         self.measure_button.setEnabled(session.stale and not self.measuring.busy)
         if self.measuring.busy:
             self.state.setText("Measuring …")
+        elif session.stale and self._busy_elsewhere is not None:
+            self.state.setText("Edited: grey numbers are provisional and are measured again at once.")
         elif session.stale:
             self.state.setText("Edited: numbers and verdicts are out of date. Re-measure (F10).")
         else:
             self.state.setText("Measured: numbers and verdicts are up to date.")
-        if session.score is not self._told:
+        if session.score is not self._told and self.isVisible():
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._told = session.score
             self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
+
+
+def _hand_is_busy() -> bool:
+    """Whether a mouse button is held: something is being painted, drawn or dragged."""
+    return QApplication.mouseButtons() != Qt.MouseButton.NoButton

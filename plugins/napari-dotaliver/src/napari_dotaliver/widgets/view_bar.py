@@ -191,7 +191,9 @@ class ViewBar(QWidget):
         self.pointer.setText("" if self._layers is None else pointer_words(self._layers, event.value))
 
     def _on_point(self) -> None:
-        self.mip.mark(tuple(self._viewer.dims.point))
+        # A viewer whose layers go has two axes for a moment.
+        if self._viewer.dims.ndim == 3:
+            self.mip.mark(tuple(self._viewer.dims.point))
 
     def _go_to(self, place_mm: tuple[float, float, float]) -> None:
         """Go to a focus that was clicked on the projection."""
@@ -237,6 +239,7 @@ class ViewBar(QWidget):
             self.mip.show_pet(None)
             self._name_windows()
             return
+        layers.redrawn = self.planes.redraw
         self.mip.show_pet(layers.pet_volume)
         self._viewer.dims.axis_labels = ("z", "y", "x")
         self._viewer.canvas.overlays.scale_bar.visible = True

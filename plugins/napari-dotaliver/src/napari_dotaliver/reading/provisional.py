@@ -1,0 +1,88 @@
+"""What is known of edited lesions before they are measured again, to be shown at once. No window in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dotaliver.image.geometry import Box, as_vector
+from dotaliver.image.volume import LabelMap
+from dotaliver.records.measurements import Lesion
+from dotaliver.records.score import StudyScore
+from napari_dotaliver.reading.label_tools import changed_labels
+
+if TYPE_CHECKING:
+    from napari_dotaliver.reading.session import ReadingSession
+
+__all__ = ["Provisional", "provisional"]
+
+
+@dataclass(frozen=True)
+class Provisional:
+    """A record with the lesions as they are drawn now, and which of them are not measured yet."""
+
+    score: StudyScore
+    unmeasured: frozenset[int]
+
+
+def provisional(session: ReadingSession) -> Provisional:
+    """The last record with the lesions of now: deleted ones gone, new and edited ones with what is quickly known.
+
+    Of an edited lesion volume, highest and mean uptake and a diameter that the reader drew are given; everything else
+    waits for the measurement. Nothing of this enters a record.
+    """
+    score = session.score
+    if not session.stale:
+        return Provisional(score, frozenset())
+    layer = session.segmentations.lesions
+    labels = session.lesions
+    changed = set(labels.labels) if layer is None else changed_labels(layer.labels, labels)
+    known = {lesion.label: lesion for lesion in score.lesions}
+    rows, unmeasured = [], set()
+    for label, box in labels.boxes():
+        edit, before = session.edits.lesion(label), known.get(label)
+        lesion = before
+        if label in changed or before is None:
+            lesion = _quickly(session, label, box)
+        line = session.diameter_of(label)
+        drawn = {} if line is None else {"longest_diameter_mm": float(np.linalg.norm(np.subtract(*line)))}
+        if lesion is not None and line is not None and lesion.longest_diameter_mm is None:
+            drawn |= {"diameter_source": "reader" if edit.diameter is not None else "click"}
+        moved = before is None or line != _line_of(before)
+        if lesion is not before or (drawn and moved) or (before is not None and before.marks != edit.marks):
+            unmeasured.add(label)
+        if lesion is not None:
+            rows.append(lesion.model_copy(update={**(drawn if moved else {}), "marks": edit.marks}))
+    foci = tuple(focus.model_copy(update={"marks": session.marks_of(focus.label)}) for focus in score.ct_foci)
+    return Provisional(score.model_copy(update={"lesions": tuple(rows), "ct_foci": foci}), frozenset(unmeasured))
+
+
+def _line_of(lesion: Lesion) -> object:
+    return None if lesion.diameter is None else lesion.diameter.long_axis_lps_mm
+
+
+def _quickly(session: ReadingSession, label: int, box: Box) -> Lesion:
+    labels, pet = session.lesions, session.volumes.pet
+    own = np.asarray(labels.array[box] == label)
+    part = labels.geometry.crop(box)
+    highest = mean = None
+    if pet.geometry.is_close(labels.geometry):
+        uptake = pet.crop(box).array[own]
+        highest, mean = float(uptake.max()), float(uptake.mean(dtype=np.float64))
+    empty = dict.fromkeys(
+        (
+            "in_liver", "liver_share", "suv_peak", "suv_peak_centre_lps_mm", "total_uptake", "ratio_to_liver",
+            "max_ratio_to_liver", "mean_ratio_to_liver", "krenning", "longest_diameter_mm", "short_axis_mm",
+            "diameter_source", "diameter", "pet_extent_mm",
+        )
+    )  # fmt: skip
+    return Lesion(
+        label=label,
+        suv_max=highest,
+        suv_mean=mean,
+        volume_ml=LabelMap(own, part).volume_ml(),
+        centroid_lps_mm=as_vector(part.index_to_lps(np.argwhere(own).mean(axis=0))),
+        **empty,
+    )
