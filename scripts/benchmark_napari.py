@@ -6,8 +6,9 @@
 Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. The folder of a score is
 opened as a reading. With --edits only what an edit costs is measured: marks, undo, deletion and painting in processor
 time of the window's thread, which a busy machine does not change, and the measurement that follows in that of all.
-Needs napari-dotaliver (plugins/napari-dotaliver) installed, and a screen; Xvfb draws with Mesa's software renderer. A frame is counted when
-the main canvas was drawn; the same images and masks in a plain napari window are the peer, in the same run.
+Needs napari-dotaliver (plugins/napari-dotaliver) installed, and a screen; Xvfb draws with Mesa's software renderer. A
+frame is counted when the main canvas was drawn; the same images and masks in a plain napari window are the peer, in the
+same run.
 """
 
 from __future__ import annotations
