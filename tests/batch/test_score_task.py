@@ -44,6 +44,25 @@ def test_a_stored_score_keeps_its_settings_and_gets_the_protocol_of_the_batch(mo
     assert (asked["folder"], asked["config"], asked["protocol"]) == (tmp_path, None, other)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_every_study_of_a_batch_is_measured_on_the_series_that_the_batch_names(again, monkeypatch, tmp_path):
+    asked = []
+
+    def score(source, *_, study=None, **__):
+        asked.append((study or source).recist_image)
+        raise StudyError("enough")
+
+    monkeypatch.setattr("dotaliver.pipeline.rescore" if again else "dotaliver.pipeline.score_study", score)
+    task = StudyTask(key="k", study_uid=None, place=Place(folder=str(tmp_path)))
+    named = RunSettings(run_id="r", rescore=again, recist_image="*portal*")
+    run = RunSettings.model_validate_json(named.model_dump_json())
+    with pytest.raises(StudyError, match="enough"):
+        score_task(task, tmp_path / "out", run, lambda _stage: None)
+    assert asked == ["*portal*"]
+    # Scores on another image are not those of this batch.
+    assert run.answer_sha256() != RunSettings(run_id="r", rescore=again).answer_sha256()
+
+
 def test_another_protocol_takes_no_other_setting_with_it():
     own = ScoringConfig(segmenter="of the site")
     other = protocol_named("prrt-screening")

@@ -49,6 +49,21 @@ def unread(with_mr, tmp_path_factory) -> Path:
     return folder
 
 
+def test_a_score_is_measured_on_another_image_by_rescore(with_mr, unread, tmp_path, no_pictures):
+    assert run_cli("score", with_mr, "--out", tmp_path / "ct", "-q").status == 0
+    done = run_cli("rescore", tmp_path / "ct", "--recist-image", "*vibe*", "--out", tmp_path / "mr", "-q")
+    assert done.status == 0, done.err
+    moved, directly = record(tmp_path / "mr"), record(unread)
+    assert moved.study.recist_image == directly.study.recist_image
+    assert moved.segmentation.recist_registration == directly.segmentation.recist_registration
+    assert [x.diameter for x in moved.lesions] == [x.diameter for x in directly.lesions]
+    assert moved.criteria["INC4"].reason == directly.criteria["INC4"].reason
+    refused = run_cli("rescore", tmp_path / "ct", "--recist-image", "*portal*", "--out", tmp_path / "none", "-q")
+    assert refused.status == 3
+    assert "--recist-image *portal*: there is no such CT or MR series in the folder" in refused.err
+    assert not (tmp_path / "none").exists()
+
+
 def truth_of(made, score) -> dict[int, int]:
     """The phantom's lesion for each measured one, by where its centre lies on the PET."""
     on_pet = made[0].lesions_on_pet

@@ -6,6 +6,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.export.sdtm.rows import sdtm_datasets
 from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Track
+from dotaliver.longitudinal.selection import proposed_targets
 from dotaliver.records.flags import raise_flag
 from fixtures.courses import (
     RULES,
@@ -47,12 +48,17 @@ def test_at_most_five_targets_in_all_from_several_organs():
     assert [t.lesion for t in reading.role("target")] == ["L1", "L2", "L3", "L4", "L5"]
 
 
+DENSE = raise_flag("LESION_DENSE_ON_CT", share=40.0)
+
+
 @pytest.mark.parametrize(
     ("lesion", "why"),
     [
         (sized(1, 30.0, source="pet"), "PET"),
         (sized(1, 9.9), "10 mm"),
         (sized(1, 30.0, marks=("treated",)), "treated"),
+        (sized(1, 30.0, flags=(DENSE,)), "lipiodol"),
+        (sized(1, 30.0, marks=("treated",), flags=(DENSE,)), "treated"),
         (sized(1, 30.0, marks=("cystic",)), "cyst"),
         (sized(1, 30.0, marks=("blastic_bone",)), "blastic"),
         (sized(1, 30.0, short=14.9, marks=("node",)), "15 mm"),
@@ -68,9 +74,21 @@ def test_what_is_not_measurable_is_no_target_and_the_reason_is_given(lesion, why
 def test_what_progressed_since_treatment_and_nodes_of_15_mm_may_be_targets():
     for lesion in (
         sized(1, 30.0, marks=("treated", "progressed_since_treatment")),
+        sized(1, 30.0, marks=("treated", "progressed_since_treatment"), flags=(DENSE,)),
         sized(1, 30.0, short=15.0, marks=("node",)),
     ):
         assert reading_of([scan(0, lesion), scan(1, lesion)], [track("L01", 1, 1)]).role("target")
+
+
+def test_a_single_scan_proposes_two_targets_of_the_liver_and_says_why_each_lesion_is_one_or_not():
+    dense = sized(1, 60.0, flags=(DENSE,))
+    cyst = sized(5, 50.0, marks=("simple_cyst",))
+    proposed = proposed_targets(scan(0, dense, sized(2, 40.0), sized(3, 30.0), sized(4, 20.0), cyst))
+    assert proposed.targets == ("2", "3")
+    assert "lipiodol" in proposed.reasons["1"]
+    assert "among the largest measurable lesions of the liver (40.0 mm)" in proposed.reasons["2"]
+    assert "2 targets of the liver are already chosen" in proposed.reasons["4"]
+    assert "simple cyst" in proposed.reasons["5"]
 
 
 def test_slices_too_thick_for_a_lesion_of_ten_millimetres_are_named():

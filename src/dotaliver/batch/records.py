@@ -96,6 +96,7 @@ class RunSettings(FrozenModel):
     config: ScoringConfig | None = Field(default=None, description="Without it a stored score keeps its own settings")
     protocol: TrialProtocol | None = Field(default=None, description="Takes the place of the one in the settings")
     rescore: bool = False
+    recist_image: str | None = Field(default=None, description="Series that diameters are measured on in every study")
     outputs: Outputs = Outputs()
     scorer: str = Field(default=DEFAULT_SCORER, description="Function that scores one study, as module:name")
     timeout_s: float | None = Field(default=None, gt=0)
@@ -106,7 +107,9 @@ class RunSettings(FrozenModel):
 
     def answer_sha256(self) -> str:
         """Hash of every setting that changes what is written for a study; limits do not."""
-        shown = self.model_dump_json(include={"config", "protocol", "rescore", "outputs", "scorer", "version"})
+        shown = self.model_dump_json(
+            include={"config", "protocol", "rescore", "recist_image", "outputs", "scorer", "version"}
+        )
         return hashlib.sha256(shown.encode()).hexdigest()
 
 

@@ -67,6 +67,8 @@ class BatchInput:
     """Takes the place of the one in the settings"""
     manifest: Path | None = None
     rescore: bool = False
+    recist_image: str | None = None
+    """Series that diameters are measured on, by number, UID or description; a study without it is refused"""
     fresh: bool = False
     outputs: Outputs = field(default_factory=Outputs)
     timeout_s: float | None = 1800.0
@@ -135,6 +137,7 @@ def _settings(given: BatchInput) -> RunSettings:
         config=given.config if given.rescore else given.config or ScoringConfig(),
         protocol=given.protocol,
         rescore=given.rescore,
+        recist_image=given.recist_image,
         outputs=given.outputs,
         scorer=given.scorer,
         timeout_s=given.timeout_s,

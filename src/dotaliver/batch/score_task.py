@@ -41,11 +41,13 @@ def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: C
     cache = None if settings.cache is None else Path(settings.cache)
     if settings.rescore:
         execution = ExecutionConfig(cache=cache)
+        where = task.place.path
+        study = pipeline.StudyInput(where, recist_image=settings.recist_image)
         outcome = pipeline.rescore(
-            task.place.path, config=config, protocol=protocol, execution=execution, progress=progress
+            where, study=study, config=config, protocol=protocol, execution=execution, progress=progress
         )
     else:
-        source = pipeline.StudyInput(task.place.path, part=task.place.part)
+        source = pipeline.StudyInput(task.place.path, recist_image=settings.recist_image, part=task.place.part)
         execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes, cache=cache)
         rules = (config or ScoringConfig()).with_protocol(protocol)
         outcome = pipeline.score_study(source, rules, execution=execution, progress=progress)

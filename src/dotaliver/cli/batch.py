@@ -77,6 +77,16 @@ Again = Annotated[
     bool,
     option("--rescore", group=_STUDIES, help="Measure and judge the scores below ROOT again, with their stored masks."),
 ]
+BatchRecistImage = Annotated[
+    str | None,
+    option(
+        "--recist-image",
+        group=_STUDIES,
+        metavar="SERIES",
+        help="Diagnostic CT or MR series on which diameters are measured in every study, by number or description "
+        "(with * and ?), such as '*portal*'; a study without it is not scored.",
+    ),
+]
 Manifest = Annotated[
     Path | None,
     option("--manifest", group=_STUDIES, metavar="FILE", help="CSV that gives each study its subject and visit."),
@@ -111,6 +121,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
     fresh: Fresh = False,
     again: Again = False,
     manifest: Manifest = None,
+    recist_image: BatchRecistImage = None,
     protocol: BatchProtocol = None,
     config: ConfigFile = None,
     memory: Memory = None,
@@ -157,6 +168,7 @@ def batch(  # noqa: PLR0913, PLR0917  one parameter per option
         protocol=None if protocol is None else protocol_named(protocol),
         manifest=manifest,
         rescore=again,
+        recist_image=recist_image,
         fresh=fresh,
         outputs=Outputs(
             nifti=nifti,

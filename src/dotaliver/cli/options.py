@@ -127,7 +127,8 @@ RecistImage = Annotated[
         "--recist-ct",
         group=_IMAGES,
         metavar="SERIES",
-        help="Diagnostic CT or MR series on which diameters are measured, by number or UID.",
+        help="Diagnostic CT or MR series on which diameters are measured, by number, UID or description (with * and "
+        "?).",
     ),
 ]
 

@@ -163,6 +163,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         Path | None,
         option("--study", group="Images", metavar="FOLDER", help="Where the images are now, if they were moved."),
     ] = None,
+    recist_image: RecistImage = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
@@ -211,7 +212,11 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
             outcome = pipeline.rescore(
                 folder,
                 study=pipeline.StudyInput(
-                    study or folder, liver=liver, lesions=tuple(lesions or ()), lesions_complete=lesions_complete
+                    study or folder,
+                    recist_image=recist_image,
+                    liver=liver,
+                    lesions=tuple(lesions or ()),
+                    lesions_complete=lesions_complete,
                 ),
                 edits=edits_of(edits, lesion_at or (), pipeline.read_record(folder).edits if lesion_at else None),
                 config=_revised_config(folder, config, (analogue, analogue_date)),

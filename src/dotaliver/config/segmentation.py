@@ -348,6 +348,15 @@ class CtLesionConfig(FrozenModel):
     spread_factor: float = Field(default=1.2, gt=0, description="Real spread of the diameter over the fit's own")
     model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows")
     model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
+    least_dense_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of a lesion from which such density is said of it; less is a fleck"
+    )
+    dense_hu_above: float = Field(
+        default=100.0,
+        gt=0,
+        description="So much denser than liver is no enhancing tumour but lipiodol, embolic agent or calcium: "
+        "hypervascular metastases exceed liver by under 80 HU in the arterial phase",
+    )
 
 
 class RecistMrConfig(FrozenModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from pydicom.dataset import Dataset
 
@@ -33,7 +34,9 @@ _OF_THE_PATIENT = (
 
 
 def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) -> SeriesHeaders:
-    """The CT or MR series that a user names by number or UID.
+    """The CT or MR series that a user names by number, UID or description.
+
+    A description may hold ``*`` and ``?``, and upper and lower case are one; the PET's own CT is not meant by it.
 
     Raises
     ------
@@ -41,7 +44,8 @@ def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) ->
         Where there is none, it is no volume that can be measured on, it is the PET's own CT, there is no such CT to
         bring lesions over from, or it is of another patient.
     """
-    series = named_series((*index.of_modality("CT"), *index.of_modality("MR")), wanted, "CT or MR")
+    there = (*index.of_modality("CT"), *index.of_modality("MR"))
+    series = _described(there, choice, wanted) or named_series(there, wanted, "CT or MR")
     name = series.name
     why = unfit_mr(series) if series.modality == "MR" else unfit(series, CT_CLASS)
     if why is not None:
@@ -57,6 +61,23 @@ def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) ->
         raise StudyError(msg)
     _require_one_patient(choice.pet, series, wanted)
     return series
+
+
+def _described(there: tuple[SeriesHeaders, ...], choice: SeriesChoice, wanted: str) -> SeriesHeaders | None:
+    """The series whose description matches, unless one has this number or UID; None where none matches."""
+    if any(wanted in {series.uid, str(series.number)} for series in there):
+        return None
+    own = None if choice.ct is None else choice.ct.uid
+    pattern = wanted.casefold()
+    found = [s for s in there if s.uid != own and fnmatchcase((s.description or "").casefold(), pattern)]
+    if len(found) > 1:
+        names = ", ".join(str(s.number if s.number is not None else s.uid) for s in found)
+        msg = (
+            f"--recist-image {wanted}: the descriptions of {len(found)} series match ({names}); name one by its number "
+            "or UID, or give a closer description"
+        )
+        raise StudyError(msg)
+    return found[0] if found else None
 
 
 def _require_one_patient(pet: SeriesHeaders, series: SeriesHeaders, wanted: str) -> None:

@@ -8,16 +8,23 @@ from dataclasses import dataclass
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
-from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
+from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit
+from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion, follow
+from dotaliver.longitudinal.records import Appearance, Track
 from dotaliver.measurement.measurability import threshold_mm
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.score import StudyScore
 
-__all__ = ["Selection", "not_measurable_by_mark", "select_targets"]
+__all__ = ["Selection", "not_measurable_by_mark", "proposed_targets", "select_targets"]
 
+_DENSE_FLAG = "LESION_DENSE_ON_CT"
 # Flags of diameters that are hard to reproduce at a later scan
-_HARD_TO_REPRODUCE = {"DIAMETER_LEAVES_LESION", "LESION_AT_FIELD_EDGE", "DIAMETER_NEAR_THRESHOLD"}
+_HARD_TO_REPRODUCE = {
+    "LESION_BORDER_PARTIAL",
+    "DIAMETER_LEAVES_LESION",
+    "LESION_AT_FIELD_EDGE",
+    "DIAMETER_NEAR_THRESHOLD",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ def not_measurable_by_mark(lesion: FollowedLesion, scan: int) -> str | None:
 
 def _unfit(lesion: FollowedLesion, score: StudyScore, baseline: int, config: RecistConfig) -> str | None:
     """Why a lesion is not measurable at baseline; None where it is."""
-    if (barred := not_measurable_by_mark(lesion, baseline)) is not None:
+    barred = not_measurable_by_mark(lesion, baseline) or _why_too_dense(lesion, baseline)
+    if barred is not None:
         return barred
     size = lesion.size(baseline, config)
     if size.status in {"absent", "too_small"}:
@@ -69,6 +77,14 @@ def _unfit(lesion: FollowedLesion, score: StudyScore, baseline: int, config: Rec
         thick = _slices_sentence(limit, lesion, score)
         return f"its {axis} of {size.size_mm:.1f} mm is under {limit:g} mm{thick}"
     return None
+
+
+def _why_too_dense(lesion: FollowedLesion, baseline: int) -> str | None:
+    """Why a lesion that is as dense as embolised ones is no target; None where a reader says that it progressed."""
+    flags = {flag.code for part in lesion.parts[baseline] for flag in part.flags}
+    if _DENSE_FLAG not in flags or "progressed_since_treatment" in lesion.marks(baseline):
+        return None
+    return "it is as dense as lipiodol, embolic agent or calcium and not marked as progressed since treatment"
 
 
 def _threshold_mm(lesion: FollowedLesion, score: StudyScore) -> float:
@@ -127,6 +143,22 @@ def select_targets(
             organs[organ] += 1
             reasons[name] = _why(candidate)
     return Selection(tuple(targets), reasons)
+
+
+def proposed_targets(score: StudyScore, config: RecistConfig | None = None) -> Selection:
+    """The targets that a single scan, taken as baseline, proposes, and why each lesion is one or not.
+
+    Lesions are named by their numbers.
+    """
+    found = []
+    for lesion in score.lesions:
+        name = str(lesion.label)
+        seen = Appearance(scan=0, state="seen", labels=(lesion.label,), confidence=1.0)
+        track = Track(lesion=name, appearances=(seen,))
+        found.append(follow(track, (score,), LesionCourseEdit(lesion=name), {}))
+    kept = [lesion for lesion in found if lesion.left_out is None]
+    chosen = select_targets(kept, score, 0, CourseEdits(), config or RecistConfig())
+    return Selection(chosen.targets, {x.lesion: chosen.reasons.get(x.lesion) or x.left_out or "" for x in found})
 
 
 def _why(candidate: _Candidate) -> str:

@@ -231,6 +231,9 @@ def _flags(
     border = None if context.on_ct is None else context.on_ct.borders.get(lesion.label)
     if border is not None and border.partial and lesion.diameter_source == "click":
         flags.append(raise_flag("LESION_BORDER_PARTIAL", seen=100 * border.seen_share))
+    dense = None if border is None else border.dense_share
+    if dense is not None and dense >= config.ct_lesions.least_dense_share:
+        flags.append(raise_flag("LESION_DENSE_ON_CT", share=100 * dense))
     if lesion.volume_ml < config.peak.sphere_ml:
         flags.append(raise_flag("PEAK_SPHERE_EXCEEDS_LESION"))
     if largest_extent_mm(lesion) < 2 * config.inc7.resolution_mm:

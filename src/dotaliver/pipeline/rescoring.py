@@ -18,8 +18,10 @@ from dotaliver.pipeline.opening import (
 from dotaliver.pipeline.run import Outcome, clicked_in, segment_study
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.pipeline.stored_score import (
+    measures_elsewhere,
     read_record,
     relocated,
+    require_edits_of_image,
     require_marked_foci,
     require_same_pixels,
     stored_masks,
@@ -49,7 +51,8 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
     folder : Path
         Folder of a score: its record, masks and ``local.json``.
     study : StudyInput, optional
-        Where the images lie now, and masks that replace the stored ones; ``local.json`` where it names no folder.
+        Where the images lie now, masks that replace the stored ones, and another image to measure diameters on;
+        ``local.json`` where it names no folder.
     edits : ReaderEdits, optional
         Replaces the record's edits.
     config : ScoringConfig, optional
@@ -92,11 +95,16 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         opened = open_study(study, config, progress, execution)
         require_same_pixels(parent, opened.volumes)
         # The series were chosen then, not now.
-        opened = replace(opened, volumes=replace(opened.volumes, identity=parent.study))
+        identity, here = parent.study, opened.volumes.identity
+        if measures_elsewhere(parent, opened.volumes):
+            identity = identity.model_copy(update={"recist_image": here.recist_image})
+        opened = replace(opened, volumes=replace(opened.volumes, identity=identity))
         given = stored_masks(folder, study, parent, opened.volumes, config)
         if edits is None:
+            require_edits_of_image(parent, opened.volumes)
             require_marked_foci(parent, given)
-        found = segment_study(opened.volumes, config, given, progress, helper, is_current=config == parent.config)
+        is_current = config == parent.config and not measures_elsewhere(parent, opened.volumes)
+        found = segment_study(opened.volumes, config, given, progress, helper, is_current=is_current)
         own_edits = parent.edits if edits is None else edits
         found = clicked_in(opened.volumes, found, own_edits, config, progress)
         progress("measuring and judging")

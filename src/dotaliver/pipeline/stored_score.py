@@ -21,15 +21,17 @@ from dotaliver.records.score import MaskRecord, StudyScore
 from dotaliver.records.score_folder import LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import without_added_lesions
-from dotaliver.segmentation.corrections import CANDIDATES_FLAG, Corrections, with_masks, without
+from dotaliver.segmentation.corrections import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks, without
 from dotaliver.segmentation.mask_checks import OWN_ORIGIN
 
 __all__ = [
     "LocalPaths",
     "images_of_score",
     "load_edits",
+    "measures_elsewhere",
     "read_record",
     "relocated",
+    "require_edits_of_image",
     "require_marked_foci",
     "require_same_pixels",
     "stored_masks",
@@ -72,16 +74,23 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
         # The other studies may have been moved with it
         part = StudyPart(local.study_uid)
     ct, recist = parent.study.ct, parent.study.recist_image
+    given = None if study is None else study.recist_image
     return StudyInput(
         named,
         pet=parent.study.pet.series_instance_uid,
         ct=None if ct is None else ct.series_instance_uid,
-        recist_image=None if recist is None else recist.series_instance_uid,
+        recist_image=given or (None if recist is None else recist.series_instance_uid),
         liver=None if study is None else study.liver,
         lesions=None if study is None else study.lesions,
         lesions_complete=study is not None and study.lesions_complete,
         part=part,
     )
+
+
+def measures_elsewhere(parent: StudyScore, volumes: StudyVolumes) -> bool:
+    """Whether diameters are measured on another image than in the record."""
+    before, now = parent.study.recist_image, volumes.identity.recist_image
+    return now is not None and (before is None or before.series_instance_uid != now.series_instance_uid)
 
 
 def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
@@ -93,7 +102,8 @@ def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
         )
         raise StudyError(msg)
     then, here = parent.study, volumes.identity
-    for before, now in ((then.pet, here.pet), (then.ct, here.ct), (then.recist_image, here.recist_image)):
+    recist = () if measures_elsewhere(parent, volumes) else ((then.recist_image, here.recist_image),)
+    for before, now in ((then.pet, here.pet), (then.ct, here.ct), *recist):
         if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
             msg = (
                 f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
@@ -110,6 +120,8 @@ def stored_masks(
     record = parent.segmentation
     # Clicks are followed anew, so what they added and overtook is left out.
     added = {label for label, clicked in record.clicked.items() if clicked.added}
+    # What was found on the image that diameters were measured on until now says nothing of another one.
+    elsewhere = measures_elsewhere(parent, volumes)
     looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
     layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
@@ -120,7 +132,7 @@ def stored_masks(
         if (
             mask.name == "ct_lesions"
             or overtaken
-            or (added and mask.name == "ct_foci")
+            or ((added or elsewhere) and mask.name == "ct_foci")
             or (mask.name == "lesions" and not looked_for)
         ):
             continue
@@ -132,6 +144,9 @@ def stored_masks(
             )
         elif mask.name == "lesions" or config == parent.config:
             layers[mask.name] = _empty(mask, volumes)
+    gone = {CANDIDATES_FLAG, REGISTERED_FLAG} if elsewhere else {CANDIDATES_FLAG}
+    is_current = config == parent.config and not elsewhere
+    on_ct = None if elsewhere or given.liver is not None else _stored_on_ct(folder, parent, volumes, is_current)
     stored = Segmentations(
         segmenter=record.segmenter,
         liver=layers.get("liver"),
@@ -139,13 +154,13 @@ def stored_masks(
         references=tuple(r for r in _stored_references(parent) if not (added and r.organ == "liver")),
         mismatch=record.mismatch,
         reasons=record.reasons,
-        unseen_on_ct=record.unseen_on_ct,
-        recist_registration=record.recist_registration,
-        flags=tuple(flag for flag in record.flags if flag.code != CANDIDATES_FLAG),
+        unseen_on_ct={} if elsewhere else record.unseen_on_ct,
+        recist_registration=None if elsewhere else record.recist_registration,
+        flags=tuple(flag for flag in record.flags if flag.code not in gone),
         ct_foci=layers.get("ct_foci"),
         ct_search=None if layers.get("ct_foci") is None else record.ct_search,
         lobes=record.lobes,
-        ct_lesions=_stored_on_ct(folder, parent, volumes, config == parent.config) if given.liver is None else None,
+        ct_lesions=on_ct,
         # What was found outside another liver is looked for again.
         body=_stored_body(folder, parent, volumes) if given.liver is None else None,
     )
@@ -225,6 +240,19 @@ def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:
             continue
         regions.append(ReferenceRegion(reference.organ, found_by.method, found_by.centre_lps_mm, found_by.diameter_mm))
     return tuple(regions)
+
+
+def require_edits_of_image(parent: StudyScore, volumes: StudyVolumes) -> None:
+    """Refuse to carry over what a reader pointed at or drew on the image that diameters were measured on until now."""
+    if not measures_elsewhere(parent, volumes):
+        return
+    drawn = [edit.label for edit in parent.edits.lesions if edit.diameter is not None]
+    if parent.edits.clicks or drawn:
+        msg = (
+            "the record's clicks and drawn diameters were made on another image than --recist-image names; give the "
+            "edits again with --edits"
+        )
+        raise ConfigError(msg)
 
 
 def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:

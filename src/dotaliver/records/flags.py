@@ -277,6 +277,11 @@ FLAGS: dict[str, FlagKind] = {
     "LESION_ADDED_BY_CLICK": FlagKind(
         "The reader pointed at this lesion on CT; the PET shows no outline there, and its uptake is that of its place."
     ),
+    "LESION_DENSE_ON_CT": FlagKind(
+        "{share:.0f} % of the lesion is as dense on CT as lipiodol, embolic agent or calcium. A treated lesion is not "
+        "measurable unless it progressed: mark it as treated, or as progressed since.",
+        ("INC4",),
+    ),
     "LESION_BORDER_PARTIAL": FlagKind(
         "The reader pointed at this lesion, and the CT shows its border only in part ({seen:.0f} % of it): its "
         "diameter has a wider interval; verify the outline or draw the diameter.",

@@ -46,6 +46,11 @@ class BorderEvidence(FrozenModel):
 
     diameter_error_mm: float = Field(description="Half the 95 % interval of the longest in-plane diameter, in mm")
     seen_share: float = Field(description="Share of the border at which density steps, 0 to 1")
+    dense_share: float | None = Field(
+        default=None,
+        description="Share of the outline that is as dense as lipiodol, embolic agent or calcium, 0 to 1; null on MR "
+        "and where it was not looked for",
+    )
     partial: bool = Field(
         default=False,
         description="Whether the outline rests on a reader's click alone: the image shows too little of its border "

@@ -240,6 +240,24 @@ def test_mr_series_are_listed_and_change_nothing_of_what_is_scored(tmp_path):
     assert "--recist-image" not in notes[14]
 
 
+def test_the_image_for_diameters_is_found_by_its_description_where_one_series_alone_matches(tmp_path):
+    write_study(tmp_path, pet={"elements": {"PatientSex": "M", "PatientBirthDate": "19600101"}})
+    same = {"PatientSex": "M", "PatientBirthDate": "19600101"}
+    for number, elements in enumerate((T1, T2, DWI), start=11):
+        write_mr(
+            tmp_path / f"mr{number}", elements | same | {"SeriesDescription": f"liver {number} tra"}, number=number
+        )
+    index = index_folder(tmp_path)
+    choice = choose_series(index)
+    assert choose_recist_image(index, choice, "*Liver 12*").number == 12
+    assert choose_recist_image(index, choice, "12").number == 12
+    # The PET's own CT is measured anyway, so a wide pattern does not mean it.
+    with pytest.raises(StudyError, match=r"descriptions of 3 series match \(11, 12, 13\)"):
+        choose_recist_image(index, choice, "*")
+    with pytest.raises(StudyError, match="there is no such CT or MR series"):
+        choose_recist_image(index, choice, "*portal*")
+
+
 def test_no_mr_can_be_named_as_the_ct_of_the_pet(tmp_path):
     write_study(tmp_path)
     write_mr(tmp_path / "mr")

@@ -163,6 +163,19 @@ def test_lesions_keep_their_labels_and_apart_from_each_other_are_both_outlined()
     assert diameter(found, 2).longest_mm == pytest.approx(20.0, abs=2.0)
 
 
+def test_the_part_of_a_lesion_that_is_as_dense_as_embolic_agent_is_stated_and_enhancement_is_not():
+    size = (14.0, 14.0, 14.0)
+    # Lipiodol fills a third of the volume; a hypervascular metastasis enhances by 60 HU.
+    filled = scene([(MIDDLE, size, 40.0), (MIDDLE, (9.7, 9.7, 9.7), 250.0)])
+    bright = scene([(MIDDLE, size, 60.0)])
+    shares = [
+        outline_lesions_on_ct(ct, placed((MIDDLE, 15.0)), LIVER, CONFIG).borders[1].dense_share
+        for ct in (filled, bright)
+    ]
+    assert 0.2 < shares[0] < 0.6
+    assert shares[1] < 0.01
+
+
 def test_every_lesion_is_either_outlined_or_has_a_reason():
     ct = scene([(MIDDLE, (12.0, 12.0, 12.0), -35.0)])
     where = placed((MIDDLE, 13.0), (np.add(MIDDLE, (0, 40.0, 0)), 6.0), (np.add(MIDDLE, (0, -40.0, 0)), 5.0))

@@ -34,6 +34,7 @@ from dotaliver.export.report.tables import (
     number,
     provenance_rows,
     reference_rows,
+    target_rows,
 )
 from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, tracer_name, verdict_headline
@@ -96,6 +97,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         lesion_cards=tuple(_lesion_card(score, scene, segmentations, label) for label in shown),
         lesion_columns=columns,
         lesion_rows=rows,
+        targets=target_rows(score),
         lesions_reason=None if looked_for else score.segmentation.reasons.get("lesions", "the search was not possible"),
         ct_foci=tuple(_ct_focus_card(score, scene, focus) for focus in _shown_foci(score)),
         ct_search=score.segmentation.ct_search,

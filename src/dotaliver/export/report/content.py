@@ -176,6 +176,8 @@ class ReportContent:
     lesion_cards: tuple[LesionCard, ...]
     lesion_columns: tuple[str, ...]
     lesion_rows: tuple[tuple[str, ...], ...]
+    targets: tuple[tuple[str, ...], ...]
+    """Lesion, size, whether it is a proposed RECIST target, and why; the targets first."""
     lesions_reason: str | None
     """Why lesions were not looked for; None where they were."""
     ct_foci: tuple[CtFocusCard, ...]

@@ -7,6 +7,7 @@ from datetime import datetime
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report.words import MARK_WORDS, answer_words, tracer_name
 from dotaliver.export.tables import uptake_name
+from dotaliver.longitudinal.selection import proposed_targets
 from dotaliver.records.edits import BodyReading, ReaderEdits
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
@@ -24,6 +25,7 @@ __all__ = [
     "number",
     "provenance_rows",
     "reference_rows",
+    "target_rows",
 ]
 
 Row = tuple[str, str]
@@ -162,6 +164,18 @@ def lesion_table(score: StudyScore) -> tuple[tuple[str, ...], tuple[tuple[str, .
     rows = [_lesion_row(lesion) for lesion in score.lesions]
     count = len(columns) if any(lesion.marks for lesion in score.lesions) else len(columns) - 1
     return tuple(columns[:count]), tuple(tuple(row[:count]) for row in rows)
+
+
+def target_rows(score: StudyScore) -> tuple[tuple[str, ...], ...]:
+    """Lesions with a diameter by whether they are proposed as RECIST targets, and why; the targets first."""
+    proposed = proposed_targets(score)
+    measured = {str(x.label): x for x in score.lesions if x.diameter is not None and x.diameter_source != "pet"}
+    rest = [name for name in measured if name not in proposed.targets]
+    return tuple(
+        (name, _size(measured[name]), "yes" if name in proposed.targets else "no", proposed.reasons[name])
+        for name in (*proposed.targets, *rest)
+        if name in measured
+    )
 
 
 def _lesion_columns(uptake_unit: str, *, intervals: bool) -> list[str]:

@@ -131,7 +131,11 @@ def drawn_border(border: FittedBorder, seen: float, config: CtLesionConfig) -> t
     if not mask.any():
         msg = "it is too small on CT for its border to be seen"
         raise NotSeenError(msg)
-    return mask, BorderEvidence(diameter_error_mm=round(error, 2), seen_share=round(seen, 2))
+    site = border.site
+    dense = float(np.mean(site.hu[mask] > site.liver_hu + config.dense_hu_above))
+    return mask, BorderEvidence(
+        diameter_error_mm=round(error, 2), seen_share=round(seen, 2), dense_share=round(dense, 2)
+    )
 
 
 def _checked(border: FittedBorder, config: CtLesionConfig, least_seen: float = 0.0) -> float:
