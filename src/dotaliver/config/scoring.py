@@ -15,6 +15,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from dotaliver.config.body import BodyConfig
 from dotaliver.config.body_reading import AnalogueConfig, BodyReadingConfig
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
@@ -105,6 +106,7 @@ class ScoringConfig(FrozenModel):
     analogue: AnalogueConfig = AnalogueConfig()
     masks: MaskConfig = MaskConfig()
     recist_mr: RecistMrConfig = RecistMrConfig()
+    body: BodyConfig = BodyConfig()
 
     def with_protocol(self, protocol: TrialProtocol | None) -> ScoringConfig:
         """The same settings with another protocol, where there is one."""

@@ -113,7 +113,7 @@ def make_body_frame(space: Space, spec: BodySpec) -> BodyFrame:
     lean = smooth_min(smooth_min(trunk_muscle, _union(limbs), 12), _head_and_neck(space), 8)
     skin = smooth_min(_between(space, torso.body, _TRUNK_BOTTOM_MM, _TRUNK_TOP_MM), lean - np.float32(fat), 10)
     head = ellipsoid(space, (0, -5, 478), (76, 96, 112))
-    lung = _lungs(space, torso)
+    lung = smooth_max(_lungs(space, torso), lean + 12, 8)
     bone = _bones(space, torso, spec, head)
     pelvis_cavity = _between(space, torso.cavity + 12, -330, _TRUNK_TOP_MM)
     # Muscle is what lies between the cavity and the fat, and all of limbs, shoulders and neck.
@@ -130,7 +130,7 @@ def _limbs(space: Space, spec: BodySpec) -> list[Field]:
         for s in (-1, 1)
     ]
     hips = ellipsoid(space, (0, 15, -300), (158, 100, 80))
-    shoulders = ellipsoid(space, (0, 18, 232), (178, 70, 68))
+    shoulders = ellipsoid(space, (0, 12, 232), (178, 88, 76))
     if spec.arms == "down":
         courses = [[[s * 172, 22, 245], [s * 212, 28, 90], [s * 218, 15, -60], [s * 205, -10, -250]] for s in (-1, 1)]
     else:
@@ -165,11 +165,11 @@ def _bones(space: Space, torso: Torso, spec: BodySpec, head: Field) -> Field:
     sacrum = ellipsoid(space, (0, 74, -255), (48, 22, 58), (-15, 0, 0))
     sternum = ellipsoid(space, (0, -95, 165), (17, 7, 75))
     parts += [sacrum, sternum, *_girdles(space)]
-    for number, (height, reach) in enumerate(((214, 130), (236, 112), (254, 84))):
+    for number, (height, reach) in enumerate(((214, 136), (236, 130), (258, 118))):
         angle = np.radians(np.linspace(14, 160, 8))
         slope = np.linspace(0, 1, 8) * (55 - 8 * number)
         for s in (-1, 1):
-            ring = [s * reach * np.sin(angle), 0.66 * reach * np.cos(angle) + 12, height - slope]
+            ring = [s * reach * np.sin(angle), 0.74 * reach * np.cos(angle) + 12, height - slope]
             parts.append(tube(space, np.stack(ring, axis=1), 5.0, spacing_mm=12))
     arm = [[172, 20, 238], [212, 26, 90], [216, 14, -60]] if spec.arms == "down" else [[160, 20, 245], [176, 14, 370]]
     for s in (-1, 1):

@@ -187,8 +187,9 @@ def _urinary(space: Space, spec: BodySpec, drawn: dict[str, float]) -> list[Body
         course = np.array(
             [[s * 38, 30, -80], [s * 36, 26, -150], [s * 42, 28, -220], [s * 48, 40, -275], [s * 22, 4, -325]]
         )
-        start = float(rng.uniform(0, 0.92))
-        along = np.clip(np.linspace(start, start + float(rng.uniform(0.03, 0.16)), 4), 0, 1) * (len(course) - 1)
+        length = float(rng.uniform(0.03, 0.16))
+        start = float(rng.uniform(0, 1 - length))
+        along = np.linspace(start, start + length, 4) * (len(course) - 1)
         nodes = np.stack([np.interp(along, np.arange(len(course)), course[:, k]) for k in range(3)], axis=1)
         np.minimum(ureter, tube(part, nodes, float(rng.uniform(2.5, 4.5))), out=ureter)
     if spec.trunk.patient.sex == "M":

@@ -1,0 +1,1 @@
+"""The search for lesions outside the liver: coverage, physiological organs, candidates."""

@@ -1,0 +1,236 @@
+"""Physiological uptake: which organ a hot part may be, by its place, shape, symmetry, density and uptake.
+
+Places are on the scale of `BodyAxes`. Limits are wide: a part inside them may be the organ, and how much that says is
+left to the fitted confidence. Large organs (kidneys, spleen, bladder) are recognised first; then small ones relative to
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.image.distance import distance_to_mm
+from dotaliver.image.geometry import Vector
+from dotaliver.segmentation.body.parts import HotPart, HotParts
+
+__all__ = ["SENTENCES", "explained", "owned_large_organs", "with_organ_distance"]
+
+SENTENCES: Mapping[str, str] = {
+    "pituitary": "Lies where the pituitary gland does.",
+    "salivary": "Lies where the salivary glands do.",
+    "thyroid": "Lies where the thyroid does.",
+    "spleen": "Lies where the spleen does and is as large.",
+    "accessory_spleen": "Lies near the spleen with similar uptake; may be an accessory spleen.",
+    "kidney": "Lies in or against a kidney.",
+    "adrenal": "Lies where the adrenal gland does.",
+    "ureter": "Lies along the course of a ureter; may be urine.",
+    "bladder": "Lies where the bladder does; may be urine.",
+    "stomach": "Lies in the left upper abdomen with mild uptake; may be stomach.",
+    "bowel": "Lies among the bowel with mild or tubular uptake; may be bowel.",
+    "uncinate": "Lies at the uncinate process of the pancreas, which may take up the tracer.",
+    "gallbladder": "Lies at the lower surface of the liver with mild uptake; may be the gallbladder.",
+    "prostate": "Lies behind or below the bladder with mild uptake; may be prostate or uterus.",
+    "injection": "Lies in an arm; may be the site of injection.",
+    "degenerative": "Mild uptake at a joint or the margin of a vertebra; may be degenerative or a healing fracture.",
+    "liver_edge": "Abuts the liver; may be the liver in another phase of breathing.",
+    "vessel": "Uptake is not far above that of blood and marrow.",
+}
+"""What speaks for physiological uptake, by the organ."""
+
+_KIDNEY_ML, _SPLEEN_ML, _BLADDER_ML = 15.0, 20.0, 8.0
+_URINE_HU = 32.0
+_MILD_RATIO = 0.9
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the rules may use beside the part itself."""
+
+    liver_uptake: float
+    spleen_uptake: float | None
+    spleen_mm: float
+    has_ct: bool
+
+
+def owned_large_organs(found: HotParts, liver_uptake: float, *, has_ct: bool) -> dict[int, str]:
+    """Kidneys, spleen and bladder: large hot parts in their places, by label."""
+    owned: dict[int, str] = {}
+    for part in found.parts:
+        name = _large_organ(part, liver_uptake, has_ct=has_ct)
+        if name is not None:
+            owned[part.label] = name
+    return owned
+
+
+def _large_organ(p: HotPart, liver_uptake: float, *, has_ct: bool) -> str | None:
+    lateral = abs(p.lateral_mm)
+    soft = p.bone_share < 0.5
+    renal = 34 < lateral < 100 and -150 < p.height_mm < 40 and -70 < p.posterior_mm < 35
+    if p.volume_ml > _KIDNEY_ML and renal and soft and p.peak > 0.7 * liver_uptake:
+        return "kidney"
+    splenic = p.lateral_mm > 55 and -70 < p.height_mm < 110 and p.posterior_mm > -75
+    if p.volume_ml > _SPLEEN_ML and splenic and soft and p.peak > liver_uptake:
+        return "spleen"
+    water = not has_ct or p.hu is None or p.hu < _URINE_HU
+    if p.volume_ml > _BLADDER_ML and lateral < 62 and -410 < p.height_mm < -235 and p.posterior_mm < -35 and water:
+        return "bladder"
+    return None
+
+
+def with_organ_distance(found: HotParts, owned: Mapping[int, str], spacing_mm: Vector) -> HotParts:
+    """The parts with the distance of their peak from the nearest large organ."""
+    by_label = {p.label: p for p in found.parts}
+    top = int(found.owners.max(initial=0)) + 1
+    levels = np.full(top, np.inf, dtype=np.float32)
+    for label in owned:
+        part = by_label[label]
+        levels[label] = part.background + 0.5 * (part.peak - part.background)
+    organ = found.smooth > levels[found.owners]
+    away = distance_to_mm(organ, spacing_mm)
+    parts = tuple(replace(p, organ_mm=0.0 if p.label in owned else float(away[p.place])) for p in found.parts)
+    return replace(found, parts=parts)
+
+
+def explained(found: HotParts, owned: Mapping[int, str], liver_uptake: float, *, has_ct: bool) -> dict[int, str]:
+    """By label, the organ that each part may be; parts that no organ explains are left out."""
+    spleens = [p for p in found.parts if owned.get(p.label) == "spleen"]
+    names = dict(owned)
+    for part in found.parts:
+        if part.label in names:
+            continue
+        gaps = [_gap_mm(part, spleen) for spleen in spleens]
+        hottest = max((p.peak for p in spleens), default=None)
+        seen = _Seen(liver_uptake, hottest, min(gaps, default=float("inf")), has_ct)
+        name = next((name for name, rule in _RULES.items() if rule(part, seen)), None)
+        if name is not None:
+            names[part.label] = name
+    return names
+
+
+def _gap_mm(one: HotPart, other: HotPart) -> float:
+    """Between the peaks, less the other part's own reach."""
+    apart = np.array([one.lateral_mm, one.posterior_mm, one.height_mm])
+    apart = apart - [other.lateral_mm, other.posterior_mm, other.height_mm]
+    return float(np.linalg.norm(apart)) - 2.0 * other.extent_mm[0]
+
+
+def _soft(p: HotPart) -> bool:
+    return p.bone_near < 0.3
+
+
+def _ratio(p: HotPart, s: _Seen) -> float:
+    return p.peak / max(s.liver_uptake, 1e-6)
+
+
+def _pituitary(p: HotPart, _: _Seen) -> bool:
+    return 425 < p.height_mm < 505 and abs(p.lateral_mm) < 18 and p.volume_ml < 5 and p.skin_mm > 35
+
+
+def _salivary(p: HotPart, s: _Seen) -> bool:
+    return 355 < p.height_mm < 460 and 14 < abs(p.lateral_mm) < 85 and _soft(p) and _ratio(p, s) < 1.6
+
+
+def _thyroid(p: HotPart, s: _Seen) -> bool:
+    inside = 280 < p.height_mm < 350 and abs(p.lateral_mm) < 38 and p.posterior_mm < -35
+    return inside and _soft(p) and _ratio(p, s) < 1.5 and p.volume_ml > 1.5
+
+
+def _adrenal(p: HotPart, _: _Seen) -> bool:
+    inside = -45 < p.height_mm < 45 and 12 < abs(p.lateral_mm) < 60 and -70 < p.posterior_mm < 5
+    return inside and _soft(p) and p.volume_ml < 9
+
+
+def _kidney(p: HotPart, _: _Seen) -> bool:
+    inside = -160 < p.height_mm < 50 and 24 < abs(p.lateral_mm) < 105 and -85 < p.posterior_mm < 40
+    return inside and _soft(p) and p.organ_mm < 14
+
+
+def _bladder(p: HotPart, _: _Seen) -> bool:
+    inside = -420 < p.height_mm < -235 and abs(p.lateral_mm) < 66 and p.posterior_mm < -20
+    return inside and _soft(p) and p.organ_mm < 14
+
+
+def _ureter(p: HotPart, _: _Seen) -> bool:
+    upper = -205 < p.height_mm < -60 and 24 < abs(p.lateral_mm) < 62 and -62 < p.posterior_mm < 2
+    lower = -350 < p.height_mm <= -205 and 16 < abs(p.lateral_mm) < 66 and -72 < p.posterior_mm < 2
+    thin = p.extent_mm[1] < 5.5 and p.volume_ml < 5
+    return (upper or lower) and thin and _soft(p)
+
+
+def _prostate(p: HotPart, s: _Seen) -> bool:
+    inside = -410 < p.height_mm < -245 and abs(p.lateral_mm) < 36 and -105 < p.posterior_mm < -10
+    return inside and _soft(p) and _ratio(p, s) < 1.2 and p.volume_ml > 4
+
+
+def _spleen_rest(p: HotPart, _: _Seen) -> bool:
+    inside = p.lateral_mm > 50 and -75 < p.height_mm < 115 and p.posterior_mm > -80
+    return inside and p.organ_mm < 12 and _soft(p)
+
+
+def _accessory_spleen(p: HotPart, s: _Seen) -> bool:
+    if s.spleen_uptake is None or p.lateral_mm < 38 or p.volume_ml > 9 or not _soft(p):
+        return False
+    return s.spleen_mm < 55 and -60 < p.height_mm < 80 and p.peak < 1.1 * s.spleen_uptake
+
+
+def _uncinate(p: HotPart, s: _Seen) -> bool:
+    inside = -108 < p.height_mm < -28 and -48 < p.lateral_mm < 2 and -100 < p.posterior_mm < -45
+    return inside and p.volume_ml < 9 and _ratio(p, s) < 2.0 and _soft(p)
+
+
+def _gallbladder(p: HotPart, s: _Seen) -> bool:
+    return p.liver_mm < 18 and p.height_mm < 0 and p.posterior_mm < -60 and p.lateral_mm < -15 and _ratio(p, s) < 0.7
+
+
+def _stomach(p: HotPart, s: _Seen) -> bool:
+    inside = -75 < p.height_mm < 90 and p.lateral_mm > -35 and p.posterior_mm < -35
+    return inside and _soft(p) and _ratio(p, s) < _MILD_RATIO
+
+
+def _bowel(p: HotPart, s: _Seen) -> bool:
+    inside = -310 < p.height_mm < 20 and p.posterior_mm < -5 and p.skin_mm > 14 and _soft(p)
+    tubular = p.elongation > 1.9 and p.volume_ml > 3
+    return inside and (_ratio(p, s) < _MILD_RATIO or (tubular and _ratio(p, s) < 1.5))
+
+
+def _injection(p: HotPart, _: _Seen) -> bool:
+    beside = abs(p.lateral_mm) > 140 and p.height_mm < 150
+    raised = p.height_mm > 300 and abs(p.lateral_mm) > 92
+    return (beside or raised) and p.bone_near < 0.5
+
+
+def _degenerative(p: HotPart, s: _Seen) -> bool:
+    return p.bone_near >= 0.2 and _ratio(p, s) < 0.55 and p.volume_ml < 6
+
+
+def _liver_edge(p: HotPart, s: _Seen) -> bool:
+    return p.liver_mm < 9 and _ratio(p, s) < 1.35
+
+
+def _vessel(p: HotPart, s: _Seen) -> bool:
+    return p.contrast < 3.2 and _ratio(p, s) < 0.4
+
+
+_RULES: Mapping[str, Callable[[HotPart, _Seen], bool]] = {
+    "pituitary": _pituitary,
+    "salivary": _salivary,
+    "thyroid": _thyroid,
+    "injection": _injection,
+    "kidney": _kidney,
+    "bladder": _bladder,
+    "spleen": _spleen_rest,
+    "adrenal": _adrenal,
+    "ureter": _ureter,
+    "uncinate": _uncinate,
+    "accessory_spleen": _accessory_spleen,
+    "prostate": _prostate,
+    "liver_edge": _liver_edge,
+    "gallbladder": _gallbladder,
+    "stomach": _stomach,
+    "bowel": _bowel,
+    "degenerative": _degenerative,
+    "vessel": _vessel,
+}

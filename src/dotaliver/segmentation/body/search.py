@@ -1,0 +1,186 @@
+"""The search outside the liver: organs delimited first, then candidates, each with a calibrated confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dotaliver.config.body import BodyConfig
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.geometry import Box, as_vector
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.records.body import BodyFocus, BodySearch, FocusOrgan, Likely, OwnedOrgan
+from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.positions import in_position_of
+from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.body.axes import BodyAxes, body_axes, coverage_of
+from dotaliver.segmentation.body.confidence import confidence_of, features_of
+from dotaliver.segmentation.body.outline import outline_on_pet
+from dotaliver.segmentation.body.parts import HotPart, HotParts, find_hot_parts
+from dotaliver.segmentation.body.physiology import SENTENCES, explained, owned_large_organs, with_organ_distance
+from dotaliver.segmentation.body.regions import region_of
+from dotaliver.segmentation.body.tissue import skeleton, with_tissue
+from dotaliver.segmentation.coarse import CoarseImages, coarse_of
+from dotaliver.segmentation.lesions.basins import basin_boxes
+from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
+from dotaliver.segmentation.organs.surroundings import survey
+
+__all__ = ["Candidate", "Candidates", "find_candidates", "search_body", "with_body_searched"]
+
+_NAME = "petct"
+_OTHER_TRACER = "The tracer is not a somatostatin-receptor ligand, for which the confidence was calibrated."
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A hot part with what it may be; ``features`` are those of its confidence."""
+
+    part: HotPart
+    may_be: str | None
+    region: str
+    organ: FocusOrgan
+    features: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """All hot parts outside the liver on the coarse grid."""
+
+    candidates: tuple[Candidate, ...]
+    parts: HotParts
+    images: CoarseImages
+    axes: BodyAxes
+
+
+def with_body_searched(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+    """Add the search outside the liver, where there is a liver to compare with and no search yet.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images.
+    found : Segmentations
+        With the liver and its lesions.
+    config : ScoringConfig
+        ``config.body``, and how lesions are delimited.
+    """
+    if found.liver is None or found.body is not None:
+        return found
+    images = coarse_of(volumes, config.liver.coarse_mm)
+    liver = _liver_on(found, images)
+    if not liver.any():
+        return found
+    normal = normal_liver_within(images_around(images, found), found, config).uptake
+    return replace(found, body=search_body(volumes, liver, normal, config))
+
+
+def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
+    """The liver with its lesions on the coarse grid, where the PET shows them."""
+    mask = np.zeros(images.geometry.shape, dtype=bool)
+    for layer in (found.liver, found.lesions):
+        if layer is not None:
+            mask |= resample_labels(in_position_of("pet", layer, found.mismatch), images.geometry).mask
+    return mask
+
+
+def search_body(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, config: ScoringConfig) -> BodySearch:
+    """Search all of the PET outside the liver.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images.
+    liver : ndarray of bool
+        The liver with its lesions in the PET's position, on the coarse grid.
+    liver_uptake : float
+        Uptake of normal liver.
+    config : ScoringConfig
+        All settings.
+    """
+    found = find_candidates(volumes, liver, liver_uptake, config)
+    has_ct = volumes.ct is not None
+    judged = [(c, _confidence(c, config.body, has_ct=has_ct)) for c in found.candidates]
+    listed = [(c, p) for c, p in judged if p >= config.body.listed_from]
+    listed.sort(key=lambda one: (-one[1], one[0].part.label))
+    foci, mask = _outlined(volumes, found, listed[: config.body.longest_list], config)
+    owned = [c for c, p in judged if p < config.body.listed_from and c.may_be is not None]
+    return BodySearch(foci, mask, _organs(owned, found), coverage_of(found.axes), has_ct)
+
+
+def find_candidates(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, config: ScoringConfig) -> Candidates:
+    """All hot parts outside the liver with their features; arguments as of `search_body`."""
+    images = coarse_of(volumes, config.liver.coarse_mm)
+    around = survey(images)
+    axes = body_axes(images, around, liver, volumes.acquisition.patient_height_m)
+    parts = find_hot_parts(images, (around.body | around.lungs, liver), axes, liver_uptake, config.body)
+    parts = with_tissue(parts, images, around, skeleton(images, around, axes))
+    has_ct = images.hu is not None
+    owned = owned_large_organs(parts, liver_uptake, has_ct=has_ct)
+    parts = with_organ_distance(parts, owned, images.geometry.spacing_mm)
+    names = explained(parts, owned, liver_uptake, has_ct=has_ct)
+    candidates = []
+    for part in parts.parts:
+        region, organ = region_of(part, has_ct=has_ct)
+        may_be = names.get(part.label)
+        candidates.append(Candidate(part, may_be, region, organ, features_of(part, may_be, organ, liver_uptake)))
+    return Candidates(tuple(candidates), parts, images, axes)
+
+
+def _confidence(candidate: Candidate, config: BodyConfig, *, has_ct: bool) -> float:
+    confidence = confidence_of(candidate.features, config.model)
+    return confidence if has_ct else confidence * config.without_ct_factor
+
+
+def _outlined(
+    volumes: StudyVolumes, found: Candidates, listed: list[tuple[Candidate, float]], config: ScoringConfig
+) -> tuple[tuple[BodyFocus, ...], MaskLayer]:
+    """The foci with their masks on the PET's grid, numbered from the hottest."""
+    pet = volumes.pet
+    boxes = dict(basin_boxes(found.parts.owners))
+    masks: list[tuple[float, Candidate, float, Box, BoolArray]] = []
+    for candidate, confidence in listed:
+        part = candidate.part
+        outline = outline_on_pet(pet, part, boxes[part.label], found.parts, found.images.geometry, config.lesions)
+        if outline is not None:
+            box, inside = outline
+            highest = float(pet.crop(box).array[inside].max())
+            masks.append((highest, candidate, confidence, box, inside))
+    masks.sort(key=lambda one: (-one[0], one[1].part.label))
+    labels = np.zeros(pet.geometry.shape, dtype=np.uint16)
+    foci: list[BodyFocus] = []
+    for _, candidate, confidence, box, inside in masks:
+        view = labels[box]
+        free = inside & (view == 0)
+        if not free.any():
+            continue
+        view[free] = len(foci) + 1
+        foci.append(_focus(len(foci) + 1, candidate, confidence, volumes, config.body))
+    layer = MaskLayer(LabelMap(labels, pet.geometry), "pet", _NAME, config.body.border_uncertainty_mm, "searched")
+    return tuple(foci), layer
+
+
+def _focus(label: int, candidate: Candidate, confidence: float, volumes: StudyVolumes, config: BodyConfig) -> BodyFocus:
+    likely: Likely = "unsure"
+    if confidence >= config.metastasis_from:
+        likely = "metastasis"
+    elif confidence < config.physiological_below:
+        likely = "physiological"
+    why = None if candidate.may_be is None else SENTENCES[candidate.may_be]
+    if volumes.acquisition.tracer_is_sstr is False:
+        likely = "unsure"
+        why = _OTHER_TRACER if why is None else f"{why} {_OTHER_TRACER}"
+    return BodyFocus(label, candidate.region, candidate.organ, likely, round(confidence, 2), why)
+
+
+def _organs(owned: list[Candidate], found: Candidates) -> tuple[OwnedOrgan, ...]:
+    """Organs with their volume above half their uptake, summed over their parts."""
+    organs = []
+    for name in sorted({c.may_be for c in owned if c.may_be is not None}):
+        parts = [c.part for c in owned if c.may_be == name]
+        hottest = max(parts, key=lambda part: part.peak)
+        centre = as_vector(found.images.geometry.index_to_lps(hottest.place))
+        volume = round(sum(part.volume_ml for part in parts), 2)
+        organs.append(OwnedOrgan(name, volume, round(hottest.peak, 2), centre))
+    return tuple(organs)
