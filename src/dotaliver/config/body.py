@@ -30,7 +30,7 @@ class BodyConfig(FrozenModel):
     )
     rise_share: float = Field(default=1.45, gt=1, description="Uptake over the local background that is a focus")
     rise_liver_share: float = Field(default=0.03, ge=0, description="And this much of normal liver in addition")
-    tissue_share: float = Field(default=1.7, gt=0, description="And at least this multiple of the body's median uptake")
+    tissue_share: float = Field(default=2.0, gt=0, description="And at least this multiple of the body's median uptake")
     saddle_share: float = Field(default=0.7, description="Of the lower peak: a higher saddle joins two foci")
     minimum_ml: float = Field(default=0.25, description="A smaller focus is noise: four voxels of 4 mm")
     metastasis_from: float = Field(default=0.6, description="Confidence from which a metastasis is likely")

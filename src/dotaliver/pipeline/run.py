@@ -34,6 +34,7 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import with_added_lesions
+from dotaliver.segmentation.body.search import with_body_searched
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
@@ -133,6 +134,9 @@ def segment_study(
         found = with_other_organs(volumes, found, config, None if view is None else view.pose)
     progress("looking for the lesions' borders on CT")
     found = with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
+    if found.body is None:
+        progress("searching outside the liver")
+        found = with_body_searched(volumes, found, config)
     return with_mr_registered(volumes, found, config, progress)
 
 

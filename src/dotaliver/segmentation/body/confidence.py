@@ -35,6 +35,7 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
         "log_liver_ratio": ratio,
         "log_volume_ml": _within(math.log(max(p.volume_ml, 1e-3)), _LOG_ML),
         "log_elongation": min(math.log(max(p.elongation, 1.0)), 1.5),
+        "solid": 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0)),
         "mirrored": 1.0 if 0.55 < p.mirror_ratio < 1.8 else 0.0,
         "gas_near": min(p.gas_near, 0.3),
         f"in_{organ}": 1.0,
@@ -42,8 +43,11 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
     }
     if may_be is not None:
         features[f"may_be_{may_be}"] = 1.0
-        features["explained_log_liver_ratio"] = ratio
+        features[f"{may_be}_log_liver_ratio"] = ratio
         features["explained_log_contrast"] = contrast
+        features["explained_log_volume_ml"] = features["log_volume_ml"]
+        features["explained_solid"] = features["solid"]
+        features["explained_upright"] = p.upright * features["log_elongation"]
     return {name: value for name, value in features.items() if value}
 
 

@@ -36,11 +36,12 @@ SENTENCES: Mapping[str, str] = {
     "injection": "Lies in an arm; may be the site of injection.",
     "degenerative": "Mild uptake at a joint or the margin of a vertebra; may be degenerative or a healing fracture.",
     "liver_edge": "Abuts the liver; may be the liver in another phase of breathing.",
+    "heart": "Lies in the heart with uptake like blood's.",
     "vessel": "Uptake is not far above that of blood and marrow.",
 }
 """What speaks for physiological uptake, by the organ."""
 
-_KIDNEY_ML, _SPLEEN_ML, _BLADDER_ML = 15.0, 20.0, 8.0
+_KIDNEY_ML, _SPLEEN_ML, _BLADDER_ML, _FULL_BLADDER_ML = 15.0, 20.0, 8.0, 40.0
 _URINE_HU = 32.0
 _MILD_RATIO = 0.9
 
@@ -76,6 +77,9 @@ def _large_organ(p: HotPart, liver_uptake: float, *, has_ct: bool) -> str | None
         return "spleen"
     water = not has_ct or p.hu is None or p.hu < _URINE_HU
     if p.volume_ml > _BLADDER_ML and lateral < 62 and -410 < p.height_mm < -235 and p.posterior_mm < -35 and water:
+        return "bladder"
+    full = p.volume_ml > _FULL_BLADDER_ML and lateral < 75 and -430 < p.height_mm < -180 and p.posterior_mm < -20
+    if full and has_ct and water:
         return "bladder"
     return None
 
@@ -199,7 +203,7 @@ def _bowel(p: HotPart, s: _Seen) -> bool:
 def _injection(p: HotPart, _: _Seen) -> bool:
     beside = abs(p.lateral_mm) > 140 and p.height_mm < 150
     raised = p.height_mm > 300 and abs(p.lateral_mm) > 92
-    return (beside or raised) and p.bone_near < 0.5
+    return beside or (raised and p.bone_near < 0.5)
 
 
 def _degenerative(p: HotPart, s: _Seen) -> bool:
@@ -208,6 +212,10 @@ def _degenerative(p: HotPart, s: _Seen) -> bool:
 
 def _liver_edge(p: HotPart, s: _Seen) -> bool:
     return p.liver_mm < 9 and _ratio(p, s) < 1.35
+
+
+def _heart(p: HotPart, s: _Seen) -> bool:
+    return 75 < p.height_mm < 190 and -55 < p.lateral_mm < 95 and p.posterior_mm < -55 and _ratio(p, s) < 0.7
 
 
 def _vessel(p: HotPart, s: _Seen) -> bool:
@@ -232,5 +240,6 @@ _RULES: Mapping[str, Callable[[HotPart, _Seen], bool]] = {
     "stomach": _stomach,
     "bowel": _bowel,
     "degenerative": _degenerative,
+    "heart": _heart,
     "vessel": _vessel,
 }
