@@ -13,8 +13,13 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.phantom.body import BodyPhantom, make_body
 from dotaliver.phantom.body_lesions import PlacedLesion
 from dotaliver.phantom.body_spec import BodySpec, draw_body
+from dotaliver.segmentation.body.confidence import features_of
+from dotaliver.segmentation.body.parts import HotPart
+from dotaliver.segmentation.body.physiology import explained, owned_large_organs
+from dotaliver.segmentation.body.regions import region_of
 from dotaliver.segmentation.body.search import Candidate, Candidates, find_candidates
 from dotaliver.segmentation.coarse import coarse_of
+from dotaliver.segmentation.lesions.basins import basin_boxes
 
 # A part is a lesion where it fills so much of it, or so much of the part is lesion.
 OVERLAP = 0.3
@@ -44,12 +49,14 @@ def true_lesions(body: BodyPhantom, found: Candidates) -> tuple[int, ...]:
     on_grid = resample_labels(body.lesions, found.images.geometry).array
     outside = {p.label for p in body.placed if p.site != "liver"}
     sizes = np.bincount(on_grid.ravel(), minlength=len(body.placed) + 1)
+    boxes = dict(basin_boxes(found.parts.owners))
     lesions = []
     for candidate in found.candidates:
         part = candidate.part
-        own = found.parts.owners == part.label
-        own &= found.parts.smooth > part.background + 0.5 * (part.peak - part.background)
-        counts = np.bincount(on_grid[own], minlength=len(sizes)).astype(float)
+        box = boxes[part.label]
+        own = found.parts.owners[box] == part.label
+        own &= found.parts.smooth[box] > part.background + 0.5 * (part.peak - part.background)
+        counts = np.bincount(on_grid[box][own], minlength=len(sizes)).astype(float)
         counts[0] = 0
         best = int(counts.argmax())
         enough = counts[best] >= OVERLAP * min(own.sum(), max(sizes[best], 1))
@@ -72,3 +79,24 @@ def judged_body(seed: int, config: ScoringConfig, *, clean: bool, cache: Path | 
     if path is not None:
         path.write_bytes(pickle.dumps(judged))
     return judged
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Hot parts without their images."""
+
+    parts: tuple[HotPart, ...]
+
+
+def reasoned(judged: Judged) -> tuple[Candidate, ...]:
+    """The candidates with what today's rules make of their parts; rules of places and features need no images."""
+    parts = _Parts(tuple(candidate.part for candidate in judged.candidates))
+    has_ct = judged.spec.with_ct
+    owned = owned_large_organs(parts, judged.liver_uptake, has_ct=has_ct)
+    names = explained(parts, owned, judged.liver_uptake, has_ct=has_ct)
+    found = []
+    for part in parts.parts:
+        region, organ = region_of(part, has_ct=has_ct)
+        may_be = names.get(part.label)
+        found.append(Candidate(part, may_be, region, organ, features_of(part, may_be, organ, judged.liver_uptake)))
+    return tuple(found)

@@ -37,6 +37,7 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
         "log_elongation": min(math.log(max(p.elongation, 1.0)), 1.5),
         "solid": 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0)),
         "mirrored": 1.0 if 0.55 < p.mirror_ratio < 1.8 else 0.0,
+        "fat_around": p.fat_around,
         "gas_near": min(p.gas_near, 0.3),
         f"in_{organ}": 1.0,
         "touches_organ": 1.0 if p.organ_mm < 14 or p.liver_mm < 9 else 0.0,
@@ -44,8 +45,11 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
     if may_be is not None:
         features[f"may_be_{may_be}"] = 1.0
         features[f"{may_be}_log_liver_ratio"] = ratio
+        features[f"{may_be}_log_volume_ml"] = features["log_volume_ml"]
         features["explained_log_contrast"] = contrast
         features["explained_log_volume_ml"] = features["log_volume_ml"]
+        features["explained_fat_around"] = p.fat_around
+        features["explained_log_elongation"] = features["log_elongation"]
         features["explained_solid"] = features["solid"]
         features["explained_upright"] = p.upright * features["log_elongation"]
     return {name: value for name, value in features.items() if value}

@@ -190,7 +190,7 @@ def _mirrored(parts: list[HotPart]) -> list[HotPart]:
     found = []
     for n, part in enumerate(parts):
         gap = places - places[n] * [-1.0, 1.0, 1.0]
-        near = (np.abs(gap) < [16.0, 16.0, 22.0]).all(axis=1)
+        near = (np.abs(gap) < [22.0, 16.0, 24.0]).all(axis=1)
         near[n] = False
         ratio = float(peaks[near].max() / part.peak) if near.any() else 0.0
         found.append(replace(part, mirror_ratio=ratio))

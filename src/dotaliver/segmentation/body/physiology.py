@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     "salivary": "Lies where the salivary glands do.",
     "thyroid": "Lies where the thyroid does.",
     "spleen": "Lies where the spleen does and is as large.",
-    "accessory_spleen": "Lies near the spleen with similar uptake; may be an accessory spleen.",
+    "accessory_spleen": "Lies near the spleen or where it was; may be an accessory spleen or splenosis.",
     "kidney": "Lies in or against a kidney.",
     "adrenal": "Lies where the adrenal gland does.",
     "ureter": "Lies along the course of a ureter; may be urine.",
@@ -37,12 +37,16 @@ SENTENCES: Mapping[str, str] = {
     "degenerative": "Mild uptake at a joint or the margin of a vertebra; may be degenerative or a healing fracture.",
     "liver_edge": "Abuts the liver; may be the liver in another phase of breathing.",
     "heart": "Lies in the heart with uptake like blood's.",
+    "brain": "Lies in the head; may be brain.",
+    "marrow": "About as hot as the rest of the spine; may be marrow.",
     "vessel": "Uptake is not far above that of blood and marrow.",
 }
 """What speaks for physiological uptake, by the organ."""
 
 _KIDNEY_ML, _SPLEEN_ML, _BLADDER_ML, _FULL_BLADDER_ML = 15.0, 20.0, 8.0, 40.0
 _URINE_HU = 32.0
+# With another tracer: parts of the spine from which marrow is judged, and how far above them marrow may rise.
+_MARROW_PARTS, _MARROW_RATIO = 5, 1.6
 _MILD_RATIO = 0.9
 
 
@@ -98,10 +102,17 @@ def with_organ_distance(found: HotParts, owned: Mapping[int, str], spacing_mm: V
     return replace(found, parts=parts)
 
 
-def explained(found: HotParts, owned: Mapping[int, str], liver_uptake: float, *, has_ct: bool) -> dict[int, str]:
-    """By label, the organ that each part may be; parts that no organ explains are left out."""
+def explained(
+    found: HotParts, owned: Mapping[int, str], liver_uptake: float, *, has_ct: bool, other_tracer: bool = False
+) -> dict[int, str]:
+    """By label, the organ that each part may be; parts that no organ explains are left out.
+
+    With another tracer (``other_tracer``) brain, myocardium, marrow and the renal pelves are hot, too.
+    """
     spleens = [p for p in found.parts if owned.get(p.label) == "spleen"]
     names = dict(owned)
+    if other_tracer:
+        names.update(_of_other_tracers(found, names))
     for part in found.parts:
         if part.label in names:
             continue
@@ -111,6 +122,26 @@ def explained(found: HotParts, owned: Mapping[int, str], liver_uptake: float, *,
         name = next((name for name, rule in _RULES.items() if rule(part, seen)), None)
         if name is not None:
             names[part.label] = name
+    return names
+
+
+def _of_other_tracers(found: HotParts, named: Mapping[int, str]) -> dict[int, str]:
+    """Brain, myocardium, renal pelves by place, and marrow that is about as hot as most of the spine."""
+    spine = [p.peak for p in found.parts if p.bone_near > 0.3 and abs(p.lateral_mm) < 40]
+    marrow = float(np.median(spine)) if len(spine) >= _MARROW_PARTS else 0.0
+    names = {}
+    for p in found.parts:
+        lateral, height = abs(p.lateral_mm), p.height_mm
+        if p.label in named:
+            continue
+        if height > 385 and p.volume_ml > 15:
+            names[p.label] = "brain"
+        elif 75 < height < 200 and -60 < p.lateral_mm < 110 and p.posterior_mm < -40 and p.volume_ml > 25:
+            names[p.label] = "heart"
+        elif -200 < height < 35 and 25 < lateral < 100 and -95 < p.posterior_mm < 40 and p.bone_near < 0.3:
+            names[p.label] = "kidney"
+        elif p.bone_near > 0.3 and p.peak < _MARROW_RATIO * marrow:
+            names[p.label] = "marrow"
     return names
 
 
@@ -138,12 +169,13 @@ def _salivary(p: HotPart, s: _Seen) -> bool:
 
 
 def _thyroid(p: HotPart, s: _Seen) -> bool:
-    inside = 280 < p.height_mm < 350 and abs(p.lateral_mm) < 38 and p.posterior_mm < -35
-    return inside and _soft(p) and _ratio(p, s) < 1.5 and p.volume_ml > 1.5
+    inside = 285 < p.height_mm < 350 and abs(p.lateral_mm) < 38 and p.posterior_mm < -35
+    paired = 0.5 < p.mirror_ratio < 2.0 or abs(p.lateral_mm) < 12
+    return inside and paired and _soft(p) and _ratio(p, s) < 1.5 and p.volume_ml > 1.5
 
 
 def _adrenal(p: HotPart, _: _Seen) -> bool:
-    inside = -45 < p.height_mm < 45 and 12 < abs(p.lateral_mm) < 60 and -70 < p.posterior_mm < 5
+    inside = -45 < p.height_mm < 45 and 10 < abs(p.lateral_mm) < 52 and -62 < p.posterior_mm < 5
     return inside and _soft(p) and p.volume_ml < 9
 
 
@@ -175,9 +207,10 @@ def _spleen_rest(p: HotPart, _: _Seen) -> bool:
 
 
 def _accessory_spleen(p: HotPart, s: _Seen) -> bool:
-    if s.spleen_uptake is None or p.lateral_mm < 38 or p.volume_ml > 9 or not _soft(p):
+    if p.lateral_mm < 38 or p.volume_ml > 9 or not _soft(p) or not -60 < p.height_mm < 80:
         return False
-    return s.spleen_mm < 55 and -60 < p.height_mm < 80 and p.peak < 1.1 * s.spleen_uptake
+    # Without a spleen, splenic tissue may have been left or seeded.
+    return s.spleen_uptake is None or (s.spleen_mm < 55 and p.peak < 1.1 * s.spleen_uptake)
 
 
 def _uncinate(p: HotPart, s: _Seen) -> bool:
@@ -201,7 +234,7 @@ def _bowel(p: HotPart, s: _Seen) -> bool:
 
 
 def _injection(p: HotPart, _: _Seen) -> bool:
-    beside = abs(p.lateral_mm) > 140 and p.height_mm < 150
+    beside = abs(p.lateral_mm) > 150 and -290 < p.height_mm < 150
     raised = p.height_mm > 300 and abs(p.lateral_mm) > 92
     return beside or (raised and p.bone_near < 0.5)
 
@@ -230,9 +263,9 @@ _RULES: Mapping[str, Callable[[HotPart, _Seen], bool]] = {
     "kidney": _kidney,
     "bladder": _bladder,
     "spleen": _spleen_rest,
+    "uncinate": _uncinate,
     "adrenal": _adrenal,
     "ureter": _ureter,
-    "uncinate": _uncinate,
     "accessory_spleen": _accessory_spleen,
     "prostate": _prostate,
     "liver_edge": _liver_edge,

@@ -103,9 +103,13 @@ def search_body(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, co
     has_ct = volumes.ct is not None
     judged = [(c, _confidence(c, config.body, has_ct=has_ct)) for c in found.candidates]
     listed = [(c, p) for c, p in judged if p >= config.body.listed_from]
+    if volumes.acquisition.tracer_is_sstr is False:
+        level = config.body.other_tracer_ratio * liver_uptake
+        listed = [(c, p) for c, p in listed if p >= config.body.other_tracer_from and c.part.peak > level]
     listed.sort(key=lambda one: (-one[1], one[0].part.label))
     foci, mask = _outlined(volumes, found, listed[: config.body.longest_list], config)
-    owned = [c for c, p in judged if p < config.body.listed_from and c.may_be is not None]
+    offered = {c.part.label for c, _ in listed}
+    owned = [c for c, _ in judged if c.part.label not in offered and c.may_be is not None]
     return BodySearch(foci, mask, _organs(owned, found), coverage_of(found.axes), has_ct)
 
 
@@ -119,7 +123,8 @@ def find_candidates(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float
     has_ct = images.hu is not None
     owned = owned_large_organs(parts, liver_uptake, has_ct=has_ct)
     parts = with_organ_distance(parts, owned, images.geometry.spacing_mm)
-    names = explained(parts, owned, liver_uptake, has_ct=has_ct)
+    other = volumes.acquisition.tracer_is_sstr is False
+    names = explained(parts, owned, liver_uptake, has_ct=has_ct, other_tracer=other)
     candidates = []
     for part in parts.parts:
         region, organ = region_of(part, has_ct=has_ct)
@@ -169,6 +174,7 @@ def _focus(label: int, candidate: Candidate, confidence: float, volumes: StudyVo
         likely = "physiological"
     why = None if candidate.may_be is None else SENTENCES[candidate.may_be]
     if volumes.acquisition.tracer_is_sstr is False:
+        # Confidence was calibrated for the receptor ligands alone.
         likely = "unsure"
         why = _OTHER_TRACER if why is None else f"{why} {_OTHER_TRACER}"
     return BodyFocus(label, candidate.region, candidate.organ, likely, round(confidence, 2), why)

@@ -36,7 +36,8 @@ def basins_of(smooth: Float32Array, hot: BoolArray) -> Basins:
     labels = np.asarray(watershed(-smooth, tops, mask=hot), dtype=np.int32)
     peaks = np.zeros(count + 1)
     if count:
-        peaks[1:] = maximum_of(smooth, labels, np.arange(1, count + 1))
+        # Of the hot voxels alone: SciPy sorts all that it is given.
+        peaks[1:] = maximum_of(smooth[hot], labels[hot], np.arange(1, count + 1))
     return Basins(labels, peaks)
 
 
@@ -75,9 +76,10 @@ def merged(
     count = len(basins.peaks) - 1
     if count == 0:
         return basins
-    places = maximum_position(smooth, basins.labels, np.arange(1, count + 1))
-    peaks_inside = np.array([False, *(bool(inside[place]) for place in places)])
-    peaks_deep = np.array([False, *(bool(deep[place]) for place in places)])
+    hot = basins.labels > 0
+    places = np.array(maximum_position(smooth[hot], basins.labels[hot], np.arange(1, count + 1)))[:, 0]
+    peaks_inside = np.concatenate([[False], inside[hot][places]])
+    peaks_deep = np.concatenate([[False], deep[hot][places]])
     root = list(range(count + 1))
 
     def find(label: int) -> int:
