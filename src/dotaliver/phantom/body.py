@@ -84,7 +84,7 @@ def make_body(spec: BodySpec) -> BodyPhantom:
         LabelMap(organs, grid),
         names,
         LabelMap(liver, grid),
-        resample_labels(LabelMap(lesions, grid), pet_grid),
+        _on_pet(LabelMap(lesions, grid), pet_grid, spec),
         placed,
     )
 
@@ -149,8 +149,7 @@ def _pet(uptake: Volume, grid: Geometry, spec: BodySpec) -> Volume:
     smooth = uptake.with_array(ndimage.gaussian_filter(uptake.array, sigma, truncate=3.0))
     shift = scanner.breathing_shift_mm
     still, moved = (resample(smooth, g).array for g in (grid, grid.moved((0.0, 0.0, shift))))
-    heights = grid.origin_lps_mm[2] + grid.spacing_mm[0] * np.arange(grid.shape[0])
-    weight = np.exp(-(((heights - 20.0) / 150.0) ** 4)).astype(np.float32)[:, None, None]
+    weight = _breathing(grid)
     image = still * (1 - weight) + moved * weight
     rng = stream(spec.seed, "pet noise")
     grain = rng.standard_normal(grid.shape, dtype=np.float32)
@@ -162,6 +161,20 @@ def _pet(uptake: Volume, grid: Geometry, spec: BodySpec) -> Volume:
     spread = np.minimum(scanner.pet_liver_cov * np.sqrt(liver / local), _LARGEST_SPREAD)
     noisy = image * np.exp(spread * grain - spread * spread / 2)
     return Volume(noisy.astype(np.float32), grid, Quantity.SUVBW)
+
+
+def _breathing(grid: Geometry) -> npt.NDArray[np.float32]:
+    """How far each slice follows the diaphragm, 0 to 1."""
+    heights = grid.origin_lps_mm[2] + grid.spacing_mm[0] * np.arange(grid.shape[0])
+    return np.exp(-(((heights - 20.0) / 150.0) ** 4)).astype(np.float32)[:, None, None]
+
+
+def _on_pet(lesions: LabelMap, grid: Geometry, spec: BodySpec) -> LabelMap:
+    """Lesions where the PET shows them: moved in the slices that follow the diaphragm rather than not."""
+    down = (0.0, 0.0, -spec.trunk.scanner.breathing_shift_mm)
+    still = resample_labels(lesions, grid).array
+    moved = resample_labels(lesions.placed(lesions.geometry.moved(down)), grid).array
+    return LabelMap(np.where(_breathing(grid) > 0.5, moved, still), grid)
 
 
 def _as_activity(pet: Volume, spec: BodySpec) -> Volume:

@@ -170,7 +170,7 @@ def _salivary(p: HotPart, s: _Seen) -> bool:
 
 def _thyroid(p: HotPart, s: _Seen) -> bool:
     inside = 285 < p.height_mm < 350 and abs(p.lateral_mm) < 38 and p.posterior_mm < -35
-    paired = 0.5 < p.mirror_ratio < 2.0 or abs(p.lateral_mm) < 12
+    paired = 0.5 < p.mirror_ratio < 2.0 or abs(p.lateral_mm) < 12 or (p.elongation > 1.6 and p.upright > 0.8)
     return inside and paired and _soft(p) and _ratio(p, s) < 1.5 and p.volume_ml > 1.5
 
 
@@ -192,7 +192,9 @@ def _bladder(p: HotPart, _: _Seen) -> bool:
 def _ureter(p: HotPart, _: _Seen) -> bool:
     upper = -205 < p.height_mm < -60 and 24 < abs(p.lateral_mm) < 62 and -62 < p.posterior_mm < 2
     lower = -350 < p.height_mm <= -205 and 16 < abs(p.lateral_mm) < 66 and -72 < p.posterior_mm < 2
-    thin = p.extent_mm[1] < 5.5 and p.volume_ml < 5
+    # A round focus of over 2 ml is wider than a ureter that is not obstructed.
+    long = p.elongation > 2.2 and p.volume_ml < 12
+    thin = p.extent_mm[1] < 5.5 and (long or p.volume_ml < 2.2 or (p.elongation > 1.4 and p.volume_ml < 5))
     return (upper or lower) and thin and _soft(p)
 
 
@@ -214,8 +216,8 @@ def _accessory_spleen(p: HotPart, s: _Seen) -> bool:
 
 
 def _uncinate(p: HotPart, s: _Seen) -> bool:
-    inside = -108 < p.height_mm < -28 and -48 < p.lateral_mm < 2 and -100 < p.posterior_mm < -45
-    return inside and p.volume_ml < 9 and _ratio(p, s) < 2.0 and _soft(p)
+    inside = -108 < p.height_mm < -18 and -48 < p.lateral_mm < 2 and -100 < p.posterior_mm < -45
+    return inside and p.volume_ml < 9 and _ratio(p, s) < 3.0 and _soft(p)
 
 
 def _gallbladder(p: HotPart, s: _Seen) -> bool:
@@ -223,7 +225,8 @@ def _gallbladder(p: HotPart, s: _Seen) -> bool:
 
 
 def _stomach(p: HotPart, s: _Seen) -> bool:
-    inside = -75 < p.height_mm < 90 and p.lateral_mm > -35 and p.posterior_mm < -35
+    front = p.posterior_mm < -60 or (p.posterior_mm < -35 and p.lateral_mm > 45)
+    inside = -75 < p.height_mm < 90 and p.lateral_mm > -35 and front
     return inside and _soft(p) and _ratio(p, s) < _MILD_RATIO
 
 
@@ -240,7 +243,7 @@ def _injection(p: HotPart, _: _Seen) -> bool:
 
 
 def _degenerative(p: HotPart, s: _Seen) -> bool:
-    return p.bone_near >= 0.2 and _ratio(p, s) < 0.55 and p.volume_ml < 6
+    return p.bone_near >= 0.2 and _ratio(p, s) < 0.55 and p.volume_ml < 6 and p.contrast < 4.5
 
 
 def _liver_edge(p: HotPart, s: _Seen) -> bool:
@@ -248,11 +251,12 @@ def _liver_edge(p: HotPart, s: _Seen) -> bool:
 
 
 def _heart(p: HotPart, s: _Seen) -> bool:
-    return 75 < p.height_mm < 190 and -55 < p.lateral_mm < 95 and p.posterior_mm < -55 and _ratio(p, s) < 0.7
+    inside = 75 < p.height_mm < 190 and -55 < p.lateral_mm < 95 and p.posterior_mm < -55
+    return inside and p.lung_share < 0.5 and _ratio(p, s) < 0.7
 
 
 def _vessel(p: HotPart, s: _Seen) -> bool:
-    return p.contrast < 3.2 and _ratio(p, s) < 0.4
+    return p.contrast < 4.2 and _ratio(p, s) < 0.4
 
 
 _RULES: Mapping[str, Callable[[HotPart, _Seen], bool]] = {

@@ -168,7 +168,7 @@ def _outlined(
 
 def _focus(label: int, candidate: Candidate, confidence: float, volumes: StudyVolumes, config: BodyConfig) -> BodyFocus:
     likely: Likely = "unsure"
-    if confidence >= config.metastasis_from:
+    if confidence >= config.metastasis_from and candidate.may_be not in config.at_most_unsure:
         likely = "metastasis"
     elif confidence < config.physiological_below:
         likely = "physiological"

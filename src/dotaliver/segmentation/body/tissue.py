@@ -21,6 +21,8 @@ _FAT_HU = (-150.0, -40.0)
 _GAS_HU = -300.0
 # Dense bowel contents lie in the front half of the abdomen, away from ribs and pelvis (scale of `BodyAxes`).
 _BOWEL_HEIGHT_MM, _BOWEL_POSTERIOR_MM, _BOWEL_LATERAL_MM = (-260.0, 70.0), -38.0, 110.0
+# Kidneys with contrast agent are as dense as marrow; behind and beside them lie the nearest ribs.
+_RENAL_HEIGHT_MM, _RENAL_POSTERIOR_MM, _RENAL_LATERAL_MM = (-150.0, 30.0), (-75.0, 15.0), (36.0, 92.0)
 _AROUND_VOXELS = 3
 
 
@@ -31,11 +33,24 @@ def skeleton(images: CoarseImages, around: Surroundings, axes: BodyAxes) -> Bool
     if images.hu is None:
         return np.zeros(images.uptake.shape, dtype=bool)
     bone = around.body & (images.hu > (_BONE_ENHANCED_HU if around.enhanced else _BONE_HU))
-    abdomen = (axes.height_mm > _BOWEL_HEIGHT_MM[0]) & (axes.height_mm < _BOWEL_HEIGHT_MM[1])
-    front = axes.posterior_mm < _BOWEL_POSTERIOR_MM
-    middle = np.abs(axes.lateral_mm) < _BOWEL_LATERAL_MM
-    bone &= ~(abdomen[:, None, None] & front[None, :, None] & middle[None, None, :])
+    aside = np.abs(axes.lateral_mm)
+    bowel = (
+        _between(axes.height_mm, _BOWEL_HEIGHT_MM),
+        axes.posterior_mm < _BOWEL_POSTERIOR_MM,
+        aside < _BOWEL_LATERAL_MM,
+    )
+    renal = (
+        _between(axes.height_mm, _RENAL_HEIGHT_MM),
+        _between(axes.posterior_mm, _RENAL_POSTERIOR_MM),
+        _between(aside, _RENAL_LATERAL_MM),
+    )
+    for slices, rows, columns in (bowel, renal):
+        bone &= ~(slices[:, None, None] & rows[None, :, None] & columns[None, None, :])
     return np.asarray(binary_closing(bone, iterations=2))
+
+
+def _between(values: Float32Array, limits: tuple[float, float]) -> BoolArray:
+    return np.asarray((values > limits[0]) & (values < limits[1]))
 
 
 def with_tissue(found: HotParts, images: CoarseImages, around: Surroundings, bone: BoolArray) -> HotParts:
