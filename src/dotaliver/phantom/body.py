@@ -166,7 +166,7 @@ def _pet(uptake: Volume, grid: Geometry, spec: BodySpec) -> Volume:
 def _breathing(grid: Geometry) -> npt.NDArray[np.float32]:
     """How far each slice follows the diaphragm, 0 to 1."""
     heights = grid.origin_lps_mm[2] + grid.spacing_mm[0] * np.arange(grid.shape[0])
-    return np.exp(-(((heights - 20.0) / 150.0) ** 4)).astype(np.float32)[:, None, None]
+    return np.asarray(np.exp(-(((heights - 20.0) / 150.0) ** 4)), dtype=np.float32)[:, None, None]
 
 
 def _on_pet(lesions: LabelMap, grid: Geometry, spec: BodySpec) -> LabelMap:

@@ -73,12 +73,14 @@ def owned_large_organs(found: HotParts, liver_uptake: float, *, has_ct: bool) ->
 def _large_organ(p: HotPart, liver_uptake: float, *, has_ct: bool) -> str | None:
     lateral = abs(p.lateral_mm)
     soft = p.bone_share < 0.5
+    splenic = p.lateral_mm > 55 and -70 < p.height_mm < 110 and p.posterior_mm > -75
+    # The left kidney lies further in and lower.
+    outer = p.lateral_mm > 78 or p.height_mm > 20
+    if p.volume_ml > _SPLEEN_ML and splenic and outer and soft and p.peak > liver_uptake:
+        return "spleen"
     renal = 34 < lateral < 100 and -150 < p.height_mm < 40 and -70 < p.posterior_mm < 35
     if p.volume_ml > _KIDNEY_ML and renal and soft and p.peak > 0.7 * liver_uptake:
         return "kidney"
-    splenic = p.lateral_mm > 55 and -70 < p.height_mm < 110 and p.posterior_mm > -75
-    if p.volume_ml > _SPLEEN_ML and splenic and soft and p.peak > liver_uptake:
-        return "spleen"
     water = not has_ct or p.hu is None or p.hu < _URINE_HU
     if p.volume_ml > _BLADDER_ML and lateral < 62 and -410 < p.height_mm < -235 and p.posterior_mm < -35 and water:
         return "bladder"

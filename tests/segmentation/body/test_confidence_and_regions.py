@@ -1,0 +1,62 @@
+"""Confidence rises with what speaks for a metastasis; regions follow from the place in the body."""
+
+from dataclasses import replace
+
+import pytest
+
+from dotaliver.config.body import BodyConfig, ConfidenceModel
+from dotaliver.segmentation.body.confidence import confidence_of, features_of
+from dotaliver.segmentation.body.parts import HotPart
+from dotaliver.segmentation.body.regions import region_of
+
+PART = HotPart(
+    label=1,
+    peak=12.0,
+    background=0.6,
+    volume_ml=3.0,
+    height_mm=200.0,
+    lateral_mm=0.0,
+    posterior_mm=-40.0,
+    place=(0, 0, 0),
+    extent_mm=(6.0, 6.0, 6.0),
+    upright=0.5,
+    liver_mm=100.0,
+    skin_mm=60.0,
+    hu=45.0,
+    organ_mm=100.0,
+)
+
+
+def confidence(part, may_be=None):
+    return confidence_of(features_of(part, may_be, region_of(part, has_ct=True)[1], 5.0), BodyConfig().model)
+
+
+def test_without_evidence_the_confidence_is_the_intercepts():
+    assert confidence_of({}, ConfidenceModel()) == 0.5
+    assert confidence_of({"log_contrast": 2.0}, ConfidenceModel(intercept=-2.0, weights={"log_contrast": 1.0})) == 0.5
+
+
+def test_a_hot_focus_that_nothing_explains_is_likelier_than_a_mild_one_and_than_an_explained_one():
+    hot = confidence(PART)
+    assert hot > 0.8
+    assert confidence(replace(PART, peak=1.4)) < hot
+    assert confidence(replace(PART, peak=3.0, height_mm=315.0, posterior_mm=-76.0), "thyroid") < 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "region", "organ"),
+    [
+        ({"bone_share": 0.9, "posterior_mm": 0.0}, "skeleton, thoracic spine", "bone"),
+        ({"bone_share": 0.9, "posterior_mm": 0.0, "height_mm": -120.0}, "skeleton, lumbar spine", "bone"),
+        ({"bone_share": 0.9, "height_mm": -400.0, "lateral_mm": 90.0}, "skeleton, femur, left", "bone"),
+        ({"bone_share": 0.9, "height_mm": 80.0, "lateral_mm": -130.0}, "skeleton, rib, right", "bone"),
+        ({"lung_share": 0.9, "lateral_mm": -80.0}, "lung, right", "lung"),
+        ({}, "lymph node, mediastinal", "lymph_node"),
+        ({"height_mm": -100.0, "posterior_mm": -35.0}, "lymph node, retroperitoneal", "lymph_node"),
+        ({"height_mm": -270.0, "lateral_mm": 60.0}, "lymph node, pelvic, left", "lymph_node"),
+        ({"height_mm": -20.0, "lateral_mm": 50.0, "posterior_mm": -70.0}, "pancreas", "pancreas"),
+        ({"height_mm": -120.0, "lateral_mm": 110.0, "posterior_mm": -90.0}, "peritoneum", "peritoneum"),
+    ],
+)
+def test_the_region_follows_from_the_place(changes, region, organ):
+    assert region_of(replace(PART, **changes), has_ct=True) == (region, organ)
