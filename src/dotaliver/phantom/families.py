@@ -104,6 +104,49 @@ def _smaller_patient(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec
     return _diseased(_with(spec, patient=patient | {"height_m": 1.54, "sex": "F"}), rng)
 
 
+def _renal_bed(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """The right kidney against the liver: cortex hot around cold medulla and sinus, on CT from plain to nephrographic.
+
+    Cortex of SUV 8 to 20, in some scans of the liver's own density.
+    """
+    shift = (rng.uniform(-12, 4), rng.uniform(-22, -6), rng.uniform(0, 26))
+    neighbours = {"kidney_gap_mm": 0.0, "adrenal_gap_mm": 0.0, "right_kidney_shift_mm": tuple(map(float, shift))}
+    neighbours["renal_enhancement"] = float(rng.choice([1.0, 0.75, 0.5]))
+    uptake = {"kidney_cortex": (8.0, 20.0), "kidney_medulla": (0.8, 4.0)}
+    return _with(spec, neighbours=neighbours, uptake=uptake)
+
+
+def _kidney_indenting(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    return _diseased(_renal_bed(spec, rng), rng)
+
+
+def _kidney_upper_pole(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """The upper pole alone touches the liver, and in half of the studies the field of view ends below it."""
+    spec = _renal_bed(spec, rng)
+    shift = (float(rng.uniform(-8, 2)), float(rng.uniform(-16, -4)), float(rng.uniform(-32, -18)))
+    scanner = {} if rng.random() < 0.5 else {"ct_bottom_mm": -88.0, "pet_bottom_mm": -96.0}
+    spec = _with(spec, neighbours={"right_kidney_shift_mm": shift}, scanner=scanner)
+    return _diseased(spec, rng)
+
+
+def _kidney_low_dose(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """The same on the coarse grid of a low-dose CT without contrast agent."""
+    scanner = {"contrast_phase": "native", "ct_slice_mm": 5.0, "ct_noise_hu": float(rng.uniform(24, 36))}
+    return _diseased(_with(_renal_bed(spec, rng), scanner=scanner), rng)
+
+
+def _kidney_and_tumour(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Tumours at the back of the liver's lower border, next to such a kidney and as hot as its cortex."""
+    spec = _renal_bed(spec, rng)
+    lesions = tuple(
+        avid_lesion(rng, float(size)).model_copy(
+            update={"place": "renal_bed", "core_fraction": float(rng.choice([0.0, 0.55])), "hu_difference": -15.0}
+        )
+        for size in rng.uniform(14, 42, int(rng.integers(2, 5)))
+    )
+    return spec.model_copy(update={"lesions": lesions})
+
+
 def _hot_spleen(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
     touching = {"spleen_gap_mm": 0.0, "spleen_scale": float(rng.uniform(1.1, 1.5))}
     liver = {"left_length": float(rng.uniform(1.3, 1.8))}
@@ -179,6 +222,10 @@ FAMILIES: dict[str, Draw] = {
     "streaks": _changed("scanner", ct_streaks_hu=(8.0, 20.0), ct_noise_hu=(18.0, 28.0)),
     # neighbours
     "kidney_touching": _changed("neighbours", kidney_gap_mm=0.0, adrenal_gap_mm=0.0),
+    "kidney_indenting": _kidney_indenting,
+    "kidney_upper_pole": _kidney_upper_pole,
+    "kidney_low_dose": _kidney_low_dose,
+    "kidney_and_tumour": _kidney_and_tumour,
     "gut_touching": _changed("neighbours", stomach_gap_mm=0.0, colon_gap_mm=0.0, gallbladder_gap_mm=0.0),
     "heart_touching": _changed("neighbours", heart_gap_mm=1.8),
     "spleen_hot": _hot_spleen,

@@ -130,6 +130,10 @@ def _choose(
         miss += np.abs(depth_mm - 0.5 * radius)
         if lesion.place == "dome":
             miss += np.maximum(np.quantile(points[:, 2], 0.92) - points[:, 2], 0)
+        elif lesion.place == "renal_bed":
+            # Right of the spine, low and at the back: where liver lies on the kidney
+            miss += np.maximum(points[:, 2] - np.quantile(points[:, 2], 0.35), 0)
+            miss += np.maximum(np.quantile(points[:, 1], 0.75) - points[:, 1], 0)
     good = np.flatnonzero(miss <= miss.min() + 1.0)
     return int(rng.choice(good))
 

@@ -28,7 +28,12 @@ def kidneys(space: Space, neighbours: NeighbourSpec) -> dict[str, Field]:
     rng = stream(space.seed, "kidneys")
     whole, inner, sinus = space.empty(), space.empty(), space.empty()
     for side, height in ((-1, -58.0), (1, -42.0)):
-        centre = (side * (60 + rng.normal(0, 3)), 44 + rng.normal(0, 3), height + rng.normal(0, 7))
+        shift = neighbours.right_kidney_shift_mm if side < 0 else (0.0, 0.0, 0.0)
+        centre = (
+            side * (60 + rng.normal(0, 3)) + shift[0],
+            44 + rng.normal(0, 3) + shift[1],
+            height + rng.normal(0, 7) + shift[2],
+        )
         grow = 1 + rng.normal(0, 0.05)
         turn = (-12.0, side * -14.0, side * 30.0)
         outer = ellipsoid(space, centre, (25 * grow, 30 * grow, 54 * grow), turn)

@@ -29,7 +29,7 @@ __all__ = [
 Range = tuple[float, float]
 MatrixName = Literal["clinical", "medium", "small"]
 ContrastPhase = Literal["native", "arterial", "portal", "late"]
-LesionPlace = Literal["inside", "anywhere", "capsule", "dome", "touching"]
+LesionPlace = Literal["inside", "anywhere", "capsule", "dome", "touching", "renal_bed"]
 
 
 class PatientSpec(FrozenModel):
@@ -75,6 +75,13 @@ class NeighbourSpec(FrozenModel):
     spleen: bool = True
     spleen_scale: float = Field(default=1.0, gt=0.4, le=1.8)
     horseshoe_kidney: bool = False
+    right_kidney_shift_mm: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0),
+        description="To the left, to the back and to the head; to the front and head it indents the liver",
+    )
+    renal_enhancement: float = Field(
+        default=1.0, ge=0, le=1.5, description="Contrast agent in the kidneys; at 0.5 their cortex is as dense as liver"
+    )
     ascites_mm: float = Field(default=0.0, ge=0, le=30, description="Fluid between liver and abdominal wall")
     effusion_mm: float = Field(default=0.0, ge=0, le=120, description="Height of fluid behind the right lung")
     hot_bowel_loops: int = Field(default=2, ge=0, le=12, description="Focal bowel segments with high uptake")

@@ -92,6 +92,7 @@ _PLAIN_HU: dict[Tissue, float] = {
     Tissue.COUCH: -210,
 }
 _ENHANCEMENT_SD = 0.07
+_RENAL = (Tissue.KIDNEY_CORTEX, Tissue.KIDNEY_MEDULLA)
 
 _SUV_SOURCES: dict[Tissue, str] = {
     Tissue.LIVER: "liver",
@@ -136,7 +137,8 @@ def draw_hu(spec: PhantomSpec) -> dict[Tissue, float]:
     for tissue in Tissue:
         if tissue in _ENHANCED_HU:
             native, now = _ENHANCED_HU[tissue][0], _ENHANCED_HU[tissue][phase]
-            hu[tissue] = native + (now - native) * strength + rng.normal(0, 3)
+            agent = spec.neighbours.renal_enhancement if tissue in _RENAL else 1.0
+            hu[tissue] = native + (now - native) * strength * agent + rng.normal(0, 3)
         else:
             value = _PLAIN_HU.get(tissue, 40.0)
             hu[tissue] = value + (rng.normal(0, 3) if abs(value) < 300 else rng.normal(0, 20) if value > -999 else 0.0)

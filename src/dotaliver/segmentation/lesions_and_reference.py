@@ -76,7 +76,8 @@ def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, confi
     normal = normal_liver_within(images, found, config)
     expected = normal.uptake
     if found.lesions is None:
-        labels, parenchyma = find_lesions(pet, share.part, expected, config.lesions)
+        in_liver = np.where(_kidneys_within(found, pet.geometry), np.float32(0.0), share.part)
+        labels, parenchyma = find_lesions(pet, in_liver, expected, config.lesions)
         layer = _on_whole(LabelMap(labels, pet.geometry), share.box, volumes.pet.geometry)
         found = replace(found, lesions=MaskLayer(layer, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched"))
     else:
@@ -118,6 +119,13 @@ def _on_whole(labels: LabelMap, box: Box, grid: Geometry) -> LabelMap:
     array = np.zeros(grid.shape, dtype=labels.array.dtype)
     array[box] = labels.array
     return LabelMap(array, grid)
+
+
+def _kidneys_within(found: Segmentations, grid: Geometry) -> BoolArray:
+    """Mask of the kidneys on a part of the PET's grid: where the liver's outline covers them, they are no lesion."""
+    if "kidneys" not in found.neighbours:
+        return np.zeros(grid.shape, dtype=bool)
+    return resample_labels(in_position_of("pet", found.neighbours["kidneys"], found.mismatch), grid).mask
 
 
 def _lesions_within(found: Segmentations, grid: Geometry) -> BoolArray:

@@ -149,11 +149,13 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
     looks = SlabCache(look.at, grid.shape, LOOK, kept)
 
     def smoothed(seen: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-        from scipy.ndimage import binary_opening
+        from scipy.ndimage import binary_dilation, binary_erosion
 
         found = seen["found"]
         mask = (gaussian(seen["odds"], config.outline_smooth_mm, grid) > 0) & ((found & POSSIBLE) != 0)
-        return np.asarray(binary_opening(mask) * LIVER | found, dtype=np.uint8)
+        # An opening that takes the liver to go on beyond the field of view
+        opened = binary_dilation(binary_erosion(mask, border_value=1))
+        return np.asarray(opened * LIVER | found, dtype=np.uint8)
 
     out = np.empty(grid.shape, dtype=np.uint8)
     return map_overlap(smoothed, (looks.read,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)

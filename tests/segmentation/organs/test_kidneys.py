@@ -1,0 +1,74 @@
+"""Kidneys against the liver: hot cortex around a cold middle, in any phase of contrast agent."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.itk import resample_labels
+from dotaliver.image.volume import LabelMap
+from dotaliver.phantom.families import family_spec
+from dotaliver.phantom.study import make_phantom, study_volumes
+from dotaliver.phantom.tissues import Tissue
+from dotaliver.segmentation.coarse import coarse_of
+from dotaliver.segmentation.liver.core import find_core
+from dotaliver.segmentation.organs.kidney_pair import mirror_image
+from dotaliver.segmentation.organs.kidneys import find_kidneys
+from dotaliver.segmentation.organs.surroundings import survey
+
+CONFIG = ScoringConfig()
+RENAL = (Tissue.KIDNEY_CORTEX, Tissue.KIDNEY_MEDULLA, Tissue.RENAL_SINUS)
+STUDIES = [
+    ("kidney_indenting", 5),
+    ("kidney_low_dose", 4),
+    ("kidney_and_tumour", 3),
+]
+
+
+class Scene:
+    """A small phantom on the coarse grid, with the kidneys found in it."""
+
+    def __init__(self, family, number):
+        spec = family_spec(family, zlib.crc32(family.encode()) % 100_000 * 10 + number, "small")
+        study = make_phantom(spec)
+        self.images = coarse_of(study_volumes(study), CONFIG.liver.coarse_mm)
+        self.around = survey(self.images)
+        core = find_core(self.images, self.around, CONFIG.liver)
+        self.uptake = self.images.uptake_moved(study.truth.pet_shift_lps_mm)
+        self.liver_hu, self.liver_uptake = core.normal.hu, core.normal.uptake
+        kidneys = np.isin(study.organs.array, RENAL).astype(np.uint8)
+        self.kidneys = self.on_grid(LabelMap(kidneys, study.organs.geometry))
+        self.liver, self.lesions = self.on_grid(study.liver), self.on_grid(study.lesions)
+        self.right = np.broadcast_to(self.around.right, self.kidneys.shape)
+        self.found = find_kidneys(self.images, self.around, self.uptake, self.liver_hu, self.liver_uptake)
+
+    def on_grid(self, labels):
+        return resample_labels(labels, self.images.geometry).mask
+
+    def ml(self, mask):
+        return float(mask.sum()) * self.images.voxel_ml
+
+
+@pytest.fixture(scope="module", params=STUDIES, ids=lambda study: study[0])
+def scene(request):
+    return Scene(*request.param)
+
+
+def test_the_right_kidney_is_found_where_it_lies_against_the_liver(scene):
+    found, true = scene.found & scene.right, scene.kidneys & scene.right
+    assert scene.ml(found & true) > 0.3 * scene.ml(true)
+
+
+def test_liver_and_its_tumours_next_to_a_kidney_are_not_taken_for_kidney(scene):
+    taken = scene.found & scene.liver & ~scene.kidneys
+    # A rim of one voxel of 4 mm over the surface that they share
+    assert scene.ml(taken) < 0.2 * scene.ml(scene.kidneys & scene.right)
+    assert scene.ml(scene.found & scene.lesions) < 0.3 * scene.ml(scene.lesions)
+
+
+def test_the_mirror_image_of_the_left_kidney_fits_the_right_one(scene):
+    left, right = scene.kidneys & ~scene.right, scene.kidneys & scene.right
+    fit = mirror_image(scene.images, scene.around, scene.uptake, left, scene.liver_uptake)
+    assert fit.difference < 0.5
+    assert scene.ml(fit.mask & right) > 0.4 * min(scene.ml(fit.mask), scene.ml(right))
