@@ -15,6 +15,7 @@ from dotaliver.image.spheres import ball
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import Basins, LabelArray
+from dotaliver.segmentation.lesions.whole_lesions import with_slivers_joined
 from dotaliver.segmentation.liver.parenchyma import Parenchyma
 
 __all__ = ["edge_extent", "textbook_extent", "with_cores"]
@@ -99,7 +100,7 @@ def with_cores(
     """Add cold cores: tissue in the liver that tumour encloses and that takes up less than parenchyma is tumour.
 
     Gaps of `gap_mm` in a rim are closed first, since blur opens thin rims. Enclosed tissue that is nowhere below the
-    noise of parenchyma is parenchyma. A core belongs to the nearest lesion.
+    noise of parenchyma is parenchyma. A core belongs to the nearest lesion, and thin parts of its rim to that lesion.
     """
     import cc3d
     from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
@@ -116,6 +117,7 @@ def with_cores(
     lowest = np.asarray(minimum_of(smooth, parts, np.arange(1, count + 1)))
     core = np.concatenate([[False], lowest < config.core_share * parenchyma.uptake])[parts]
     nearest = distance_transform_edt(~tumour, sampling=grid.spacing_mm, return_distances=False, return_indices=True)
+    owners = with_slivers_joined(owners, core, grid)
     return np.where(core, owners[tuple(nearest)], owners)
 
 

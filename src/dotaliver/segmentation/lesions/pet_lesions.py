@@ -19,6 +19,7 @@ from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import LabelArray, basin_boxes, basins_of, merged, peaks_in_liver
 from dotaliver.segmentation.lesions.extents import edge_extent, textbook_extent, with_cores
+from dotaliver.segmentation.lesions.whole_lesions import without_islands
 from dotaliver.segmentation.liver.parenchyma import Parenchyma, measure_parenchyma
 
 __all__ = [
@@ -78,6 +79,7 @@ def find_lesions(
         owners, tumour = textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
     tumour &= share > config.voxel_in_liver_share
     owned = with_cores(np.where(tumour, owners, 0).astype(np.int32), smooth, inside, parenchyma, config, grid)
+    owned = without_islands(owned, config.minimum_ml, grid)
     labels[box] = _numbered(_kept(owned, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
 
