@@ -90,19 +90,17 @@ def find_kidneys(
     if not parts:
         right = np.zeros_like(place)
         if around.enhanced:
-            # On the right, tumours full of calcium or embolic agent are as dense: a kidney lies further back.
             return _kidney_like(images, around, _filled(dense & around.right, images.spacing_mm))
         look = (mean_hu > _UNENHANCED_HU[0]) & (mean_hu < min(_UNENHANCED_HU[1], liver_hu - _BELOW_LIVER_HU))
         look &= mean_uptake > _UNENHANCED_UPTAKE_RATIO * liver_uptake
         return _large_parts(place & look, images.voxel_ml, _UNENHANCED_ML)
     left, found = _best_pair(images, around, uptake, parts, liver_uptake)
     right = np.zeros_like(place)
-    if float(np.median(mean_hu[left])) > liver_hu + 0.5 * _DENSER_HU:
+    if around.enhanced or float(np.median(mean_hu[left])) > liver_hu + 0.5 * _DENSER_HU:
+        # On the right, tumours full of calcium or embolic agent are as dense: a kidney lies further back.
         right = _kidney_like(images, around, _filled(dense & around.right, images.spacing_mm))
     if found is not None and found.difference < _LARGEST_DIFFERENCE:
-        mirrored = _around_mirror_image(images, place, found, left, uptake, (liver_hu, liver_uptake))
-        if mirrored.any() and _has_kidneys_place(mirrored, around):
-            right = right | mirrored
+        right |= _around_mirror_image(images, place, found, left, uptake, (liver_hu, liver_uptake))
     return np.asarray(left | right)
 
 
