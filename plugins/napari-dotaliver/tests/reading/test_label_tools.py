@@ -91,6 +91,29 @@ def test_lesion_splits_at_seeds():
         parts_of(pet(np.ones(GRID.shape)), labels(lesion), 1, [seeds[0]])
 
 
+def test_slivers_stay_with_the_nearest_part_and_are_no_lesions():
+    left, right = ball((20, 30, 30), 8.0), ball((60, 30, 30), 10.0)
+    both = left | right
+    sliver = np.zeros_like(both)
+    sliver[10, 15, 16] = True
+    assert not (sliver & both).any()
+    box, parts = parts_of(pet(np.where(both, 10.0, 1.0)), labels(both | sliver), 1)
+    assert set(np.unique(parts)) == {0, 1, 2}
+    whole = np.zeros(GRID.shape, dtype=int)
+    whole[box] = parts
+    assert whole[10, 15, 16] == whole[tuple(np.argwhere(left)[0])] == 2
+    assert min(int((parts == n).sum()) for n in (1, 2)) >= 4
+    assert int((parts > 0).sum()) == int((both | sliver).sum()), "no voxel is lost"
+
+
+def test_seeds_that_would_leave_a_sliver_are_refused():
+    lesion = np.zeros(GRID.shape, dtype=bool)
+    lesion[10, 15, 10:14] = True
+    ends = [tuple(GRID.index_to_lps((10, 15, column))) for column in (10, 13)]
+    with pytest.raises(MaskError, match="fewer than"):
+        parts_of(pet(np.where(lesion, 10.0, 1.0)), labels(lesion), 1, ends)
+
+
 def test_lesion_with_one_maximum_is_not_split():
     lesion = ball((30, 30, 30), 9.0)
     k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")

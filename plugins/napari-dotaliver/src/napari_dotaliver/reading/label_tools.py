@@ -27,6 +27,9 @@ __all__ = [
 
 Labels = npt.NDArray[np.uint16]
 
+_LEAST_PART_VOXELS = 4
+"""A part of a split lesion with fewer voxels is a sliver at its border, not a lesion: it stays with its neighbour."""
+
 
 def threshold_in_sphere(
     pet: Volume, labels: LabelMap, sphere: tuple[Vector, float], level: float, label: int
@@ -141,7 +144,7 @@ def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[V
         raise MaskError(msg)
     box = grow_box(used, (1, 1, 1), labels.geometry.shape)
     own, part = mask[box], labels.geometry.crop(box)
-    parts = connected_parts(own)
+    parts = _without_slivers(connected_parts(own), part.spacing_mm)
     if not seeds_lps_mm and len(parts) > 1:
         return box, _numbered(parts)
     uptake = pet.crop(box).array if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
@@ -152,7 +155,27 @@ def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[V
     # What hangs together with no seed stays with the first.
     basins[own & (basins == 0)] = 1
     found = [np.asarray(basins == n) for n in range(1, int(markers.max()) + 1)]
-    return box, _numbered(sorted((p for p in found if p.any()), key=lambda p: -int(p.sum())))
+    found = _without_slivers([p for p in found if p.any()], part.spacing_mm)
+    if len(found) < 2:
+        msg = f"a part of lesion {label} would hold fewer than {_LEAST_PART_VOXELS} voxels; move the seeds apart"
+        raise MaskError(msg)
+    return box, _numbered(sorted(found, key=lambda p: -int(p.sum())))
+
+
+def _without_slivers(parts: Sequence[BoolArray], spacing_mm: Vector) -> list[BoolArray]:
+    """Parts of which none is a sliver: those of too few voxels belong to the nearest part that is large enough."""
+    from scipy.ndimage import distance_transform_edt
+
+    kept = [p for p in parts if int(p.sum()) >= _LEAST_PART_VOXELS]
+    slivers = [p for p in parts if int(p.sum()) < _LEAST_PART_VOXELS]
+    if not slivers or not kept:
+        return list(parts) if not slivers else [np.logical_or.reduce(parts)]
+    distances = [distance_transform_edt(~p, sampling=spacing_mm) for p in kept]
+    result = [p.copy() for p in kept]
+    for sliver in slivers:
+        nearest = int(np.argmin([float(d[sliver].min()) for d in distances]))
+        result[nearest] |= sliver
+    return result
 
 
 def _numbered(parts: Sequence[BoolArray]) -> Labels:

@@ -122,7 +122,7 @@ class PaintPanel(QWidget):
         self.level_unit = ChoiceBox()
         self.level_unit.addItems(["% of its maximum", uptake_unit(self._session.volumes.pet.quantity)])
         self.level_unit.setAccessibleName("Unit of the threshold")
-        self.sphere_button = QPushButton("Outline here (H)")
+        self.sphere_button = QPushButton("Outline here (O)")
         self.sphere_button.clicked.connect(self.outline_in_sphere)
         for column, (words, part) in enumerate((("Diameter", self.sphere_mm), ("From", self.level))):
             label = QLabel(words)
