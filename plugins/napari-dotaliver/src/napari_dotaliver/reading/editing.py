@@ -15,6 +15,7 @@ from dotaliver.errors import ConfigError, GeometryError, MaskError
 from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import BoolArray, LabelMap
+from dotaliver.measurement.body_statements import require_body_known
 from dotaliver.measurement.diameters import short_axis_across
 from dotaliver.records.edits import (
     DiameterEdit,
@@ -27,6 +28,7 @@ from dotaliver.records.edits import (
     VerdictEdit,
 )
 from dotaliver.records.verdicts import VerdictWord
+from napari_dotaliver.reading.body_answers import Answer, with_all_read, with_answer
 from napari_dotaliver.reading.label_tools import differing_box, parts_of
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.steps import Segment, Steps, found_masks
@@ -268,6 +270,37 @@ class Editing(Steps):
         self._require_reader("before stating what the rest of the body shows")
         self._edit(rest_of_body=statement)
 
+    def answer_candidate(self, label: int, answer: Answer | None) -> None:
+        """Accept or reject a candidate outside the liver; None takes the answer back.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody has signed in yet.
+        """
+        self._require_reader("before answering candidates outside the liver")
+        self._edit(body=with_answer(self.edits, label, answer))
+
+    def state_whole_body_read(self, all_read: bool) -> None:
+        """State that the whole body was read on these images, or take that back.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody has signed in yet, a candidate is unanswered, or the images do not show the protocol's range.
+        """
+        self._require_reader("before stating that the whole body was read")
+        reading, score = with_all_read(self.edits, all_read), self.outcome.score
+        if all_read and reading is not None:
+            answered = {answer.label for answer in reading.answers}
+            waiting = [x for x in (() if score.body is None else score.body.lesions) if x.open]
+            left = next((x for x in waiting if x.label not in answered), None)
+            if left is not None:
+                msg = f"candidate {left.name} ({left.region}) is unanswered; accept or reject it first"
+                raise ConfigError(msg)
+            require_body_known(reading, self.outcome.segmentations.body, self.config.protocol)
+        self._edit(body=reading)
+
     def state_completeness(self, complete: bool | None) -> None:
         """State whether the lesion outlines include every lesion of the liver that the PET shows; None takes it back.
 
@@ -318,7 +351,7 @@ class Editing(Steps):
             raise ConfigError(msg)
         reader, before = Reader(name=name.strip(), role=role.strip()), self.edits.reader
         inherited = before is None or before.name == reader.name
-        personal = {} if inherited else {"verdicts": (), "rest_of_body": None, "checklist": {}}
+        personal = {} if inherited else {"verdicts": (), "rest_of_body": None, "body": None, "checklist": {}}
         self._signed_in, state = reader, self.state
         self._edit(reader=reader, **personal)
         if self.state is state:

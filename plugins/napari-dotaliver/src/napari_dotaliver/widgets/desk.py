@@ -35,6 +35,7 @@ from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
+from napari_dotaliver.widgets.body_list import BodyList
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
 from napari_dotaliver.widgets.keys import KEYS, keys_html
@@ -97,6 +98,7 @@ class Desk(QWidget):
         self.time_points: TimePointsWidget | None = None
         self.banner: RecoveryBanner | None = None
         self.reader_box: ReaderBox | None = None
+        self.body: BodyList | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
         self.table = LesionTable()
@@ -258,6 +260,7 @@ class Desk(QWidget):
         self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, self.viewer, self)
+        self._show_body(session)
         for place, (tab, name) in enumerate(
             ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
         ):
@@ -269,6 +272,15 @@ class Desk(QWidget):
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
 
+    def _show_body(self, session: ReadingSession) -> None:
+        """List what was found outside the liver, where there is something."""
+        if self.confirm is None or session.score.body is None or not session.score.body.lesions:
+            return
+        self.body = BodyList(session, self.confirm.reader_box.sign, self)
+        self.body.place_chosen.connect(lambda place, extent_mm: jump(self.viewer, place, extent_mm))
+        self.body.changed.connect(self.confirm.measure)
+        self.tabs.insertTab(1, self.body, "Body")
+
     def _go_to_liver(self, session: ReadingSession) -> None:
         """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
         middle = None if session.liver is None else middle_of(session.liver, 1)
@@ -277,13 +289,13 @@ class Desk(QWidget):
 
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
-        for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box):
+        for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box, self.body):
             if widget is not None:
                 widget.close_down()
                 self.tabs.removeTab(self.tabs.indexOf(widget))
                 widget.setParent(None)
                 widget.deleteLater()
-        self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = None
+        self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = self.body = None
 
     def _leave(self) -> None:
         """Put away what was read before."""
@@ -307,6 +319,8 @@ class Desk(QWidget):
         now = provisional(self.session)
         self.table.show_score(now.score, now.unmeasured)
         self.verdicts.show_score(self.session.score, provisional=self.session.stale)
+        if self.body is not None:
+            self.body.show_reading()
         self._renew_buttons()
 
     # --- lesions -----------------------------------------------------------------------------------------------------
