@@ -169,7 +169,7 @@ def lesion_table(score: StudyScore) -> tuple[tuple[str, ...], tuple[tuple[str, .
 def target_rows(score: StudyScore) -> tuple[tuple[str, ...], ...]:
     """Lesions with a diameter by whether they are proposed as RECIST targets, and why; the targets first."""
     proposed = proposed_targets(score)
-    measured = {str(x.label): x for x in score.lesions if x.diameter is not None and x.diameter_source != "pet"}
+    measured = {str(x.label): x for x in score.lesions if x.diameter_source not in {None, "pet"}}
     rest = [name for name in measured if name not in proposed.targets]
     return tuple(
         (name, _size(measured[name]), "yes" if name in proposed.targets else "no", proposed.reasons[name])

@@ -11,6 +11,7 @@ from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Box
 from dotaliver.image.morphology import box_around, filled_in_slices
 from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.lesions.border_profile import STRAY_SD, STRAY_SHARE
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, seen_directions
 from dotaliver.segmentation.lesions.star_surface import StarSurface, direction_grid
 
@@ -53,7 +54,7 @@ def _detailed(border: FittedBorder, where: tuple[Box, BoolArray], level_hu: floa
     slope = densities.contrast / densities.noise**2
     ratio = np.clip((hu - level_hu) * slope, -config.outlier_nats, config.outlier_nats)
     way = (hu - densities.liver) / densities.contrast
-    ratio[way > 1.6 + 3 * densities.noise / abs(densities.contrast)] = 0.0
+    ratio[way > STRAY_SHARE + STRAY_SD * densities.noise / abs(densities.contrast)] = 0.0
     ratio = ratio * (1 - beyond) - config.outside_nats * beyond
     ratio = ratio * (1 - foreign) - 0.5 * config.outside_nats * foreign
     ratio = gaussian(ratio.astype(np.float32), config.detail_fwhm_mm / FWHM_PER_SIGMA, grid)

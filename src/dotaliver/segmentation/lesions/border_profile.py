@@ -10,7 +10,10 @@ from dotaliver.image.geometry import FloatArray
 from dotaliver.segmentation.lesions.border_fit import STEP_MM, Densities, Rays
 from dotaliver.segmentation.lesions.star_surface import direction_grid
 
-__all__ = ["BorderProfile", "border_profile"]
+__all__ = ["STRAY_SD", "STRAY_SHARE", "BorderProfile", "border_profile"]
+
+# So far beyond the lesion's own density, as a share of the contrast and in SDs of the noise, is a vessel or calcium.
+STRAY_SHARE, STRAY_SD = 1.6, 3.0
 
 _INNER_MM, _OUTER_MM = -6.0, 10.0
 # Where the plateaus inside and outside are read.
@@ -41,7 +44,7 @@ def border_profile(rays: Rays, radii_mm: FloatArray, densities: Densities, foot_
     low = place.astype(np.intp)
     rows = np.arange(len(radii_mm))[:, None]
     hu = rays.hu[rows, low] * (1 - (place - low)) + rays.hu[rows, low + 1] * (place - low)
-    stray = np.abs(hu - densities.liver) > 1.6 * abs(densities.contrast) + 3 * densities.noise
+    stray = np.abs(hu - densities.liver) > STRAY_SHARE * abs(densities.contrast) + STRAY_SD * densities.noise
     bad = (rays.beyond_liver[rows, low + 1] > 0.01) | (rays.foreign[rows, low + 1] > 0.3) | stray
     weights = np.where(bad, 0.0, direction_grid().weights[:, None])
     total = weights.sum(axis=0)

@@ -34,6 +34,9 @@ from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_pa
 
 __all__ = ["CtOutlines", "believed_border", "drawn_border", "outline_lesions_on_ct", "with_surroundings"]
 
+# Shares of the contrast between which the density at a border lies, however noisy its mean course is.
+_LEVEL_RANGE = (0.1, 0.6)
+
 
 @dataclass(frozen=True, eq=False)
 class CtOutlines:
@@ -164,7 +167,7 @@ def _moved_to_border(border: FittedBorder, config: CtLesionConfig) -> tuple[Fitt
         wished = float(np.clip(border.prior.mean[0] - radius, half, foot))
         shift = float(np.clip(half + trust * (wished - half), *config.shift_range_mm))
     shift += config.outward_mm
-    share = float(np.clip(found.share_at(shift), 0.1, 0.6))
+    share = float(np.clip(found.share_at(shift), *_LEVEL_RANGE))
     moved = coefficients.copy()
     moved[0] += shift
     return replace(border, fit=replace(border.fit, coefficients=moved)), densities.liver + share * densities.contrast

@@ -20,7 +20,14 @@ from dotaliver.segmentation.lesions.thinned_ct import ThinnedCt
 __all__ = ["Candidate", "fitted_to", "radius_ratio"]
 
 _OWN = 1
+# Width is measured along so many directions: within half a percent of the longest diameter.
 _DIRECTIONS = 16
+# Half a 95 % interval over the SD of a normal distribution.
+_Z95 = 1.96
+# What a border's relative error takes from its clarity, chosen on scenes of tuning families.
+_ERROR_WEIGHT = 0.5
+# An outline may miss the place by the voxels that smoothing moves a border by.
+_OFF_PLACE_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +80,9 @@ def fitted_to(
     agreement = 2 * np.count_nonzero(mask & start) / (np.count_nonzero(mask) + np.count_nonzero(start))
     longest = _widest_mm(drawn, grid)
     relative = evidence.diameter_error_mm / max(longest, 1.0)
-    if relative > strict.widest_spread_share * 2 and doubt is None:
+    if relative > _Z95 * strict.widest_spread_share and doubt is None:
         doubt = f"its size on CT is not sure: {longest:.0f} mm ± {evidence.diameter_error_mm:.0f} mm"
-    return Candidate(mask, evidence, longest, float(seen * agreement - 0.5 * relative), contrast_sd, doubt)
+    return Candidate(mask, evidence, longest, float(seen * agreement - _ERROR_WEIGHT * relative), contrast_sd, doubt)
 
 
 def radius_ratio(mask: BoolArray, known_voxels: float) -> float:
@@ -126,4 +133,4 @@ def _holds(mask: BoolArray, place: FloatArray, grid: Geometry) -> bool:
     if not near.any():
         return False
     offsets = (np.argwhere(near) + [a.start for a in around] - place) * np.asarray(grid.spacing_mm)
-    return bool(np.linalg.norm(offsets, axis=1).min() <= max(2.0, *grid.spacing_mm))
+    return bool(np.linalg.norm(offsets, axis=1).min() <= max(_OFF_PLACE_MM, *grid.spacing_mm))
