@@ -13,6 +13,7 @@ from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from fixtures.command_line import SECRETS, Run, change, run_cli
+from fixtures.score_files import leave_out_report, leave_out_report_and_measurements
 from fixtures.sharing import made_once
 
 
@@ -62,10 +63,10 @@ def scored(scored_run) -> Path:
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leave the report empty: it takes longest, and is drawn in other tests."""
-    monkeypatch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+    leave_out_report(monkeypatch)
 
 
 @pytest.fixture
-def masks_only(no_pictures, monkeypatch):
-    """Leave out the measurements as DICOM too: for tests of the record and its masks."""
-    monkeypatch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)
+def masks_only(monkeypatch):
+    """Leave out report and measurements as DICOM: for tests of the record and its masks."""
+    leave_out_report_and_measurements(monkeypatch)

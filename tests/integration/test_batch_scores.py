@@ -88,7 +88,7 @@ def test_nothing_that_may_be_passed_on_names_the_patient(batch):
     assert not [word for word in TELLTALES if word in text + frames]
 
 
-def test_one_study_of_a_mixed_folder_can_be_rescored_and_named_by_its_uid(batch, tmp_path):
+def test_one_study_of_a_mixed_folder_can_be_rescored_and_named_by_its_uid(batch, tmp_path, masks_only):
     out, key, _ = batch
     record = read_record(out / key)
     again = run_cli("rescore", out / key, "--out", tmp_path / "again", "--dosimetry", "--quiet")

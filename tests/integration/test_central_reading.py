@@ -139,6 +139,7 @@ def test_figures_are_those_computed_by_hand(central):
     assert figures(folder, "liver burden", "Bias") == pytest.approx(-(22 * 2 + 2 * 6) / 24, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_adjudicator_accepts_or_reads_anew_and_the_final_record_names_its_parents(central, scores, tmp_path):
     folder, codes, manifest = central
     run("compare", folder, "-q")

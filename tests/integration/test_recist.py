@@ -14,6 +14,8 @@ from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.pipeline.followup import COURSE_FILES
 from dotaliver.records.score import StudyScore, record_id_of_json
 from fixtures.command_line import TELLTALES, change, run_cli
+from fixtures.score_files import leave_out_report_and_measurements
+from fixtures.sharing import made_once
 
 LATER_UID = "1.2.826.0.1.3680043.8.498.77.2"
 
@@ -21,17 +23,25 @@ LATER_UID = "1.2.826.0.1.3680043.8.498.77.2"
 @pytest.fixture(scope="session")
 def later(study, tmp_path_factory) -> Path:
     """The same patient, half a year later."""
-    folder = Path(shutil.copytree(study, tmp_path_factory.mktemp("later") / "study"))
-    change(sorted(folder.rglob("*.dcm")), StudyDate="20990704", StudyInstanceUID=LATER_UID)
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(study, folder / "study")
+        change(sorted(folder.rglob("*.dcm")), StudyDate="20990704", StudyInstanceUID=LATER_UID)
+
+    return made_once(tmp_path_factory, "later", make) / "study"
 
 
 @pytest.fixture(scope="session")
 def scored_later(later, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("later-score") / "score"
-    done = run_cli("score", later, "--out", folder, "-q")
-    assert done.status == 0, done.err
-    return folder
+    """Its record and masks."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            leave_out_report_and_measurements(patch)
+            done = run_cli("score", later, "--out", folder / "score", "-q")
+        assert done.status == 0, done.err
+
+    return made_once(tmp_path_factory, "later-score", make) / "score"
 
 
 @pytest.fixture

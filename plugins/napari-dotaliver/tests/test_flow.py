@@ -51,6 +51,7 @@ def viewer(qtbot):
     QtViewer._instances.clear()
 
 
+@pytest.mark.slow
 def test_open_score_paint_measure_confirm_save_reopen(viewer, qtbot, study, scored, tmp_path, masks_only):
     viewer.window.resize(1500, 950)
     # Proxies: what a test holds, it holds the whole window with.
