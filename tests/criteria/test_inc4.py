@@ -127,3 +127,21 @@ def test_an_outline_found_by_uptake_that_merges_with_an_organs_decides_nothing(f
     merging = lesion(size=16.0, source=source, flags=(raise_flag("LESION_MERGES_WITH_NEIGHBOUR", label=1),))
     found = findings(ct=ct(), lesions=(merging.model_copy(update={"pet_extent_mm": extent}),))
     assert judge(found).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("marks", "verdict"),
+    [
+        ((), "indeterminate"),
+        (("progressed_since_treatment",), "met"),
+        (("target",), "met"),
+        (("treated",), "indeterminate"),
+    ],
+)
+def test_a_lesion_as_dense_as_embolised_ones_waits_for_a_readers_word(findings, marks, verdict):
+    dense = lesion(size=60.0, source="ct", marks=marks, flags=(raise_flag("LESION_DENSE_ON_CT", share=40.0),))
+    proposal = judge(findings(ct=ct(), lesions=(dense,)))
+    assert proposal.verdict == verdict
+    assert ("as dense as a treated lesion" in proposal.reason) == (marks == ())
+    beside = lesion(2, size=12.0, source="ct")
+    assert judge(findings(ct=ct(), lesions=(dense, beside))).verdict == "met"

@@ -2,7 +2,8 @@
 
 Lesions that were treated (unless they progressed since), simple cysts and purely blastic bone are not measurable. An
 extent on PET is not a RECIST diameter. A diameter with an interval counts only where the whole interval lies on one
-side of the threshold.
+side of the threshold. A lesion as dense on CT as embolised ones makes no disease measurable until a reader says that it
+progressed since treatment, or names it a target.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from dotaliver.records.measurements import Lesion
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
+
+
+_DENSE = "LESION_DENSE_ON_CT"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,17 @@ def _eligible(lesion: Lesion) -> bool:
     return not treated and not marks & {"simple_cyst", "cystic", "blastic_bone"}
 
 
+def _perhaps_treated(lesion: Lesion) -> bool:
+    """Whether the CT shows what embolisation leaves in a lesion, and no reader says more."""
+    dense = any(flag.code == _DENSE for flag in lesion.flags)
+    return dense and not set(lesion.marks) & {"progressed_since_treatment", "target"}
+
+
+def _sure(findings: Findings) -> tuple[Lesion, ...]:
+    """Lesions that can make disease measurable."""
+    return tuple(lesion for lesion in findings.undisputed_lesions if not _perhaps_treated(lesion))
+
+
 def judge(findings: Findings) -> Proposal:
     """Answer Inclusion 4."""
     eligible = [lesion for lesion in findings.judged_lesions if _eligible(lesion)]
@@ -64,7 +79,7 @@ def judge(findings: Findings) -> Proposal:
         if size is not None
     ]
     unmeasured = [lesion for lesion in eligible if decisive_mm(lesion) is None]
-    sure = findings.undisputed_lesions
+    sure = _sure(findings)
     best = max(measured, key=lambda m: (m.lesion in sure, m.measurable, m.size_mm - m.threshold_mm), default=None)
     evidence = _evidence(eligible, unmeasured, best)
     finding, why = _liver_finding(findings, measured, unmeasured)
@@ -121,14 +136,16 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
 
 def _finding_by_size(findings: Findings, in_liver: list[_Measured]) -> tuple[VerdictWord, str] | None:
     """What a diameter that reaches the threshold, or may reach it, says; None where all lie below."""
-    sure = findings.undisputed_lesions
+    sure = _sure(findings)
     hit = next((m for m in in_liver if m.measurable and m.lesion in sure), None)
     if hit is not None:
         return "met", _measurable_sentence(findings, hit)
-    disputed = next((m for m in in_liver if m.measurable), None)
-    if disputed is not None:
-        text = f"{_measurable_sentence(findings, disputed)[:-1]}, but lies where the liver outline is disputed."
-        return "indeterminate", text
+    doubtful = next((m for m in in_liver if m.measurable), None)
+    if doubtful is not None:
+        why = "lies where the liver outline is disputed"
+        if _perhaps_treated(doubtful.lesion):
+            why = "is as dense as a treated lesion; mark it as treated, or as progressed since treatment"
+        return "indeterminate", f"{_measurable_sentence(findings, doubtful)[:-1]}, but {why}."
     unsure = max((m for m in in_liver if m.unsure), key=lambda m: m.size_mm, default=None)
     return None if unsure is None else ("indeterminate", _unsure_sentence(findings, unsure))
 
