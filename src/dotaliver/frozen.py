@@ -41,6 +41,7 @@ def first_problem(error: ValidationError, whole: str = "the file") -> str:
 _WORDS = {
     "extra_forbidden": "unknown entry",
     "missing": "is missing",
+    "too_long": "must have at most {max_length} entries",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",

@@ -2,7 +2,9 @@
 
 import pytest
 
-from dotaliver.criteria import exc4, inc4, inc7
+from dotaliver.config.scoring import ScoringConfig
+from dotaliver.criteria import dom, exc4, inc4, inc7
+from dotaliver.measurement.dominance import Dominance
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
 from dotaliver.records.liver_audit import DisputedPlace, LiverAudit
@@ -58,6 +60,24 @@ def test_a_place_that_may_be_left_out_excludes_nothing(findings, judge) -> None:
     assert "140 ml at the back of the right lobe" in doubtful.reason
     # What is included too much was searched.
     assert judge(findings(ct=ct(), rest_of_body=NOTHING_ELSEWHERE, liver_audit=audit("included"))).verdict == "not_met"
+
+
+def test_a_lesion_in_dispute_makes_the_liver_neither_dominant_nor_not(findings) -> None:
+    config = ScoringConfig()
+    config = config.with_protocol(config.protocol.model_copy(update={"liver_dominance_share": 0.5}))
+
+    def answer(inside_ml, **changes):
+        amounts = Dominance(inside_ml, (inside_ml, inside_ml), 20.0, (20.0, 20.0), 1)
+        burden = Burden(fraction=0.1, low=0.1, high=0.1, tumour_ml=inside_ml, liver_ml=1500.0)
+        known = {"rest_of_body": NOTHING_ELSEWHERE, "config": config, "dominance": amounts, "burden": burden}
+        return dom.judge(findings(**known | changes)).verdict
+
+    assert (answer(180.0), answer(2.0)) == ("met", "not_met")
+    assert answer(180.0, lesions=(hot(1, flags=IN_DISPUTE),)) == "indeterminate"
+    # More tumour may lie in the liver than was searched.
+    assert answer(2.0, liver_audit=audit("left_out")) == "indeterminate"
+    assert answer(2.0, liver_cut=True) == "indeterminate"
+    assert answer(180.0, liver_audit=audit("left_out")) == "met"
 
 
 def test_two_answers_on_both_sides_of_the_limit_decide_nothing(findings) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
@@ -12,7 +13,7 @@ from dotaliver.pipeline.run import clicked_in
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.body import BodyCoverage
 from dotaliver.records.edits import ReaderEdits
-from fixtures.arrays import series
+from fixtures.arrays import ball, series
 from fixtures.body import BodyCase, focus
 from pipeline.test_definite_answers import DEFINITE, FEW
 
@@ -131,9 +132,21 @@ def test_dominance_is_a_share_with_an_interval_and_a_threshold_only_of_the_proto
     assert verdict.verdict == "indeterminate"
     config = ScoringConfig()
     config = config.with_protocol(config.protocol.model_copy(update=DOM_AT_HALF))
-    assert answer_of(scored(case, config, body=read), "DOM") == "met"
+    no_others = {"receptor_negative": False}
+    assert answer_of(scored(case, config, body=read, rest_of_body=no_others), "DOM") == "met"
     assert answer_of(scored(case, config, body={"answers": [ACCEPT]}), "DOM") == "indeterminate"
     assert answer_of(scored(BodyCase(((20.0, 15.0),), case_lesions()), config, body=read), "DOM") == "not_met"
+
+
+@pytest.mark.parametrize("stated", [None, {"receptor_negative": True}, {"lesions": True}])
+def test_tumour_that_a_pet_does_not_show_keeps_the_liver_from_being_dominant(stated):
+    """Of a lesion without uptake no volume is known: the liver's share may be smaller."""
+    config = ScoringConfig()
+    config = config.with_protocol(config.protocol.model_copy(update=DOM_AT_HALF))
+    read = {"answers": [ACCEPT], "all_read": True}
+    verdict = scored(BodyCase(lesions=((96.0, 14.0, 20.0),)), config, body=read, rest_of_body=stated).criteria["DOM"]
+    assert verdict.verdict == "indeterminate"
+    assert "outside the liver" in verdict.reason
 
 
 def case_lesions():
@@ -223,6 +236,44 @@ def test_all_read_is_refused_where_the_images_do_not_show_the_body():
 )
 def test_statements_that_contradict_are_refused(edits, words):
     assert words in refused(BodyCase(), **edits)
+
+
+def test_no_uptake_above_liver_is_not_stated_over_a_likely_metastasis():
+    """Lesions elsewhere, none above liver, while B1 at SUV 15 (limit about 6) waits: one of the two is wrong."""
+    rest = {"lesions": True, "uptake_above_liver": False}
+    assert "candidate B1 (skeleton, thoracic spine) exceeds normal liver" in refused(BodyCase(), rest_of_body=rest)
+    assert answer_of(scored(BodyCase(), body={"answers": [REJECT]}, rest_of_body=rest), "INC7") == "not_met"
+    assert answer_of(scored(BodyCase(FAINT), rest_of_body=rest), "INC7") == "not_met"
+    unsure = BodyCase(foci=(focus(1, "unsure"),))
+    assert answer_of(scored(unsure, rest_of_body=rest), "INC7") == "not_met"
+
+
+@pytest.mark.parametrize(
+    ("answer", "marks", "words"),
+    [
+        (REJECT, [], "B1 (skeleton, thoracic spine) is rejected, and lesion 4 of the lesion mask in the same place"),
+        (ACCEPT, ["not_a_lesion"], "lesion 4 of the lesion mask in the same place is marked as no tumour"),
+        (ACCEPT, [], None),
+        (REJECT, ["not_a_lesion"], None),
+    ],
+)
+def test_an_answer_and_the_lesion_mask_agree_on_one_place(answer, marks, words):
+    """A rejected place must not fulfil Inclusion 7 as a lesion of the mask."""
+    case = BodyCase()
+    labels = case.labels.copy()
+    labels[ball(case.geometry, (18.0, 18.0, 18.0), 9.0)] = 4
+    case.labels = labels
+    edits = {"body": {"answers": [answer]}, "lesions": [{"label": 4, "marks": marks}]}
+    if words is None:
+        assert (answer_of(scored(case, **edits), "INC7") == "met") == (answer is ACCEPT)
+    else:
+        assert words in refused(case, **edits)
+
+
+def test_a_list_without_end_is_refused():
+    many = [{"place_lps_mm": [0.0, 0.0, 0.0]}] * 1001
+    with pytest.raises(ValidationError, match="at most 1000"):
+        ReaderEdits.model_validate(READER | {"body": {"added": many}})
 
 
 def test_without_a_search_there_is_nothing_to_answer():

@@ -1,13 +1,17 @@
 """The search outside the liver and a reader's answers, stored and read back."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
+from dotaliver.errors import MaskError
 from dotaliver.pipeline import rescore, save
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.body import BodyCoverage
 from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.score import record_id_of_json
 from fixtures.body import search_on
 
 
@@ -23,6 +27,20 @@ def with_candidates(scored, tmp_path_factory):
     folder = tmp_path_factory.mktemp("body") / "score"
     save(replace(made, score=score, segmentations=masks), folder)
     return folder, score
+
+
+def test_a_mask_that_lost_a_candidate_is_refused(with_candidates, tmp_path):
+    """Else the lost candidate would count as read."""
+    folder, _ = with_candidates
+    changed = tmp_path / "score"
+    shutil.copytree(folder, changed)
+    record = json.loads((changed / "score.json").read_text())
+    search = record["segmentation"]["body"]
+    search["foci"].append(search["foci"][1] | {"label": 3})
+    record["record_id"] = record_id_of_json(record)
+    (changed / "score.json").write_text(json.dumps(record))
+    with pytest.raises(MaskError, match=r"segmentation_body\.dcm: it lacks B3"):
+        rescore(changed)
 
 
 def test_the_search_is_read_back_and_the_record_keeps_its_name(with_candidates):

@@ -12,6 +12,9 @@ from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
 
+# Parts of the liver smaller than 1 % are rounding of the masks.
+_ALL_SEEN = 0.99
+
 
 def judge(findings: Findings) -> Proposal:
     """Not evaluable until tumour outside the liver is outlined, read or denied; then the share is the evidence.
@@ -76,7 +79,40 @@ def _against_threshold(
         return "indeterminate", f"Not all tumour is known, so the share is not compared with {limit}."
     if interval is None or interval[0] < threshold <= interval[1]:
         return "indeterminate", f"The share may lie on either side of {limit}, so the reader decides."
-    return ("met", f"It reaches {limit}.") if interval[0] >= threshold else ("not_met", f"It is below {limit}.")
+    reaches = interval[0] >= threshold
+    doubt = _doubt_about_place(findings) or (_more_elsewhere(findings) if reaches else _more_in_liver(findings))
+    if doubt is not None:
+        return "indeterminate", f"{doubt} The share is therefore not compared with {limit}."
+    return ("met", f"It reaches {limit}.") if reaches else ("not_met", f"It is below {limit}.")
+
+
+def _doubt_about_place(findings: Findings) -> str | None:
+    """Why a lesion may count on the wrong side."""
+    if findings.unplaced_lesions:
+        label = findings.unplaced_lesions[0].label
+        return f"Lesion {label} lies outside the PET, so whether it lies in the liver is unknown."
+    sure = findings.undisputed_lesions
+    disputed = next((x for x in findings.judged_lesions if x not in sure), None)
+    return None if disputed is None else f"Lesion {disputed.name} lies where the liver outline is disputed."
+
+
+def _more_elsewhere(findings: Findings) -> str | None:
+    """Why there may be more tumour outside the liver: a PET shows none without uptake."""
+    rest = findings.rest_of_body
+    if findings.denied_elsewhere or (rest is not None and rest.receptor_negative is False):
+        return None
+    if rest is not None and rest.receptor_negative:
+        return f"{findings.the_reader} states a receptor-negative lesion outside the liver, of unknown volume."
+    return "Whether there are lesions without uptake outside the liver has not been stated."
+
+
+def _more_in_liver(findings: Findings) -> str | None:
+    """Why there may be more tumour in the liver."""
+    if findings.liver_cut or findings.liver_seen < _ALL_SEEN:
+        return "Part of the liver lies outside the field of view."
+    if any(focus.candidate for focus in findings.ct_foci):
+        return "A CT candidate in the liver is unanswered."
+    return findings.left_out or findings.implausible_normal
 
 
 def _doubts(findings: Findings, outside: list[Lesion]) -> list[str]:

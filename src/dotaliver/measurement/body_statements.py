@@ -6,7 +6,7 @@ other and with ``rest_of_body``. "All read" needs every candidate answered and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dotaliver.config.protocol import BodyPart, TrialProtocol
 from dotaliver.errors import ConfigError
@@ -119,12 +119,11 @@ def _unsupported(edits: ReaderEdits, body: BodyRecord | None, lesions: tuple[Les
         return
     reading, rest = edits.body, edits.rest_of_body
     if reading is not None and reading.all_read and body.candidates:
-        first, more = body.candidates[0], len(body.candidates) - 1
-        others = "" if not more else f" ({more} more)"
         yield (
-            f"the edits state that the whole body was read, and candidate {_named(first)} is unanswered{others}; "
-            "accept or reject it"
+            f"the edits state that the whole body was read, and candidate {_named(body.candidates[0])} is unanswered"
+            f"{_and_more(body.candidates)}; accept or reject it"
         )
+    yield from _against_the_lesion_mask(body, lesions)
     if rest is None or rest.lesions is None:
         return
     if not rest.lesions and body.confirmed:
@@ -136,7 +135,7 @@ def _unsupported(edits: ReaderEdits, body: BodyRecord | None, lesions: tuple[Les
     if not rest.lesions and likely:
         yield (
             f"rest_of_body states no lesions elsewhere, and candidate {_named(likely[0])} is likely a metastasis and "
-            "unanswered; reject it in 'body', or set 'lesions' to true"
+            f"unanswered{_and_more(likely)}; reject it in 'body', or set 'lesions' to true"
         )
     outlined = [lesion for lesion in lesions if lesion.in_liver is False and lesion.tumour]
     all_read = reading is not None and reading.all_read
@@ -145,6 +144,30 @@ def _unsupported(edits: ReaderEdits, body: BodyRecord | None, lesions: tuple[Les
             "rest_of_body states lesions elsewhere, and the whole body was read with none accepted or added; accept or "
             "add them, or set 'lesions' to false"
         )
+
+
+def _against_the_lesion_mask(body: BodyRecord, lesions: tuple[Lesion, ...]) -> Iterator[str]:
+    """Answers that contradict what counts as tumour in the same place of the lesion mask."""
+    known = {lesion.label: lesion for lesion in lesions}
+    for place in body.lesions:
+        same = None if place.same_as_lesion is None else known.get(place.same_as_lesion)
+        if same is None:
+            continue
+        if place.state == "rejected" and same.tumour and same.in_liver is False:
+            yield (
+                f"candidate {_named(place)} is rejected, and lesion {same.label} of the lesion mask in the same place "
+                "counts as tumour; mark that lesion not_a_lesion, or take the answer back"
+            )
+        if place.confirmed and not same.tumour:
+            yield (
+                f"candidate {_named(place)} is {place.state}, and lesion {same.label} of the lesion mask in the same "
+                "place is marked as no tumour; take the mark back, or reject the candidate"
+            )
+
+
+def _and_more(candidates: Sequence[BodyLesion]) -> str:
+    more = len(candidates) - 1
+    return f" ({more} more)" if more else ""
 
 
 def _named(lesion: BodyLesion) -> str:

@@ -283,6 +283,14 @@ def _about_the_rest(rest: RestOfBody, measured: Measured, config: ScoringConfig)
             f"rest_of_body states no lesions elsewhere, and lesion {surely[0].label} is outlined outside the liver; "
             "mark it not_a_lesion, or set 'lesions' to true"
         )
+    for waiting in () if measured.body is None else measured.body.candidates:
+        above = limit is not None and waiting.suv_peak is not None and waiting.suv_peak > limit
+        if rest.uptake_above_liver is False and waiting.likely == "metastasis" and above:
+            yield (
+                f"rest_of_body states uptake_above_liver: false, and candidate {waiting.name} ({waiting.region}) "
+                "exceeds normal liver, is likely a metastasis and is unanswered; reject it in 'body', or leave the "
+                "statement out"
+            )
     for lesion in outside if rest.lesions is not False else ():
         hot = limit is not None and lesion.suv_peak is not None and lesion.suv_peak > limit
         size = decisive_mm(lesion)

@@ -10,15 +10,16 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.dicom.masks.remarks import OF_OUTLINES
-from dotaliver.errors import ConfigError, StudyError
+from dotaliver.errors import ConfigError, MaskError, StudyError
 from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.statements import require_consistent
 from dotaliver.pipeline.opening import StudyInput, imported_masks, open_study
 from dotaliver.records.body import BodyCoverage, BodyFocus, BodySearch, OwnedOrgan
+from dotaliver.records.body_record import SearchRecord
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Completeness, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.score import MaskRecord, StudyScore
-from dotaliver.records.score_folder import LocalPaths, ScoreFolder
+from dotaliver.records.score_folder import MASKS, LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import without_added_lesions
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks, without
@@ -200,7 +201,9 @@ def _stored_body(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> Bod
         return None
     layer = _empty(mask, volumes)
     if mask.labels:
-        layer = replace(layer, labels=read_mask(ScoreFolder(folder).mask_file("body"), volumes, "body").labels)
+        path = ScoreFolder(folder).mask_file("body")
+        layer = replace(layer, labels=read_mask(path, volumes, "body").labels)
+    _require_every_focus(layer.labels, search, volumes)
     organs = tuple(
         OwnedOrgan(organ.name, organ.volume_ml, organ.suv_max or 0.0, organ.centre_lps_mm) for organ in search.organs
     )
@@ -213,6 +216,21 @@ def _stored_body(folder: Path, parent: StudyScore, volumes: StudyVolumes) -> Bod
             search.has_ct,
         )
     )
+
+
+def _require_every_focus(labels: LabelMap, search: SearchRecord, volumes: StudyVolumes) -> None:
+    """Refuse a mask without a candidate of the record, or with others: a lost candidate would count as read."""
+    file = MASKS["body"]
+    mend = "restore the file, or score the study again"
+    if not labels.geometry.is_close(volumes.pet.geometry):
+        msg = f"{file}: it does not have the grid of the PET; {mend}"
+        raise MaskError(msg)
+    known, there = {focus.label for focus in search.foci}, set(labels.labels)
+    odd = sorted(known ^ there)
+    if odd:
+        what = "lacks" if odd[0] in known else "holds, other than the record,"
+        msg = f"{file}: it {what} B{odd[0]}; {mend}"
+        raise MaskError(msg)
 
 
 def _empty(mask: MaskRecord, volumes: StudyVolumes) -> MaskLayer:

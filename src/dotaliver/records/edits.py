@@ -51,6 +51,9 @@ It is kept as it was written and never translated: new edits that hold it are re
 
 StoredMark = LesionMark | OldMark
 
+# Lists of candidates hold 150 at most, and nobody points at a thousand places; more is no reading.
+_MOST_PLACES = 1000
+
 _SHOWN_LABEL = re.compile(r"[Bb][0-9]{1,6}")
 
 NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
@@ -152,8 +155,8 @@ class BodyPoint(FrozenModel):
 class BodyReading(FrozenModel):
     """What a reader says of the search outside the liver: answers, lesions it missed, and whether all was read."""
 
-    answers: tuple[BodyAnswer, ...] = ()
-    added: tuple[BodyPoint, ...] = ()
+    answers: tuple[BodyAnswer, ...] = Field(default=(), max_length=_MOST_PLACES)
+    added: tuple[BodyPoint, ...] = Field(default=(), max_length=_MOST_PLACES)
     all_read: bool = Field(
         default=False,
         description="The reader read the whole body on these images: every lesion that the PET shows is accepted or "
