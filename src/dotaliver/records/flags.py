@@ -249,7 +249,7 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "ANALOGUE_NEAR_LIMIT": FlagKind(
         "The hottest lesion exceeds the upper limit of normal liver by {percent:.0f} %; a long-acting analogue alone "
-        "raises ratios to liver by up to {rise:.0f} %.",
+        "raises ratios to liver by about {rise:.0f} %.",
         ("INC7",),
     ),
     "TUMOUR_SINK": FlagKind(
