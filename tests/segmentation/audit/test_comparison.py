@@ -81,3 +81,13 @@ def test_both_kinds_in_one_outline_are_told_apart() -> None:
     found = compare((LIVER & ~lost) | won, LIVER)
     assert {place.kind for place in found.audit.places} == {"left_out", "included"}
     assert [p.volume_ml for p in found.audit.places] == sorted((p.volume_ml for p in found.audit.places), reverse=True)
+
+
+def test_liver_that_is_left_out_is_named_beside_many_larger_places() -> None:
+    """It keeps criteria from being denied, whatever else the outline includes."""
+    won = [box(slice(n, n + 8), slice(42, 54), slice(8, 34)) for n in (3, 13, 23, 33)]
+    won.append(box(slice(20, 45), slice(24, 38), slice(44, 60)))
+    lost = box(slice(38, 45), slice(10, 18), slice(8, 14))
+    audit = compare((LIVER & ~lost) | np.logical_or.reduce(won), LIVER).audit
+    assert [place.kind for place in audit.places].count("left_out") == 1
+    assert audit.places[-1].volume_ml >= 8.0

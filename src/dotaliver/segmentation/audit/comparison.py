@@ -115,8 +115,12 @@ def _regions(outlined: BoolArray, second: BoolArray, geometry: Geometry) -> list
                 largest = int(np.bincount(parts.ravel())[1:].argmax()) + 1
                 found.append((int(np.count_nonzero(parts == largest)), kind, parts == largest))
     found.sort(key=lambda x: -x[0])
-    kept = [x for x in found if x[0] * voxel_ml >= _LEAST_PLACE_ML] or found[:1]
-    return [(kind, region) for _, kind, region in kept[:_MOST_PLACES]]
+    large = [x for x in found if x[0] * voxel_ml >= _LEAST_PLACE_ML] or found[:1]
+    kept = large[:_MOST_PLACES]
+    # A kind has consequences of its own, so the largest of each is named, however many of the other are larger.
+    for kind, *_ in sides:
+        kept += [x for x in large if x[1] == kind][:1] if all(x[1] != kind for x in kept) else []
+    return [(kind, region) for _, kind, region in kept]
 
 
 def _place(
