@@ -62,6 +62,18 @@ def test_a_place_that_may_be_left_out_excludes_nothing(findings, judge) -> None:
     assert judge(findings(ct=ct(), rest_of_body=NOTHING_ELSEWHERE, liver_audit=audit("included"))).verdict == "not_met"
 
 
+def test_normal_liver_read_in_dispute_decides_nothing(findings) -> None:
+    """What is compared with it may be above liver or not."""
+    for lesions in ((hot(1),), ()):
+        sure = inc7.judge(findings(lesions=lesions, rest_of_body=NOTHING_ELSEWHERE))
+        assert sure.verdict == ("met" if lesions else "not_met")
+        doubtful = inc7.judge(findings(lesions=lesions, rest_of_body=NOTHING_ELSEWHERE, normal_disputed=True))
+        assert doubtful.verdict == "indeterminate"
+        assert "Normal liver was measured where the liver outline is disputed" in doubtful.reason
+    assert exc4.judge(findings()).verdict == "not_met"
+    assert exc4.judge(findings(normal_disputed=True)).verdict == "indeterminate"
+
+
 def test_a_lesion_in_dispute_makes_the_liver_neither_dominant_nor_not(findings) -> None:
     config = ScoringConfig()
     config = config.with_protocol(config.protocol.model_copy(update={"liver_dominance_share": 0.5}))

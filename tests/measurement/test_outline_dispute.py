@@ -5,7 +5,7 @@ import pytest
 
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
-from dotaliver.measurement.outline_dispute import lesions_in_dispute, with_second_outline
+from dotaliver.measurement.outline_dispute import lesions_in_dispute, normal_in_dispute, with_second_outline
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.measurements import Burden, Reference
 from dotaliver.segmentation.audit.comparison import compare_outlines
@@ -95,3 +95,17 @@ def test_uptake_decides_nothing_where_normal_liver_is_unknown() -> None:
     changed = with_second_outline(before, pet, found, (lesion(1, (80.0, 80.0, 60.0)),), unknown, comparison)
     # What is left out may be tumour: 0.6 of 5/6 and all of the last sixth.
     assert changed.high == pytest.approx(0.6 * 5 / 6 + 1 / 6, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("method", "column", "in_dispute"),
+    [("sphere", 30, True), ("small_sphere", 30, True), ("reader", 30, False), ("sphere", 15, False)],
+)
+def test_normal_liver_is_in_dispute_where_only_the_outline_sees_liver(method, column, in_dispute) -> None:
+    """Bowel that the outline includes may be the calmest place of all; where a reader put the sphere, that counts."""
+    bowel = box(slice(5, 20), slice(5, 35), slice(25, 35))
+    _, _, found, comparison = study(LIVER, LIVER & ~bowel, TUMOUR)
+    place = (4.0 * column, 80.0, 48.0)
+    normal = NORMAL.model_copy(update={"method": method, "centre_lps_mm": place, "diameter_mm": 30.0})
+    assert normal_in_dispute(normal, found, comparison) is in_dispute
+    assert not normal_in_dispute(normal, found, None)

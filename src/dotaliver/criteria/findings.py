@@ -71,6 +71,8 @@ class Findings:
     """Tumour volume in the liver and elsewhere, where it was measured."""
     liver_audit: LiverAudit | None = None
     """The liver outline, compared with a second one; None where there was none."""
+    normal_disputed: bool = False
+    """Whether normal liver was read where the liver outline is disputed."""
     reader_words: str = "the reader"
     """Name and role of the reader who made the statements, for use in a sentence."""
 
@@ -170,6 +172,8 @@ class Findings:
     @property
     def implausible_normal(self) -> str | None:
         """Why the upper limit of normal liver cannot be trusted, in one sentence; None where it can."""
+        if self.normal_disputed:
+            return "Normal liver was measured where the liver outline is disputed, so its upper limit is uncertain."
         liver, limit = self.references["liver"], self.config.inc7.largest_relative_sd
         if liver.peak_sd is None or not liver.suv_mean or liver.peak_sd <= limit * liver.suv_mean:
             return None

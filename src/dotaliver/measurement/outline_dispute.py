@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.image.itk import resample, resample_labels
+from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.measurement.burden import counts_for_burden
 from dotaliver.records.liver_audit import LiverComparison
@@ -19,12 +20,14 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Reference
 from dotaliver.records.positions import in_position_of, shift_between
 
-__all__ = ["lesions_in_dispute", "with_second_outline"]
+__all__ = ["lesions_in_dispute", "normal_in_dispute", "with_second_outline"]
 
 # Without an upper limit of normal liver, what takes up this much of its mean is tumour.
 _TUMOUR_RATIO = 1.4
-# A lesion belongs to a disputed place with this share of it.
+# A lesion or a sphere belongs to a disputed place with this share of it.
 _MOSTLY = 0.5
+# Methods by which the program places a sphere in the outline.
+_PLACED = ("sphere", "small_sphere")
 
 
 def with_second_outline(
@@ -81,12 +84,33 @@ def lesions_in_dispute(segmentations: Segmentations, comparison: LiverComparison
     if comparison is None or not comparison.audit.disputed or segmentations.lesions is None:
         return frozenset()
     labels = _lesion_labels(segmentations, comparison)
-    included = [n for n, place in enumerate(comparison.audit.places, start=1) if place.kind == "included"]
-    disputed = np.isin(comparison.regions, included)
+    disputed = _included(comparison)
     size = int(labels.max()) + 1
     whole = np.bincount(labels.ravel(), minlength=size)
     inside = np.bincount(labels[disputed], minlength=size)
     return frozenset(int(n) for n in np.flatnonzero(inside > _MOSTLY * whole) if n)
+
+
+def normal_in_dispute(normal: Reference, segmentations: Segmentations, comparison: LiverComparison | None) -> bool:
+    """Whether the sphere of normal liver lies mostly where only the outline, not the second one, sees liver.
+
+    A sphere that a reader placed rests on no outline.
+    """
+    if comparison is None or normal.method not in _PLACED or normal.centre_lps_mm is None or normal.diameter_mm is None:
+        return False
+    # The sphere is in the position of the PET.
+    on_pet = comparison.geometry.moved(shift_between("ct", "pet", segmentations.mismatch))
+    sphere = sphere_box(on_pet, normal.centre_lps_mm, normal.diameter_mm)
+    if sphere is None:
+        return False
+    box, inside = sphere
+    return _count(_included(comparison)[box] & inside) > _MOSTLY * _count(inside)
+
+
+def _included(comparison: LiverComparison) -> BoolArray:
+    """The disputed places that the outline includes and the second one does not."""
+    included = [n for n, place in enumerate(comparison.audit.places, start=1) if place.kind == "included"]
+    return np.isin(comparison.regions, included)
 
 
 def _count(mask: BoolArray) -> int:

@@ -21,7 +21,7 @@ from dotaliver.measurement.dominance import measure_dominance
 from dotaliver.measurement.hotspots import HottestSpheres, hottest_spheres
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
-from dotaliver.measurement.outline_dispute import lesions_in_dispute, with_second_outline
+from dotaliver.measurement.outline_dispute import lesions_in_dispute, normal_in_dispute, with_second_outline
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.measurement.statements import require_consistent, require_known
@@ -160,6 +160,7 @@ def score_labels(
         body=body,
         dominance=measure_dominance(placement, segmentations, lesions, burden, body),
         liver_audit=audit,
+        normal_disputed=normal_in_dispute(references.liver, segmentations, comparison),
     )
     flags = _once((*flags, *_flags_of_findings(findings)))
     verdicts = with_readers_answers(judge_all(findings, flags), edits, config)
