@@ -114,6 +114,20 @@ def test_without_the_patient_masks_stay_and_free_text_goes(case):
     assert clean_masks.body.mask.labels.geometry.frame_of_reference_uid != FRAME
 
 
+@pytest.mark.parametrize("name", ["Lesender, Karl", "lesender"])
+def test_without_the_patient_no_reason_names_the_reader(case, name):
+    said = {"reader": {"name": name}, "rest_of_body": {"lesions": True}}
+    liver = case.score.references["liver"]
+    said["references"] = [{"organ": "liver", "centre_lps_mm": liver.centre_lps_mm, "diameter_mm": liver.diameter_mm}]
+    edits = ReaderEdits.model_validate(said)
+    score = score_labels(case.volumes, case.segmentations, edits, ScoringConfig())
+    assert score.to_json().lower().count("lesender") > 2
+    pseudonyms = pseudonyms_for(b"a key of more than thirty-two bytes", sources(case))
+    clean, *_ = deidentified(score, case.volumes, case.segmentations, sources(case), pseudonyms)
+    assert "lesender" not in clean.to_json().lower()
+    assert f"{pseudonyms.reader(name)} (" in clean.criteria["DOM"].reason
+
+
 def test_the_structured_report_has_a_group_each(case):
     report = measurement_report(case.score, case.volumes, case.segmentations, sources(case), [], None)
     text = report.to_json()

@@ -188,12 +188,18 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     data = score.model_dump(mode="json")
     protocol = data["config"].pop("protocol")
 
+    readers = _readers_in_sentences(score, pseudonyms)
+
     def walk(value: Json) -> Json:
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, list):
             return [walk(item) for item in value]
-        return pseudonyms.text(value, uids) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        for words, instead in readers:
+            value = value.replace(words, instead)
+        return pseudonyms.text(value, uids)
 
     study = data["study"]
     study["study_description"] = None
@@ -222,6 +228,16 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
     record = StudyScore.model_validate(clean)
     provenance = record.provenance.model_copy(update={"config_sha256": record.config.sha256()})
     return record.model_copy(update={"provenance": provenance}).with_record_id()
+
+
+def _readers_in_sentences(score: StudyScore, pseudonyms: Pseudonyms) -> tuple[tuple[str, str], ...]:
+    """How reasons and flags name the reader, within a sentence and at its beginning, each with its pseudonym."""
+    reader = score.edits.reader
+    if reader is None:
+        return ()
+    words = score.edits.reader_words
+    instead = f"{pseudonyms.reader(reader.name)} ({reader.role})"
+    return tuple((form, instead) for form in dict.fromkeys((words, words[:1].upper() + words[1:])))
 
 
 def _clean_regions(data: dict[str, Any]) -> None:
