@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dotaliver.image.geometry import Geometry, Vector, as_vector
+from dotaliver.image.geometry import FloatArray, Geometry, Vector, as_vector
 from dotaliver.image.itk import resample_through
 from dotaliver.image.registration import Pose, register_livers
 from dotaliver.image.volume import LabelMap, used_box
@@ -37,12 +37,36 @@ def common_grid(first: LabelMap) -> Geometry:
     """A grid of 2 mm around the first scan's liver."""
     box = used_box(first.mask)
     part = first.geometry if box is None else first.geometry.crop(box)
-    corners = part.corners_lps_mm()
-    low, high = corners.min(axis=0) - _MARGIN_MM, corners.max(axis=0) + _MARGIN_MM
+    return _grid_around(part.corners_lps_mm())
+
+
+def _grid_around(corners_lps_mm: FloatArray) -> Geometry:
+    low, high = corners_lps_mm.min(axis=0) - _MARGIN_MM, corners_lps_mm.max(axis=0) + _MARGIN_MM
     counts = np.ceil((high - low) / _STEP_MM).astype(int)
     origin: Vector = as_vector(low)
     axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
     return Geometry((int(counts[2]), int(counts[1]), int(counts[0])), origin, (_STEP_MM,) * 3, axes)
+
+
+def _grid_of_all(scans: Sequence[LoadedScan], poses: Sequence[Pose | None]) -> Geometry:
+    """The common grid, with room for lesions that lie far from the liver.
+
+    Of another scan's lesions the displacement of the liver's middle is taken off, which is near enough for a margin.
+    """
+    grid = common_grid(scans[0].liver)
+    own = grid.corners_lps_mm()
+    middle, corners = own.mean(axis=0), []
+    for scan, pose in zip(scans, poses, strict=True):
+        shift = 0.0 if pose is None else pose.places(middle)[0] - middle
+        for _, box in scan.lesions.boxes():
+            lesion = scan.lesions.geometry.crop(box).corners_lps_mm() - shift
+            if not bool(grid.contains(lesion.mean(axis=0))):
+                corners.append(lesion)
+    if not corners:
+        return grid
+    # The liver has its margin already.
+    low, high = own.min(axis=0) + _MARGIN_MM, own.max(axis=0) - _MARGIN_MM
+    return _grid_around(np.concatenate([low[None], high[None], *corners]))
 
 
 def place_scans(scans: Sequence[LoadedScan], poses: Sequence[Pose | None]) -> tuple[PlacedScan, ...]:
@@ -52,7 +76,7 @@ def place_scans(scans: Sequence[LoadedScan], poses: Sequence[Pose | None]) -> tu
     """
     import SimpleITK as sitk  # noqa: N813
 
-    grid = common_grid(scans[0].liver)
+    grid = _grid_of_all(scans, poses)
     placed = []
     for scan, pose in zip(scans, poses, strict=True):
         transform = sitk.Transform() if pose is None else pose.transform
