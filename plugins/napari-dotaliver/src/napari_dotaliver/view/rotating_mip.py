@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from dotaliver.image.orientation import anatomical
 from napari_dotaliver.view.layers import world_affine
@@ -96,13 +96,10 @@ class RotatingMip:
         """The PET seen from a side: 0 from the front, 90 from the patient's left, in whole steps."""
         angle = _whole_steps(angle_deg)
         if angle not in self._frames:
-            middle = self._middle
-            turn = _turn(angle)
-            seen = ndimage.affine_transform(
-                self.voxels, turn, middle - turn @ middle, order=1, mode="constant", cval=_AIR
-            )
-            seen = seen[::-1]
-            self._frames[angle] = Frame(seen.max(axis=1), seen.argmax(axis=1).astype(np.int32))
+            seen = _turned(self.voxels, angle)[::-1]
+            depth = seen.argmax(axis=1)
+            image = np.take_along_axis(seen, depth[:, None], axis=1)[:, 0]
+            self._frames[angle] = Frame(image, depth.astype(np.int32))
         return self._frames[angle]
 
     def world_of(self, angle_deg: int, row: int, column: int) -> tuple[float, float, float] | None:
@@ -130,6 +127,36 @@ class RotatingMip:
 
 def _whole_steps(angle_deg: int) -> int:
     return round(angle_deg / STEP_DEG) * STEP_DEG % 360
+
+
+def _turned(voxels: npt.NDArray[np.float32], angle_deg: int) -> npt.NDArray[np.float32]:
+    """The voxels as they are seen from a side, interpolated linearly within each slice.
+
+    The long axis is the axis of rotation, so one set of weights serves every slice.
+    """
+    if angle_deg == 0:
+        return voxels
+    slices, rows, columns = voxels.shape
+    middle = (np.array([rows, columns]) - 1) / 2
+    seen = np.indices((rows, columns)).reshape(2, -1) - middle[:, None]
+    # Rounded, so that a quarter turn gives whole indices and no trace of a neighbour in the air.
+    y, x = np.round(_turn(angle_deg)[1:, 1:] @ seen + middle[:, None], 9)
+    first_y, first_x = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
+    targets, sources, weights = [], [], []
+    for step_y, step_x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        row, column = first_y + step_y, first_x + step_x
+        weight = (1 - np.abs(y - row)) * (1 - np.abs(x - column))
+        # What lies outside is air.
+        used = (weight > 0) & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        targets.append(np.flatnonzero(used))
+        sources.append(row[used] * columns + column[used])
+        weights.append(weight[used].astype(np.float32))
+    size = rows * columns
+    where = (np.concatenate(targets), np.concatenate(sources))
+    mixing = sparse.csr_matrix((np.concatenate(weights), where), shape=(size, size))
+    turned = mixing @ np.ascontiguousarray(voxels.reshape(slices, size).T)
+    seen_voxels: npt.NDArray[np.float32] = np.ascontiguousarray(turned.T).reshape(voxels.shape)
+    return seen_voxels
 
 
 def _turn(angle_deg: int) -> FloatArray:
