@@ -175,6 +175,15 @@ def test_an_added_lesion_is_outlined_at_half_the_step():
     assert added.tumour
 
 
+def test_an_added_lesion_does_not_take_the_uptake_of_one_in_the_liver():
+    """3 mm outside the liver, 15 mm from the middle of its lesion of SUV 20: that one is counted already."""
+    case = BodyCase(lesions=((114.0, 12.0, 20.0),))
+    point = {"place_lps_mm": [129.0, 72.0, 72.0], "organ": "bone"}
+    assert "give its diameter as size_mm" in refused(case, body={"added": [point]})
+    added = scored(case, body={"added": [point | {"size_mm": 12.0}]}).body.lesions[1]
+    assert added.suv_max == 1.0
+
+
 def test_an_added_lesion_without_uptake_takes_the_reader_s_size_or_is_refused():
     case, point = missed(uptake=1.0), {"place_lps_mm": [126.0, 126.0, 126.0]}
     assert "give its diameter as size_mm" in refused(case, body={"added": [point]})

@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from dotaliver.config.body_reading import BodyReadingConfig
 from dotaliver.errors import ConfigError
-from dotaliver.image.arrays import LabelArray
 from dotaliver.image.geometry import Box, grow_box
+from dotaliver.image.itk import resample_labels
 from dotaliver.image.spheres import sphere_box, voxels_within
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.records.body import BodyFocus, BodySearch, FocusSource
 from dotaliver.records.edits import BodyPoint
 from dotaliver.records.masks import Segmentations
-from dotaliver.records.positions import VoxelSet, shift_between
+from dotaliver.records.positions import VoxelSet, in_position_of, shift_between
 
 __all__ = ["with_added_lesions", "without_added_lesions"]
 
@@ -72,13 +72,18 @@ def with_added_lesions(
     if not points:
         return segmentations if search is segmentations.body else replace(segmentations, body=search)
     array = search.mask.labels.array.astype(np.uint16)
+    counted = _counted(pet, segmentations)
     foci, label = list(search.foci), max((focus.label for focus in search.foci), default=0)
     for point in points:
         label += 1
         _require_free(point, pet, segmentations, LabelMap(array, pet.geometry))
-        outlined = _outlined(pet, point, array, config)
-        own = array[outlined.voxels.box]
-        own[outlined.voxels.mask & (own == 0)] = label
+        taken = counted | (array != 0)
+        outlined = _outlined(pet, point, taken, config)
+        free = outlined.voxels.mask & ~taken[outlined.voxels.box]
+        if not free.any():
+            msg = f"{_where(point)} lies wholly in what is outlined already; give another place or a larger size_mm"
+            raise ConfigError(msg)
+        array[outlined.voxels.box][free] = label
         region = point.region or _ORGAN_WORDS.get(point.organ, point.organ)
         source: FocusSource = "reader_by_size" if outlined.by_size else "reader"
         foci.append(BodyFocus(label, region, point.organ, "metastasis", 1.0, None, source))
@@ -90,6 +95,16 @@ def with_added_lesions(
 class _Outlined:
     voxels: VoxelSet
     by_size: bool
+
+
+def _counted(pet: Volume, segmentations: Segmentations) -> BoolArray:
+    """The liver and the lesions of the mask on the PET: their uptake is no other lesion's."""
+    found = np.zeros(pet.geometry.shape, dtype=bool)
+    for layer in (segmentations.liver, segmentations.lesions):
+        if layer is not None:
+            placed = in_position_of("pet", layer, segmentations.mismatch)
+            found |= resample_labels(placed, pet.geometry).mask
+    return found
 
 
 def _where(point: BodyPoint) -> str:
@@ -124,7 +139,7 @@ def _label_at(labels: LabelMap, place_lps_mm: npt.ArrayLike) -> int:
     return int(labels.array[tuple(index)])
 
 
-def _outlined(pet: Volume, point: BodyPoint, taken: LabelArray, config: BodyReadingConfig) -> _Outlined:
+def _outlined(pet: Volume, point: BodyPoint, taken: BoolArray, config: BodyReadingConfig) -> _Outlined:
     found = _by_uptake(pet, point, taken, config)
     if found is not None:
         return _Outlined(found, by_size=False)
@@ -138,7 +153,7 @@ def _outlined(pet: Volume, point: BodyPoint, taken: LabelArray, config: BodyRead
     return _Outlined(VoxelSet(*ball), by_size=True)
 
 
-def _by_uptake(pet: Volume, point: BodyPoint, taken: LabelArray, config: BodyReadingConfig) -> VoxelSet | None:
+def _by_uptake(pet: Volume, point: BodyPoint, taken: BoolArray, config: BodyReadingConfig) -> VoxelSet | None:
     """The part above half the step around the place; None where it does not stand out, or runs on."""
     import cc3d
 
@@ -146,7 +161,7 @@ def _by_uptake(pet: Volume, point: BodyPoint, taken: LabelArray, config: BodyRea
     part = pet.crop(box)
     values = part.array.astype(np.float64)
     middle = part.geometry.lps_to_index(point.place_lps_mm)
-    near = voxels_within(part.geometry, middle, config.reach_mm) & (taken[box] == 0)
+    near = voxels_within(part.geometry, middle, config.reach_mm) & ~taken[box]
     if not near.any():
         return None
     top = float(values[near].max())
@@ -154,7 +169,7 @@ def _by_uptake(pet: Volume, point: BodyPoint, taken: LabelArray, config: BodyRea
     background = float(np.median(beyond)) if beyond.size else 0.0
     if top <= 0 or top < config.least_contrast * background:
         return None
-    hot = (values > background + config.edge_share * (top - background)) & (taken[box] == 0)
+    hot = (values > background + config.edge_share * (top - background)) & ~taken[box]
     seed = np.unravel_index(int(np.where(near, values, -np.inf).argmax()), values.shape)
     parts = cc3d.connected_components(np.ascontiguousarray(hot), connectivity=6)
     own: BoolArray = np.asarray(parts == parts[seed]) & hot
