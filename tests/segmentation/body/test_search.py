@@ -14,11 +14,11 @@ from fixtures.bodies import body_phantom
 CONFIG = ScoringConfig()
 
 
-def found_in(body, volumes=None):
+def found_in(body, volumes=None, config=CONFIG):
     liver = MaskLayer(body.liver, "ct", "truth", 1.0)
     down = (0.0, 0.0, -body.spec.trunk.scanner.breathing_shift_mm)
     moved = replace(liver, labels=body.liver.placed(body.liver.geometry.moved(down)), drawn_on="pet")
-    return with_body_searched(volumes or body.volumes, Segmentations("truth", moved, None), CONFIG).body
+    return with_body_searched(volumes or body.volumes, Segmentations("truth", moved, None), config).body
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,13 @@ def test_a_bound_on_memory_changes_nothing(body, search):
 def test_without_a_liver_nothing_is_searched(body):
     nothing = Segmentations("truth", None, None)
     assert with_body_searched(body.volumes, nothing, CONFIG) is nothing
+
+
+def test_a_list_that_is_cut_says_how_many_candidates_it_leaves_out(body, search):
+    kept = 2
+    cut = found_in(
+        body, config=CONFIG.model_copy(update={"body": CONFIG.body.model_copy(update={"longest_list": kept})})
+    )
+    assert len(cut.foci) == kept
+    assert f"{len(search.foci) - kept} more are not on it" in cut.coverage.missing
+    assert "not on it" not in search.coverage.missing

@@ -11,7 +11,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Box, as_vector
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap
-from dotaliver.records.body import BodyFocus, BodySearch, FocusOrgan, Likely, OwnedOrgan
+from dotaliver.records.body import BodyCoverage, BodyFocus, BodySearch, FocusOrgan, Likely, OwnedOrgan
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
@@ -110,7 +110,16 @@ def search_body(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, co
     foci, mask = _outlined(volumes, found, listed[: config.body.longest_list], config)
     offered = {c.part.label for c, _ in listed}
     owned = [c for c, _ in judged if c.part.label not in offered and c.may_be is not None]
-    return BodySearch(foci, mask, _organs(owned, found), coverage_of(found.axes), has_ct)
+    coverage = _with_unlisted(coverage_of(found.axes), len(listed) - config.body.longest_list)
+    return BodySearch(foci, mask, _organs(owned, found), coverage, has_ct)
+
+
+def _with_unlisted(coverage: BodyCoverage, unlisted: int) -> BodyCoverage:
+    """The coverage, with how many candidates the list leaves out, so that no reader takes the list for everything."""
+    if unlisted <= 0:
+        return coverage
+    sentence = f"The list holds the likeliest candidates alone; {unlisted} more are not on it."
+    return replace(coverage, missing=f"{coverage.missing} {sentence}".strip())
 
 
 def find_candidates(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, config: ScoringConfig) -> Candidates:
