@@ -186,7 +186,7 @@ def test_own_liver_and_lesions_are_taken_as_drawn(phantom, study):
     score = score_study(given).score
     assert score.liver.volume_ml == pytest.approx(truth["liver_ml"], rel=1e-3)
     assert score.burden.low < truth["burden"] < score.burden.high
-    given_masks = [m for m in score.segmentation.masks if m.name not in {"ct_foci", "ct_lesions"}]
+    given_masks = [m for m in score.segmentation.masks if m.name not in {"ct_foci", "ct_lesions", "body"}]
     assert {m.origin for m in given_masks} == {"NIfTI"}
     assert [m.border_uncertainty_mm for m in given_masks] == [
         ScoringConfig().liver.border_uncertainty_imported_mm,

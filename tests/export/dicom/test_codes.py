@@ -35,3 +35,8 @@ def test_no_two_share_a_name() -> None:
 def test_own_codes_fit_into_dicom() -> None:
     code = own("x" * 40, "y" * 100)
     assert (len(code.value), len(code.meaning), code.scheme_designator) == (16, 64, OWN_SCHEME)
+
+
+def test_own_codes_fit_into_dicom_counted_in_bytes_too() -> None:
+    meaning = own("TOTAL", "y" * 63 + "×").meaning
+    assert (meaning, len(own("TOTAL", "y" * 62 + "×").meaning.encode())) == ("y" * 63, 64)

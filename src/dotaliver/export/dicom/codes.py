@@ -28,7 +28,12 @@ class UptakeCodes:
 
 def own(value: str, meaning: str) -> Code:
     """A code of our own; what is too long for DICOM is cut."""
-    return Code(value[:_LONGEST_VALUE], OWN_SCHEME, meaning[:_LONGEST_MEANING])
+    return Code(_cut(value, _LONGEST_VALUE), OWN_SCHEME, _cut(meaning, _LONGEST_MEANING))
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text's beginning; DICOM limits characters, and readers count the bytes of UTF-8, so both are kept to."""
+    return text.encode()[:longest].decode(errors="ignore")
 
 
 _GRAM = Code("g", "UCUM", "gram")

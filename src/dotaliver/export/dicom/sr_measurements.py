@@ -307,7 +307,7 @@ def _liver_group(score: StudyScore, sources: ReportSources) -> Group:
             own("BODYTUMOUR", "SSTR tumour volume, liver and confirmed elsewhere"), whole_ml, _MILLILITRE
         )
         if unit is not None:
-            expression = own("BODYTLRE", "Total receptor expression, liver and confirmed elsewhere (mean × volume)")
+            expression = own("BODYTLRE", "Total receptor expression, liver and confirmed elsewhere")
             measurements += number(expression, sums.total_receptor_expression, unit.total_unit)
     for side, lobe in (("right", score.lobes.right), ("left", score.lobes.left)):
         if lobe is not None:
