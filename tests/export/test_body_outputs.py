@@ -15,6 +15,7 @@ from dotaliver.export.dicom.seg import segmentation_files
 from dotaliver.export.dicom.sr import measurement_report
 from dotaliver.export.report.html import report_html
 from dotaliver.export.report.terminal import score_summary
+from dotaliver.export.report.words import likely_words
 from dotaliver.pipeline.run import clicked_in
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
@@ -80,7 +81,8 @@ def test_the_table_has_a_row_each(case):
 def test_the_report_lists_candidates_and_sums(case):
     page = report_html(case.score, case.volumes, case.segmentations)
     for words in (
-        "Outside the liver", "1 candidate not yet answered", "skeleton, thoracic spine", "metastasis, 90 %",
+        "Outside the liver", "1 candidate not yet answered", "skeleton, thoracic spine",
+        "metastasis (lesion 90\u00a0%)",
         "SSTR tumour volume", "Skeleton", "outside the liver, accepted",
         "B2: It lies where the ureter runs.",
     ):  # fmt: skip
@@ -133,3 +135,12 @@ def test_the_structured_report_has_a_group_each(case):
     text = report.to_json()
     for words in ("dotaliver:body_lesion:1", "dotaliver:body_lesion:3", "SSTR tumour volume", "pancreas, uncinate"):
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(1.0, "over 99"), (0.996, "over 99"), (0.5, "50"), (0.001, "under 1"), (0.0, "under 1")],
+)
+def test_no_candidate_is_certain(case, confidence, words):
+    candidate = case.score.body.lesions[0].model_copy(update={"confidence": confidence})
+    assert f"(lesion {words}\u00a0%)" in likely_words(candidate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dotaliver.export.report.content import BodySection
 from dotaliver.export.report.tables import Row, number
-from dotaliver.export.report.words import MARK_WORDS, counted
+from dotaliver.export.report.words import MARK_WORDS, counted, likely_words
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.body_record import BodyLesion, BodyRecord, BodySums, LesionUptake
 from dotaliver.records.score import StudyScore
@@ -21,7 +21,6 @@ ORGAN_WORDS = {
     "soft_tissue": "Soft tissue",
     "other": "Elsewhere",
 }
-_LIKELY = {"metastasis": "metastasis", "unsure": "unsure", "physiological": "physiological"}
 
 
 def body_section(score: StudyScore) -> BodySection | None:
@@ -75,8 +74,7 @@ def _size(lesion: BodyLesion) -> str:
 
 
 def _row(lesion: BodyLesion) -> tuple[str, ...]:
-    confidence = "" if lesion.confidence is None else f", {100 * lesion.confidence:.0f} %"
-    likely = "–" if lesion.state == "added" else f"{_LIKELY[lesion.likely]}{confidence}"
+    likely = "–" if lesion.state == "added" else likely_words(lesion)
     state = lesion.state if lesion.same_as_lesion is None else f"lesion {lesion.same_as_lesion}"
     return (
         lesion.name,

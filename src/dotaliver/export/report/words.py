@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 
 from dotaliver.config.protocol import Criterion
+from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.verdicts import Verdict, VerdictWord
 
-__all__ = ["EFFECT_WORDS", "MARK_WORDS", "answer_words", "clause", "counted", "tracer_name", "verdict_headline"]
+__all__ = [
+    "EFFECT_WORDS",
+    "MARK_WORDS",
+    "answer_words",
+    "clause",
+    "counted",
+    "likely_words",
+    "tracer_name",
+    "verdict_headline",
+]
 
 _ANSWERS: dict[str, dict[VerdictWord, str]] = {
     "inclusion": {
@@ -95,3 +105,12 @@ def verdict_headline(criterion: Criterion, verdict: Verdict) -> str:
     if verdict.verdict == "indeterminate" and verdict.scope == "body" and verdict.liver_finding == "not_met":
         return f"{criterion.name} cannot be decided from the liver alone"
     return f"{criterion.name} {answer_words(criterion, verdict.verdict)}"
+
+
+def likely_words(lesion: BodyLesion) -> str:
+    """What the search takes a candidate for, and its probability of being a lesion: never 0 or 100 %."""
+    if lesion.confidence is None:
+        return lesion.likely
+    percent = round(100 * lesion.confidence)
+    share = "under 1" if percent < 1 else "over 99" if percent > 99 else f"{percent}"
+    return f"{lesion.likely} (lesion {share}\u00a0%)"

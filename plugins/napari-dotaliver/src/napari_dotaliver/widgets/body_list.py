@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import DotaliverError
+from dotaliver.export.report.words import likely_words
 from dotaliver.image.geometry import Vector
 from dotaliver.records.body_record import BodyLesion
 from napari_dotaliver.reading.body_answers import Answer
@@ -170,12 +171,11 @@ class BodyList(QWidget):
 
 
 def _cells(lesion: BodyLesion, state: str) -> tuple[str, ...]:
-    confidence = "" if lesion.confidence is None else f", {100 * lesion.confidence:.0f} %"
     size = lesion.longest_diameter_mm or lesion.pet_extent_mm
     return (
         lesion.name,
         lesion.region,
-        f"{lesion.likely}{confidence}",
+        likely_words(lesion),
         state,
         "–" if size is None else f"{size:.0f} mm",
         "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f}",
