@@ -82,7 +82,7 @@ def test_the_report_lists_candidates_and_sums(case):
     page = report_html(case.score, case.volumes, case.segmentations)
     for words in (
         "Outside the liver", "1 candidate not yet answered", "skeleton, thoracic spine",
-        "metastasis (lesion 90\u00a0%)",
+        "metastasis (lesion 90 %)",
         "SSTR tumour volume", "Skeleton", "outside the liver, accepted",
         "B2: It lies where the ureter runs.",
     ):  # fmt: skip
@@ -99,6 +99,7 @@ def test_the_terminal_lists_candidates(case):
     text = screen.export_text()
     assert "outside the liver 1 accepted, 1 unanswered, 1 rejected (not yet read)" in text
     assert "skeleton, thoracic spine" in text
+    assert "(lesion 90 %)" in text
 
 
 def test_without_the_patient_masks_stay_and_free_text_goes(case):
@@ -143,4 +144,4 @@ def test_the_structured_report_has_a_group_each(case):
 )
 def test_no_candidate_is_certain(case, confidence, words):
     candidate = case.score.body.lesions[0].model_copy(update={"confidence": confidence})
-    assert f"(lesion {words}\u00a0%)" in likely_words(candidate)
+    assert f"(lesion {words} %)" in likely_words(candidate)

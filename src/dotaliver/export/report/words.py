@@ -113,4 +113,4 @@ def likely_words(lesion: BodyLesion) -> str:
         return lesion.likely
     percent = round(100 * lesion.confidence)
     share = "under 1" if percent < 1 else "over 99" if percent > 99 else f"{percent}"
-    return f"{lesion.likely} (lesion {share}\u00a0%)"
+    return f"{lesion.likely} (lesion {share} %)"
