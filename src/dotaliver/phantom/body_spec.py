@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,7 @@ from dotaliver.phantom.spec import LiverSpec, NeighbourSpec, PatientSpec, Phanto
 
 __all__ = ["LESION_SITES", "BodyLesionSpec", "BodySpec", "BodyUptake", "LesionSite", "draw_body"]
 
-LesionSite = Literal[
+SiteOutsideLiver = Literal[
     "node_mediastinal",
     "node_supraclavicular",
     "node_retroperitoneal",
@@ -26,23 +26,10 @@ LesionSite = Literal[
     "peritoneum",
     "lung",
     "pancreas",
-    "liver",
 ]
+LesionSite = Literal[SiteOutsideLiver, "liver"]
 
-LESION_SITES: tuple[LesionSite, ...] = (
-    "node_mediastinal",
-    "node_supraclavicular",
-    "node_retroperitoneal",
-    "node_mesenteric",
-    "node_pelvic",
-    "bone_vertebra",
-    "bone_rib",
-    "bone_pelvis",
-    "bone_femur",
-    "peritoneum",
-    "lung",
-    "pancreas",
-)
+LESION_SITES: tuple[SiteOutsideLiver, ...] = get_args(SiteOutsideLiver)
 
 
 class BodyLesionSpec(FrozenModel):
