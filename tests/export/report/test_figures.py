@@ -13,13 +13,10 @@ from PIL import Image
 from dotaliver.export.report.colours import uptake_colours
 from dotaliver.export.report.figures import (
     Drawing,
-    Shadow,
     axial_picture,
     colour_stops,
     fused_rgb,
     grey,
-    mip_picture,
-    spread_apart,
 )
 from dotaliver.export.report.pixel_figure import LineStyle, PixelFigure, TextStyle
 
@@ -62,24 +59,6 @@ def test_an_outline_lies_where_the_mask_is() -> None:
     assert not blue[58:92, 68:112].any()
 
 
-def test_a_hot_spot_on_the_right_of_the_projection_is_drawn_there() -> None:
-    array = np.zeros((40, 60), np.float32)
-    array[8:12, 45:50] = 10.0
-    shadow = Shadow("From the front", array, (0, 180, 120, 0), None, {}, ("R", "L"))
-    pixels = decoded(mip_picture([shadow], 10.0, "SUV", "alt", "").data_uri)
-    height, width, _ = pixels.shape
-    # The picture of 180 mm takes 180 of 198 mm of the width (a bar of a tenth stands beside it).
-    assert pixels[int(height * 0.27), int(width * (47.5 / 60) * 180 / 198)].max() < 60
-    assert pixels[int(height * 0.27), int(width * (12.5 / 60) * 180 / 198)].min() > 200
-
-
-def test_numbers_are_pushed_apart_within_the_picture() -> None:
-    places = spread_apart(np.array([[50.0, 50.0], [51.0, 50.0], [50.0, 52.0]]), np.empty((0, 2)), 10.0, (100, 100))
-    gaps = [np.linalg.norm(places[a] - places[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert min(gaps) > 9.0
-    assert ((places >= 5) & (places <= 95)).all()
-
-
 def test_uptake_has_the_colours_of_the_published_scale() -> None:
     """Inferno is published with matplotlib, which the report does without."""
     shares = np.linspace(0, 1, 1001)
@@ -110,16 +89,3 @@ def test_words_lie_where_their_style_says() -> None:
     assert edges["left"][0] == pytest.approx(100, abs=2)
     assert sum(edges["center"]) / 2 == pytest.approx(100, abs=2)
     assert edges["right"][1] == pytest.approx(100, abs=2)
-
-
-def test_a_candidate_outside_the_liver_is_drawn_in_the_colour_of_its_answer() -> None:
-    inside = np.zeros((40, 60), np.float32)
-    inside[10:20, 30:45] = 1.0
-    ground, size = np.zeros((40, 60), np.float32), (0, 180, 120, 0)
-    shown = {}
-    for state in ("accepted", "added"):
-        shadow = Shadow("Anterior", ground, size, None, {}, ("R", "L"), {"B1": (inside, state)})
-        pixels = decoded(mip_picture([shadow], 10.0, "SUV", "alt", "").data_uri)
-        shown[state] = (pixels[..., 0] - pixels[..., 1] > 80).sum(), (pixels[..., 1] - pixels[..., 0] > 80).sum()
-    assert shown["accepted"][0] > 1000 > shown["accepted"][1]
-    assert shown["added"][1] > 1000 > shown["added"][0]

@@ -14,14 +14,12 @@ from dotaliver.export.report.figures import (
     Inside,
     Picture,
     Rgb,
-    Shadow,
-    UptakeSamples,
     axial_picture,
     fused_rgb,
     grey,
-    histogram_picture,
-    mip_picture,
 )
+from dotaliver.export.report.histogram import UptakeSamples, histogram_picture
+from dotaliver.export.report.projection_figure import Shadow, mip_picture
 from dotaliver.export.report.scene import ReportScene
 from dotaliver.export.report.views import View, axial_plane, outlines_on, project, sample, shadow_of
 from dotaliver.export.report.words import counted
