@@ -11,24 +11,20 @@ the record, so that scoring twice gives equal bytes.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.errors import MaskError
 from dotaliver.export.dicom.codes import ANATOMY
 from dotaliver.export.dicom.derived import encoded, equipment, make_repeatable, refer_to_multiframe
+from dotaliver.export.dicom.segments import Segment, segments_by_file
 from dotaliver.export.dicom.source_headers import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.image.geometry import Geometry
-from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.spheres import sphere_mask
-from dotaliver.image.volume import LabelMap, as_mask
-from dotaliver.records.masks import DrawnOn, MaskLayer, ReferenceRegion, Segmentations
-from dotaliver.records.positions import VoxelSet
+from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import MASKS, MaskFile
 from dotaliver.records.study import StudyVolumes
@@ -36,14 +32,6 @@ from dotaliver.records.study import StudyVolumes
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.dataset import Dataset
-
-__all__ = [
-    "SegSources",
-    "segmentation_datasets",
-    "segmentation_files",
-    "tracking_id",
-    "uid_from",
-]
 
 SegKind = Literal["BINARY", "LABELMAP"]
 # 9003 to 9006 are those of the measurements, the map to SUV and the documents; 9008 and 9011 those of contours.
@@ -63,30 +51,18 @@ _FILE_WORDS: dict[MaskFile, str] = {
     "liver": "mask of the liver",
     "body": "masks on PET, outside the liver",
 }
-_ORGAN_NAMES = {"liver": "liver", "spleen": "spleen", "blood_pool": "blood pool"}
-# CIELab of Okabe and Ito's blue, vermillion and green, which colour-blind readers can distinguish.
-_COLOURS = {"liver": (60.0, -10.0, -40.0), "lesion": (55.0, 53.0, 66.0), "reference": (57.0, -42.0, 12.0)}
+# CIELab of Okabe and Ito's colours, which colour-blind readers can distinguish.
+_COLOURS = {
+    "liver": (60.0, -10.0, -40.0),
+    "lesion": (55.0, 53.0, 66.0),
+    "reference": (57.0, -42.0, 12.0),
+    "ct_focus": (75.0, 12.0, 72.0),
+    "body_lesion": (55.0, 53.0, 66.0),
+    "body_candidate": (91.0, -9.0, 71.0),
+    "body_rejected": (64.0, 0.0, 0.0),
+}
 # Elements by which headers of slices differ.
 _OF_ONE_SLICE = ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ReferencedFrameNumber")
-_COLOURS["ct_focus"] = (75.0, 12.0, 72.0)
-_COLOURS["body_lesion"] = _COLOURS["lesion"]
-# Okabe and Ito's yellow and grey: unanswered and rejected.
-_COLOURS["body_candidate"], _COLOURS["body_rejected"] = (91.0, -9.0, 71.0), (64.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class _Segment:
-    """One mask to be stored."""
-
-    label: str
-    tracking_id: str
-    kind: str
-    organ: str
-    voxels: VoxelSet
-    origin: str
-    by_hand: bool = False
-    # The organ that contains the lesion or the reference region
-    within: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,123 +75,7 @@ class _Stored:
     slices: slice
     grid: Geometry
     pixels: npt.NDArray[np.uint8 | np.uint16]
-    segments: Sequence[_Segment]
-
-
-def tracking_id(kind: str, name: str | int) -> str:
-    """Tracking identifier of a mask, unchanged by editing and storing: ``dotaliver:lesion:3``."""
-    return f"dotaliver:{kind}:{name}"
-
-
-def _used_voxels(labels: LabelMap) -> VoxelSet | None:
-    """All labels as one mask in its bounding box; None where the mask is empty."""
-    return None if labels.used is None else VoxelSet(labels.used, as_mask(labels.array[labels.used]))
-
-
-def _stored_on(labels: LabelMap, drawn_on: DrawnOn, volumes: StudyVolumes, what: str) -> DrawnOn:
-    """The file that a mask belongs to, by the image whose grid it has."""
-    grids: dict[DrawnOn, Geometry] = {"pet": volumes.pet.geometry}
-    if volumes.ct is not None:
-        grids["ct"] = volumes.ct.geometry
-    fitting: list[DrawnOn] = [name for name, grid in grids.items() if labels.geometry.is_close(grid)]
-    if not fitting:
-        msg = f"the {what} mask lies neither on the grid of the PET nor on that of the CT; resample it onto one of them"
-        raise MaskError(msg)
-    return drawn_on if drawn_on in fitting else fitting[0]
-
-
-def _lesion_segments(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
-    present = set(layer.labels.labels)
-    for lesion in score.lesions:
-        if lesion.label not in present:
-            msg = f"lesion {lesion.label} has no voxels in the lesion mask; remove it or draw it"
-            raise MaskError(msg)
-    yield from _lesion_outlines(score, layer)
-
-
-def _lesion_outlines(score: StudyScore, layer: MaskLayer) -> Iterator[_Segment]:
-    inside = {lesion.label for lesion in score.lesions if lesion.in_liver}
-    for label, box in layer.labels.boxes():
-        voxels = VoxelSet(box, np.asarray(layer.labels.array[box] == label))
-        within = "liver" if label in inside else ""
-        identity = tracking_id("lesion", label)
-        yield _Segment(f"Lesion {label}", identity, "lesion", "", voxels, layer.origin, within=within)
-
-
-def _region_segment(region: ReferenceRegion, grid: Geometry, origin: str) -> _Segment | None:
-    name = _ORGAN_NAMES[region.organ]
-    if region.region is not None:
-        voxels = _used_voxels(resample_labels(region.region, grid))
-    elif region.centre_lps_mm is not None and region.diameter_mm is not None:
-        voxels = _used_voxels(LabelMap(sphere_mask(grid, region.centre_lps_mm, region.diameter_mm), grid))
-    else:
-        return None
-    if voxels is None:
-        msg = f"the reference region of the {name} has no voxels on the PET; place it inside the image"
-        raise MaskError(msg)
-    identity = tracking_id("reference", region.organ)
-    by_hand = region.method == "reader"
-    return _Segment(f"Reference {name}", identity, "reference", region.organ, voxels, origin, by_hand, region.organ)
-
-
-def _segments(
-    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations
-) -> Iterator[tuple[MaskFile, ImageName, list[_Segment]]]:
-    """What each file holds, and the image whose grid it has; nothing overlaps within a file."""
-    on: dict[DrawnOn, list[_Segment]] = {"pet": [], "ct": []}
-    if (lesions := segmentations.lesions) is not None:
-        on[_stored_on(lesions.labels, lesions.drawn_on, volumes, "lesion")] += _lesion_segments(score, lesions)
-    for region in segmentations.references:
-        if (segment := _region_segment(region, volumes.pet.geometry, segmentations.segmenter)) is not None:
-            on["pet"].append(segment)
-    if (liver := segmentations.liver) is not None:
-        target = _stored_on(liver.labels, liver.drawn_on, volumes, "liver")
-        segment = _liver_segment(liver)
-        if target == "ct" and not on["ct"]:
-            on["ct"].append(segment)
-        else:
-            yield "liver", target, [segment]
-    yield "pet", "pet", on["pet"]
-    yield "ct", "ct", on["ct"]
-    if (foci := segmentations.ct_foci) is not None:
-        target = _stored_on(foci.labels, foci.drawn_on, volumes, "CT candidate")
-        yield "ct_candidates", target, list(_candidate_segments(foci))
-    if (body := segmentations.body) is not None:
-        yield "body", "pet", list(_body_segments(score, body.mask))
-    if (on_ct := segmentations.ct_lesions) is not None:
-        # The same lesions as on the PET, so under the same tracking identifiers
-        measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"
-        yield "ct_lesions", measured_image, list(_lesion_outlines(score, on_ct))
-
-
-def _body_segments(score: StudyScore, mask: MaskLayer) -> Iterator[_Segment]:
-    """Candidates and lesions outside the liver under the names that people are shown, coloured by their state."""
-    known = {lesion.label: lesion for lesion in (() if score.body is None else score.body.lesions)}
-    for label, box in mask.labels.boxes():
-        lesion = known.get(label)
-        if lesion is None:
-            continue
-        voxels = VoxelSet(box, np.asarray(mask.labels.array[box] == label))
-        kind = (
-            "body_lesion" if lesion.confirmed else "body_rejected" if lesion.state == "rejected" else "body_candidate"
-        )
-        title = f"{lesion.name} {lesion.state}: {lesion.region}"[:64]
-        identity = tracking_id("body_lesion", label)
-        yield _Segment(title, identity, kind, "", voxels, mask.origin, by_hand=lesion.source == "reader_by_size")
-
-
-def _candidate_segments(foci: MaskLayer) -> Iterator[_Segment]:
-    for label, box in foci.labels.boxes():
-        voxels = VoxelSet(box, np.asarray(foci.labels.array[box] == label))
-        yield _Segment(f"CT candidate {label}", tracking_id("ct_focus", label), "ct_focus", "", voxels, foci.origin)
-
-
-def _liver_segment(liver: MaskLayer) -> _Segment:
-    whole = _used_voxels(liver.labels)
-    if whole is None:
-        msg = "the liver mask has no voxels; draw the liver or leave the mask out"
-        raise MaskError(msg)
-    return _Segment("Liver", tracking_id("organ", "liver"), "liver", "liver", whole, liver.origin)
+    segments: Sequence[Segment]
 
 
 def segmentation_datasets(
@@ -253,7 +113,7 @@ def segmentation_datasets(
         Where a lesion of the record or a region has no voxels, or a mask lies on neither grid.
     """
     result = {}
-    for file, image, segments in _segments(score, volumes, segmentations):
+    for file, image, segments in segments_by_file(score, volumes, segmentations):
         if not segments:
             continue
         volume = {"pet": volumes.pet, "ct": volumes.ct, "recist_image": volumes.recist_image}[image] or volumes.pet
@@ -275,13 +135,13 @@ def segmentation_files(
     return {name: encoded(dataset) for name, dataset in datasets.items()}
 
 
-def _slices_of(segments: Sequence[_Segment]) -> slice:
+def _slices_of(segments: Sequence[Segment]) -> slice:
     """The slices that segments lie on, from the first to the last."""
     boxes = [segment.voxels.box[0] for segment in segments]
     return slice(min(box.start for box in boxes), max(box.stop for box in boxes))
 
 
-def _pixels(segments: Sequence[_Segment], slices: slice, grid: Geometry) -> npt.NDArray[np.uint8 | np.uint16]:
+def _pixels(segments: Sequence[Segment], slices: slice, grid: Geometry) -> npt.NDArray[np.uint8 | np.uint16]:
     """Segments as highdicom takes them: one label map where they do not overlap (small), else a stack."""
     few = len(segments) < 256
     labels: npt.NDArray[np.uint8 | np.uint16] = (
@@ -354,7 +214,7 @@ def _dataset(score: StudyScore, stored: _Stored, headers: list[Dataset]) -> Segm
     return dataset
 
 
-def _description(number: int, segment: _Segment, score: StudyScore) -> SegmentDescription:
+def _description(number: int, segment: Segment, score: StudyScore) -> SegmentDescription:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription

@@ -12,7 +12,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from dotaliver.export.dicom.codes import own
-from dotaliver.export.dicom.seg import tracking_id
+from dotaliver.export.dicom.segments import tracking_id
 from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.export.dicom.sr_items import algorithm_parameters
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words

@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.sr.coding import Code
 
 from dotaliver.export.dicom.codes import ANATOMY
-from dotaliver.export.dicom.seg import tracking_id
+from dotaliver.export.dicom.segments import tracking_id
 from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.image.geometry import Geometry, Vector
 from dotaliver.image.volume import LabelMap

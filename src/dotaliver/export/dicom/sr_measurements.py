@@ -13,7 +13,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from dotaliver.export.dicom.codes import UptakeCodes, own, uptake_codes
-from dotaliver.export.dicom.seg import tracking_id
+from dotaliver.export.dicom.segments import tracking_id
 from dotaliver.export.dicom.sr_items import (
     Measured,
     Place,
