@@ -22,17 +22,14 @@ from dotaliver.export.report.content import (
 from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.mr_pictures import mr_picture
+from dotaliver.export.report.origin_tables import acquisition_rows, analogue_rows, edit_rows, provenance_rows
 from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
-    acquisition_rows,
-    analogue_rows,
     ct_focus_summary,
-    edit_rows,
     lesion_summary,
     lesion_table,
     lobe_rows,
     number,
-    provenance_rows,
     reference_rows,
     target_rows,
 )
