@@ -187,9 +187,9 @@ def _spent(act: Callable[[], object]) -> tuple[float, float]:
 def _measured(desk: Any) -> tuple[float, float]:
     """Processor time from an edit until it is measured: of the whole process, and of the window's thread alone."""
     start, own = time.process_time(), time.thread_time()
-    if desk.session.stale and not desk.tools.measuring.busy:
+    if desk.session.stale and not desk.tools.remeasuring.work.busy:
         desk.tools.remeasure()
-    wait_while(lambda: desk.session.stale or desk.tools.measuring.busy)
+    wait_while(lambda: desk.session.stale or desk.tools.remeasuring.work.busy)
     return time.process_time() - start, time.thread_time() - own
 
 
@@ -208,9 +208,9 @@ def edit_times(desk: Any) -> None:
 
     print(f"{'seconds of the processor':34s} {'act':>6s} {'window':>7s} {'measured':>9s} {'of it window':>13s}")
     for name, act in (
-        ("mark", lambda: tools.toggle_mark("treated")),
+        ("mark", lambda: tools.lesion.toggle_mark("treated")),
         ("undo", tools.undo),
-        ("delete", tools.delete_chosen),
+        ("delete", tools.lesion.delete),
         ("undo of it", tools.undo),
         ("paint a lesion", lambda: paint(desk.layers.lesions, middle)),
         ("paint the liver", lambda: paint(desk.layers.liver, 1)),

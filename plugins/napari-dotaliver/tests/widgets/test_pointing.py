@@ -106,7 +106,7 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
 
     def click() -> None:
         event = Press()
-        for callback in [tools.clicked]:
+        for callback in [tools.pointing.clicked]:
             steps = callback(viewer, event)
             next(steps)
             event.type = "mouse_release"
@@ -115,11 +115,11 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
     click()
     qtbot.wait(50)
     assert not session.edits.clicks
-    tools.click_button.click()
+    tools.pointing.click_button.click()
     click()
     qtbot.waitUntil(lambda: bool(session.edits.clicks), timeout=10_000)
-    assert tools.click_line.text().startswith(f"Lesion {lesion.label}: ")
-    assert "95 % interval" in tools.click_line.text()
+    assert tools.pointing.click_line.text().startswith(f"Lesion {lesion.label}: ")
+    assert "95 % interval" in tools.pointing.click_line.text()
     assert layers.border.name == BORDER
     # A border point is dragged.
     data = np.array(layers.border.data)
@@ -132,8 +132,8 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
     assert lesion_of(session, lesion.label).diameter_source == "click"
     tools.lesion_chosen(lesion.label)
-    assert tools.undraw_button.isEnabled()
-    qtbot.mouseClick(tools.undraw_button, Qt.MouseButton.LeftButton)
+    assert tools.diameter.undraw_button.isEnabled()
+    qtbot.mouseClick(tools.diameter.undraw_button, Qt.MouseButton.LeftButton)
     assert not session.edits.clicks
 
 
@@ -142,7 +142,7 @@ def test_refusal_is_shown_and_nothing_is_edited(make_napari_viewer, session):
     layers = StudyLayers(viewer, session.volumes)
     layers.show(session)
     tools = ToolsWidget(session, viewer, layers)
-    tools.measure_at((0.0, 0.0, 9e4))
+    tools.pointing.measure_at((0.0, 0.0, 9e4))
     assert "lies outside the image" in tools.message.text()
     assert not session.edits.clicks
     tools.close()

@@ -47,7 +47,7 @@ def paint(tools: ToolsWidget, qtbot, place_lps_mm) -> None:
 
 
 def test_stroke_is_one_step_and_is_measured(tools, qtbot):
-    session, label = tools._session, tools._chosen_label
+    session, label = tools._session, tools.lesion.chosen_label
     lesion = next(n for n in session.score.lesions if n.label == label)
     x, y, z = lesion.centroid_lps_mm
     tools._layers.lesions.selected_label = label
@@ -77,11 +77,11 @@ def test_moved_layer_is_refused_and_taken_back(tools, qtbot):
 
 
 def test_delete_key_and_undo(tools, qtbot):
-    session, label = tools._session, tools._chosen_label
+    session, label = tools._session, tools.lesion.chosen_label
     press(qtbot, tools, Qt.Key.Key_Delete)
     assert label not in session.lesions.labels
     assert not (tools._layers.lesions.data == label).any()
-    assert not tools.delete_button.isEnabled()
+    assert not tools.lesion.delete_button.isEnabled()
     tools.undo_button.click()
     assert label in session.lesions.labels
     tools.redo_button.click()
@@ -89,7 +89,7 @@ def test_delete_key_and_undo(tools, qtbot):
 
 
 def test_marks_by_one_key_each(tools, qtbot):
-    session, label = tools._session, tools._chosen_label
+    session, label = tools._session, tools.lesion.chosen_label
     for key, mark in (
         (Qt.Key.Key_N, "not_a_lesion"),
         (Qt.Key.Key_T, "treated"),
@@ -97,12 +97,12 @@ def test_marks_by_one_key_each(tools, qtbot):
     ):
         press(qtbot, tools, key)
         assert mark in session.marks_of(label)
-        assert tools.marks[mark].isChecked()
+        assert tools.lesion.marks[mark].isChecked()
         press(qtbot, tools, key)
         assert mark not in session.marks_of(label)
-    tools.marks["node"].click()
+    tools.lesion.marks["node"].click()
     assert session.marks_of(label) == ("node",)
-    assert "lymph node" in tools.lesion_line.text()
+    assert "lymph node" in tools.lesion.lesion_line.text()
 
 
 def test_join_and_cut(tools, qtbot):
@@ -126,9 +126,9 @@ def test_one_lesion_cannot_be_joined(tools, qtbot):
 
 def test_threshold_in_a_sphere_outlines_a_new_lesion(tools, qtbot):
     session = tools._session
-    label = tools._chosen_label
+    label = tools.lesion.chosen_label
     lesion = next(n for n in session.score.lesions if n.label == label)
-    tools.delete_button.click()
+    tools.lesion.delete_button.click()
     go_to(tools._viewer, lesion.suv_peak_centre_lps_mm)
     before = set(session.lesions.labels)
     press(qtbot, tools, Qt.Key.Key_O)
@@ -162,9 +162,9 @@ def test_sphere_moves_to_the_crosshair_and_back(tools, qtbot):
     moved, _ = session.reference_sphere
     np.testing.assert_allclose(moved, (x + 8.0, y, z), atol=3.0)
     assert session.edits.references[0].diameter_mm == diameter
-    tools.sphere_mm.setValue(20.0)
+    tools.sphere.sphere_mm.setValue(20.0)
     assert session.reference_sphere[1] == 20.0
-    tools.auto_sphere_button.click()
+    tools.sphere.auto_button.click()
     assert session.reference_sphere == ((x, y, z), diameter)
 
 
@@ -183,7 +183,7 @@ def test_dragged_sphere_is_taken(tools, qtbot):
 
 
 def test_drawn_line_is_the_chosen_lesions_diameter(tools, qtbot):
-    session, label = tools._session, tools._chosen_label
+    session, label = tools._session, tools.lesion.chosen_label
     lesion = next(n for n in session.score.lesions if n.label == label)
     press(qtbot, tools, Qt.Key.Key_D)
     layer = tools._layers.diameters
@@ -198,7 +198,7 @@ def test_drawn_line_is_the_chosen_lesions_diameter(tools, qtbot):
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
     now = next(n for n in session.score.lesions if n.label == label)
     assert (now.longest_diameter_mm, now.diameter_source) == (pytest.approx(50.0), "reader")
-    tools.undraw_button.click()
+    tools.diameter.undraw_button.click()
     assert session.edits.lesion(label).diameter is None
 
 
@@ -235,9 +235,9 @@ def test_tools_that_were_closed_down_follow_neither_reading_nor_mouse(tools):
     session, clicks = tools._session, list(tools._viewer.mouse_drag_callbacks)
     tools.close_down()
     assert len(tools._viewer.mouse_drag_callbacks) == len(clicks) - 1
-    shown = tools.lesion_line.text()
-    session.mark_lesion(tools._chosen_label, "treated")
-    assert tools.lesion_line.text() == shown
+    shown = tools.lesion.lesion_line.text()
+    session.mark_lesion(tools.lesion.chosen_label, "treated")
+    assert tools.lesion.lesion_line.text() == shown
     tools.close_down()
 
 
@@ -245,7 +245,7 @@ def test_edits_change_layers_in_place_and_keep_what_the_reader_chose(tools, qtbo
     """Taking layers out and putting them back costs seconds of garbage collection."""
     session, layers = tools._session, tools._layers
     before, active = list(layers.all), tools._viewer.layers.selection.active
-    tools.delete_chosen()
+    tools.lesion.delete()
     label = session.lesions.labels[0]
     session.mark_lesion(label, "treated")
     (x, y, z), diameter = session.reference_sphere
@@ -262,7 +262,7 @@ def test_edits_change_layers_in_place_and_keep_what_the_reader_chose(tools, qtbo
         lps_to_world([(x - 10, y, z), (x + 10, y, z)]),
         atol=1e-3,
     )
-    assert str(tools._chosen_label) not in list(layers.numbers.features["number"])
+    assert str(tools.lesion.chosen_label) not in list(layers.numbers.features["number"])
     tools.undo()
     assert layers.all == before
     assert tools._viewer.layers.selection.active is active
