@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.export.report.tables import target_rows
 from dotaliver.image.volume import LabelMap
+from dotaliver.longitudinal.assembly import assemble
+from dotaliver.longitudinal.baseline_targets import proposed_targets
 from dotaliver.longitudinal.body_lesions import FIRST_LABEL, body_not_followed, with_body_lesions
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
-from fixtures.body import BodyCase
+from fixtures.arrays import series
+from fixtures.body import BodyCase, focus
+from fixtures.courses import RULES
 from longitudinal.test_assembly import loaded
 
 
@@ -52,3 +57,32 @@ def test_what_another_scan_does_not_show_is_neither_new_nor_gone(made, changes, 
     (warning,) = body_not_followed(scans)
     assert words in warning
     assert all(FIRST_LABEL + 1 not in scan.lesions.labels for scan in with_body_lesions(scans))
+
+
+# Through the middle of the ball B1: 24 mm along x, and 17 mm across.
+DRAWN = {
+    "long_axis_lps_mm": [[6.0, 18.0, 18.0], [30.0, 18.0, 18.0]],
+    "short_axis_lps_mm": [[18.0, 9.5, 18.0], [18.0, 26.5, 18.0]],
+}
+
+
+@pytest.mark.parametrize(("organ", "size_mm", "location"), [("lymph_node", 17.0, "LYMPH NODE"), ("bone", 24.0, "BONE")])
+def test_a_drawn_diameter_outside_the_liver_reaches_the_targets_and_their_sum(organ, size_mm, location):
+    case = BodyCase(foci=(focus(1, organ=organ, region="somewhere"),))
+    body = {"answers": [{"label": 1, "answer": "accepted", "diameter": DRAWN}], "all_read": True}
+    edits = ReaderEdits.model_validate({"reader": {"name": "A. Reader"}, "body": body})
+    score = score_labels(
+        case.volumes(ct=series("CT", case.geometry, 3.0)), case.segmentations(), edits, ScoringConfig()
+    )
+    (lesion,) = score.body.lesions
+    assert (lesion.diameter_source, lesion.longest_diameter_mm, lesion.short_axis_mm) == ("reader", 24.0, 17.0)
+    proposed = proposed_targets(score)
+    assert (proposed.targets, proposed.sum_mm) == (("B1",), size_mm)
+    assert target_rows(score)[0][:3] == ("B1", "24 × 17 mm (reader)", "yes")
+    scans = []
+    for n in (0, 1):
+        made = scan_of((case, score), n)
+        scans.append(replace(made, score=made.score.model_copy(update={"study": loaded(n).score.study})))
+    (reading,) = assemble(scans, None, (), RULES, lambda _: None).course.readings
+    assert [(one.role, one.organ) for one in reading.lesions] == [("target", location)]
+    assert [point.targets.sum_mm for point in reading.time_points] == [size_mm, size_mm]

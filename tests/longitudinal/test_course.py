@@ -4,9 +4,9 @@ import pytest
 
 from dotaliver.errors import ConfigError
 from dotaliver.export.sdtm.rows import sdtm_datasets
+from dotaliver.longitudinal.baseline_targets import proposed_targets
 from dotaliver.longitudinal.edits import LesionCourseEdit, LesionOnScan
 from dotaliver.longitudinal.records import Track
-from dotaliver.longitudinal.selection import proposed_targets
 from dotaliver.records.flags import raise_flag
 from fixtures.courses import (
     RULES,
@@ -89,6 +89,14 @@ def test_a_single_scan_proposes_two_targets_of_the_liver_and_says_why_each_lesio
     assert "among the largest measurable lesions of the liver (40.0 mm)" in proposed.reasons["2"]
     assert "2 targets of the liver are already chosen" in proposed.reasons["4"]
     assert "simple cyst" in proposed.reasons["5"]
+
+
+def test_what_the_reader_marks_as_non_target_makes_room_for_the_next_largest():
+    first = sized(1, 40.0, marks=("non_target",))
+    proposed = proposed_targets(scan(0, first, sized(2, 30.0), sized(3, 20.0, marks=("target",))))
+    assert proposed.targets == ("3", "2")
+    assert proposed.reasons["1"] == "marked as non-target by the reader"
+    assert proposed.sum_mm == 50.0
 
 
 def test_slices_too_thick_for_a_lesion_of_ten_millimetres_are_named():

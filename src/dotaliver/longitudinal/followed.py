@@ -23,7 +23,7 @@ _STRENGTH: tuple[DiameterSource | None, ...] = (None, "pet", "ct", "click", "rea
 Modality = Literal["CT", "MR", "PT"]
 # Marks that only tumour can have; a simple cyst with one of them is a contradiction.
 _TUMOUR_MARKS: frozenset[StoredMark] = frozenset(
-    {"cystic_metastasis", "target", "progressed_since_treatment", "receptor_negative"}
+    {"cystic_metastasis", "target", "non_target", "progressed_since_treatment", "receptor_negative"}
 )
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError
-from dotaliver.longitudinal.edits import CourseEdits, LesionCourseEdit
-from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion, follow
-from dotaliver.longitudinal.records import Appearance, Track
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.followed import UNKNOWN_ORGAN, FollowedLesion
 from dotaliver.measurement.measurability import threshold_mm
 from dotaliver.records.edits import StoredMark
 from dotaliver.records.score import StudyScore
 
-__all__ = ["Selection", "not_measurable_by_mark", "proposed_targets", "select_targets"]
+__all__ = ["Selection", "not_measurable_by_mark", "select_targets"]
 
 _DENSE_FLAG = "LESION_DENSE_ON_CT"
 # Flags of diameters that are hard to reproduce at a later scan
@@ -107,7 +106,8 @@ def select_targets(
 ) -> Selection:
     """Propose the targets: measurable, at most five, at most two per organ; largest and reproducible first.
 
-    Lesions that a reader marked as target come first. A reader's list of targets replaces the proposal.
+    Lesions that a reader marked as target come first, and those marked as non-target are left out. A reader's list of
+    targets replaces the proposal.
 
     Raises
     ------
@@ -119,15 +119,17 @@ def select_targets(
     if edits.targets is not None:
         return _listed(edits.targets, present, unfit, config)
     candidates = []
+    reasons = {name: f"not measurable: {why}" for name, why in unfit.items() if why is not None}
     for lesion in present:
-        if unfit[lesion.lesion] is None:
+        if "non_target" in lesion.marks(baseline):
+            reasons[lesion.lesion] = "marked as non-target by the reader"
+        elif unfit[lesion.lesion] is None:
             flags = {flag.code for part in lesion.parts[baseline] for flag in part.flags}
             size = lesion.size(baseline, config).size_mm or 0.0
             marks = lesion.marks(baseline)
             reproducible = not flags & _HARD_TO_REPRODUCE
             cystic = "cystic_metastasis" in lesion.every_mark
             candidates.append(_Candidate(lesion, size, reproducible, "target" in marks, cystic))
-    reasons = {name: f"not measurable: {why}" for name, why in unfit.items() if why is not None}
     targets: list[str] = []
     organs: Counter[str] = Counter()
     for candidate in sorted(candidates, key=lambda c: c.order):
@@ -143,22 +145,6 @@ def select_targets(
             organs[organ] += 1
             reasons[name] = _why(candidate)
     return Selection(tuple(targets), reasons)
-
-
-def proposed_targets(score: StudyScore, config: RecistConfig | None = None) -> Selection:
-    """The targets that a single scan, taken as baseline, proposes, and why each lesion is one or not.
-
-    Lesions are named by their numbers.
-    """
-    found = []
-    for lesion in score.lesions:
-        name = str(lesion.label)
-        seen = Appearance(scan=0, state="seen", labels=(lesion.label,), confidence=1.0)
-        track = Track(lesion=name, appearances=(seen,))
-        found.append(follow(track, (score,), LesionCourseEdit(lesion=name), {}))
-    kept = [lesion for lesion in found if lesion.left_out is None]
-    chosen = select_targets(kept, score, 0, CourseEdits(), config or RecistConfig())
-    return Selection(chosen.targets, {x.lesion: chosen.reasons.get(x.lesion) or x.left_out or "" for x in found})
 
 
 def _why(candidate: _Candidate) -> str:

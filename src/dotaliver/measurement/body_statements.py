@@ -81,6 +81,8 @@ def _about_kind(what: str, marks: set[str], organ: str | None) -> Iterator[str]:
             f"{what} is marked receptor_negative, and the search found it by its uptake; state receptor-negative "
             "lesions elsewhere with receptor_negative in rest_of_body"
         )
+    if {"target", "non_target"} <= marks:
+        yield f"{what} is marked as a target and as a non-target, which contradict each other; keep one"
     if "progressed_since_treatment" in marks and "treated" not in marks:
         yield f"{what} is marked progressed_since_treatment and not treated; mark it treated too"
 

@@ -31,7 +31,13 @@ __all__ = ["require_consistent", "require_known"]
 # What an outline is can be said in one way only.
 _KINDS: tuple[StoredMark, ...] = ("simple_cyst", "cystic_metastasis", "blastic_bone", "node", "not_a_lesion")
 # A finding that is not tumour cannot be treated, receptor-negative or a target.
-_OF_TUMOUR: tuple[StoredMark, ...] = ("treated", "progressed_since_treatment", "receptor_negative", "target")
+_OF_TUMOUR: tuple[StoredMark, ...] = (
+    "treated",
+    "progressed_since_treatment",
+    "receptor_negative",
+    "target",
+    "non_target",
+)
 # What a reader can say of a focal lesion on CT that the PET does not outline.
 _OF_CT_FOCI: frozenset[StoredMark] = frozenset(
     {"receptor_negative", "simple_cyst", "cystic_metastasis", "not_a_lesion"}
@@ -125,6 +131,8 @@ def _about_marks(lesion: LesionEdit) -> Iterator[str]:
         yield f"lesion {label} is marked {harmless[0]} and {tumour[0]}, which contradict each other; keep one"
     if "progressed_since_treatment" in marks and "treated" not in marks:
         yield f"lesion {label} is marked progressed_since_treatment and not treated; mark it treated too"
+    if {"target", "non_target"} <= marks:
+        yield f"lesion {label} is marked as a target and as a non-target, which contradict each other; keep one"
     treated = "treated" in marks and "progressed_since_treatment" not in marks
     if "target" in marks and (treated or "blastic_bone" in marks):
         why = "treated and not progressed since" if treated else "purely blastic bone"

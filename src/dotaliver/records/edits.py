@@ -40,6 +40,7 @@ LesionMark = Literal[
     "not_a_lesion",
     "node",
     "target",
+    "non_target",
     "receptor_negative",
 ]
 

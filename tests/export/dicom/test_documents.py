@@ -61,6 +61,7 @@ def test_the_pdf_says_what_the_page_says(case, pdf) -> None:
         "Liver outline",
         "Caveats",
         "SUV calculation",
+        "Proposed RECIST 1.1 targets",
     ):
         assert word in text
     for lesion in case.score.lesions:

@@ -32,6 +32,7 @@ from dotaliver.export.report.tables import (
     number,
     reference_rows,
     target_rows,
+    target_sum_words,
 )
 from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
 from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, tracer_name, verdict_headline
@@ -95,6 +96,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
         lesion_columns=columns,
         lesion_rows=rows,
         targets=target_rows(score),
+        target_sum=target_sum_words(score),
         lesions_reason=None if looked_for else score.segmentation.reasons.get("lesions", "the search was not possible"),
         ct_foci=tuple(_ct_focus_card(score, scene, focus) for focus in _shown_foci(score)),
         ct_search=score.segmentation.ct_search,

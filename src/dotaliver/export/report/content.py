@@ -178,6 +178,8 @@ class ReportContent:
     lesion_rows: tuple[tuple[str, ...], ...]
     targets: tuple[tuple[str, ...], ...]
     """Lesion, size, whether it is a proposed RECIST target, and why; the targets first."""
+    target_sum: str | None
+    """Their sum of diameters in a sentence; None without a target."""
     lesions_reason: str | None
     """Why lesions were not looked for; None where they were."""
     ct_foci: tuple[CtFocusCard, ...]

@@ -39,6 +39,7 @@ _MARGIN_MM, _WIDTH_MM = 17.0, 176.0
 _LESION_WIDTHS_MM = (12, 10, 14, 15, 15, 15, 15, 14, 16, 36, 14)
 _BODY_WIDTHS_MM = (11, 26, 18, 24, 17, 10, 11, 11, 11, 11, 10, 10, 14)
 _NARROW_SIZE_MM, _MARKS_MM = 18, 12
+_TARGET_WIDTHS_MM = (14, 44, 14, _WIDTH_MM - 72)
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
 _STYLES = {"supports": "#0b6e4f", "excludes": "#a4262c", "undecided": "#8a5a00", "blank": "#5b6570"}
 
@@ -71,6 +72,7 @@ def report_pdf(report: ReportContent) -> bytes:
     story = [*page.head(report), *page.answers(report.cards), *page.numbers(report.tiles)]
     story += page.overview(report)
     story += page.lesions(report)
+    story += page.targets(report)
     story += page.body(report.body)
     story += page.disputed(report.disputed)
     story += page.levels(report.levels)
@@ -263,6 +265,20 @@ class _Page:
             # The heading stays with the first row of pictures.
             KeepTogether([self._paragraph(title, self._heading), self._paragraph(said, self._small), *gallery[:1]]),
             *gallery[1:],
+        ]
+
+    def targets(self, report: ReportContent) -> list[Flowable]:
+        """Which lesions are proposed as RECIST targets, and why the others are not."""
+        if not report.targets:
+            return []
+        said = "If this scan is the baseline; the reader decides."
+        lead = f"{said} {report.target_sum}" if report.target_sum else said
+        head = [self._paragraph(name, self._head) for name in ("Lesion", "Size", "Target", "Why")]
+        rows = [[self._paragraph(cell) for cell in row] for row in report.targets]
+        return [
+            self._paragraph("Proposed RECIST 1.1 targets", self._heading),
+            self._paragraph(lead, self._small),
+            self._table([head, *rows], _TARGET_WIDTHS_MM, headed=True),
         ]
 
     def _lesion(self, card: LesionCard) -> list[Flowable]:

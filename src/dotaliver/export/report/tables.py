@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.export.tables import uptake_name
-from dotaliver.longitudinal.selection import proposed_targets
+from dotaliver.longitudinal.baseline_targets import proposed_targets
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 
@@ -16,6 +16,7 @@ __all__ = [
     "number",
     "reference_rows",
     "target_rows",
+    "target_sum_words",
 ]
 
 Row = tuple[str, str]
@@ -153,13 +154,25 @@ def lesion_table(score: StudyScore) -> tuple[tuple[str, ...], tuple[tuple[str, .
 def target_rows(score: StudyScore) -> tuple[tuple[str, ...], ...]:
     """Lesions with a diameter by whether they are proposed as RECIST targets, and why; the targets first."""
     proposed = proposed_targets(score)
-    measured = {str(x.label): x for x in score.lesions if x.diameter_source not in {None, "pet"}}
+    confirmed = () if score.body is None else score.body.confirmed
+    measured = {x.name: x for x in (*score.lesions, *confirmed) if x.diameter_source not in {None, "pet"}}
     rest = [name for name in measured if name not in proposed.targets]
     return tuple(
         (name, _size(measured[name]), "yes" if name in proposed.targets else "no", proposed.reasons[name])
         for name in (*proposed.targets, *rest)
         if name in measured
     )
+
+
+def target_sum_words(score: StudyScore) -> str | None:
+    """The sum of diameters of the proposed targets in a sentence; None without a target."""
+    proposed = proposed_targets(score)
+    if proposed.sum_mm is None:
+        return None
+    node = any(size.node for size in proposed.sizes)
+    parts = " + ".join(f"{size.size_mm:.1f}" for size in proposed.sizes)
+    added = f" = {parts}" if len(proposed.sizes) > 1 else ""
+    return f"Sum of diameters {proposed.sum_mm:.1f} mm{added}{' (short axis of nodes)' if node else ''}."
 
 
 def _lesion_columns(uptake_unit: str, *, intervals: bool) -> list[str]:

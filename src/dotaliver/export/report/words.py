@@ -61,6 +61,7 @@ MARK_WORDS = {
     "not_a_lesion": "not a lesion",
     "node": "lymph node",
     "target": "target lesion",
+    "non_target": "non-target lesion",
     "receptor_negative": "receptor-negative",
 }
 
