@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget,
 from dotaliver.export.report.tables import ct_focus_summary, lesion_summary
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.export.tables import uptake_name
+from dotaliver.longitudinal.baseline_targets import BaselineTargets, proposed_targets
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
@@ -62,6 +63,7 @@ class LesionTable(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._score: StudyScore | None = None
+        self._targets: BaselineTargets | None = None
         self._unmeasured: frozenset[int] = frozenset()
         self.table = QTableWidget(0, 0, self)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -92,6 +94,7 @@ class LesionTable(QWidget):
             return
         chosen = self.chosen
         before, self._score = self._score, score
+        self._targets = None if score is None else proposed_targets(score)
         self._unmeasured = unmeasured
         if before is not None and score is not None and self._renew_rows(before, score):
             self._describe()
@@ -167,7 +170,7 @@ class LesionTable(QWidget):
         return int(self.table.item(row, 0).data(_LABEL_ROLE))
 
     def _fill(self, place: int, row: Lesion | CtFocus) -> None:
-        cells = _lesion_cells(row) if isinstance(row, Lesion) else _focus_cells(row)
+        cells = _lesion_cells(row, self._targets) if isinstance(row, Lesion) else _focus_cells(row)
         grey = row.label in self._unmeasured
         for column, (text, key) in enumerate(cells):
             known = self.table.item(place, column)
@@ -184,6 +187,14 @@ class LesionTable(QWidget):
         swatch.fill(QColor(lesion_colour(row.label) if isinstance(row, Lesion) else CANDIDATE_COLOUR))
         self.table.item(place, 0).setIcon(QIcon(swatch))
 
+    def _why_target(self, lesion: Lesion) -> str:
+        """Whether and why the lesion is proposed as a target, in a sentence; empty without a diameter."""
+        targets = self._targets
+        if targets is None or lesion.diameter_source in {None, "pet"}:
+            return ""
+        kind = "Proposed target" if lesion.name in targets.targets else "No target"
+        return f"{kind}: {targets.reasons.get(lesion.name, '')}. "
+
     def _on_selection(self) -> None:
         self._describe()
         if self.chosen:
@@ -199,7 +210,7 @@ class LesionTable(QWidget):
             if lesion.label == chosen:
                 known = ", ".join(f"{name} {value}" for name, value in lesion_summary(lesion, self._score.uptake_unit))
                 doubts = " ".join(flag.sentence for flag in lesion.flags)
-                self.details.setText(f"Lesion {chosen}: {known}. {doubts}")
+                self.details.setText(f"Lesion {chosen}: {known}. {self._why_target(lesion)}{doubts}")
                 return
         for focus in self._score.ct_foci:
             if focus.label == chosen:
@@ -208,6 +219,13 @@ class LesionTable(QWidget):
                 return
         count = len(self._score.lesions)
         self.details.setText("Select a row to see the lesion." if count else "No lesions found.")
+
+
+def _target_cell(lesion: Lesion, targets: BaselineTargets | None) -> Cell:
+    """Whether a lesion with a diameter is proposed as a target; a dash without a diameter."""
+    if targets is None or lesion.diameter_source in {None, "pet"}:
+        return ("–", "")
+    return _words(["yes" if lesion.name in targets.targets else "no"])
 
 
 def _headings(score: StudyScore) -> list[tuple[str, str]]:
@@ -224,6 +242,7 @@ def _headings(score: StudyScore) -> list[tuple[str, str]]:
             "not a RECIST diameter",
         ),
         ("Measured on", "Image on which the diameter was measured, or the reader"),
+        ("Target", "Proposed target of RECIST 1.1, if this scan is the baseline; why is said below the table"),
         ("Peak / liver", "SUVpeak divided by the mean of normal liver"),
         ("Krenning", "Modified Krenning grade, 0 to 4"),
         ("In liver", "Whether most of the lesion is in the liver"),
@@ -236,7 +255,7 @@ def _number(value: float | None, digits: int) -> Cell:
     return ("–", None) if value is None else (f"{value:.{digits}f}", value)
 
 
-def _lesion_cells(lesion: Lesion) -> list[Cell]:
+def _lesion_cells(lesion: Lesion, targets: BaselineTargets | None) -> list[Cell]:
     return [
         (str(lesion.label), float(lesion.label)),
         _number(lesion.suv_max, 1),
@@ -244,6 +263,7 @@ def _lesion_cells(lesion: Lesion) -> list[Cell]:
         _number(lesion.suv_mean, 1),
         _number(lesion.volume_ml, 1),
         *_size_cells(lesion),
+        _target_cell(lesion, targets),
         _number(lesion.ratio_to_liver, 1),
         (lesion.krenning or "–", _GRADES.get(lesion.krenning or "")),
         _yes_no(lesion.in_liver),
@@ -277,6 +297,7 @@ def _focus_cells(focus: CtFocus) -> list[Cell]:
         _number(focus.volume_ml, 1),
         ("–", None) if size is None else (f"{size:.0f}{across}", size),
         _words(["CT"]),
+        ("–", ""),
         _number(focus.ratio_to_liver, 1),
         ("–", None),
         _yes_no(focus.in_liver),
