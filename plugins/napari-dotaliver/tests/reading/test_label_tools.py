@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from napari_dotaliver.reading.label_tools import (
     between_slices,
-    connected_parts,
     filled,
     highest_in_sphere,
-    parts_of,
     smoothed_slices,
     threshold_in_sphere,
 )
@@ -65,68 +63,6 @@ def test_threshold_that_nothing_reaches_is_refused():
             threshold_in_sphere(image, labels(), (place, 20.0), 0.5, 1)
         with pytest.raises(MaskError, match="outside"):
             highest_in_sphere(image, (place, 20.0))
-
-
-def test_lesion_splits_along_the_valley_between_its_maxima():
-    first, second = ball((30, 30, 30), 9.0), ball((48, 30, 30), 9.0)
-    image = np.where(first | second, 5.0, 1.0)
-    image[ball((30, 30, 30), 3.0)], image[ball((48, 30, 30), 3.0)] = 12.0, 10.0
-    box, parts = parts_of(pet(image), labels(4 * (first | second)), 4)
-    whole = np.zeros(GRID.shape, dtype=int)
-    whole[box] = parts
-    assert set(np.unique(whole[first & ~second])) == {whole[first & ~second][0]}
-    assert set(np.unique(whole)) == {0, 1, 2}
-    assert (whole > 0).sum() == (first | second).sum()
-
-
-def test_lesion_splits_at_seeds():
-    lesion = ball((36, 30, 30), 15.0)
-    seeds = [(26.0, 30.0, 30.0), (46.0, 30.0, 30.0)]
-    _, parts = parts_of(pet(np.ones(GRID.shape)), labels(lesion), 1, seeds)
-    assert set(np.unique(parts)) == {0, 1, 2}
-    assert np.count_nonzero(parts) == lesion.sum()
-    with pytest.raises(MaskError, match="outside the lesion"):
-        parts_of(pet(np.ones(GRID.shape)), labels(lesion), 1, [(0.0, 0.0, 0.0), seeds[0]])
-    with pytest.raises(MaskError, match="once in each part"):
-        parts_of(pet(np.ones(GRID.shape)), labels(lesion), 1, [seeds[0]])
-
-
-def test_slivers_stay_with_the_nearest_part_and_are_no_lesions():
-    left, right = ball((20, 30, 30), 8.0), ball((60, 30, 30), 10.0)
-    both = left | right
-    sliver = np.zeros_like(both)
-    sliver[10, 15, 16] = True
-    assert not (sliver & both).any()
-    box, parts = parts_of(pet(np.where(both, 10.0, 1.0)), labels(both | sliver), 1)
-    assert set(np.unique(parts)) == {0, 1, 2}
-    whole = np.zeros(GRID.shape, dtype=int)
-    whole[box] = parts
-    assert whole[10, 15, 16] == whole[tuple(np.argwhere(left)[0])] == 2
-    assert min(int((parts == n).sum()) for n in (1, 2)) >= 4
-    assert int((parts > 0).sum()) == int((both | sliver).sum()), "no voxel is lost"
-
-
-def test_seeds_that_would_leave_a_sliver_are_refused():
-    lesion = np.zeros(GRID.shape, dtype=bool)
-    lesion[10, 15, 10:14] = True
-    ends = [tuple(GRID.index_to_lps((10, 15, column))) for column in (10, 13)]
-    with pytest.raises(MaskError, match="fewer than"):
-        parts_of(pet(np.where(lesion, 10.0, 1.0)), labels(lesion), 1, ends)
-
-
-def test_lesion_with_one_maximum_is_not_split():
-    lesion = ball((30, 30, 30), 9.0)
-    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
-    distance = np.linalg.norm(GRID.index_to_lps(np.stack([k, j, i], axis=-1)) - np.array([30.0, 30.0, 30.0]), axis=-1)
-    with pytest.raises(MaskError, match="single maximum"):
-        parts_of(pet(50.0 - distance), labels(lesion), 1)
-
-
-def test_parts_that_do_not_touch_come_largest_first():
-    small, large = ball((20, 20, 30), 5.0), ball((60, 60, 30), 9.0)
-    parts = connected_parts(small | large)
-    np.testing.assert_array_equal(parts[0], large)
-    np.testing.assert_array_equal(parts[1], small)
 
 
 def test_holes_are_filled_slice_by_slice_but_not_over_another_lesion():

@@ -28,8 +28,9 @@ from dotaliver.records.edits import (
     VerdictEdit,
 )
 from dotaliver.records.verdicts import VerdictWord
+from dotaliver.segmentation.editing.splitting import parts_of
 from napari_dotaliver.reading.body_answers import Answer, with_all_read, with_answer
-from napari_dotaliver.reading.label_tools import differing_box, parts_of
+from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.steps import Segment, Steps, found_masks
 

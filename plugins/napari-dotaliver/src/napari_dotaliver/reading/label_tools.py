@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
+from dotaliver.image.geometry import Box, Vector, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
@@ -16,19 +14,14 @@ from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
 __all__ = [
     "between_slices",
     "changed_labels",
-    "connected_parts",
     "differing_box",
     "filled",
     "highest_in_sphere",
-    "parts_of",
     "smoothed_slices",
     "threshold_in_sphere",
 ]
 
 Labels = npt.NDArray[np.uint16]
-
-_LEAST_PART_VOXELS = 4
-"""A part of a split lesion with fewer voxels is a sliver at its border, not a lesion: it stays with its neighbour."""
 
 
 def threshold_in_sphere(
@@ -112,110 +105,6 @@ def highest_in_sphere(pet: Volume, sphere: tuple[Vector, float]) -> float:
         raise MaskError(msg)
     box, inside = found
     return float(pet.crop(box).array[inside].max())
-
-
-def connected_parts(mask: BoolArray) -> list[BoolArray]:
-    """The parts of a mask that do not touch (corners count as touching), the largest first."""
-    import cc3d
-
-    pieces, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    order = sorted(range(1, count + 1), key=lambda n: (-int(sizes[n]), n))
-    return [np.asarray(pieces == n) for n in order]
-
-
-def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[Vector] = ()) -> tuple[Box, Labels]:
-    """Split a lesion: along the valleys of uptake between seeds, else into its parts, else between its two maxima.
-
-    Returns
-    -------
-    tuple of box and ndarray
-        The lesion's box, and in it 1, 2 … for the parts, the largest first.
-
-    Raises
-    ------
-    MaskError
-        Where there is nothing to tell two parts by.
-    """
-    mask = labels.where(label)
-    used = used_box(mask)
-    if used is None:
-        msg = f"lesion {label} has no voxels; choose a lesion from the table"
-        raise MaskError(msg)
-    box = grow_box(used, (1, 1, 1), labels.geometry.shape)
-    own, part = mask[box], labels.geometry.crop(box)
-    parts = _without_slivers(connected_parts(own), part.spacing_mm)
-    if not seeds_lps_mm and len(parts) > 1:
-        return box, _numbered(parts)
-    uptake = pet.crop(box).array if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
-    markers = _seeds(own, part, seeds_lps_mm) if seeds_lps_mm else _two_maxima(own, uptake, part.spacing_mm, label)
-    from skimage.segmentation import watershed
-
-    basins = watershed(-uptake.astype(np.float64), markers, mask=own)
-    # What hangs together with no seed stays with the first.
-    basins[own & (basins == 0)] = 1
-    found = [np.asarray(basins == n) for n in range(1, int(markers.max()) + 1)]
-    found = _without_slivers([p for p in found if p.any()], part.spacing_mm)
-    if len(found) < 2:
-        msg = f"a part of lesion {label} would hold fewer than {_LEAST_PART_VOXELS} voxels; move the seeds apart"
-        raise MaskError(msg)
-    return box, _numbered(sorted(found, key=lambda p: -int(p.sum())))
-
-
-def _without_slivers(parts: Sequence[BoolArray], spacing_mm: Vector) -> list[BoolArray]:
-    """Parts of which none is a sliver: those of too few voxels belong to the nearest part that is large enough."""
-    from scipy.ndimage import distance_transform_edt
-
-    kept = [p for p in parts if int(p.sum()) >= _LEAST_PART_VOXELS]
-    slivers = [p for p in parts if int(p.sum()) < _LEAST_PART_VOXELS]
-    if not slivers or not kept:
-        return list(parts) if not slivers else [np.logical_or.reduce(parts)]
-    distances = [distance_transform_edt(~p, sampling=spacing_mm) for p in kept]
-    result = [p.copy() for p in kept]
-    for sliver in slivers:
-        nearest = int(np.argmin([float(d[sliver].min()) for d in distances]))
-        result[nearest] |= sliver
-    return result
-
-
-def _numbered(parts: Sequence[BoolArray]) -> Labels:
-    result = np.zeros(parts[0].shape, dtype=np.uint16)
-    for number, part in enumerate(parts, start=1):
-        result[part] = number
-    return result
-
-
-def _seeds(own: BoolArray, grid: Geometry, seeds_lps_mm: Sequence[Vector]) -> npt.NDArray[np.int32]:
-    markers = np.zeros(own.shape, dtype=np.int32)
-    for number, seed in enumerate(seeds_lps_mm, start=1):
-        place = tuple(int(n) for n in np.rint(grid.lps_to_index(seed)))
-        inside = all(0 <= p < n for p, n in zip(place, own.shape, strict=True))
-        if not inside or not own[place]:
-            msg = f"seed {number} lies outside the lesion; click inside it, once in each part"
-            raise MaskError(msg)
-        markers[place] = number
-    if np.unique(markers).size < 3:
-        msg = "one seed makes no two parts; click once in each part"
-        raise MaskError(msg)
-    return markers
-
-
-def _two_maxima(
-    own: BoolArray, uptake: npt.NDArray[np.floating], spacing_mm: Vector, label: int
-) -> npt.NDArray[np.int32]:
-    """The two highest maxima that lie at least 10 mm apart, after light smoothing, as markers 1 and 2."""
-    from scipy.ndimage import gaussian_filter, maximum_filter
-
-    smooth = gaussian_filter(uptake.astype(np.float64), [2.0 / s for s in spacing_mm])
-    peaks = np.argwhere(own & (smooth == maximum_filter(smooth, [max(3, round(8.0 / s) | 1) for s in spacing_mm])))
-    ranked = sorted((tuple(int(n) for n in p) for p in peaks), key=lambda p: (-smooth[p], p))
-    for second in ranked[1:]:
-        if np.linalg.norm(np.subtract(second, ranked[0]) * np.asarray(spacing_mm)) >= 10.0:
-            markers = np.zeros(own.shape, dtype=np.int32)
-            markers[ranked[0]], markers[second] = 1, 2
-            return markers
-    msg = f"lesion {label} has a single maximum; paint the second part with another number"
-    raise MaskError(msg)
 
 
 def filled(labels: LabelMap, label: int, axis: int) -> Labels:

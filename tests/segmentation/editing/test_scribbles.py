@@ -1,0 +1,121 @@
+"""Strokes "more here, less there" on blurred balls whose true extent is known."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from dotaliver.config.segmentation import LesionConfig
+from dotaliver.errors import MaskError
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.segmentation.editing.scribbles import Scribbles, corrected_lesion
+
+GRID = Geometry((24, 32, 32), (0.0, 0.0, 0.0), (3.0, 3.0, 3.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+NORMAL, HOT = 5.0, 20.0
+CONFIG = LesionConfig()
+
+
+def ball(centre, radius_mm) -> np.ndarray:
+    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
+    places = GRID.index_to_lps(np.stack([k, j, i], axis=-1))
+    return np.linalg.norm(places - np.asarray(centre), axis=-1) <= radius_mm
+
+
+LESION, NEIGHBOUR = ball((45, 45, 36), 13.0), ball((74, 45, 36), 10.0)
+
+
+def blurred(*hot) -> Volume:
+    """Balls in normal liver, blurred by 6 mm FWHM."""
+    activity = np.where(np.logical_or.reduce(hot), HOT, NORMAL).astype(np.float32)
+    return Volume(gaussian_filter(activity, 6.0 / 2.3548 / 3.0), GRID, Quantity.SUVBW)
+
+
+PET = blurred(LESION, NEIGHBOUR)
+
+
+def stroke(*voxels) -> np.ndarray:
+    drawn = np.zeros(GRID.shape, dtype=bool)
+    for voxel in voxels:
+        drawn[voxel] = True
+    return drawn
+
+
+def dice(one, other) -> float:
+    return 2.0 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def correct(mask, drawn, kind, *, taken=None, before=None) -> np.ndarray:
+    shape = GRID.shape
+    return corrected_lesion(
+        PET, mask, before or Scribbles.none(shape), drawn, kind,
+        taken=np.zeros(shape, dtype=bool) if taken is None else taken, normal_uptake=NORMAL, config=CONFIG,
+    )  # fmt: skip
+
+
+def test_one_stroke_more_completes_a_lesion_of_which_half_is_missing():
+    half = LESION.copy()
+    half[:, :, 15:] = False
+    result = correct(half, stroke((12, 15, 16), (12, 15, 17)), "more", taken=NEIGHBOUR)
+    assert dice(half, LESION) < 0.7
+    assert dice(result, LESION) > 0.93
+    assert (result | half == result).all(), "more only adds"
+
+
+def test_a_stroke_less_on_each_side_takes_a_dilated_rim_back():
+    wide = ball((45, 45, 36), 19.0)
+    rim = stroke((12, 15, 21), (12, 14, 21), (12, 16, 21))
+    once = correct(wide, rim, "less")
+    result = correct(once, rim[:, :, ::-1], "less", before=Scribbles.none(GRID.shape).with_stroke(rim, "less"))
+    assert dice(wide, LESION) < 0.6
+    assert dice(once, LESION) > 0.8
+    assert dice(result, LESION) > 0.9
+    assert not (result & ~wide).any(), "less only removes"
+
+
+def test_less_in_a_neighbour_that_was_merged_removes_the_neighbour():
+    result = correct(LESION | NEIGHBOUR, stroke((12, 15, 24), (12, 15, 25)), "less")
+    assert not (result & NEIGHBOUR).any()
+    assert dice(result, LESION) > 0.95
+
+
+def test_more_never_enters_another_lesion_and_less_never_empties():
+    small = ball((45, 45, 36), 6.0)
+    result = correct(small, stroke((12, 15, 18)), "more", taken=NEIGHBOUR)
+    assert not (result & NEIGHBOUR).any()
+    with pytest.raises(MaskError, match="in another lesion"):
+        correct(small, stroke((12, 15, 25)), "more", taken=NEIGHBOUR)
+    with pytest.raises(MaskError, match="delete the lesion"):
+        correct(stroke((12, 15, 15)), stroke((12, 15, 15)), "less")
+
+
+def test_the_rest_of_a_large_mask_stays_as_the_reader_made_it():
+    far = ball((45, 45, 36), 6.0) | stroke(*((2, 2, n) for n in range(2, 10)))
+    result = correct(far, stroke((12, 15, 18)), "more")
+    np.testing.assert_array_equal(result[:5], far[:5])
+
+
+def test_a_stroke_takes_less_than_half_a_second():
+    start = time.process_time()
+    correct(ball((45, 45, 36), 6.0), stroke((12, 15, 18)), "more")
+    assert time.process_time() - start < 0.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["more", "less"]), st.integers(11, 20), st.integers(11, 20)), max_size=4))
+def test_what_was_drawn_is_kept_by_every_later_stroke(strokes):
+    mask, scribbles = LESION, Scribbles.none(GRID.shape)
+    for kind, row, column in strokes:
+        drawn = stroke((12, row, column))
+        try:
+            mask = correct(mask, drawn, kind, before=scribbles)
+        except MaskError:
+            return
+        scribbles = scribbles.with_stroke(drawn, kind)
+        assert (mask & scribbles.more == scribbles.more).all()
+        assert not (mask & scribbles.less).any()
