@@ -24,6 +24,9 @@ __all__ = ["MirrorImage", "mirror_image"]
 # How far the right kidney lies from the mirror image of the left one at most: the liver pushes it down.
 _ACROSS_MM, _TO_FRONT_OR_BACK_MM = 28.0, 28.0
 _DOWN_MM, _UP_MM = 56.0, 32.0
+# A right kidney higher than the left one is rare: each fit above it counts as worse, by this at 10 mm (by 9 times
+# this at 30 mm). Liver of a kidney's density and uptake would otherwise fit as well.
+_HIGHER_BY_10_MM = 0.01
 # What surrounds a kidney tells its place as well: fat, muscle, the liver on the right alone.
 _RIM_MM, _RIM_WEIGHT = 8.0, 0.5
 # Differences in density and in log uptake that count 1; more than that counts no more (another organ next to it).
@@ -98,7 +101,11 @@ def mirror_image(
         squares = ((features[:, z, y, x] - own[:, chosen[held]]) ** 2).sum(axis=0)
         return float(np.average(np.minimum(squares, 1.0), weights=weights[chosen[held]]))
 
-    best = _best_shift(lambda shift: unlike(shift, some), images.spacing_mm)
+    def judged(shift: npt.NDArray[np.intp]) -> float:
+        higher_mm = max(float(shift[0]), 0.0) * images.spacing_mm
+        return unlike(shift, some) + _HIGHER_BY_10_MM * (higher_mm / 10.0) ** 2
+
+    best = _best_shift(judged, images.spacing_mm)
     inside = np.arange(int(left.sum()))
     difference = unlike(best, inside)
     if not np.isfinite(difference):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import binary_closing, binary_dilation, binary_erosion, binary_opening
 
 from dotaliver.image.filters import box_mean
@@ -31,6 +32,8 @@ _KIDNEY_ML = (40.0, 400.0)
 # A kidney may be cut in two at its waist, or by the field of view.
 _KIDNEY_PART_ML = 15.0
 _LEFT_KIDNEY_ML = 25.0
+# Smaller parts of the left kidney that touch the larger ones.
+_SMALL_PART_ML = 8.0
 _UNENHANCED_ML = 50.0
 _WITHOUT_CT_ML = (40.0, 500.0)
 
@@ -46,6 +49,8 @@ _UNENHANCED_UPTAKE_RATIO = 0.5
 _LEFT_KIDNEY_UPTAKE_RATIOS = (1.1, 0.7)
 _WITHOUT_CT_UPTAKE_RATIO = 1.6
 _LEFT_KIDNEY_NECK_MM = 1.5
+# How much thinner than both, within a slice, the neck between a kidney and a spleen that touch is.
+_SPLEEN_NECK_MM = 3.0
 # Half the width of the medulla, which the cortex encloses.
 _MEDULLA_MM = 8.0
 
@@ -86,7 +91,7 @@ def find_kidneys(
     place = around.soft & (lateral > _TISSUE_LATERAL_MM[0]) & (lateral < _TISSUE_LATERAL_MM[1])
     place &= (posterior > _TISSUE_POSTERIOR_MM[0]) & (posterior < _TISSUE_POSTERIOR_MM[1])
     dense = place & (mean_hu > liver_hu + _DENSER_HU) & (mean_uptake > _ENHANCED_UPTAKE_RATIO * liver_uptake)
-    parts = _left_parts(images, around, place, (uptake, dense), liver_uptake)
+    parts, small = _left_parts(images, around, place, (uptake, dense), liver_uptake)
     if not parts:
         right = np.zeros_like(place)
         if around.enhanced:
@@ -95,6 +100,9 @@ def find_kidneys(
         look &= mean_uptake > _UNENHANCED_UPTAKE_RATIO * liver_uptake
         return _large_parts(place & look, images.voxel_ml, _UNENHANCED_ML)
     left, found = _best_pair(images, around, uptake, parts, liver_uptake)
+    whole = _with_small_parts(left, parts, small)
+    if whole.sum() > left.sum():
+        left, found = whole, mirror_image(images, around, uptake, whole, liver_uptake) or found
     right = np.zeros_like(place)
     if around.enhanced or float(np.median(mean_hu[left])) > liver_hu + 0.5 * _DENSER_HU:
         # On the right, tumours full of calcium or embolic agent are as dense: a kidney lies further back.
@@ -131,8 +139,11 @@ def _left_parts(
     place: BoolArray,
     evidence: tuple[Float32Array, BoolArray],
     liver_uptake: float,
-) -> list[BoolArray]:
-    """The left kidney in parts: medial to the spleen, behind the bowel, filled where its pelvis is cold."""
+) -> tuple[list[BoolArray], list[BoolArray]]:
+    """The left kidney in parts: medial to the spleen, behind the bowel, filled where its pelvis is cold.
+
+    Returns its parts, and smaller ones that may belong to it.
+    """
     uptake, dense = evidence
     left = around.soft & np.asarray(around.lateral_mm > _LEFT_OF_SPINE_MM)[None, None, :]
     left &= np.asarray(around.posterior_mm > _TISSUE_POSTERIOR_MM[0])[None, :, None]
@@ -142,14 +153,22 @@ def _left_parts(
         parts = warm_parts(warm, images.spacing_mm, neck_mm=_LEFT_KIDNEY_NECK_MM)
         masks = [parts.labels == part for part in range(1, int(parts.labels.max(initial=0)) + 1)]
         sizes_ml = [float(mask.sum()) * images.voxel_ml for mask in masks]
-        kidney = [
-            mask
+        placed = [
+            (mask, size_ml)
             for mask, size_ml in zip(masks, sizes_ml, strict=True)
-            if _KIDNEY_PART_ML < size_ml < _KIDNEY_ML[1] and _has_kidneys_place(mask, around)
+            if _SMALL_PART_ML < size_ml < _KIDNEY_ML[1] and _has_kidneys_place(mask, around)
         ]
+        kidney = [mask for mask, size_ml in placed if size_ml > _KIDNEY_PART_ML]
         if _LEFT_KIDNEY_ML < sum(float(mask.sum()) for mask in kidney) * images.voxel_ml < _KIDNEY_ML[1]:
-            return kidney
-    return []
+            return kidney, [mask for mask, size_ml in placed if size_ml <= _KIDNEY_PART_ML]
+    return [], []
+
+
+def _with_small_parts(left: BoolArray, parts: list[BoolArray], small: list[BoolArray]) -> BoolArray:
+    """The left kidney with the small parts that touch it more than they touch a part that is not kidney."""
+    near, near_others = binary_dilation(left), binary_dilation(np.any(parts, axis=0) & ~left)
+    added = [mask for mask in small if (mask & near).sum() > (mask & near_others).sum()]
+    return np.asarray(np.any([left, *added], axis=0))
 
 
 def _without_spleen(
@@ -164,7 +183,7 @@ def _without_spleen(
 
     assert images.hu is not None
     lateral = np.broadcast_to(around.lateral_mm[None, None, :], warm.shape)
-    spleen = _lateral_in_slices(warm, lateral)
+    spleen = _lateral_in_slices(warm, lateral, images.spacing_mm)
     markers = np.zeros(warm.shape, dtype=np.int8)
     markers[warm & (lateral < _MEDIAL_MM)] = 2
     markers[spleen | (warm & (lateral > _TISSUE_LATERAL_MM[1]))] = 1
@@ -180,19 +199,37 @@ def _without_spleen(
     return np.asarray(watershed(steps, markers, mask=filled | spleen) == 2)
 
 
-def _lateral_in_slices(warm: BoolArray, lateral: Float32Array) -> BoolArray:
-    """The parts of each slice whose middle lies further out than that of any kidney."""
+def _lateral_in_slices(warm: BoolArray, lateral: Float32Array, spacing_mm: float) -> BoolArray:
+    """The parts of each slice whose middle lies further out than that of any kidney.
+
+    Where kidney and spleen touch, the middle of both together says nothing: the slice is divided at its necks first.
+    """
     from scipy.ndimage import label
 
     found = np.zeros_like(warm)
     for k in np.flatnonzero(warm.any(axis=(1, 2))):
-        parts, count = label(warm[k])
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)
-        sums = np.bincount(parts.ravel(), weights=lateral[k].ravel(), minlength=count + 1)
-        outer = sums > _MIDDLE_LATERAL_MM[1] * sizes
-        outer[0] = False
-        found[k] = outer[parts]
+        whole = _outer_parts(label(warm[k])[0], lateral[k])
+        if whole.any():
+            found[k] = _outer_parts(_divided(whole, spacing_mm), lateral[k])
     return found
+
+
+def _divided(mask: BoolArray, spacing_mm: float) -> npt.NDArray[np.int32]:
+    """The parts of a slice, divided where it is thinner than on both sides (watershed of its depth)."""
+    from scipy.ndimage import distance_transform_edt, label
+    from skimage.morphology import h_maxima
+    from skimage.segmentation import watershed
+
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] * spacing_mm
+    peaks, _ = label(h_maxima(np.round(depth, 1), _SPLEEN_NECK_MM), np.ones((3, 3)))
+    return np.asarray(watershed(-depth, peaks, mask=mask), dtype=np.int32)
+
+
+def _outer_parts(parts: npt.NDArray[np.int32], lateral: Float32Array) -> BoolArray:
+    sizes = np.bincount(parts.ravel())
+    outer = np.bincount(parts.ravel(), weights=lateral.ravel()) > _MIDDLE_LATERAL_MM[1] * sizes
+    outer[0] = False
+    return np.asarray(outer[parts])
 
 
 def _around_mirror_image(
