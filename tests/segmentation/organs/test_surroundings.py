@@ -25,13 +25,14 @@ LIVER = ellipsoid(-80, -50, 120, (70, 80, 75))
 LEFT, RIGHT = ellipsoid(60, 10, 70, (24, 24, 50)), ellipsoid(-60, 10, 60, (24, 24, 50))
 
 
-def study(kidney_hu, tumour=None, tumour_hu=30.0, enhanced=False):
-    """Liver, two kidneys (the right one touching the liver) and a tumour as hot as they are, in a body of fat."""
+def study(kidney_hu, tumour=None, tumour_hu=30.0, tumour_uptake=KIDNEY_UPTAKE, enhanced=False, spleen=None):
+    """Liver, two kidneys (the right one touching the liver), a tumour and a spleen as hot as they are, in fat."""
     hu, uptake = np.full(GRID.shape, -100.0, np.float32), np.full(GRID.shape, 0.3, np.float32)
     for where, density, activity in (
         (LIVER, LIVER_HU, LIVER_UPTAKE),
         (LEFT | RIGHT, kidney_hu, KIDNEY_UPTAKE),
-        (np.zeros(GRID.shape, bool) if tumour is None else tumour, tumour_hu, KIDNEY_UPTAKE),
+        (np.zeros(GRID.shape, bool) if tumour is None else tumour, tumour_hu, tumour_uptake),
+        (np.zeros(GRID.shape, bool) if spleen is None else spleen & ~LEFT, kidney_hu, KIDNEY_UPTAKE),
     ):
         hu[where], uptake[where] = density, activity
     body = np.ones(GRID.shape, dtype=bool)
@@ -81,6 +82,24 @@ def test_a_tumour_full_of_embolic_agent_is_no_kidney():
     found = study(180.0, tumour, tumour_hu=260.0)
     assert share(found, RIGHT & ~LIVER) > 0.4
     assert share(found, tumour) == 0.0
+
+
+@pytest.mark.parametrize("kidney_hu", [30.0, 180.0])
+def test_a_tumour_much_hotter_than_the_left_kidney_is_no_kidney_where_the_right_one_is_expected(kidney_hu):
+    tumour = ellipsoid(-60, 0, 102, (26, 26, 26))
+    found = study(kidney_hu, tumour, tumour_hu=LIVER_HU, tumour_uptake=2.0 * KIDNEY_UPTAKE)
+    # The mean over 12 mm leaves the outermost voxels undecided
+    inside = ellipsoid(-60, 0, 102, (20, 20, 20))
+    assert share(found, inside) == 0.0
+    assert share(found, RIGHT & ~LIVER & ~tumour) > 0.35
+
+
+def test_a_spleen_that_touches_the_left_kidney_does_not_hide_either_kidney():
+    spleen = ellipsoid(108, 20, 90, (28, 40, 45))
+    found = study(180.0, spleen=spleen)
+    assert share(found, LEFT) > 0.4
+    assert share(found, spleen & ~LEFT) < 0.1
+    assert share(found, RIGHT & ~LIVER) > 0.4
 
 
 def test_the_spleen_is_cut_off_and_a_hot_left_lobe_in_front_is_not():

@@ -71,6 +71,10 @@ _SOFT_HU = -30.0
 _TELLING_HU, _TELLING_RATIO, _CORTEX_PERCENTILE = 15.0, 1.4, 75.0
 # Tissue within these of the liver's density and uptake is liver, though the mirror image covers it.
 _LIKE_LIVER_HU, _LIKE_LIVER_SHARE = 12.0, 0.25
+# Tissue hotter than all of the left kidney (its 95th percentile) by this is tumour in the liver; less is enough where
+# its density is the liver's rather than the kidney's.
+_HOTTEST_PERCENTILE = 95.0
+_HOTTER_RATIO, _HOTTER_AND_LIVER_HU_RATIO = 1.3, 1.05
 
 
 def find_kidneys(
@@ -262,8 +266,13 @@ def _around_mirror_image(
         like_kidney |= place & close & (uptake > np.sqrt(cortex * liver_uptake))
     like_liver = np.abs(mean_uptake / liver_uptake - 1.0) < _LIKE_LIVER_SHARE
     like_liver &= np.abs(mean_hu - liver_hu) < _LIKE_LIVER_HU
+    hottest = float(np.percentile(mean_uptake[left], _HOTTEST_PERCENTILE))
+    tumour = mean_uptake > _HOTTER_RATIO * hottest
+    if by_density:
+        liver_side = ~denser if own_hu > liver_hu else denser
+        tumour |= liver_side & (mean_uptake > _HOTTER_AND_LIVER_HU_RATIO * hottest)
     kidney = (mirrored & found.similar & ~like_liver) | like_kidney
-    return largest_component(binary_opening(_filled(kidney, images.spacing_mm) & near))
+    return largest_component(binary_opening(_filled(kidney & ~tumour, images.spacing_mm) & near & ~tumour))
 
 
 def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
