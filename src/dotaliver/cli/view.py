@@ -22,16 +22,16 @@ from dotaliver.cli.options import (
 from dotaliver.errors import ConfigError, StudyError
 
 if TYPE_CHECKING:
-    from dotaliver.config.scoring import ScoringConfig
-    from dotaliver.pipeline import StudyInput
+    from dotaliver.pipeline.reading_desk import DeskCase
 
 __all__ = ["GROUP", "view", "viewer"]
 
 GROUP = "dotaliver.viewers"
-"""Entry points of packages that show a study: callables ``(StudyInput, ScoringConfig) -> None``."""
+"""Entry points of packages that show a study: callables ``(StudyInput, ScoringConfig) -> None``, which take a
+``DeskCase`` as third argument where the study is a case of a central reading."""
 
 _CENTRAL = "Central reading"
-Viewer = Callable[["StudyInput", "ScoringConfig"], None]
+Viewer = Callable[..., None]
 
 StudyOrScore = Annotated[
     Path,
@@ -73,7 +73,8 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     chosen = scoring_config(config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer)
     show = viewer()
     if reader is not None:
-        show(_next_scan(study, reader, case), chosen)
+        opened = _open_case(study, reader, case)
+        show(opened.study, chosen, opened)
         return
     if not study.exists():
         msg = f"{study}: there is no such folder; give one of DICOM files, or one that 'dotaliver score' wrote"
@@ -81,33 +82,20 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     show(StudyInput(study, pet, ct), chosen)
 
 
-def _next_scan(folder: Path, reader: str, code: str | None) -> StudyInput:
-    """The first scan of a reader's case that is not read yet; the images alone while the first answers are open."""
+def _open_case(folder: Path, reader: str, code: str | None) -> DeskCase:
+    """A reader's case, at its first scan that is not read yet."""
     from dotaliver.agreement.central import CentralReading
-    from dotaliver.pipeline import StudyInput, read_record
-    from dotaliver.pipeline.reading_signatures import open_case
-    from dotaliver.pipeline.stored_score import relocated
-    from dotaliver.records.score_folder import ScoreFolder
+    from dotaliver.pipeline.reading_desk import DeskCase
 
     reading = CentralReading(folder)
     if not reading.is_there:
         msg = f"{folder}: no central reading is in it; leave --reader out, or give the folder of one"
         raise StudyError(msg)
-    case, folders = open_case(reading, reader, code)
-    latest = [ScoreFolder(path).latest().path for path in folders]
-    unread = [path for path in latest if read_record(path).edits.reader is None]
-    chosen = unread[0] if unread else latest[0]
-    number = latest.index(chosen) + 1
-    typer.echo(f"Case {case.code}, scan {number} of {len(latest)}", err=True)
-    state = reading.state()
-    if state.plan.blind_to_automatic and reader in state.plan.readers and not state.answered(case.code, reader):
-        typer.echo(
-            "The images alone are shown: lock your first answers with 'dotaliver reading answer', then open the case "
-            "again.",
-            err=True,
-        )
-        return relocated(folders[number - 1], None, read_record(folders[number - 1]))
-    return StudyInput(chosen)
+    case = DeskCase.opened(reading, reader, code)
+    typer.echo(case.title, err=True)
+    if case.images_alone:
+        typer.echo("The images alone are shown until your first answers are locked.", err=True)
+    return case
 
 
 def viewer() -> Viewer:

@@ -27,6 +27,8 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.image.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from dotaliver.pipeline.reading_desk import DeskCase
+from dotaliver.records.edits import Reader
 from napari_dotaliver.reading.provisional import provisional
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import lps_to_world, middle_of
@@ -36,6 +38,7 @@ from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
+from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
 from napari_dotaliver.widgets.keys import KEYS, keys_html
@@ -99,6 +102,9 @@ class Desk(QWidget):
         self.banner: RecoveryBanner | None = None
         self.reader_box: ReaderBox | None = None
         self.body: BodyList | None = None
+        self.case: CasePanel | None = None
+        self._going_on: Reader | None = None
+        self._case_asked: DeskCase | None = None
         self.reading = Background(self)
         self.scoring = Background(self)
         self.table = LesionTable()
@@ -181,10 +187,15 @@ class Desk(QWidget):
         if self.open_made(lambda _tell: study):
             self._asked = study
 
-    def open_made(self, make: Callable[[Progress], StudyInput]) -> bool:
+    def open_case(self, case: DeskCase) -> None:
+        """Open a scan of a reader's case in a central reading."""
+        self.open_made(lambda _tell: case.study, case)
+
+    def open_made(self, make: Callable[[Progress], StudyInput], case: DeskCase | None = None) -> bool:
         """Read the study that a function gives, which may take its time to make it; False: the reader stays."""
-        if not self.may_leave(lambda: self.open_made(make)):
+        if not self.may_leave(lambda: self.open_made(make, case)):
             return False
+        self._case_asked, self._going_on = case, None
         self._tell(None)
         self.relative_button.hide()
         self.scoring.cancel()
@@ -212,12 +223,28 @@ class Desk(QWidget):
         self._leave()
         self.layers = StudyLayers(self.viewer, self.opened.volumes)
         self.view.show_study(self.layers)
-        self.patient.show_study(self.opened)
+        self._show_case(self._case_asked)
+        self.patient.show_study(self.opened, None if self.case is None else self.case.case.title)
         self.study_line.setText(_study_words(self.opened))
         self._done()
         self.opened_study.emit()
         if outcome is not None:
             self._begin(outcome, self.folder)
+
+    def _show_case(self, case: DeskCase | None) -> None:
+        """Put the tab of a central reading's case before the others."""
+        if case is None:
+            return
+        self.case = CasePanel(case, self)
+        self.case.wanted.connect(self.open_case)
+        self.case.answered.connect(self._on_first_answers)
+        self.tabs.insertTab(0, self.case, "Case")
+        self.tabs.setCurrentWidget(self.case)
+
+    def _on_first_answers(self, case: DeskCase, reader: Reader) -> None:
+        """Show the automatic answers, now that the reader's own are locked; the same person goes on reading."""
+        self.open_case(case)
+        self._going_on = reader
 
     def _on_not_opened(self, error: Exception) -> None:
         self._on_failed(error)
@@ -228,7 +255,9 @@ class Desk(QWidget):
 
     def score(self) -> None:
         """Outline, measure and judge beside the window."""
-        if self.opened is None or self.folder is None or self.reading.busy or not self.may_leave(self.score):
+        if self.opened is None or self.folder is None or self.reading.busy or self.case is not None:
+            return
+        if not self.may_leave(self.score):
             return
         self._tell(None)
         opened, folder, config = self.opened, self.folder, self.config
@@ -267,10 +296,21 @@ class Desk(QWidget):
             self.tabs.insertTab(place, tab, name)
         self.banner = RecoveryBanner(session)
         self.reader_box = ReaderBox(session, "Who reads this study?", hides=True)
+        self._follow_case(session, confirm)
         for part in (self.reader_box, self.banner):
             self._column.insertWidget(3, part)
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
+
+    def _follow_case(self, session: ReadingSession, confirm: ConfirmWidget) -> None:
+        """Let the case know the reading of its scan; who gave its first answers a moment ago has signed in."""
+        if self.case is None:
+            return
+        if self._going_on is not None:
+            session.sign(self._going_on.name, self._going_on.role)
+            self._going_on = None
+        self.case.follow(session)
+        confirm.saved.connect(self.case.note_saved)
 
     def _show_body(self, session: ReadingSession) -> None:
         """List what was found outside the liver, where there is something."""
@@ -292,14 +332,23 @@ class Desk(QWidget):
         for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box, self.body):
             if widget is not None:
                 widget.close_down()
-                self.tabs.removeTab(self.tabs.indexOf(widget))
-                widget.setParent(None)
-                widget.deleteLater()
+                self._put_away(widget)
+        if self.case is not None:
+            self.case.stop_following()
         self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = self.body = None
+
+    def _put_away(self, widget: QWidget) -> None:
+        self.tabs.removeTab(self.tabs.indexOf(widget))
+        widget.setParent(None)
+        widget.deleteLater()
 
     def _leave(self) -> None:
         """Put away what was read before."""
         self._end_reading()
+        if self.case is not None:
+            self.case.close_down()
+            self._put_away(self.case)
+            self.case = None
         self.table.show_score(None)
         self.verdicts.show_score(None)
         self.patient.show_study(None)
@@ -388,7 +437,8 @@ class Desk(QWidget):
         busy = self.reading.busy or self.scoring.busy
         self.progress.setVisible(busy)
         self.cancel_button.setEnabled(busy)
-        self.score_button.setEnabled(self.opened is not None and not busy)
+        # Of a case in a central reading, the score of the plan is read.
+        self.score_button.setEnabled(self.opened is not None and not busy and self.case is None)
         self.score_button.setText(f"{'Score' if self.session is None else 'Score again'} ({KEYS['score'].key})")
 
     # --- leaving -----------------------------------------------------------------------------------------------------

@@ -32,10 +32,14 @@ class PatientBanner(QFrame):
         line.addWidget(self.name_button)
         self.show_study(None)
 
-    def show_study(self, opened: OpenStudy | None) -> None:
-        """Show whose study it is; the name is hidden again with each study."""
-        self._name = "" if opened is None else _patient_name(opened)
-        self._identity = "" if opened is None else _identity_words(opened)
+    def show_study(self, opened: OpenStudy | None, case: str | None = None) -> None:
+        """Show whose study it is; the name is hidden again with each study.
+
+        Of a case in a central reading the code alone is shown: a reader must not recognise the patient.
+        """
+        blinded = opened is None or case is not None
+        self._name = "" if blinded else _patient_name(opened)
+        self._identity = case or ("" if opened is None else _identity_words(opened))
         self.name_button.setChecked(False)
         self.name_button.setVisible(bool(self._name))
         self.setVisible(opened is not None)

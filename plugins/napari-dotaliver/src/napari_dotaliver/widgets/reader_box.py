@@ -9,9 +9,9 @@ from dotaliver.errors import DotaliverError
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 
-__all__ = ["ReaderBox"]
+__all__ = ["ROLES", "ReaderBox"]
 
-_ROLES = ("radiologist", "nuclear-medicine physician", "reader")
+ROLES = ("radiologist", "nuclear-medicine physician", "reader")
 
 
 class ReaderBox(QGroupBox):
@@ -39,7 +39,7 @@ class ReaderBox(QGroupBox):
         self.name.setAccessibleName("Name of the reader")
         self.role = ChoiceBox()
         self.role.setEditable(True)
-        self.role.addItems(_ROLES)
+        self.role.addItems(ROLES)
         self.role.setAccessibleName("Role of the reader")
         self.sign_button = QPushButton("Sign in")
         self.previous = QLabel()

@@ -10,6 +10,7 @@ from dotaliver.pipeline import StudyInput
 if TYPE_CHECKING:
     from napari import Viewer
 
+    from dotaliver.pipeline.reading_desk import DeskCase
     from napari_dotaliver.widgets.desk import Desk
 
 __all__ = ["desk_of", "view", "windowed_viewer"]
@@ -36,7 +37,7 @@ def desk_of(viewer: Viewer) -> Desk:
     return widget
 
 
-def view(study: StudyInput, config: ScoringConfig) -> None:
+def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None) -> None:
     """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
 
     Parameters
@@ -45,11 +46,16 @@ def view(study: StudyInput, config: ScoringConfig) -> None:
         A folder (or zip) of DICOM files, and which of its series; or the folder that ``dotaliver score`` wrote.
     config : ScoringConfig
         Everything that changes the answer.
+    case : DeskCase, optional
+        The case of a central reading that the study is a scan of.
     """
     import napari
 
     viewer = napari.Viewer(title="dotaliver")
     desk = desk_of(viewer)
     desk.config = config
-    desk.open(study)
+    if case is None:
+        desk.open(study)
+    else:
+        desk.open_case(case)
     napari.run()
