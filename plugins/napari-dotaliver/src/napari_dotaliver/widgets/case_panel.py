@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QLineEdit, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from dotaliver.agreement.central import CentralReading
@@ -64,7 +64,9 @@ class CasePanel(QWidget):
         parts = (self.line, self.questions, self.decision, self.message, self.answer_button, self.sign_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
-        column.addWidget(scrolled([part for part in (*parts, self.next_button) if part is not None]))
+        area = scrolled([part for part in (*parts, self.next_button) if part is not None])
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        column.addWidget(area)
         self.answer_button.setVisible(case.images_alone)
         self.answer_button.clicked.connect(lambda _=False: self.lock_answers())
         self.sign_button.clicked.connect(lambda _=False: self.sign())
@@ -107,6 +109,9 @@ class CasePanel(QWidget):
         if person is None:
             self._refuse("give the reader's name and role before locking")
             self.questions.name.setFocus()
+            return
+        if not self.questions.verdicts:
+            self._refuse("answer at least one criterion before locking")
             return
         words = "They cannot be changed once they are locked. Then the automatic answers are shown."
         if not self._sure("Lock first answers", f"Lock these answers as {person.name}, {person.role}?", words):
@@ -225,7 +230,11 @@ class _Questions(QGroupBox):
             box.setAccessibleName(criterion.name)
             box.setToolTip(criterion.wording)
             self._choices[criterion.id] = box
-            form.addRow(criterion.name, box)
+            words = QLabel(f"{criterion.name}: {criterion.topic}")
+            words.setWordWrap(True)
+            words.setToolTip(criterion.wording)
+            form.addRow(words)
+            form.addRow(box)
         self.burden = NumberBox()
         self.burden.setRange(_NOT_ESTIMATED, 100.0)
         self.burden.setDecimals(0)

@@ -290,10 +290,9 @@ class Desk(QWidget):
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, self.viewer, self)
         self._show_body(session)
-        for place, (tab, name) in enumerate(
-            ((self.tools, "Correct"), (self.confirm, "Confirm"), (self.time_points, "Time points")), start=1
-        ):
-            self.tabs.insertTab(place, tab, name)
+        after = self.tabs.indexOf(self.verdicts) + 1
+        for tab, name in ((self.time_points, "Time points"), (self.confirm, "Confirm"), (self.tools, "Correct")):
+            self.tabs.insertTab(after, tab, name)
         self.banner = RecoveryBanner(session)
         self.reader_box = ReaderBox(session, "Who reads this study?", hides=True)
         self._follow_case(session, confirm)
@@ -319,7 +318,7 @@ class Desk(QWidget):
         self.body = BodyList(session, self.confirm.reader_box.sign, self)
         self.body.place_chosen.connect(lambda place, extent_mm: jump(self.viewer, place, extent_mm))
         self.body.changed.connect(self.confirm.measure)
-        self.tabs.insertTab(1, self.body, "Body")
+        self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.body, "Body")
 
     def _go_to_liver(self, session: ReadingSession) -> None:
         """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
