@@ -1,4 +1,4 @@
-"""A central reading at the desk: answers before the score is shown, the case's code alone, saving, signing, the next."""
+"""A central reading at the desk: answers before the score is shown, the code alone, saving, signing, the next case."""
 
 from __future__ import annotations
 
