@@ -22,6 +22,7 @@ __all__ = [
     "Deidentify",
     "Dose",
     "EditsFile",
+    "FdgScan",
     "Height",
     "Injection",
     "LabelMap",
@@ -129,6 +130,16 @@ RecistImage = Annotated[
         metavar="SERIES",
         help="Diagnostic CT or MR series on which diameters are measured, by number, UID or description (with * and "
         "?).",
+    ),
+]
+
+FdgScan = Annotated[
+    Path | None,
+    option(
+        "--fdg",
+        group=_IMAGES,
+        metavar="FOLDER",
+        help="FDG PET/CT of the same patient: lesions on both tracers, and the NETPET grade as a proposal.",
     ),
 ]
 

@@ -21,6 +21,7 @@ from dotaliver.cli.options import (
     Dose,
     Dosimetry,
     EditsFile,
+    FdgScan,
     Height,
     Injection,
     LabelMap,
@@ -75,6 +76,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
     pet: PetSeries = None,
     ct: CtSeries = None,
     recist_image: RecistImage = None,
+    fdg: FdgScan = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
@@ -135,7 +137,7 @@ def score(  # noqa: PLR0913, PLR0917  one parameter per option
         with output_folder(out) if out is not None else contextlib.nullcontext(), stages(quiet) as progress:
             part = pipeline.StudyPart(study_uid)
             masks = (liver, tuple(lesions or ()), lesions_complete)
-            source = pipeline.StudyInput(study, pet, ct, recist_image, *masks, part)
+            source = pipeline.StudyInput(study, pet, ct, recist_image, *masks, part, fdg)
             outcome = pipeline.score_study(
                 source, settings, edits=readers_edits, execution=execution, helper=helper, progress=progress
             )
@@ -164,6 +166,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
         option("--study", group="Images", metavar="FOLDER", help="Where the images are now, if they were moved."),
     ] = None,
     recist_image: RecistImage = None,
+    fdg: FdgScan = None,
     liver: LiverMask = None,
     lesions: LesionMask = None,
     lesions_complete: LesionsComplete = False,
@@ -217,6 +220,7 @@ def rescore(  # noqa: PLR0913, PLR0917  one parameter per option
                     liver=liver,
                     lesions=tuple(lesions or ()),
                     lesions_complete=lesions_complete,
+                    fdg=fdg,
                 ),
                 edits=edits_of(edits, lesion_at or (), pipeline.read_record(folder).edits if lesion_at else None),
                 config=_revised_config(folder, config, (analogue, analogue_date)),

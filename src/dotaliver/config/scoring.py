@@ -20,6 +20,7 @@ from dotaliver.config.body_reading import AnalogueConfig, BodyReadingConfig
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
 from dotaliver.config.measurement import AcquisitionConfig, BurdenConfig, PeakConfig, ReferenceConfig
+from dotaliver.config.netpet import NetpetConfig
 from dotaliver.config.organs import BloodPoolConfig, LobeConfig, SpleenConfig
 from dotaliver.config.protocol import TrialProtocol, default_protocol
 from dotaliver.config.segmentation import (
@@ -107,6 +108,7 @@ class ScoringConfig(FrozenModel):
     masks: MaskConfig = MaskConfig()
     recist_mr: RecistMrConfig = RecistMrConfig()
     body: BodyConfig = BodyConfig()
+    netpet: NetpetConfig = NetpetConfig()
 
     def with_protocol(self, protocol: TrialProtocol | None) -> ScoringConfig:
         """The same settings with another protocol, where there is one."""

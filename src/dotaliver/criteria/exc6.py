@@ -12,6 +12,7 @@ from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, sta
 from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import CtFocus, Lesion
+from dotaliver.records.netpet import NetpetLesion
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = ["judge"]
@@ -27,11 +28,19 @@ def judge(findings: Findings) -> Proposal:
         return marked
     rest = findings.rest_of_body
     finding, reason, evidence = _liver_finding(findings)
+    offered = () if findings.netpet is None else findings.netpet.candidates
+    if finding == "not_met" and any(x.in_liver for x in offered):
+        finding = "indeterminate"
+    if offered:
+        reason = f"{reason} {_of_fdg(offered)}"
+        evidence = evidence | {"fdg_candidates": len(offered)}
     if rest is not None and rest.receptor_negative:
         text = f"{findings.the_reader} states a receptor-negative lesion outside the liver. {reason}"
         return Proposal("met", finding, text, evidence)
     elsewhere = stated_elsewhere(rest, None if rest is None else rest.receptor_negative)
     verdict = answer_for_body(finding, elsewhere)
+    if verdict == "not_met" and offered:
+        verdict = "indeterminate"
     if finding == "not_met":
         reason = f"{reason} {_of_the_rest(findings, elsewhere)}"
     return Proposal(verdict, finding, reason, evidence)
@@ -42,16 +51,40 @@ def _marked(findings: Findings) -> Proposal | None:
     lesions = [x for x in findings.lesions if "receptor_negative" in x.marks and x.tumour]
     accepted = [x for x in findings.ct_foci if x.accepted]
     marked: list[Lesion | CtFocus] = [*lesions, *accepted]
+    on_fdg = () if findings.netpet is None else findings.netpet.accepted
     if not marked:
-        return None
-    in_liver = any(x.in_liver for x in marked)
+        return _accepted_on_fdg(on_fdg, findings) if on_fdg else None
+    in_liver = any(x.in_liver for x in (*marked, *on_fdg))
     finding: VerdictWord = "met" if in_liver else "not_evaluable"
     first = marked[0]
     kind = "CT candidate" if isinstance(first, CtFocus) else "lesion"
-    evidence: dict[str, Evidence] = {"lesion_label": first.label, "marked_lesions": len(marked)}
+    evidence: dict[str, Evidence] = {"lesion_label": first.label, "marked_lesions": len(marked) + len(on_fdg)}
     flags = () if isinstance(first, CtFocus) else first.flags
     reason = f"{findings.the_reader} marked {kind} {first.label} as receptor-negative."
     return Proposal("met", finding, reason, evidence, flags)
+
+
+def _accepted_on_fdg(accepted: tuple[NetpetLesion, ...], findings: Findings) -> Proposal:
+    """What follows from the candidates of the FDG scan that a reader accepted."""
+    first = accepted[0]
+    finding: VerdictWord = "met" if any(x.in_liver for x in accepted) else "not_evaluable"
+    evidence: dict[str, Evidence] = {"lesion_label": first.name, "marked_lesions": len(accepted)}
+    reason = (
+        f"{findings.the_reader} accepted candidate {first.name} of the FDG scan ({first.region}) as a lesion without "
+        "receptor uptake."
+    )
+    return Proposal("met", finding, reason, evidence)
+
+
+def _of_fdg(offered: tuple[NetpetLesion, ...]) -> str:
+    """The FDG-avid foci without receptor uptake that wait for the reader, in a sentence."""
+    first = max(offered, key=lambda x: (x.why_physiological is None, x.fdg_ratio_to_liver or 0.0))
+    more = "" if len(offered) == 1 else f" and {len(offered) - 1} more"
+    fdg = "" if first.fdg_ratio_to_liver is None else f", FDG {first.fdg_ratio_to_liver:.1f} × liver"
+    return (
+        f"FDG candidate {first.name} ({first.region}{fdg}){more}: FDG-avid without receptor uptake, for the reader to "
+        "decide."
+    )
 
 
 def _of_the_rest(findings: Findings, elsewhere: bool | None) -> str:

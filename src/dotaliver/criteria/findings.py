@@ -14,6 +14,7 @@ from dotaliver.records.flags import Flag
 from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import CtSearch, DrawnOn
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Reference
+from dotaliver.records.netpet import NetpetRecord
 from dotaliver.records.study import Acquisition, SeriesIdentity
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
@@ -67,6 +68,8 @@ class Findings:
     """Assumed normal liver over the median of soft tissue, where there is no SUV by body weight."""
     body: BodyRecord | None = None
     """The body outside the liver; None where it was not searched."""
+    netpet: NetpetRecord | None = None
+    """The same lesions on an FDG scan; None where there is none."""
     dominance: Dominance | None = None
     """Tumour volume in the liver and elsewhere, where it was measured."""
     liver_audit: LiverAudit | None = None

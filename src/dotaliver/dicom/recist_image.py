@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from pydicom.dataset import Dataset
-
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.fitness import named_series, unfit
 from dotaliver.dicom.choice.mr import unfit_mr
+from dotaliver.dicom.choice.patient import other_patient, stated
 from dotaliver.dicom.choice.pet import SeriesChoice, set_aside_flags
-from dotaliver.dicom.files.elements import joined
 from dotaliver.dicom.files.headers import CT_CLASS, SeriesHeaders, StudyIndex
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.pixels.lazy import ct_image_of, mr_image_of
 from dotaliver.dicom.study import series_identity
-from dotaliver.errors import AcquisitionError, StudyError
+from dotaliver.errors import StudyError
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import StudyVolumes
 
@@ -25,12 +23,6 @@ __all__ = ["choose_recist_image", "with_recist_image"]
 
 # Spacings are stored as rounded decimals: 5.5 must not count as over 5.5.
 _ROUNDING_MM = 1e-3
-# What must agree between two examinations of one patient, where both state it.
-_OF_THE_PATIENT = (
-    ("PatientID", "Patient ID"),
-    ("PatientBirthDate", "Patient's Birth Date"),
-    ("PatientSex", "Patient's Sex"),
-)
 
 
 def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) -> SeriesHeaders:
@@ -82,25 +74,13 @@ def _described(there: tuple[SeriesHeaders, ...], choice: SeriesChoice, wanted: s
 
 def _require_one_patient(pet: SeriesHeaders, series: SeriesHeaders, wanted: str) -> None:
     """Refuse a series of which any slice names another patient than the PET does."""
-    for keyword, words in _OF_THE_PATIENT:
-        stated = [_stated(one, keyword) for one in (pet, series)]
-        if any(len(values) > 1 for values in stated) or (all(stated) and stated[0] != stated[1]):
-            msg = (
-                f"--recist-image {wanted}: {series.name} has another {words} than the PET; name a CT or MR of the same "
-                "patient"
-            )
-            raise StudyError(msg)
-
-
-def _stated(series: SeriesHeaders, keyword: str) -> set[str]:
-    return {value.casefold() for part in series.slices if (value := _value(part.dataset, keyword))}
-
-
-def _value(dataset: Dataset, keyword: str) -> str | None:
-    try:
-        return joined(dataset, keyword)
-    except AcquisitionError:
-        return None
+    words = other_patient(pet, series)
+    if words is not None:
+        msg = (
+            f"--recist-image {wanted}: {series.name} has another {words} than the PET; name a CT or MR of the same "
+            "patient"
+        )
+        raise StudyError(msg)
 
 
 def with_recist_image(
@@ -130,5 +110,5 @@ def _new_flags(volumes: StudyVolumes, series: SeriesHeaders, slice_mm: float, co
         if flag not in known:
             yield flag
     missing = raise_flag("PATIENT_IDENTITY_MISSING")
-    if not _stated(series, "PatientID") and missing not in known:
+    if not stated(series, "PatientID") and missing not in known:
         yield missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.dicom.files import DicomJob, encoded_files, made_or_left_out
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
+from dotaliver.export.netpet_table import netpet_csv
 from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.html import report_html
 from dotaliver.export.report.pdf import report_pdf
@@ -31,6 +32,7 @@ from dotaliver.records.score_folder import (
     LESIONS_NIFTI,
     LIVER_NIFTI,
     LOCAL_PATHS,
+    NETPET_TABLE,
     RECORD,
     REPORT,
     REPORT_DICOM,
@@ -124,14 +126,15 @@ def _contents(
 ) -> dict[str, bytes | str]:
     """What each file holds, by name; the record is the last."""
     deidentified = options.pseudonym_key is not None
-    job = DicomJob(
-        files.score, files.volumes, files.segmentations, files.sources, options.labelmap, deidentified=deidentified
-    )
+    # No DICOM object is made of the FDG scan, so it is not sent to another process.
+    volumes, masks = replace(files.volumes, fdg=None), replace(files.segmentations, fdg=None)
+    job = DicomJob(files.score, volumes, masks, files.sources, options.labelmap, deidentified=deidentified)
     dicom = helper.begin(job)
     report = _report(files) if options.report else None
     contents: dict[str, bytes | str] = {
         LESION_TABLE: lesions_csv(files.score),
         **_body_table(files.score),
+        **_netpet_table(files.score),
         **({} if report is None else {REPORT: report}),
         LOCAL_PATHS: local_json,
     }
@@ -157,6 +160,11 @@ def _contents(
 def _body_table(score: StudyScore) -> dict[str, bytes | str]:
     """The table of what lies outside the liver, where there is something."""
     return {BODY_TABLE: body_csv(score)} if score.body is not None and score.body.lesions else {}
+
+
+def _netpet_table(score: StudyScore) -> dict[str, bytes | str]:
+    """The table of lesions on two tracers, where there is an FDG scan."""
+    return {} if score.netpet is None else {NETPET_TABLE: netpet_csv(score)}
 
 
 def _report(files: ScoreFiles) -> str | None:

@@ -14,6 +14,7 @@ from dotaliver.config.protocol import TrialProtocol
 from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import FloatArray
 from dotaliver.measurement.body_statements import require_body_consistent, require_body_known
+from dotaliver.measurement.fdg_statements import require_fdg_signed
 from dotaliver.records.edits import (
     NOT_TUMOUR,
     DiameterEdit,
@@ -59,6 +60,7 @@ def require_consistent(edits: ReaderEdits) -> None:
     for problem in _problems(edits):
         raise ConfigError(problem)
     require_body_consistent(edits)
+    require_fdg_signed(edits)
 
 
 def require_known(edits: ReaderEdits, segmentations: Segmentations, protocol: TrialProtocol) -> None:

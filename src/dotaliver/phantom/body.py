@@ -151,7 +151,7 @@ def _pet(uptake: Volume, grid: Geometry, spec: BodySpec) -> Volume:
     still, moved = (resample(smooth, g).array for g in (grid, grid.moved((0.0, 0.0, shift))))
     weight = _breathing(grid)
     image = still * (1 - weight) + moved * weight
-    rng = stream(spec.seed, "pet noise")
+    rng = stream(spec.seed, f"pet noise{spec.scan}")
     grain = rng.standard_normal(grid.shape, dtype=np.float32)
     grain = ndimage.gaussian_filter(grain, fwhm_to_sigma(scanner.pet_noise_correlation_mm) / _PET_MM, mode="wrap")
     grain /= grain.std()
@@ -183,7 +183,7 @@ def _as_activity(pet: Volume, spec: BodySpec) -> Volume:
 
 
 def _with_ct_noise(hu: npt.NDArray[np.float32], organs: npt.NDArray[np.uint8], spec: BodySpec) -> npt.NDArray[np.int16]:
-    rng = stream(spec.seed, "ct noise")
+    rng = stream(spec.seed, f"ct noise{spec.scan}")
     grain = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), (0, 0.5, 0.5))
     grain *= np.float32(spec.trunk.scanner.ct_noise_hu * 0.6) / grain.std()
     image = hu + np.where(organs == 0, np.float32(0.3), np.float32(1)) * grain

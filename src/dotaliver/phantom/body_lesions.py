@@ -74,10 +74,11 @@ def place_body_lesions(
         shape = np.exp(rng.normal(0, 0.1, 3))
         axes = radius * shape / np.cbrt(np.prod(shape))
         turn = rng.uniform(0, 90, 3)
-        contrast = wanted.suv / max(_local_uptake(suv, grid, place, radius), 0.05)
+        around = max(_local_uptake(suv, grid, place, radius), 0.05)
+        uptake = around if wanted.suv is None else wanted.suv
         kind, size = wanted.site, wanted.diameter_mm
         lesion = PlacedLesion(
-            len(placed) + 1, kind, as_vector(place), as_vector(axes), as_vector(turn), size, wanted.suv, contrast
+            len(placed) + 1, kind, as_vector(place), as_vector(axes), as_vector(turn), size, uptake, uptake / around
         )
         placed.append(lesion)
     return tuple(placed)

@@ -52,7 +52,7 @@ def body_layers(space: Space, frame: BodyFrame, spec: BodySpec) -> list[BodyLaye
         ),
         layer("bone", frame.bone, Tissue.BONE),
         layer("marrow", frame.marrow, Tissue.MARROW),
-        BodyLayer("brain", frame.brain, 36.0, 0.1),
+        BodyLayer("brain", frame.brain, 36.0, drawn["brain"]),
         layer("airway", frame.airway, Tissue.AIR, 0.0),
     ]
     layers += _upper_glands(space, drawn)

@@ -37,7 +37,10 @@ class BodyLesionSpec(FrozenModel):
 
     site: LesionSite
     diameter_mm: float = Field(gt=0, le=80)
-    suv: float = Field(gt=0, description="True uptake")
+    suv: float | None = Field(gt=0, description="True uptake; None: that of the tissue around it")
+    fdg_suv: float | None = Field(
+        default=None, gt=0, description="The same of FDG, in a second scan"
+    )
 
 
 class BodyUptake(FrozenModel):
@@ -58,6 +61,7 @@ class BodyUptake(FrozenModel):
     degenerative: Range = (1.5, 3.0)
     injection: Range = (8.0, 60.0)
     reactive_node: Range = (1.2, 2.2)
+    brain: Range = (0.1, 0.1)
 
 
 class BodySpec(FrozenModel):
@@ -78,6 +82,7 @@ class BodySpec(FrozenModel):
     top_mm: float = Field(default=590.0, description="Upper end of the images; the liver's dome lies near +90")
     bottom_mm: float = Field(default=-520.0, description="Lower end: mid-thigh")
     with_ct: bool = True
+    scan: str = Field(default="", description="Another scan of the same patient: its noise is its own")
 
     @property
     def seed(self) -> int:

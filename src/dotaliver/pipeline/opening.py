@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice.pet import SeriesChoice, choose_series
+from dotaliver.dicom.fdg import choose_fdg, with_fdg
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart, index_folder
 from dotaliver.dicom.files.slice_headers import slice_headers
 from dotaliver.dicom.files.stack import stack_of
@@ -49,6 +50,8 @@ class StudyInput:
     """Whether the user states that the lesion mask holds every lesion of the liver that the PET shows"""
     part: StudyPart = WHOLE_FOLDER
     """Which of the folder's studies is meant, where it holds several"""
+    fdg: Path | None = None
+    """Where an FDG PET/CT of the same patient lies"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +83,14 @@ def open_study(
     index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_image is None else choose_recist_image(index, choice, study.recist_image)
-    require_room(choice, config, execution.memory_bytes)
+    fdg = None if study.fdg is None else choose_fdg(study.fdg, choice, config)
+    require_room(choice, config, execution.memory_bytes, fdg)
     with plane_cache(execution.cache, progress):
         volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
         if recist is not None:
             volumes = with_recist_image(volumes, recist, config, progress, execution.memory_bytes)
+        if fdg is not None:
+            volumes = with_fdg(volumes, fdg, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
     if choice.ct is not None and identity.ct is not None:
@@ -93,13 +99,17 @@ def open_study(
     return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers, recist_headers))
 
 
-def require_room(choice: SeriesChoice, config: ScoringConfig, memory_bytes: int | None) -> None:
-    """Refuse a bound that the study cannot be scored within."""
+def require_room(
+    choice: SeriesChoice, config: ScoringConfig, memory_bytes: int | None, second: SeriesChoice | None = None
+) -> None:
+    """Refuse a bound that the study, with a second scan or without, cannot be scored within."""
     if memory_bytes is None:
         return
-    pet = stack_of(choice.pet).geometry
-    ct = None if choice.ct is None else stack_of(choice.ct).geometry
-    voxels = math.prod(coarse_grid(pet, ct, config.liver.coarse_mm).shape)
+    voxels = 0
+    for one in (choice, *(() if second is None else (second,))):
+        pet = stack_of(one.pet).geometry
+        ct = None if one.ct is None else stack_of(one.ct).geometry
+        voxels += math.prod(coarse_grid(pet, ct, config.liver.coarse_mm).shape)
     needed = _OWN_BYTES + _BYTES_PER_COARSE_VOXEL * voxels
     if memory_bytes < needed:
         mib = -(-needed // (1 << 20))

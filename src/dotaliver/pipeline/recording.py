@@ -211,6 +211,7 @@ def record_of(
         lesions=lesions,
         ct_foci=foci,
         body=body,
+        netpet=findings.netpet,
         criteria=answers.verdicts,
         flags=in_protocol(answers.flags, protocol),
         segmentation=_segmentation_record(segmentations, complete, absolute=findings.absolute_suv),

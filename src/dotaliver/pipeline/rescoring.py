@@ -102,11 +102,11 @@ def rescore(  # noqa: PLR0913  what may be replaced, and how the work is done
         given = stored_masks(folder, study, parent, opened.volumes, config)
         if edits is None:
             require_edits_of_image(parent, opened.volumes)
-            require_marked_foci(parent, given)
+            require_marked_foci(parent, given, opened.volumes)
         is_current = config == parent.config and not measures_elsewhere(parent, opened.volumes)
         found = segment_study(opened.volumes, config, given, progress, helper, is_current=is_current)
         own_edits = parent.edits if edits is None else edits
         found = clicked_in(opened.volumes, found, own_edits, config, progress)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, own_edits, config, revises=parent.record_id, execution=execution)
-    return Outcome(score, opened, found, study.folder, study.part)
+    return Outcome(score, opened, found, study.folder, study.part, study.fdg)

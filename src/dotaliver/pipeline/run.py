@@ -36,6 +36,7 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import with_added_lesions
 from dotaliver.segmentation.body.search import with_body_searched
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
+from dotaliver.segmentation.fdg_search import with_fdg_searched
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.mask_checks import require_plausible_masks
@@ -68,6 +69,8 @@ class Outcome:
     segmentations: Segmentations
     folder: Path
     part: StudyPart = WHOLE_FOLDER
+    fdg: Path | None = None
+    """Where the FDG scan lies, where one was compared"""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -137,6 +140,7 @@ def segment_study(
     if found.body is None:
         progress("searching outside the liver")
         found = with_body_searched(volumes, found, config)
+    found = with_fdg_searched(volumes, found, config, progress)
     return with_mr_registered(volumes, found, config, progress)
 
 
@@ -234,7 +238,7 @@ def score_study(
         found = clicked_in(opened.volumes, found, edits or ReaderEdits(), config, progress)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
-    return Outcome(score, opened, found, study.folder, study.part)
+    return Outcome(score, opened, found, study.folder, study.part, study.fdg)
 
 
 def save(
@@ -273,6 +277,7 @@ def save(
         pet=identity.pet.series_instance_uid,
         ct=None if identity.ct is None else identity.ct.series_instance_uid,
         recist_image=None if identity.recist_image is None else identity.recist_image.series_instance_uid,
+        fdg=None if outcome.fdg is None else str(outcome.fdg.resolve()),
         study_uid=outcome.part.study_uid,
         files=outcome.part.files,
     )

@@ -18,9 +18,11 @@ from dotaliver.measurement.body import OfTheLiver, measure_body
 from dotaliver.measurement.burden import measure_burden
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.dominance import measure_dominance
+from dotaliver.measurement.fdg_statements import require_fdg_supported
 from dotaliver.measurement.hotspots import HottestSpheres, hottest_spheres
 from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
+from dotaliver.measurement.netpet import OfTheScoredStudy, measure_netpet
 from dotaliver.measurement.outline_dispute import lesions_in_dispute, normal_in_dispute, with_second_outline
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
@@ -32,6 +34,7 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.liver_audit import LiverAudit
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Lesion, Reference
+from dotaliver.records.netpet import NetpetRecord
 from dotaliver.records.score import LiverRecord, StudyScore
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.audit.audit import audit_liver
@@ -128,6 +131,10 @@ def score_labels(
     body = measure_body(volumes, segmentations, edits.body, known, config)
     measured = Measured(volumes, segmentations, placement, references.liver, lesions, body)
     require_supported(edits, measured, config)
+    complete = _lesions_complete(segmentations, edits)
+    of_study = OfTheScoredStudy(references.values, lesions, body, complete)
+    netpet = measure_netpet(volumes, segmentations, edits.fdg, of_study, config)
+    require_fdg_supported(edits, netpet)
     audit = None if comparison is None else comparison.audit
     liver = _liver_record(segmentations, audit)
     hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
@@ -150,7 +157,7 @@ def score_labels(
         normal_unsure=any(flag.code == "NORMAL_LIVER_UNSURE" for flag in flags),
         ct_foci=foci,
         ct_search=segmentations.ct_search,
-        lesions_complete=_lesions_complete(segmentations, edits),
+        lesions_complete=complete,
         lesions_searched=_searched(segmentations, edits),
         unoutlined=hottest.outside_outlines,
         unoutlined_ml=hottest.outside_ml,
@@ -158,6 +165,7 @@ def score_labels(
         liver_over_soft_tissue=_over_soft_tissue(volumes, references.liver, config) if suvbw_per_unit is None else None,
         reader_words=edits.reader_words,
         body=body,
+        netpet=netpet,
         dominance=measure_dominance(placement, segmentations, lesions, burden, body),
         liver_audit=audit,
         normal_disputed=normal_in_dispute(references.liver, segmentations, comparison),
@@ -298,9 +306,19 @@ def _flags_of_findings(findings: Findings) -> Iterable[Flag]:
         usual = findings.config.reference.suv_mean_range
         yield raise_flag("NORMAL_LIVER_RANGE_NOT_CHECKED", low=usual.low, high=usual.high)
     yield from _analogue_near_limit(findings)
+    if findings.netpet is not None:
+        yield from _flags_of_fdg(findings.netpet, findings.config)
     share = None if findings.body is None else findings.body.sums.activity_in_tumour
     if share is not None and share >= findings.config.body_reading.sink_activity_share:
         yield raise_flag("TUMOUR_SINK", percent=100 * share)
+
+
+def _flags_of_fdg(netpet: NetpetRecord, config: ScoringConfig) -> Iterable[Flag]:
+    usual, mean = config.netpet.liver_suv_range, netpet.liver.suv_mean
+    if mean is not None and netpet.scan.suv is not None and not usual.holds(mean):
+        yield raise_flag("FDG_LIVER_UNUSUAL", suv=mean, low=usual.low, high=usual.high)
+    if not all(part.aligned for part in netpet.alignment.parts):
+        yield raise_flag("FDG_PART_UNALIGNED")
 
 
 def _once(flags: Iterable[Flag]) -> tuple[Flag, ...]:

@@ -27,6 +27,7 @@ from dotaliver.segmentation.mask_checks import OWN_ORIGIN
 
 __all__ = [
     "LocalPaths",
+    "compares_elsewhere",
     "images_of_score",
     "load_edits",
     "measures_elsewhere",
@@ -85,13 +86,35 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
         lesions=None if study is None else study.lesions,
         lesions_complete=study is not None and study.lesions_complete,
         part=part,
+        fdg=_fdg_folder(folder, study, local, parent),
     )
+
+
+def _fdg_folder(
+    folder: Path, study: StudyInput | None, local: LocalPaths | None, parent: StudyScore
+) -> Path | None:
+    """Where the FDG scan lies: where the user says, else where it lay; None where none was compared."""
+    if study is not None and study.fdg is not None:
+        return study.fdg
+    if parent.netpet is None:
+        return None
+    if local is None or local.fdg is None or not Path(local.fdg).exists():
+        msg = f"{folder}: the FDG scan is not where local.json says; name its folder with --fdg"
+        raise StudyError(msg)
+    return Path(local.fdg)
 
 
 def measures_elsewhere(parent: StudyScore, volumes: StudyVolumes) -> bool:
     """Whether diameters are measured on another image than in the record."""
     before, now = parent.study.recist_image, volumes.identity.recist_image
     return now is not None and (before is None or before.series_instance_uid != now.series_instance_uid)
+
+
+def compares_elsewhere(parent: StudyScore, volumes: StudyVolumes) -> bool:
+    """Whether another FDG scan is compared than in the record."""
+    before = None if parent.netpet is None else parent.netpet.scan.study.pet.pixel_sha256
+    now = None if volumes.fdg is None else volumes.fdg.identity.pet.pixel_sha256
+    return now != before
 
 
 def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
@@ -273,8 +296,14 @@ def require_edits_of_image(parent: StudyScore, volumes: StudyVolumes) -> None:
         raise ConfigError(msg)
 
 
-def require_marked_foci(parent: StudyScore, given: Segmentations) -> None:
+def require_marked_foci(parent: StudyScore, given: Segmentations, volumes: StudyVolumes) -> None:
     """With another liver images are searched anew, and numbers may name other places; lesions may cover a candidate."""
+    if parent.edits.fdg is not None and (given.body is None or compares_elsewhere(parent, volumes)):
+        msg = (
+            "the reader's answers on candidates of the FDG scan cannot be carried over: with another liver or another "
+            "FDG scan it is searched again; give the edits again with --edits"
+        )
+        raise ConfigError(msg)
     if parent.edits.body is not None and given.body is None:
         msg = (
             "the reader's answers on candidates outside the liver cannot be carried over: with another liver the body "

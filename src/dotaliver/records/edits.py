@@ -19,6 +19,8 @@ __all__ = [
     "BodyPoint",
     "BodyReading",
     "DiameterEdit",
+    "FdgAnswer",
+    "FdgReading",
     "LesionClick",
     "LesionEdit",
     "LesionMark",
@@ -56,6 +58,7 @@ StoredMark = LesionMark | OldMark
 _MOST_PLACES = 1000
 
 _SHOWN_LABEL = re.compile(r"[Bb][0-9]{1,6}")
+_SHOWN_FDG_LABEL = re.compile(r"[Ff][0-9]{1,6}")
 
 NOT_TUMOUR: frozenset[StoredMark] = frozenset({"not_a_lesion", "simple_cyst"})
 """Marks with which a reader takes an outline out of everything that counts tumour."""
@@ -178,6 +181,38 @@ class BodyReading(FrozenModel):
         return next((answer for answer in self.answers if answer.label == label), None)
 
 
+class FdgAnswer(FrozenModel):
+    """A reader's answer to one candidate of the FDG scan: FDG-avid without receptor uptake."""
+
+    label: int = Field(ge=1, description='Of the candidate: 1 or "F1"')
+    answer: Literal["accepted", "rejected"] = Field(description="A lesion without receptor uptake, or not")
+    comment: str | None = None
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _as_shown(cls, value: object) -> object:
+        return int(value[1:]) if isinstance(value, str) and _SHOWN_FDG_LABEL.fullmatch(value) else value
+
+
+class FdgReading(FrozenModel):
+    """What a reader says of the candidates of the FDG scan."""
+
+    answers: tuple[FdgAnswer, ...] = Field(default=(), max_length=_MOST_PLACES)
+
+    @field_validator("answers")
+    @classmethod
+    def _one_answer_per_candidate(cls, value: tuple[FdgAnswer, ...]) -> tuple[FdgAnswer, ...]:
+        labels = [answer.label for answer in value]
+        if len(set(labels)) != len(labels):
+            msg = "a candidate of the FDG scan is answered twice; give each label once"
+            raise ValueError(msg)
+        return value
+
+    def answer(self, label: int) -> FdgAnswer | None:
+        """The answer to one candidate; None where there is none."""
+        return next((answer for answer in self.answers if answer.label == label), None)
+
+
 class VerdictEdit(FrozenModel):
     """A reader's answer to a criterion: confirms the proposal, or overrules it with a reason."""
 
@@ -197,6 +232,7 @@ class ReaderEdits(FrozenModel):
     clicks: tuple[LesionClick, ...] = ()
     rest_of_body: RestOfBody | None = None
     body: BodyReading | None = Field(default=None, description="Answers to the candidates outside the liver")
+    fdg: FdgReading | None = Field(default=None, description="Answers to the candidates of the FDG scan")
     lesions_complete: bool | None = Field(
         default=None,
         description="Whether the lesion mask holds every lesion of the liver that the PET shows; "

@@ -257,6 +257,28 @@ FLAGS: dict[str, FlagKind] = {
         "uptake is low, and ratios to it are high.",
         _UPTAKE,
     ),
+    # The FDG scan
+    "FDG_DAYS_APART": FlagKind("The FDG scan was acquired {days} day(s) {side} the receptor scan."),
+    "FDG_DAYS_APART_MANY": FlagKind(
+        "The FDG scan was acquired {days} days {side} the receptor scan; beyond {most} days no NETPET grade is "
+        "proposed."
+    ),
+    "FDG_DAYS_UNKNOWN": FlagKind(
+        "How many days lie between the FDG scan and the receptor scan is unknown, so no NETPET grade is proposed."
+    ),
+    "FDG_SAME_DAY": FlagKind(
+        "Both PETs are of the same day: activity of the tracer that was given first may show on the other."
+    ),
+    "FDG_OTHER_POSITION": FlagKind(
+        "The patient lay otherwise for the FDG scan ({fdg}) than for the receptor scan ({scored})."
+    ),
+    "FDG_SUV_UNKNOWN": FlagKind("The FDG scan gives no SUV, so its uptake is stated relative to liver alone: {why}"),
+    "FDG_LIVER_UNUSUAL": FlagKind(
+        "Normal liver has SUVmean {suv:.1f} on the FDG scan, outside the usual {low:.1f} to {high:.1f}."
+    ),
+    "FDG_PART_UNALIGNED": FlagKind(
+        "The FDG scan could not be aligned everywhere outside the liver; lesions there were not compared."
+    ),
     # One lesion
     "PEAK_SPHERE_EXCEEDS_LESION": FlagKind("The 1 ml sphere of SUVpeak is larger than the lesion."),
     "LESION_AT_FIELD_EDGE": FlagKind("The lesion touches the edge of the field of view."),

@@ -14,6 +14,7 @@ from dotaliver.frozen import FrozenModel
 from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.records.body import BodySearch
+from dotaliver.records.fdg import FdgSearch
 from dotaliver.records.flags import Flag
 
 __all__ = [
@@ -192,7 +193,7 @@ class Segmentations:
     diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none. ``clicked`` holds,
     by label, what a reader pointed at, and ``before_clicks`` what there was without that.
     ``recist_registration`` says where a diagnostic CT or MR lies, where one is measured on. ``body`` is None where
-    nobody searched outside the liver.
+    nobody searched outside the liver, ``fdg`` where there is no FDG scan.
     """
 
     segmenter: str
@@ -211,6 +212,7 @@ class Segmentations:
     clicked: Mapping[int, ClickedLesion] = field(default_factory=dict)
     recist_registration: ImageRegistration | None = None
     body: BodySearch | None = None
+    fdg: FdgSearch | None = None
     before_clicks: Segmentations | None = field(default=None, repr=False)
 
     @property

@@ -31,6 +31,7 @@ from dotaliver.records.masks import (
     Mismatch,
 )
 from dotaliver.records.measurements import Burden, CtFocus, Lesion, Lobes, Reference
+from dotaliver.records.netpet import NetpetRecord
 from dotaliver.records.study import Acquisition, StudyIdentity
 from dotaliver.records.verdicts import Verdict
 from dotaliver.suv.arithmetic import SuvArithmetic
@@ -155,6 +156,9 @@ class StudyScore(FrozenModel):
     body: BodyRecord | None = Field(
         default=None, description="The body outside the liver; null where it was not searched"
     )
+    netpet: NetpetRecord | None = Field(
+        default=None, description="The lesions on an FDG scan of the same patient; null where there is none"
+    )
     criteria: dict[str, Verdict]
     flags: tuple[Flag, ...]
     segmentation: SegmentationRecord
@@ -189,6 +193,7 @@ _NAMED_BY_ID = (
     "lesions",
     "ct_foci",
     "body",
+    "netpet",
     "criteria",
     "flags",
     "segmentation",
@@ -221,8 +226,8 @@ def record_id_of_json(data: dict[str, Json]) -> str:
     KeyError, TypeError, AttributeError
         Where the JSON is not that of a record.
     """
-    # Records of this version from before the body outside the liver was searched do not have it.
-    names = [name for name in _NAMED_BY_ID if name in data or name != "body"]
+    # Records of this version from before the body outside the liver was searched, or two tracers compared, lack them.
+    names = [name for name in _NAMED_BY_ID if name in data or name not in {"body", "netpet"}]
     named = {name: _without_times(data[name]) for name in names}
     for mask in as_list(as_object(named["segmentation"])["masks"]):
         # One mask is one input, whether it came as NIfTI or as NRRD.

@@ -27,6 +27,7 @@ __all__ = [
     "LOCAL_PATHS",
     "MASKS",
     "MEASUREMENTS",
+    "NETPET_TABLE",
     "OWN_OUTPUT",
     "RECORD",
     "REPORT",
@@ -48,6 +49,7 @@ OWN_OUTPUT = {RECORD, LOCAL_PATHS}
 """What every score has, and no folder of images."""
 LESION_TABLE = "lesions.csv"
 BODY_TABLE = "body.csv"
+NETPET_TABLE = "netpet.csv"
 REPORT = "report.html"
 REPORT_DICOM = "report.dcm"
 SUV_MAP = "suv_map.dcm"
@@ -73,6 +75,7 @@ _ONE_EACH = {
     LOCAL_PATHS,
     LESION_TABLE,
     BODY_TABLE,
+    NETPET_TABLE,
     REPORT,
     REPORT_DICOM,
     SUV_MAP,
@@ -114,6 +117,7 @@ class LocalPaths(FrozenModel):
     ct: str | None = None
     # Its name before any release with MR was recist_ct.
     recist_image: str | None = Field(default=None, validation_alias=AliasChoices("recist_image", "recist_ct"))
+    fdg: str | None = Field(default=None, description="Folder of the FDG scan that was compared")
     study_uid: str | None = Field(default=None, description="Named where the folder holds several studies")
     files: tuple[str, ...] | None = Field(default=None, description="The study's files, by name from the folder on")
 

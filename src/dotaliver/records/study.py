@@ -115,6 +115,8 @@ class StudyVolumes:
     recist_image: Volume | None = None
     """A diagnostic CT (HU) or MR (units of signal) that diameters are measured on, on its own grid and in its own frame
     of reference."""
+    fdg: StudyVolumes | None = None
+    """An FDG PET/CT of the same patient, in its own position."""
     # Only to refuse images of another patient; not stored in the record.
     patient_id: str | None = field(default=None, repr=False)
     _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)

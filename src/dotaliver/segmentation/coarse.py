@@ -20,6 +20,7 @@ from dotaliver.records.study import StudyVolumes
 __all__ = [
     "CoarseImages",
     "Float32Array",
+    "block_mean",
     "coarse_grid",
     "coarse_images",
     "coarse_of",
@@ -82,8 +83,8 @@ def coarse_images(pet: Volume, ct: Volume | None, spacing_mm: float) -> CoarseIm
     grid = coarse_grid(pet.geometry, None if ct is None else ct.geometry, spacing_mm)
     hu = None
     if ct is not None:
-        hu = resample(_block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array.astype(np.float32, copy=False)
-    return CoarseImages(grid, hu, _uptake_on(_block_mean(pet, spacing_mm), grid), pet)
+        hu = resample(block_mean(ct, spacing_mm), grid, outside=_AIR_HU).array.astype(np.float32, copy=False)
+    return CoarseImages(grid, hu, _uptake_on(block_mean(pet, spacing_mm), grid), pet)
 
 
 def coarse_of(volumes: StudyVolumes, spacing_mm: float) -> CoarseImages:
@@ -126,7 +127,7 @@ def coarse_grid(pet: Geometry, ct: Geometry | None, spacing_mm: float) -> Geomet
     )
 
 
-def _block_mean(volume: Volume, spacing_mm: float) -> Volume:
+def block_mean(volume: Volume, spacing_mm: float) -> Volume:
     """Means over blocks of voxels, as large as fit into the target spacing, against aliasing."""
     factors = [max(1, int(spacing_mm / s + _ROUNDING)) for s in volume.geometry.spacing_mm]
     if factors == [1, 1, 1]:

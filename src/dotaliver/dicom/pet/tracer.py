@@ -12,7 +12,7 @@ from dotaliver.dicom.files.elements import first_item, items, joined, number, pr
 from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.errors import SuvError
 
-__all__ = ["NUCLIDES", "Nuclide", "TracerName", "nuclide_of", "radiopharmaceutical", "tracer_of"]
+__all__ = ["NUCLIDES", "Nuclide", "TracerName", "names_fdg", "nuclide_of", "radiopharmaceutical", "tracer_of"]
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,21 @@ def _names(dataset: Dataset) -> list[str]:
         found.append(joined(item, "Radiopharmaceutical"))
     found.append(_ge_name(dataset, _GE_TRACER))
     return [name for name in found if name]
+
+
+_FDG = re.compile(r"fluorodeoxyglucose|fludeoxyglucose|(?<![a-z])fdg", re.IGNORECASE)
+_FDG_NUCLIDE = "18F"
+
+
+def names_fdg(dataset: Dataset) -> bool:
+    """Whether the radiopharmaceutical's own names, its code first, say FDG labelled with 18F, and none says otherwise.
+
+    A series description does not count: "compare with FDG" is no tracer.
+    """
+    names = _names(dataset)
+    others = [name for name in names if not _FDG.search(spaced(name)) and not _is_generic(name)]
+    nuclide, _ = nuclide_of(dataset)
+    return bool(names) and not others and not all(map(_is_generic, names)) and nuclide in {None, _FDG_NUCLIDE}
 
 
 def _is_generic(name: str) -> bool:

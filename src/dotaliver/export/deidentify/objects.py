@@ -95,6 +95,7 @@ def deidentified(
         suv=record.suv,
         flags=(),
         patient_id=None,
+        fdg=_fdg(volumes.fdg, record, image),
     )
     masks = replace(
         segmentations,
@@ -111,6 +112,25 @@ def deidentified(
         flags=record.segmentation.flags,
     )
     return record, images, masks, _headers(sources, pseudonyms)
+
+
+def _fdg(
+    fdg: StudyVolumes | None, record: StudyScore, image: Callable[[Volume], Volume]
+) -> StudyVolumes | None:
+    """The FDG scan with its identity of the clean record."""
+    if fdg is None or record.netpet is None:
+        return None
+    scan = record.netpet.scan
+    return replace(
+        fdg,
+        pet=image(fdg.pet),
+        ct=None if fdg.ct is None else image(fdg.ct),
+        identity=scan.study,
+        acquisition=scan.acquisition,
+        suv=scan.suv,
+        flags=(),
+        patient_id=None,
+    )
 
 
 def _body(
@@ -174,9 +194,9 @@ def _header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
 
 def _uids_of(score: StudyScore, sources: SegSources) -> set[str]:
     """Every UID in the record and the headers."""
-    study = score.study
-    found = {study.study_instance_uid}
-    for series in (study.pet, study.ct, study.recist_image):
+    studies = [score.study, *([] if score.netpet is None else [score.netpet.scan.study])]
+    found = {study.study_instance_uid for study in studies}
+    for series in (series for study in studies for series in (study.pet, study.ct, study.recist_image)):
         if series is not None:
             found |= {series.series_instance_uid, series.frame_of_reference_uid or "", *series.sop_instance_uids}
     for headers in (sources.pet_headers, sources.ct_headers or (), sources.recist_image_headers or ()):
@@ -201,7 +221,33 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
             value = value.replace(words, instead)
         return pseudonyms.text(value, uids)
 
-    study = data["study"]
+    _clean_study(data["study"], pseudonyms)
+    second = None
+    if data["netpet"] is not None:
+        data["netpet"]["scan"]["acquisition"]["ct_contrast_agent"] = None
+        second = data["netpet"]["scan"].pop("study")
+        _clean_study(second, pseudonyms)
+    data["acquisition"]["ct_contrast_agent"] = None
+    _clean_edits(data["edits"], protocol["checklist"], pseudonyms)
+    _clean_regions(data)
+    for verdict in data["criteria"].values():
+        if (decision := verdict["decision"]) is not None:
+            decision["reader"] = pseudonyms.reader(decision["reader"])
+            decision["reason"] = decision["reason"] and _REMOVED
+    for flag in (*data["flags"], *data["segmentation"]["flags"]):
+        flag["sentence"] = _QUOTING.get(flag["code"], flag["sentence"])
+    clean = {key: value if key == "study" else walk(value) for key, value in data.items()}
+    if second is not None:
+        as_object(as_object(clean["netpet"])["scan"])["study"] = second
+    as_object(clean["config"])["protocol"] = protocol
+    as_object(clean["provenance"]).update({"revises": None, "deidentified": True})
+    record = StudyScore.model_validate(clean)
+    provenance = record.provenance.model_copy(update={"config_sha256": record.config.sha256()})
+    return record.model_copy(update={"provenance": provenance}).with_record_id()
+
+
+def _clean_study(study: dict[str, Any], pseudonyms: Pseudonyms) -> None:
+    """Replace UIDs and date of a study and remove what was written about it, in place."""
     study["study_description"] = None
     for series in (study["pet"], study["ct"], study["recist_image"]):
         if series is not None:
@@ -213,21 +259,6 @@ def _record(score: StudyScore, pseudonyms: Pseudonyms, uids: set[str]) -> StudyS
                 series["frame_of_reference_uid"] = pseudonyms.uid(series["frame_of_reference_uid"])
     study["study_instance_uid"] = pseudonyms.uid(study["study_instance_uid"])
     study["study_date"] = pseudonyms.dates_in(study["study_date"] or "") or None
-    data["acquisition"]["ct_contrast_agent"] = None
-    _clean_edits(data["edits"], protocol["checklist"], pseudonyms)
-    _clean_regions(data)
-    for verdict in data["criteria"].values():
-        if (decision := verdict["decision"]) is not None:
-            decision["reader"] = pseudonyms.reader(decision["reader"])
-            decision["reason"] = decision["reason"] and _REMOVED
-    for flag in (*data["flags"], *data["segmentation"]["flags"]):
-        flag["sentence"] = _QUOTING.get(flag["code"], flag["sentence"])
-    clean = {key: value if key == "study" else walk(value) for key, value in data.items()}
-    as_object(clean["config"])["protocol"] = protocol
-    as_object(clean["provenance"]).update({"revises": None, "deidentified": True})
-    record = StudyScore.model_validate(clean)
-    provenance = record.provenance.model_copy(update={"config_sha256": record.config.sha256()})
-    return record.model_copy(update={"provenance": provenance}).with_record_id()
 
 
 def _readers_in_sentences(score: StudyScore, pseudonyms: Pseudonyms) -> tuple[tuple[str, str], ...]:
@@ -260,6 +291,9 @@ def _clean_edits(edits: dict[str, Any], checklist: list[str], pseudonyms: Pseudo
             said["comment"] = said["comment"] and _REMOVED
         for point in body["added"]:
             point["region"] = None
+    if (fdg := edits["fdg"]) is not None:
+        for said in fdg["answers"]:
+            said["comment"] = said["comment"] and _REMOVED
     for verdict in edits["verdicts"]:
         verdict["reason"] = verdict["reason"] and _REMOVED
     edits["checklist"] = {key: value for key, value in edits["checklist"].items() if key in checklist}

@@ -23,6 +23,7 @@ from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.mr_pictures import mr_picture
 from dotaliver.export.report.origin_tables import acquisition_rows, analogue_rows, edit_rows, provenance_rows
+from dotaliver.export.report.netpet import netpet_section
 from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
     ct_focus_summary,
@@ -112,6 +113,7 @@ def report_content(score: StudyScore, volumes: StudyVolumes, segmentations: Segm
             if verdict.evidence
         ),
         body=body_section(score),
+        netpet=netpet_section(score, volumes, segmentations),
         edits=tuple(edit_rows(score.edits, protocol)),
         acquisition=(*acquisition_rows(score.acquisition), *analogue_rows(score)),
         provenance=tuple(provenance_rows(score)),

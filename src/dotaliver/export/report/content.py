@@ -19,6 +19,7 @@ __all__ = [
     "CtFocusCard",
     "EvidenceTable",
     "LesionCard",
+    "NetpetSection",
     "ReportContent",
     "Tile",
     "UptakeScale",
@@ -98,6 +99,19 @@ class BodySection:
     remarks: tuple[str, ...]
     sums: tuple[Row, ...]
     organs: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class NetpetSection:
+    """Lesions on two tracers: the proposed grade and why, the table, the FDG scan, and pictures in pairs."""
+
+    grade: str
+    reason: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...]
+    facts: tuple[Row, ...]
+    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,7 @@ class ReportContent:
     caveats: tuple[CaveatGroup, ...]
     evidence: tuple[EvidenceTable, ...]
     body: BodySection | None
+    netpet: NetpetSection | None
     edits: tuple[Row, ...]
     acquisition: tuple[Row, ...]
     provenance: tuple[Row, ...]

@@ -16,6 +16,7 @@ from dotaliver.export.report.content import (
     CaveatGroup,
     EvidenceTable,
     LesionCard,
+    NetpetSection,
     ReportContent,
     Tile,
     VerdictCard,
@@ -38,6 +39,7 @@ _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _MARGIN_MM, _WIDTH_MM = 17.0, 176.0
 _LESION_WIDTHS_MM = (12, 10, 14, 15, 15, 15, 15, 14, 16, 36, 14)
 _BODY_WIDTHS_MM = (11, 26, 18, 24, 17, 10, 11, 11, 11, 11, 10, 10, 14)
+_NETPET_WIDTHS_MM = (11, 28, 22, 22, 11, 13, 13, 13, 15, 15, 15)
 _NARROW_SIZE_MM, _MARKS_MM = 18, 12
 _TARGET_WIDTHS_MM = (14, 44, 14, _WIDTH_MM - 72)
 _INK, _QUIET, _LINE = "#1b1f24", "#5b6570", "#c9d0d6"
@@ -74,6 +76,7 @@ def report_pdf(report: ReportContent) -> bytes:
     story += page.lesions(report)
     story += page.targets(report)
     story += page.body(report.body)
+    story += page.netpet(report.netpet)
     story += page.disputed(report.disputed)
     story += page.levels(report.levels)
     story += page.caveats(report.caveats)
@@ -308,6 +311,22 @@ class _Page:
             parts.append(self._table([head, *rows], _BODY_WIDTHS_MM, headed=True))
             parts += [self._paragraph(remark, self._small) for remark in section.remarks]
         return [*parts, *self.pairs("Whole-body sums", section.sums)]
+
+    def netpet(self, section: NetpetSection | None) -> list[Flowable]:
+        """Lesions on two tracers with the proposed grade."""
+        if section is None:
+            return []
+        head = [self._paragraph(c, self._head) for c in section.columns]
+        rows = [[self._paragraph(cell, self._small) for cell in row] for row in section.rows]
+        cells = [[self._image(p, 42, 42), self._paragraph(p.caption, self._small)] for p in section.pictures]
+        return [
+            self._paragraph("FDG and receptor scan", self._heading),
+            self._paragraph(f"NETPET grade, proposed: {section.grade}. {section.reason}", self._small),
+            self._table([head, *rows], _NETPET_WIDTHS_MM, headed=True),
+            *(self._paragraph(remark, self._small) for remark in section.remarks),
+            *self._gallery(cells, 4),
+            *self.pairs("FDG scan", section.facts),
+        ]
 
     def levels(self, pictures: Sequence[Picture]) -> list[Flowable]:
         """The liver's outline on slices spread over it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dotaliver.export.report.body import body_line, body_section
 from dotaliver.export.report.caveats import caveat_groups
 from dotaliver.export.report.content import CaveatGroup
+from dotaliver.export.report.netpet import netpet_line
 from dotaliver.export.report.words import counted, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.score import StudyScore
@@ -76,6 +77,8 @@ def _figures(score: StudyScore) -> Text:
     parts.append(counted(len(score.lesions), "lesion") if score.lesions else "no lesions")
     if score.body is not None:
         parts.append(body_line(score.body))
+    if score.netpet is not None:
+        parts.append(netpet_line(score.netpet))
     if liver is not None and liver.suv_mean is not None:
         name = uptake_name(score.uptake_unit)[0]
         parts.append(f"normal liver {name}mean {liver.suv_mean:.2f} ({_REGIONS.get(liver.method, liver.method)})")

@@ -1,0 +1,154 @@
+"""The FDG PET/CT of the same patient that a user names beside the somatostatin-receptor study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+
+from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.dicom.choice.patient import other_patient, stated
+from dotaliver.dicom.choice.pet import SeriesChoice, choose_series
+from dotaliver.dicom.files.headers import SeriesHeaders, index_folder
+from dotaliver.dicom.pet.tracer import names_fdg, nuclide_of, one_radiopharmaceutical, tracer_of
+from dotaliver.dicom.study import load_chosen
+from dotaliver.errors import DotaliverError, StudyError, SuvError
+from dotaliver.records.flags import Flag, raise_flag
+from dotaliver.records.study import StudyVolumes
+
+__all__ = ["choose_fdg", "with_fdg"]
+
+
+def choose_fdg(folder: Path, scored: SeriesChoice, config: ScoringConfig) -> SeriesChoice:
+    """The PET and CT of the FDG scan in a folder, which may hold other studies of the patient too.
+
+    Parameters
+    ----------
+    folder : Path
+        DICOM files in any order and nesting.
+    scored : SeriesChoice
+        The study that is scored.
+    config : ScoringConfig
+        Which tracers are somatostatin-receptor ligands.
+
+    Raises
+    ------
+    StudyError
+        Where there is no FDG PET with a CT, it is of another patient or the scored scan itself, or several studies
+        hold one.
+    """
+    with _of_the_option():
+        index = index_folder(folder)
+    pets = index.of_modality("PT")
+    if not pets:
+        there = ", ".join(sorted({s.modality for s in index.series})) or "nothing"
+        _refuse(f"the folder holds no PET (there is: {there}); give the folder of an FDG PET/CT")
+    others = [s for s in pets if s.uid != scored.pet.uid]
+    if not others:
+        _refuse(f"{scored.pet.name} is the PET that is scored; give the FDG PET/CT of the same patient")
+    fdg = [s for s in others if _is_fdg(s)]
+    if not fdg:
+        _refuse(f"{others[0].name} is not FDG ({_tracer_in_words(others[0], config)}); give an FDG PET/CT")
+    studies = {s.study_uid for s in fdg}
+    if len(studies) > 1:
+        _refuse(f"the folder holds FDG PETs of {len(studies)} studies; give the folder of one")
+    series = tuple(s for s in index.series if s.study_uid in studies and (s.modality != "PT" or s in fdg))
+    with _of_the_option():
+        choice = choose_series(replace(index, series=series))
+    _require_usable(choice, scored)
+    return choice
+
+
+def _refuse(why: str) -> NoReturn:
+    msg = f"--fdg: {why}"
+    raise StudyError(msg)
+
+
+class _of_the_option:  # noqa: N801  reads as a sentence where it is used
+    """Names the option in errors about the second folder, which would else read as about the first."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Raise the same error with the option's name."""
+        if isinstance(error, DotaliverError):
+            raise type(error)(f"--fdg: {error}") from error
+
+
+def _is_fdg(series: SeriesHeaders) -> bool:
+    return all(names_fdg(part.dataset) for part in series.slices)
+
+
+def _tracer_in_words(series: SeriesHeaders, config: ScoringConfig) -> str:
+    name = tracer_of(series.first, config.protocol.tracer).name
+    nuclide, _ = nuclide_of(series.first)
+    if name is None:
+        return "its header names no tracer" + ("" if nuclide is None else f", nuclide {nuclide}")
+    return f"tracer {name}" + ("" if nuclide is None else f", nuclide {nuclide}")
+
+
+def _require_usable(choice: SeriesChoice, scored: SeriesChoice) -> None:
+    words = other_patient(scored.pet, choice.pet)
+    if words is not None:
+        _refuse(f"{choice.pet.name} has another {words} than the PET that is scored; give the scan of the same patient")
+    if choice.ct is None or scored.ct is None:
+        what = "the FDG PET" if choice.ct is None else "the PET that is scored"
+        _refuse(f"{what} has no CT, and the scans are aligned by their CTs; give a PET/CT, or leave --fdg out")
+    one_radiopharmaceutical(choice.pet, dose_matters=False)
+
+
+def with_fdg(
+    volumes: StudyVolumes,
+    chosen: SeriesChoice,
+    config: ScoringConfig,
+    progress: Callable[[str], None],
+    memory_bytes: int | None = None,
+) -> StudyVolumes:
+    """The study with the FDG scan read: in SUV, or in relative units where its header gives none, since ratios do.
+
+    What the user states in place of the scored study's headers is not said of the FDG scan.
+
+    Raises
+    ------
+    StudyError
+        Where its images are those that are scored.
+    """
+    own = config.model_copy(update={"assume": AssumedValues()})
+    with _of_the_option():
+        try:
+            fdg, flags = load_chosen(chosen, own, progress=progress, memory_bytes=memory_bytes), []
+        except SuvError as error:
+            relative = own.model_copy(update={"assume": AssumedValues(relative=True)})
+            fdg = load_chosen(chosen, relative, progress=progress, memory_bytes=memory_bytes)
+            flags = [raise_flag("FDG_SUV_UNKNOWN", why=str(error))]
+    if fdg.identity.pet.pixel_sha256 == volumes.identity.pet.pixel_sha256:
+        _refuse(f"{chosen.pet.name} holds the voxels of the PET that is scored; give the FDG PET/CT")
+    new = (*_about_both(volumes, fdg, config), *_about_the_patient(volumes, chosen), *flags)
+    return replace(volumes, fdg=fdg, flags=tuple(dict.fromkeys((*volumes.flags, *new))))
+
+
+def _about_the_patient(volumes: StudyVolumes, chosen: SeriesChoice) -> Iterator[Flag]:
+    if not stated(chosen.pet, "PatientID") or not volumes.patient_id:
+        yield raise_flag("PATIENT_IDENTITY_MISSING")
+
+
+def _about_both(volumes: StudyVolumes, fdg: StudyVolumes, config: ScoringConfig) -> Iterator[Flag]:
+    """Another day, another position."""
+    first, second = volumes.identity.study_date, fdg.identity.study_date
+    if first is None or second is None:
+        yield raise_flag("FDG_DAYS_UNKNOWN")
+    else:
+        days = (date.fromisoformat(second) - date.fromisoformat(first)).days
+        if days == 0:
+            yield raise_flag("FDG_SAME_DAY")
+        elif abs(days) > config.netpet.most_days:
+            side = "after" if days > 0 else "before"
+            yield raise_flag("FDG_DAYS_APART_MANY", days=abs(days), side=side, most=config.netpet.most_days)
+        else:
+            yield raise_flag("FDG_DAYS_APART", days=abs(days), side="after" if days > 0 else "before")
+    positions = volumes.acquisition.patient_position, fdg.acquisition.patient_position
+    if None not in positions and positions[0] != positions[1]:
+        yield raise_flag("FDG_OTHER_POSITION", fdg=positions[1] or "", scored=positions[0] or "")
