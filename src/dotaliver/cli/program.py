@@ -15,7 +15,7 @@ __all__ = ["sample", "schema"]
 _PRESETS = ("moderate", "massive", "clean", "cold", "borderline", "faint", "truncated", "noisy")
 
 
-def sample(
+def sample(  # noqa: PLR0913, PLR0917  one parameter per option
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write into.", show_default=False)],
     preset: Annotated[
         str,
@@ -37,6 +37,9 @@ def sample(
     mr: Annotated[
         bool, option("--mr", help="Add MR series of the liver: T1 hepatobiliary phase, T2 and diffusion-weighted.")
     ] = False,
+    fdg: Annotated[
+        bool, option("--fdg", help="Add an FDG PET/CT of the same patient in FOLDER/fdg, for 'score --fdg'.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a phantom PET/CT study as DICOM, with its ground truth."""
@@ -51,6 +54,11 @@ def sample(
         mrs = [make_mr(study, draw_mr_spec(study, sequence, seed)) for sequence in MR_SEQUENCES] if mr else []
         progress("writing DICOM")
         write_study(study, folder, mrs)
+        if fdg:
+            from dotaliver.phantom.two_tracers import fdg_lesions, fdg_study, write_fdg_images
+
+            progress("making the FDG scan")
+            write_fdg_images(fdg_study(study.spec, fdg_lesions(study.spec)), study.spec, folder / "fdg")
     if not quiet:
         typer.echo(f"Phantom '{preset}' (seed {seed}): study in {folder / 'study'}, truth in {folder / 'truth.json'}")
 

@@ -29,7 +29,7 @@ class NetpetConfig(FrozenModel):
     liver_reach_mm: float = Field(
         default=10.0,
         ge=0,
-        description="How far a place in the liver may lie from where the alignment puts it: breathing during both scans",
+        description="How far a place in the liver may lie from where the alignment puts it: breathing in both scans",
     )
     body_reach_mm: float = Field(default=12.0, ge=0, description="The same elsewhere, where organs move too")
     equal_ratio: float = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dotaliver.errors import ConfigError
-from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.edits import ReaderEdits, RestOfBody
 from dotaliver.records.netpet import NetpetRecord
 
 __all__ = ["require_fdg_signed", "require_fdg_supported"]
@@ -44,7 +44,14 @@ def _problems(edits: ReaderEdits, netpet: NetpetRecord | None) -> Iterator[str]:
         if found is None:
             there = ", ".join(offered) or "none"
             yield f"the edits answer candidate {name}, which the FDG scan does not offer (candidates there: {there})"
-        elif answer.answer == "accepted" and not found.in_liver and rest is not None:
-            if rest.receptor_negative is False or rest.lesions is False:
-                stated = "no lesions" if rest.lesions is False else "no receptor-negative lesions"
-                yield f"rest_of_body states {stated} elsewhere, and candidate {name} is accepted; keep one"
+            continue
+        stated = None if found.in_liver or rest is None else _denied(rest)
+        if answer.answer == "accepted" and stated is not None:
+            yield f"rest_of_body states {stated} elsewhere, and candidate {name} is accepted; keep one"
+
+
+def _denied(rest: RestOfBody) -> str | None:
+    """What a reader denies of the body outside the liver that a lesion there would be."""
+    if rest.lesions is False:
+        return "no lesions"
+    return "no receptor-negative lesions" if rest.receptor_negative is False else None

@@ -121,23 +121,17 @@ def measure_netpet(
         return None
     own = search.own
     found, _ = measure_references(fdg.pet, own, ReaderEdits(), place(own, fdg.pet.geometry), config)
-    carrier = Carrier(
-        search.alignment, volumes.pet.geometry, fdg.pet.geometry, segmentations.mismatch, own.mismatch
-    )
+    carrier = Carrier(search.alignment, volumes.pet.geometry, fdg.pet.geometry, segmentations.mismatch, own.mismatch)
     context = _Context(volumes, fdg, search, carrier, scored.references, found.liver, config)
     places = list(_places(context, segmentations, scored))
     _assign_foci(context, places)
     taken = {label for each in places for label in each.foci}
-    lesions = [_of_lesion(context, each, places) for each in places]
-    lesions += [
-        _of_focus(context, focus, reading or FdgReading()) for focus in search.foci if focus.label not in taken
-    ]
+    lesions = [_of_lesion(context, each) for each in places]
+    lesions += [_of_focus(context, focus, reading or FdgReading()) for focus in search.foci if focus.label not in taken]
     days = _days(volumes, fdg)
     proposal = propose_grade(lesions, list(_open_points(context, scored, days)), config.netpet)
     record = NetpetRecord(
-        scan=FdgScan(
-            study=fdg.identity, acquisition=fdg.acquisition, suv=fdg.suv, uptake_unit=str(fdg.pet.quantity)
-        ),
+        scan=FdgScan(study=fdg.identity, acquisition=fdg.acquisition, suv=fdg.suv, uptake_unit=str(fdg.pet.quantity)),
         days=days,
         alignment=search.alignment,
         liver=found.liver,
@@ -249,10 +243,10 @@ def _assign_foci(context: _Context, places: list[_Place]) -> None:
             places[-best[2]].foci.append(focus.label)
 
 
-def _of_lesion(context: _Context, each: _Place, places: list[_Place]) -> NetpetLesion:
+def _of_lesion(context: _Context, each: _Place) -> NetpetLesion:
     lesion = each.lesion
     sstr = _sstr_state(lesion.suv_peak, context, in_liver=each.in_liver)
-    uptake, fdg, why = _fdg_of(context, each, places)
+    uptake, fdg, why = _fdg_of(context, each)
     normal = context.references["liver"].suv_mean
     ratios = (_over(lesion.suv_peak, normal), None if uptake is None else _over(uptake.peak, context.liver.suv_mean))
     voxels = each.own if not each.foci else context.focus_voxels(each.foci[0])
@@ -278,9 +272,7 @@ def _of_lesion(context: _Context, each: _Place, places: list[_Place]) -> NetpetL
     )
 
 
-def _fdg_of(
-    context: _Context, each: _Place, places: list[_Place]
-) -> tuple[Uptake | None, Avidity, str | None]:
+def _fdg_of(context: _Context, each: _Place) -> tuple[Uptake | None, Avidity, str | None]:
     """FDG uptake of a lesion, what it means, and why it means nothing."""
     pet, peak, limit, mean = context.fdg.pet, context.config.peak, context.liver.peak_limit, context.liver.suv_mean
     if each.own is None or each.wide is None:
@@ -296,15 +288,27 @@ def _fdg_of(
     own = lesion_uptake(pet, each.own, peak)
     if own.peak > limit:
         return own, "positive", None
-    reach_mm = context.reach_mm(in_liver=each.in_liver)
-    wide = _without_other_foci(context, each, each.wide, reach_mm)
-    highest = own.peak if wide is None else max(own.peak, lesion_uptake(pet, wide, peak).peak)
+    why = _why_not_negative(context, each, each.wide, (own.peak, limit, mean))
+    return own, "negative" if why is None else "unknown", why
+
+
+def _why_not_negative(
+    context: _Context, each: _Place, wide: VoxelSet, levels: tuple[float, float, float]
+) -> str | None:
+    """Why a lesion without a focus may take up FDG all the same; None where it does not.
+
+    ``levels`` are its own peak, and the upper limit and mean of normal liver.
+    """
+    highest, limit, mean = levels
+    reach_mm, small_mm = context.reach_mm(in_liver=each.in_liver), context.config.netpet.small_mm
+    free = _without_other_foci(context, each, wide, reach_mm)
+    if free is not None:
+        highest = max(highest, lesion_uptake(context.fdg.pet, free, context.config.peak).peak)
     if highest > (limit if each.in_liver else mean):
-        return own, "unknown", f"FDG uptake of {highest / mean:.1f} × liver lies within {reach_mm:g} mm of it"
-    small_mm = context.config.netpet.small_mm
+        return f"FDG uptake of {highest / mean:.1f} × liver lies within {reach_mm:g} mm of it"
     if largest_extent_mm(each.lesion) < small_mm:
-        return own, "unknown", f"it is under {small_mm:g} mm, too small for PET to exclude FDG uptake"
-    return own, "negative", None
+        return f"it is under {small_mm:g} mm, too small for PET to exclude FDG uptake"
+    return None
 
 
 def _without_other_foci(context: _Context, each: _Place, wide: VoxelSet, reach_mm: float) -> VoxelSet | None:
@@ -355,7 +359,9 @@ def _of_focus(context: _Context, focus: FdgFocus, reading: FdgReading) -> Netpet
     if part is None:
         why = "the FDG scan is not aligned there"
     limit = context.liver.peak_limit
-    fdg: Avidity = "unknown" if limit is None else "positive"
+    fdg: Avidity = "positive"
+    if limit is None or (focus.in_liver and uptake.peak <= limit):
+        fdg, why = "unknown", why or "its FDG uptake is not above the upper limit of normal liver over 1 ml"
     normal = context.references["liver"].suv_mean
     ratios = (
         None if there is None else _over(there.peak, normal),

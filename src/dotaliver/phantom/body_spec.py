@@ -38,9 +38,7 @@ class BodyLesionSpec(FrozenModel):
     site: LesionSite
     diameter_mm: float = Field(gt=0, le=80)
     suv: float | None = Field(gt=0, description="True uptake; None: that of the tissue around it")
-    fdg_suv: float | None = Field(
-        default=None, gt=0, description="The same of FDG, in a second scan"
-    )
+    fdg_suv: float | None = Field(default=None, gt=0, description="The same of FDG, in a second scan")
 
 
 class BodyUptake(FrozenModel):

@@ -21,12 +21,23 @@ from dotaliver.phantom.writer import write_images
 from dotaliver.records.study import SeriesIdentity, StudyVolumes
 from dotaliver.suv.arithmetic import FrameTiming, decay_factor, frame_decay_reference
 
-__all__ = ["FDG_BODY", "FDG_UPTAKE", "HALF_LIFE_18F_S", "TABLE_MM", "fdg_body", "fdg_study", "write_fdg_images"]
+__all__ = [
+    "FDG_BODY",
+    "FDG_UPTAKE",
+    "HALF_LIFE_18F_S",
+    "TABLE_MM",
+    "fdg_body",
+    "fdg_lesions",
+    "fdg_study",
+    "write_fdg_images",
+]
 
 HALF_LIFE_18F_S = 6586.2  # 109.77 min (Nuclear Data Sheets, A = 18)
 TABLE_MM: Vector = (9.0, -6.0, 31.0)
 """How far the patient lies from the place of the first examination."""
 _FDG_BREATHING_MM = 2.0
+# FDG uptake over normal liver of lesions without receptors, and of the avid ones with receptors.
+_COLD_AVIDITY, _AVIDITY = 4.0, 2.0
 _FDG_NAME = "Fluorodeoxyglucose F^18^"
 
 FDG_UPTAKE = UptakeSpec(
@@ -85,9 +96,7 @@ def fdg_body(spec: BodySpec, *, days: int = 20, table_mm: Vector = TABLE_MM) -> 
     name = f"{spec.trunk.name} FDG"
     trunk = spec.trunk.model_copy(update={"uptake": FDG_UPTAKE, "scanner": scanner, "name": name})
     lesions = tuple(n.model_copy(update={"suv": n.fdg_suv}) for n in spec.lesions)
-    made = make_body(
-        spec.model_copy(update={"trunk": trunk, "uptake": FDG_BODY, "lesions": lesions, "scan": "FDG"})
-    )
+    made = make_body(spec.model_copy(update={"trunk": trunk, "uptake": FDG_BODY, "lesions": lesions, "scan": "FDG"}))
     return replace(
         made,
         volumes=_as_fdg(made.volumes, trunk, days, table_mm),
@@ -147,6 +156,17 @@ def _as_fdg(volumes: StudyVolumes, trunk: PhantomSpec, days: int, table_mm: Vect
 # --- the liver phantom, as DICOM -------------------------------------------------------------------------------------
 
 
+def fdg_lesions(spec: PhantomSpec) -> tuple[LesionSpec, ...]:
+    """The lesions of a liver phantom as FDG shows them: those without receptors avid, and of the others every third.
+
+    FDG-avid lesions without receptors take up four times as much as liver, those with receptors twice.
+    """
+    return tuple(
+        n.model_copy(update={"contrast": _COLD_AVIDITY if n.cold else _AVIDITY if k % 3 == 0 else 1.0})
+        for k, n in enumerate(spec.lesions)
+    )
+
+
 def fdg_study(spec: PhantomSpec, lesions: tuple[LesionSpec, ...]) -> PhantomStudy:
     """The FDG scan of a liver phantom; ``lesions`` are those of the specification with their contrast on FDG."""
     scanner = spec.scanner.model_copy(update={"breathing_shift_mm": _FDG_BREATHING_MM})
@@ -190,7 +210,9 @@ def _name_fdg(ds: object, spec: PhantomSpec, days: int) -> None:
     assert isinstance(ds, Dataset)
     clock = timing(spec)
     waited = (clock.scan - clock.injection).total_seconds()
-    dose_bq = clock.injected_activity_bq * decay_factor(waited, HALF_LIFE_68GA_S) / decay_factor(waited, HALF_LIFE_18F_S)
+    dose_bq = (
+        clock.injected_activity_bq * decay_factor(waited, HALF_LIFE_68GA_S) / decay_factor(waited, HALF_LIFE_18F_S)
+    )
     (item,) = ds.RadiopharmaceuticalInformationSequence
     item.Radiopharmaceutical = "FDG -- fluorodeoxyglucose"
     item.RadiopharmaceuticalStartDateTime = (clock.injection + timedelta(days=days)).strftime("%Y%m%d%H%M%S")

@@ -90,9 +90,7 @@ def relocated(folder: Path, study: StudyInput | None, parent: StudyScore) -> Stu
     )
 
 
-def _fdg_folder(
-    folder: Path, study: StudyInput | None, local: LocalPaths | None, parent: StudyScore
-) -> Path | None:
+def _fdg_folder(folder: Path, study: StudyInput | None, local: LocalPaths | None, parent: StudyScore) -> Path | None:
     """Where the FDG scan lies: where the user says, else where it lay; None where none was compared."""
     if study is not None and study.fdg is not None:
         return study.fdg

@@ -100,9 +100,7 @@ class FdgFocusRecord(FrozenModel):
     @classmethod
     def of(cls, focus: FdgFocus) -> FdgFocusRecord:
         """The stored form of a focus."""
-        return cls(
-            label=focus.label, region=focus.region, organ=focus.organ, why_physiological=focus.why_physiological
-        )
+        return cls(label=focus.label, region=focus.region, organ=focus.organ, why_physiological=focus.why_physiological)
 
 
 class NetpetRecord(FrozenModel):

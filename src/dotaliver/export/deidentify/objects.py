@@ -114,9 +114,7 @@ def deidentified(
     return record, images, masks, _headers(sources, pseudonyms)
 
 
-def _fdg(
-    fdg: StudyVolumes | None, record: StudyScore, image: Callable[[Volume], Volume]
-) -> StudyVolumes | None:
+def _fdg(fdg: StudyVolumes | None, record: StudyScore, image: Callable[[Volume], Volume]) -> StudyVolumes | None:
     """The FDG scan with its identity of the clean record."""
     if fdg is None or record.netpet is None:
         return None

@@ -22,8 +22,8 @@ from dotaliver.export.report.content import (
 from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.export.report.figures import Picture
 from dotaliver.export.report.mr_pictures import mr_picture
-from dotaliver.export.report.origin_tables import acquisition_rows, analogue_rows, edit_rows, provenance_rows
 from dotaliver.export.report.netpet import netpet_section
+from dotaliver.export.report.origin_tables import acquisition_rows, analogue_rows, edit_rows, provenance_rows
 from dotaliver.export.report.scene import ReportScene, scene_of
 from dotaliver.export.report.tables import (
     ct_focus_summary,

@@ -22,9 +22,7 @@ _BLACK_RATIO = 3.0
 _STATES = {"counted": "lesion", "unanswered": "candidate, unanswered", "accepted": "accepted", "rejected": "rejected"}
 
 
-def netpet_section(
-    score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations
-) -> NetpetSection | None:
+def netpet_section(score: StudyScore, volumes: StudyVolumes, segmentations: Segmentations) -> NetpetSection | None:
     """The section on the FDG scan; None where none was compared."""
     netpet = score.netpet
     if netpet is None:
@@ -78,8 +76,8 @@ def _facts(netpet: NetpetRecord, fdg: str) -> list[Row]:
     days = "unknown how long from the receptor scan"
     if netpet.days is not None:
         side = "after" if netpet.days > 0 else "before"
-        apart = f"{counted(abs(netpet.days), 'day')} {side}"
-        days = "on the day of the receptor scan" if netpet.days == 0 else f"{apart} the receptor scan"
+        distance = f"{counted(abs(netpet.days), 'day')} {side}"
+        days = "on the day of the receptor scan" if netpet.days == 0 else f"{distance} the receptor scan"
     rows: list[Row] = [
         ("FDG scan", f"{scan.study.study_date or 'date unknown'}, {days}"),
         ("Tracer", f"{scan.acquisition.tracer or '–'} ({scan.acquisition.nuclide or 'nuclide unknown'})"),
@@ -114,7 +112,12 @@ def _pictures(
     for lesion in shown[:_MOST_PICTURED]:
         assert lesion.fdg_centroid_lps_mm is not None
         view = ThumbnailView(
-            fdg.pet, lesion.fdg_centroid_lps_mm, search.mask, lesion.fdg_foci, None, _black(netpet.liver.suv_mean, fdg.pet)
+            fdg.pet,
+            lesion.fdg_centroid_lps_mm,
+            search.mask,
+            lesion.fdg_foci,
+            None,
+            _black(netpet.liver.suv_mean, fdg.pet),
         )
         caption = f"{lesion.name}, FDG"
         drawn.append(thumbnail(view, f"{lesion.name} ({lesion.region}) on the FDG PET", caption))
