@@ -36,6 +36,17 @@ def test_the_lowest_plateau_is_normal_where_tumour_fills_most():
     assert read(uptake).uptake == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize(("lies", "normal"), [("beside the liver", 5.0), ("in tumour", 2.6)])
+def test_a_small_plateau_is_normal_liver_only_within_tumour(lies, normal):
+    # Tumour, liver and a bowel loop of half the liver's uptake that the region includes; or as much liver in tumour
+    uptake = np.full(GRID.shape, 0.8)
+    uptake[8:] = 20.0
+    uptake[8:, 18:, :] = 5.0
+    place = np.s_[:7, 2:9, 2:28] if lies == "beside the liver" else np.s_[17:24, 5:12, 2:28]
+    uptake[place] = 2.6
+    assert read(uptake).uptake == pytest.approx(normal, rel=0.05)
+
+
 def test_what_no_normal_liver_takes_up_is_none_and_valleys_tell():
     # Tumour of SUV 25 (over 12 times muscle) with ridges of parenchyma too narrow to be level
     uptake = np.full(GRID.shape, 25.0)
