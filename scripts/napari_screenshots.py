@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Pictures of the desk with the sample phantom, for the README: open, scored, a lesion, corrected, projected.
+"""Pictures of the desk with the sample phantom: open, scored, a lesion, every tab, every plane, projected.
 
-    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER
+    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER --size 1366x768
 
-Look at each before you keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
+``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. Look at each before you keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-WINDOW = (1680, 1000)
+
+def window_size(text: str) -> tuple[int, int]:
+    """Width and height from ``1680x1000``."""
+    width, height = (int(part) for part in text.split("x"))
+    return width, height
 
 
 def settle(busy: Callable[[], bool] = lambda: False) -> None:
@@ -39,7 +43,10 @@ def main() -> None:
     """Read the sample as a person does, and take a picture of each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
-    folder: Path = parser.parse_args().out
+    parser.add_argument("--size", type=window_size, default=(1680, 1000), help="of the window, such as 1366x768")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="napari's theme")
+    given = parser.parse_args()
+    folder: Path = given.out
     folder.mkdir(parents=True, exist_ok=True)
 
     import napari
@@ -49,7 +56,8 @@ def main() -> None:
     from dotaliver.pipeline import StudyInput
 
     viewer = napari.Viewer(show=True)
-    viewer.window.resize(*WINDOW)
+    viewer.theme = given.theme
+    viewer.window.resize(*given.size)
     desk = desk_of(viewer)
     desk.open_made(lambda tell: StudyInput(sample_study(tell)))
     settle(lambda: desk.reading.busy)

@@ -137,8 +137,8 @@ def label_edges(viewer: ViewerModel, plane: Plane) -> None:
 
 
 def show_on_white(viewer: ViewerModel, *, white: bool) -> None:
-    """The canvas white, as inverted grey needs it, or dark again; the edges' letters stay readable."""
-    viewer.canvas.background_color_override = "white" if white else None
+    """The canvas white, as inverted grey needs it, or black whatever the theme; the edges' letters stay readable."""
+    viewer.canvas.background_color_override = "white" if white else "black"
     for position in _EDGES:
         if (name := f"dotaliver_{position}") in viewer.canvas.overlays:
             viewer.canvas.overlays[name].color = _ON_WHITE if white else _ON_DARK
