@@ -11,6 +11,7 @@ from napari_dotaliver.view.orientation import (
     current_plane,
     jump,
     position_lps_mm,
+    show_on_white,
     show_plane,
     show_slab,
 )
@@ -99,3 +100,16 @@ def test_the_crosshair_runs_through_the_place_and_leaves_it_open():
     ends = lines.sum(axis=1)
     assert ends.min() == -100.0
     assert ends.max() == 100.0
+
+
+def test_images_lie_on_black_whatever_the_theme_and_inverted_grey_on_white(viewer):
+    """Letters at the edges are readable on the ground that is chosen, not on one that a theme brings."""
+    show_plane(viewer, "axial")
+    shown = {}
+    for white in (False, True):
+        show_on_white(viewer, white=white)
+        letter = next(o for name, o in viewer.canvas.overlays.items() if name.startswith("dotaliver_"))
+        ground = np.array(viewer.canvas.background_color_override)[:3].mean()
+        shown[white] = float(ground), float(np.array(letter.color)[:3].mean())
+    assert shown[False][0] == 0 and shown[False][1] > 0.5
+    assert shown[True][0] == 1 and shown[True][1] < 0.5
