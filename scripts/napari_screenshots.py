@@ -3,7 +3,8 @@
 
     xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER --size 1366x768
 
-``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. Look at each before you keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
+``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. Look at each picture before you
+keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
 """
 
 from __future__ import annotations
