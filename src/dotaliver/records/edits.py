@@ -24,6 +24,8 @@ __all__ = [
     "LesionClick",
     "LesionEdit",
     "LesionMark",
+    "MaskEdit",
+    "MaskTool",
     "OldMark",
     "Reader",
     "ReaderEdits",
@@ -111,6 +113,30 @@ class LesionClick(FrozenModel):
     border_lps_mm: tuple[Vector, ...] = Field(
         default=(), description="Places to which the reader dragged the border that was found"
     )
+
+
+MaskTool = Literal["scribble_more", "scribble_less", "split_seeds", "split_line", "merge", "pet_click"]
+
+
+class MaskEdit(FrozenModel):
+    """How a reader changed a mask with a marking tool.
+
+    The mask that came of it is stored with the record; this says what was drawn, for whoever reads the record later.
+    Nothing is drawn anew from it.
+    """
+
+    tool: MaskTool
+    mask: Literal["lesions", "liver"] = "lesions"
+    labels: tuple[int, ...] = Field(
+        default=(), max_length=_MOST_PLACES, description="Lesions that it made or changed, the first one's number kept"
+    )
+    places_lps_mm: tuple[Vector, ...] = Field(
+        default=(), max_length=_MOST_PLACES, description="Points of a stroke, seeds, ends of a cut line, or the click"
+    )
+    percent_of_maximum: float | None = Field(
+        default=None, gt=0, le=100, description="Level of a click on the PET, at the lesion's maximum"
+    )
+    reader: Reader | None = Field(default=None, description="Who drew it; null where nobody had signed in yet")
 
 
 class RestOfBody(FrozenModel):
@@ -230,6 +256,9 @@ class ReaderEdits(FrozenModel):
     references: tuple[ReferenceEdit, ...] = ()
     lesions: tuple[LesionEdit, ...] = ()
     clicks: tuple[LesionClick, ...] = ()
+    mask_edits: tuple[MaskEdit, ...] = Field(
+        default=(), description="What was drawn with marking tools; the masks themselves are stored with the record"
+    )
     rest_of_body: RestOfBody | None = None
     body: BodyReading | None = Field(default=None, description="Answers to the candidates outside the liver")
     fdg: FdgReading | None = Field(default=None, description="Answers to the candidates of the FDG scan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Geometry
@@ -155,3 +156,21 @@ def test_parts_of_a_split_hold_no_piece_that_the_cut_did_not_touch():
     right = parts[tuple(np.argwhere(island)[0])]
     assert (parts[island] == right).all()
     assert right == parts[10, 20, 24], "with the part on its side"
+
+
+def test_seeds_at_the_rim_of_a_lesion_without_a_valley_halve_it():
+    lesion = ball((40, 40, 30), 18.0)
+    blurred = gaussian_filter(np.where(lesion, 20.0, 2.0), 1.5)
+    parts = whole(parts_of(pet(blurred), labels(lesion), 1, [(23.0, 40.0, 30.0), (57.0, 40.0, 30.0)]))
+    assert parts[10, 20, 12] != parts[10, 20, 28]
+    assert min((parts == 1).sum(), (parts == 2).sum()) > 0.4 * lesion.sum()
+
+
+def test_seeds_off_the_middle_still_split_at_the_valley():
+    large, small = ball((28, 40, 30), 16.0), ball((58, 40, 30), 10.0)
+    blurred = gaussian_filter(np.where(large | small, 20.0, 2.0), 1.2)
+    lesion = large | small
+    parts = whole(parts_of(pet(blurred), labels(lesion), 1, [(36.0, 44.0, 33.0), (64.0, 38.0, 30.0)]))
+    mine = parts == parts[10, 20, 14]
+    assert (mine & large).sum() > 0.97 * large.sum()
+    assert (~mine & small).sum() > 0.97 * small.sum()

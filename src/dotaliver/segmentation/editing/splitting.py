@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
+from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+from dotaliver.segmentation.lesions.basins import basins_of, merged
 
 __all__ = ["connected_parts", "cut_parts", "parts_of"]
 
@@ -21,6 +23,8 @@ _LEAST_PART_VOXELS = 4
 """A part of a split lesion with fewer voxels is a sliver at its border, not a lesion: it stays with its neighbour."""
 
 _MAXIMA_APART_MM = 10.0
+# Noise makes no maximum of its own for a seed: smoothed by this, and saddles above this share are none.
+_SEED_FWHM_MM, _SEED_SADDLE_SHARE = 5.0, 0.9
 # A cut line that ends this near a lesion's border ends outside of it.
 _CUT_MARGIN_MM = 3.0
 
@@ -54,14 +58,54 @@ def parts_of(pet: Volume, labels: LabelMap, label: int, seeds_lps_mm: Sequence[V
     if not seeds_lps_mm and len(parts) > 1:
         return box, _numbered(parts)
     uptake = pet.crop(box).array if pet.geometry.is_close(labels.geometry) else resample(pet, part).array
-    markers = _seeds(own, part, seeds_lps_mm) if seeds_lps_mm else _two_maxima(own, uptake, part.spacing_mm, label)
+    if seeds_lps_mm:
+        found = _around_seeds(own, uptake, _seeds(own, part, seeds_lps_mm), part)
+    else:
+        found = _along_valleys(own, uptake, _two_maxima(own, uptake, part.spacing_mm, label))
+    return box, _two_at_least(found, part.spacing_mm, label, "move the seeds apart")
+
+
+def _along_valleys(own: BoolArray, uptake: npt.NDArray[Any], markers: npt.NDArray[np.int32]) -> list[BoolArray]:
+    """Parts of a mask that uptake rises in towards markers 1, 2 …; what hangs together with none is the first's."""
     from skimage.segmentation import watershed
 
     basins = watershed(-uptake.astype(np.float64), markers, mask=own)
-    # What hangs together with no seed stays with the first.
     basins[own & (basins == 0)] = 1
-    found = [np.asarray(basins == n) for n in range(1, int(markers.max()) + 1)]
-    return box, _two_at_least([p for p in found if p.any()], part.spacing_mm, label, "move the seeds apart")
+    return [np.asarray(basins == n) for n in range(1, int(markers.max()) + 1)]
+
+
+def _around_seeds(
+    own: BoolArray, uptake: npt.NDArray[Any], seeds: npt.NDArray[np.int32], grid: Geometry
+) -> list[BoolArray]:
+    """Parts of a mask around seeds: along the valleys where each seed has a maximum of its own, else by nearness."""
+    smooth = gaussian(uptake, _SEED_FWHM_MM / FWHM_PER_SIGMA, grid)
+    everywhere = np.ones(own.shape, dtype=bool)
+    base = float(smooth[own].min())
+    basins = merged(basins_of(smooth, own), smooth, base, everywhere, everywhere, _SEED_SADDLE_SHARE).labels
+    places = [tuple(np.argwhere(seeds == n)[0]) for n in range(1, int(seeds.max()) + 1)]
+    owners = [int(basins[place]) for place in places]
+    if 0 not in owners and len(set(owners)) == len(owners):
+        markers = np.zeros(own.shape, dtype=np.int32)
+        for number, owner in enumerate(owners, start=1):
+            top = np.unravel_index(int(np.where(basins == owner, smooth, -np.inf).argmax()), own.shape)
+            markers[top] = number
+        parts = _along_valleys(own, smooth, markers)
+        if all(part[place] for part, place in zip(parts, places, strict=True)):
+            return parts
+    return _by_nearness(own, smooth, places, grid.spacing_mm)
+
+
+def _by_nearness(
+    own: BoolArray, uptake: npt.NDArray[Any], places: Sequence[tuple[int, ...]], spacing_mm: Vector
+) -> list[BoolArray]:
+    """Each voxel to the seed that is nearest on a way through the mask; ways through low uptake count as longer."""
+    from skimage.graph import MCP_Geometric
+
+    highest = float(uptake[own].max())
+    dear = np.where(own, (highest / np.maximum(uptake, 0.05 * highest)) ** 2, -1.0)
+    ways = [MCP_Geometric(dear, sampling=spacing_mm).find_costs([place])[0] for place in places]
+    nearest = np.argmin(np.stack(ways), axis=0)
+    return [np.asarray(own & (nearest == n)) for n in range(len(places))]
 
 
 def cut_parts(labels: LabelMap, label: int, line_lps_mm: tuple[Vector, Vector], view_lps: Vector) -> tuple[Box, Labels]:

@@ -21,6 +21,7 @@ from dotaliver.records.edits import (
     DiameterEdit,
     LesionEdit,
     LesionMark,
+    MaskEdit,
     Reader,
     ReaderEdits,
     ReferenceEdit,
@@ -44,8 +45,10 @@ class Editing(Steps):
 
     # --- masks ---------------------------------------------------------------------------------------------------
 
-    def set_lesions(self, array: npt.NDArray[Any]) -> None:
+    def set_lesions(self, array: npt.NDArray[Any], noted: MaskEdit | None = None) -> None:
         """Take other lesions, as labels ``[slice, row, column]`` on the grid of `lesions`; the array is copied.
+
+        What a marking tool ``noted`` of itself enters the edits.
 
         Raises
         ------
@@ -66,7 +69,7 @@ class Editing(Steps):
         clicked = self.segmentations.clicked
         places = {clicked[label].place_lps_mm for label in gone if label in clicked}
         kept = (c for c in edits.clicks if c.label not in gone and c.place_lps_mm not in places)
-        edits = edits.model_copy(update={"clicks": tuple(kept)})
+        edits = _with_noted(edits.model_copy(update={"clicks": tuple(kept)}), noted)
         found = found_masks(self.outcome, self._grids)[1]
         packed: PackedLabels | None = PackedLabels.of(labels)
         if self.outcome.segmentations.lesions is not None and np.array_equal(labels, found.array):
@@ -91,9 +94,10 @@ class Editing(Steps):
             return
         self._take_liver(labels)
 
-    def _take_liver(self, labels: npt.NDArray[np.uint8]) -> None:
+    def _take_liver(self, labels: npt.NDArray[np.uint8], noted: MaskEdit | None = None) -> None:
         first = self.config.ct_foci.first_label
         edits = self._edits_of(tuple(edit for edit in self.edits.lesions if edit.label < first))
+        edits = _with_noted(edits, noted)
         found = found_masks(self.outcome, self._grids)[0]
         new: LabelMap | None = LabelMap(labels, self._grids[0])
         packed: PackedLabels | None = None
@@ -103,7 +107,7 @@ class Editing(Steps):
             packed = PackedLabels.of(labels, new.used)
         self._become(replace(self.state, liver=packed, edits=edits), replace(self._step.standing, liver=new))
 
-    def paint_liver(self, box: Box, mask: BoolArray) -> None:
+    def paint_liver(self, box: Box, mask: BoolArray, noted: MaskEdit | None = None) -> None:
         """Take the liver as a stroke left it within a box of `liver_grid`; elsewhere it stays as it is.
 
         Raises
@@ -120,7 +124,7 @@ class Editing(Steps):
         if not mask.any() and not labels.any():
             msg = "the liver outline is empty; draw it, or undo"
             raise MaskError(msg)
-        self._take_liver(labels)
+        self._take_liver(labels, noted)
 
     def delete_lesion(self, label: int) -> None:
         """Take a lesion away."""
@@ -145,7 +149,8 @@ class Editing(Steps):
             self._require_lesion(label)
         array = self.lesions.array.copy()
         array[np.isin(array, chosen[1:])] = chosen[0]
-        self.set_lesions(array)
+        by = self.reader if self.signed else None
+        self.set_lesions(array, MaskEdit(tool="merge", labels=tuple(chosen), reader=by))
 
     def split_lesion(self, label: int, seeds_lps_mm: Sequence[Vector] = ()) -> tuple[int, ...]:
         """Split a lesion; the largest part keeps the number. Returns the numbers of the parts.
@@ -386,6 +391,10 @@ class Editing(Steps):
         order = list(self.automatic.criteria)
         ordered = tuple(sorted(edits.verdicts, key=lambda answer: order.index(answer.criterion)))
         self._edit(verdicts=ordered)
+
+
+def _with_noted(edits: ReaderEdits, noted: MaskEdit | None) -> ReaderEdits:
+    return edits if noted is None else edits.model_copy(update={"mask_edits": (*edits.mask_edits, noted)})
 
 
 def _point(values: Sequence[float]) -> Vector:

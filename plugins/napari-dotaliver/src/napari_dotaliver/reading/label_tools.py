@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Box, Vector, grow_box
+from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
@@ -18,6 +21,7 @@ __all__ = [
     "filled",
     "highest_in_sphere",
     "smoothed_slices",
+    "stroke_voxels",
     "threshold_in_sphere",
 ]
 
@@ -185,3 +189,19 @@ def smoothed_slices(mask: BoolArray, spacing_mm: Vector, first: int, last: int, 
     result = mask.copy()
     result[first : last + 1, rows, columns] = smooth[first - wide[0] : last + 1 - wide[0]]
     return result
+
+
+def stroke_voxels(grid: Geometry, points_lps_mm: Sequence[Vector]) -> BoolArray:
+    """Voxels of a grid that a stroke through places (mm) crosses; none where it lies outside."""
+    drawn = np.zeros(grid.shape, dtype=bool)
+    if not points_lps_mm:
+        return drawn
+    index = np.asarray(grid.lps_to_index(np.asarray(points_lps_mm)), dtype=np.float64).reshape(-1, 3)
+    dense = [index[:1]]
+    for first, second in pairwise(index):
+        steps = max(int(np.ceil(2.0 * np.abs(second - first).max())), 1)
+        dense.append(first + (second - first) * np.linspace(0.0, 1.0, steps + 1)[1:, None])
+    voxels = np.rint(np.concatenate(dense)).astype(int)
+    inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)
+    drawn[tuple(voxels[inside].T)] = True
+    return drawn

@@ -16,6 +16,7 @@ from dotaliver.records.differences import RecordDifference, compare_records
 from dotaliver.records.score import StudyScore
 from dotaliver.system.progress import silent
 from napari_dotaliver.reading.editing import MARKS
+from napari_dotaliver.reading.marking import Marking
 from napari_dotaliver.reading.measuring import (
     Measured,
     Progress,
@@ -23,13 +24,12 @@ from napari_dotaliver.reading.measuring import (
     answered,
     measure,
 )
-from napari_dotaliver.reading.pointing import Pointing
 from napari_dotaliver.reading.steps import Step
 
 __all__ = ["MARKS", "ReadingSession"]
 
 
-class ReadingSession(Pointing):
+class ReadingSession(Marking):
     """A reading of one scored study.
 
     Parameters
