@@ -122,6 +122,7 @@ def test_without_the_patient_no_reason_names_the_reader(case, name):
     said = {"reader": {"name": name}, "rest_of_body": {"lesions": True}}
     liver = case.score.references["liver"]
     said["references"] = [{"organ": "liver", "centre_lps_mm": liver.centre_lps_mm, "diameter_mm": liver.diameter_mm}]
+    said["mask_edits"] = [{"tool": "merge", "labels": [1, 2], "reader": {"name": name}}]
     edits = ReaderEdits.model_validate(said)
     score = score_labels(case.volumes, case.segmentations, edits, ScoringConfig())
     assert score.to_json().lower().count("lesender") > 2

@@ -280,8 +280,9 @@ def _clean_regions(data: dict[str, Any]) -> None:
 
 def _clean_edits(edits: dict[str, Any], checklist: list[str], pseudonyms: Pseudonyms) -> None:
     """Remove names and free text of readers from their edits, in place."""
-    if edits["reader"] is not None:
-        edits["reader"]["name"] = pseudonyms.reader(edits["reader"]["name"])
+    for reader in (edits["reader"], *(drawn["reader"] for drawn in edits["mask_edits"])):
+        if reader is not None:
+            reader["name"] = pseudonyms.reader(reader["name"])
     for lesion in edits["lesions"]:
         lesion["comment"] = lesion["comment"] and _REMOVED
     if (body := edits["body"]) is not None:

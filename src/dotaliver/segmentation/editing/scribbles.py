@@ -97,10 +97,10 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
     MaskError
         Where the stroke has no voxel, or would remove the whole lesion.
     """
-    if not (stroke & ~taken).any():
+    stroke = stroke & ~taken if kind == "more" else stroke
+    if not stroke.any():
         msg = "the stroke lies outside the image or in another lesion; draw it at this lesion's border"
         raise MaskError(msg)
-    stroke = stroke & ~taken if kind == "more" else stroke
     drawn = scribbles.with_stroke(stroke, kind)
     spacing_mm = pet.geometry.spacing_mm
     height = edge_height(pet, normal_uptake, config, fwhm_mm=0.0)
@@ -116,7 +116,7 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
     else:
         gone = _touching(mask & ~tumour & near, stroke & mask)
         structures = _structures(pet, warm | mask, normal_uptake, _REMOVED_SADDLE_SHARE, config)
-        gone |= _other_structures(structures, mask, stroke, drawn, height > edge)
+        gone |= _other_structures(structures, mask, stroke, drawn, height > EDGE)
         result = _without_islands(mask & ~gone & ~stroke, drawn.more)
     result = (result | drawn.more) & ~drawn.less & ~taken
     if not result.any():

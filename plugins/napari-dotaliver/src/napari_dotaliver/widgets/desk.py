@@ -286,6 +286,7 @@ class Desk(QWidget):
         self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
+        self.tools.lesion_made.connect(lambda label: self.table.choose((label,), tell=False))
         self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, self.viewer, self)

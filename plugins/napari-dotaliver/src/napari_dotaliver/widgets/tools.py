@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
@@ -15,6 +16,7 @@ from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.diameter_tool import DiameterTool
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.lesion_box import MARK_KEYS, LesionBox
+from napari_dotaliver.widgets.marking_box import MARKING_KEYS, MarkingBox
 from napari_dotaliver.widgets.painting import PaintPanel
 from napari_dotaliver.widgets.pointing_box import PointingBox
 from napari_dotaliver.widgets.remeasuring import Remeasuring
@@ -43,6 +45,7 @@ KEYS: tuple[Key, ...] = (
     Key("W", "normal-liver sphere to the crosshair"),
     Key("D", "draw the selected lesion's diameter"),
     Key("M", "measure the lesion at the crosshair on CT"),
+    *MARKING_KEYS,
 )
 
 
@@ -58,6 +61,9 @@ class ToolsWidget(QWidget):
     layers : StudyLayers
         What is painted on and dragged.
     """
+
+    lesion_made = Signal(int)
+    """A marking tool made or changed a lesion that is to be selected."""
 
     def __init__(
         self, session: ReadingSession, viewer: ViewerModel, layers: StudyLayers, parent: QWidget | None = None
@@ -81,6 +87,10 @@ class ToolsWidget(QWidget):
         self.sphere = SphereBox(context)
         self.pointing = PointingBox(context)
         self.pointing.measured.connect(self.lesion_chosen)
+        self.marking = MarkingBox(context)
+        self.marking.lesion_made.connect(self._on_lesion_made)
+        self.marking.taken.connect(lambda: self.pointing.click_button.setChecked(False))
+        self.pointing.click_button.toggled.connect(lambda on: self.marking.put_down() if on else None)
         self._build()
         self._bind_keys()
         self._end = session.on_change(self._on_change)
@@ -91,6 +101,7 @@ class ToolsWidget(QWidget):
         self.painting.forget_painted()
         self.remeasuring.close_down()
         self.pointing.close_down()
+        self.marking.close_down()
         self._end()
 
     def _build(self) -> None:
@@ -103,7 +114,7 @@ class ToolsWidget(QWidget):
         self.changes = QTextBrowser()
         self.changes.setAccessibleName("Changes from the automatic result")
         self.changes.setMinimumHeight(64)
-        area = scrolled((self.pointing, self.lesion, self.painting, self.sphere))
+        area = scrolled((self.marking, self.lesion, self.pointing, self.painting, self.sphere))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(top)
@@ -127,8 +138,11 @@ class ToolsWidget(QWidget):
         }
         for mark, key in MARK_KEYS.items():
             acts[key] = lambda mark=mark: self.lesion.toggle_mark(mark)
+        for name, button in self.marking.buttons.items():
+            acts[button.text()[-2]] = lambda name=name: self.marking.toggle(name)
         for key, act in acts.items():
             bind_key(self, key, act)
+        self.marking.bind_ending_keys(self.parentWidget() or self)
 
     # --- what tools share ---------------------------------------------------------------------------------------------
 
@@ -160,6 +174,10 @@ class ToolsWidget(QWidget):
     def lesion_chosen(self, label: int) -> None:
         """A lesion was selected, in the table or in the image."""
         self.lesion.choose(label)
+
+    def _on_lesion_made(self, label: int) -> None:
+        self.lesion_chosen(label)
+        self.lesion_made.emit(label)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
