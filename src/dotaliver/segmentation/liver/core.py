@@ -35,6 +35,14 @@ _DEPOSIT_UPTAKE_RATIO = 0.8
 
 # Seeds of the background keep this distance from warm tissue: blur reaches about one FWHM.
 _COLD_MARGIN_MM = 8.0
+# Uptake of broad tumour is the mean of the warm tissue within this reach. Steps of uptake under this share of its half
+# are blur.
+_BROAD_REACH_MM = 14.0
+_SPILL_FLOOR = 0.3
+# The most that cold tissue next to it takes up, over normal uptake.
+_COLD_NEXT_TO_TUMOUR = 0.75
+# Keeps the mean finite where no liver is near.
+_LEAST_AMOUNT = 1e-3
 # Soft tissue that is neither liver nor its blurred border: uptake is flat over 12 mm, and clearly below the liver's.
 _FLAT_RANGE_RATIO = 0.3
 _LUKEWARM_RATIO = 0.7
@@ -151,20 +159,18 @@ def liver_probability(
     parts = warm_parts(warm, images.spacing_mm)
     chosen = _liver_parts(images, around, core, parts, smooth)
     in_chosen = np.isin(parts.labels, sorted(chosen))
+    half = _half_of_nearby(images, warm & in_chosen, smooth, core, config)
     inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys
+    inside &= distance_inside_mm(warm & (smooth > half), (images.spacing_mm,) * 3) > config.seed_depth_mm
     inside &= _looks_like_liver(images, core, config)
     others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
-    step = max(1, round(_COLD_MARGIN_MM / images.spacing_mm))
-    cold = around.body & (smooth < config.cold_share * core.normal.uptake)
-    cold &= ~binary_dilation(smooth > config.warm_share * core.normal.uptake, iterations=step)
-    never = ~around.body | around.lungs
-    if images.hu is not None:
-        never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
-    lukewarm = _lukewarm(around, core, smooth)
-    background = (never | cold | others | lukewarm | kidneys | spleen) & ~inside
+    background = others | kidneys | spleen | _never_liver(images, around, config)
+    background |= _cold(images, around, core, smooth, half, config) | _lukewarm(around, core, smooth)
+    background &= ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
     region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
-    features = [Feature(np.log(np.maximum(uptake, _LEAST_UPTAKE_RATIO * core.normal.uptake)), config.uptake_log_scale)]
+    floor = np.maximum(_LEAST_UPTAKE_RATIO * core.normal.uptake, _SPILL_FLOOR * half)
+    features = [Feature(np.log(np.maximum(uptake, floor)), config.uptake_log_scale)]
     if images.hu is not None:
         features.append(Feature(images.hu, config.hu_scale))
     prior = _prior(images, core, uptake, smooth, config)
@@ -190,6 +196,48 @@ def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig
     return np.asarray(
         (mean > core.normal.hu - config.lesion_hu_below) & (mean < core.normal.hu + config.lesion_hu_above)
     )
+
+
+def _half_of_nearby(
+    images: CoarseImages, liver: BoolArray, smooth: Float32Array, core: LiverCore, config: LiverConfig
+) -> Float32Array:
+    """Half of the uptake of the warm liver nearby, at least half of normal uptake.
+
+    The border of a blurred step lies at half its height. With broad tumour of five times normal uptake inside, half of
+    normal uptake lies 6 mm outside. Small foci hardly raise the mean: parenchyma between them and the border stays.
+    """
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    size = 2 * round(_BROAD_REACH_MM / images.spacing_mm) + 1
+    amount = uniform_filter(liver.astype(np.float32), size)
+    uptake = uniform_filter(np.where(liver, smooth, 0.0).astype(np.float32), size) / np.maximum(amount, _LEAST_AMOUNT)
+    near = 2 * max(1, round(_NEIGHBOURHOOD_MM / images.spacing_mm)) + 1
+    nearby = np.minimum(uptake, _TOP_BIAS * maximum_filter(smooth, near))
+    return np.asarray(config.warm_share * np.maximum(nearby, core.normal.uptake), dtype=np.float32)
+
+
+def _cold(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    smooth: Float32Array,
+    half: Float32Array,
+    config: LiverConfig,
+) -> BoolArray:
+    """Tissue of clearly less uptake than the liver nearby, out of the reach of blur."""
+    from scipy.ndimage import binary_dilation
+
+    step = max(1, round(_COLD_MARGIN_MM / images.spacing_mm))
+    least = np.minimum(config.cold_share / config.warm_share * half, _COLD_NEXT_TO_TUMOUR * core.normal.uptake)
+    return np.asarray(around.body & (smooth < least) & ~binary_dilation(smooth > half, iterations=step))
+
+
+def _never_liver(images: CoarseImages, around: Surroundings, config: LiverConfig) -> BoolArray:
+    """Air, lung, fat, bone, and what lies outside the body."""
+    never = ~around.body | around.lungs
+    if images.hu is not None:
+        never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
+    return np.asarray(never)
 
 
 def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
