@@ -45,11 +45,19 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 
+# How long each part took
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+took() {
+    printf '%6d s  %s\n' "$2" "$1" >>"$logs/seconds"
+}
+
 extras="[test]"
 plugins=("plugins/napari-dotaliver[test]")
 # shellcheck source=scripts/_environment.sh
 source scripts/_environment.sh
 make_environment
+took environment "$SECONDS"
 
 # The CDISC CORE engine needs an older Python; its tests are skipped where there is none.
 if [ ! -x .core/bin/python ] && command -v uv >/dev/null 2>&1 && uv python find --no-python-downloads 3.10 >/dev/null 2>&1; then
@@ -72,8 +80,18 @@ run_tests() {
     .venv/bin/python -m pytest -n 2 --dist worksteal "${selected[@]}" "$@"
 }
 
+run_main_tests() {
+    run_tests --ignore tests/viewer
+}
+
+# The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
+run_napari_tests() {
+    unset QT_QPA_PLATFORM
+    .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml && run_tests plugins/napari-dotaliver
+}
+
 # Scored studies in OHIF, in a browser
-run_viewer_tests() {
+run_ohif_tests() {
     tests/viewer/install.sh || echo "The tests in OHIF will be skipped; to run them: tests/viewer/install.sh" >&2
     .venv/bin/python -m pytest "${selected[@]}" tests/viewer
 }
@@ -84,20 +102,44 @@ if [ ${#arguments[@]} -gt 0 ]; then
     exit
 fi
 
-# Types and the browser wait for the disk and for each other: they run in parallel to the rest, and are shown when done.
-in_parallel=$(mktemp)
-set -m # in a process group of their own, which can be ended as a whole
-{ check_types && run_viewer_tests; } >"$in_parallel" 2>&1 &
-parallel=$!
-set +m
-trap 'kill -- -"$parallel" 2>/dev/null || true; rm -f "$in_parallel"' EXIT
+# All at once: one waits for the disk or for a window while others compute, so that no core is idle before the end.
+# The output of the longest is shown as it comes, that of the others when they are done.
+jobs=() pids=()
+start() {
+    set -m # in a process group of its own, which can be ended as a whole
+    {
+        SECONDS=0 status=0
+        "$2" || status=$?
+        took "$1" "$SECONDS"
+        exit "$status"
+    } >"$logs/$1.log" 2>&1 &
+    set +m
+    jobs+=("$1") pids+=("$!")
+}
+end_all() {
+    for pid in "${pids[@]}"; do
+        kill -- -"$pid" 2>/dev/null || true
+    done
+    rm -rf "$logs"
+}
+trap end_all EXIT
 [ "${selected[1]}" = "slow or not slow" ] || echo "Tests marked as slow are left out; scripts/test.sh --all runs them." >&2
-failed=0
-run_tests --ignore tests/viewer || failed=1
-# The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
-unset QT_QPA_PLATFORM
-.venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml || failed=1
-run_tests plugins/napari-dotaliver || failed=1
-wait "$parallel" || failed=1
-cat "$in_parallel"
-exit "$failed"
+failed=()
+start napari run_napari_tests
+start types check_types
+start ohif run_ohif_tests
+began=$SECONDS
+run_main_tests || failed+=(main)
+took main $((SECONDS - began))
+for n in "${!jobs[@]}"; do
+    wait "${pids[$n]}" || failed+=("${jobs[$n]}")
+    printf '\n--- %s ---\n' "${jobs[$n]}"
+    cat "$logs/${jobs[$n]}.log"
+done
+took "all, with the environment" "$SECONDS"
+printf '\nThe jobs ran side by side and took:\n'
+cat "$logs/seconds"
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "Failed: ${failed[*]}" >&2
+    exit 1
+fi
