@@ -77,16 +77,18 @@ check_types() {
 
 # Workers take work from each other at the end, and until then keep the order, so that few make the same fixture twice.
 run_tests() {
-    .venv/bin/python -m pytest -n 2 --dist worksteal "${selected[@]}" "$@"
+    .venv/bin/python -m pytest -n 2 --dist "${distribution:-worksteal}" "${selected[@]}" "$@"
 }
 
 run_main_tests() {
     run_tests --ignore tests/viewer
 }
 
-# The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing).
+# The viewer, in a real window on a screen of its own (pytest-xvfb starts it; offscreen would draw nothing). The tests
+# of a file share a window, so that one worker runs them all.
 run_napari_tests() {
     unset QT_QPA_PLATFORM
+    local distribution=loadfile
     .venv/bin/npe2 validate plugins/napari-dotaliver/src/napari_dotaliver/napari.yaml && run_tests plugins/napari-dotaliver
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import pickle
 from pathlib import Path
 
 # The machine's cores are shared by the test runners.
@@ -15,6 +17,13 @@ from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import Outcome, StudyInput, save, score_study
+from fixtures.sharing import made_once
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage the objects of modules and tests: napari calls it for every window and layer."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -29,27 +38,36 @@ def _own_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    """Folder of a small phantom's DICOM files; not to be changed."""
-    folder = tmp_path_factory.mktemp("phantom") / "made"
-    write_study(make_phantom(preset("moderate", 3, "small")), folder)
-    return folder / "study"
+    """Folder of a small phantom's DICOM files, with eight lesions of all sizes; not to be changed."""
+
+    def make(folder: Path) -> None:
+        spec = preset("moderate", 3, "small")
+        write_study(make_phantom(spec.model_copy(update={"lesions": spec.lesions[2:10]})), folder / "made")
+
+    return made_once(tmp_path_factory, "phantom", make) / "made" / "study"
 
 
 @pytest.fixture(scope="session")
-def outcome(study) -> Outcome:
+def outcome(study, tmp_path_factory) -> Outcome:
     """The phantom, scored."""
-    return score_study(StudyInput(study))
+
+    def make(folder: Path) -> None:
+        (folder / "outcome").write_bytes(pickle.dumps(score_study(StudyInput(study))))
+
+    return pickle.loads((made_once(tmp_path_factory, "outcome", make) / "outcome").read_bytes())
 
 
 @pytest.fixture(scope="session")
 def scored(outcome, tmp_path_factory) -> Path:
     """Folder of its score; not to be changed."""
-    folder = tmp_path_factory.mktemp("scored") / "score"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
-        patch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)
-        save(outcome, folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dotaliver.export.outputs.report_html", lambda *_: "<html></html>")
+            patch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)
+            save(outcome, folder / "score")
+
+    return made_once(tmp_path_factory, "scored", make) / "score"
 
 
 @pytest.fixture
