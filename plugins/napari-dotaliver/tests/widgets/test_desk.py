@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
 from html import escape
 
 import numpy as np
 import pytest
 from fixtures.desk import PATIENCE_MS, canvas, close, open_and_wait, pixel_of, score_and_wait
+from fixtures.kept_desk import KeptDesk
 from napari_dotaliver.reading.verdicts_html import verdicts_html
 from napari_dotaliver.view import layers
 from napari_dotaliver.widgets.desk import Desk
@@ -25,10 +27,23 @@ from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.flags import raise_flag
 
 
+@pytest.fixture(scope="module")
+def kept(scored, outcome) -> Iterator[KeptDesk]:
+    """A desk with a score open; what reading its folder would give is given to it."""
+    kept = KeptDesk(StudyInput(scored), outcome)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def viewer(make_napari_viewer):
+def viewer(request, kept):
+    """A new viewer, or the one that is kept for the tests of a score that is open."""
     assert not os.environ.get("QT_QPA_PLATFORM"), "leave QT_QPA_PLATFORM unset: offscreen draws nothing"
-    viewer = make_napari_viewer(show=True)
+    if "read" in request.fixturenames:
+        return kept.give()
+    # Two desks would answer to the same keys.
+    kept.close()
+    viewer = request.getfixturevalue("make_napari_viewer")(show=True)
     viewer.window.resize(1500, 950)
     return viewer
 
@@ -43,11 +58,9 @@ def desk(viewer):
 
 
 @pytest.fixture
-def read(desk, scored, outcome) -> Desk:
-    """A desk with a score open; what reading its folder would give is given to it."""
-    desk.reading.done.emit((StudyInput(scored), outcome))
-    QApplication.processEvents()
-    return desk
+def read(viewer, kept) -> Desk:
+    """A desk with a score open."""
+    return weakref.proxy(kept.desk)
 
 
 def only(desk: Desk, *names: str) -> None:
