@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from fixtures.command_line import SECRETS, Run, change, run_cli
+from fixtures.phantoms import few_lesions
 from fixtures.score_files import leave_out_report, leave_out_report_and_measurements
 from fixtures.sharing import made_once
 
@@ -26,14 +26,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory) -> Path:
-    """A small phantom with its truth; the patient has a name and an ID that can be told from anything else.
-
-    Lesions of all sizes, but eight of the preset's thirty: outlining, measuring and drawing them takes most of a score.
-    """
+    """A small phantom with its truth; the patient has a name and an ID that can be told from anything else."""
 
     def make(folder: Path) -> None:
-        spec = preset("moderate", 3, "small")
-        write_study(make_phantom(spec.model_copy(update={"lesions": spec.lesions[2:10]})), folder / "made")
+        write_study(make_phantom(few_lesions()), folder / "made")
         change(sorted((folder / "made" / "study").rglob("*.dcm")), **SECRETS)
 
     return made_once(tmp_path_factory, "phantom", make) / "made"

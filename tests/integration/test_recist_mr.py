@@ -13,11 +13,11 @@ import pytest
 
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.mr import PhantomMr, draw_mr_spec, make_mr
-from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import PhantomStudy, make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.records.score import StudyScore
 from fixtures.command_line import SECRETS, change, run_cli
+from fixtures.phantoms import few_lesions
 
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -28,7 +28,7 @@ def record(folder) -> StudyScore:
 
 @pytest.fixture(scope="module")
 def made() -> tuple[PhantomStudy, PhantomMr]:
-    phantom = make_phantom(preset("moderate", 3, "small"))
+    phantom = make_phantom(few_lesions())
     return phantom, make_mr(phantom, draw_mr_spec(phantom, "t1_hepatobiliary", 3))
 
 

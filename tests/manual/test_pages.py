@@ -167,7 +167,7 @@ def test_files_of_the_examples_are_accepted(tmp_path):
                 ScoringConfig.model_validate(data)
 
 
-# What the session's fixtures have run already, in the same words but for the place, and what it made
+# What the session's fixtures have made already, with fewer lesions
 SHARED = {"sample phantom --small --seed 3": "phantom", "score phantom/study --out score": "score"}
 
 

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 from skimage.color import lab2rgb
 
-from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from fixtures.command_line import run_cli
 from fixtures.ohif import needs_ohif, shown_by_ohif, viewer_of
+from fixtures.phantoms import few_lesions
 
 pytestmark = needs_ohif
 REPORT, STRUCTURES = 9003, 9008
@@ -29,9 +29,7 @@ RWV_STORAGE = "1.2.840.10008.5.1.4.1.1.67"
 
 
 def phantom(folder: Path) -> Path:
-    """A study with some lesions of all sizes; those of the preset would take the viewer minutes to draw."""
-    spec = preset("moderate", 3, "small")
-    write_study(make_phantom(spec.model_copy(update={"lesions": spec.lesions[2:10]})), folder)
+    write_study(make_phantom(few_lesions()), folder)
     return folder / "study"
 
 
