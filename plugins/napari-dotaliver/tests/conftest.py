@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # The machine's cores are shared by the test runners.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
@@ -18,6 +20,9 @@ from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import Outcome, StudyInput, save, score_study
 from fixtures.sharing import made_once
+
+if TYPE_CHECKING:
+    from fixtures.kept_desk import KeptDesk
 
 
 def pytest_collection_finish() -> None:
@@ -68,6 +73,16 @@ def scored(outcome, tmp_path_factory) -> Path:
             save(outcome, folder / "score")
 
     return made_once(tmp_path_factory, "scored", make) / "score"
+
+
+@pytest.fixture(scope="module")
+def kept(scored, outcome) -> Iterator[KeptDesk]:
+    """A desk with the score open, for the tests of a file; what reading its folder would give is given to it."""
+    from fixtures.kept_desk import KeptDesk
+
+    kept = KeptDesk(StudyInput(scored), outcome)
+    yield kept
+    kept.close()
 
 
 @pytest.fixture

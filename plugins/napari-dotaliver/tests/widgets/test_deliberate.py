@@ -6,16 +6,12 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from fixtures.desk import close
 from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
-from napari_dotaliver.widgets.start import desk_of
 from qtpy import sip
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QMessageBox, QWidget
-
-from dotaliver.pipeline import StudyInput
 
 STRAY = "apny2"
 STEPS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Home, Qt.Key.Key_End)
@@ -98,16 +94,13 @@ def test_the_wheel_changes_no_number(qtbot, kind):
 
 
 @pytest.fixture
-def desk(make_napari_viewer, scored, outcome):
+def desk(kept):
     """A reading in a window, with a name given."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1500, 950)
-    desk = weakref.proxy(desk_of(viewer))
-    desk.reading.done.emit((StudyInput(scored), outcome))
-    desk.session.sign("A Reader", "radiologist")
+    kept.give()
+    kept.desk.session.sign("A Reader", "radiologist")
     QApplication.processEvents()
-    yield desk
-    close(viewer)
+    # A proxy: pytest holds what a test was given until everything is torn down, and with it the whole window.
+    return weakref.proxy(kept.desk)
 
 
 def living(parent: QWidget, kind: type[QWidget]) -> Iterator[QWidget]:

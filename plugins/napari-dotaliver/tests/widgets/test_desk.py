@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
 from html import escape
 
 import numpy as np
 import pytest
 from fixtures.desk import PATIENCE_MS, canvas, close, open_and_wait, pixel_of, score_and_wait
-from fixtures.kept_desk import KeptDesk
 from napari_dotaliver.reading.verdicts_html import verdicts_html
 from napari_dotaliver.view import layers
 from napari_dotaliver.widgets.desk import Desk
@@ -25,14 +23,6 @@ from dotaliver.export.report.evidence import evidence_rows
 from dotaliver.pipeline import StudyInput
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.flags import raise_flag
-
-
-@pytest.fixture(scope="module")
-def kept(scored, outcome) -> Iterator[KeptDesk]:
-    """A desk with a score open; what reading its folder would give is given to it."""
-    kept = KeptDesk(StudyInput(scored), outcome)
-    yield kept
-    kept.close()
 
 
 @pytest.fixture
