@@ -109,7 +109,7 @@ def failed_record(settings: RunSettings, task: StudyTask, ending: Ending, second
         reason=ending.reason,
         place=task.place,
         stamp=task.stamp,
-        answer_sha256=settings.answer_sha256(),
+        answer_sha256=settings.answer_sha256(task.options),
         run_id=settings.run_id,
         seconds=seconds,
         peak_memory_bytes=ending.peak_bytes,

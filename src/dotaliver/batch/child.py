@@ -184,7 +184,7 @@ def _record(task: StudyTask, settings: RunSettings, status: Status, reason: str 
         reason=reason,
         place=task.place,
         stamp=task.stamp,
-        answer_sha256=settings.answer_sha256(),
+        answer_sha256=settings.answer_sha256(task.options),
         run_id=settings.run_id,
     )
 
@@ -226,7 +226,8 @@ def _log_into(path: Path) -> Iterator[None]:
 def without_names(sentence: str, task: StudyTask) -> str:
     """A sentence without names of files and folders, which often contain patients' names."""
     place = Path(task.place.folder)
-    names = {str(place), *place.parts[1:]}
+    fdg = task.options.fdg_folder
+    names = {str(place), *place.parts[1:], *(() if fdg is None else (str(fdg), *fdg.parts[1:]))}
     with contextlib.suppress(DotaliverError):
         for path, name in files_of(task):
             names |= {str(path), name, *Path(name).parts}

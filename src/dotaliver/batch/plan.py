@@ -66,7 +66,7 @@ def _looked_at(
 
 
 def _stands(workspace: Workspace, record: StudyRecord, task: StudyTask, settings: RunSettings) -> bool:
-    if record.status in MACHINE_FAILURES or record.answer_sha256 != settings.answer_sha256():
+    if record.status in MACHINE_FAILURES or record.answer_sha256 != settings.answer_sha256(task.options):
         return False
     if record.stamp != task.stamp and (record.content_sha256 is None or record.content_sha256 != _content(task)):
         return False
@@ -91,6 +91,6 @@ def _refused(task: StudyTask, settings: RunSettings) -> StudyRecord:
         local_reason=task.refusal,
         place=task.place,
         stamp=task.stamp,
-        answer_sha256=settings.answer_sha256(),
+        answer_sha256=settings.answer_sha256(task.options),
         run_id=settings.run_id,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from dotaliver import __version__
+from dotaliver.batch.study_options import NO_OPTIONS, StudyOptions
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.headers import StudyPart
@@ -75,6 +76,7 @@ class StudyTask(FrozenModel):
     stamp: str = Field(default="", description="Hash of its files' names, sizes and times; see `stamps`")
     refusal: str | None = Field(default=None, description="Why it cannot be scored, where that is known at once")
     skipped: bool = Field(default=False, description="It holds no PET, so there is nothing to score")
+    options: StudyOptions = Field(default=NO_OPTIONS, description="What the manifest says of this study alone")
 
 
 class Outputs(FrozenModel):
@@ -105,11 +107,13 @@ class RunSettings(FrozenModel):
     cache: str | None = Field(default=None, description="Folder of decoded series, seen under this path by all workers")
     version: str = __version__
 
-    def answer_sha256(self) -> str:
-        """Hash of every setting that changes what is written for a study; limits do not."""
+    def answer_sha256(self, options: StudyOptions = NO_OPTIONS) -> str:
+        """Hash of every setting that changes what is written for a study with these options; limits do not."""
         shown = self.model_dump_json(
             include={"config", "protocol", "rescore", "recist_image", "outputs", "scorer", "version"}
         )
+        if options != NO_OPTIONS:
+            shown += options.model_dump_json()
         return hashlib.sha256(shown.encode()).hexdigest()
 
 

@@ -37,19 +37,24 @@ def score_task(task: StudyTask, folder: Path, settings: RunSettings, progress: C
     from dotaliver.batch.summary import lesion_rows, study_row
     from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 
-    config, protocol = settings.config, settings.protocol
+    config, protocol, own = settings.config, settings.protocol, task.options
+    measured_on = own.recist_image or settings.recist_image
     cache = None if settings.cache is None else Path(settings.cache)
     if settings.rescore:
         execution = ExecutionConfig(cache=cache)
         where = task.place.path
-        study = pipeline.StudyInput(where, recist_image=settings.recist_image)
+        study = pipeline.StudyInput(where, recist_image=measured_on, fdg=own.fdg_folder)
+        if own.analogue is not None:
+            config = own.settings(config or pipeline.read_record(where).config)
         outcome = pipeline.rescore(
             where, study=study, config=config, protocol=protocol, execution=execution, progress=progress
         )
     else:
-        source = pipeline.StudyInput(task.place.path, recist_image=settings.recist_image, part=task.place.part)
+        source = pipeline.StudyInput(
+            task.place.path, recist_image=measured_on, part=task.place.part, fdg=own.fdg_folder
+        )
         execution = ExecutionConfig(threads=1, memory_bytes=settings.bound_bytes, cache=cache)
-        rules = (config or ScoringConfig()).with_protocol(protocol)
+        rules = own.settings(config or ScoringConfig()).with_protocol(protocol)
         outcome = pipeline.score_study(source, rules, execution=execution, progress=progress)
     options = pipeline.OutputOptions(**settings.outputs.model_dump())
     pipeline.save(outcome, folder, options, progress=progress)

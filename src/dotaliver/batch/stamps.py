@@ -35,6 +35,8 @@ def files_of(task: StudyTask) -> Iterator[tuple[Path, str]]:
     yield from _files_at(task.place)
     if task.images is not None:
         yield from _files_at(task.images)
+    if task.options.fdg is not None:
+        yield from _files_at(Place(folder=task.options.fdg))
 
 
 def _files_at(place: Place) -> Iterator[tuple[Path, str]]:

@@ -7,6 +7,9 @@ Text is limited to what SAS transport files hold (ASCII, 200 bytes). Needed are 
 ``cycle`` (``ia`` or ``iv``: how the therapy since the scan before was given), ``evaluator`` (``INVESTIGATOR``,
 ``INDEPENDENT ASSESSOR`` …), ``evaluator_id``, ``accepted`` (``Y`` or ``N``), and ``record`` (folder name or start of
 the record's id), which distinguishes several readings of one scan. Nothing in it is guessed.
+
+A batch also takes what is said of single studies: ``analogue`` (``long-acting``, ``short-acting`` or ``none``) with
+``analogue_date``, ``recist_image`` (number, UID or description of a series) and ``fdg`` (folder of an FDG scan).
 """
 
 from __future__ import annotations
@@ -14,16 +17,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from dotaliver.config.scoring import Analogue
 from dotaliver.errors import CourseError
 from dotaliver.frozen import FrozenModel, first_problem
 from dotaliver.longitudinal.csv_tables import read_csv_table
 from dotaliver.longitudinal.records import Cycle, Evaluator, TrialKeys
 from dotaliver.system.shown import printable
 
-__all__ = ["ManifestRow", "read_manifest", "rows_of_subject", "trial_keys"]
+__all__ = ["ManifestRow", "numbered_rows", "read_manifest", "rows_of_subject", "trial_keys"]
 
 _NEEDED = ("study_id", "site_id", "subject_id", "study_instance_uid", "visit", "visit_number")
 # Bytes of text that a variable of a SAS transport file, version 5, holds.
@@ -48,8 +53,12 @@ class ManifestRow(FrozenModel):
     evaluator_id: str | None = None
     accepted: bool | None = None
     record: str | None = None
+    analogue: Analogue | None = None
+    analogue_date: date | None = None
+    recist_image: str | None = None
+    fdg: str | None = None
 
-    @field_validator("cycle", mode="before")
+    @field_validator("cycle", "analogue", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -71,6 +80,13 @@ class ManifestRow(FrozenModel):
     def _upper(cls, value: str) -> str:
         return value.upper()
 
+    @model_validator(mode="after")
+    def _a_date_is_that_of_an_analogue(self) -> Self:
+        if self.analogue_date is not None and self.analogue in {None, "none"}:
+            msg = "analogue_date without an analogue that was given; state long-acting or short-acting in analogue"
+            raise ValueError(msg)
+        return self
+
     @property
     def subject(self) -> tuple[str, str, str]:
         """Study, site and subject."""
@@ -90,8 +106,13 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     CourseError
         Where the file cannot be read, lacks a column, or a row's value is not of its kind; the text names the row.
     """
+    return tuple(row for _, row in numbered_rows(path))
+
+
+def numbered_rows(path: Path) -> tuple[tuple[int, ManifestRow], ...]:
+    """The rows of a manifest with the numbers of their lines; the errors are those of `read_manifest`."""
     table = read_csv_table(path, "the manifest", _NEEDED)
-    return tuple(_row(path.name, number, _in_points(cells, table.separator)) for number, cells in table.rows)
+    return tuple((number, _row(path.name, number, _in_points(cells, table.separator))) for number, cells in table.rows)
 
 
 def _in_points(cells: dict[str, str], separator: str) -> dict[str, str]:
