@@ -151,6 +151,7 @@ def test_files_of_the_examples_are_accepted(tmp_path):
         "edits.json": ReaderEdits,
         "mr_edits.json": ReaderEdits,
         "body_edits.json": ReaderEdits,
+        "fdg_edits.json": ReaderEdits,
         "decisions.json": CourseEdits,
     }
     for block in BLOCKS:
