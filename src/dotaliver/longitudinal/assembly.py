@@ -273,5 +273,5 @@ def _known(edits: CourseEdits, keys: Sequence[ScanKey]) -> tuple[KnownIdentity, 
         KnownIdentity(scan_index(on.scan, days), edit.lesion, on.labels)
         for edit in edits.lesions
         for on in edit.on
-        if on.labels
+        if on.labels or on.is_away
     )

@@ -63,6 +63,11 @@ class LesionOnScan(FrozenModel):
             return None if self.size_mm is None else self.size_mm > 0
         return self.state not in {"absent", "not_evaluated", "merged"}
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the reader says that it is not there as a lesion of its own, so no outline of the scan is it."""
+        return self.state in _WITHOUT_LABELS or self.size_mm == 0
+
 
 class LesionCourseEdit(FrozenModel):
     """A reader's statements on one lesion of the course."""
@@ -73,8 +78,10 @@ class LesionCourseEdit(FrozenModel):
         default=None, max_length=200, description="Where it lies, in CDISC's terms (codelist LOC), such as 'LUNG'"
     )
     node: bool | None = None
-    new: Literal["confirmed", "rejected"] | None = Field(
-        default=None, description="Whether it is new since baseline; a rejected one was already there at baseline"
+    new: Literal["confirmed", "rejected", "equivocal"] | None = Field(
+        default=None,
+        description="Whether it is new since baseline; a rejected one was already there at baseline, an equivocal one "
+        "cannot be decided on these scans",
     )
     comment: str | None = None
 

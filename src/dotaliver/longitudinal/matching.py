@@ -20,7 +20,7 @@ from dotaliver.image.geometry import FloatArray, Vector
 from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.records import Appearance, Question, Track
 
-__all__ = ["KnownIdentity", "Matching", "PlacedScan", "match_lesions"]
+__all__ = ["KnownIdentity", "Matching", "Place", "PlacedScan", "joined", "match_lesions", "similarity"]
 
 # A pair needs this similarity; a new lesion with more than the second one to a known lesion may be that lesion.
 _LEAST_SIMILARITY = 0.3
@@ -37,13 +37,13 @@ class PlacedScan:
     liver_dice: float = 1.0
 
     @cached_property
-    def places(self) -> dict[int, _Place]:
+    def places(self) -> dict[int, Place]:
         """Voxels and centre of each lesion."""
         grid, found = self.labels.geometry, {}
         for label, box in self.labels.boxes():
             index = np.argwhere(self.labels.array[box] == label) + [part.start for part in box]
             flat = np.ravel_multi_index(index.T, grid.shape)
-            found[label] = _Place(flat, grid.index_to_lps(index.mean(axis=0)), len(flat) * grid.voxel_volume_ml)
+            found[label] = Place(flat, grid.index_to_lps(index.mean(axis=0)), len(flat) * grid.voxel_volume_ml)
         return found
 
     @property
@@ -55,23 +55,30 @@ class PlacedScan:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class Place:
+    """Where a lesion lies on the common grid: its voxels, centre and volume."""
+
     voxels: npt.NDArray[np.intp]
     centre_mm: FloatArray
     volume_ml: float
 
     @property
     def radius_mm(self) -> float:
+        """Radius of a sphere of this volume."""
         return float(np.cbrt(750.0 / np.pi * self.volume_ml))
 
-    def share_in(self, other: _Place) -> float:
+    def share_in(self, other: Place) -> float:
         """Fraction of this place inside another."""
         return len(np.intersect1d(self.voxels, other.voxels, assume_unique=True)) / len(self.voxels)
 
 
 @dataclass(frozen=True)
 class KnownIdentity:
-    """A reader's statement that certain labels of a scan are a certain lesion."""
+    """A reader's statement that certain labels of a scan are a certain lesion.
+
+    Without labels: the lesion is not on that scan as a lesion of its own (absent, or part of another), and is matched
+    with none of its labels.
+    """
 
     scan: int
     lesion: str
@@ -91,7 +98,7 @@ class _Ledger:
     """The lesions known so far, scan by scan."""
 
     appearances: dict[str, list[Appearance]] = field(default_factory=dict)
-    last_seen: dict[str, _Place] = field(default_factory=dict)
+    last_seen: dict[str, Place] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
 
     def free_name(self) -> str:
@@ -101,20 +108,21 @@ class _Ledger:
             number += 1
         return name
 
-    def add(self, lesion: str, appearance: Appearance, place: _Place | None) -> None:
+    def add(self, lesion: str, appearance: Appearance, place: Place | None) -> None:
         self.appearances.setdefault(lesion, []).append(appearance)
         if place is not None:
             self.last_seen[lesion] = place
 
 
-def _joined(places: Sequence[_Place]) -> _Place:
+def joined(places: Sequence[Place]) -> Place:
+    """Several parts as one place."""
     voxels = np.unique(np.concatenate([place.voxels for place in places]))
     weights = [place.volume_ml for place in places]
     middle = np.average([place.centre_mm for place in places], axis=0, weights=weights)
-    return _Place(voxels, middle, sum(weights))
+    return Place(voxels, middle, sum(weights))
 
 
-def similarity(before: _Place, now: _Place, config: RecistConfig) -> float:
+def similarity(before: Place, now: Place, config: RecistConfig) -> float:
     """Similarity of two places, 0 to 1: their overlap, or the distance of one centre outside the other."""
     apart = float(np.linalg.norm(before.centre_mm - now.centre_mm))
     if apart > config.match_reach_mm + max(before.radius_mm, now.radius_mm):
@@ -191,21 +199,25 @@ def _follow(
     places = dict(scan.places)
     before = dict(ledger.last_seen)
     trust = 1.0 if scan.liver_dice >= config.least_liver_dice else _TRUST_IN_POOR_FIT
-    carriers: dict[str, _Place] = {}
+    carriers: dict[str, Place] = {}
     for lesion, labels in stated.items():
+        if not labels:
+            if before.pop(lesion, None) is not None:
+                ledger.add(lesion, _appearance(number, "vanished", (), 1.0, by="reader"), None)
+            continue
         parts = [places.pop(label) for label in labels]
         state = "seen" if len(parts) == 1 else "split"
-        carriers[lesion] = _joined(parts)
+        carriers[lesion] = joined(parts)
         ledger.add(lesion, _appearance(number, state, labels, 1.0, by="reader"), carriers[lesion])
         before.pop(lesion, None)
     pairs = _assign(before, places, config)
-    found: dict[str, tuple[list[int], list[_Place], float]] = {}
+    found: dict[str, tuple[list[int], list[Place], float]] = {}
     for lesion, (label, confidence) in pairs.items():
         found[lesion] = ([label], [places.pop(label)], confidence * trust)
         carriers[lesion] = found[lesion][1][0]
     _take_parts(found, places, before, trust, config)
     for lesion, (labels_found, parts, confidence) in found.items():
-        whole = _joined(parts)
+        whole = joined(parts)
         carriers[lesion] = whole
         state = "seen" if len(parts) == 1 else "split"
         appearance = _appearance(number, state, tuple(labels_found), confidence)
@@ -225,7 +237,7 @@ def _appearance(
 
 
 def _assign(
-    before: Mapping[str, _Place], now: Mapping[int, _Place], config: RecistConfig
+    before: Mapping[str, Place], now: Mapping[int, Place], config: RecistConfig
 ) -> dict[str, tuple[int, float]]:
     """The assignment with the greatest total similarity, each pair with its confidence."""
     from scipy.optimize import linear_sum_assignment
@@ -258,9 +270,9 @@ def _confidence(likeness: FloatArray, taken: Mapping[int, int], i: int, j: int) 
 
 
 def _take_parts(
-    found: dict[str, tuple[list[int], list[_Place], float]],
-    places: dict[int, _Place],
-    before: Mapping[str, _Place],
+    found: dict[str, tuple[list[int], list[Place], float]],
+    places: dict[int, Place],
+    before: Mapping[str, Place],
     trust: float,
     config: RecistConfig,
 ) -> None:
@@ -299,8 +311,8 @@ def _ask_identity(ledger: _Ledger, lesion: str, appearance: Appearance, config: 
 def _missing_lesions(
     ledger: _Ledger,
     number: int,
-    before: Mapping[str, _Place],
-    carriers: Mapping[str, _Place],
+    before: Mapping[str, Place],
+    carriers: Mapping[str, Place],
     trust: float,
     config: RecistConfig,
 ) -> None:
@@ -327,7 +339,7 @@ def _missing_lesions(
 def _new(
     ledger: _Ledger,
     number: int,
-    places: Mapping[int, _Place],
+    places: Mapping[int, Place],
     trust: float,
     config: RecistConfig,
 ) -> None:

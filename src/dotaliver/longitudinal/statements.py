@@ -135,15 +135,15 @@ def _about_new(context: CourseContext, lesion: FollowedLesion) -> Iterator[str]:
     start = context.given.keys[context.baseline].on
     there = lesion.present_on(context.baseline)
     stated = lesion.stated.get(context.baseline)
-    if new == "confirmed" and there:
+    if new != "rejected" and there:
         msg = (
             f"the reader's edits: {lesion.lesion} is on the baseline scan of {start}, so it cannot be new; take 'new' "
             "back, or state it absent there"
         )
         raise ConfigError(msg)
-    if new == "confirmed" and context.identified_on(lesion) is None:
+    if new != "rejected" and context.identified_on(lesion) is None:
         msg = (
-            f"the reader's edits: {lesion.lesion} is confirmed as new, but no scan after the baseline of {start} shows "
+            f"the reader's edits: {lesion.lesion} is {new} as new, but no scan after the baseline of {start} shows "
             "it; state its size or state on the scan that does"
         )
         raise ConfigError(msg)
