@@ -29,10 +29,10 @@ from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.system.files import why_not_written, write_atomically
 
-__all__ = ["ANSWERS", "COURSE", "COURSE_EDITS", "CentralReading", "now"]
+__all__ = ["ANSWERS", "COURSE", "CentralReading", "now"]
 
 _PLAN, _EVENTS, _READINGS, _WORK, _LOCAL = "plan.json", "events", "readings", "work", "local.json"
-ANSWERS, COURSE, COURSE_EDITS = "answers.json", "course.json", "course_edits.json"
+ANSWERS, COURSE = "answers.json", "course.json"
 
 
 class _Local(FrozenModel):

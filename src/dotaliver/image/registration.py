@@ -29,6 +29,8 @@ _ALIKE_DICE = 0.97
 _SEARCH_MM = 20.0
 # Gradient descent over millimetres: first and smallest step, and how much a step is shortened when it overshoots.
 _FIRST_STEP_MM, _SMALLEST_STEP_MM, _SHORTENED = 2.0, 0.02, 0.6
+# How far from its target an inverted point may lie, and how many rounds are tried.
+_INVERSE_MM, _INVERSE_ROUNDS = 0.01, 30
 # Soft tissue: lung and gas below, bone and dense contrast agent above.
 _SOFT_HU = (-200.0, 250.0)
 _AIR_HU = -1000.0
@@ -47,6 +49,21 @@ class Pose:
         """Points of the second image for points of the first, shape (n, 3), in mm."""
         points = np.atleast_2d(np.asarray(points_lps_mm, dtype=np.float64))
         return np.array([self.transform.TransformPoint(tuple(map(float, p))) for p in points]).reshape(-1, 3)
+
+    def origins(self, points_lps_mm: npt.ArrayLike) -> FloatArray:
+        """Points of the first image for points of the second, shape (n, 3), in mm: the mapping's inverse.
+
+        A bent mapping has no inverse in closed form; fixed-point iteration finds it where the bending changes by less
+        than the distance (as in a liver, whose bend is smooth over centimetres).
+        """
+        wanted = np.atleast_2d(np.asarray(points_lps_mm, dtype=np.float64))
+        found = wanted.copy()
+        for _ in range(_INVERSE_ROUNDS):
+            missing = wanted - self.places(found)
+            found += missing
+            if float(np.abs(missing).max(initial=0.0)) < _INVERSE_MM:
+                break
+        return found
 
 
 @dataclass(frozen=True, eq=False)

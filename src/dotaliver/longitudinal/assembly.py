@@ -17,12 +17,12 @@ from dotaliver.longitudinal.course import CourseInput, read_course
 from dotaliver.longitudinal.edits import CourseEdits, scan_index
 from dotaliver.longitudinal.manifest import ManifestRow, rows_of_subject, trial_keys
 from dotaliver.longitudinal.matching import KnownIdentity, Matching, PlacedScan, match_lesions
-from dotaliver.longitudinal.records import Evaluator, PatientCourse, ScanKey, TrialKeys
+from dotaliver.longitudinal.records import Evaluator, PatientCourse, Reading, ScanKey, TrialKeys
 from dotaliver.longitudinal.registration import place_scans, poses_of
 from dotaliver.longitudinal.scans import LoadedScan, check_one_patient
 from dotaliver.longitudinal.trial_data import TrialData
 
-__all__ = ["AssembledCourse", "ReadScans", "assemble"]
+__all__ = ["AssembledCourse", "ReadScans", "assemble", "matched_and_read", "pair_of"]
 
 _FEWEST_SCANS = 2
 # A shorter prefix of a record's id may be ambiguous.
@@ -39,6 +39,8 @@ class ReadScans:
     poses: tuple[Pose | None, ...]
     places_lps_mm: dict[str, Vector]
     """Position of each lesion on the first scan's PET, or where it would be."""
+    outside: tuple[str, ...] = ()
+    """A warning where lesions outside the liver are not followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ def assemble(
     if not scans:
         msg = "no score was given; name the folders that 'dotaliver score' wrote"
         raise CourseError(msg)
-    same = check_one_patient(scans)
+    check_one_patient(scans)
     trial, groups = _grouped(scans, manifest)
     if trial is not None and trial_data is not None:
         trial = trial.model_copy(update={"dm_subject_id": trial_data.dm.unique_subject_id})
@@ -94,24 +96,45 @@ def assemble(
     for evaluator, members in groups.items():
         chosen = _edits_of(evaluator, edits, alone=len(groups) == 1)
         found = _in_order(evaluator, members, progress)
-        outside = body_not_followed(found.scans)
-        found = replace(found, scans=tuple(with_body_lesions(found.scans)))
         placed = place_scans(found.scans, found.poses)
-        matching = match_lesions(placed, _known(chosen, found.keys), config)
+        matching, reading = matched_and_read(found, placed, chosen, config, trial)
         sources.append(replace(found, places_lps_mm=_places(placed, matching)))
-        scores = tuple(scan.score for scan in found.scans)
-        given = CourseInput(evaluator, found.keys, scores, matching, trial, chosen)
-        reading = read_course(given, config)
-        warnings = (*_warnings(chosen, same_patient=same), *outside, *reading.warnings)
-        readings.append(reading.model_copy(update={"warnings": warnings}))
+        readings.append(reading)
     course = PatientCourse(dotaliver_version=__version__, trial=trial, readings=tuple(readings), config=config)
     return AssembledCourse(course.with_id(), tuple(sources), trial_data)
 
 
-def _warnings(edits: CourseEdits, *, same_patient: bool) -> tuple[str, ...]:
+def pair_of(scans: Sequence[LoadedScan], progress: Callable[[str], None]) -> ReadScans:
+    """Two scans of one patient in time order, registered; the errors are those of `assemble`."""
+    check_one_patient(scans)
+    return _in_order(Evaluator(), [(scan, None) for scan in scans], progress)
+
+
+def matched_and_read(
+    found: ReadScans,
+    placed: Sequence[PlacedScan],
+    edits: CourseEdits,
+    config: RecistConfig,
+    trial: TrialKeys | None = None,
+) -> tuple[Matching, Reading]:
+    """Match the lesions of registered scans with a reader's identities, and read the course.
+
+    Raises
+    ------
+    ConfigError
+        Where the edits do not fit the scans, or contradict the rules.
+    """
+    matching = match_lesions(placed, _known(edits, found.keys), config)
+    scores = tuple(scan.score for scan in found.scans)
+    reading = read_course(CourseInput(found.evaluator, found.keys, scores, matching, trial, edits), config)
+    warnings = (*_warnings(found, edits), *found.outside, *reading.warnings)
+    return matching, reading.model_copy(update={"warnings": warnings})
+
+
+def _warnings(scans: ReadScans, edits: CourseEdits) -> tuple[str, ...]:
     """Limitations of what was handed over."""
     found = []
-    if not same_patient:
+    if any(scan.patient_id is None for scan in scans.scans):
         found.append("Some files have no Patient ID, so it could not be checked that all scans are of one patient.")
     if edits != CourseEdits() and edits.reader is None:
         found.append("The edits do not name their reader.")
@@ -198,7 +221,8 @@ def _in_order(evaluator: Evaluator, members: Sequence[Member], progress: Callabl
         _check_order(first, row, second, other)
     keys = tuple(_key(scan, row) for scan, row in ordered)
     found = tuple(scan for scan, _ in ordered)
-    return ReadScans(evaluator, keys, found, poses_of(found, progress), {})
+    poses = poses_of(found, progress)
+    return ReadScans(evaluator, keys, tuple(with_body_lesions(found)), poses, {}, body_not_followed(found))
 
 
 def _check_order(first: LoadedScan, row: ManifestRow | None, second: LoadedScan, other: ManifestRow | None) -> None:

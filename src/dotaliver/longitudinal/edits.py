@@ -11,10 +11,12 @@ from dotaliver.errors import ConfigError
 from dotaliver.frozen import FrozenModel
 from dotaliver.records.edits import Reader
 
-__all__ = ["LYMPH_NODE", "CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
+__all__ = ["COURSE_EDITS", "LYMPH_NODE", "CourseEdits", "LesionCourseEdit", "LesionOnScan", "scan_index"]
 
 LesionStateWord = Literal["present", "absent", "too_small", "unequivocal_progression", "not_evaluated", "merged"]
 LYMPH_NODE = "LYMPH NODE"
+COURSE_EDITS = "course_edits.json"
+"""Name of the file of a course's edits beside the course."""
 # States that contradict a size or the labels of a measured lesion
 _WITHOUT_SIZE = {"absent", "not_evaluated", "merged"}
 _WITHOUT_LABELS = {"absent", "merged"}
@@ -126,6 +128,10 @@ class CourseEdits(FrozenModel):
             msg = "a lesion is edited twice; give each name once"
             raise ValueError(msg)
         return value
+
+    def to_json(self) -> str:
+        """The edits as indented JSON, as ``dotaliver recist --edits`` reads them; what is not stated is left out."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
     def of(self, lesion: str) -> LesionCourseEdit:
         """The statements on one lesion; an empty edit where there are none."""

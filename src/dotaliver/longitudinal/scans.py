@@ -13,12 +13,12 @@ from pydicom.dataset import Dataset
 from dotaliver.errors import CourseError
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.masks import MaskLayer
+from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
 from dotaliver.records.score_folder import MASKS, MaskFile, ScoreFolder
 
-__all__ = ["LoadedScan", "check_one_patient", "load_scan"]
+__all__ = ["LoadedScan", "check_one_patient", "load_scan", "scan_of_reading", "stored_lesions"]
 
 _KINDS: dict[MaskName, str] = {"liver": "organ", "body": "body_lesion"}
 
@@ -74,6 +74,39 @@ def load_scan(folder: Path) -> LoadedScan:
         patient or other,
         None if body is None else body.labels,
     )
+
+
+def stored_lesions(folder: Path, score: StudyScore) -> LabelMap | None:
+    """The lesions of a score in the position of its PET, for show; None where there are none."""
+    lesions, _ = _layer(folder, score, "lesions")
+    return None if lesions is None else in_position_of("pet", lesions, score.segmentation.mismatch)
+
+
+def scan_of_reading(
+    score: StudyScore, segmentations: Segmentations, folder: Path, patient_id: str | None
+) -> LoadedScan:
+    """A reading as it is now, saved or not, as one scan of a course.
+
+    Raises
+    ------
+    CourseError
+        Where the study has no date, or the reading no liver to register.
+    """
+    if score.study.study_date is None:
+        msg = "this study has no date (0008,0020), so its place in time is not known; correct the files"
+        raise CourseError(msg)
+    if segmentations.liver is None:
+        msg = "this reading has no liver outline to register; draw it first"
+        raise CourseError(msg)
+
+    def on_pet(layer: MaskLayer) -> LabelMap:
+        return in_position_of("pet", layer, segmentations.mismatch)
+
+    liver, found = on_pet(segmentations.liver), segmentations.lesions
+    lesions = liver.with_array(np.zeros_like(liver.array)) if found is None else on_pet(found)
+    on_ct = None if segmentations.ct_lesions is None else segmentations.ct_lesions.labels
+    on = date.fromisoformat(score.study.study_date)
+    return LoadedScan(folder, score, on, liver, lesions, on_ct, patient_id or None)
 
 
 def _layer(folder: Path, score: StudyScore, name: MaskName) -> tuple[MaskLayer | None, str | None]:

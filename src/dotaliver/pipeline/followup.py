@@ -13,7 +13,7 @@ from dotaliver.export.response.html import ReadingPictures, response_html
 from dotaliver.export.response.tables import lesions_over_time_csv, time_points_csv
 from dotaliver.export.submission import SUBMISSION_FILES, submission_files
 from dotaliver.longitudinal.assembly import AssembledCourse, ReadScans, assemble
-from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
 from dotaliver.longitudinal.manifest import read_manifest, rows_of_subject
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.scans import LoadedScan, load_scan
@@ -72,8 +72,12 @@ def follow_patient(given: FollowUpInput, config: RecistConfig, progress: Progres
     return assemble(scans, with_trial_dates(own, data), edits, config, progress, data)
 
 
-def save_course(made: AssembledCourse, out: Path, progress: Progress) -> tuple[str, ...]:
+def save_course(
+    made: AssembledCourse, out: Path, progress: Progress, edits: CourseEdits | None = None
+) -> tuple[str, ...]:
     """Write everything that a course gives into a folder, in place of an earlier course; returns the files' names.
+
+    With ``edits``, the reader's decisions are written beside it as ``course_edits.json``, for ``recist --edits``.
 
     Raises
     ------
@@ -82,8 +86,12 @@ def save_course(made: AssembledCourse, out: Path, progress: Progress) -> tuple[s
     """
     with output_folder(out):
         contents = _contents(made, progress)
+        parts = set(COURSE_FILES)
+        if edits is not None:
+            contents[COURSE_EDITS] = edits.to_json()
+            parts.add(COURSE_EDITS)
         progress("writing")
-        write_result(out, contents, COURSE_FILES.__contains__)
+        write_result(out, contents, parts.__contains__)
     return tuple(contents)
 
 

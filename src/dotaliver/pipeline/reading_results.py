@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dotaliver.agreement.answers import CaseAnswers
-from dotaliver.agreement.central import COURSE_EDITS, CentralReading
+from dotaliver.agreement.central import CentralReading
 from dotaliver.agreement.disagreements import Disagreement, disagreements
 from dotaliver.agreement.log import LoggedEvent
 from dotaliver.agreement.pairs import Figures, figures_of
@@ -17,7 +17,7 @@ from dotaliver.config.files import read_edits
 from dotaliver.config.reading import DisagreementRules
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.longitudinal.assembly import AssembledCourse, assemble
-from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
 from dotaliver.longitudinal.manifest import ManifestRow
 from dotaliver.longitudinal.scans import load_scan
 from dotaliver.system.progress import Progress, silent

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotaliver.agreement.answers import answers_of
-from dotaliver.agreement.central import ANSWERS, COURSE, COURSE_EDITS, CentralReading
+from dotaliver.agreement.central import ANSWERS, COURSE, CentralReading
 from dotaliver.agreement.files import SignedFiles
 from dotaliver.agreement.log import LoggedEvent
 from dotaliver.agreement.plan import PlannedCase
@@ -16,7 +16,7 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.config.files import read_edits
 from dotaliver.errors import ConfigError
 from dotaliver.longitudinal.assembly import assemble
-from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
 from dotaliver.longitudinal.scans import load_scan
 from dotaliver.pipeline.reading_plan import pixels_of
 from dotaliver.records.edits import Reader

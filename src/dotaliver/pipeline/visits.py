@@ -1,0 +1,153 @@
+"""Two scored scans of one patient from their folders, with their images, to be compared; and the comparison written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from dotaliver.config.criteria import RecistConfig
+from dotaliver.errors import CourseError, StudyError
+from dotaliver.image.volume import LabelMap
+from dotaliver.longitudinal.assembly import AssembledCourse, assemble
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.scans import LoadedScan, load_scan, stored_lesions
+from dotaliver.longitudinal.visit_pair import VisitPair, compare_visits
+from dotaliver.pipeline.followup import save_course
+from dotaliver.pipeline.stored_score import images_of_score
+from dotaliver.records.score import StudyScore
+from dotaliver.records.score_folder import ScoreFolder
+from dotaliver.records.study import StudyVolumes
+from dotaliver.system.progress import Progress
+
+__all__ = ["Visit", "Visits", "open_visits", "save_visits"]
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One scan as it is shown: its record, its images, and its lesions in the position of the PET."""
+
+    folder: Path
+    score: StudyScore
+    on: date
+    volumes: StudyVolumes
+    lesions: LabelMap | None
+    loaded: LoadedScan | None
+    """None where it cannot be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """Two scans of one patient, the earlier first, and what a comparison of them gives."""
+
+    earlier: Visit
+    later: Visit
+    pair: VisitPair | None
+    """None where the two cannot be registered; then they are only shown."""
+    why_not_compared: str | None = None
+
+    @property
+    def both(self) -> tuple[Visit, Visit]:
+        """The earlier and the later one."""
+        return self.earlier, self.later
+
+
+def open_visits(
+    given: Sequence[Path | LoadedScan],
+    edits: CourseEdits,
+    config: RecistConfig,
+    progress: Progress,
+    images: Sequence[StudyVolumes | None] = (None, None),
+) -> Visits:
+    """Read two scans of one patient, register their livers and match their lesions.
+
+    Parameters
+    ----------
+    given : sequence of Path or LoadedScan
+        Two folders that ``dotaliver score`` wrote, in any order; or a scan that is being read.
+    edits : CourseEdits
+        What a reader decided about them before.
+    config : RecistConfig
+        Rules and thresholds.
+    progress : callable
+        Receives the name of each stage.
+    images : sequence of StudyVolumes or None
+        Images that are read already.
+
+    Raises
+    ------
+    CourseError
+        Where they are not two scans of one patient on different days.
+    DotaliverError
+        Where a record, a mask or the images cannot be read, or the edits do not fit.
+    """
+    found = [_visit(each, known, progress) for each, known in zip(given, images, strict=True)]
+    _check_one_patient(found)
+    earlier, later = sorted((visit for visit, _ in found), key=lambda visit: visit.on)
+    if earlier.score.study.study_instance_uid == later.score.study.study_instance_uid:
+        msg = f"{found[1][0].folder.name}: the folder holds a score of the same study; choose one of another date"
+        raise CourseError(msg)
+    if earlier.on == later.on:
+        msg = f"both scans are of {earlier.on}, so which came first is not known; choose scans of two dates"
+        raise CourseError(msg)
+    refused = next((why for _, why in found if why is not None), None)
+    if refused is None and earlier.loaded is not None and later.loaded is not None:
+        try:
+            pair = compare_visits((earlier.loaded, later.loaded), edits, config, progress)
+        except StudyError as error:
+            refused = str(error)
+        else:
+            return Visits(earlier, later, pair)
+    return Visits(earlier, later, None, refused)
+
+
+def _visit(given: Path | LoadedScan, images: StudyVolumes | None, progress: Progress) -> tuple[Visit, str | None]:
+    """A scan with its images, and why it cannot be compared."""
+    name = given.name if isinstance(given, Path) else given.folder.name
+    progress(f"reading {name}")
+    refused: str | None = None
+    if isinstance(given, LoadedScan):
+        folder, score, scan = given.folder, given.score, given
+    else:
+        folder, score, scan = given, ScoreFolder(given).record(), None
+        if any(mask.name == "liver" and mask.labels for mask in score.segmentation.masks):
+            scan = load_scan(given)
+        else:
+            refused = f"{name}: there is no liver outline to register"
+    if score.study.study_date is None:
+        msg = f"{name}: the study has no date (0008,0020), so the scans cannot be ordered; correct the files"
+        raise CourseError(msg)
+    lesions = stored_lesions(folder, score) if scan is None else scan.lesions
+    progress(f"reading the images of {name}")
+    volumes = images_of_score(folder, score) if images is None else images
+    return Visit(folder, score, date.fromisoformat(score.study.study_date), volumes, lesions, scan), refused
+
+
+def _check_one_patient(found: Sequence[tuple[Visit, str | None]]) -> None:
+    """Refuse scans of two patients by the Patient IDs of their images and masks."""
+    known = [
+        {visit.volumes.patient_id or None, None if visit.loaded is None else visit.loaded.patient_id} - {None}
+        for visit, _ in found
+    ]
+    if all(known) and known[0] != known[1]:
+        msg = "the scans are of two patients by their Patient IDs; choose two scans of one patient"
+        raise CourseError(msg)
+
+
+def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progress) -> AssembledCourse:
+    """Compute the course anew from the scans and a reader's signed edits, and write both into a folder.
+
+    Raises
+    ------
+    CourseError
+        Where nobody signed the edits.
+    OutputError
+        Where the folder cannot be written.
+    """
+    if edits.reader is None:
+        msg = "the decisions are not signed; give the reader's name and role"
+        raise CourseError(msg)
+    made = assemble(pair.given, None, (edits,), pair.config, progress)
+    save_course(made, out, progress, edits)
+    return made
