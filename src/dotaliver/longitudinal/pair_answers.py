@@ -77,8 +77,8 @@ def answered(reading: Reading, lesion: str, answer: IdentityAnswer, partner: str
 def taken_back(reading: Reading, lesion: str) -> CourseEdits:
     """The edits without the answer to a lesion; stated sizes stay.
 
-    A lesion that only the later scan shows first keeps its outline as a lesion of its own, without an answer; taken back
-    again, it is matched anew.
+    A lesion that only the later scan shows keeps its outline as a lesion of its own at first, without an answer; taken
+    back again, it is matched anew.
     """
     before, on = reading.edits.of(lesion), stated_on(reading, lesion, LATER)
     others = tuple(each for each in before.on if _index(reading, each) != LATER)
