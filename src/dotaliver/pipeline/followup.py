@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from dotaliver.export.report.figures import Picture
     from dotaliver.records.study import StudyVolumes
 
-__all__ = ["COURSE_FILES", "FollowUpInput", "follow_patient", "save_course"]
+__all__ = ["COURSE", "COURSE_FILES", "FollowUpInput", "follow_patient", "save_course"]
 
-_RECORD, _LESIONS, _TIME_POINTS, _REPORT = "course.json", "recist.csv", "time_points.csv", "response.html"
-COURSE_FILES = {_RECORD, _LESIONS, _TIME_POINTS, _REPORT} | SUBMISSION_FILES
+COURSE = "course.json"
+_LESIONS, _TIME_POINTS, _REPORT = "recist.csv", "time_points.csv", "response.html"
+COURSE_FILES = {COURSE, _LESIONS, _TIME_POINTS, _REPORT} | SUBMISSION_FILES
 """What a folder of a course may hold; what a new course lacks would be of another one, and goes."""
 # More lesions than this are not shown as thumbnails: targets and new ones come first.
 _MOST_STRIPS = 12
@@ -109,7 +110,7 @@ def _contents(made: AssembledCourse, progress: Progress) -> dict[str, str | byte
     if course.trial is not None:
         progress("writing the tables of the trial")
         contents |= submission_files(course, made.trial_data)
-    contents[_RECORD] = course.to_json()
+    contents[COURSE] = course.to_json()
     return contents
 
 

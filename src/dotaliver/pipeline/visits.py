@@ -8,20 +8,23 @@ from datetime import date
 from pathlib import Path
 
 from dotaliver.config.criteria import RecistConfig
+from dotaliver.config.files import read_edits
 from dotaliver.errors import CourseError, StudyError
 from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.assembly import AssembledCourse, assemble
-from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
+from dotaliver.longitudinal.records import PatientCourse
 from dotaliver.longitudinal.scans import LoadedScan, load_scan, stored_lesions
 from dotaliver.longitudinal.visit_pair import VisitPair, compare_visits
-from dotaliver.pipeline.followup import save_course
+from dotaliver.pipeline.followup import COURSE, save_course
 from dotaliver.pipeline.stored_score import images_of_score
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.records.study import StudyVolumes
+from dotaliver.system.parsing import read_bounded
 from dotaliver.system.progress import Progress
 
-__all__ = ["Visit", "Visits", "open_visits", "save_visits"]
+__all__ = ["Visit", "Visits", "open_visits", "response_folder", "save_visits", "saved_decisions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,3 +154,33 @@ def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progre
     made = assemble(pair.given, None, (edits,), pair.config, progress)
     save_course(made, out, progress, edits)
     return made
+
+
+def response_folder(later: Path) -> Path:
+    """Where the response of two scans is written unless another folder is chosen: beside the score of the later one."""
+    return later.with_name(f"{later.name}-response")
+
+
+def saved_decisions(folder: Path, visits: Visits) -> CourseEdits | None:
+    """The decisions that were saved in a folder about these records; None where there are none.
+
+    Raises
+    ------
+    ConfigError
+        Where the file cannot be read.
+    CourseError
+        Where the decisions there are about other records of the scans: their lesions may be others.
+    """
+    path = folder / COURSE_EDITS
+    if not path.is_file():
+        return None
+    edits = read_edits(path, CourseEdits)
+    try:
+        course = PatientCourse.model_validate_json(read_bounded(folder / COURSE))
+        ids = {key.record_id for key in course.readings[0].scans}
+    except (OSError, ValueError, IndexError):
+        ids = set()
+    if ids != {visit.score.record_id for visit in visits.both}:
+        msg = f"{folder.name}: the decisions there are about other records of these scans and were not taken over"
+        raise CourseError(msg)
+    return edits

@@ -29,6 +29,7 @@ __all__ = [
     "body_extent",
     "crosshair_lines",
     "current_plane",
+    "frame_of",
     "jump",
     "position_lps_mm",
     "show_on_white",
@@ -157,12 +158,17 @@ def position_lps_mm(viewer: ViewerModel) -> Vector:
 
 def jump(viewer: ViewerModel, place_lps_mm: Sequence[float], extent_mm: float) -> None:
     """Put the crosshair on a place and frame what is so large there."""
+    viewer.dims.point = tuple(float(v) for v in lps_to_world(place_lps_mm))
+    frame_of(viewer, place_lps_mm, extent_mm, min(viewer.canvas.size))
+
+
+def frame_of(viewer: ViewerModel, place_lps_mm: Sequence[float], extent_mm: float, side_px: int) -> None:
+    """Frame what is so large at a place, on a canvas whose smaller side has so many pixels."""
     point = lps_to_world(place_lps_mm)
-    viewer.dims.point = tuple(float(v) for v in point)
     frame_mm = max(_SMALLEST_FRAME_MM, 3.0 * extent_mm)
     camera = viewer.scene.camera
     camera.center = tuple(float(point[axis]) for axis in viewer.dims.order)
-    camera.zoom = max(min(viewer.canvas.size), 1) / frame_mm
+    camera.zoom = max(side_px, 1) / frame_mm
 
 
 def show_slab(viewer: ViewerModel, image: Image, *, whole: bool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from dotaliver.errors import DotaliverError
-from napari_dotaliver.reading.session import ReadingSession
+from dotaliver.records.edits import Reader
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 
 __all__ = ["ROLES", "ReaderBox"]
@@ -14,12 +17,30 @@ __all__ = ["ROLES", "ReaderBox"]
 ROLES = ("radiologist", "nuclear-medicine physician", "reader")
 
 
+class Signed(Protocol):
+    """What somebody reads and signs: one study, or two scans together."""
+
+    @property
+    def reader(self) -> Reader | None:
+        """Who signed it last."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether somebody signed it since it was opened."""
+
+    def sign(self, name: str, role: str) -> object:
+        """Say who reads."""
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after each change; what is returned ends that."""
+
+
 class ReaderBox(QGroupBox):
     """Name and role of the reader, and a button that signs with them.
 
     Parameters
     ----------
-    session : ReadingSession
+    session : Signed
         The reading.
     title : str
         Heading of the box.
@@ -30,7 +51,7 @@ class ReaderBox(QGroupBox):
     refused = Signal(str)
 
     def __init__(
-        self, session: ReadingSession, title: str = "Reader", *, hides: bool = False, parent: QWidget | None = None
+        self, session: Signed, title: str = "Reader", *, hides: bool = False, parent: QWidget | None = None
     ) -> None:
         super().__init__(title, parent)
         self._session, self._hides = session, hides

@@ -29,7 +29,7 @@ from napari_dotaliver.reading.measuring import ReadingState
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.session import ReadingSession
 
-__all__ = ["KEPT_EVERY_MS", "RecoveryBanner", "RecoveryFile", "Unsaved"]
+__all__ = ["KEPT_EVERY_MS", "RecoveryBanner", "RecoveryFile", "Unsaved", "when", "write_private"]
 
 KEPT_EVERY_MS = 20_000
 """At most so much of a reading is lost: well within the minute that is promised."""
@@ -111,7 +111,7 @@ class RecoveryFile:
         )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write_private(self.path, unsaved.model_dump_json().encode())
+            write_private(self.path, unsaved.model_dump_json().encode())
         except OSError as error:
             msg = (
                 f"unsaved edits cannot be backed up ({error.strerror or error}); save soon, or free some space in "
@@ -144,7 +144,7 @@ class RecoveryFile:
             raise FileFormatError(msg)
         if unsaved.record_id != self._record.record_id:
             msg = (
-                f"unsaved edits of {_when(unsaved.kept_at)} belong to another scoring of these images (other "
+                f"unsaved edits of {when(unsaved.kept_at)} belong to another scoring of these images (other "
                 "settings, masks or version) and cannot be restored; open that score, or discard them"
             )
             raise FileFormatError(msg)
@@ -156,7 +156,7 @@ class RecoveryFile:
             self.path.unlink(missing_ok=True)
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
     """Put a file that only the user may read in the place of another, or leave that as it is."""
     descriptor, name = tempfile.mkstemp(prefix=".unsaved-", dir=path.parent)
     temporary = Path(name)
@@ -171,7 +171,8 @@ def _write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def _when(time: datetime) -> str:
+def when(time: datetime) -> str:
+    """A time as people write it, in their own time zone."""
     return time.astimezone().strftime("%d %b %Y, %H:%M")
 
 
@@ -224,7 +225,7 @@ class RecoveryBanner(QFrame):
         if self._found is None or self._found.state() == self._session.state:
             self.hide()
             return
-        self._say(f"Edits of {_when(self._found.kept_at)} were not saved. Restore them?", can_be_taken=True)
+        self._say(f"Edits of {when(self._found.kept_at)} were not saved. Restore them?", can_be_taken=True)
 
     def _say(self, sentence: str, *, can_be_taken: bool) -> None:
         self.words.setText(sentence)

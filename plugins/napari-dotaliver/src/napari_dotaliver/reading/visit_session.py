@@ -1,0 +1,218 @@
+"""One comparison of two scans: what the reader answered, step by step, and what it gives. No window in it.
+
+Matching, response and the edits themselves are those of `dotaliver.longitudinal`; here are the steps, who reads, and
+what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dotaliver.errors import ConfigError, DotaliverError
+from dotaliver.longitudinal import pair_answers
+from dotaliver.longitudinal.assembly import AssembledCourse
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.pair_answers import IdentityAnswer
+from dotaliver.longitudinal.pair_rows import PairRow
+from dotaliver.longitudinal.records import Reading
+from dotaliver.longitudinal.visit_pair import VisitPair
+from dotaliver.pipeline.visits import Visits, save_visits
+from dotaliver.records.edits import Reader
+from dotaliver.system.progress import Progress
+
+__all__ = ["VisitSession"]
+
+
+class VisitSession:
+    """The comparison of two scans by one reader.
+
+    Parameters
+    ----------
+    visits : Visits
+        Both scans with what a comparison gives; where they cannot be compared there is nothing to answer.
+    case : str, optional
+        The code of a case of a blinded reading, which alone is shown then.
+    """
+
+    def __init__(self, visits: Visits, case: str | None = None) -> None:
+        self.visits, self.case = visits, case
+        self.pair: VisitPair | None = visits.pair
+        self._past: list[CourseEdits] = []
+        self._future: list[CourseEdits] = []
+        self._edits = CourseEdits() if self.pair is None else self.pair.edits.model_copy(update={"reader": None})
+        self._saved = self._edits
+        self.last_reader: Reader | None = None if self.pair is None else self.pair.edits.reader
+        self._signed: Reader | None = None
+        self.saved_in: Path | None = None
+        self._told: list[Callable[[], None]] = []
+
+    # --- what it is now ----------------------------------------------------------------------------------------------
+
+    @property
+    def reading(self) -> Reading | None:
+        """The response with all answers; None where the scans cannot be compared."""
+        return None if self.pair is None else self.pair.reading
+
+    @property
+    def rows(self) -> tuple[PairRow, ...]:
+        """The lesions with their states."""
+        return () if self.pair is None else self.pair.rows
+
+    @property
+    def edits(self) -> CourseEdits:
+        """What the reader decided, signed where somebody did."""
+        return self._edits.model_copy(update={"reader": self._signed})
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was decided that is not saved."""
+        return self._edits != self._saved
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the response shown is not yet the one that was computed from the saved edits."""
+        return self.dirty or self.saved_in is None
+
+    @property
+    def reader(self) -> Reader | None:
+        """Who signed this reading, or else who signed the edits that it began with."""
+        return self._signed or self.last_reader
+
+    @property
+    def signed(self) -> bool:
+        """Whether somebody signed this reading."""
+        return self._signed is not None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to go back."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step that was undone."""
+        return bool(self._future)
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after each change; what is returned ends that."""
+        self._told.append(callback)
+
+        def end() -> None:
+            if callback in self._told:
+                self._told.remove(callback)
+
+        return end
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+
+    def sign(self, name: str, role: str) -> None:
+        """Say who reads."""
+        self._signed = Reader(name=name, role=role)
+        self._go_to(self._edits)
+        self._tell()
+
+    def answer(self, lesion: str, answer: IdentityAnswer, partner: str | None = None) -> None:
+        """Answer a lesion; refusals are those of `dotaliver.longitudinal.pair_answers`."""
+        self.decide(lambda reading: pair_answers.answered(reading, lesion, answer, partner))
+
+    def take_back(self, lesion: str) -> None:
+        """Take the answer to a lesion back."""
+        self.decide(lambda reading: pair_answers.taken_back(reading, lesion))
+
+    def decide(self, change: Callable[[Reading], CourseEdits]) -> None:
+        """Change the edits by one step that can be undone.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody signed in, or the decision does not fit the scans; then nothing changed.
+        """
+        if self.pair is None:
+            msg = "these scans cannot be compared, so nothing is decided about them"
+            raise ConfigError(msg)
+        if not self.signed:
+            msg = "sign in with your name and role first; every answer is signed"
+            raise ConfigError(msg)
+        edits = change(self.pair.reading).model_copy(update={"reader": None})
+        if edits == self._edits:
+            return
+        before = self._edits
+        self._go_to(edits)
+        self._past.append(before)
+        self._future.clear()
+        self._tell()
+
+    def undo(self) -> None:
+        """Go back one step."""
+        if self._past:
+            self._future.append(self._edits)
+            self._go_to(self._past.pop())
+            self._tell()
+
+    def redo(self) -> None:
+        """Take the step again that was undone."""
+        if self._future:
+            self._past.append(self._edits)
+            self._go_to(self._future.pop())
+            self._tell()
+
+    def resume(self, edits: CourseEdits) -> None:
+        """Take over edits of an earlier run, as one step; `ConfigError` where they do not fit."""
+        before = self._edits
+        self._go_to(edits.model_copy(update={"reader": None}))
+        self._past.append(before)
+        self._future.clear()
+        self._tell()
+
+    def _go_to(self, edits: CourseEdits) -> None:
+        if self.pair is not None:
+            self.pair = self.pair.with_edits(edits.model_copy(update={"reader": self._signed}))
+        self._edits = edits
+
+    # --- saving ------------------------------------------------------------------------------------------------------
+
+    def saving(self, folder: Path) -> Callable[[Progress], AssembledCourse]:
+        """What is to be run, in whatever thread, to compute and write the course; then call `saved`.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody signed, or there is nothing to save.
+        """
+        pair, edits = self.pair, self.edits
+        if pair is None:
+            msg = "these scans cannot be compared, so there is no response to save"
+            raise ConfigError(msg)
+        if not self.signed:
+            msg = "sign in with your name and role before saving"
+            raise ConfigError(msg)
+        own = {scan.folder.resolve() for scan in pair.given}
+        if folder.resolve() in own:
+            msg = f"{folder.name}: the folder holds one of the scores that are compared; choose another"
+            raise ConfigError(msg)
+        return lambda progress: save_visits(pair, edits, folder, progress)
+
+    def saved(self, folder: Path, edits: CourseEdits, made: AssembledCourse) -> None:
+        """Note what was written into a folder, and take the response that was computed for it.
+
+        Raises
+        ------
+        DotaliverError
+            Where that is not the response that was shown.
+        """
+        self._saved, self.saved_in = edits.model_copy(update={"reader": None}), folder
+        shown, (computed,) = self.reading, made.course.readings
+        differs = not self.dirty and shown is not None and shown.time_points != computed.time_points
+        self._tell()
+        if differs:
+            msg = f"the response in {folder.name} differs from the one shown; open the comparison again"
+            raise DotaliverError(msg)
+
+    def discard(self) -> None:
+        """Forget what is not saved."""
+        self._saved = self._edits
+
+    def _tell(self) -> None:
+        for callback in tuple(self._told):
+            callback()

@@ -1,0 +1,75 @@
+"""The response of two scans with its arithmetic, and what is open."""
+
+from __future__ import annotations
+
+from html import escape
+
+from qtpy.QtWidgets import QTextBrowser, QWidget
+
+from dotaliver.config.criteria import RecistConfig
+from dotaliver.export.response.html import RESPONSE_WORDS
+from dotaliver.longitudinal.pair_response import response_lines
+from dotaliver.longitudinal.records import Reading
+from napari_dotaliver.reading.visit_session import VisitSession
+
+__all__ = ["VisitResponse", "without_days"]
+
+_GREY = "#8a8a8a"
+
+
+class VisitResponse(QTextBrowser):
+    """The response beside the list; grey until it was computed from the saved decisions."""
+
+    def __init__(self, session: VisitSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setAccessibleName("Response by RECIST 1.1")
+        self._end = session.on_change(self.renew)
+        self.renew()
+
+    def close_down(self) -> None:
+        """Follow the comparison no more."""
+        self._end()
+
+    def renew(self) -> None:
+        """Show the response as it is now."""
+        pair = self.session.pair
+        if pair is None:
+            self.setHtml(f"<p>{escape(self.session.visits.why_not_compared or '')}</p>")
+            return
+        place = self.verticalScrollBar().value()
+        text = response_html(pair.reading, pair.config, provisional=self.session.provisional)
+        self.setHtml(text if self.session.case is None else without_days(text, pair.reading))
+        self.verticalScrollBar().setValue(place)
+
+
+def without_days(text: str, reading: Reading) -> str:
+    """A text without the dates of the scans, for a blinded reading."""
+    for number, key in enumerate(reading.scans, start=1):
+        text = text.replace(key.on.isoformat(), f"scan {number}")
+    return text
+
+
+def response_html(reading: Reading, config: RecistConfig, *, provisional: bool) -> str:
+    """Response, its reasons, the arithmetic and what is open, as of the later scan."""
+    point = reading.time_points[-1]
+    parts = []
+    if point.overall is not None:
+        word = point.overall.response
+        said = f"RECIST 1.1: {escape(word)}, {RESPONSE_WORDS.get(word, '')}"
+        note = " (provisional until saved)" if provisional else ""
+        parts.append(f"<p style='font-size:large'><b>{said}</b><span style='color:{_GREY}'>{note}</span></p>")
+        parts.append(f"<p>{escape(point.overall.reason)}</p>")
+    rows = "".join(
+        f"<tr><td style='padding-right:10px'>{escape(name)}</td><td>{escape(text)}</td></tr>"
+        for name, text in response_lines(reading, config)
+    )
+    parts.append(f"<table cellspacing='2'>{rows}</table>")
+    reasons = [point.targets.reason, point.non_targets.reason, point.new_lesion_reason]
+    if point.targets.within_noise:
+        reasons.append("The change is within the variability between readers.")
+    parts += [f"<p>{escape(line)}</p>" for line in dict.fromkeys(reasons)]
+    open_ones = [*(question.sentence for question in reading.questions), *reading.warnings]
+    if open_ones:
+        parts.append("<p><b>Open</b></p><ul>" + "".join(f"<li>{escape(s)}</li>" for s in open_ones) + "</ul>")
+    return "".join(parts)

@@ -1,0 +1,207 @@
+"""The window in which two scans of a patient are compared: opened, read, saved, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCloseEvent, QKeySequence
+from qtpy.QtWidgets import QLabel, QMainWindow, QMessageBox, QProgressBar, QShortcut, QVBoxLayout, QWidget
+
+from dotaliver.config.criteria import RecistConfig
+from dotaliver.errors import DotaliverError
+from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.scans import LoadedScan
+from dotaliver.pipeline.visits import Visits, open_visits, response_folder, saved_decisions
+from dotaliver.records.study import StudyVolumes
+from dotaliver.system.progress import Progress
+from napari_dotaliver.reading.visit_session import VisitSession
+from napari_dotaliver.widgets.background import Background, sentence_of
+from napari_dotaliver.widgets.keys import KEYS
+from napari_dotaliver.widgets.shortcuts import take_key
+from napari_dotaliver.widgets.visit_comparison import VisitComparison
+
+__all__ = ["VisitsGiven", "VisitsWindow"]
+
+_FIRST_SIZE = (1500, 900)
+
+
+@dataclass(frozen=True, eq=False)
+class VisitsGiven:
+    """What is compared: two folders of scores, or a scan that is being read and a folder.
+
+    Parameters
+    ----------
+    scans : sequence of Path or LoadedScan
+        In any order.
+    images : sequence of StudyVolumes or None
+        Images that are read already.
+    case : str, optional
+        The code of a case of a blinded reading.
+    """
+
+    scans: Sequence[Path | LoadedScan]
+    images: Sequence[StudyVolumes | None] = (None, None)
+    case: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    visits: Visits
+    saved_in: Path | None
+    note: str
+
+
+class VisitsWindow(QMainWindow):
+    """A window for one comparison."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+        self.setWindowTitle("dotaliver: two time points")
+        self.resize(*_FIRST_SIZE)
+        self.work = Background(self)
+        self.comparison: VisitComparison | None = None
+        self.waiting = QLabel()
+        self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.waiting.setWordWrap(True)
+        self.waiting.setTextFormat(Qt.TextFormat.PlainText)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 0)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.addStretch()
+        column.addWidget(self.waiting)
+        column.addWidget(self.progress)
+        column.addStretch()
+        self.setCentralWidget(page)
+        self._bind_keys()
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    def open(self, given: VisitsGiven) -> None:
+        """Read and compare two scans in the background; what was saved about them before is continued."""
+        self.waiting.setText("Opening two scans …")
+        self.work.stage.connect(lambda stage: self.waiting.setText(f"{stage[:1].upper()}{stage[1:]} …"))
+        self.work.done.connect(lambda opened: self.show_visits(opened.visits, given.case, opened.saved_in, opened.note))
+        self.work.failed.connect(self._on_failed)
+        self.work.run(lambda tell: _opened(given, tell))
+
+    def _on_failed(self, error: Exception) -> None:
+        self.progress.hide()
+        self.waiting.setText(sentence_of(error))
+
+    def show_visits(
+        self, visits: Visits, case: str | None = None, saved_in: Path | None = None, note: str = ""
+    ) -> VisitComparison:
+        """Show two scans that were read."""
+        session = VisitSession(visits, case)
+        session.saved_in = saved_in
+        self.comparison = VisitComparison(session)
+        self.setCentralWidget(self.comparison)
+        if case is not None:
+            self.setWindowTitle(f"dotaliver: case {case}")
+        self.comparison.say(note)
+        if session.pair is not None:
+            self.comparison.reader_box.name.setFocus()
+        return self.comparison
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def _bind_keys(self) -> None:
+        names = [name for name in KEYS if name not in {"open", "score", "projection", "planes", "fill"}]
+        for name in names:
+            self._bind(KEYS[name].key, _bar_act(self, name))
+        acts: dict[str, Callable[[VisitComparison], object]] = {
+            "Ctrl+S": lambda shown: shown.save(),
+            "Ctrl+Z": lambda shown: shown.undo(),
+            "Ctrl+Shift+Z": lambda shown: shown.redo(),
+            "Esc": lambda shown: shown.stop_measuring(),
+        }
+        for key, act in acts.items():
+            self._bind(key, _act(self, act))
+
+    def _bind(self, key: str, act: Callable[[], object]) -> None:
+        take_key(key)
+        shortcut = QShortcut(QKeySequence(key), self)
+        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        shortcut.activated.connect(act)
+
+    # --- leaving -----------------------------------------------------------------------------------------------------
+
+    def may_leave(self) -> bool:
+        """Whether the comparison may be closed now: nothing is unsaved, or the reader discards it."""
+        shown = self.comparison
+        if shown is None or not shown.session.dirty:
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Unsaved changes",
+            "This comparison has decisions that are not saved.",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+            buttons.Save,
+        )
+        if answer == buttons.Save:
+            shown.save_then(self.close)
+        if answer != buttons.Discard:
+            return False
+        shown.session.discard()
+        shown.recovery.discard()
+        return True
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 -- Qt's name
+        """Ask before the window closes over unsaved decisions."""
+        if not self.may_leave():
+            event.ignore()
+            return
+        self.work.cancel()
+        if self.comparison is not None:
+            self.comparison.close_down()
+            self.comparison = None
+            self.setCentralWidget(QWidget())
+        super().closeEvent(event)
+
+
+def _opened(given: VisitsGiven, tell: Progress) -> _Opened:
+    """Two scans with the decisions that were saved about them, and a sentence about these."""
+    config = RecistConfig()
+    visits = open_visits(given.scans, CourseEdits(), config, tell, given.images)
+    folder = response_folder(visits.later.folder)
+    if visits.pair is None:
+        return _Opened(visits, None, "")
+    try:
+        edits = saved_decisions(folder, visits)
+        if edits is None:
+            return _Opened(visits, None, "")
+        pair = visits.pair.with_edits(edits)
+    except DotaliverError as error:
+        return _Opened(visits, None, sentence_of(error))
+    return _Opened(
+        Visits(visits.earlier, visits.later, pair), folder, f"Continues the decisions that are saved in {folder.name}."
+    )
+
+
+def _bar_act(window: VisitsWindow, name: str) -> Callable[[], None]:
+    """What a key for looking does while two scans are shown."""
+
+    def act() -> None:
+        shown = window.comparison
+        if shown is None:
+            return
+        if name in {"next", "previous"}:
+            shown.list.step(1 if name == "next" else -1)
+        else:
+            shown.bar.acts[name]()
+
+    return act
+
+
+def _act(window: VisitsWindow, act: Callable[[VisitComparison], object]) -> Callable[[], None]:
+    def do() -> None:
+        if window.comparison is not None:
+            act(window.comparison)
+
+    return do
