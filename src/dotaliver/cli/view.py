@@ -28,7 +28,8 @@ __all__ = ["GROUP", "view", "viewer"]
 
 GROUP = "dotaliver.viewers"
 """Entry points of packages that show a study: callables ``(StudyInput, ScoringConfig) -> None``, which take a
-``DeskCase`` as third argument where the study is a case of a central reading."""
+``DeskCase`` as third argument where the study is a case of a central reading, and the folder of another score of the
+patient as ``later`` where the two are compared."""
 
 _CENTRAL = "Central reading"
 Viewer = Callable[..., None]
@@ -39,10 +40,19 @@ StudyOrScore = Annotated[
         metavar="FOLDER", help="Folder of DICOM files, or one that 'dotaliver score' wrote.", show_default=False
     ),
 ]
+Later = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="LATER",
+        help="Another score of the patient: both are shown side by side, and their lesions compared.",
+        show_default=False,
+    ),
+]
 
 
 def view(  # noqa: PLR0913, PLR0917  one parameter per option
     study: StudyOrScore,
+    later: Later = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
     protocol: Protocol = None,
@@ -65,13 +75,20 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
         option("--case", group=_CENTRAL, metavar="CODE", help="Open this case of the central reading instead."),
     ] = None,
 ) -> None:
-    """Open a study, a score or a reader's next case of a central reading in napari, to read, correct and sign it."""
+    """Open a study, a score, two scores of a patient, or a reader's next case of a central reading in napari."""
     from dotaliver.cli.settings import scoring_config, stated_values
     from dotaliver.pipeline import StudyInput
 
     stated = stated_values(weight, dose, None, (None, None), None)
     chosen = scoring_config(config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer)
     show = viewer()
+    if later is not None:
+        if reader is not None:
+            msg = "two scans are opened by their folders, a case by its reader; give LATER or --reader"
+            raise ConfigError(msg)
+        _require_two_scores(study, later)
+        show(StudyInput(study), chosen, later=later)
+        return
     if reader is not None:
         opened = _open_case(study, reader, case)
         show(opened.study, chosen, opened)
@@ -80,6 +97,18 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
         msg = f"{study}: there is no such folder; give one of DICOM files, or one that 'dotaliver score' wrote"
         raise StudyError(msg)
     show(StudyInput(study, pet, ct), chosen)
+
+
+def _require_two_scores(first: Path, second: Path) -> None:
+    """Refuse, before a window opens, what cannot be two scans of one patient."""
+    from dotaliver.pipeline.visits import require_scans_of_one_patient
+    from dotaliver.records.score_folder import ScoreFolder
+
+    for folder in (first, second):
+        if not ScoreFolder(folder).is_there:
+            msg = f"{folder}: no score is in it; two time points are compared from folders that 'dotaliver score' wrote"
+            raise StudyError(msg)
+    require_scans_of_one_patient((first, second))
 
 
 def _open_case(folder: Path, reader: str, code: str | None) -> DeskCase:

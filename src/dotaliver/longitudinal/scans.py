@@ -18,7 +18,7 @@ from dotaliver.records.positions import in_position_of
 from dotaliver.records.score import MaskName, MaskRecord, StudyScore
 from dotaliver.records.score_folder import MASKS, MaskFile, ScoreFolder
 
-__all__ = ["LoadedScan", "check_one_patient", "load_scan", "scan_of_reading", "stored_lesions"]
+__all__ = ["LoadedScan", "check_one_patient", "load_scan", "patient_of", "scan_of_reading", "stored_lesions"]
 
 _KINDS: dict[MaskName, str] = {"liver": "organ", "body": "body_lesion"}
 
@@ -80,6 +80,12 @@ def stored_lesions(folder: Path, score: StudyScore) -> LabelMap | None:
     """The lesions of a score in the position of its PET, for show; None where there are none."""
     lesions, _ = _layer(folder, score, "lesions")
     return None if lesions is None else in_position_of("pet", lesions, score.segmentation.mismatch)
+
+
+def patient_of(folder: Path, score: StudyScore) -> str | None:
+    """The Patient ID in the stored masks of a score, for comparison only; None where it is not known."""
+    kinds: tuple[MaskName, ...] = ("liver", "lesions")
+    return next((patient for name in kinds if (patient := _layer(folder, score, name)[1])), None)
 
 
 def scan_of_reading(

@@ -14,7 +14,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal.assembly import AssembledCourse, assemble
 from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
 from dotaliver.longitudinal.records import PatientCourse
-from dotaliver.longitudinal.scans import LoadedScan, load_scan, stored_lesions
+from dotaliver.longitudinal.scans import LoadedScan, load_scan, patient_of, stored_lesions
 from dotaliver.longitudinal.visit_pair import VisitPair, compare_visits
 from dotaliver.pipeline.followup import COURSE, save_course
 from dotaliver.pipeline.stored_score import images_of_score
@@ -24,7 +24,17 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.system.parsing import read_bounded
 from dotaliver.system.progress import Progress
 
-__all__ = ["Visit", "Visits", "open_visits", "response_folder", "save_visits", "saved_decisions"]
+__all__ = [
+    "Visit",
+    "Visits",
+    "open_visits",
+    "require_scans_of_one_patient",
+    "response_folder",
+    "save_visits",
+    "saved_decisions",
+]
+
+_TWO_PATIENTS = "the scans are of two patients by their Patient IDs; choose two scans of one patient"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +115,25 @@ def open_visits(
     return Visits(earlier, later, None, refused)
 
 
+def require_scans_of_one_patient(folders: Sequence[Path]) -> None:
+    """Refuse two folders that are not two scans of one patient, without reading their images.
+
+    Raises
+    ------
+    CourseError
+        Where they are of two patients, or the same study.
+    DotaliverError
+        Where a record or a mask cannot be read.
+    """
+    scores = [ScoreFolder(folder).record() for folder in folders]
+    if scores[0].study.study_instance_uid == scores[1].study.study_instance_uid:
+        msg = f"{folders[1].name}: the folder holds a score of the same study; choose one of another date"
+        raise CourseError(msg)
+    patients = [patient_of(folder, score) for folder, score in zip(folders, scores, strict=True)]
+    if all(patients) and patients[0] != patients[1]:
+        raise CourseError(_TWO_PATIENTS)
+
+
 def _visit(given: Path | LoadedScan, images: StudyVolumes | None, progress: Progress) -> tuple[Visit, str | None]:
     """A scan with its images, and why it cannot be compared."""
     name = given.name if isinstance(given, Path) else given.folder.name
@@ -134,8 +163,7 @@ def _check_one_patient(found: Sequence[tuple[Visit, str | None]]) -> None:
         for visit, _ in found
     ]
     if all(known) and known[0] != known[1]:
-        msg = "the scans are of two patients by their Patient IDs; choose two scans of one patient"
-        raise CourseError(msg)
+        raise CourseError(_TWO_PATIENTS)
 
 
 def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progress) -> AssembledCourse:

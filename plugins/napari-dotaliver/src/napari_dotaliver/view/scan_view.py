@@ -200,7 +200,9 @@ def _voxel(image: Volume | LabelMap, place_lps_mm: npt.ArrayLike) -> float | Non
     if (index < 0).any() or (index >= image.geometry.shape).any():
         return None
     k, j, i = (int(n) for n in index)
-    return float(image.array[k, j, i])
+    if isinstance(image, LabelMap):
+        return float(image.array[k, j, i])
+    return float(image.crop((slice(k, k + 1), slice(j, j + 1), slice(i, i + 1))).array[0, 0, 0])
 
 
 def _shown(volume: Volume, outside: float) -> Volume:

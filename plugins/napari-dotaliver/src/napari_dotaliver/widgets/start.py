@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotaliver.config.scoring import ScoringConfig
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
     from dotaliver.pipeline.reading_desk import DeskCase
     from napari_dotaliver.widgets.desk import Desk
+    from napari_dotaliver.widgets.visits_window import VisitsWindow
 
-__all__ = ["desk_of", "view", "windowed_viewer"]
+__all__ = ["desk_of", "view", "view_visits", "windowed_viewer"]
 
 _PLUGIN, _WIDGET = "napari-dotaliver", "Liver reading"
 
@@ -37,8 +39,12 @@ def desk_of(viewer: Viewer) -> Desk:
     return widget
 
 
-def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None) -> None:
+def view(
+    study: StudyInput, config: ScoringConfig, case: DeskCase | None = None, *, later: Path | None = None
+) -> None:
     """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
+
+    With another score of the patient, the two are opened side by side instead.
 
     Parameters
     ----------
@@ -48,9 +54,16 @@ def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None)
         Everything that changes the answer.
     case : DeskCase, optional
         The case of a central reading that the study is a scan of.
+    later : Path, optional
+        The folder of another score of the patient.
     """
     import napari
 
+    if later is not None:
+        window = view_visits(study.folder, later)
+        napari.run()
+        del window
+        return
     viewer = napari.Viewer(title="dotaliver")
     desk = desk_of(viewer)
     desk.config = config
@@ -59,3 +72,16 @@ def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None)
     else:
         desk.open_case(case)
     napari.run()
+
+
+def view_visits(first: Path, second: Path) -> VisitsWindow:
+    """Open two scores of a patient side by side; the window lives as long as somebody holds it."""
+    from napari.qt import get_qapp
+
+    from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
+
+    get_qapp()
+    window = VisitsWindow()
+    window.open(VisitsGiven((first, second)))
+    window.show()
+    return window

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtGui import QFontMetrics, QWheelEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSlider, QWidget
 
 from napari_dotaliver.view.layers import PET_OVER_CT
@@ -17,6 +17,8 @@ from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON
 
 __all__ = ["VisitBar"]
+
+_AROUND_TEXT_PIXELS = 18
 
 
 class _Blend(QSlider):
@@ -58,6 +60,10 @@ class VisitBar(QWidget):
             button.setToolTip(KEYS[name].does)
             button.setCheckable(name != "images")
             button.clicked.connect(lambda _=False, act=act: act())
+            # Pressed, it is written bold, for which a layout leaves no room.
+            bold = button.font()
+            bold.setBold(True)
+            button.setMinimumWidth(QFontMetrics(bold).horizontalAdvance(button.text()) + _AROUND_TEXT_PIXELS)
             self.buttons[name] = button
             row.addWidget(button)
         windows = QPushButton("Windows")

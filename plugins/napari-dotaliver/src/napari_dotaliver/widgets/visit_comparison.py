@@ -44,7 +44,7 @@ from napari_dotaliver.widgets.visit_response import VisitResponse
 
 __all__ = ["VisitComparison"]
 
-_PANEL_PIXELS = 470
+_PANEL_PIXELS = 490
 _NAMED_BY_READER = 500
 """Colours of names such as N03 are counted from here, so that they differ from L03's."""
 
@@ -140,7 +140,7 @@ class VisitComparison(QWidget):
         halves.setStretchFactor(0, 1)
         halves.setStretchFactor(1, 0)
         halves.setChildrenCollapsible(False)
-        right.setMinimumWidth(_PANEL_PIXELS - 40)
+        right.setMinimumWidth(_PANEL_PIXELS)
         halves.setSizes([10_000, _PANEL_PIXELS])
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -185,6 +185,7 @@ class VisitComparison(QWidget):
         self.save_button.clicked.connect(lambda _=False: self.save())
         self.list.row_chosen.connect(self._show_row)
         self.list.refused.connect(self.say)
+        self.list.measure_asked.connect(self.measure)
         self.reader_box.refused.connect(self.say)
         self.saving.stage.connect(lambda stage: self.say(f"{stage[:1].upper()}{stage[1:]} …"))
         self.saving.done.connect(self._on_saved)

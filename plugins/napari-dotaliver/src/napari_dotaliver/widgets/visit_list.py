@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -36,14 +36,16 @@ ANSWER_KEYS: dict[str, Key] = {
     "unsure": Key("U", "cannot be decided on these scans"),
     "too_small": Key("T", "still there, too small to measure"),
     "back": Key("Backspace", "take the answer back"),
+    "measure_earlier": Key("E", "draw the diameter on the earlier scan"),
+    "measure_later": Key("L", "draw the diameter on the later scan"),
 }
-_ACTS = {
-    int(getattr(Qt.Key, f"Key_{key.key}")): act for act, key in ANSWER_KEYS.items()
-}  # S, N, G, U, T and Backspace as Qt's numbers
+_ACTS = {int(getattr(Qt.Key, f"Key_{key.key}")): act for act, key in ANSWER_KEYS.items()}
+_MEASURED_ON = {"measure_earlier": EARLIER, "measure_later": LATER}
 _HEADINGS = ("Lesion", "State", "Target", "", "", "Change", "SUVpeak")
 _STATE, _TARGET, _FIRST_SIZE, _PEAK = 1, 2, 3, 6
 _ROLES = {"target": "target", "non_target": "non-target", "new": "new", "earlier": "earlier only"}
 _WHY_LINES = 3
+_ROW_PIXELS, _ROWS_SEEN, _AROUND_ROWS_PIXELS = 24, 6, 60
 
 
 class _Rows(QTableWidget):
@@ -68,6 +70,8 @@ class VisitList(QWidget):
     row_chosen = Signal(object)
     """The row that is current."""
     refused = Signal(str)
+    measure_asked = Signal(int)
+    """On which scan the current lesion is to be measured."""
 
     def __init__(self, session: VisitSession, days: tuple[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -102,6 +106,8 @@ class VisitList(QWidget):
         rows.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         rows.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         rows.verticalHeader().setVisible(False)
+        rows.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
+        rows.setMinimumHeight(_ROWS_SEEN * _ROW_PIXELS + _AROUND_ROWS_PIXELS)
         rows.setTabKeyNavigation(False)
         rows.setWordWrap(False)
         rows.asked.connect(self.act)
@@ -142,8 +148,10 @@ class VisitList(QWidget):
         """Go to the row of a lesion."""
         for number, row in enumerate(self.shown):
             if row.name == lesion:
-                self.rows.setCurrentCell(number, 0)
-                self.rows.selectRow(number)
+                # With a modifier key held, as in Ctrl+Z, the table itself would add to the selection or take from it.
+                flags = QItemSelectionModel.SelectionFlag
+                model = self.rows.selectionModel()
+                model.setCurrentIndex(self.rows.model().index(number, 0), flags.ClearAndSelect | flags.Rows)
 
     def step(self, ways: int) -> None:
         """Go to the next row, or to the one before."""
@@ -163,7 +171,10 @@ class VisitList(QWidget):
     # --- answering ---------------------------------------------------------------------------------------------------
 
     def act(self, name: str) -> None:
-        """Answer the current row, and go to the next one that waits."""
+        """Answer the current row, and go to the next one that waits; or measure it."""
+        if name in _MEASURED_ON:
+            self.measure_asked.emit(_MEASURED_ON[name])
+            return
         row = self.current
         if row is None:
             self.refused.emit("Select a lesion in the list first.")
@@ -261,7 +272,8 @@ class VisitList(QWidget):
             "No lesion on these scans." if not self.shown else f"{waiting} {of}." if waiting else "All are answered."
         )
         row = self.current
-        self.why.setText("Select a row to see the lesion on both scans." if row is None else f"{row.name}: {row.why}")
+        words = "Select a row to see the lesion on both scans."
+        self.why.setText(words if row is None else f"{row.name}, {_ROLES[row.lesion.role]}. {row.why}")
         try:
             partner = None if row is None else self._partner(row)
         except ConfigError:
@@ -291,6 +303,12 @@ def _millimetres(text: str) -> float | None:
         raise ConfigError(msg) from error
 
 
+def _role_words(row: PairRow) -> str:
+    """Which part a lesion plays in the response, and why."""
+    why = row.lesion.role_reason
+    return f"{_ROLES[row.lesion.role].capitalize()}{': ' + why if why else ''}"
+
+
 def _items(row: PairRow) -> Sequence[QTableWidgetItem]:
     """The cells of a row; only target and sizes are entered in the table."""
     fixed = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
@@ -298,14 +316,14 @@ def _items(row: PairRow) -> Sequence[QTableWidgetItem]:
     texts = (
         row.name,
         f"✓ {row.state}" if row.answer is not None else row.state if not row.is_open else f"{row.state}?",
-        _ROLES[row.lesion.role],
+        "",
         *row.size_words,
         "" if row.change is None else percent(row.change),
         " → ".join("–" if peak is None else f"{peak:.1f}" for peak in peaks),
     )
     items = [QTableWidgetItem(text) for text in texts]
     for column, item in enumerate(items):
-        item.setToolTip(row.why if column == _STATE else row.lesion.role_reason if column == _TARGET else "")
+        item.setToolTip(row.why if column == _STATE else _role_words(row) if column == _TARGET else "")
         if column not in {_FIRST_SIZE, _FIRST_SIZE + 1}:
             item.setFlags(fixed)
         if column > _TARGET:
@@ -315,6 +333,7 @@ def _items(row: PairRow) -> Sequence[QTableWidgetItem]:
             font.setBold(column <= _STATE)
             item.setFont(font)
     items[_TARGET].setFlags(fixed | Qt.ItemFlag.ItemIsUserCheckable)
+    items[_TARGET].setData(Qt.ItemDataRole.AccessibleTextRole, _ROLES[row.lesion.role])
     is_target = row.lesion.role == "target"
     items[_TARGET].setCheckState(Qt.CheckState.Checked if is_target else Qt.CheckState.Unchecked)
     for scan in (EARLIER, LATER):

@@ -58,7 +58,7 @@ def response_html(reading: Reading, config: RecistConfig, *, provisional: bool) 
         word = point.overall.response
         said = f"RECIST 1.1: {escape(word)}, {RESPONSE_WORDS.get(word, '')}"
         note = " (provisional until saved)" if provisional else ""
-        parts.append(f"<p style='font-size:large'><b>{said}</b><span style='color:{_GREY}'>{note}</span></p>")
+        parts.append(f"<p><b>{said}</b><span style='color:{_GREY}'>{note}</span></p>")
         parts.append(f"<p>{escape(point.overall.reason)}</p>")
     rows = "".join(
         f"<tr><td style='padding-right:10px'>{escape(name)}</td><td>{escape(text)}</td></tr>"
