@@ -65,3 +65,35 @@ def test_a_folder_that_is_not_there_is_told_before_a_window_opens(viewers, tmp_p
     assert done.status == 3
     assert "there is no such folder" in done.err
     assert not SHOWN
+
+
+def show_two(study, config, *, later=None) -> None:
+    """A viewer that notes which two scans it was asked to show."""
+    SHOWN.append((study, later))
+
+
+def test_two_scores_of_a_patient_are_opened_side_by_side(viewers, monkeypatch, tmp_path):
+    SHOWN.clear()
+    viewers(f"{__name__}:show_two")
+    folders = tmp_path / "baseline", tmp_path / "week12"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "score.json").write_text("{}")
+    asked = []
+    monkeypatch.setattr("dotaliver.pipeline.visits.require_scans_of_one_patient", asked.append)
+    done = run_cli("view", *folders)
+    assert (done.status, done.err) == (0, "")
+    assert asked == [folders]
+    assert SHOWN == [(StudyInput(folders[0]), folders[1])]
+
+
+def test_what_cannot_be_two_scans_is_told_before_a_window_opens(viewers, tmp_path):
+    SHOWN.clear()
+    viewers(f"{__name__}:show_two")
+    done = run_cli("view", tmp_path / "one", tmp_path / "two")
+    assert done.status == 3
+    assert "two time points are compared from folders that 'dotaliver score' wrote" in done.err
+    done = run_cli("view", tmp_path, tmp_path, "--reader", "A")
+    assert done.status == 2
+    assert "give LATER or --reader" in done.err
+    assert not SHOWN

@@ -1,20 +1,37 @@
-"""Two scans side by side: matched, linked, targets chosen and measured, response shown."""
+"""The way into the comparison of two scans: from the tab, from the command line, from the folders of two scores."""
 
 from __future__ import annotations
 
+import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from napari_dotaliver.view.layers import lps_to_world, world_to_lps
-from napari_dotaliver.view.study_layers import StudyLayers
+from fixtures.visits import two_scans
+from napari_dotaliver.reading.visit_session import VisitSession
+from napari_dotaliver.widgets import start
 from napari_dotaliver.widgets.time_points import TimePointsWidget
-from qtpy.QtCore import Qt
+from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
+from dotaliver.config.criteria import RecistConfig
+from dotaliver.errors import ConfigError, CourseError
+from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.pipeline import StudyInput, save, score_study
+from dotaliver.pipeline.visits import (
+    Visit,
+    Visits,
+    open_visits,
+    require_scans_of_one_patient,
+    response_folder,
+    save_visits,
+    saved_decisions,
+)
+from dotaliver.records.edits import Reader
 
 PATIENCE_MS = 90_000
 
@@ -34,141 +51,145 @@ def scored_later(study, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture
-def compared(make_napari_viewer, qtbot, session, scored_later) -> TimePointsWidget:
-    """The tab with both scans laid side by side."""
-    viewer = make_napari_viewer(show=True)
-    StudyLayers(viewer, session.volumes).show(session)
-    widget = TimePointsWidget(session, viewer)
-    viewer.window.add_dock_widget(widget, name="Time points", area="right")
-    widget.compare(scored_later)
-    qtbot.waitUntil(lambda: widget.other is not None, timeout=PATIENCE_MS)
-    yield widget
-    widget.close_down()
+@pytest.fixture(scope="session")
+def opened(scored, scored_later) -> Visits:
+    """Both scores read from their folders, with their images."""
+    return open_visits((scored_later, scored), CourseEdits(), RecistConfig(), lambda _stage: None)
 
 
-def row_of(widget, lesion: str) -> int:
-    return [found.lesion for found in widget.scans.reading.lesions].index(lesion)
+def put_away(window: VisitsWindow) -> None:
+    if window.comparison is not None:
+        window.comparison.session.discard()
+    window.close()
+    window.deleteLater()
+    for _ in range(5):
+        QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
 
 
-def type_size(widget, qtbot, lesion: str, scan: int, text: str) -> None:
-    """Type a size into the table as a reader does."""
-    widget.table.item(row_of(widget, lesion), 2 + scan).setText(text)
-    qtbot.wait(50)
+def test_two_folders_are_read_in_time_order_with_their_images(opened, session):
+    assert opened.earlier.on < opened.later.on
+    assert opened.earlier.volumes.pet.geometry.shape == opened.later.volumes.pet.geometry.shape
+    # The same voxels on both days: every lesion is itself, surely.
+    assert {row.state for row in opened.pair.rows} == {"same"}
+    assert len(opened.pair.rows) == len(session.score.lesions)
 
 
-def test_nothing_is_shown_before_there_is_a_second_scan_and_no_button_is_cut(make_napari_viewer, session):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1366, 768)
-    widget = TimePointsWidget(session, viewer)
-    viewer.window.add_dock_widget(widget, name="Time points", area="right")
-    QApplication.processEvents()
-    assert not widget.table.isVisible() and not widget.response.isVisible()
-    for button in (widget.choose_button, widget.measure_button, widget.save_button):
-        assert button.width() >= button.sizeHint().width()
-    widget.close_down()
+def test_decisions_are_found_again_where_they_were_saved(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("dotaliver.pipeline.followup.response_html", lambda *_: "<html></html>")
+    folder = tmp_path / "response"
+    assert saved_decisions(folder, opened) is None
+    with pytest.raises(CourseError, match="not signed"):
+        save_visits(opened.pair, CourseEdits(), folder, lambda _stage: None)
+    edits = CourseEdits(reader=Reader(name="A. Reader"), targets=("L01",))
+    save_visits(opened.pair, edits, folder, lambda _stage: None)
+    assert saved_decisions(folder, opened) == edits
+    others = replace(opened, later=replace(opened.later, score=opened.later.score.model_copy(update={"record_id": "0" * 64})))
+    with pytest.raises(CourseError, match="other records"):
+        saved_decisions(folder, others)
+    assert response_folder(Path("scans/week12")) == Path("scans/week12-response")
 
 
-def test_the_same_patient_twice_is_matched_lesion_by_lesion(compared, session):
-    reading = compared.scans.reading
-    assert compared.table.isVisible() and compared.response.isVisible()
-    seen = [lesion for lesion in reading.lesions if len(lesion.track.appearances) == 2]
-    assert len(seen) == len(session.score.lesions)
-    for lesion in seen:
-        first, second = lesion.track.appearances
-        assert first.labels == second.labels
-    assert compared.table.rowCount() == len(reading.lesions)
+def test_one_study_twice_and_two_patients_are_refused_before_images_are_read(scored, scored_later, tmp_path, outcome):
+    with pytest.raises(CourseError, match="same study"):
+        require_scans_of_one_patient((scored, scored))
+    require_scans_of_one_patient((scored, scored_later))
+    pair = two_scans(outcome, tmp_path, patient="P2")
+    images = (outcome.opened.volumes, outcome.opened.volumes)
+    with pytest.raises(CourseError, match="two patients by their Patient IDs"):
+        open_visits(pair, CourseEdits(), RecistConfig(), lambda _stage: None, images)
 
 
-def test_targets_are_chosen_and_measured_and_the_response_follows(compared, qtbot):
-    lesion = compared.scans.reading.lesions[0].lesion
-    type_size(compared, qtbot, lesion, 0, "40")
-    type_size(compared, qtbot, lesion, 1, "24 mm")
-    item = compared.table.item(row_of(compared, lesion), 1)
-    item.setCheckState(Qt.CheckState.Unchecked if item.checkState() == Qt.CheckState.Checked else Qt.CheckState.Checked)
-    qtbot.wait(50)
-    targets = [found.lesion for found in compared.scans.reading.role("target")]
-    if lesion not in targets:
-        compared.table.item(row_of(compared, lesion), 1).setCheckState(Qt.CheckState.Checked)
-        qtbot.wait(50)
-    for other in [n for n in targets if n != lesion]:
-        compared.table.item(row_of(compared, other), 1).setCheckState(Qt.CheckState.Unchecked)
-        qtbot.wait(50)
-    point = compared.scans.reading.time_points[-1]
-    assert [size.lesion for size in point.sizes] == [lesion]
-    assert point.targets.response == "PR"
-    assert point.targets.change_from_baseline == pytest.approx(-0.4)
-    assert "40 → 24 mm (-40 %)" in compared.response.toPlainText()
-    assert "-40 %" in compared.table.item(row_of(compared, lesion), 4).text()
-    type_size(compared, qtbot, lesion, 1, "")
-    assert compared.scans.edits.of(lesion).on[0].size_mm == 40.0
-    assert len(compared.scans.edits.of(lesion).on) == 1
-
-
-def test_what_is_no_size_is_refused(compared, qtbot):
-    lesion = compared.scans.reading.lesions[0].lesion
-    type_size(compared, qtbot, lesion, 0, "large")
-    assert "'large' is not a size" in compared.message.text()
-    type_size(compared, qtbot, lesion, 0, "-3")
-    assert "-3 mm is not plausible for a lesion" in compared.message.text()
-    assert compared.scans.edits.lesions == ()
-
-
-def test_line_on_the_other_scan_is_a_size_there(compared, qtbot):
-    lesion = compared.scans.reading.lesions[0]
-    compared.table.selectRow(0)
-    compared.measure_button.click()
-    lines = compared.other.lines
-    assert str(lines.mode) == "add_line"
-    x, y, z = next(n.centroid_lps_mm for n in lesion.uptake if n.scan == 1)
-    lines.add_lines([np.array([lines.world_to_data(lps_to_world((x + d, y, z))) for d in (-15.0, 15.0)])])
-    qtbot.waitUntil(lambda: compared.scans.edits.lesions != (), timeout=5000)
-    assert compared.scans.edits.of(lesion.lesion).on[0].size_mm == pytest.approx(30.0)
-
-
-def test_both_canvases_go_together(compared, session):
-    place = session.score.lesions[0].centroid_lps_mm
-    compared._viewer.dims.point = tuple(lps_to_world(place))
-    there = world_to_lps(compared.other.model.dims.point)
-    np.testing.assert_allclose(there, place, atol=4.0)  # the same patient did not move
-    x, y, z = session.score.lesions[1].centroid_lps_mm
-    compared.other.model.dims.point = tuple(lps_to_world((x, y, z)))
-    np.testing.assert_allclose(world_to_lps(compared._viewer.dims.point), (x, y, z), atol=4.0)
-
-
-def test_row_frames_the_lesion_on_both(compared):
-    compared.table.selectRow(1)
-    lesion = compared.scans.reading.lesions[1]
-    for found in lesion.uptake:
-        model = compared._viewer if found.scan == compared.scans.mine else compared.other.model
-        np.testing.assert_allclose(world_to_lps(model.dims.point), found.centroid_lps_mm, atol=6.0)
-
-
-def test_the_same_study_is_no_second_time_point(make_napari_viewer, qtbot, session, scored):
+def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison(make_napari_viewer, qtbot, session, opened):
     viewer = make_napari_viewer()
     widget = TimePointsWidget(session, viewer)
     qtbot.addWidget(widget)
-    widget.compare(scored)
-    qtbot.waitUntil(lambda: "another date" in widget.message.text(), timeout=PATIENCE_MS)
-    assert widget.scans is None
+    session.sign("A Reader", "radiologist")
+    session.mark([session.score.lesions[0].label], "treated", True)
+    widget.compare(opened.later.folder)
+    assert "Save the reading" in widget.message.text() and widget.window_of_visits is None
+    session.undo()
+    session._saved = session.state
+    widget.compare(opened.later.folder)
+    window = widget.window_of_visits
+    assert window.isModal()
+    qtbot.waitUntil(lambda: not window.work.busy, timeout=PATIENCE_MS)
+    assert window.comparison.session.visits.later.folder == opened.later.folder
+    put_away(window)
+    widget.window_of_visits = None
+    widget.close_down()
 
 
-def test_response_is_saved_once_the_reading_is(compared, qtbot, tmp_path, session, masks_only):
-    compared.save(tmp_path / "response")
-    assert "name and role" in compared.message.text()
-    session.sign("A Reader", "radiologist")
-    compared.save(tmp_path / "response")
-    assert "Save the reading" in compared.message.text()
-    session.save(tmp_path / "read")
-    qtbot.waitUntil(lambda: not compared.work.busy, timeout=PATIENCE_MS)
-    session._signed_in = None  # as in a record that somebody read before and that was opened again
-    compared.save(tmp_path / "response")
-    assert "name and role" in compared.message.text()
-    assert not compared.saving.busy and not (tmp_path / "response").exists()
-    session.sign("A Reader", "radiologist")
-    compared.save(tmp_path / "response")
-    qtbot.waitUntil((tmp_path / "response" / "course.json").exists, timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: not compared.saving.busy, timeout=PATIENCE_MS)
-    text = (tmp_path / "response" / "course.json").read_text()
-    assert session.score.record_id in text
-    assert "A Reader" in text
+def test_the_command_line_opens_the_comparison(qapp, qtbot, monkeypatch, opened, scored, scored_later):
+    asked = []
+    monkeypatch.setattr("napari.run", lambda: asked.append("run"))
+    monkeypatch.setattr(VisitsWindow, "open", lambda _self, given: asked.append(given))
+    from dotaliver.config.scoring import ScoringConfig
+
+    start.view(StudyInput(scored), ScoringConfig(), later=scored_later)
+    given, ran = asked
+    assert isinstance(given, VisitsGiven) and tuple(given.scans) == (scored, scored_later) and ran == "run"
+
+
+def test_scans_that_cannot_be_registered_are_shown_unlinked_with_the_sentence(qapp, opened):
+    why = "score: there is no liver outline to register"
+    window = VisitsWindow()
+    window.show()
+    shown = window.show_visits(Visits(opened.earlier, opened.later, None, why))
+    QApplication.processEvents()
+    assert shown.link_line.text() == f"S{why[1:]}. The scans are shown, but not linked and not compared."
+    before = tuple(shown.views.views[1].model.dims.point)
+    shown.views.views[0].model.dims.set_current_step(0, 2)
+    assert tuple(shown.views.views[1].model.dims.point) == before
+    assert not shown.list.isVisible() and not shown.save_button.isEnabled()
+    with pytest.raises(ConfigError, match="cannot be compared"):
+        shown.session.answer("L01", "same")
+    put_away(window)
+
+
+def test_a_blinded_case_shows_its_code_alone(qapp, opened):
+    window = VisitsWindow()
+    window.show()
+    shown = window.show_visits(opened, case="C07")
+    QApplication.processEvents()
+    from qtpy.QtWidgets import QLabel, QTextBrowser
+
+    words = [each.text() for each in window.findChildren(QLabel)]
+    words += [each.toPlainText() for each in window.findChildren(QTextBrowser)] + [window.windowTitle()]
+    words += [shown.list.rows.horizontalHeaderItem(n).text() for n in range(shown.list.rows.columnCount())]
+    assert "Case C07" in words
+    hidden = (opened.earlier.volumes.patient_id, str(opened.earlier.on), str(opened.later.on), "days later")
+    assert not [word for word in words for secret in hidden if secret in word]
+    put_away(window)
+
+
+def test_a_session_without_a_pair_has_nothing_to_decide(opened):
+    session = VisitSession(Visits(opened.earlier, opened.later, None, "why"))
+    assert session.rows == () and session.reading is None and not session.dirty
+    with pytest.raises(ConfigError, match="no response to save"):
+        session.saving(Path("anywhere"))
+
+
+def test_an_oblique_scan_is_drawn_upright_and_read_on_its_own_grid(qapp, opened):
+    from napari_dotaliver.view.scan_view import ScanView
+
+    from dotaliver.image.geometry import Geometry
+
+    def tilted(grid):
+        c, s = np.cos(np.radians(10.0)), np.sin(np.radians(10.0))
+        turn = np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+        affine = np.array(grid.affine)
+        affine[:3] = turn @ affine[:3]
+        return Geometry.from_affine(grid.shape, affine, grid.frame_of_reference_uid)
+
+    visit = opened.earlier
+    volumes = replace(visit.volumes, pet=visit.volumes.pet.placed(tilted(visit.volumes.pet.geometry)), ct=None)
+    lesions = visit.lesions.placed(tilted(visit.lesions.geometry))
+    view = ScanView(Visit(visit.folder, visit.score, visit.on, volumes, lesions, None), "tilted")
+    assert np.allclose(view.pet.affine.rotate, np.eye(3))
+    index = (5, 12, 9)
+    place = volumes.pet.geometry.index_to_lps(index)
+    assert view.words_at(place).startswith(f"SUV {float(volumes.pet.array[index]):.1f}")
+    view.close_down()
+    view.deleteLater()
