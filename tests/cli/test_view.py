@@ -84,7 +84,7 @@ def test_two_scores_of_a_patient_are_opened_side_by_side(viewers, monkeypatch, t
     done = run_cli("view", *folders)
     assert (done.status, done.err) == (0, "")
     assert asked == [folders]
-    assert SHOWN == [(StudyInput(folders[0]), folders[1])]
+    assert [(StudyInput(folders[0]), folders[1])] == SHOWN
 
 
 def test_what_cannot_be_two_scans_is_told_before_a_window_opens(viewers, tmp_path):

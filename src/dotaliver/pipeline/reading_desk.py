@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dotaliver.agreement.central import COURSE_EDITS, CentralReading
+from dotaliver.agreement.central import CentralReading
 from dotaliver.agreement.first_answers import first_answers
 from dotaliver.agreement.log import LoggedEvent
 from dotaliver.agreement.plan import PlannedCase
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.config.protocol import Criterion
 from dotaliver.errors import ConfigError
+from dotaliver.longitudinal.edits import COURSE_EDITS
 from dotaliver.pipeline.opening import StudyInput
 from dotaliver.pipeline.reading_signatures import Signature, accept, adjudicate_anew, open_case, sign_case
 from dotaliver.pipeline.stored_score import relocated

@@ -21,6 +21,7 @@ from dotaliver.pipeline.stored_score import images_of_score
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.records.study import StudyVolumes
+from dotaliver.system.files import write_atomically
 from dotaliver.system.parsing import read_bounded
 from dotaliver.system.progress import Progress
 
@@ -30,10 +31,12 @@ __all__ = [
     "open_visits",
     "require_scans_of_one_patient",
     "response_folder",
+    "save_decisions",
     "save_visits",
     "saved_decisions",
 ]
 
+_UNSIGNED = "the decisions are not signed; give the reader's name and role"
 _TWO_PATIENTS = "the scans are of two patients by their Patient IDs; choose two scans of one patient"
 
 
@@ -177,10 +180,27 @@ def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progre
         Where the folder cannot be written.
     """
     if edits.reader is None:
-        msg = "the decisions are not signed; give the reader's name and role"
-        raise CourseError(msg)
+        raise CourseError(_UNSIGNED)
     made = assemble(pair.given, None, (edits,), pair.config, progress)
     save_course(made, out, progress, edits)
+    return made
+
+
+def save_decisions(pair: VisitPair, edits: CourseEdits, file: Path, progress: Progress) -> AssembledCourse:
+    """Compute the course anew from a reader's signed edits, and write the edits alone, as in a central reading.
+
+    Raises
+    ------
+    CourseError
+        Where nobody signed the edits.
+    OutputError
+        Where the file cannot be written.
+    """
+    if edits.reader is None:
+        raise CourseError(_UNSIGNED)
+    made = assemble(pair.given, None, (edits,), pair.config, progress)
+    progress("writing")
+    write_atomically(file, edits.to_json())
     return made
 
 
@@ -189,8 +209,17 @@ def response_folder(later: Path) -> Path:
     return later.with_name(f"{later.name}-response")
 
 
-def saved_decisions(folder: Path, visits: Visits) -> CourseEdits | None:
+def saved_decisions(folder: Path, visits: Visits, *, checked: bool = True) -> CourseEdits | None:
     """The decisions that were saved in a folder about these records; None where there are none.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a response, or of a reader's case in a central reading.
+    visits : Visits
+        The scans.
+    checked : bool
+        Whether the course beside the decisions must name these records; a case has none until it is signed.
 
     Raises
     ------
@@ -203,6 +232,8 @@ def saved_decisions(folder: Path, visits: Visits) -> CourseEdits | None:
     if not path.is_file():
         return None
     edits = read_edits(path, CourseEdits)
+    if not checked:
+        return edits
     try:
         course = PatientCourse.model_validate_json(read_bounded(folder / COURSE))
         ids = {key.record_id for key in course.readings[0].scans}

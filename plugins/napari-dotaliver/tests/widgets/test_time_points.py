@@ -6,6 +6,7 @@ import gc
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -85,7 +86,9 @@ def test_decisions_are_found_again_where_they_were_saved(opened, tmp_path, monke
     edits = CourseEdits(reader=Reader(name="A. Reader"), targets=("L01",))
     save_visits(opened.pair, edits, folder, lambda _stage: None)
     assert saved_decisions(folder, opened) == edits
-    others = replace(opened, later=replace(opened.later, score=opened.later.score.model_copy(update={"record_id": "0" * 64})))
+    others = replace(
+        opened, later=replace(opened.later, score=opened.later.score.model_copy(update={"record_id": "0" * 64}))
+    )
     with pytest.raises(CourseError, match="other records"):
         saved_decisions(folder, others)
     assert response_folder(Path("scans/week12")) == Path("scans/week12-response")
@@ -101,9 +104,8 @@ def test_one_study_twice_and_two_patients_are_refused_before_images_are_read(sco
         open_visits(pair, CourseEdits(), RecistConfig(), lambda _stage: None, images)
 
 
-def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison(make_napari_viewer, qtbot, session, opened):
-    viewer = make_napari_viewer()
-    widget = TimePointsWidget(session, viewer)
+def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison(qtbot, session, opened):
+    widget = TimePointsWidget(session)
     qtbot.addWidget(widget)
     session.sign("A Reader", "radiologist")
     session.mark([session.score.lesions[0].label], "treated", True)
@@ -193,3 +195,25 @@ def test_an_oblique_scan_is_drawn_upright_and_read_on_its_own_grid(qapp, opened)
     assert view.words_at(place).startswith(f"SUV {float(volumes.pet.array[index]):.1f}")
     view.close_down()
     view.deleteLater()
+
+
+def test_of_a_case_the_decisions_alone_are_written(opened, tmp_path):
+    session = VisitSession(opened, "C07")
+    session.sign("A Reader", "radiologist")
+    session.answer("L01", "unsure")
+    made = session.saving(tmp_path)(lambda _stage: None)
+    session.saved(tmp_path, session.edits, made)
+    assert [path.name for path in tmp_path.iterdir()] == ["course_edits.json"]
+    assert saved_decisions(tmp_path, opened, checked=False) == session.edits
+    assert not session.provisional
+
+
+def test_a_case_is_compared_once_its_other_scan_is_read(qtbot, session):
+    def case(*unread: int, scans: int = 2):
+        return SimpleNamespace(folders=("a",) * scans, scan=0, unread=unread)
+
+    for given, says in ((case(1), "Read and save scan 2"), (case(scans=3), "has 3 scans")):
+        widget = TimePointsWidget(session, given)
+        qtbot.addWidget(widget)
+        widget.choose_button.click()
+        assert says in widget.message.text() and widget.window_of_visits is None

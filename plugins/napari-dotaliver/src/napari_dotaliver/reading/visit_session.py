@@ -12,12 +12,12 @@ from pathlib import Path
 from dotaliver.errors import ConfigError, DotaliverError
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import AssembledCourse
-from dotaliver.longitudinal.edits import CourseEdits
+from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
 from dotaliver.longitudinal.pair_answers import IdentityAnswer
 from dotaliver.longitudinal.pair_rows import PairRow
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.visit_pair import VisitPair
-from dotaliver.pipeline.visits import Visits, save_visits
+from dotaliver.pipeline.visits import Visits, save_decisions, save_visits
 from dotaliver.records.edits import Reader
 from dotaliver.system.progress import Progress
 
@@ -191,6 +191,9 @@ class VisitSession:
         if folder.resolve() in own:
             msg = f"{folder.name}: the folder holds one of the scores that are compared; choose another"
             raise ConfigError(msg)
+        if self.case is not None:
+            # The scans of a case lie in one folder, of which only the decisions are part of the signature.
+            return lambda progress: save_decisions(pair, edits, folder / COURSE_EDITS, progress)
         return lambda progress: save_visits(pair, edits, folder, progress)
 
     def saved(self, folder: Path, edits: CourseEdits, made: AssembledCourse) -> None:

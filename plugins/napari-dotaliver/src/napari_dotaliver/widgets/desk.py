@@ -289,7 +289,7 @@ class Desk(QWidget):
         self.tools.lesion_made.connect(lambda label: self.table.choose((label,), tell=False))
         self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
-        self.time_points = TimePointsWidget(session, self.viewer, self)
+        self.time_points = TimePointsWidget(session, None if self.case is None else self.case.case, self)
         self._show_body(session)
         after = self.tabs.indexOf(self.verdicts) + 1
         for tab, name in ((self.time_points, "Time points"), (self.confirm, "Confirm"), (self.tools, "Correct")):

@@ -39,9 +39,7 @@ def desk_of(viewer: Viewer) -> Desk:
     return widget
 
 
-def view(
-    study: StudyInput, config: ScoringConfig, case: DeskCase | None = None, *, later: Path | None = None
-) -> None:
+def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None, *, later: Path | None = None) -> None:
     """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
 
     With another score of the patient, the two are opened side by side instead.

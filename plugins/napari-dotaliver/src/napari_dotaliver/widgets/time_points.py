@@ -10,12 +10,13 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from dotaliver.errors import DotaliverError
 from dotaliver.longitudinal.scans import scan_of_reading
+from dotaliver.records.score_folder import ScoreFolder
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.background import sentence_of
 from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
 
 if TYPE_CHECKING:
-    from napari import Viewer
+    from dotaliver.pipeline.reading_desk import DeskCase
 
 __all__ = ["TimePointsWidget"]
 
@@ -34,15 +35,17 @@ class TimePointsWidget(QWidget):
     ----------
     session : ReadingSession
         The reading.
-    viewer : Viewer
-        In whose window the tab is.
+    case : DeskCase, optional
+        The case of a central reading that the study is a scan of: its own scans are compared then.
     """
 
-    def __init__(self, session: ReadingSession, viewer: Viewer, parent: QWidget | None = None) -> None:
+    def __init__(self, session: ReadingSession, case: DeskCase | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._viewer = session, getattr(viewer, "__wrapped__", viewer)
+        self._session, self._case = session, case
         self.window_of_visits: VisitsWindow | None = None
-        self.choose_button = QPushButton("Compare with another scan…")
+        self.choose_button = QPushButton(
+            "Compare with another scan…" if case is None else "Compare with the other scan"
+        )
         self.choose_button.clicked.connect(lambda _=False: self._ask())
         self.message = QLabel(_WHAT)
         self.message.setWordWrap(True)
@@ -54,9 +57,23 @@ class TimePointsWidget(QWidget):
         layout.addStretch(1)
 
     def _ask(self) -> None:
+        if self._case is not None:
+            self._compare_case(self._case)
+            return
         chosen = QFileDialog.getExistingDirectory(self, "Score folder of another scan of this patient")
         if chosen:
             self.compare(Path(chosen))
+
+    def _compare_case(self, case: DeskCase) -> None:
+        """Compare the two scans of a case, once both are read."""
+        if len(case.folders) != 2:
+            self.message.setText(f"This case has {len(case.folders)} scans; two are compared here.")
+            return
+        other = 1 - case.scan
+        if other in case.unread:
+            self.message.setText(f"Read and save scan {other + 1} of this case first.")
+            return
+        self.compare(ScoreFolder(case.folders[other]).latest().path)
 
     def compare(self, folder: Path) -> None:
         """Compare another scored scan with this reading in a window of its own."""
@@ -76,7 +93,9 @@ class TimePointsWidget(QWidget):
         window = VisitsWindow(self.window())
         window.setWindowModality(Qt.WindowModality.ApplicationModal)
         self.window_of_visits = window
-        window.open(VisitsGiven((mine, folder), (session.volumes, None)))
+        case = self._case
+        code, decisions = (None, None) if case is None else (case.case.code, case.course_edits.parent)
+        window.open(VisitsGiven((mine, folder), (session.volumes, None), code, decisions))
         window.show()
 
     def _close_window(self) -> None:

@@ -56,15 +56,17 @@ class VisitComparison(QWidget):
     ----------
     session : VisitSession
         What is compared, and what the reader decides.
+    folder : Path, optional
+        Where it is saved; beside the score of the later scan where it is left out.
     """
 
     saved = Signal(object)
     """The folder that the response was written into."""
 
-    def __init__(self, session: VisitSession, parent: QWidget | None = None) -> None:
+    def __init__(self, session: VisitSession, folder: Path | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.folder = session.saved_in or response_folder(session.visits.later.folder)
+        self.folder = folder or response_folder(session.visits.later.folder)
         self.saving = Background(self)
         self._after_saving: Callable[[], object] | None = None
         self._measures: tuple[str, int] | None = None
@@ -176,7 +178,8 @@ class VisitComparison(QWidget):
             ("Redo (Ctrl+Shift+Z)", self.redo),
             ("Save in…", self._ask_folder),
         )
-        for text, act in acts:
+        # The decisions of a case belong where its signature looks for them.
+        for text, act in acts[: None if self.session.case is None else -1]:
             menu.addAction(text).triggered.connect(lambda _=False, act=act: act())
         return menu
 
@@ -388,7 +391,8 @@ class VisitComparison(QWidget):
         except DotaliverError as error:
             self.say(sentence_of(error))
             return
-        self.say(f"Saved in {folder.name}: the response, and the decisions in course_edits.json.")
+        what = "the response, and the decisions" if self.session.case is None else "the decisions"
+        self.say(f"Saved in {folder.name}: {what} in course_edits.json.")
         self._renew()
         self.saved.emit(folder)
         if act is not None:

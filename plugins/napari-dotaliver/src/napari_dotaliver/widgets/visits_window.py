@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -40,18 +40,22 @@ class VisitsGiven:
         Images that are read already.
     case : str, optional
         The code of a case of a blinded reading.
+    folder : Path, optional
+        Where the decisions are; beside the later scan where it is left out.
     """
 
     scans: Sequence[Path | LoadedScan]
     images: Sequence[StudyVolumes | None] = (None, None)
     case: str | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
     visits: Visits
-    saved_in: Path | None
-    note: str
+    folder: Path
+    saved: bool
+    note: str = ""
 
 
 class VisitsWindow(QMainWindow):
@@ -85,7 +89,7 @@ class VisitsWindow(QMainWindow):
         """Read and compare two scans in the background; what was saved about them before is continued."""
         self.waiting.setText("Opening two scans …")
         self.work.stage.connect(lambda stage: self.waiting.setText(f"{stage[:1].upper()}{stage[1:]} …"))
-        self.work.done.connect(lambda opened: self.show_visits(opened.visits, given.case, opened.saved_in, opened.note))
+        self.work.done.connect(lambda opened: self._on_opened(opened, given.case))
         self.work.failed.connect(self._on_failed)
         self.work.run(lambda tell: _opened(given, tell))
 
@@ -93,17 +97,19 @@ class VisitsWindow(QMainWindow):
         self.progress.hide()
         self.waiting.setText(sentence_of(error))
 
+    def _on_opened(self, opened: _Opened, case: str | None) -> None:
+        self.show_visits(opened.visits, case, opened.folder, saved=opened.saved).say(opened.note)
+
     def show_visits(
-        self, visits: Visits, case: str | None = None, saved_in: Path | None = None, note: str = ""
+        self, visits: Visits, case: str | None = None, folder: Path | None = None, *, saved: bool = False
     ) -> VisitComparison:
-        """Show two scans that were read."""
+        """Show two scans that were read; `saved`: with the decisions that are saved in the folder."""
         session = VisitSession(visits, case)
-        session.saved_in = saved_in
-        self.comparison = VisitComparison(session)
+        session.saved_in = folder if saved else None
+        self.comparison = VisitComparison(session, folder)
         self.setCentralWidget(self.comparison)
         if case is not None:
             self.setWindowTitle(f"dotaliver: case {case}")
-        self.comparison.say(note)
         if session.pair is not None:
             self.comparison.reader_box.name.setFocus()
         return self.comparison
@@ -169,19 +175,18 @@ def _opened(given: VisitsGiven, tell: Progress) -> _Opened:
     """Two scans with the decisions that were saved about them, and a sentence about these."""
     config = RecistConfig()
     visits = open_visits(given.scans, CourseEdits(), config, tell, given.images)
-    folder = response_folder(visits.later.folder)
+    folder = given.folder or response_folder(visits.later.folder)
     if visits.pair is None:
-        return _Opened(visits, None, "")
+        return _Opened(visits, folder, saved=False)
     try:
-        edits = saved_decisions(folder, visits)
+        edits = saved_decisions(folder, visits, checked=given.case is None)
         if edits is None:
-            return _Opened(visits, None, "")
+            return _Opened(visits, folder, saved=False)
         pair = visits.pair.with_edits(edits)
     except DotaliverError as error:
-        return _Opened(visits, None, sentence_of(error))
-    return _Opened(
-        Visits(visits.earlier, visits.later, pair), folder, f"Continues the decisions that are saved in {folder.name}."
-    )
+        return _Opened(visits, folder, saved=False, note=sentence_of(error))
+    note = "" if given.case is not None else f"Continues the decisions that are saved in {folder.name}."
+    return _Opened(replace(visits, pair=pair), folder, saved=True, note=note)
 
 
 def _bar_act(window: VisitsWindow, name: str) -> Callable[[], None]:
