@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QKeySequence
-from qtpy.QtWidgets import QLabel, QMainWindow, QMessageBox, QProgressBar, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QMessageBox, QProgressBar, QShortcut, QVBoxLayout, QWidget
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import DotaliverError
@@ -168,7 +169,18 @@ class VisitsWindow(QMainWindow):
             self.comparison.close_down()
             self.comparison = None
             self.setCentralWidget(QWidget())
+            QTimer.singleShot(0, _forget_canvases)
         super().closeEvent(event)
+
+
+def _forget_canvases() -> None:
+    """Destroy the canvases of a closed window now.
+
+    What a canvas holds of the graphics card is given back where Python happens to collect it; in the midst of another
+    canvas's drawing that ends the program.
+    """
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    gc.collect()
 
 
 def _opened(given: VisitsGiven, tell: Progress) -> _Opened:
