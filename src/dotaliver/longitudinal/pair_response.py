@@ -28,9 +28,12 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{sign}{abs(value):.{digits if value else 0}f} %"
 
 
-def response_lines(reading: Reading, config: RecistConfig) -> tuple[tuple[str, str], ...]:
-    """What is added, divided and compared, each with its heading; what is not known is left out."""
-    return (*_sums(reading, config), *_uptake(reading, config))
+def response_lines(reading: Reading, config: RecistConfig, peak: str = "SUVpeak") -> tuple[tuple[str, str], ...]:
+    """What is added, divided and compared, each with its heading; what is not known is left out.
+
+    ``peak`` is what the peak uptake is called in the unit of these scans.
+    """
+    return (*_sums(reading, config), *_uptake(reading, config, peak))
 
 
 def _sums(reading: Reading, config: RecistConfig) -> list[tuple[str, str]]:
@@ -64,16 +67,16 @@ def _term(size: TargetSize, config: RecistConfig) -> str:
     return f"{size.lesion} {mm:.1f}{node}" if status is None else f"{size.lesion} {mm:g} ({status})"
 
 
-def _uptake(reading: Reading, config: RecistConfig) -> list[tuple[str, str]]:
+def _uptake(reading: Reading, config: RecistConfig, peak: str) -> list[tuple[str, str]]:
     before, now = reading.uptake[EARLIER], reading.uptake[LATER]
     lines = []
     same_unit = reading.scans[EARLIER].uptake_unit == reading.scans[LATER].uptake_unit
     pairs = [pair for lesion in reading.lesions if (pair := _peaks(lesion, config)) is not None]
     if pairs and same_unit:
         means = [sum(pair[n] for pair in pairs) / len(pairs) for n in (0, 1)]
-        lines.append((f"SUVpeak, mean of {len(pairs)} on both", _change(means[0], means[1], 1, "")))
+        lines.append((f"{peak}, mean of {len(pairs)} on both", _change(means[0], means[1], 1, "")))
     if before.suv_peak_highest is not None and now.suv_peak_highest is not None and same_unit:
-        lines.append(("Highest SUVpeak", _change(before.suv_peak_highest, now.suv_peak_highest, 1, "")))
+        lines.append((f"Highest {peak}", _change(before.suv_peak_highest, now.suv_peak_highest, 1, "")))
     if before.tumour_ml is not None and now.tumour_ml is not None:
         lines.append(("Tumour volume", _change(before.tumour_ml, now.tumour_ml, 1, " ml")))
     if before.burden is not None and now.burden is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
@@ -21,7 +20,6 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import DotaliverError
-from dotaliver.export.report.words import tracer_name
 from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import AssembledCourse
@@ -29,9 +27,9 @@ from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.pair_answers import EARLIER, LATER
 from dotaliver.longitudinal.pair_rows import PairRow
 from dotaliver.longitudinal.records import Reading
-from dotaliver.pipeline.visits import Visit, response_folder
+from dotaliver.pipeline.visits import response_folder
 from napari_dotaliver.reading.visit_session import VisitSession
-from napari_dotaliver.view.layers import line_of_shape
+from napari_dotaliver.reading.visit_words import colour_number, days, headings, lesion_names, link_words, whose
 from napari_dotaliver.view.linked_views import LinkedViews
 from napari_dotaliver.view.scan_view import ScanView
 from napari_dotaliver.widgets.background import Background, sentence_of
@@ -39,14 +37,13 @@ from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.shortcuts import refusal_line, soon
 from napari_dotaliver.widgets.visit_bar import VisitBar
 from napari_dotaliver.widgets.visit_list import VisitList
+from napari_dotaliver.widgets.visit_measuring import VisitMeasuring
 from napari_dotaliver.widgets.visit_recovery import VisitRecovery
-from napari_dotaliver.widgets.visit_response import VisitResponse
+from napari_dotaliver.widgets.visit_response import VisitResponse, without_days
 
 __all__ = ["VisitComparison"]
 
 _PANEL_PIXELS = 490
-_NAMED_BY_READER = 500
-"""Colours of names such as N03 are counted from here, so that they differ from L03's."""
 
 
 class VisitComparison(QWidget):
@@ -69,13 +66,13 @@ class VisitComparison(QWidget):
         self.folder = folder or response_folder(session.visits.later.folder)
         self.saving = Background(self)
         self._after_saving: Callable[[], object] | None = None
-        self._measures: tuple[str, int] | None = None
         self.views = self._made_views()
         self.bar = VisitBar(self.views)
+        self.measuring = VisitMeasuring(self.views, self)
         self.reader_box = ReaderBox(session, "Who reads these scans?", hides=True)
         self.recovery = VisitRecovery(session)
         self.message = refusal_line()
-        self.list = VisitList(session, self._days())
+        self.list = VisitList(session, days(session))
         self.response = VisitResponse(session)
         self._build()
         self._connect()
@@ -88,30 +85,19 @@ class VisitComparison(QWidget):
 
     def _made_views(self) -> LinkedViews:
         visits, pair = self.session.visits, self.session.pair
-        earlier, later = (ScanView(visit, text) for visit, text in zip(visits.both, self._headings(), strict=True))
+        earlier, later = (
+            ScanView(visit, text) for visit, text in zip(visits.both, headings(self.session), strict=True)
+        )
         linked = pair is not None and pair.why_not_linked is None
         return LinkedViews((earlier, later), (pair.to_later, pair.to_earlier) if pair is not None and linked else None)
 
-    def _headings(self) -> tuple[str, str]:
-        visits = self.session.visits
-        if self.session.case is not None:
-            return "Earlier scan", "Later scan"
-        days = (visits.later.on - visits.earlier.on).days
-        return f"Earlier · {visits.earlier.on}", f"Later · {visits.later.on} ({days} days later)"
-
-    def _days(self) -> tuple[str, str]:
-        if self.session.case is not None:
-            return "Earlier", "Later"
-        earlier, later = self.session.visits.both
-        return str(earlier.on), str(later.on)
-
     def _build(self) -> None:
-        self.patient = QLabel(self._whose())
+        self.patient = QLabel(whose(self.session))
         self.patient.setTextFormat(Qt.TextFormat.PlainText)
         self.patient.setWordWrap(True)
         self.patient.setStyleSheet("QLabel { font-weight: bold; }")
         self.patient.setAccessibleName("Patient and scans")
-        self.link_line = QLabel(self._link_words())
+        self.link_line = QLabel(link_words(self.session))
         self.link_line.setWordWrap(True)
         self.link_line.setTextFormat(Qt.TextFormat.PlainText)
         left, right = QWidget(), QWidget()
@@ -193,37 +179,14 @@ class VisitComparison(QWidget):
         self.saving.stage.connect(lambda stage: self.say(f"{stage[:1].upper()}{stage[1:]} …"))
         self.saving.done.connect(self._on_saved)
         self.saving.failed.connect(self._on_not_saved)
-        for number, view in enumerate(self.views.views):
-            view.lines.events.data.connect(self._line_drawn(number))
-
-    def _line_drawn(self, number: int) -> Callable[[Any], None]:
-        def drawn(event: Any) -> None:
-            if str(getattr(event, "action", "")).endswith("added") and self._measures is not None:
-                soon(self, lambda: self._take_line(number))
-
-        return drawn
-
-    # --- words -------------------------------------------------------------------------------------------------------
-
-    def _whose(self) -> str:
-        """Patient and tracer; in a blinded reading the case code alone."""
-        if self.session.case is not None:
-            return f"Case {self.session.case}"
-        known = [visit.volumes.patient_id for visit in self.session.visits.both]
-        patient = next((each for each in known if each), None)
-        parts = [f"ID {patient}" if patient else "no patient ID", _tracers(self.session.visits.both)]
-        return " · ".join(parts)
-
-    def _link_words(self) -> str:
-        visits, pair = self.session.visits, self.session.pair
-        if pair is None:
-            why = visits.why_not_compared or "the scans cannot be compared"
-            return f"{why[:1].upper()}{why[1:]}. The scans are shown, but not linked and not compared."
-        overlap = f"{100 * pair.liver_overlap:.0f} %"
-        return pair.why_not_linked or f"Linked by the livers, which overlap by {overlap} after registration."
+        self.measuring.measured.connect(self._take_size)
+        self.measuring.refused.connect(self.say)
 
     def say(self, sentence: str) -> None:
-        """Show a sentence, or none."""
+        """Show a sentence, or none; in a blinded reading without dates."""
+        reading = self.session.reading
+        if self.session.case is not None and reading is not None:
+            sentence = without_days(sentence, reading)
         self.message.setText(sentence)
         self.message.setVisible(bool(sentence))
 
@@ -231,8 +194,8 @@ class VisitComparison(QWidget):
         """Show names, buttons and where it will be saved as they are now."""
         pair, session = self.session.pair, self.session
         for number, view in enumerate(self.views.views):
-            names = _names(session, number)
-            colours = {name: _number_of(name) for name in names.values()}
+            names = lesion_names(session, number)
+            colours = {name: colour_number(name) for name in names.values()}
             view.show_names(names, colours)
         self.views.hide_marks(False)
         self.undo_button.setEnabled(session.can_undo)
@@ -313,44 +276,20 @@ class VisitComparison(QWidget):
         row = self.list.current
         if row is None:
             self.say("Select a lesion in the list first.")
-            return
-        if not self.session.signed:
+        elif not self.session.signed:
             self.say("Sign in with your name and role first; every answer is signed.")
-            return
-        view = self.views.views[scan]
-        self._measures = (row.name, scan)
-        view.model.layers.selection.active = view.lines
-        view.lines.mode = "add_line"
-        word = "earlier" if scan == EARLIER else "later"
-        self.say(f"Draw the longest diameter of {row.name} on the {word} scan: press, drag, release. Esc cancels.")
+        else:
+            self.measuring.begin(row.name, scan)
+            word = "earlier" if scan == EARLIER else "later"
+            self.say(f"Draw the longest diameter of {row.name} on the {word} scan: press, drag, release. Esc cancels.")
 
     def stop_measuring(self) -> None:
         """Put the line tool away."""
-        self._measures = None
-        for view in self.views.views:
-            view.lines.mode = "pan_zoom"
-            view.model.layers.selection.clear()
+        self.measuring.end()
         self.say("")
 
-    def _take_line(self, number: int) -> None:
-        if self._measures is None or number != self._measures[1]:
-            return
-        lesion, scan = self._measures
-        lines = self.views.views[number].lines
-        if not lines.data:
-            return
-        drawn = lines.data[-1]
-        try:
-            p, q = line_of_shape(drawn, lines)
-        except DotaliverError as error:
-            self.stop_measuring()
-            self.say(sentence_of(error))
-        else:
-            self.stop_measuring()
-            size = round(float(np.linalg.norm(np.subtract(p, q))), 1)
-            self._decide(lambda reading: pair_answers.with_size(reading, lesion, scan, size))
-        with lines.events.data.blocker():
-            lines.data = []
+    def _take_size(self, lesion: str, scan: int, size_mm: float) -> None:
+        self._decide(lambda reading: pair_answers.with_size(reading, lesion, scan, size_mm))
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
@@ -409,28 +348,3 @@ class VisitComparison(QWidget):
         self._end()
         for part in (self.recovery, self.reader_box, self.list, self.response, self.bar, self.views):
             part.close_down()
-
-
-def _tracers(visits: tuple[Visit, Visit]) -> str:
-    found = [visit.volumes.acquisition.tracer for visit in visits]
-    words = [tracer_name(each) if each else "tracer unknown" for each in found]
-    return words[0] if words[0] == words[1] else f"{words[0]}, then {words[1]}"
-
-
-def _names(session: VisitSession, scan: int) -> dict[int, str]:
-    """The name of each label of a scan: as it is followed, else its number."""
-    if session.pair is None:
-        lesions = session.visits.both[scan].lesions
-        return {} if lesions is None else {label: str(label) for label in lesions.labels}
-    found = {}
-    for track in session.pair.matching.tracks:
-        appearance = track.on(scan)
-        for label in () if appearance is None else appearance.labels:
-            found[label] = track.lesion
-    return found
-
-
-def _number_of(name: str) -> int:
-    """The number whose colour a name has."""
-    digits = int("".join(each for each in name if each.isdigit()) or 0)
-    return digits if name.startswith("L") or name.isdigit() else _NAMED_BY_READER + digits

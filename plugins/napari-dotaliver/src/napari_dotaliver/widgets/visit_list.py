@@ -26,6 +26,7 @@ from dotaliver.longitudinal.pair_rows import PairRow
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.shortcuts import soon
+from napari_dotaliver.widgets.visit_response import peak_name
 
 __all__ = ["ANSWER_KEYS", "VisitList"]
 
@@ -100,6 +101,8 @@ class VisitList(QWidget):
         rows = _Rows(0, len(_HEADINGS), self)
         heads = list(_HEADINGS)
         heads[_FIRST_SIZE], heads[_FIRST_SIZE + 1] = (f"{day}\nmm" for day in days)
+        if self.session.reading is not None:
+            heads[_PEAK] = peak_name(self.session.reading)
         rows.setHorizontalHeaderLabels(heads)
         rows.setAccessibleName("Lesions on both scans")
         rows.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -8,11 +8,12 @@ from qtpy.QtWidgets import QTextBrowser, QWidget
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.response.html import RESPONSE_WORDS
+from dotaliver.export.tables import uptake_name
 from dotaliver.longitudinal.pair_response import response_lines
 from dotaliver.longitudinal.records import Reading
 from napari_dotaliver.reading.visit_session import VisitSession
 
-__all__ = ["VisitResponse", "without_days"]
+__all__ = ["VisitResponse", "peak_name", "without_days"]
 
 _GREY = "#8a8a8a"
 
@@ -43,6 +44,11 @@ class VisitResponse(QTextBrowser):
         self.verticalScrollBar().setValue(place)
 
 
+def peak_name(reading: Reading) -> str:
+    """What the peak uptake is called in the unit of the later scan, such as SUVpeak."""
+    return f"{uptake_name(reading.scans[-1].uptake_unit or '')[0]}peak"
+
+
 def without_days(text: str, reading: Reading) -> str:
     """A text without the dates of the scans, for a blinded reading."""
     for number, key in enumerate(reading.scans, start=1):
@@ -62,7 +68,7 @@ def response_html(reading: Reading, config: RecistConfig, *, provisional: bool) 
         parts.append(f"<p>{escape(point.overall.reason)}</p>")
     rows = "".join(
         f"<tr><td style='padding-right:10px'>{escape(name)}</td><td>{escape(text)}</td></tr>"
-        for name, text in response_lines(reading, config)
+        for name, text in response_lines(reading, config, peak_name(reading))
     )
     parts.append(f"<table cellspacing='2'>{rows}</table>")
     reasons = [point.targets.reason, point.non_targets.reason, point.new_lesion_reason]
