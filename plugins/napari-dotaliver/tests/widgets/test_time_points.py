@@ -108,7 +108,7 @@ def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison(qtbot, sessio
     widget = TimePointsWidget(session)
     qtbot.addWidget(widget)
     session.sign("A Reader", "radiologist")
-    session.mark([session.score.lesions[0].label], "treated", True)
+    session.mark_lesion(session.score.lesions[0].label, "treated")
     widget.compare(opened.later.folder)
     assert "Save the reading" in widget.message.text() and widget.window_of_visits is None
     session.undo()
