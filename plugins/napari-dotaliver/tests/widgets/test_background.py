@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 
-from napari_dotaliver.widgets.background import Background
+import pint
+from napari_dotaliver.widgets.background import Background, load_units
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QApplication
 
@@ -83,3 +84,9 @@ def test_whoever_asked_may_be_destroyed_while_the_work_ends(qtbot):
         parent.deleteLater()
         QApplication.sendPostedEvents(parent, QEvent.Type.DeferredDelete.value)
     qtbot.waitUntil(gc.isenabled)
+
+
+def test_units_are_loaded_before_the_first_layer_needs_them():
+    load_units()
+    # A registry that is not loaded yet is of another class, which loads the table when a unit is asked for.
+    assert type(pint.get_application_registry().get()) is pint.UnitRegistry

@@ -26,7 +26,7 @@ from dotaliver.system.progress import Progress
 if TYPE_CHECKING:
     from napari.qt.threading import FunctionWorker
 
-__all__ = ["Background", "Cancelled", "Progress", "open_folder", "score_opened", "sentence_of"]
+__all__ = ["Background", "Cancelled", "Progress", "load_units", "open_folder", "score_opened", "sentence_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -204,6 +204,17 @@ def _load_what_shows() -> None:
     import pandas as pd  # noqa: F401 -- napari keeps features of layers in tables of it
     from napari.components.overlays import TextOverlay  # noqa: F401
     from napari.layers import Image, Labels, Points, Shapes, Vectors  # noqa: F401
+
+
+def load_units() -> None:
+    """Load the table of units of napari's layers while the files are read, not before the first picture.
+
+    Call it in the window's thread: the registry replaces itself when it is first used, and layers may need it any time.
+    """
+    import pint
+
+    # The first unit that is asked for loads the table.
+    _ = pint.get_application_registry().mm
 
 
 def score_opened(opened: OpenStudy, folder: Path, config: ScoringConfig, progress: Progress) -> Outcome:

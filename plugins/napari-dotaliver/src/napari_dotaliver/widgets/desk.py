@@ -36,7 +36,7 @@ from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import confirm, tools
-from napari_dotaliver.widgets.background import Background, Progress, open_folder, score_opened, sentence_of
+from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
@@ -206,6 +206,7 @@ class Desk(QWidget):
             return study, open_folder(study, config, tell)
 
         self.reading.run(work)
+        QTimer.singleShot(0, load_units)
         self._renew_buttons()
         return True
 
