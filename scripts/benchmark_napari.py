@@ -256,13 +256,18 @@ def run(study: Path, *, score: bool, only_edits: bool = False) -> None:
     frames, placed = Frames(viewer), []
     desk.opened_study.connect(lambda: placed.append(time.perf_counter()))
     with longest_pause() as pause:
-        begun = time.process_time()
+        begun, own = time.process_time(), time.thread_time()
+
+        def spent() -> str:
+            window = time.thread_time() - own
+            return f"{time.process_time() - begun:.2f} s of the processor, {window:.2f} s of it in the window's thread"
+
         desk.open(StudyInput(study))
         wait_while(lambda: not placed)
         wait_while(lambda: not frames.moments or frames.moments[-1] < placed[0])
-        first = time.process_time() - begun
-        took = wait_while(lambda: desk.reading.busy)
-    print(f"first picture after {first:.2f} s of the processor, all read after {time.process_time() - begun:.2f} s")
+        print(f"first picture after {spent()}")
+        took = wait_while(lambda: desk.reading.busy or desk.masks.busy)
+        print(f"all read and shown after {spent()}")
     drawn = next(moment for moment in frames.moments if moment > placed[0]) - arrived[0]
     shapes = ", ".join(f"{layer.name} {layer.data.shape}" for layer in (desk.layers.ct, desk.layers.pet) if layer)
     print(f"{shapes}: read in {took:.1f} s, at most {pause[0]:.2f} s without an answer, {peak_gb():.2f} GB")

@@ -71,9 +71,8 @@ class Outcome:
     part: StudyPart = WHOLE_FOLDER
     fdg: Path | None = None
     """Where the FDG scan lies, where one was compared"""
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
+    remarks: tuple[str, ...] = ()
+    """What whoever opened a stored score should know, each in one sentence."""
 
 
 # --- the first half --------------------------------------------------------------------------------------------------
@@ -123,8 +122,7 @@ def segment_study(
         own = segmenter(config.segmenter)(volumes, config)
         found = replace(own, lesions=found.lesions or own.lesions, references=found.references or own.references)
     require_plausible_masks(volumes, found, config)
-    whole = is_current and _whole(found, volumes)
-    if not whole:
+    if not (is_current and _has_lesions_and_normal_liver(found)):
         progress("finding lesions and normal liver")
         found = add_lesions_and_reference(volumes, found, config)
         # Flags of a registration come last, whether old or new.
@@ -132,7 +130,7 @@ def segment_study(
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config)
     outlines = None if view is None else helper.begin(view.job)
-    if not whole:
+    if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config, None if view is None else view.pose)
     progress("looking for the lesions' borders on CT")
@@ -175,13 +173,19 @@ def clicked_in(
     return with_added_lesions(volumes.pet, found, points, config.body_reading)
 
 
-def _whole(found: Segmentations, volumes: StudyVolumes) -> bool:
-    """Whether nothing is missing but outlines on CT, and no lesions rest on a mismatch that nobody looked at."""
+def _has_lesions_and_normal_liver(found: Segmentations) -> bool:
+    """Whether neither is missing, and no lesions rest on a mismatch that nobody looked at."""
+    if found.liver is None or found.lesions is None or found.reference("liver") is None:
+        return False
+    return found.lesions.drawn_on == "pet" or found.liver.drawn_on == "ct"
+
+
+def _has_other_organs(found: Segmentations, volumes: StudyVolumes) -> bool:
+    """Whether nothing is missing beside the liver and its lesions, but outlines on CT."""
     if found.liver is None or found.lesions is None or {r.organ for r in found.references} != set(ORGANS):
         return False
-    placed = found.lesions.drawn_on == "pet" or found.liver.drawn_on == "ct"
     lobes = found.lobes is not None or "lobes" in found.reasons
-    return placed and lobes and (volumes.ct is None or found.ct_search is not None)
+    return lobes and (volumes.ct is None or found.ct_search is not None)
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dotaliver.records.body import BodyCoverage, BodyFocus, BodySearch, OwnedOrg
 from dotaliver.records.body_record import SearchRecord
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Completeness, MaskLayer, ReferenceRegion, Segmentations
-from dotaliver.records.score import MaskRecord, StudyScore
+from dotaliver.records.score import MaskName, MaskRecord, StudyScore
 from dotaliver.records.score_folder import MASKS, LocalPaths, ScoreFolder
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import without_added_lesions
@@ -30,6 +30,7 @@ __all__ = [
     "compares_elsewhere",
     "images_of_score",
     "load_edits",
+    "mask_files_that_differ",
     "measures_elsewhere",
     "read_record",
     "relocated",
@@ -173,7 +174,9 @@ def stored_masks(
         segmenter=record.segmenter,
         liver=layers.get("liver"),
         lesions=layers.get("lesions"),
-        references=tuple(r for r in _stored_references(parent) if not (added and r.organ == "liver")),
+        references=tuple(
+            r for r in _stored_references(parent, is_current=is_current) if not (added and r.organ == "liver")
+        ),
         mismatch=record.mismatch,
         reasons=record.reasons,
         unseen_on_ct={} if elsewhere else record.unseen_on_ct,
@@ -270,15 +273,42 @@ def _completeness(mask: MaskRecord) -> Completeness:
     return "searched" if mask.origin == OWN_ORIGIN else "not_stated"
 
 
-def _stored_references(parent: StudyScore) -> tuple[ReferenceRegion, ...]:
-    """The spheres of the record; a low mode is found again, since it follows from the masks."""
+def _stored_references(parent: StudyScore, *, is_current: bool) -> tuple[ReferenceRegion, ...]:
+    """The spheres of the record, and with its settings why other organs have none.
+
+    The voxels of a low mode or of the aorta are not in the record and are found again; whether the liver has room for a
+    sphere depends on its lesions.
+    """
     regions = []
-    for reference in parent.references.values():
-        found_by = parent.segmentation.references.get(reference.organ)
-        if found_by is None or found_by.method not in {"sphere", "small_sphere"}:
-            continue
-        regions.append(ReferenceRegion(reference.organ, found_by.method, found_by.centre_lps_mm, found_by.diameter_mm))
+    for organ, source in parent.segmentation.references.items():
+        absent = is_current and source.method == "none" and organ in {"spleen", "blood_pool"}
+        reference = parent.references.get(organ)
+        if reference is not None and (absent or source.method in {"sphere", "small_sphere"}):
+            place = (source.centre_lps_mm, source.diameter_mm)
+            regions.append(ReferenceRegion(reference.organ, source.method, *place, reason=source.reason))
     return tuple(regions)
+
+
+def mask_files_that_differ(folder: Path, record: StudyScore, found: Segmentations) -> tuple[str, ...]:
+    """Names of the files whose masks are not those that a record was made from, by voxels and numbers."""
+    layers: dict[MaskName, MaskLayer | None] = {
+        "liver": found.liver,
+        "lesions": found.lesions,
+        "ct_foci": found.ct_foci,
+        "ct_lesions": found.ct_lesions,
+        "body": None if found.body is None else found.body.mask,
+    }
+    expected = {mask.name: mask for mask in record.segmentation.masks}
+    files = ScoreFolder(folder)
+    differing = []
+    for name, layer in layers.items():
+        mask = expected.get(name)
+        if mask is None and layer is None:
+            continue
+        if mask is None or layer is None or layer.labels.sha256() != mask.sha256:
+            drawn_on = mask.drawn_on if mask is not None else layer.drawn_on if layer is not None else "ct"
+            differing.append(files.file_of_mask(name, drawn_on).name)
+    return tuple(differing)
 
 
 def require_edits_of_image(parent: StudyScore, volumes: StudyVolumes) -> None:

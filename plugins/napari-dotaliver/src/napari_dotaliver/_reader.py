@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.pipeline import Outcome, StudyInput
+from dotaliver.pipeline import StoredScore, StudyInput, outcome_as_stored
 from dotaliver.records.score_folder import ScoreFolder
 from napari_dotaliver.view.layers import LayerData, ct_layer, lesions_layer, liver_layer, pet_layer
 from napari_dotaliver.widgets.background import open_folder
@@ -51,12 +51,12 @@ def read_layers(folder: Path) -> list[LayerData]:
         Where the study cannot be read.
     """
     read = open_folder(StudyInput(folder), ScoringConfig(), lambda _stage: None)
-    opened = read.opened if isinstance(read, Outcome) else read
+    opened = read.opened if isinstance(read, StoredScore) else read
     volumes = opened.volumes
     layers = [] if volumes.ct is None else [ct_layer(volumes.ct)]
     layers.append(pet_layer(volumes.pet, volumes.acquisition, over_ct=volumes.ct is not None))
-    if isinstance(read, Outcome):
-        masks = read.segmentations
+    if isinstance(read, StoredScore):
+        masks = outcome_as_stored(read).segmentations
         layers += [] if masks.liver is None else [liver_layer(masks.liver.labels)]
         layers += [] if masks.lesions is None else [lesions_layer(masks.lesions.labels)]
     return layers

@@ -7,7 +7,7 @@ import pytest
 from napari_dotaliver.reading.session import ReadingSession
 
 from dotaliver.errors import ConfigError, GeometryError, MaskError, OutputError
-from dotaliver.pipeline import StudyInput, read_record, rescore
+from dotaliver.pipeline import StudyInput, open_score, outcome_as_stored, read_record, rescore
 from dotaliver.records.edits import LesionEdit, ReaderEdits, RestOfBody, VerdictEdit
 
 READER = ("A Reader", "nuclear-medicine physician")
@@ -53,6 +53,14 @@ def test_nothing_edited_is_the_automatic_record(session, outcome):
     assert not session.dirty
     assert not session.changes().effects
     assert session.measuring()(lambda _: None).score.record_id == outcome.score.record_id
+
+
+def test_a_reading_of_a_stored_score_gives_the_record_of_one_that_was_just_scored(session, scored):
+    stored = ReadingSession(outcome_as_stored(open_score(scored)), scored)
+    for reading in (session, stored):
+        reading.set_lesions(grown(reading, largest(reading)))
+        reading.remeasure()
+    assert stored.score.record_id == session.score.record_id != session.automatic.record_id
 
 
 @pytest.mark.usefixtures("masks_only")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import weakref
 from html import escape
 
@@ -20,7 +21,7 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.export.report.evidence import evidence_rows
-from dotaliver.pipeline import StudyInput
+from dotaliver.pipeline import StudyInput, read_record
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.flags import raise_flag
 
@@ -86,6 +87,31 @@ def test_the_folder_of_a_score_is_opened_with_its_masks(desk, scored, outcome, q
     assert desk.session.folder == scored
     np.testing.assert_array_equal(desk.layers.lesions_painted().array, outcome.segmentations.lesions.labels.array)
     assert desk.table.table.rowCount() == len(outcome.score.lesions) + len(outcome.score.ct_foci)
+
+
+def test_images_of_a_score_are_shown_before_its_masks_and_nothing_is_measured(desk, viewer, scored, qtbot, monkeypatch):
+    def never(*_given, **_options):
+        raise AssertionError
+
+    monkeypatch.setattr("dotaliver.pipeline.rescoring.score_labels", never)
+    shown = []
+    desk.opened_study.connect(lambda: shown.append(([layer.name for layer in viewer.layers][:2], desk.session)))
+    with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
+        desk.open(StudyInput(scored))
+    assert shown == [(["CT", "PET"], None)]
+    assert desk.session.score == read_record(scored)
+    assert not desk.session.stale
+    assert desk.score_button.isEnabled()
+
+
+def test_a_mask_that_cannot_be_read_leaves_the_images_and_a_sentence(desk, viewer, scored, tmp_path, qtbot):
+    folder = shutil.copytree(scored, tmp_path / "score")
+    (folder / "segmentation_ct.dcm").unlink()
+    with qtbot.waitSignal(desk.masks.failed, timeout=PATIENCE_MS):
+        desk.open(StudyInput(folder))
+    assert [layer.name for layer in viewer.layers][:2] == ["CT", "PET"]
+    assert desk.session is None
+    assert "segmentation_ct.dcm" in desk.message.text()
 
 
 def test_the_window_answers_while_a_study_is_read_and_scored(desk, study, qtbot):

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication
 from dotaliver import pipeline
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import DotaliverError
-from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from dotaliver.pipeline import OpenStudy, Outcome, StoredScore, StudyInput
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.score_folder import ScoreFolder
@@ -185,8 +185,8 @@ def _deliver(known: weakref.ref[Background], name: str, number: int, what: objec
         getattr(background, name)(number, what)
 
 
-def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) -> OpenStudy | Outcome:
-    """Read a study; the folder of a score is read with its images, masks and edits, and measured again.
+def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) -> OpenStudy | StoredScore:
+    """Read the images of a study; of the folder of a score, its record and the images that it was made from.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def open_folder(study: StudyInput, config: ScoringConfig, progress: Progress) ->
     """
     _load_what_shows()
     if ScoreFolder(study.folder).is_there:
-        return pipeline.rescore(study.folder, progress=progress)
+        return pipeline.open_score(study.folder, progress)
     return pipeline.open_study(study, config, progress)
 
 

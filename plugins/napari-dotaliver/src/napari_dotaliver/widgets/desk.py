@@ -23,10 +23,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from dotaliver import pipeline
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.image.geometry import Vector
-from dotaliver.pipeline import OpenStudy, Outcome, StudyInput
+from dotaliver.pipeline import OpenStudy, Outcome, StoredScore, StudyInput
 from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
 from napari_dotaliver.reading.provisional import provisional
@@ -60,8 +61,8 @@ __all__ = [
     "bind_keys",
 ]
 
-Opening = tuple[StudyInput, OpenStudy | Outcome]
-"""What was asked for, and what it was: a study, or a score with its images and masks."""
+Opening = tuple[StudyInput, OpenStudy | StoredScore]
+"""What was asked for, and what it was: a study, or a score with its images."""
 
 _WAITING = "Open a folder of DICOM files: a 68Ga-DOTATATE PET/CT, or the folder of a score."
 
@@ -106,6 +107,8 @@ class Desk(QWidget):
         self._going_on: Reader | None = None
         self._case_asked: DeskCase | None = None
         self.reading = Background(self)
+        # The images of a stored score are shown while its masks are read.
+        self.masks = Background(self)
         self.scoring = Background(self)
         self.table = LesionTable()
         self.view = ViewBar(napari_viewer)
@@ -160,6 +163,9 @@ class Desk(QWidget):
         self.reading.stage.connect(self._on_stage)
         self.reading.done.connect(self._on_opened)
         self.reading.failed.connect(self._on_not_opened)
+        self.masks.stage.connect(self._on_stage)
+        self.masks.done.connect(self._on_stored)
+        self.masks.failed.connect(self._on_failed)
         self.scoring.stage.connect(self._on_stage)
         self.scoring.done.connect(self._on_scored)
         self.scoring.failed.connect(self._on_failed)
@@ -198,6 +204,7 @@ class Desk(QWidget):
         self._case_asked, self._going_on = case, None
         self._tell(None)
         self.relative_button.hide()
+        self.masks.cancel()
         self.scoring.cancel()
         config = self.config
 
@@ -219,8 +226,8 @@ class Desk(QWidget):
     def _on_opened(self, read: Opening) -> None:
         study, result = read
         self.folder = study.folder
-        outcome = result if isinstance(result, Outcome) else None
-        self.opened = result.opened if isinstance(result, Outcome) else result
+        stored = result if isinstance(result, StoredScore) else None
+        self.opened = result.opened if isinstance(result, StoredScore) else result
         self._leave()
         self.layers = StudyLayers(self.viewer, self.opened.volumes)
         self.view.show_study(self.layers)
@@ -229,8 +236,15 @@ class Desk(QWidget):
         self.study_line.setText(_study_words(self.opened))
         self._done()
         self.opened_study.emit()
-        if outcome is not None:
-            self._begin(outcome, self.folder)
+        if stored is not None:
+            self.masks.run(partial(pipeline.outcome_as_stored, stored))
+            self._renew_buttons()
+
+    def _on_stored(self, outcome: Outcome) -> None:
+        self._done()
+        self._begin(outcome, self.folder)
+        if outcome.remarks:
+            self._tell(" ".join(outcome.remarks))
 
     def _show_case(self, case: DeskCase | None) -> None:
         """Put the tab of a central reading's case before the others."""
@@ -256,7 +270,8 @@ class Desk(QWidget):
 
     def score(self) -> None:
         """Outline, measure and judge beside the window."""
-        if self.opened is None or self.folder is None or self.reading.busy or self.case is not None:
+        busy = self.reading.busy or self.masks.busy
+        if self.opened is None or self.folder is None or busy or self.case is not None:
             return
         if not self.may_leave(self.score):
             return
@@ -268,6 +283,7 @@ class Desk(QWidget):
     def cancel(self) -> None:
         """Call off what runs; the window is as it was before."""
         self.reading.cancel()
+        self.masks.cancel()
         self.scoring.cancel()
         self._done()
         self._tell("Cancelled.")
@@ -435,7 +451,7 @@ class Desk(QWidget):
         self.message.setText(sentence or "")
 
     def _renew_buttons(self) -> None:
-        busy = self.reading.busy or self.scoring.busy
+        busy = self.reading.busy or self.masks.busy or self.scoring.busy
         self.progress.setVisible(busy)
         self.cancel_button.setEnabled(busy)
         # Of a case in a central reading, the score of the plan is read.
@@ -493,6 +509,7 @@ class Desk(QWidget):
                 event.ignore()
                 return True
             self.reading.cancel()
+            self.masks.cancel()
             self.scoring.cancel()
         return bool(super().eventFilter(watched, event))
 
