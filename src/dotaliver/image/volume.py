@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,10 @@ from dotaliver.image.backends import SLAB_SLICES, InMemory, LazyBoxes, VoxelBack
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.sparse import sparse_zeros
 
-__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "used_box"]
+__all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "differing_box", "used_box"]
 
 BoolArray = npt.NDArray[np.bool_]
+Made = TypeVar("Made")
 
 
 class Quantity(StrEnum):
@@ -293,6 +295,26 @@ class LabelMap:
         """The part of the label map in a box of indices (a view, not a copy)."""
         return LabelMap(self.array[box], self.geometry.crop(box))
 
+    def once(self, make: Callable[..., Made], *options: Hashable) -> Made:
+        """Result of a function of these labels and some options: computed at the first call, kept as long as they are.
+
+        Parameters
+        ----------
+        make : callable
+            A function of a module, so that it is the same at every call; it is given the labels and the options.
+        options : hashable
+            All else that the result depends on.
+        """
+        key = (make, *options)
+        if key not in self._made:
+            self._made[key] = make(self, *options)
+        made: Made = self._made[key]
+        return made
+
+    @cached_property
+    def _made(self) -> dict[tuple[Hashable, ...], Any]:
+        return {}
+
     def with_array(self, array: LabelArray | BoolArray) -> LabelMap:
         """Other labels on the same grid."""
         return LabelMap(array, self.geometry)
@@ -346,3 +368,17 @@ def _labels_in_box(
     array = sparse_zeros(geometry.shape, dtype)
     array[tuple(slice(start, stop) for start, stop in bounds)] = part
     return LabelMap(array, geometry)
+
+
+def differing_box(one: LabelMap, other: LabelMap) -> Box | None:
+    """The smallest box in which two label maps of one grid differ; None where they are equal."""
+    used = [labels.used for labels in (one, other) if labels.used is not None]
+    if not used:
+        return None
+    around = [slice(min(box[n].start for box in used), max(box[n].stop for box in used)) for n in range(3)]
+    both = (around[0], around[1], around[2])
+    inner = used_box(np.asarray(one.array[both] != other.array[both]))
+    if inner is None:
+        return None
+    k, j, i = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(both, inner, strict=True))
+    return (k, j, i)

@@ -193,7 +193,12 @@ def _factors(
     if chosen is not None:
         shift = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
         tumour = tumour | _on_grid(chosen.placed(chosen.geometry.moved(shift)), grid)
-    return border_factors(tumour, _on_grid(moved, grid), grid_mm, borders)
+    return border_factors(tumour, whole.once(_moved_on_grid, moved.geometry, grid), grid_mm, borders)
+
+
+def _moved_on_grid(labels: LabelMap, geometry: Geometry, onto: Geometry) -> BoolArray:
+    """A binary map, laid elsewhere, on an isotropic grid."""
+    return _on_grid(labels.placed(geometry), onto)
 
 
 def _scaled(factors: BurdenFactors, tumour_ml: float, lesion_mm: float) -> BurdenFactors:

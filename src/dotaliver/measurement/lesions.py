@@ -20,9 +20,10 @@ from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
 from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
-from dotaliver.records.masks import ClickedLesion, MaskLayer, Segmentations
+from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
 from dotaliver.records.measurements import Diameter, DiameterSource, Lesion, Reference
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
+from dotaliver.system.recent import content_of
 
 __all__ = ["largest_extent_mm", "measure_lesions"]
 
@@ -152,13 +153,13 @@ def _own(layer: MaskLayer, label: int, box: Box) -> LabelMap:
 
 def _sizes(context: _Context, own: LabelMap, box: Box, edit: LesionEdit) -> _Sizes:
     identity, on_pet = context.volumes.identity, context.layer.drawn_on == "pet"
-    outlined = _on_whole_grid(longest_diameter(own, "pet" if on_pet else "ct"), box)
+    outlined = _on_whole_grid(_longest(context, own, "pet" if on_pet else "ct"), box)
     seen, ct_volume_ml = outlined, None if on_pet else own.volume_ml()
     if context.on_ct is not None and (ct_box := context.ct_boxes.get(edit.label)) is not None:
         on_ct = _own(context.on_ct, edit.label, ct_box)
         border = context.on_ct.borders.get(edit.label)
         source: DiameterSource = "click" if edit.label in context.clicked else "ct"
-        seen, ct_volume_ml = _on_whole_grid(longest_diameter(on_ct, source, border), ct_box), on_ct.volume_ml()
+        seen, ct_volume_ml = _on_whole_grid(_longest(context, on_ct, source, border), ct_box), on_ct.volume_ml()
     elif not on_pet and (_is_mr(identity.recist_image) or _searched_on_ct(context)):
         # Drawn on the PET's CT and not seen on the diagnostic CT or MR, whose diameters count: it has none.
         seen, ct_volume_ml = None, None
@@ -167,6 +168,14 @@ def _sizes(context: _Context, own: LabelMap, box: Box, edit: LesionEdit) -> _Siz
     else:
         diameter = None if seen is None else _on_its_slice(seen.diameter, identity)
     return _Sizes(outlined, seen, ct_volume_ml, diameter)
+
+
+def _longest(
+    context: _Context, labels: LabelMap, source: DiameterSource, border: BorderEvidence | None = None
+) -> MeasuredDiameter | None:
+    """The longest diameter, measured once for the same voxels of the same grid."""
+    key = ("longest diameter", labels.geometry, content_of(labels.array), source, border)
+    return context.volumes.recent.of(key, lambda: longest_diameter(labels, source, border))
 
 
 def _searched_on_ct(context: _Context) -> bool:

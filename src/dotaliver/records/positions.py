@@ -78,6 +78,10 @@ class VoxelSet:
 
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
     """One label, or all, as a binary map cropped to it; None if there is none."""
+    return labels.once(_own_labels, label) if label is None else _own_labels(labels, label)
+
+
+def _own_labels(labels: LabelMap, label: int | None) -> LabelMap | None:
     if labels.used is None:
         return None
     part = labels.crop(labels.used)
@@ -102,6 +106,10 @@ def box_on(geometry: Geometry, onto: Geometry, margin_mm: float) -> Box | None:
 
 def share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
     """Fraction of each PET voxel inside a binary map moved by a shift; None if it lies outside the PET."""
+    return labels.once(_share_on, onto, shift_lps_mm, margin_mm)
+
+
+def _share_on(labels: LabelMap, onto: Geometry, shift_lps_mm: Vector, margin_mm: float) -> Share | None:
     moved = labels.placed(labels.geometry.moved(shift_lps_mm))
     box = box_on(moved.geometry, onto, margin_mm)
     if box is None:

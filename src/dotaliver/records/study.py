@@ -18,6 +18,7 @@ from dotaliver.image.geometry import Vector
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.records.flags import Flag
 from dotaliver.suv.arithmetic import SuvArithmetic
+from dotaliver.system.recent import Recent
 
 __all__ = [
     "Acquisition",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 Made = TypeVar("Made")
+# Several for each lesion of a liver full of them; each has the size of a lesion.
+_RECENT_RESULTS = 512
 
 
 # --- the study -------------------------------------------------------------------------------------------------
@@ -119,6 +122,8 @@ class StudyVolumes:
     """An FDG PET/CT of the same patient, in its own position."""
     # Only to refuse images of another patient; not stored in the record.
     patient_id: str | None = field(default=None, repr=False)
+    recent: Recent = field(default_factory=lambda: Recent(_RECENT_RESULTS), init=False, repr=False, compare=False)
+    """What was last computed of these images and parts of masks, so that an edit elsewhere computes it no more."""
     _made: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,26 @@ A new liver invalidates everything that was found in it. New lesions in the same
 them: spleen, blood pool and lobes; the normal-liver sphere as long as no lesion comes near it; candidates on CT that no
 changed lesion covers; and the outlines on CT of unchanged lesions. A reader who corrects one lesion thus changes no
 measurement of another, and the steps that follow look only for what is missing.
+
+What depends on what, and so what is found or measured anew:
+
+===================================  ===================================================================================
+Depends on                           Result
+===================================  ===================================================================================
+Images alone                         Coarse images, second liver outline (`StudyVolumes.once`)
+Height of the liver                  Blood pool (`StudyVolumes.recent`)
+Liver mask                           Its place on PET, coarse and burden grid (`LabelMap.once`); candidates on CT with
+                                     what is detectable, spleen, lobes, search outside the liver (kept until the liver
+                                     changes)
+Liver and lesions within the reach   Each lesion's outline on CT (kept by `with_masks` and `with_known_outlines`; the
+of one lesion                        last ones found by `StudyVolumes.recent`)
+Distance of lesions                  Normal-liver sphere
+One lesion's outline                 Its diameters (`StudyVolumes.recent`)
+Normal liver, any lesion             Ratios, burden, candidates' uptake, answers: always measured
+===================================  ===================================================================================
+
+`once` and `recent` give a function nothing but what its key holds. A test of the viewer compares random edits with
+measuring everything (``test_measuring_again.py``).
 """
 
 from __future__ import annotations
@@ -17,7 +37,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Box, grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import LabelMap, used_box
+from dotaliver.image.volume import LabelMap, differing_box, used_box
 from dotaliver.records.masks import MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.segmentation.recist_mr import MR_FLAGS
@@ -29,6 +49,8 @@ CANDIDATES_FLAG = "LESIONS_NOT_BOUND_BY_LIVER"
 REGISTERED_FLAG = "RECIST_IMAGE_REGISTERED"
 # Flags about a liver, which do not hold for the one that replaces it.
 _OF_THE_LIVER = frozenset({"LIVER_NOT_FOUND", "LIVER_FROM_PET_ALONE", "LIVER_FROM_CT_ALONE"})
+# Volumes on two grids differ by rounding at the border, by far less than this.
+_CLEARLY_BELOW = 0.8
 # Two ways to compute one distance differ by rounding.
 _SAME_DISTANCE_MM = 1e-3
 
@@ -104,28 +126,32 @@ def _with_other_lesions(base: Segmentations, lesions: MaskLayer, config: Scoring
 
 
 def with_known_outlines(given: Segmentations, known: Segmentations, config: ScoringConfig) -> Segmentations:
-    """Reuse outlines on CT from an earlier correction of the same liver, where nothing near them has changed.
+    """Reuse outlines on CT from an earlier correction, where nothing near them has changed.
 
-    An outline depends only on the lesion, the liver and the lesions around it, so a new search would find the same.
+    An outline depends only on the lesion, the liver and the lesions around it, so a new search would find the same. In
+    confluent disease it depends on how much of the liver is tumour, too; then only a liver that stayed counts.
 
     Parameters
     ----------
     given : Segmentations
         From `with_masks`, with outlines to be looked for.
     known : Segmentations
-        Complete, with the same liver at the same place.
+        Complete, with lesions and liver at the same place.
     config : ScoringConfig
         How far around a lesion is looked.
     """
     lesions, outlines = given.lesions, known.ct_lesions
     if lesions is None or known.lesions is None or outlines is None:
         return given
+    stroke = _changed_of_liver(given, known, lesions, config)
+    if stroke is None:
+        return given
     standing = set() if given.ct_lesions is None else set(given.ct_lesions.labels.labels)
     wanted = {n for n in set(lesions.labels.labels) - standing if n not in given.unseen_on_ct}
     seen = set(outlines.labels.labels)
     known_labels = {n for n in wanted & _unchanged(known.lesions, lesions) if n in seen or n in known.unseen_on_ct}
     taken = known_labels & _undisturbed(
-        known.lesions.labels, lesions.labels, (wanted, known_labels), _reach(lesions, outlines, config)
+        known.lesions.labels, lesions.labels, (wanted, known_labels), _reach(lesions, outlines, config), stroke
     )
     if not taken:
         return given
@@ -143,6 +169,33 @@ def with_known_outlines(given: Segmentations, known: Segmentations, config: Scor
     return replace(given, ct_lesions=layer, unseen_on_ct={**given.unseen_on_ct, **unseen})
 
 
+def _changed_of_liver(
+    given: Segmentations, known: Segmentations, lesions: MaskLayer, config: ScoringConfig
+) -> tuple[Box, ...] | None:
+    """Where the liver changed, as a box of the lesions' grid, or nowhere; None where outlines may differ anywhere."""
+    now, before = given.liver, known.liver
+    if now is before or (now is not None and before is not None and now.labels is before.labels):
+        return ()
+    if now is None or before is None or now.drawn_on != before.drawn_on or given.mismatch != known.mismatch:
+        return None
+    # A diagnostic CT is laid on the PET's by the liver.
+    if known.recist_registration is not None or not now.labels.geometry.is_close(before.labels.geometry):
+        return None
+    # How full of tumour the liver is decides whether lesions have borders of their own.
+    filled = lesions.labels.volume_ml() / now.labels.volume_ml()
+    if (
+        max(filled, lesions.labels.volume_ml() / before.labels.volume_ml())
+        > _CLEARLY_BELOW * config.ct_lesions.confluent_share
+    ):
+        return None
+    box = differing_box(before.labels, now.labels)
+    if box is None:
+        return ()
+    grid = in_position_of(lesions.drawn_on, now, given.mismatch).geometry.crop(box)
+    there = lesions.labels.geometry.box_of(grid.corners_lps_mm(), 1)
+    return () if there is None else (there,)
+
+
 def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> npt.NDArray[np.int64]:
     """Voxels around a lesion that may affect its outline, for any angle between the two grids."""
     far_mm = config.ct_lesions.surroundings_mm[1] + 3 * max(outlines.labels.geometry.spacing_mm)
@@ -151,13 +204,17 @@ def _reach(lesions: MaskLayer, outlines: MaskLayer, config: ScoringConfig) -> np
 
 
 def _undisturbed(
-    old: LabelMap, new: LabelMap, labels: tuple[set[int], set[int]], reach: npt.NDArray[np.int64]
+    old: LabelMap,
+    new: LabelMap,
+    labels: tuple[set[int], set[int]],
+    reach: npt.NDArray[np.int64],
+    stroke: tuple[Box, ...],
 ) -> set[int]:
-    """Known lesions without a changed voxel or a new outline nearby."""
+    """Known lesions without a changed voxel or a new outline nearby; ``stroke`` is where the liver changed."""
     wanted, known = labels
     changed = used_box(np.asarray(old.array != new.array))
     boxes = dict(new.boxes())
-    anew = [boxes[n] for n in wanted - known] + ([] if changed is None else [changed])
+    anew = [boxes[n] for n in wanted - known] + ([] if changed is None else [changed]) + list(stroke)
     undisturbed = set(known)
     while True:
         near = {n for n in undisturbed if any(_meet(grow_box(boxes[n], reach, new.array.shape), box) for box in anew)}

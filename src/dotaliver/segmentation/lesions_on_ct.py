@@ -20,6 +20,7 @@ from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
 from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of
+from dotaliver.system.recent import Recent
 
 __all__ = [
     "LEAST_SIMILARITY",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _NAME = "petct"
+# Of a liver full of lesions, those before and after some edits.
+_OUTLINES_KEPT = 512
 # Two CTs of one patient correlate above this near the liver, in whatever phase.
 LEAST_SIMILARITY = 0.6
 
@@ -46,6 +49,8 @@ class OutlinesJob:
     """Lesions whose border is searched; the others are their surroundings."""
     tumour_share: float = 0.0
     """Share of the liver that all lesions fill, 0 to 1."""
+    recent: Recent | None = None
+    """Earlier outlines on this CT with these settings."""
 
     def run(self) -> CtOutlines:
         """Look for them; in confluent disease no lesion has a border of its own."""
@@ -56,7 +61,7 @@ class OutlinesJob:
             )
             none = LabelMap(sparse_zeros(self.placed.geometry.shape, np.uint16), self.placed.geometry)
             return CtOutlines(none, dict.fromkeys(sorted(self.wanted & set(self.placed.labels)), reason))
-        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted)
+        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted, self.recent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +114,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         placed = resample_labels(moved[0], part.geometry)
         inside = _part_of(moved[1], ct.geometry, box)
         share = _tumour_share(placed, inside, moved[1].volume_ml())
-        job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share)
+        job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share, _recent_outlines(volumes, config))
         return CtView(ct.geometry, box, job)
     liver = resample_labels(moved[1], ct.geometry)
     onto = volumes.recist_image
@@ -131,8 +136,14 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
     around = LabelMap(placed.array[box], onto.geometry.crop(box))
     share = _tumour_share(around, there.mask[box], there.volume_ml())
-    job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share)
+    recent = _recent_outlines(volumes, config)
+    job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share, recent)
     return CtView(onto.geometry, box, job, (flag,), registration, pose)
+
+
+def _recent_outlines(volumes: StudyVolumes, config: ScoringConfig) -> Recent:
+    """Outlines that were found on the CT that diameters are measured on, with these settings."""
+    return volumes.recent.of(("outlines on CT", config.ct_lesions.model_dump_json()), lambda: Recent(_OUTLINES_KEPT))
 
 
 def _tumour_share(placed: LabelMap, liver: BoolArray, liver_ml: float) -> float:

@@ -83,7 +83,10 @@ def _with_references(
             reason = "there is no CT to find the aorta on"
             regions.append(ReferenceRegion("blood_pool", "none", reason=reason))
         else:
-            regions.append(find_blood_pool(volumes.ct, volumes.pet, images, around, config.blood_pool))
+            # Of the liver it depends on its height alone.
+            key = ("blood pool", images.geometry, config.blood_pool.model_dump_json())
+            scan = (volumes.ct, volumes.pet)
+            regions.append(volumes.recent.of(key, lambda: find_blood_pool(*scan, images, around, config.blood_pool)))
     return replace(found, references=tuple(regions))
 
 

@@ -11,13 +11,15 @@ diameter.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.segmentation.lesions.border_checks import (
     diameter_error_mm,
@@ -31,6 +33,7 @@ from dotaliver.segmentation.lesions.border_detail import drawn_with_detail
 from dotaliver.segmentation.lesions.border_profile import border_profile
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_part, fitted_border
+from dotaliver.system.recent import Recent, content_of
 
 __all__ = ["CtOutlines", "believed_border", "drawn_border", "outline_lesions_on_ct", "with_surroundings"]
 
@@ -54,7 +57,12 @@ def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
 
 
 def outline_lesions_on_ct(
-    ct: Volume, placed: LabelMap, liver: BoolArray, config: CtLesionConfig, only: frozenset[int] | None = None
+    ct: Volume,
+    placed: LabelMap,
+    liver: BoolArray,
+    config: CtLesionConfig,
+    only: frozenset[int] | None = None,
+    recent: Recent | None = None,
 ) -> CtOutlines:
     """Outline each lesion on CT where the CT shows it.
 
@@ -70,6 +78,8 @@ def outline_lesions_on_ct(
         What counts as seen.
     only : frozenset of int, optional
         Labels that are outlined; the others only limit them. None for all.
+    recent : Recent, optional
+        Earlier outlines on this CT with these settings.
 
     Returns
     -------
@@ -84,16 +94,39 @@ def outline_lesions_on_ct(
         if only is not None and label not in only:
             continue
         box = with_surroundings(own, ct.geometry, config)
-        try:
-            site = site_of(ct.crop(box), placed.array[box], liver[box], label, config)
-            mask, evidence = _outline(site, config)
-        except NotSeenError as reason:
-            unseen[label] = str(reason)
+        masks = (placed.array[box], liver[box])
+        # All that an outline depends on: this CT, its part that is looked at, and the masks in it.
+        key = (ct.geometry.crop(box), label, *(content_of(mask) for mask in masks))
+        found = (recent or Recent(1)).of(key, partial(_outlined, (ct, box), masks, label, config))
+        if isinstance(found, str):
+            unseen[label] = found
             continue
-        view = labels[box]
-        view[mask & (view == 0)] = label
-        borders[label] = evidence
+        view = labels[box][found.box]
+        view[found.mask & (view == 0)] = label
+        borders[label] = found.evidence
     return CtOutlines(LabelMap(labels, ct.geometry), unseen, borders)
+
+
+@dataclass(frozen=True, eq=False)
+class _Outlined:
+    """An outline in the smallest box that holds it, within what was looked at."""
+
+    box: Box
+    mask: BoolArray
+    evidence: BorderEvidence
+
+
+def _outlined(
+    where: tuple[Volume, Box], masks: tuple[npt.NDArray[np.integer], BoolArray], label: int, config: CtLesionConfig
+) -> _Outlined | str:
+    """One lesion's outline, or the reason why there is none."""
+    (ct, part), (placed, liver) = where, masks
+    try:
+        mask, evidence = _outline(site_of(ct.crop(part), placed, liver, label, config), config)
+    except NotSeenError as reason:
+        return str(reason)
+    box = used_box(mask) or (slice(0, 0), slice(0, 0), slice(0, 0))
+    return _Outlined(box, mask[box].copy(), evidence)
 
 
 def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:

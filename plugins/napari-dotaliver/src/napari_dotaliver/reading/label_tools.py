@@ -12,7 +12,7 @@ from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.spheres import sphere_box
-from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
+from dotaliver.image.volume import BoolArray, LabelMap, Volume, differing_box, used_box
 
 __all__ = [
     "between_slices",
@@ -70,20 +70,6 @@ def threshold_in_sphere(
     result = labels.array.astype(np.uint16)
     result[box][pieces == pieces[hottest]] = label
     return result
-
-
-def differing_box(one: LabelMap, other: LabelMap) -> Box | None:
-    """The smallest box in which two label maps of one grid differ; None where they are equal."""
-    used = [labels.used for labels in (one, other) if labels.used is not None]
-    if not used:
-        return None
-    around = [slice(min(box[n].start for box in used), max(box[n].stop for box in used)) for n in range(3)]
-    both = (around[0], around[1], around[2])
-    inner = used_box(np.asarray(one.array[both] != other.array[both]))
-    if inner is None:
-        return None
-    k, j, i = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(both, inner, strict=True))
-    return (k, j, i)
 
 
 def changed_labels(before: LabelMap, now: LabelMap) -> set[int]:

@@ -108,8 +108,7 @@ def measure(
             liver = painted_liver(base, standing.liver, volumes.ct is not None, config)
         lesions = None if state.lesions is None else painted_lesions(base, standing.lesions, config)
         given = with_masks(base, Corrections(liver, lesions), config)
-        if state.liver is before.state.liver:
-            given = with_known_outlines(given, before.segmentations.automatic, config)
+        given = with_known_outlines(given, before.segmentations.automatic, config)
         found = segment_study(volumes, config, given, progress, is_current=True)
     if same_masks and state.edits.clicks == before.state.edits.clicks:
         state_edits, unfollowed, found = state.edits, (), before.segmentations
