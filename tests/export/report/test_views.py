@@ -7,7 +7,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from dotaliver.export.report.views import axial_plane, outlines_on, project, sample
+from dotaliver.export.report.views import _Places, axial_plane, outlines_on, project, sample
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
@@ -110,3 +110,18 @@ def test_outlines_follow_the_labels_and_the_offset() -> None:
     moved = outlines_on(LabelMap(array, grid), plane, (-8.0, 0.0, 0.0))[3]
     assert np.nonzero(moved > 0.5)[1].min() == pytest.approx(160, abs=1)
     assert outlines_on(LabelMap(array, grid), plane, (0.0, 0.0, 90.0)) == {}
+
+
+@pytest.mark.parametrize("axes", [(1, 2), (2, 1), (0, 2), (2, 0), (0, 1), (1, 0)])
+def test_a_picture_along_the_grid_is_that_of_scipy(axes):
+    from scipy.ndimage import affine_transform
+
+    values = np.random.default_rng(4).normal(size=(5, 7, 9)).astype(np.float32)
+    steps = np.zeros((2, 3))
+    steps[0, axes[0]], steps[1, axes[1]] = 0.37, -0.61
+    first = np.array([2.3, 1.7, 3.1])
+    # It begins within the grid and leaves it on two sides.
+    places = _Places(first, steps, (25, 14))
+    matrix = np.column_stack([np.zeros(3), *steps])
+    expected = affine_transform(values, matrix, first, (1, 25, 14), order=1, mode="nearest")[0]
+    np.testing.assert_allclose(places.interpolated(values, (0, 0, 0)), expected, atol=1e-5)

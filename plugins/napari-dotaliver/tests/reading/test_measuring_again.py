@@ -57,7 +57,7 @@ def afresh(study, outcome):
     return make
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(EDITS, min_size=2, max_size=3))
 def test_an_edit_measured_in_steps_gives_the_record_of_measuring_everything(outcome, afresh, edits):
     session = ReadingSession(outcome)

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 View = Literal["coronal", "sagittal"]
+# A picture that drifts from an axis of the grid by less than this over its size is laid along that axis.
+_ALIGNED_VOXELS = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,13 +147,48 @@ class _Places:
 
     def interpolated(self, values: npt.NDArray[np.float32], start: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Linearly interpolated values of a box that starts at an index; its edge values outside it."""
+        first = self.first - np.asarray(start)
+        axes = self._axes()
+        if axes is not None:
+            return _along_axes(values, first, axes, self)
         from scipy.ndimage import affine_transform
 
         matrix = np.column_stack([np.zeros(3), *self.steps])
-        picture = affine_transform(
-            values, matrix, self.first - np.asarray(start), (1, *self.shape), order=1, mode="nearest"
-        )
+        picture = affine_transform(values, matrix, first, (1, *self.shape), order=1, mode="nearest")
         return np.asarray(picture[0])
+
+    def _axes(self) -> tuple[int, int] | None:
+        """The axes of the grid that run down and across the picture; None where the picture is oblique to them."""
+        moved = np.abs(self.steps) * np.asarray(self.shape)[:, None] > _ALIGNED_VOXELS
+        if (moved.sum(axis=1) != 1).any():
+            return None
+        down, across = (int(axis) for axis in moved.argmax(axis=1))
+        return None if down == across else (down, across)
+
+
+def _along_axes(
+    values: npt.NDArray[np.float32], first: FloatArray, axes: tuple[int, int], places: _Places
+) -> npt.NDArray[np.float32]:
+    """Linear interpolation one axis after the other, which is far quicker than all three at once."""
+    down, across = axes
+    through = 3 - down - across
+    low, high, share = _neighbours(first[through : through + 1], values.shape[through])
+    planes = values.take((low[0], high[0]), axis=through).astype(np.float64)
+    plane = planes.take(0, axis=through) * (1 - share[0]) + planes.take(1, axis=through) * share[0]
+    plane = plane if down < across else plane.T
+    for axis, (grid_axis, count) in enumerate(zip(axes, places.shape, strict=True)):
+        index = first[grid_axis] + np.arange(count) * places.steps[axis, grid_axis]
+        low, high, share = _neighbours(index, values.shape[grid_axis])
+        weight = share[:, None] if axis == 0 else share
+        plane = plane.take(low, axis=axis) * (1 - weight) + plane.take(high, axis=axis) * weight
+    return np.asarray(plane, dtype=np.float32)
+
+
+def _neighbours(index: FloatArray, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatArray]:
+    """The voxels on both sides of places along an axis, and the share of the second; places beyond it are its ends."""
+    held = np.clip(index, 0, count - 1)
+    low = np.floor(held).astype(np.intp)
+    return low, np.minimum(low + 1, count - 1), held - low
 
 
 def _places(plane: Plane, grid: Geometry, offset: Vector) -> _Places:
