@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
+from dotaliver.image.geometry import Geometry, Vector, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, differing_box, used_box
