@@ -5,7 +5,10 @@ from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
+from dotaliver.segmentation.lesions import ct_outlines
 from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.lesions.ct_site import site_of
+from dotaliver.system.recent import Recent
 from fixtures.arrays import AXIAL
 
 CONFIG = CtLesionConfig()
@@ -247,3 +250,26 @@ def test_a_vessel_as_dense_as_the_lesion_that_meets_it_is_not_taken_into_it(radi
     joined = np.where(vessel & (ellipsoid(MIDDLE, (radius,) * 3) > 1), ct.array + 35.0, ct.array).astype(np.float32)
     found = outline_lesions_on_ct(ct.with_array(joined), placed((MIDDLE, radius)), LIVER, CONFIG)
     assert diameter(found).longest_mm == pytest.approx(2 * radius, abs=max(2.0, 0.2 * radius))
+
+
+def test_an_outline_is_searched_again_only_where_a_mask_near_it_changed(monkeypatch):
+    left, right = np.add(MIDDLE, (-36.0, 0, 0)), np.add(MIDDLE, (36.0, 0, 0))
+    ct = scene([(left, (9.0, 9.0, 9.0), -35.0), (right, (9.0, 9.0, 9.0), -35.0)])
+    where, recent, searched = placed((left, 9.0), (right, 9.0)), Recent(8), []
+
+    def counted(ct, placed, liver, label, config):
+        searched.append(label)
+        return site_of(ct, placed, liver, label, config)
+
+    monkeypatch.setattr(ct_outlines, "site_of", counted)
+    first = outline_lesions_on_ct(ct, where, LIVER, CONFIG, recent=recent)
+    again = outline_lesions_on_ct(ct, where, LIVER, CONFIG, recent=recent)
+    assert searched == [1, 2]
+    assert first.labels.labels == (1, 2)
+    np.testing.assert_array_equal(first.labels.array, again.labels.array)
+    assert (first.unseen, first.borders) == (again.unseen, again.borders)
+    # A stroke that rubs out liver on the right side, far from the lesion on the left.
+    stroke = LIVER & (ellipsoid(np.add(MIDDLE, (56.0, 0, 0)), (6.0, 6.0, 6.0)) > 1)
+    near = outline_lesions_on_ct(ct, where, stroke, CONFIG, recent=recent)
+    assert searched == [1, 2, 2]
+    np.testing.assert_array_equal(near.labels.array, outline_lesions_on_ct(ct, where, stroke, CONFIG).labels.array)

@@ -87,6 +87,7 @@ def outline_lesions_on_ct(
         A label of ``placed`` (or of ``only``) is either in ``labels`` and ``borders`` or in ``unseen``.
     """
     ct.require(Quantity.HU)
+    recent = Recent(1) if recent is None else recent
     labels = sparse_zeros(ct.geometry.shape, np.uint16)
     unseen: dict[int, str] = {}
     borders: dict[int, BorderEvidence] = {}
@@ -97,7 +98,7 @@ def outline_lesions_on_ct(
         masks = (placed.array[box], liver[box])
         # All that an outline depends on: this CT, its part that is looked at, and the masks in it.
         key = (ct.geometry.crop(box), label, *(content_of(mask) for mask in masks))
-        found = (recent or Recent(1)).of(key, partial(_outlined, (ct, box), masks, label, config))
+        found = recent.of(key, partial(_outlined, (ct, box), masks, label, config))
         if isinstance(found, str):
             unseen[label] = found
             continue
