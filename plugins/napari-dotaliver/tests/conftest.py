@@ -6,19 +6,26 @@ import gc
 import os
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The machine's cores are shared by the test runners.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
+import numpy as np
 import pytest
 from napari_dotaliver.reading.session import ReadingSession
 
+from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.pipeline import Outcome, StudyInput, save, score_study
+from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.body import BODY_PARTS, BodyCoverage, BodyFocus, BodySearch
+from dotaliver.records.edits import ReaderEdits
+from dotaliver.records.masks import MaskLayer
 from fixtures.sharing import made_once
 
 if TYPE_CHECKING:
@@ -101,3 +108,20 @@ def no_pictures(monkeypatch) -> None:
 def masks_only(no_pictures, monkeypatch) -> None:
     """Leave out the measurements as DICOM too: for tests of the record and its masks."""
     monkeypatch.setattr("dotaliver.export.dicom.sr.measurement_report", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def body(outcome) -> Outcome:
+    """A reading with two hand-made candidates outside the liver."""
+    pet = outcome.opened.volumes.pet
+    labels = np.zeros(pet.geometry.shape, np.uint16)
+    labels[2:5, 2:5, 2:5], labels[-5:-2, -5:-2, -5:-2] = 1, 2
+    foci = (
+        BodyFocus(1, "skeleton, left femur", "bone", "metastasis", 0.9),
+        BodyFocus(2, "ureter, right", "other", "physiological", 0.1, "It lies where the ureter runs."),
+    )
+    mask = MaskLayer(LabelMap(labels, pet.geometry), "pet", "body search", 1.5)
+    search = BodySearch(foci, mask, (), BodyCoverage(BODY_PARTS), True)
+    masks = replace(outcome.segmentations, body=search)
+    score = score_labels(outcome.opened.volumes, masks, ReaderEdits(), outcome.score.config)
+    return replace(outcome, score=score, segmentations=masks)

@@ -7,30 +7,16 @@ import weakref
 import napari
 import numpy as np
 import pytest
-from fixtures.desk import PATIENCE_MS, canvas, open_and_wait, pixel_of, score_and_wait
+from fixtures.desk import PATIENCE_MS, canvas, drag, open_and_wait, pixel_of, score_and_wait
 from napari.qt import QtViewer
 from napari_dotaliver.widgets.start import desk_of
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from dotaliver.pipeline import StudyInput, read_record, rescore
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-def drag(viewer, qtbot, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """Press the left button at one pixel (row, column), move to another, release."""
-    native = viewer.window._qt_viewer.canvas.native
-    places = [np.rint(np.asarray(start) + (np.asarray(end) - start) * part).astype(int) for part in (0, 0.5, 1)]
-    first, *others = [QPoint(int(column), int(row)) for row, column in places]
-    QTest.mouseMove(native, first)
-    QTest.mousePress(native, LEFT, pos=first)
-    for place in others:
-        QTest.mouseMove(native, place)
-        qtbot.wait(30)
-    QTest.mouseRelease(native, LEFT, pos=others[-1])
-    QApplication.processEvents()
 
 
 def click_row(desk, label: int) -> None:

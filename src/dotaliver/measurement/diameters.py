@@ -29,9 +29,11 @@ from dotaliver.records.masks import BorderEvidence
 from dotaliver.records.measurements import Diameter, DiameterSource
 from dotaliver.records.study import StudyIdentity
 
-__all__ = ["MeasuredDiameter", "longest_diameter", "reader_diameter", "short_axis_across"]
+__all__ = ["BORDER_PIXELS", "MeasuredDiameter", "longest_diameter", "reader_diameter", "short_axis_across"]
 
-_BORDER_PIXELS = 0.25
+BORDER_PIXELS = 0.25
+"""How far outside the centres of its outermost pixels an outline runs."""
+
 # Lengths that differ by less than this are equal (rounding of coordinates).
 _TIE_MM = 1e-9
 # A diameter leaves the lesion where it passes over more than one pixel outside it. Of its length, a share below this
@@ -71,7 +73,7 @@ def _hull(mask: BoolArray, spacing: FloatArray) -> FloatArray:
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
     centres = np.concatenate([np.stack([rows, first], axis=1), np.stack([rows, last], axis=1)]).astype(np.float64)
-    q = _BORDER_PIXELS
+    q = BORDER_PIXELS
     steps = np.array([(q, 0.0), (-q, 0.0), (0.0, q), (0.0, -q)])
     points = ((centres[:, None] + steps).reshape(-1, 2)) * spacing
     return np.asarray(points[ConvexHull(points).vertices], dtype=np.float64)
@@ -126,7 +128,7 @@ def _upper_bounds(mask: BoolArray, spacing: FloatArray) -> FloatArray:
         u, v = np.cos(angle) * spacing[0], np.sin(angle) * spacing[1]  # v is never negative
         high = np.where(rows, u * down + v * last, -np.inf).max(axis=1)
         low = np.where(rows, u * down + v * first, np.inf).min(axis=1)
-        border = 2 * _BORDER_PIXELS * max(abs(u), v)
+        border = 2 * BORDER_PIXELS * max(abs(u), v)
         widest = np.maximum(widest, np.where(rows.any(axis=1), high - low + border, 0.0))
     return np.asarray(widest / np.cos(np.pi / (2 * _DIRECTIONS)))
 
@@ -174,7 +176,7 @@ def _longest_inside(mask: BoolArray, chords: _Chords, spacing: FloatArray) -> Fl
 
     filled = binary_fill_holes(mask)
     border = np.argwhere(filled & ~binary_erosion(filled)).astype(np.float64)
-    q = _BORDER_PIXELS
+    q = BORDER_PIXELS
     steps = np.array([(q, 0.0), (-q, 0.0), (0.0, q), (0.0, -q)])
     # Outline points are outside the pixel centres; those that face inwards are never farther apart.
     points = ((border[:, None] + steps).reshape(-1, 2)) * spacing

@@ -1,35 +1,11 @@
 """Candidates outside the liver are answered with one key each."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.body_list import BodyList
-from qtpy.QtCore import Qt
-
-from dotaliver.image.volume import LabelMap
-from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.records.body import BODY_PARTS, BodyCoverage, BodyFocus, BodySearch
-from dotaliver.records.edits import ReaderEdits
-from dotaliver.records.masks import MaskLayer
-
-
-@pytest.fixture
-def body(outcome):
-    """A reading with two hand-made candidates outside the liver."""
-    pet = outcome.opened.volumes.pet
-    labels = np.zeros(pet.geometry.shape, np.uint16)
-    labels[2:5, 2:5, 2:5], labels[-5:-2, -5:-2, -5:-2] = 1, 2
-    foci = (
-        BodyFocus(1, "skeleton, left femur", "bone", "metastasis", 0.9),
-        BodyFocus(2, "ureter, right", "other", "physiological", 0.1, "It lies where the ureter runs."),
-    )
-    mask = MaskLayer(LabelMap(labels, pet.geometry), "pet", "body search", 1.5)
-    search = BodySearch(foci, mask, (), BodyCoverage(BODY_PARTS), True)
-    masks = replace(outcome.segmentations, body=search)
-    score = score_labels(outcome.opened.volumes, masks, ReaderEdits(), outcome.score.config)
-    return replace(outcome, score=score, segmentations=masks)
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication
 
 
 @pytest.fixture
@@ -65,3 +41,47 @@ def test_all_read_waits_for_every_answer(listed, qtbot):
     listed.session.remeasure()
     assert listed.session.score.body.scope == "body"
     assert [lesion.state for lesion in listed.lesions] == ["accepted", "rejected"]
+
+
+def test_a_lesion_is_added_by_a_click_named_and_removed_by_key(listed, qtbot):
+    session = listed.session
+    first, second = (lesion.centroid_lps_mm for lesion in listed.lesions)
+    place = (first[0], second[1], second[2])
+    listed.add_at(place)
+    assert "size_mm" not in listed.message.text()
+    assert "no border" in listed.message.text()
+    assert session.edits.body is None, "without a border and a size there is no lesion"
+    listed.by_size.setChecked(True)
+    listed.add_button.click()
+    with qtbot.waitSignal(listed.changed):
+        listed.add_at(place)
+    assert not listed.add_button.isChecked()
+    last = listed.rows.rowCount() - 1
+    assert [listed.rows.item(last, column).text() for column in (0, 3)] == ["new", "added"]
+    session.remeasure()
+    listed.show_reading()
+    assert [listed.rows.item(last, column).text() for column in (0, 3)] == ["B3", "added"]
+    listed.rows.setCurrentCell(last, 0)
+    assert listed.organ.isEnabled()
+    assert listed.reject_button.text() == "Remove (R)"
+    qtbot.keyClick(listed.rows, Qt.Key.Key_A)
+    assert len(session.edits.body.added) == 1
+    qtbot.keyClick(listed.rows, Qt.Key.Key_R)
+    assert session.edits.body is None
+    assert listed.rows.rowCount() == last
+
+
+def test_the_wheel_over_the_list_changes_no_organ_and_adds_nothing(listed, qtbot):
+    qtbot.keyClick(listed.rows, Qt.Key.Key_A)
+    listed.rows.setCurrentCell(0, 0)
+    before, organ = listed.session.state, listed.organ.currentText()
+    for part in (listed.organ, listed.size_mm, listed.rows, listed.add_button):
+        middle = QPointF(part.rect().center())
+        event = QWheelEvent(
+            middle, middle, QPoint(0, 0), QPoint(0, -120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(part, event)
+        part.setFocus()
+    assert listed.session.state is before
+    assert listed.organ.currentText() == organ

@@ -132,8 +132,8 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
     assert lesion_of(session, lesion.label).diameter_source == "click"
     tools.lesion_chosen(lesion.label)
-    assert tools.diameter.undraw_button.isEnabled()
-    qtbot.mouseClick(tools.diameter.undraw_button, Qt.MouseButton.LeftButton)
+    assert tools.caliper.automatic_button.isEnabled()
+    qtbot.mouseClick(tools.caliper.automatic_button, Qt.MouseButton.LeftButton)
     assert not session.edits.clicks
 
 

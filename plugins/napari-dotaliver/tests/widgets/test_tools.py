@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.desk import go_to
 from napari_dotaliver.view.layers import lps_to_world
-from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.widgets.tools import KEYS, ToolsWidget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 PATIENCE_MS = 120_000
-
-
-@pytest.fixture
-def tools(make_napari_viewer, qtbot, session) -> ToolsWidget:
-    """The tab beside a viewer that shows the phantom, with its largest lesion chosen."""
-    viewer = make_napari_viewer(show=True)
-    layers = StudyLayers(viewer, session.volumes)
-    layers.show(session)
-    session.on_change(lambda: layers.show(session))
-    widget = ToolsWidget(session, viewer, layers)
-    viewer.window.add_dock_widget(widget, name="Correct", area="right")
-    largest = max(session.score.lesions, key=lambda lesion: lesion.volume_ml)
-    widget.lesion_chosen(largest.label)
-    go_to(viewer, largest.centroid_lps_mm)
-    viewer.window._qt_window.activateWindow()
-    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=10_000)
-    return widget
-
-
-def go_to(viewer, place_lps_mm) -> None:
-    viewer.dims.point = tuple(lps_to_world(place_lps_mm))
 
 
 def press(qtbot, tools: ToolsWidget, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
@@ -100,7 +79,7 @@ def test_marks_by_one_key_each(tools, qtbot):
         assert tools.lesion.marks[mark].isChecked()
         press(qtbot, tools, key)
         assert mark not in session.marks_of(label)
-    tools.lesion.marks["node"].click()
+    tools.caliper.roles["node"].click()
     assert session.marks_of(label) == ("node",)
     assert "lymph node" in tools.lesion.lesion_line.text()
 
@@ -182,26 +161,6 @@ def test_dragged_sphere_is_taken(tools, qtbot):
     assert np.linalg.norm(np.subtract(moved, before)) == pytest.approx(6.0)
 
 
-def test_drawn_line_is_the_chosen_lesions_diameter(tools, qtbot):
-    session, label = tools._session, tools.lesion.chosen_label
-    lesion = next(n for n in session.score.lesions if n.label == label)
-    press(qtbot, tools, Qt.Key.Key_D)
-    layer = tools._layers.diameters
-    assert str(layer.mode) == "add_line"
-    x, y, z = lesion.centroid_lps_mm
-    ends = [layer.world_to_data(lps_to_world((x + d, y, z))) for d in (-25.0, 25.0)]
-    layer.add_lines([np.array(ends)])
-    qtbot.waitUntil(lambda: session.edits.lesion(label).diameter is not None, timeout=5000)
-    p, q = session.diameter_of(label)
-    assert np.linalg.norm(np.subtract(p, q)) == pytest.approx(50.0)
-    tools.remeasure()
-    qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
-    now = next(n for n in session.score.lesions if n.label == label)
-    assert (now.longest_diameter_mm, now.diameter_source) == (pytest.approx(50.0), "reader")
-    tools.diameter.undraw_button.click()
-    assert session.edits.lesion(label).diameter is None
-
-
 def test_liver_is_smoothed_and_interpolated(tools, qtbot):
     session = tools._session
     grid = session.liver_grid
@@ -224,7 +183,22 @@ def test_liver_is_smoothed_and_interpolated(tools, qtbot):
 
 
 def test_every_key_is_listed_and_every_part_is_reached_by_tab(tools):
-    assert {key.key for key in KEYS} >= {"F10", "Del", "J", "K", "N", "T", "G", "O", "W", "D", "Ctrl+Z"}
+    assert {key.key for key in KEYS} >= {
+        "F10",
+        "Del",
+        "J",
+        "K",
+        "N",
+        "T",
+        "G",
+        "O",
+        "W",
+        "D",
+        "B",
+        "Shift+B",
+        "L",
+        "Ctrl+Z",
+    }
     assert "H" not in {key.key for key in KEYS}, "held, it hides the outlines; it must not draw one"
     for part in tools.findChildren(QWidget):
         if part.metaObject().className() in {"QPushButton", "QDoubleSpinBox", "QComboBox"}:
@@ -234,7 +208,7 @@ def test_every_key_is_listed_and_every_part_is_reached_by_tab(tools):
 def test_tools_that_were_closed_down_follow_neither_reading_nor_mouse(tools):
     session, clicks = tools._session, list(tools._viewer.mouse_drag_callbacks)
     tools.close_down()
-    assert len(tools._viewer.mouse_drag_callbacks) == len(clicks) - 1
+    assert len(tools._viewer.mouse_drag_callbacks) == len(clicks) - 2
     shown = tools.lesion.lesion_line.text()
     session.mark_lesion(tools.lesion.chosen_label, "treated")
     assert tools.lesion.lesion_line.text() == shown

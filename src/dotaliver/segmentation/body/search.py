@@ -27,7 +27,7 @@ from dotaliver.segmentation.lesions.basins import basin_boxes
 from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
 from dotaliver.segmentation.organs.surroundings import survey
 
-__all__ = ["Candidate", "Candidates", "find_candidates", "search_body", "with_body_searched"]
+__all__ = ["Candidate", "Candidates", "find_candidates", "liver_on_coarse", "search_body", "with_body_searched"]
 
 _NAME = "petct"
 _OTHER_TRACER = "The tracer is not a somatostatin-receptor ligand, for which the confidence was calibrated."
@@ -69,14 +69,14 @@ def with_body_searched(volumes: StudyVolumes, found: Segmentations, config: Scor
     if found.liver is None or found.body is not None:
         return found
     images = coarse_of(volumes, config.liver.coarse_mm)
-    liver = _liver_on(found, images)
+    liver = liver_on_coarse(found, images)
     if not liver.any():
         return found
     normal = normal_liver_within(images_around(images, found), found, config).uptake
     return replace(found, body=search_body(volumes, liver, normal, config))
 
 
-def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
+def liver_on_coarse(found: Segmentations, images: CoarseImages) -> BoolArray:
     """The liver with its lesions on the coarse grid, where the PET shows them."""
     mask = np.zeros(images.geometry.shape, dtype=bool)
     for layer in (found.liver, found.lesions):

@@ -13,12 +13,9 @@ from pydantic import ValidationError
 from dotaliver.config.protocol import CriterionId
 from dotaliver.errors import ConfigError, GeometryError, MaskError
 from dotaliver.image.geometry import Box, Geometry, Vector
-from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.measurement.body_statements import require_body_known
-from dotaliver.measurement.diameters import short_axis_across
 from dotaliver.records.edits import (
-    DiameterEdit,
     LesionEdit,
     LesionMark,
     MaskEdit,
@@ -33,7 +30,7 @@ from dotaliver.segmentation.editing.splitting import parts_of
 from napari_dotaliver.reading.body_answers import Answer, with_all_read, with_answer
 from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.reading.packed import PackedLabels
-from napari_dotaliver.reading.steps import Segment, Steps, found_masks
+from napari_dotaliver.reading.steps import Steps, found_masks
 
 __all__ = ["MARKS", "Editing"]
 
@@ -211,38 +208,6 @@ class Editing(Steps):
             raise MaskError(msg)
         marks = [m for m in self.marks_of(label) if m != mark]
         self._edit_lesion(label, marks=tuple(m for m in MARKS if m in {*marks, *([mark] if on else [])}))
-
-    def redraw_diameter(self, label: int, ends_lps_mm: Segment | None) -> None:
-        """Draw a lesion's longest diameter anew, by its end points in mm; None takes the drawn one back."""
-        self._require_lesion(label)
-        if ends_lps_mm is None:
-            self._edit_lesion(label, diameter=None)
-            return
-        first, second = (_point(end) for end in ends_lps_mm)
-        if np.linalg.norm(np.subtract(first, second)) < 1.0:
-            msg = "the line is shorter than 1 mm; draw it from border to border"
-            raise GeometryError(msg)
-        measured = self.volumes.recist_image or self.volumes.ct or self.volumes.pet
-        series = self.volumes.identity.recist_image
-        on_mr = series is not None and series.modality == "MR"
-        # Slices of an MR may be oblique: a line within one of them runs through several heights of the body.
-        normal = np.asarray(anatomical(measured).geometry.directions[0]) if on_mr else np.array([0.0, 0.0, 1.0])
-        if abs(float(np.subtract(first, second) @ normal)) > max(measured.geometry.spacing_mm):
-            msg = "a diameter is measured in one axial slice; draw the line on an axial view"
-            raise GeometryError(msg)
-        named = series.series_instance_uid if on_mr and series is not None else None
-        short = None if on_mr else self._short_axis(label, (first, second))
-        drawn = DiameterEdit(long_axis_lps_mm=(first, second), short_axis_lps_mm=short, series_instance_uid=named)
-        self._edit_lesion(label, diameter=drawn)
-
-    def _short_axis(self, label: int, line: Segment) -> Segment | None:
-        """The longest line across a drawn diameter within the lesion's outline on CT; None where that shows none."""
-        on_ct = self.segmentations.ct_lesions
-        box = None if on_ct is None else dict(on_ct.labels.boxes()).get(label)
-        if on_ct is None or box is None:
-            return None
-        own = LabelMap((on_ct.labels.array[box] == label).astype(np.uint8), on_ct.labels.geometry.crop(box))
-        return short_axis_across(own, line)
 
     def place_reference(self, centre_lps_mm: Vector, diameter_mm: float, organ: str = "liver") -> None:
         """Place a reference sphere, in the position of the PET.

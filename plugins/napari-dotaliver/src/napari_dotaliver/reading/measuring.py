@@ -110,7 +110,7 @@ def measure(
         given = with_masks(base, Corrections(liver, lesions), config)
         given = with_known_outlines(given, before.segmentations.automatic, config)
         found = segment_study(volumes, config, given, progress, is_current=True)
-    if same_masks and state.edits.clicks == before.state.edits.clicks:
+    if same_masks and _places_of(state.edits) == _places_of(before.state.edits):
         state_edits, unfollowed, found = state.edits, (), before.segmentations
     else:
         found, state_edits, unfollowed = _with_clicks(outcome, found, state.edits, progress)
@@ -127,25 +127,49 @@ def measure(
     return Measured(kept, found, proposed, answered(proposed, edits), (*lost, *unanswered))
 
 
+def _places_of(edits: ReaderEdits) -> tuple[object, ...]:
+    """Everything that a reader pointed at: lesions in the liver, and those added outside."""
+    added = (
+        () if edits.body is None else tuple((p.place_lps_mm, p.size_mm, p.organ, p.region) for p in edits.body.added)
+    )
+    return (edits.clicks, added)
+
+
 def _with_clicks(
     outcome: Outcome, found: Segmentations, edits: ReaderEdits, progress: Progress
 ) -> tuple[Segmentations, ReaderEdits, tuple[str, ...]]:
     """The masks with the lesions that were pointed at; clicks that lead nowhere any more are withdrawn."""
-    volumes, config = outcome.opened.volumes, outcome.score.config
-    if not edits.clicks:
-        return found.automatic, edits, ()
+    volumes, config, base = outcome.opened.volumes, outcome.score.config, found.automatic
     try:
-        return clicked_in(volumes, found, edits, config, progress), edits, ()
+        return clicked_in(volumes, base, edits, config, progress), edits, ()
     except ConfigError:
-        kept, lost = [], []
-        for click in edits.clicks:
-            try:
-                clicked_in(volumes, found, edits.model_copy(update={"clicks": (*kept, click)}), config)
-                kept.append(click)
-            except ConfigError as error:
-                lost.append(f"A measurement by a click was withdrawn: {error}.")
-        left = edits.model_copy(update={"clicks": tuple(kept)})
-        return clicked_in(volumes, found, left, config, progress), left, tuple(lost)
+        kept, lost = _still_leading(outcome, base, edits)
+        return clicked_in(volumes, base, kept, config, progress), kept, lost
+
+
+def _still_leading(outcome: Outcome, base: Segmentations, edits: ReaderEdits) -> tuple[ReaderEdits, tuple[str, ...]]:
+    """The edits without the places from which nothing can be measured any more, and a sentence on each of those."""
+    volumes, config, lost = outcome.opened.volumes, outcome.score.config, []
+    body = edits.body
+    kept = edits.model_copy(
+        update={"clicks": (), "body": None if body is None else body.model_copy(update={"added": ()})}
+    )
+    for click in edits.clicks:
+        tried = kept.model_copy(update={"clicks": (*kept.clicks, click)})
+        try:
+            clicked_in(volumes, base, tried, config)
+            kept = tried
+        except ConfigError as error:
+            lost.append(f"A measurement by a click was withdrawn: {error}.")
+    for point in () if body is None else body.added:
+        assert kept.body is not None
+        tried = kept.model_copy(update={"body": kept.body.model_copy(update={"added": (*kept.body.added, point)})})
+        try:
+            clicked_in(volumes, base, tried, config)
+            kept = tried
+        except ConfigError as error:
+            lost.append(f"A lesion added outside the liver was withdrawn: {error}.")
+    return kept, tuple(lost)
 
 
 def proposals(edits: ReaderEdits) -> ReaderEdits:

@@ -31,6 +31,7 @@ class Pointed:
     label: int
     diameter: Diameter
     border_lps_mm: tuple[Vector, ...]
+    outline: LabelMap
 
     @property
     def words(self) -> str:
@@ -157,7 +158,7 @@ def _pointed(clicked: Clicked, click: LesionClick, label: int, site: ClickSite) 
     if measured is None:
         msg = "the lesion that was pointed at has no outline; draw its diameter instead"
         raise MaskError(msg)
-    return Pointed(click, label, measured.diameter, _handles(own, measured.slice_index))
+    return Pointed(click, label, measured.diameter, _handles(own, measured.slice_index), own)
 
 
 def _handles(own: LabelMap, slice_index: int) -> tuple[Vector, ...]:

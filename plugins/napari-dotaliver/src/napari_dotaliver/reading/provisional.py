@@ -9,14 +9,17 @@ import numpy as np
 
 from dotaliver.image.geometry import Box, as_vector
 from dotaliver.image.volume import LabelMap
-from dotaliver.records.measurements import Lesion
+from dotaliver.measurement.caliper import Caliper
+from dotaliver.records.body_record import BodyRecord
+from dotaliver.records.edits import BodyAnswer, LesionEdit
+from dotaliver.records.measurements import DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.reading.label_tools import changed_labels
 
 if TYPE_CHECKING:
     from napari_dotaliver.reading.session import ReadingSession
 
-__all__ = ["Provisional", "provisional"]
+__all__ = ["Provisional", "body_now", "provisional"]
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,56 @@ def provisional(session: ReadingSession) -> Provisional:
         lesion = before
         if label in changed or before is None:
             lesion = _quickly(session, label, box)
-        line = session.diameter_of(label)
-        drawn = {} if line is None else {"longest_diameter_mm": float(np.linalg.norm(np.subtract(*line)))}
-        if lesion is not None and line is not None and lesion.longest_diameter_mm is None:
-            drawn |= {"diameter_source": "reader" if edit.diameter is not None else "click"}
-        moved = before is None or line != _line_of(before)
+        caliper = session.caliper_of(str(label))
+        drawn: dict[str, object] = {}
+        if caliper is not None:
+            drawn = {"longest_diameter_mm": caliper.long_mm, "short_axis_mm": caliper.short_mm}
+            drawn |= {"diameter_source": _source_of(session, label, edit, before)}
+        moved = before is None or caliper != _caliper_of(before)
         if lesion is not before or (drawn and moved) or (before is not None and before.marks != edit.marks):
             unmeasured.add(label)
         if lesion is not None:
             rows.append(lesion.model_copy(update={**(drawn if moved else {}), "marks": edit.marks}))
     foci = tuple(focus.model_copy(update={"marks": session.marks_of(focus.label)}) for focus in score.ct_foci)
-    return Provisional(score.model_copy(update={"lesions": tuple(rows), "ct_foci": foci}), frozenset(unmeasured))
+    shown = {"lesions": tuple(rows), "ct_foci": foci, "body": body_now(session)}
+    return Provisional(score.model_copy(update=shown), frozenset(unmeasured))
 
 
-def _line_of(lesion: Lesion) -> object:
-    return None if lesion.diameter is None else lesion.diameter.long_axis_lps_mm
+def _source_of(session: ReadingSession, label: int, edit: LesionEdit, before: Lesion | None) -> DiameterSource:
+    if edit.diameter is not None:
+        return "reader"
+    if session.is_clicked(label) or before is None or before.diameter_source in {None, "pet", "reader"}:
+        return "click"
+    return before.diameter_source or "click"
+
+
+def _caliper_of(lesion: Lesion) -> Caliper | None:
+    found = lesion.diameter
+    return None if found is None else Caliper(found.long_axis_lps_mm, found.short_axis_lps_mm)
+
+
+def body_now(session: ReadingSession) -> BodyRecord | None:
+    """The lesions outside the liver with the reader's answers and diameters of now; new ones wait to be measured."""
+    body = session.score.body
+    if body is None:
+        return None
+    lesions = []
+    for lesion in body.lesions:
+        edit, update = session.body_edit_of(lesion), {}
+        if lesion.state == "added" and edit is None:
+            continue
+        if isinstance(edit, BodyAnswer):
+            update["state"] = edit.answer
+        elif edit is None:
+            update["state"] = "unanswered"
+        if edit is not None:
+            update |= {"marks": edit.marks, "organ": edit.organ or lesion.organ}
+        caliper = session.caliper_of(lesion.name)
+        if caliper is not None:
+            update |= {"longest_diameter_mm": caliper.long_mm, "short_axis_mm": caliper.short_mm}
+            update["diameter_source"] = "reader"
+        lesions.append(lesion.model_copy(update=update))
+    return body.model_copy(update={"lesions": tuple(lesions)})
 
 
 def _quickly(session: ReadingSession, label: int, box: Box) -> Lesion:

@@ -15,8 +15,8 @@ from dotaliver.pipeline import Outcome, OutputOptions, save
 from dotaliver.records.differences import RecordDifference, compare_records
 from dotaliver.records.score import StudyScore
 from dotaliver.system.progress import silent
+from napari_dotaliver.reading.calipers import Calipers
 from napari_dotaliver.reading.editing import MARKS
-from napari_dotaliver.reading.marking import Marking
 from napari_dotaliver.reading.measuring import (
     Measured,
     Progress,
@@ -29,7 +29,7 @@ from napari_dotaliver.reading.steps import Step
 __all__ = ["MARKS", "ReadingSession"]
 
 
-class ReadingSession(Marking):
+class ReadingSession(Calipers):
     """A reading of one scored study.
 
     Parameters

@@ -36,7 +36,7 @@ from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
-from napari_dotaliver.widgets import confirm, tools
+from napari_dotaliver.widgets import body_list, confirm, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
 from napari_dotaliver.widgets.case_panel import CasePanel
@@ -140,7 +140,7 @@ class Desk(QWidget):
         self.verdicts = VerdictPanel()
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
-        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS)))
+        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS, *body_list.KEYS)))
         self.tabs = Tabs()
         self.tabs.addTab(self.verdicts, "Verdicts")
         self.tabs.addTab(self.keys, "Keys")
@@ -330,10 +330,11 @@ class Desk(QWidget):
         confirm.saved.connect(self.case.note_saved)
 
     def _show_body(self, session: ReadingSession) -> None:
-        """List what was found outside the liver, where there is something."""
-        if self.confirm is None or session.score.body is None or not session.score.body.lesions:
+        """List what was found outside the liver, and let the reader add to it, where the body was searched."""
+        if self.confirm is None or self.tools is None or session.score.body is None:
             return
         self.body = BodyList(session, self.confirm.reader_box.sign, self)
+        self.tools.work_outside_the_liver(self.body)
         self.body.place_chosen.connect(lambda place, extent_mm: jump(self.viewer, place, extent_mm))
         self.body.changed.connect(self.confirm.measure)
         self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.body, "Body")

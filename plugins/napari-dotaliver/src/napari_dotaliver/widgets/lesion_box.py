@@ -1,4 +1,4 @@
-"""The selected lesion: delete, merge, split, marks, and the diameter that is drawn by hand."""
+"""The selected lesion: delete, merge, split and marks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QPushButton, QWidget
 
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.records.edits import LesionMark
+from napari_dotaliver.reading.calipers import ROLES
 from napari_dotaliver.reading.session import MARKS
-from napari_dotaliver.widgets.diameter_tool import DiameterTool
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON
 from napari_dotaliver.widgets.tool_context import ToolContext, push_button
 
@@ -23,13 +23,11 @@ class LesionBox(QGroupBox):
     ----------
     context : ToolContext
         What it works with.
-    diameter : DiameterTool
-        Its buttons are shown here.
     """
 
-    def __init__(self, context: ToolContext, diameter: DiameterTool, parent: QWidget | None = None) -> None:
+    def __init__(self, context: ToolContext, parent: QWidget | None = None) -> None:
         super().__init__("Selected lesion", parent)
-        self._context, self._diameter = context, diameter
+        self._context = context
         self.chosen_label: int | None = None
         self.setStyleSheet(CHECKED_BUTTON)
         grid = QGridLayout(self)
@@ -42,12 +40,9 @@ class LesionBox(QGroupBox):
         for column, button in enumerate((self.delete_button, self.merge_button, self.split_button)):
             grid.addWidget(button, 1, 2 * column, 1, 2)
         self.marks: dict[LesionMark, QPushButton] = {}
-        for number, mark in enumerate(MARKS):
+        for number, mark in enumerate(mark for mark in MARKS if mark not in ROLES):
             self.marks[mark] = self._mark_button(mark)
             grid.addWidget(self.marks[mark], 2 + number // 2, 3 * (number % 2), 1, 3)
-        row = 2 + (len(MARKS) + 1) // 2
-        grid.addWidget(diameter.draw_button, row, 0, 1, 3)
-        grid.addWidget(diameter.undraw_button, row, 3, 1, 3)
 
     def _mark_button(self, mark: LesionMark) -> QPushButton:
         key = f" ({MARK_KEYS[mark]})" if mark in MARK_KEYS else ""
@@ -102,7 +97,6 @@ class LesionBox(QGroupBox):
             button.setEnabled(there)
         self.split_button.setEnabled(there)
         self.delete_button.setEnabled(there)
-        self._diameter.renew(label, there)
         if not there or label is None:
             self.lesion_line.setText("Select a row in the table.")
             return

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
 from dotaliver.errors import DotaliverError, MaskError
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.reading.changes_html import changes_html
 from napari_dotaliver.reading.session import ReadingSession
-from napari_dotaliver.widgets.diameter_tool import DiameterTool
+from napari_dotaliver.view.mouse import clicks_of
+from napari_dotaliver.widgets import caliper_box
+from napari_dotaliver.widgets.caliper_box import ROLE_KEYS, CaliperBox
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.lesion_box import MARK_KEYS, LesionBox
 from napari_dotaliver.widgets.marking_box import MARKING_KEYS, MarkingBox
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_dotaliver.view.study_layers import StudyLayers
+    from napari_dotaliver.widgets.body_list import BodyList
 
 __all__ = ["KEYS", "ToolsWidget"]
 
@@ -43,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     Key("G", "progressed since treatment, on and off"),
     Key("O", "outline by threshold in a sphere at the crosshair"),
     Key("W", "normal-liver sphere to the crosshair"),
-    Key("D", "draw the selected lesion's diameter"),
+    *caliper_box.KEYS,
     Key("M", "measure the lesion at the crosshair on CT"),
     *MARKING_KEYS,
 )
@@ -73,6 +76,7 @@ class ToolsWidget(QWidget):
         self._watched: list[object] = []
         self._shown: StudyScore | None = None
         self.chosen: Callable[[], tuple[int, ...]] = lambda: ()
+        self._body_click: Any = None
         self.message, self.state = refusal_line(), QLabel()
         self.state.setWordWrap(True)
         context = ToolContext(session, viewer, layers, self._attempt, self._labels, self.state.setText)
@@ -82,15 +86,17 @@ class ToolsWidget(QWidget):
         self.remeasuring.work.stage.connect(lambda stage: self.state.setText(stage[:1].upper() + stage[1:] + " …"))
         self.remeasuring.refused.connect(self._refuse)
         self.remeasuring.changed.connect(self._show_state)
-        self.diameter = DiameterTool(context)
-        self.lesion = LesionBox(context, self.diameter)
+        self.caliper = CaliperBox(context)
+        self.lesion = LesionBox(context)
         self.sphere = SphereBox(context)
         self.pointing = PointingBox(context)
         self.pointing.measured.connect(self.lesion_chosen)
         self.marking = MarkingBox(context)
         self.marking.lesion_made.connect(self._on_lesion_made)
-        self.marking.taken.connect(lambda: self.pointing.click_button.setChecked(False))
-        self.pointing.click_button.toggled.connect(lambda on: self.marking.put_down() if on else None)
+        # One tool at a time has the mouse.
+        self.marking.taken.connect(lambda: _release((self.pointing.click_button, self.caliper.button)))
+        self.caliper.taken.connect(lambda on: self._leave_mouse_to(self.pointing.click_button) if on else None)
+        self.pointing.click_button.toggled.connect(lambda on: self._leave_mouse_to(self.caliper.button) if on else None)
         self._build()
         self._bind_keys()
         self._end = session.on_change(self._on_change)
@@ -102,6 +108,9 @@ class ToolsWidget(QWidget):
         self.remeasuring.close_down()
         self.pointing.close_down()
         self.marking.close_down()
+        self.caliper.close_down()
+        if self._body_click in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._body_click)
         self._end()
 
     def _build(self) -> None:
@@ -114,7 +123,7 @@ class ToolsWidget(QWidget):
         self.changes = QTextBrowser()
         self.changes.setAccessibleName("Changes from the automatic result")
         self.changes.setMinimumHeight(64)
-        area = scrolled((self.marking, self.lesion, self.pointing, self.painting, self.sphere))
+        area = scrolled((self.marking, self.caliper, self.lesion, self.pointing, self.painting, self.sphere))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(top)
@@ -133,9 +142,11 @@ class ToolsWidget(QWidget):
             "K": self.lesion.split,
             "O": self.painting.outline_in_sphere,
             "W": self.sphere.to_crosshair,
-            "D": self.diameter.draw,
+            "D": self.caliper.toggle,
             "M": self.pointing.measure_at_crosshair,
         }
+        for role, key in ROLE_KEYS.items():
+            acts[key] = lambda role=role: self.caliper.toggle_role(role)
         for mark, key in MARK_KEYS.items():
             acts[key] = lambda mark=mark: self.lesion.toggle_mark(mark)
         for name, button in self.marking.buttons.items():
@@ -174,6 +185,26 @@ class ToolsWidget(QWidget):
     def lesion_chosen(self, label: int) -> None:
         """A lesion was selected, in the table or in the image."""
         self.lesion.choose(label)
+        self.caliper.choose(str(label))
+
+    def _leave_mouse_to(self, other: QPushButton) -> None:
+        """Put the other tools of the mouse down."""
+        _release((other,))
+        self.marking.put_down()
+
+    def work_outside_the_liver(self, body: BodyList) -> None:
+        """Let the caliper work on the lesions of the tab *Body* too, and one tool at a time have the mouse."""
+        body.chosen.connect(self.caliper.choose)
+        body.caliper_wanted.connect(lambda: self.caliper.button.setChecked(True))
+        self.caliper.changed_outside.connect(body.changed.emit)
+        self._body_click = clicks_of(body)
+        self._viewer.mouse_drag_callbacks.append(self._body_click)
+        mouse = (self.caliper.button, self.pointing.click_button, body.add_button)
+        for button in mouse:
+            others = tuple(other for other in mouse if other is not button)
+            button.toggled.connect(lambda on, others=others: _release(others) if on else None)
+        body.adding.connect(lambda on: self.marking.put_down() if on else None)
+        self.marking.taken.connect(lambda: _release((body.add_button,)))
 
     def _on_lesion_made(self, label: int) -> None:
         self.lesion_chosen(label)
@@ -206,24 +237,22 @@ class ToolsWidget(QWidget):
         self.painting.watch()
         self._watch_signs()
         self.lesion.renew()
+        self.caliper.renew()
         self.sphere.renew()
         self._show_state()
         self.remeasuring.after_edit()
 
     def _watch_signs(self) -> None:
-        """Listen to the layers of sphere, diameters and border points that are there now."""
-        reference, diameters, border = self._layers.reference, self._layers.diameters, self._layers.border
-        if self._watched == [reference, diameters, border]:
+        """Listen to the layers of sphere and border points that are there now."""
+        reference, border = self._layers.reference, self._layers.border
+        if self._watched == [reference, border]:
             return
-        before, self._watched = self._watched, [reference, diameters, border]
+        before, self._watched = self._watched, [reference, border]
         # A layer announces a change in the middle of its own work; it is changed only when that is done.
         if border is not None and border not in before:
             border.events.data.connect(lambda event: self._later(event, lambda: self.pointing.take_border(border)))
         if reference is not None and reference not in before:
             reference.events.data.connect(lambda event: self._later(event, lambda: self.sphere.take_dragged(reference)))
-        if diameters is not None and diameters not in before:
-            diameters.mouse_drag_callbacks.append(self.diameter.live_length)
-            diameters.events.data.connect(lambda event: self._later(event, lambda: self.diameter.take_line(diameters)))
 
     def _later(self, event: object, act: Callable[[], None]) -> None:
         if str(getattr(event, "action", "")) in {"added", "changed", "removed"}:
@@ -251,3 +280,9 @@ class ToolsWidget(QWidget):
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._shown = session.score
             self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
+
+
+def _release(buttons: tuple[QPushButton, ...]) -> None:
+    """Put tools away."""
+    for button in buttons:
+        button.setChecked(False)
