@@ -24,11 +24,14 @@ class CtClickConfig(FrozenModel):
     searches: tuple[ClickSearch, ...] = Field(
         default=(
             ClickSearch(reach_mm=40.0, least_contrast_sd=1.0, pixel_mm=2.0, balls=True),
-            ClickSearch(reach_mm=100.0, least_contrast_sd=2.0, pixel_mm=3.0, balls=False),
+            ClickSearch(reach_mm=100.0, least_contrast_sd=2.0, pixel_mm=4.0, balls=False),
         ),
         description="Tried in this order, the next one where what is as dense as the place reaches farther",
     )
     fit_pixel_mm: float = Field(default=1.0, gt=0, description="Pixels on which the border is fitted")
+    fit_pixels_across: float = Field(
+        default=40.0, gt=0, description="Pixels over the longest diameter that suffice: a large lesion has larger ones"
+    )
     smooth_fwhm_mm: tuple[float, ...] = Field(
         default=(3.0, 5.0), description="Gaussians on which density is compared, the second for faint lesions"
     )

@@ -180,7 +180,7 @@ def _refined(
         slice(int(part.start + c), int(part.stop + c)) for part, c in zip(inner, corner, strict=True)
     )
     near = around.crop(box)
-    fine = thinned(ct.crop(box), near, click.fit_pixel_mm)
+    fine = thinned(ct.crop(box), near, max(click.fit_pixel_mm, found.best.longest_mm / click.fit_pixels_across))
     start = mask[inner][tuple(slice(t // 2, n * t, t) for t, n in zip(fine.times, fine.liver.shape, strict=True))]
     there = fine.place(place - [part.start for part in box])
     wider = _wider(fine, start, there, found.best, configs)

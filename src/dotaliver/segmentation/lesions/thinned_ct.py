@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.image.distance import signed_distance_mm
+from dotaliver.image.distance import Float32Array, signed_distance_mm
 from dotaliver.image.geometry import Box, FloatArray, grow_box
 from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
 
@@ -72,8 +72,7 @@ def thinned(ct: Volume, around: Surroundings, pixel_mm: float) -> ThinnedCt:
     whole = tuple(slice(0, n * t) for n, t in zip(counts, times, strict=True))
     hu = ct.array[whole].astype(np.float32)
     if times != (1, 1, 1):
-        (a, b, c), (p, q, r) = counts, times
-        hu = hu.reshape(a, p, b, q, c, r).mean(axis=(1, 3, 5), dtype=np.float32)
+        hu = _block_means(hu, times)
     origin = grid.index_to_lps((np.asarray(times) - 1) / 2)
     spacing = tuple(s * t for s, t in zip(grid.spacing_mm, times, strict=True))
     coarse = replace(
@@ -85,6 +84,19 @@ def thinned(ct: Volume, around: Surroundings, pixel_mm: float) -> ThinnedCt:
     middles = tuple(slice(t // 2, n * t, t) for n, t in zip(counts, times, strict=True))
     uptake = None if around.uptake is None else around.uptake[middles]
     return ThinnedCt(Volume(hu, coarse, Quantity.HU), *around.thinned(middles), uptake, times)
+
+
+def _block_means(hu: Float32Array, times: tuple[int, int, int]) -> Float32Array:
+    """Means over blocks, one axis after the other: several times faster than one mean over all three."""
+    for axis, count in enumerate(times):
+        if count > 1:
+            part = [slice(None)] * 3
+            total = np.zeros(1, np.float32)
+            for first in range(count):
+                part[axis] = slice(first, None, count)
+                total = total + hu[tuple(part)]
+            hu = total / np.float32(count)
+    return hu
 
 
 def on_fine_grid(mask: BoolArray, times: tuple[int, int, int], shape: tuple[int, int, int]) -> BoolArray:
