@@ -26,6 +26,14 @@ STEP_MM = 0.5
 # Half widths over which the sum's slope is taken, one Newton step each: from coarse to fine.
 _WIDTHS_MM = (4.0, 3.0, 2.0, 1.5, 1.0, 1.0)
 _LARGEST_STEP_MM = 3.0
+# What lies more than half in something belongs to it.
+_HALF = 0.5
+# Against another lesion's tissue weighs half of what tissue beyond the liver does: two lesions may share a border.
+_FOREIGN_SHARE = 0.5
+# Of two starts, another one is better only beyond rounding, in nats.
+_TIE_NATS = 1e-9
+# A place is interpolated between two samples: the last one has none beyond it.
+_LAST_SAMPLE = 1.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ class Rays:
     @property
     def usable(self) -> BoolArray:
         """In the liver and nearest to this lesion."""
-        return np.asarray((self.beyond_liver < 0.5) & (self.foreign < 0.5))
+        return np.asarray((self.beyond_liver < _HALF) & (self.foreign < _HALF))
 
     @property
     def volumes(self) -> FloatArray:
@@ -140,7 +148,7 @@ def ray_log_ratio(
     """The same along rays; beyond the liver it is minus ``outside``, nearer to other lesions half of that."""
     ratio = log_ratio(rays.hu, densities, cap, softness, opposite)
     ratio = ratio * (1 - rays.beyond_liver) - outside * rays.beyond_liver
-    return ratio * (1 - rays.foreign) - 0.5 * outside * rays.foreign
+    return ratio * (1 - rays.foreign) - _FOREIGN_SHARE * outside * rays.foreign
 
 
 def fit_surface(rays: Rays, ratio: FloatArray, prior: Prior, starts: list[FloatArray], grain_mm3: float) -> Fit:
@@ -160,14 +168,14 @@ def fit_surface(rays: Rays, ratio: FloatArray, prior: Prior, starts: list[FloatA
             largest = float(np.abs(basis @ step).max())
             c = c + step * min(1.0, _LARGEST_STEP_MM / max(largest, 1e-9))
         gain = float(_at(gain_to, basis @ c).sum() - 0.5 * (stiffness * (c - prior.mean) ** 2).sum())
-        if best is None or gain > best.gain + 1e-9:
+        if best is None or gain > best.gain + _TIE_NATS:
             best = Fit(c, precision, gain)
     assert best is not None
     return best
 
 
 def _at(gain_to: FloatArray, radius_mm: FloatArray) -> FloatArray:
-    place = np.clip(radius_mm / STEP_MM, 0, gain_to.shape[1] - 1.001)
+    place = np.clip(radius_mm / STEP_MM, 0, gain_to.shape[1] - _LAST_SAMPLE)
     low = place.astype(np.intp)
     rows = np.arange(len(radius_mm))
     return np.asarray(gain_to[rows, low] * (1 - (place - low)) + gain_to[rows, low + 1] * (place - low))

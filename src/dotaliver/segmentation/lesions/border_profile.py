@@ -18,6 +18,13 @@ STRAY_SHARE, STRAY_SD = 1.6, 3.0
 _INNER_MM, _OUTER_MM = -6.0, 10.0
 # Where the plateaus inside and outside are read.
 _INSIDE_MM, _OUTSIDE_MM = (-4.0, -2.0), 5.0
+# A direction counts only where what lies outside its border is liver: next to none of it is beyond the liver (which
+# lowers its density at once), and less than a third nearer to another lesion.
+_MOST_BEYOND, _MOST_FOREIGN = 0.01, 0.3
+# Weight without which a place has no mean, and the least step between both plateaus that is one, in HU.
+_LEAST_WEIGHT, _LEAST_STEP_HU = 1e-6, 1.0
+# A place is interpolated between two samples, the first of which lies half a step out.
+_FIRST_SAMPLE, _LAST_SAMPLE = 0.5, 1.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,23 +47,23 @@ class BorderProfile:
 def border_profile(rays: Rays, radii_mm: FloatArray, densities: Densities, foot_share: float) -> BorderProfile:
     """Mean density over the directions in which liver borders the lesion, vessels left out."""
     offsets = np.arange(_INNER_MM, _OUTER_MM + STEP_MM / 2, STEP_MM)
-    place = np.clip((radii_mm[:, None] + offsets) / STEP_MM - 0.5, 0, rays.hu.shape[1] - 1.001)
+    place = np.clip((radii_mm[:, None] + offsets) / STEP_MM - _FIRST_SAMPLE, 0, rays.hu.shape[1] - _LAST_SAMPLE)
     low = place.astype(np.intp)
     rows = np.arange(len(radii_mm))[:, None]
     hu = rays.hu[rows, low] * (1 - (place - low)) + rays.hu[rows, low + 1] * (place - low)
     stray = np.abs(hu - densities.liver) > STRAY_SHARE * abs(densities.contrast) + STRAY_SD * densities.noise
-    bad = (rays.beyond_liver[rows, low + 1] > 0.01) | (rays.foreign[rows, low + 1] > 0.3) | stray
+    bad = (rays.beyond_liver[rows, low + 1] > _MOST_BEYOND) | (rays.foreign[rows, low + 1] > _MOST_FOREIGN) | stray
     weights = np.where(bad, 0.0, direction_grid().weights[:, None])
     total = weights.sum(axis=0)
     profile = (hu * weights).sum(axis=0) / np.maximum(total, 1e-9)
-    far = (offsets >= _OUTSIDE_MM) & (total > 1e-6)
-    near = (offsets >= _INSIDE_MM[0]) & (offsets <= _INSIDE_MM[1]) & (total > 1e-6)
+    far = (offsets >= _OUTSIDE_MM) & (total > _LEAST_WEIGHT)
+    near = (offsets >= _INSIDE_MM[0]) & (offsets <= _INSIDE_MM[1]) & (total > _LEAST_WEIGHT)
     shares = np.asarray((profile - densities.liver) / densities.contrast)
     if not far.any() or not near.any():
         return BorderProfile(offsets, shares, 0.0, None)
     outer = float((profile[far] * total[far]).sum() / total[far].sum())
     inner = float(profile[near].mean())
-    if abs(inner - outer) <= 1.0:
+    if abs(inner - outer) <= _LEAST_STEP_HU:
         return BorderProfile(offsets, shares, 0.0, None)
     way = (profile - outer) / (inner - outer)
     half, foot = _crossing(offsets, way, 0.5), _crossing(offsets, way, foot_share)

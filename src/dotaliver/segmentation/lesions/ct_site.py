@@ -20,7 +20,17 @@ __all__ = ["NotSeenError", "Site", "largest_part", "site_of"]
 _HU_RANGE = (-60.0, 260.0)
 # Grain of CT noise in the plane, FWHM: what filtered back projection leaves.
 _CT_GRAIN_MM = 1.5
+# SD of a normal distribution over its median absolute deviation.
 _SD_PER_MAD = 1.4826
+# Densities farther from the middle than this are vessels or lesions, in SDs: for the middle itself, and for texture.
+_VESSEL_SD, _TEXTURE_SD = 2.5, 3.0
+# A CT without noise would make every step infinitely sure, in HU.
+_LEAST_NOISE_HU = 1.0
+# Fat near the liver's edge takes half of what it blurs into.
+_BLURRED_SHARE = 0.5
+# A broad mean counts where liver fills this part of it; from fewer places its spread is not read but assumed, as a
+# share of the noise, and the grain is at most this share of the volume of the mean.
+_MEAN_FILLED, _LEAST_MEANS, _ASSUMED_SHARE, _MOST_GRAIN_SHARE = 0.6, 50, 0.4, 0.5
 
 
 class NotSeenError(Exception):
@@ -91,7 +101,7 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
     if not whole:
         fat = (depth < config.fat_depth_mm) & (hu < liver_hu - config.fat_hu_below)
         blurred = distance_to_mm(fat, spacing, within_mm=config.fat_blur_mm) <= config.fat_blur_mm
-        beyond = np.where(fat, 1.0, np.where(blurred, np.maximum(beyond, 0.5), beyond)).astype(np.float32)
+        beyond = np.where(fat, 1.0, np.where(blurred, np.maximum(beyond, _BLURRED_SHARE), beyond)).astype(np.float32)
     foreign = np.zeros(liver.shape, np.float32)
     if others.any():
         foreign = np.clip((outside - other) / config.shared_border_mm + 0.5, 0, 1).astype(np.float32)
@@ -113,8 +123,8 @@ def largest_part(mask: BoolArray) -> BoolArray:
 def _middle_and_noise(hu: Float32Array) -> tuple[float, float]:
     """Median without vessels, and SD from the median absolute deviation."""
     middle = float(np.median(hu))
-    noise = max(_SD_PER_MAD * float(np.median(np.abs(hu - middle))), 1.0)
-    return float(np.median(hu[np.abs(hu - middle) < 2.5 * noise])), noise
+    noise = max(_SD_PER_MAD * float(np.median(np.abs(hu - middle))), _LEAST_NOISE_HU)
+    return float(np.median(hu[np.abs(hu - middle) < _VESSEL_SD * noise])), noise
 
 
 def _grain_mm3(
@@ -135,12 +145,12 @@ def _grain_mm3(
     hu, around = hu[thin], around[thin]
     spacing = tuple(s * part.step for s, part in zip(grid.spacing_mm, thin, strict=True))
     grid = replace(grid, shape=hu.shape, spacing_mm=(spacing[0], spacing[1], spacing[2]))
-    kept = around & (np.abs(hu - liver_hu) < 3 * noise_hu)
+    kept = around & (np.abs(hu - liver_hu) < _TEXTURE_SD * noise_hu)
     weight = gaussian(kept.astype(np.float32), sigma, grid)
     mean = gaussian(np.where(kept, hu - liver_hu, 0).astype(np.float32), sigma, grid)
-    inner = around & (weight > 0.6)
-    varies = 0.4 * noise_hu
-    if np.count_nonzero(inner) > 50:
+    inner = around & (weight > _MEAN_FILLED)
+    varies = _ASSUMED_SHARE * noise_hu
+    if np.count_nonzero(inner) > _LEAST_MEANS:
         varies = float(np.std((mean[inner] / weight[inner]).astype(np.float64)))
-    grain = float(np.clip(broad * (varies / noise_hu) ** 2, white, 0.5 * broad))
+    grain = float(np.clip(broad * (varies / noise_hu) ** 2, white, _MOST_GRAIN_SHARE * broad))
     return white * config.grain_factor, grain * config.grain_factor

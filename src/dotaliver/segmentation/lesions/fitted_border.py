@@ -34,6 +34,20 @@ _FIRST_SIZES = (0.9, 1.1)
 _ROUNDS = 3
 # How often a fit is repeated from its own middle.
 _MOST_MOVES = 2
+# The middle of a body whose surface lies at r(u) is the mean of r⁴ u / 4 over that of r³ / 3.
+_MOMENT = 3 / 4
+# Of two fits, another one is better only beyond rounding, in nats.
+_TIE_NATS = 1e-9
+# Rays reach beyond whatever surface the prior allows: from a middle that lies off, half of the extent more.
+_EXTENTS, _REACHES = 1.5, 2.0
+# A median of fewer samples (of 512 directions every half millimetre) is not read.
+_LEAST_SAMPLES = 20
+# A fit is given up below this part of the least contrast that is believed in the end.
+_HOPELESS_SHARE = 0.5
+# The lesion's density is read within this depth below the border, as mm and as shares of the mean radius: below what
+# blur reaches, and above a core that may be necrotic. Chosen on the tuning families of scripts/benchmark_diameters.py.
+_BELOW_BORDER_MM, _BELOW_BORDER_SHARE = 1.0, 0.2
+_ABOVE_CORE_MM, _ABOVE_CORE_SHARE = 5.0, 0.35
 # On both sides of the border, half a ray's step is left out.
 _STEP_GAP_MM = 0.25
 # So near to the liver's edge, a border is that edge: outlines of livers are off by about as much.
@@ -65,7 +79,7 @@ def fitted_border(site: Site, config: CtLesionConfig) -> FittedBorder:
     nearest, limit = config.recentre_mm
     for _ in range(_MOST_MOVES):
         radii = border.radii_mm
-        moment = ((grid.weights * radii**4) @ grid.unit) * 0.75 / (grid.weights @ radii**3)
+        moment = ((grid.weights * radii**4) @ grid.unit) * _MOMENT / (grid.weights @ radii**3)
         if float(np.linalg.norm(moment)) < nearest:
             break
         centre = centre + np.clip(moment, -limit, limit) / np.asarray(site.grid.spacing_mm)
@@ -93,13 +107,13 @@ def denser_part(border: FittedBorder, config: CtLesionConfig) -> Site | None:
 def _fitted_around(site: Site, centre: FloatArray, config: CtLesionConfig) -> FittedBorder:
     spacing = site.grid.spacing_mm
     images = (site.hu, site.beyond_liver, site.foreign)
-    rays = cast_rays(images, site.uptake, centre, spacing, 1.5 * site.extent_mm + 2 * config.reach_mm)
+    rays = cast_rays(images, site.uptake, centre, spacing, _EXTENTS * site.extent_mm + _REACHES * config.reach_mm)
     uptake_mm = np.maximum(rays.uptake.sum(axis=1) * STEP_MM, 2 * STEP_MM)
     prior = _prior(uptake_mm, config)
     best: FittedBorder | None = None
     for hu in _first_densities(rays, uptake_mm):
         found = _fitted_from(site, centre, rays, prior, hu, config)
-        if found is not None and (best is None or found.fit.gain > best.fit.gain + 1e-9):
+        if found is not None and (best is None or found.fit.gain > best.fit.gain + _TIE_NATS):
             best = found
     if best is None:
         msg = (
@@ -147,7 +161,7 @@ def _first_densities(rays: Rays, uptake_mm: FloatArray) -> list[float]:
 def _median_hu(rays: Rays, where: BoolArray) -> float | None:
     """Median density by volume; None for too few samples."""
     where = where & rays.usable
-    if np.count_nonzero(where) < 20:
+    if np.count_nonzero(where) < _LEAST_SAMPLES:
         return None
     hu, volume = rays.hu[where], rays.volumes[where]
     order = np.argsort(hu, kind="stable")
@@ -165,7 +179,7 @@ def _fitted_from(
     farthest = farthest_mm(prior, config)[:, None]
     cap = config.outlier_nats * np.sqrt(site.grain_mm3 / site.white_grain_mm3)
     for _ in range(_ROUNDS):
-        if abs(densities.contrast) < config.least_contrast_hu / 2:
+        if abs(densities.contrast) < _HOPELESS_SHARE * config.least_contrast_hu:
             return None
         ratio = ray_log_ratio(
             rays, densities, cap, config.soft_border_share, config.outside_nats, cap * config.opposite_share
@@ -176,7 +190,8 @@ def _fitted_from(
         radii = border.radii_mm
         depth = radii[:, None] - rays.distance_mm
         mean = float(radii.mean())
-        inside = _median_hu(rays, (depth > min(1.0, 0.2 * mean)) & (depth < max(5.0, 0.35 * mean)))
+        below = min(_BELOW_BORDER_MM, _BELOW_BORDER_SHARE * mean)
+        inside = _median_hu(rays, (depth > below) & (depth < max(_ABOVE_CORE_MM, _ABOVE_CORE_SHARE * mean)))
         if inside is None:
             return None
         densities = replace(densities, lesion=inside)
@@ -221,5 +236,6 @@ def seen_directions(border: FittedBorder, config: CtLesionConfig) -> BoolArray:
     step = mean((depth > _STEP_GAP_MM) & (depth < width + _STEP_GAP_MM)) - mean(
         (depth < -_STEP_GAP_MM) & (depth > -width - _STEP_GAP_MM)
     )
+    # From liver to lesion the log ratio rises by the squared contrast in SDs, and from cap to cap at most.
     whole = min((densities.contrast / densities.noise) ** 2, 2 * config.outlier_nats)
     return np.asarray(step > config.step_share * 0.5 * whole)

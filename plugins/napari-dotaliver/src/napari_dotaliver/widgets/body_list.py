@@ -32,7 +32,7 @@ from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import world_to_lps
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
-from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, millimetres, refusal_line, soon
+from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, millimetres, refusal_line, scrolled, soon
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -51,6 +51,7 @@ _KEYS: dict[int, Answer | None] = {
 }
 _ORGANS: tuple[FocusOrgan, ...] = get_args(FocusOrgan)
 _USUAL_MM = 15.0
+_LEAST_ROWS_PIXELS = 96
 # What mends a lesion without a border, in a file of edits and here.
 _BY_KEY, _BY_BOX = "give its diameter as size_mm", "tick “No border shown” and give its diameter"
 
@@ -124,9 +125,10 @@ class BodyList(QWidget):
         self.show_reading()
 
     def _build_tools(self) -> None:
-        self.add_button = QPushButton("Add a lesion by a click on the PET")
+        self.add_button = QPushButton("Add by a click on the PET")
         self.add_button.setCheckable(True)
         self.add_button.setStyleSheet(CHECKED_BUTTON)
+        self.add_button.setToolTip("While this is on, a click on the PET adds a lesion outside the liver.")
         self.by_size = QCheckBox("No border shown: take a ball of")
         self.size_mm = millimetres("Diameter of a lesion without a border, in mm", (3.0, 200.0), _USUAL_MM)
         self.draw_button = QPushButton("Draw diameter (D)")
@@ -135,14 +137,14 @@ class BodyList(QWidget):
         self.organ.addItems([organ.replace("_", " ") for organ in _ORGANS])
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.rows, stretch=1)
-        layout.addWidget(self.why)
+        self.rows.setMinimumHeight(_LEAST_ROWS_PIXELS)
+        tools = QWidget()
+        column = QVBoxLayout(tools)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.why)
         lines: tuple[tuple[QWidget, ...], ...] = (
             (self.accept_button, self.reject_button, self.draw_button),
-            (QLabel("Organ"), self.organ),
-            (self.add_button,),
+            (QLabel("Organ"), self.organ, self.add_button),
             (self.by_size, self.size_mm),
             (self.all_read,),
         )
@@ -150,8 +152,13 @@ class BodyList(QWidget):
             line = QHBoxLayout()
             for part in parts:
                 line.addWidget(part, stretch=0 if isinstance(part, QLabel) else 1)
-            layout.addLayout(line)
+            column.addLayout(line)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.message)
+        layout.addWidget(self.rows, stretch=1)
+        # A low window scrolls the tools; the list keeps its rows.
+        layout.addWidget(scrolled((tools,)), stretch=1)
 
     def close_down(self) -> None:
         """Tell nobody any more; called before Qt destroys the widget, during which no Python may run."""

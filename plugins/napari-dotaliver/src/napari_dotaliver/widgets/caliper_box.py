@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QLabel, QPushButto
 from dotaliver.errors import MaskError
 from dotaliver.export.report.words import MARK_WORDS
 from dotaliver.image.geometry import Geometry, Vector, as_vector
-from dotaliver.longitudinal.baseline_targets import BaselineTargets
 from dotaliver.measurement.caliper import (
     Caliper,
     CaliperEnd,
@@ -26,6 +25,7 @@ from napari_dotaliver.view.caliper_layer import caliper_layer, renew_caliper
 from napari_dotaliver.view.layers import anatomical_grid, world_to_lps
 from napari_dotaliver.view.mouse import clicks_of
 from napari_dotaliver.widgets.keys import Key
+from napari_dotaliver.widgets.lesion_table import sum_words
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
 from napari_dotaliver.widgets.tool_context import ToolContext, push_button
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Shapes
 
-__all__ = ["KEYS", "ROLE_KEYS", "CaliperBox", "sum_words"]
+__all__ = ["KEYS", "ROLE_KEYS", "CaliperBox"]
 
 KEYS: tuple[Key, ...] = (
     Key("D", "caliper: drag the selected lesion's longest diameter, then its short axis"),
@@ -323,11 +323,3 @@ def _size_words(name: str | None, caliper: Caliper | None, how: str) -> str:
         return f"Lesion {name}: no diameter yet."
     short = "" if caliper.short_mm is None else f" × {caliper.short_mm:.1f}"
     return f"Lesion {name}: {caliper.long_mm:.1f}{short} mm ({how})"
-
-
-def sum_words(targets: BaselineTargets) -> str:
-    """The targets with their sizes and the sum of diameters."""
-    if targets.sum_mm is None:
-        return "No target: no measurable lesion yet."
-    parts = [f"{size.lesion} ({size.size_mm:.1f} mm{', short axis' if size.node else ''})" for size in targets.sizes]
-    return f"Sum of diameters {targets.sum_mm:.1f} mm: {', '.join(parts)}"

@@ -16,7 +16,7 @@ from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
 
-__all__ = ["LesionTable"]
+__all__ = ["LesionTable", "sum_words"]
 
 Cell = tuple[str, float | str | None]
 """What is read and what is sorted by; None sorts below every number."""
@@ -79,9 +79,14 @@ class LesionTable(QWidget):
         self.details.setTextFormat(Qt.TextFormat.PlainText)
         # A layout does not count the lines of wrapped text, and would draw them over the table.
         self.details.setMinimumHeight(_DETAIL_LINES * self.details.fontMetrics().lineSpacing())
+        self.sum_line = QLabel(self)
+        self.sum_line.setToolTip("Targets of RECIST 1.1, if this scan is the baseline")
+        self.sum_line.setMinimumHeight(self.sum_line.fontMetrics().lineSpacing())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(2)
         layout.addWidget(self.table, stretch=1)
+        layout.addWidget(self.sum_line)
         layout.addWidget(self.details)
         self.table.itemSelectionChanged.connect(self._on_selection)
 
@@ -95,6 +100,7 @@ class LesionTable(QWidget):
         chosen = self.chosen
         before, self._score = self._score, score
         self._targets = None if score is None else proposed_targets(score)
+        self._show_sum()
         self._unmeasured = unmeasured
         if before is not None and score is not None and self._renew_rows(before, score):
             self._describe()
@@ -120,6 +126,13 @@ class LesionTable(QWidget):
             self.table.sortItems(*(order or (_PEAK_COLUMN, Qt.SortOrder.DescendingOrder)))
         self.table.blockSignals(False)
         self.choose(chosen, tell=False)
+
+    def _show_sum(self) -> None:
+        """The sum of diameters, always in view; grey while a lesion is not measured again yet."""
+        self.sum_line.setText("")
+        if self._targets is not None:
+            self.sum_line.setText(sum_words(self._targets))
+            self.sum_line.setStyleSheet(f"color: {_GREY}" if self._unmeasured else "font-weight: bold")
 
     def _renew_rows(self, before: StudyScore, score: StudyScore) -> bool:
         """Change the rows that differ, where the lesions are the same as before; False where they are others."""
@@ -219,6 +232,14 @@ class LesionTable(QWidget):
                 return
         count = len(self._score.lesions)
         self.details.setText("Select a row to see the lesion." if count else "No lesions found.")
+
+
+def sum_words(targets: BaselineTargets) -> str:
+    """The targets with their sizes and the sum of diameters."""
+    if targets.sum_mm is None:
+        return "No RECIST target: no lesion is measurable yet."
+    parts = [f"{size.lesion} ({size.size_mm:.1f} mm{', short axis' if size.node else ''})" for size in targets.sizes]
+    return f"Sum of diameters {targets.sum_mm:.1f} mm: {', '.join(parts)}"
 
 
 def _target_cell(lesion: Lesion, targets: BaselineTargets | None) -> Cell:
