@@ -29,6 +29,7 @@ class Quantity(StrEnum):
 
     HU = "[hnsf'U]"
     MR_SIGNAL = "[arb'U]"
+    LIVER_CONTRAST = "{liver contrast}"
     BQML = "Bq/ml"
     COUNTS = "{counts}"
     SUVBW = "g/ml{SUVbw}"

@@ -15,15 +15,16 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
-from dotaliver.image.geometry import Box, Vector, grow_box
+from dotaliver.image.geometry import Box, FloatArray, Vector, grow_box
 from dotaliver.image.itk import resample_labels, resample_through
 from dotaliver.image.registration import Pose, register_cts
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.edits import LesionClick
-from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
+from dotaliver.records.masks import BorderEvidence, ClickedLesion, DrawnOn, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of, shift_between
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.clicks_on_mr import MrScene, in_words_of_mr, mr_scene, without_densities
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
 from dotaliver.segmentation.lesions.dragged_border import through_border_points
 from dotaliver.segmentation.lesions.seeded_outline import SeededOutline, outline_around
@@ -35,6 +36,8 @@ __all__ = ["ClickSite", "Clicked", "added_voxels", "click_site", "with_outlines"
 _ORIGIN = "click"
 # Less than this is lung or gas.
 _AIR_HU = -300.0
+# On MR, less than this share of the liver's signal is air: the noise of a magnitude image lies below it.
+_AIR_SHARE = 0.04
 _DRAW = "draw its diameter instead"
 # Room around an outline for what a dragged border may add to it.
 _DRAG_MM = 30.0
@@ -57,8 +60,16 @@ class ClickSite:
     on_pet: bool
     """Whether lesions were outlined on the PET."""
     pose: Pose | None
-    """From places on the image to places on the PET's CT; None where they are the same image."""
+    """From places on the image to places on the PET's CT (`onto`); None where they are the same image."""
     config: ScoringConfig
+    contrast: Volume
+    """What borders are fitted to: the CT itself, or an MR scaled by its liver."""
+    onto: DrawnOn = "ct"
+
+    @property
+    def on_mr(self) -> bool:
+        """Whether the image is an MR."""
+        return self.image.quantity is Quantity.MR_SIGNAL
 
     @cached_property
     def highest_label(self) -> int:
@@ -99,12 +110,20 @@ class ClickSite:
             uptake = self.placed.where(label)
         around = Surroundings(self.liver, self.lesions.array, free, uptake)
         try:
-            outline = outline_around(self.image, around, place, (self.config.ct_clicks, self.config.ct_lesions))
+            outline = self._outlined(around, place)
         except NotSeenError as reason:
-            msg = f"no border of a lesion is found from {words}: {reason}; {_DRAW}"
+            said = in_words_of_mr(str(reason)) if self.on_mr else str(reason)
+            msg = f"no border of a lesion is found from {words}: {said}; {_DRAW}"
             raise ConfigError(msg) from reason
         label = label or self._under(outline)
         return Clicked(click, label, self._dragged(outline, click))
+
+    def _outlined(self, around: Surroundings, place: FloatArray) -> SeededOutline:
+        configs = (self.config.ct_clicks, self.config.ct_lesions)
+        if not self.on_mr:
+            return outline_around(self.contrast, around, place, configs)
+        outline = outline_around(self.contrast, around, place, without_densities(*configs))
+        return replace(outline, border=outline.border.model_copy(update={"dense_share": None}))
 
     def _measured_at(self, label: int | None, place_lps_mm: Vector) -> SeededOutline | None:
         """What the automatic search found of a lesion, where it holds the place: it saw more evidence than a click."""
@@ -123,9 +142,10 @@ class ClickSite:
             raise ConfigError(msg)
         index = self._voxel(click.place_lps_mm)
         one: Box = tuple(slice(v, v + 1) for v in index)  # type: ignore[assignment]
-        hu = float(np.median(self.image.crop(grow_box(one, (0, 1, 1), grid.shape)).array))
-        if hu < _AIR_HU:
-            msg = f"{words} lies on air or lung ({hu:.0f} HU); point inside a lesion of the liver"
+        value = float(np.median(self.image.crop(grow_box(one, (0, 1, 1), grid.shape)).array))
+        if value < (self._dark if self.on_mr else _AIR_HU):
+            said = "without signal" if self.on_mr else f"{value:.0f} HU"
+            msg = f"{words} lies on air or lung ({said}); point inside a lesion of the liver"
             raise ConfigError(msg)
         if not self.liver[index] and not self.lesions.array[index]:
             msg = (
@@ -136,6 +156,11 @@ class ClickSite:
         if click.label is not None and self.lesions.array[index] not in {0, click.label}:
             msg = f"{words} lies in lesion {self.lesions.array[index]}, not in lesion {click.label}; name that one"
             raise ConfigError(msg)
+
+    @cached_property
+    def _dark(self) -> float:
+        """Signal of an MR below which there is no tissue."""
+        return _AIR_SHARE * float(np.median(self.image.array[self.liver]))
 
     def _under(self, outline: SeededOutline) -> int | None:
         """The lesion known from PET that an outline is: most of the smaller of both lies in the other."""
@@ -195,20 +220,16 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
     Raises
     ------
     ConfigError
-        Where there is no CT or no liver, or diameters are measured on MR.
+        Where there is no CT or no liver, or an MR that is measured on was not registered to one.
     """
     if measures_on_mr(volumes):
-        msg = "a border is found from a click on CT alone, and diameters are measured on MR; draw its diameter instead"
-        raise ConfigError(msg)
+        return _site_on_mr(mr_scene(volumes, found), found, config)
     ct, liver = volumes.ct, found.liver
     if ct is None:
         msg = "there is no CT on which a lesion could be pointed at; draw its diameter instead"
         raise ConfigError(msg)
     if liver is None or found.lesions is None:
         msg = "the liver was not found, and a lesion is measured from a click only in the liver; give one with --liver"
-        raise ConfigError(msg)
-    if volumes.recist_image is not None and volumes.recist_image.quantity is not Quantity.HU:
-        msg = "a border is found from a click on CT only; draw the lesion's diameter on the MR instead"
         raise ConfigError(msg)
     moved = [in_position_of("ct", layer, found.mismatch) for layer in (liver, found.lesions)]
     image, pose = ct, None
@@ -238,6 +259,25 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
         found.lesions.drawn_on == "pet",
         pose,
         config,
+        contrast=image,
+    )
+
+
+def _site_on_mr(scene: MrScene, found: Segmentations, config: ScoringConfig) -> ClickSite:
+    """The same on an MR, on which nothing is outlined before a reader points at it."""
+    assert found.lesions is not None
+    return ClickSite(
+        scene.image,
+        scene.whole.mask,
+        scene.placed,
+        scene.placed,
+        None,
+        frozenset(scene.placed.labels),
+        found.lesions.drawn_on == "pet",
+        scene.pose,
+        config,
+        contrast=scene.contrast,
+        onto=scene.onto,
     )
 
 
@@ -309,9 +349,10 @@ def added_voxels(volumes: StudyVolumes, found: Segmentations, site: ClickSite, c
     """Where a lesion that a click adds lies on the grid of the other lesions: at least the voxel of its middle."""
     assert found.lesions is not None
     layer, own = found.lesions, clicked.own(site)
-    if site.pose is not None and volumes.ct is not None:
-        own = resample_through(own, volumes.ct.geometry, site.pose.transform.GetInverse())
-    grid, shift = layer.labels.geometry, shift_between("ct", layer.drawn_on, found.mismatch)
+    reference = volumes.ct if site.onto == "ct" else volumes.pet
+    if site.pose is not None and reference is not None:
+        own = resample_through(own, reference.geometry, site.pose.transform.GetInverse())
+    grid, shift = layer.labels.geometry, shift_between(site.onto, layer.drawn_on, found.mismatch)
     moved = own.placed(own.geometry.moved(shift))
     there = resample_labels(moved, grid).mask
     if there.any() or not moved.mask.any():

@@ -11,6 +11,7 @@ surfaces that fit nearly as well (Laplace's approximation).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,7 @@ class Rays:
         """In the liver and nearest to this lesion."""
         return np.asarray((self.beyond_liver < _HALF) & (self.foreign < _HALF))
 
-    @property
+    @cached_property
     def volumes(self) -> FloatArray:
         """Volume of tissue that each sample represents, in mm³."""
         shell = 4 * np.pi * self.distance_mm**2 * STEP_MM

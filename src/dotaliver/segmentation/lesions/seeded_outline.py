@@ -57,7 +57,7 @@ def outline_around(
     Parameters
     ----------
     ct : Volume
-        In HU.
+        In HU, or an MR scaled by its liver.
     around : Surroundings
         Liver and known lesions on the CT's grid.
     place : ndarray
@@ -70,7 +70,7 @@ def outline_around(
     NotSeenError
         Where no border is found, with the reason.
     """
-    ct.require(Quantity.HU)
+    ct.require(Quantity.HU, Quantity.LIVER_CONTRAST)
     for search in configs[0].searches:
         found = _search(ct, around, place, search, configs)
         # What reaches far is looked at only where nothing nearer stands out.

@@ -76,7 +76,8 @@ def regions_around(
             farther = True
         elif all(_dice(guess, other) < _SAME_SHARE for other in kept):
             kept.append(guess)
-    if search.balls:
+    # What density separates and reaches farther is no ball here: the next search looks at it.
+    if search.balls and (kept or not farther):
         kept += [np.asarray(usable & (distance <= radius)) for radius in config.ball_radii_mm]
     return Regions(tuple(kept), farther)
 

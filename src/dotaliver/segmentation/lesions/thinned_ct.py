@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dotaliver.image.distance import Float32Array, signed_distance_mm
 from dotaliver.image.geometry import Box, FloatArray, grow_box
-from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
+from dotaliver.image.volume import BoolArray, Volume, used_box
 
 __all__ = ["Surroundings", "ThinnedCt", "on_fine_grid", "thinned"]
 
@@ -70,9 +70,7 @@ def thinned(ct: Volume, around: Surroundings, pixel_mm: float) -> ThinnedCt:
     )
     counts: tuple[int, int, int] = tuple(n // t for n, t in zip(grid.shape, times, strict=True))  # type: ignore[assignment]
     whole = tuple(slice(0, n * t) for n, t in zip(counts, times, strict=True))
-    hu = ct.array[whole].astype(np.float32)
-    if times != (1, 1, 1):
-        hu = _block_means(hu, times)
+    hu = _block_means(ct.array[whole], times)
     origin = grid.index_to_lps((np.asarray(times) - 1) / 2)
     spacing = tuple(s * t for s, t in zip(grid.spacing_mm, times, strict=True))
     coarse = replace(
@@ -83,26 +81,27 @@ def thinned(ct: Volume, around: Surroundings, pixel_mm: float) -> ThinnedCt:
     )
     middles = tuple(slice(t // 2, n * t, t) for n, t in zip(counts, times, strict=True))
     uptake = None if around.uptake is None else around.uptake[middles]
-    return ThinnedCt(Volume(hu, coarse, Quantity.HU), *around.thinned(middles), uptake, times)
+    return ThinnedCt(Volume(hu, coarse, ct.quantity), *around.thinned(middles), uptake, times)
 
 
-def _block_means(hu: Float32Array, times: tuple[int, int, int]) -> Float32Array:
+def _block_means(hu: npt.NDArray[np.number], times: tuple[int, int, int]) -> Float32Array:
     """Means over blocks, one axis after the other: several times faster than one mean over all three."""
+    means = np.asarray(hu)
     for axis, count in enumerate(times):
         if count > 1:
             part = [slice(None)] * 3
-            total = np.zeros(1, np.float32)
-            for first in range(count):
+            part[axis] = slice(0, None, count)
+            total = means[tuple(part)].astype(np.float32)
+            for first in range(1, count):
                 part[axis] = slice(first, None, count)
-                total = total + hu[tuple(part)]
-            hu = total / np.float32(count)
-    return hu
+                total += means[tuple(part)]
+            total /= np.float32(count)
+            means = total
+    return means.astype(np.float32, copy=False)
 
 
 def on_fine_grid(mask: BoolArray, times: tuple[int, int, int], shape: tuple[int, int, int]) -> BoolArray:
     """A mask of blocks on the finer grid, its border interpolated between the blocks."""
-    from scipy.ndimage import map_coordinates
-
     if times == (1, 1, 1):
         return mask
     fine = np.zeros(shape, dtype=bool)
@@ -116,10 +115,20 @@ def on_fine_grid(mask: BoolArray, times: tuple[int, int, int], shape: tuple[int,
     target: Box = tuple(  # type: ignore[assignment]
         slice(b.start * t, min(b.stop * t, n)) for b, t, n in zip(box, times, shape, strict=True)
     )
-    lines: list[npt.NDArray[np.float64]] = [
-        (np.arange(part.start, part.stop) - (t - 1) / 2) / t - b.start
-        for part, t, b in zip(target, times, box, strict=True)
-    ]
-    places = np.meshgrid(*lines, indexing="ij")
-    fine[target] = map_coordinates(level, places, order=1, mode="nearest") > 0
+    for axis, (part, t, b) in enumerate(zip(target, times, box, strict=True)):
+        line = (np.arange(part.start, part.stop) - (t - 1) / 2) / t - b.start
+        level = _along(level, line, axis)
+    fine[target] = level > 0
     return fine
+
+
+def _along(level: Float32Array, line: npt.NDArray[np.float64], axis: int) -> Float32Array:
+    """Linear interpolation along one axis at places in voxels; beyond the ends, the ends."""
+    last = level.shape[axis] - 1
+    place = np.clip(line, 0, last)
+    low = np.minimum(place.astype(np.intp), max(last - 1, 0))
+    shape = [1, 1, 1]
+    shape[axis] = len(line)
+    weight = (place - low).astype(np.float32).reshape(shape)
+    below, above = level.take(low, axis=axis), level.take(np.minimum(low + 1, last), axis=axis)
+    return np.asarray(below + weight * (above - below), dtype=np.float32)
