@@ -17,7 +17,7 @@ def listed(body, qtbot):
 
 
 def test_each_key_answers_and_goes_on(listed, qtbot):
-    assert [listed.rows.item(row, 3).text() for row in (0, 1)] == ["unanswered", "unanswered"]
+    assert [listed.rows.item(row, 1).text() for row in (0, 1)] == ["unanswered", "unanswered"]
     with qtbot.waitSignal(listed.changed):
         qtbot.keyClick(listed.rows, Qt.Key.Key_A)
     assert listed.current.name == "B2"
@@ -25,7 +25,7 @@ def test_each_key_answers_and_goes_on(listed, qtbot):
     qtbot.keyClick(listed.rows, Qt.Key.Key_R)
     given = listed.session.edits.body.answers
     assert [(each.label, each.answer) for each in given] == [(1, "accepted"), (2, "rejected")]
-    assert listed.rows.item(1, 3).text() == "rejected"
+    assert listed.rows.item(1, 1).text() == "rejected"
     qtbot.keyClick(listed.rows, Qt.Key.Key_Backspace)
     assert [each.label for each in listed.session.edits.body.answers] == [1]
 
@@ -57,10 +57,10 @@ def test_a_lesion_is_added_by_a_click_named_and_removed_by_key(listed, qtbot):
         listed.add_at(place)
     assert not listed.add_button.isChecked()
     last = listed.rows.rowCount() - 1
-    assert [listed.rows.item(last, column).text() for column in (0, 3)] == ["new", "added"]
+    assert [listed.rows.item(last, column).text() for column in (0, 1)] == ["new", "added"]
     session.remeasure()
     listed.show_reading()
-    assert [listed.rows.item(last, column).text() for column in (0, 3)] == ["B3", "added"]
+    assert [listed.rows.item(last, column).text() for column in (0, 1)] == ["B3", "added"]
     listed.rows.setCurrentCell(last, 0)
     assert listed.organ.isEnabled()
     assert listed.reject_button.text() == "Remove (R)"

@@ -43,7 +43,7 @@ KEYS: tuple[Key, ...] = (
     Key("A, R, Backspace in the list of the tab Body", "accept, reject or remove, take the answer back"),
 )
 
-_HEADINGS = ("Lesion", "Region", "Likely", "State", "Size", "× liver")
+_HEADINGS = ("Lesion", "State", "Region", "Likely", "Size", "× liver")
 _KEYS: dict[int, Answer | None] = {
     int(Qt.Key.Key_A): "accepted",
     int(Qt.Key.Key_R): "rejected",
@@ -191,7 +191,7 @@ class BodyList(QWidget):
         """Fill the rows with the answers as they are now, measured or not."""
         row, reading, lesions = self.rows.currentRow(), self.session.edits.body, self.lesions
         cells = [_cells(lesion) for lesion in lesions]
-        cells += [("new", point.region or point.organ, "–", "added", "…", "…") for _, point in self.waiting]
+        cells += [("new", "added", point.region or point.organ, "–", "…", "…") for _, point in self.waiting]
         self.rows.blockSignals(True)
         self.rows.setRowCount(len(cells))
         for place, texts in enumerate(cells):
@@ -319,9 +319,9 @@ def _cells(lesion: BodyLesion) -> tuple[str, ...]:
     size = lesion.longest_diameter_mm or lesion.pet_extent_mm
     return (
         lesion.name,
+        lesion.state,
         lesion.region,
         likely_words(lesion),
-        lesion.state,
         "–" if size is None else f"{size:.0f} mm",
         "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f}",
     )

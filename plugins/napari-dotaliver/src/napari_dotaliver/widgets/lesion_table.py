@@ -81,7 +81,8 @@ class LesionTable(QWidget):
         self.details.setMinimumHeight(_DETAIL_LINES * self.details.fontMetrics().lineSpacing())
         self.sum_line = QLabel(self)
         self.sum_line.setToolTip("Targets of RECIST 1.1, if this scan is the baseline")
-        self.sum_line.setMinimumHeight(self.sum_line.fontMetrics().lineSpacing())
+        # The style makes the font larger once the line is shown.
+        self.sum_line.setFixedHeight(_ROW_PIXELS)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(2)
