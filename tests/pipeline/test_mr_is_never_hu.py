@@ -31,13 +31,15 @@ CONSUMERS = {
     "dicom/recist_image.py": "reads it",
     "export/deidentify/objects.py": "moves it to another frame of reference UID",
     "export/dicom/seg.py": "its grid",
+    "export/dicom/segments.py": "whether outlines lie on it",
     "export/dicom/sr.py": "its grid",
     "export/report/compose.py": "hands an MR to mr_pictures",
     "export/response/lesion_views.py": "a picture, windowed by its quantity",
     "measurement/lesions.py": "whether there is one",
     "measurement/statements_on_images.py": "its grid",
     "pipeline/stored_score.py": "outlines on CT that were stored, of which an MR has none",
-    "segmentation/clicked_lesions.py": "refuses an MR: a click is measured on CT alone",
+    "segmentation/clicked_lesions.py": "its grid; an MR goes to clicks_on_mr",
+    "segmentation/clicks_on_mr.py": "scales an MR by its liver, without any rule of densities",
     "segmentation/lesions_on_ct.py": "leaves where it is an MR (measures_on_mr)",
     "segmentation/organs_and_ct_foci.py": "searches a second phase where it is in HU",
     "segmentation/recist_mr.py": "registers an MR",
@@ -89,9 +91,9 @@ def test_no_outline_is_looked_for_on_mr(mr):
     assert not measures_on_mr(replace(case.volumes, recist_image=mr.with_array(mr.array, Quantity.HU)))
 
 
-def test_a_click_on_an_mr_is_refused(mr):
+def test_a_click_on_an_mr_that_was_not_registered_is_refused(mr):
     case = small_case()
-    with pytest.raises(ConfigError, match="measured on MR; draw its diameter"):
+    with pytest.raises(ConfigError, match="was not registered to a liver"):
         click_site(replace(case.volumes, recist_image=mr), case.segmentations, ScoringConfig())
 
 

@@ -75,8 +75,12 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[Lesion], Cell]]]
 
 def _diameter_source(lesion: Lesion) -> str | None:
     words = _SOURCES.get(lesion.diameter_source or "")
-    drawn_on_mr = words == "reader" and lesion.diameter is not None and lesion.diameter.modality == "MR"
-    return "reader, on MR" if drawn_on_mr else words
+    on_mr = lesion.diameter is not None and lesion.diameter.modality == "MR"
+    return (
+        {"reader": "reader, on MR", "click": "MR, by click"}.get(lesion.diameter_source or "", words)
+        if on_mr
+        else words
+    )
 
 
 def cell(value: Cell) -> str | int:

@@ -24,6 +24,7 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import without_added_lesions
 from dotaliver.segmentation.corrections import CANDIDATES_FLAG, REGISTERED_FLAG, Corrections, with_masks, without
 from dotaliver.segmentation.mask_checks import OWN_ORIGIN
+from dotaliver.segmentation.recist_mr import measures_on_mr
 
 __all__ = [
     "LocalPaths",
@@ -202,7 +203,8 @@ def _stored_on_ct(folder: Path, parent: StudyScore, volumes: StudyVolumes, is_cu
     Where no border was seen, the reasons of the record are kept while the settings are the same (``is_current``).
     """
     mask = next((m for m in parent.segmentation.masks if m.name == "ct_lesions"), None)
-    if mask is None or not (mask.labels or is_current):
+    if mask is None or not (mask.labels or is_current) or measures_on_mr(volumes):
+        # On an MR only the reader's clicks are outlined, and these are measured anew.
         return None
     if volumes.recist_image is not None:
         # To the reader of masks the diagnostic CT is the CT.

@@ -297,7 +297,8 @@ FLAGS: dict[str, FlagKind] = {
         "The lesion is smaller than twice the PET's resolution: its uptake is underestimated."
     ),
     "LESION_ADDED_BY_CLICK": FlagKind(
-        "The reader pointed at this lesion on CT; the PET shows no outline there, and its uptake is that of its place."
+        "The reader pointed at this lesion on CT or MR; the PET shows no outline there, and its uptake is that of its "
+        "place."
     ),
     "LESION_DENSE_ON_CT": FlagKind(
         "{share:.0f} % of the lesion is as dense on CT as lipiodol, embolic agent or calcium. A treated lesion is not "
@@ -305,7 +306,7 @@ FLAGS: dict[str, FlagKind] = {
         ("INC4",),
     ),
     "LESION_BORDER_PARTIAL": FlagKind(
-        "The reader pointed at this lesion, and the CT shows its border only in part ({seen:.0f} % of it): its "
+        "The reader pointed at this lesion, and the image shows its border only in part ({seen:.0f} % of it): its "
         "diameter has a wider interval; verify the outline or draw the diameter.",
         ("INC4",),
     ),
@@ -325,8 +326,8 @@ FLAGS: dict[str, FlagKind] = {
         ("INC4",),
     ),
     "DIAMETERS_ON_MR": FlagKind(
-        "Diameters are measured on MR (series {series}), where the reader draws them: no lesion is outlined and no "
-        "candidate is searched for on MR.",
+        "Diameters are measured on MR (series {series}), where the reader draws them or points at lesions: no other "
+        "lesion is outlined and no candidate is searched for on MR.",
         ("EXC6",),
     ),
     "RECIST_MR_NOT_REGISTERED": FlagKind(

@@ -18,7 +18,7 @@ __all__ = ["mr_picture"]
 
 
 def mr_picture(lesion: Lesion, mr: Volume, series: SeriesIdentity, segmentations: Segmentations) -> Picture | None:
-    """The MR with the reader's diameter, or where the registration puts the lesion; None where neither is known."""
+    """The MR with the lesion's diameter, or where the registration puts the lesion; None where neither is known."""
     registration, layer, diameter = segmentations.recist_registration, segmentations.lesions, lesion.diameter
     drawn = None
     if diameter is not None and diameter.series_instance_uid == series.series_instance_uid:
@@ -36,7 +36,7 @@ def mr_picture(lesion: Lesion, mr: Volume, series: SeriesIdentity, segmentations
         return None
     name = pictures.slice_name("MR", mr.geometry, place)
     what = "diameters" if drawn is not None else "not measured"
-    alt = f"Lesion {lesion.label} on {name}" + (" with the reader's diameters" if drawn is not None else "")
+    alt = f"Lesion {lesion.label} on {name}" + (" with its diameters" if drawn is not None else "")
     alt += "; the outline is that of the PET, by registration" if outlines is not None else ""
     view = ThumbnailView(mr, place, outlines, (lesion.label,), drawn, 1.0)
     return thumbnail(view, alt, f"{name}, {what}" + ("; outline of the PET" if outlines is not None else ""))

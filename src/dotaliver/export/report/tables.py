@@ -28,9 +28,8 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _drawn_on_mr(lesion: Lesion) -> bool:
-    drawn = lesion.diameter
-    return lesion.diameter_source == "reader" and drawn is not None and drawn.modality == "MR"
+def _on_mr(lesion: Lesion) -> bool:
+    return lesion.diameter is not None and lesion.diameter.modality == "MR"
 
 
 def _axes(lesion: Lesion) -> str | None:
@@ -51,7 +50,8 @@ def _size(lesion: Lesion) -> str:
     if (axes := _axes(lesion)) is None:
         return "–"
     measured = "PET" if lesion.longest_diameter_mm is None else _MEASURED.get(lesion.diameter_source or "", "")
-    measured += ", MR" if _drawn_on_mr(lesion) else ""
+    if _on_mr(lesion):
+        measured = "MR, by click" if lesion.diameter_source == "click" else f"{measured}, MR"
     details = ", ".join(part for part in (measured, _interval(lesion)) if part)
     return f"{axes} ({details})" if details else axes
 
@@ -62,7 +62,9 @@ def _size_rows(lesion: Lesion) -> list[Row]:
         return [("Size", "–")]
     on = "pet" if lesion.longest_diameter_mm is None else lesion.diameter_source
     names = {"ct": "Size on CT", "pet": "Size on PET", "reader": "Size, reader"}
-    name = "Size on MR, reader" if _drawn_on_mr(lesion) else names.get(on or "", "Size")
+    name = names.get(on or "", "Size")
+    if _on_mr(lesion):
+        name = "Size on MR, by click" if on == "click" else "Size on MR, reader"
     rows = [(name, axes)]
     if (interval := _interval(lesion)) is not None:
         rows.append(("95 % interval", f"{interval} mm"))

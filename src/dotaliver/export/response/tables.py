@@ -97,8 +97,9 @@ def _lesion_row(course: PatientCourse, reading: Reading, lesion: TrackedLesion, 
 def _source(found: LesionUptake | None) -> str | None:
     if found is None:
         return None
-    on_mr = found.source == "reader" and found.modality == "MR"
-    return "reader, on MR" if on_mr else _SOURCES[found.source]
+    if found.modality == "MR" and found.source in {"reader", "click"}:
+        return "reader, on MR" if found.source == "reader" else "MR, by click"
+    return _SOURCES[found.source]
 
 
 def _of(found: LesionUptake | None, name: str) -> float | None:

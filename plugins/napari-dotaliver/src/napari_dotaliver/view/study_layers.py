@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Box, Geometry, Vector
+from dotaliver.image.geometry import Box, Geometry, Vector, as_vector
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
@@ -244,15 +244,22 @@ class StudyLayers:
         drawn_here = [] if volumes.recist_image is not None else sorted(there)
         lines = {label: line for label in drawn_here if (line := session.diameter_of(label)) is not None}
         if (display := self.mr_display) is not None:
-            on_mr = {edit.label: edit.diameter for edit in session.edits.lesions if edit.diameter is not None}
+            # A diameter that was drawn on another image has coordinates of its own.
+            drawn = {edit.label: edit.diameter for edit in session.edits.lesions if edit.diameter is not None}
+            elsewhere = {n for n, d in drawn.items() if d.series_instance_uid != display.series_instance_uid}
+            known = {label: session.caliper_of(str(label)) for label in sorted(there - elsewhere)}
             lines = {
-                label: shown_line(display, drawn.long_axis_lps_mm)
-                for label, drawn in on_mr.items()
-                if drawn.series_instance_uid == display.series_instance_uid
+                label: shown_line(display, found.long_axis_lps_mm)
+                for label, found in known.items()
+                if found is not None
             }
             grid = display.shown
         pointed = session.pointed
-        points = () if pointed is None or volumes.recist_image is not None else pointed.border_lps_mm
+        points: tuple[Vector, ...] = ()
+        if pointed is not None and (display is not None or volumes.recist_image is None):
+            points = pointed.border_lps_mm
+            if display is not None:
+                points = tuple(as_vector(place) for place in display.to_shown(points))
         sphere, pet, labels = session.reference_sphere, volumes.pet.geometry, session.lesions
         where = measured.geometry
         self.candidates = self._sign(

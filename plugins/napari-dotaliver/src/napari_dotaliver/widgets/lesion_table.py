@@ -301,7 +301,9 @@ def _size_cells(lesion: Lesion) -> list[Cell]:
         text = f"{size:.0f}" if across is None else f"{size:.0f} × {across:.0f}"
         on_mr = lesion.diameter is not None and lesion.diameter.modality == "MR"
         source = _SOURCES.get(lesion.diameter_source or "", "")
-        return [(text, size), _words(["reader, MR" if on_mr and source == "reader" else source])]
+        if on_mr:
+            source = "reader, MR" if source == "reader" else "MR, by click"
+        return [(text, size), _words([source])]
     extent = size if size is not None else lesion.pet_extent_mm
     if extent is not None:
         return [(f"({extent:.0f})", extent), _words(["PET (extent)"])]

@@ -43,12 +43,12 @@ class PointingBox(QGroupBox):
         line = QHBoxLayout()
         self.click_button = QPushButton("Measure by a click")
         self.click_button.setCheckable(True)
-        self.click_button.setToolTip("While this is on, a click inside a lesion on CT measures it.")
+        self.click_button.setToolTip("While this is on, a click inside a lesion on CT or MR measures it.")
         self.click_button.toggled.connect(self._on_tool)
         self.crosshair_button = push_button("At the crosshair (M)", self.measure_at_crosshair)
         line.addWidget(self.click_button)
         line.addWidget(self.crosshair_button)
-        self.click_line = QLabel("Click inside a lesion on CT: its border, diameter and interval are found.")
+        self.click_line = QLabel("Click inside a lesion on CT or MR: its border, diameter and interval are found.")
         self.click_line.setWordWrap(True)
         column.addLayout(line)
         column.addWidget(self.click_line)
@@ -64,7 +64,7 @@ class PointingBox(QGroupBox):
         self.click_line.setText(
             "Click inside a lesion on the image."
             if on
-            else "Click inside a lesion on CT: its border, diameter and interval are found."
+            else "Click inside a lesion on CT or MR: its border, diameter and interval are found."
         )
         active = self._context.viewer.layers.selection.active
         if on and active is not None and str(active.mode) != "pan_zoom":
@@ -77,7 +77,13 @@ class PointingBox(QGroupBox):
 
     def measure_at(self, place_lps_mm: Vector) -> None:
         """Measure the lesion at a place, or add one there; the border can then be dragged by its points."""
-        self._point(lambda: self._context.session.point_at(place_lps_mm))
+        place = self._on_its_image(place_lps_mm)
+        self._point(lambda: self._context.session.point_at(place))
+
+    def _on_its_image(self, place_lps_mm: Vector) -> Vector:
+        """A place in the coordinates of the image that diameters are measured on: an MR is shown away from its own."""
+        display = self._context.layers.mr_display
+        return place_lps_mm if display is None else as_vector(display.to_mr(place_lps_mm))
 
     def _point(self, act: Callable[[], Pointed]) -> None:
         def measured() -> None:
@@ -106,6 +112,9 @@ class PointingBox(QGroupBox):
         context = self._context
         last = context.session.pointed
         places = points_lps_mm(layer)
+        display = context.layers.mr_display
+        if display is not None and len(places):
+            places = display.to_mr(places)
         if layer is not context.layers.border or last is None or len(places) != len(last.border_lps_mm):
             if layer is context.layers.border:
                 context.layers.show(context.session)
