@@ -77,6 +77,12 @@ class CtClickConfig(FrozenModel):
         description="Error over the diameter from where a reader would draw the border: limits of agreement of two "
         "diameters by one reader are -16 to +18 %",
     )
+    mr_error_share: float = Field(
+        default=0.2,
+        ge=0,
+        description="Error over the diameter that an MR adds: without it, intervals missed the largest errors on "
+        "simulated MRs (T1 in the hepatobiliary phase), of a third of the diameter",
+    )
     clear_enough: float = Field(default=0.7, description="Clarity of a border from which no other is tried")
     least_clarity: float = Field(default=0.6, description="Clarity below which a border is not believed")
     partial_clarity: float = Field(

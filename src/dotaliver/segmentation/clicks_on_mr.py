@@ -22,7 +22,7 @@ from dotaliver.records.masks import DrawnOn, ImageRegistration, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["MrScene", "in_words_of_mr", "liver_contrast", "mr_scene", "without_densities"]
+__all__ = ["MrScene", "in_words_of_mr", "liver_contrast", "mr_scene", "pose_of", "without_densities"]
 
 # Middle and SD that the liver's signal is scaled to: those of a portal-venous CT of usual noise.
 _LIVER, _LIVER_SD = 100.0, 10.0
@@ -58,7 +58,7 @@ def mr_scene(volumes: StudyVolumes, found: Segmentations) -> MrScene:
     if image is None or registration is None or found.liver is None or found.lesions is None:
         msg = "the MR was not registered to a liver, so nothing can be pointed at on it; draw the diameter instead"
         raise ConfigError(msg)
-    pose = _pose_of(registration)
+    pose = pose_of(registration)
     whole, placed = (
         resample_through(in_position_of(registration.onto, layer, found.mismatch), image.geometry, pose.transform)
         for layer in (found.liver, found.lesions)
@@ -68,7 +68,8 @@ def mr_scene(volumes: StudyVolumes, found: Segmentations) -> MrScene:
     return MrScene(image, contrast, whole, placed, pose, registration.onto)
 
 
-def _pose_of(registration: ImageRegistration) -> Pose:
+def pose_of(registration: ImageRegistration) -> Pose:
+    """A recorded registration as a transform of places."""
     import SimpleITK as sitk  # noqa: N813
 
     transform = sitk.AffineTransform(3)
@@ -105,8 +106,10 @@ def liver_contrast(mr: Volume, liver: BoolArray) -> Volume:
 
 
 def without_densities(click: CtClickConfig, fitting: CtLesionConfig) -> tuple[CtClickConfig, CtLesionConfig]:
-    """Both settings without the rules that only densities of CT allow."""
-    return click, fitting.model_copy(update={"fat_hu_below": _NEVER_HU})
+    """Both settings without the rules that only densities of CT allow, and with the error that an MR adds."""
+    error_share = float(np.hypot(click.reader_error_share, click.mr_error_share))
+    wider = click.model_copy(update={"reader_error_share": error_share})
+    return wider, fitting.model_copy(update={"fat_hu_below": _NEVER_HU})
 
 
 def in_words_of_mr(reason: str) -> str:

@@ -101,7 +101,9 @@ class Calipers(BodyPoints):
             self._change_diameter(name, None)
             return
         first, second = (as_vector(np.asarray(end, dtype=np.float64)) for end in ends_lps_mm)
-        self.draw_caliper(name, with_outline_short_axis(Caliper((first, second)), self.outline_of(name)))
+        drawn = Caliper((first, second))
+        self._require_in_slice(drawn)
+        self.draw_caliper(name, with_outline_short_axis(drawn, self.outline_of(name)))
 
     def _change_diameter(self, name: str, edit: DiameterEdit | None) -> None:
         lesion = self._body_lesion(name)
