@@ -63,10 +63,15 @@ class _Rows(QTableWidget):
 
     def event(self, event: QEvent) -> bool:
         """Keep the keys of the answers from the tools that have the same keys elsewhere."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            if int(event.key()) in _KEYS and not event.modifiers():
-                event.accept()
-                return True
+        kind = QEvent.Type.ShortcutOverride
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == kind
+            and int(event.key()) in _KEYS
+            and not event.modifiers()
+        ):
+            event.accept()
+            return True
         return bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
