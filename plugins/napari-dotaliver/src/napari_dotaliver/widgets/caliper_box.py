@@ -249,14 +249,20 @@ class CaliperBox(QGroupBox):
         grip = self._grip(known, start, viewer)
         yield
         while event.type == "mouse_move":
-            here = self._place(event.position)
-            if grip is not None or float(np.linalg.norm(np.subtract(here, start))) >= _BEGINS_MM:
-                self._drawing = self._drawn(known, grip, start, here)
-                self._show(self._drawing)
-                self.size_line.setText(_size_words(self.lesion, self._drawing, "drawing"))
+            self._draw_to(self._place(event.position), known, grip, start)
             yield
-        if self._drawing is not None:
+        # The last move may have been left out: what counts is where the button was released.
+        here = self._place(event.position)
+        if self._drawing is not None or float(np.linalg.norm(np.subtract(here, start))) >= _BEGINS_MM:
+            self._draw_to(here, known, grip, start)
             soon(self, self._take)
+
+    def _draw_to(self, here: Vector, known: Caliper | None, grip: CaliperEnd | None, start: Vector) -> None:
+        """Show the caliper with the mouse at a place."""
+        if grip is not None or float(np.linalg.norm(np.subtract(here, start))) >= _BEGINS_MM:
+            self._drawing = self._drawn(known, grip, start, here)
+            self._show(self._drawing)
+            self.size_line.setText(_size_words(self.lesion, self._drawing, "drawing"))
 
     def _take(self) -> None:
         drawing, self._drawing = self._drawing, None
