@@ -50,11 +50,10 @@ def _own_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    """Folder of a small phantom's DICOM files, with eight lesions of all sizes; not to be changed."""
+    """Folder of a small phantom's DICOM files; not to be changed."""
 
     def make(folder: Path) -> None:
-        spec = preset("moderate", 3, "small")
-        write_study(make_phantom(spec.model_copy(update={"lesions": spec.lesions[2:10]})), folder / "made")
+        write_study(make_phantom(preset("moderate", 3, "small")), folder / "made")
 
     return made_once(tmp_path_factory, "phantom", make) / "made" / "study"
 
