@@ -146,3 +146,9 @@ def test_the_structured_report_has_a_group_each(case):
 def test_no_candidate_is_certain(case, confidence, words):
     candidate = case.score.body.lesions[0].model_copy(update={"confidence": confidence})
     assert f"(lesion {words} %)" in likely_words(candidate)
+    body = case.score.body.model_copy(update={"lesions": (candidate, *case.score.body.lesions[1:])})
+    score = case.score.model_copy(update={"body": body})
+    row = next(csv.DictReader(io.StringIO(body_csv(score))))
+    assert 1.0 <= float(row["Confidence (%)"]) <= 99.0
+    text = measurement_report(score, case.volumes, case.segmentations, sources(case), [], None).to_json()
+    assert f"{words} %" in text

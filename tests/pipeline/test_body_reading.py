@@ -60,13 +60,17 @@ def test_candidates_change_no_answer_and_are_said_in_the_reasons():
     [
         (("metastasis", "unsure"), "One focus outside the liver is likely a metastasis, and 1 more may be; not yet"),
         (("unsure", "physiological"), "One focus outside the liver may be a metastasis; not yet confirmed."),
-        (("physiological",), "One focus outside the liver is likely physiological; not yet confirmed."),
     ],
 )
 def test_the_sentence_says_what_the_candidates_may_be(likely, words):
     foci = tuple(focus(n, kind) for n, kind in enumerate(likely, start=1))
     case = BodyCase(tuple((9.0, 15.0) for _ in likely), foci=foci)
     assert words in scored(case).criteria["DOM"].reason
+
+
+def test_what_is_likely_physiological_is_left_to_the_list():
+    case = BodyCase(((9.0, 15.0),), foci=(focus(1, "physiological"),))
+    assert "outside the liver is" not in scored(case).criteria["DOM"].reason
 
 
 # --- answers ------------------------------------------------------------------------------------------------------

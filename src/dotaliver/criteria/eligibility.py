@@ -85,6 +85,9 @@ def judge_all(findings: Findings, flags: tuple[Flag, ...]) -> dict[CriterionId, 
 def _with_candidates(proposal: Proposal, criterion: Criterion, findings: Findings) -> Proposal:
     """The same answer, with what waits for an answer outside the liver said in its reason."""
     waiting = findings.unanswered
+    if findings.body is not None and all(x.likely == "physiological" for x in findings.body.candidates):
+        # The list of candidates says so.
+        waiting = None
     if waiting is None or criterion.scope != "body" or criterion.rule not in _ON_CANDIDATES:
         return proposal
     return replace(proposal, reason=f"{proposal.reason} {waiting}")

@@ -21,7 +21,7 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[BodyLesion], Cel
         ("State", lambda n: n.state),
         ("Counted", lambda n: "yes" if n.tumour else "no"),
         ("Likely", lambda n: None if n.state == "added" else n.likely),
-        ("Confidence (%)", lambda n: None if n.confidence is None else 100.0 * n.confidence),
+        ("Confidence (%)", lambda n: _percent(n.confidence)),
         (f"{name}max ({unit})", lambda n: n.suv_max),
         (f"{name}mean ({unit})", lambda n: n.suv_mean),
         (f"{name}peak of 1 ml ({unit})", lambda n: n.suv_peak),
@@ -43,6 +43,11 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[BodyLesion], Cel
         ("Reader's marks", lambda n: "; ".join(mark.replace("_", " ") for mark in n.marks)),
         ("Flags", lambda n: "; ".join(flag.code for flag in n.flags)),
     ]
+
+
+def _percent(confidence: float | None) -> float | None:
+    """A probability in percent, 1 to 99: of what nobody confirmed none is certain, as in the report."""
+    return None if confidence is None else min(max(100.0 * confidence, 1.0), 99.0)
 
 
 def body_csv(score: StudyScore) -> str:

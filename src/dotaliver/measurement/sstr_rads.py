@@ -3,8 +3,8 @@
 The scale grades uptake in three levels: 1 not above the blood pool, 2 above the blood pool and not above liver, 3 above
 liver. The categories proposed here are those that place and uptake decide:
 
-* 2, almost certainly benign: uptake of level 1 or 2 where physiology explains it;
-* 3A and 3B, equivocal: uptake of level 1 or 2 in soft tissue that neuroendocrine tumours spread to, and in bone;
+* 2, likely benign: uptake of level 1 or 2 where physiology explains it;
+* 3A and 3B, equivocal: uptake of level 1 or 2, in soft tissue (mostly nodes) and in bone;
 * 3C: uptake of level 3 at a site that is atypical for metastases of neuroendocrine tumours;
 * 4: uptake of level 3 at a typical site; 5: the same with a finding on CT that a reader measured there.
 

@@ -29,7 +29,7 @@ from dotaliver.export.dicom.sr_items import (
     value_map,
     with_text_items,
 )
-from dotaliver.export.report.words import MARK_WORDS
+from dotaliver.export.report.words import MARK_WORDS, percent_words
 from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.measurements import CtFocus, Lesion, Reference
 from dotaliver.records.score import StudyScore
@@ -148,7 +148,7 @@ def _body_items(lesion: Lesion) -> list[tuple[Code, str | None]]:
     """What is known of a candidate or lesion outside the liver beyond its numbers."""
     if not isinstance(lesion, BodyLesion):
         return []
-    confidence = None if lesion.confidence is None else f"{100 * lesion.confidence:.0f} %"
+    confidence = None if lesion.confidence is None else percent_words(lesion.confidence)
     return [
         (own("LESIONNAME", "Name in the report"), lesion.name),
         (own("REGION", "Region"), lesion.region),

@@ -15,6 +15,7 @@ __all__ = [
     "clause",
     "counted",
     "likely_words",
+    "percent_words",
     "tracer_name",
     "verdict_headline",
 ]
@@ -112,6 +113,10 @@ def likely_words(lesion: BodyLesion) -> str:
     """What the search takes a candidate for, and its probability of being a lesion: never 0 or 100 %."""
     if lesion.confidence is None:
         return lesion.likely
-    percent = round(100 * lesion.confidence)
-    share = "under 1" if percent < 1 else "over 99" if percent > 99 else f"{percent}"
-    return f"{lesion.likely} (lesion {share} %)"
+    return f"{lesion.likely} (lesion {percent_words(lesion.confidence)})"
+
+
+def percent_words(confidence: float) -> str:
+    """A probability in percent; of what nobody confirmed none is certain."""
+    percent = round(100 * confidence)
+    return f"{'under 1' if percent < 1 else 'over 99' if percent > 99 else percent} %"
