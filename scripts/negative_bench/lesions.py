@@ -32,9 +32,9 @@ class Inserted:
 
 
 def insert(
-    base: Liver, wanted: list[tuple[float, float]], seed: int, *, gap_mm: float = 8.0
+    base: Liver, wanted: list[tuple[float, float]], seed: int, *, gap_mm: float = 8.0, capsule_every: int = 4
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16], list[Inserted]]:
-    """Put lesions (diameter, contrast) in, as many as there is room for; every fourth one at the capsule.
+    """Put lesions (diameter, contrast) in, as many as there is room for, one in ``capsule_every`` at the capsule.
 
     A lesion replaces what lies there, vessels too. It is rough and up to a quarter longer than wide, with the volume of
     a ball of its diameter.
@@ -56,7 +56,7 @@ def insert(
     made: list[Inserted] = []
     for number, (diameter, contrast) in enumerate(wanted, start=1):
         radius = diameter / 2
-        capsule = number % 4 == 0
+        capsule = number % capsule_every == 0
         room = (depth > 0.75 * radius) & (depth < radius) if capsule else depth > radius + 3
         room &= free > radius + gap_mm
         choices = np.argwhere(room)
