@@ -67,9 +67,14 @@ class OutlinePreview:
         return self.place.outline(self.level)
 
     @property
+    def percent(self) -> float:
+        """The level in percent of the lesion's maximum."""
+        return self.place.percent_of_maximum(self.level)
+
+    @property
     def words(self) -> str:
         """Such as ``42 % of maximum (edge rule)``."""
-        percent = f"{self.place.percent_of_maximum(self.level):.0f} % of maximum"
+        percent = f"{self.percent:.0f} % of maximum"
         return f"{percent} (edge rule)" if abs(self.level - EDGE) < LEVEL_STEP / 2 else percent
 
     def turned(self, notches: int) -> OutlinePreview:
@@ -213,7 +218,7 @@ class Marking(Pointing):
     def take_outline(self, preview: OutlinePreview) -> None:
         """Take an outline that was previewed into the reading, as one step."""
         _, others = _own_and_others(self.lesions, preview.label, preview.place.box)
-        percent = round(preview.place.percent_of_maximum(preview.level), 1)
+        percent = round(preview.percent, 1)
         edit = self._noted("pet_click", (preview.label,), (preview.click_lps_mm,))
         edit = edit.model_copy(update={"percent_of_maximum": percent})
         array = self.lesions.array.copy()

@@ -108,6 +108,8 @@ class MarkingMouse:
             places.append(_place(event))
             self._tell(places, released=False)
             yield
+        # Moves that come fast are put together, and the last one may be missing.
+        places.append(_place(event))
         moved = max(float(np.linalg.norm(np.subtract(place, places[0]))) for place in places) > _CLICK_MM
         self._tell(places if moved else places[:1], released=True)
 

@@ -26,7 +26,7 @@ _LOOKS: dict[Look, tuple[str, str]] = {
     "less": ("hbar", "#D55E00"),
     "seed": ("disc", "#56B4E9"),
     "line": ("disc", "#D55E00"),
-    "click": ("x", "#CC79A7"),
+    "click": ("x", "#FF4FD8"),
 }
 _PREVIEW_COLOUR = "#FF4FD8"
 _POINT_MM, _APART_MM = 3.5, 2.5
@@ -79,7 +79,7 @@ class Marks:
 
         look |= {"name": PREVIEW_LAYER, "metadata": {}, "opacity": 1.0}
         look["colormap"] = DirectLabelColormap(color_dict={0: "#00000000", 1: _PREVIEW_COLOUR, None: _PREVIEW_COLOUR})
-        self.preview = self._add(data, look, "labels")
+        self.preview = self._add(data, look, "labels", below=self._points())
         self.preview.contour = 1
 
     def clear(self) -> None:
@@ -101,16 +101,17 @@ class Marks:
             look: dict[str, Any] = {"name": MARKS_LAYER, "ndim": 3, "size": _POINT_MM, "border_width": 0.1}
             look |= {"units": ("mm", "mm", "mm"), "axis_labels": ("z", "y", "x"), "out_of_slice_display": False}
             look |= {"features": {"words": np.array([], dtype=object)}}
-            look |= {"text": {"string": "{words}", "size": 12, "anchor": "upper_left"}}
+            look |= {"text": {"string": "{words}", "size": 16, "anchor": "upper_left"}}
             self.points = self._add(np.zeros((0, 3)), look, "points")
         return self.points
 
-    def _add(self, data: Any, look: dict[str, Any], kind: str) -> Any:
+    def _add(self, data: Any, look: dict[str, Any], kind: str, below: Any = None) -> Any:
         from napari.layers import Layer
 
         active = self._viewer.layers.selection.active
         layer = Layer.create(data, look, kind)
-        self._viewer.layers.append(layer)
+        place = len(self._viewer.layers) if below is None else self._viewer.layers.index(below)
+        self._viewer.layers.insert(place, layer)
         if active is not None and active in self._viewer.layers:
             self._viewer.layers.selection.active = active
         if str(layer.mode) != "pan_zoom":

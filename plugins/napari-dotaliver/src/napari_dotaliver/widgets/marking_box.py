@@ -63,12 +63,11 @@ class _Tool:
 _TOOLS: dict[str, _Tool] = {
     "more": _Tool("A", "More here", "more", "Draw over missing lesion; release the button to correct the outline."),
     "less": _Tool("R", "Less here", "less", "Draw over what is not lesion; release the button to correct the outline."),
-    "outline": _Tool("I", "Outline by click", "click", "Click a focus of uptake on the PET."),
-    "seeds": _Tool("S", "Split by clicks", "seed", "Click once in each part of the selected lesion."),
-    "line": _Tool("X", "Split by a line", "line", "Draw a line across the selected lesion, from border to border."),
-    "merge": _Tool("Y", "Merge by clicks", "seed", "Click the first of two lesions."),
+    "outline": _Tool("I", "Outline", "click", "Click a focus of uptake on the PET."),
+    "seeds": _Tool("S", "Split, clicks", "seed", "Click once in each part of the selected lesion."),
+    "line": _Tool("X", "Split, line", "line", "Draw a line across the selected lesion, from border to border."),
+    "merge": _Tool("Y", "Merge, clicks", "seed", "Click the first of two lesions."),
 }
-_NO_TOOL = "Choose a tool. Every step can be undone."
 
 
 class MarkingBox(QGroupBox):
@@ -82,6 +81,8 @@ class MarkingBox(QGroupBox):
 
     lesion_made = Signal(int)
     """A lesion was outlined, split or merged: the one to select."""
+    renewed = Signal()
+    """What is shown of the tool in hand changed."""
     taken = Signal()
     """A tool was taken in hand; others are put down."""
 
@@ -114,16 +115,24 @@ class MarkingBox(QGroupBox):
             button.clicked.connect(lambda _=False, name=name: self.toggle(name))
             self.buttons[name] = button
             grid.addWidget(button, 1 + number // 3, number % 3)
-        self.line = QLabel(_NO_TOOL)
+        self._build_in_hand()
+        self._renew()
+
+    def _build_in_hand(self) -> None:
+        """What is shown of the tool in hand, wherever the panel is scrolled to: whoever mounts the box places it."""
+        self.in_hand = QWidget()
+        grid = QGridLayout(self.in_hand)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.line = QLabel()
         self.line.setWordWrap(True)
         self.line.setTextFormat(Qt.TextFormat.PlainText)
+        # A layout does not count the lines of wrapped text.
         self.line.setMinimumHeight(2 * self.line.fontMetrics().lineSpacing())
-        grid.addWidget(self.line, 3, 0, 1, 3)
         self.accept_button = push_button("Accept (Enter)", self.accept)
         self.discard_button = push_button("Discard (Esc)", self.discard)
-        grid.addWidget(self.accept_button, 4, 0)
-        grid.addWidget(self.discard_button, 4, 1)
-        self._renew()
+        grid.addWidget(self.line, 0, 0, 1, 2)
+        grid.addWidget(self.accept_button, 1, 0)
+        grid.addWidget(self.discard_button, 1, 1)
 
     def bind_ending_keys(self, carrier: QWidget) -> None:
         """Let Enter and Esc accept and discard, while there is something to accept or discard."""
@@ -181,10 +190,12 @@ class MarkingBox(QGroupBox):
             is_enter = shortcut.key() != QKeySequence("Esc")
             shortcut.setEnabled(self.accept_button.isEnabled() if is_enter else self.tool is not None)
         self.line.setText(self._words())
+        self.in_hand.setVisible(self.tool is not None)
+        self.renewed.emit()
 
     def _words(self) -> str:
         if self.tool is None:
-            return _NO_TOOL
+            return ""
         if self.preview is not None:
             volume = float(self.preview.mask.sum()) * self._context.session.lesions.geometry.voxel_volume_ml
             whose = "New lesion" if self.preview.is_new else f"Lesion {self.preview.label}"
@@ -270,8 +281,7 @@ class MarkingBox(QGroupBox):
             return
         grid = self._context.session.lesions.geometry.crop(preview.place.box)
         self._marks.show_preview(preview.mask, grid)
-        self._marks.show([preview.click_lps_mm], "click", [preview.words.removesuffix(" of maximum (edge rule)")
-                                                           .removesuffix(" of maximum")])  # fmt: skip
+        self._marks.show([preview.click_lps_mm], "click", [f"{preview.percent:.0f} %"])
 
     def _add_seed(self, place: Vector) -> None:
         session = self._context.session

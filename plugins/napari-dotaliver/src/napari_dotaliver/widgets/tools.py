@@ -93,6 +93,7 @@ class ToolsWidget(QWidget):
         self.pointing.measured.connect(self.lesion_chosen)
         self.marking = MarkingBox(context)
         self.marking.lesion_made.connect(self._on_lesion_made)
+        self.marking.renewed.connect(lambda: self.changes.setHidden(self.marking.tool is not None))
         # One tool at a time has the mouse.
         self.marking.taken.connect(lambda: _release((self.pointing.click_button, self.caliper.button)))
         self.caliper.taken.connect(lambda on: self._leave_mouse_to(self.pointing.click_button) if on else None)
@@ -129,6 +130,7 @@ class ToolsWidget(QWidget):
         layout.addLayout(top)
         layout.addWidget(self.state)
         layout.addWidget(self.message)
+        layout.addWidget(self.marking.in_hand)
         layout.addWidget(area, stretch=4)
         layout.addWidget(self.changes, stretch=1)
 
