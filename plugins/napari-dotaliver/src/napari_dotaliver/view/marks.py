@@ -30,6 +30,8 @@ _LOOKS: dict[Look, tuple[str, str]] = {
 }
 _PREVIEW_COLOUR = "#FF4FD8"
 _POINT_MM, _APART_MM = 3.5, 2.5
+# Words without a point to be seen
+_NO_POINT_MM = 0.01
 
 
 class Marks:
@@ -60,6 +62,13 @@ class Marks:
         layer.text.color = colour
         layer.selected_data = set()
         layer.refresh(extent=False, thumbnail=False)
+
+    def show_level(self, click_lps_mm: Vector, beside_lps_mm: Vector, words: str) -> None:
+        """Show where was clicked, and the level beside the outline."""
+        self.show([click_lps_mm, beside_lps_mm], "click", ["", words])
+        layer = self._points()
+        layer.size = [1.6 * _POINT_MM, _NO_POINT_MM]
+        layer.selected_data = set()
 
     def show_path(self, places_lps_mm: Sequence[Vector], look: Look) -> None:
         """Show a drawn path, as points a few mm apart."""

@@ -50,6 +50,7 @@ MARKING_KEYS: tuple[Key, ...] = (
     Key("Enter, Esc", "accept or discard what a marking tool shows"),
 )
 _LONGEST_STROKE_POINTS = 300
+_BESIDE_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -281,7 +282,11 @@ class MarkingBox(QGroupBox):
             return
         grid = self._context.session.lesions.geometry.crop(preview.place.box)
         self._marks.show_preview(preview.mask, grid)
-        self._marks.show([preview.click_lps_mm], "click", [f"{preview.percent:.0f} %"])
+        beside = list(preview.click_lps_mm)
+        # Patient coordinates are x, y, z, the canvas' axes z, y, x.
+        across = 2 - self._context.viewer.dims.displayed[-1]
+        beside[across] = float(grid.index_to_lps(np.argwhere(preview.mask))[:, across].max()) + _BESIDE_MM
+        self._marks.show_level(preview.click_lps_mm, as_vector(beside), f"{preview.percent:.0f} %")
 
     def _add_seed(self, place: Vector) -> None:
         session = self._context.session
