@@ -111,7 +111,7 @@ def test_a_mask_that_cannot_be_read_leaves_the_images_and_a_sentence(desk, viewe
         desk.open(StudyInput(folder))
     assert [layer.name for layer in viewer.layers][:2] == ["CT", "PET"]
     assert desk.session is None
-    assert "segmentation_ct.dcm" in desk.message.text()
+    assert "segmentation_ct.dcm" in desk.message.text().lower()
 
 
 def test_the_window_answers_while_a_study_is_read_and_scored(desk, study, qtbot):
