@@ -99,7 +99,7 @@ def test_a_small_lesion_without_fdg_uptake_and_uptake_beside_one_are_unknown():
     assert lesion.grade != "P1"
 
 
-@pytest.mark.parametrize(("days", "open_because"), [(None, "unknown"), (120, "120 days apart")])
+@pytest.mark.parametrize(("days", "open_because"), [(None, "unknown"), (32, "32 days apart"), (120, "120 days apart")])
 def test_no_grade_is_proposed_for_scans_far_apart(days, open_because):
     case = TwoTracers((LEFT,), days=20)
     assert scored(case).netpet.grade == "P1"

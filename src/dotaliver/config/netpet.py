@@ -14,10 +14,10 @@ class NetpetConfig(FrozenModel):
     """How two scans are aligned, when uptake of a lesion is positive, and when a NETPET grade is proposed."""
 
     most_days: int = Field(
-        default=90,
+        default=31,
         ge=0,
-        description="Between both scans; beyond, no grade is proposed. Chan 2017 took pairs within 31 days, later work "
-        "up to about 90",
+        description="Between both scans; beyond, no grade is proposed: the grade was defined on pairs within 31 days "
+        "(Chan 2017)",
     )
     least_similarity: float = Field(
         default=0.6, description="Correlation of densities below which two CTs are not aligned, as of a diagnostic CT"
