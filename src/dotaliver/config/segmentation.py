@@ -163,6 +163,21 @@ class CtFociConfig(FrozenModel):
     contour_share: float = Field(default=0.5, description="Share of the contrast at which the contour runs")
     border_share: float = Field(default=0.45, description="Share of a focus at the liver's border: more is a fissure")
     small_border_share: float = Field(default=0.25, description="The same of a place no wider than a vein")
+    cut_share: float = Field(
+        default=0.12,
+        description="Share at the border from which a dark place is judged as one that the border cuts off",
+    )
+    most_cut_share: float = Field(
+        default=0.55, description="Share at the border of such a place: more is a blurred rim"
+    )
+    least_cut_diameter_mm: float = Field(
+        default=6.0, description="`least_diameter_mm` of such a place: a part is hidden"
+    )
+    longest_cut_ratio: float = Field(default=2.5, description="`longest_ratio` of such a place")
+    cut_fill: float = Field(default=0.6, description="`fill` of such a place")
+    cut_fissure_share: float = Field(
+        default=1.5, description="`fissure_share` of such a place: fat lies outside the liver beside most"
+    )
     fissure_share: float = Field(
         default=0.05, description="Fat and fluid of fissures beside a place, over its volume: more darkens it"
     )
@@ -194,6 +209,15 @@ class CtFociConfig(FrozenModel):
         min_length=9,
         max_length=9,
         description="The same of a bright place where vessels are bright too",
+    )
+    suspicion_at_border: tuple[float, ...] = Field(
+        default=(-2.29, -2.38, -0.08, -2.29, -4.49, 17.52, -10.74, 5.38, -0.9, 0.42, -2.99, 7.61, -0.08, 2.25),
+        min_length=14,
+        max_length=14,
+        description=(
+            "The same of a dark place that the border cuts off, and: contrast to liver equally deep, over the contrast; "
+            "excess of its outer half, over its mean; the first over its mean; ln share of fat beside it; depth over size"
+        ),
     )
     least_suspicion: float = Field(default=0.5, description="A place below this is not offered to the reader")
     inserted_diameters_mm: tuple[float, ...] = Field(

@@ -9,6 +9,7 @@ from dotaliver.image.backends import LazyBoxes
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
+from dotaliver.segmentation.lesions.ct_focus_image import _Mean
 
 GRID = Geometry((40, 80, 80), (0.0, 0.0, 0.0), (4.0, 2.0, 2.0), ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)))
 MIDDLE = np.array(GRID.centre_lps_mm)
@@ -71,8 +72,20 @@ def test_two_balls_are_numbered_from_the_feet_up():
         [(ball((10, 0, 0), 9), 8.0)],
         [(np.abs(PLACES[..., 0] - MIDDLE[0]) < 3, -60.0)],
         [(ball((0, -69, 0), 9), 75.0)],
+        [(LIVER & ~ball((0, 0, 0), 65), 75.0)],
+        [(LIVER & ~ball((0, 8, 0), 70), 75.0)],
     ],
-    ids=["nothing", "dark vein", "dark fork", "bright vein", "cyst", "fissure of fat", "notch at the border"],
+    ids=[
+        "nothing",
+        "dark vein",
+        "dark fork",
+        "bright vein",
+        "cyst",
+        "fissure of fat",
+        "notch at the border",
+        "dark rim",
+        "dark crescent at the border",
+    ],
 )
 def test_what_is_no_focal_lesion_is_not_listed(parts):
     assert found(ct(parts), config=QUICK)[0].labels == ()
@@ -91,6 +104,25 @@ def test_faint_and_small_lesions_are_found_in_textured_noise(radius, contrast):
     assert hits >= 4
     assert len(labels.labels) <= hits + 1
     assert all(focus.contrast_hu * contrast > 0 for focus in search.foci.values())
+
+
+@pytest.mark.parametrize("direction", [(0, -1, 0), (1, 0, 0), (-0.6, 0.8, 0)])
+def test_a_lesion_that_the_capsule_cuts_is_found(direction):
+    lesion = ball(63.5 * np.asarray(direction), 7.5)
+    labels, search = found(ct([(lesion, 80.0)]), config=QUICK)
+    assert labels.labels == (CONFIG.first_label,)
+    assert (labels.mask & lesion).sum() > 0.8 * labels.mask.sum()
+    assert any("liver's border" in reason for reason in search.foci[CONFIG.first_label].may_be)
+
+
+def test_noise_counts_for_more_where_the_border_cuts_the_mean():
+    """At a flat border half of the weights remain: the SD of a mean of white noise is √2 of that deep inside."""
+    grid = GRID.crop((slice(0, 40), slice(0, 41), slice(0, 41)))
+    half = np.zeros(grid.shape, dtype=bool)
+    half[:, 20:] = True
+    widening = _Mean(half, 8.0, grid).widening()
+    assert widening[20, 40, 20] == pytest.approx(1.0, abs=0.01)
+    assert widening[20, 20, 20] == pytest.approx(np.sqrt(2), rel=0.1)
 
 
 def test_a_lesion_outranks_a_faint_place_and_says_what_it_may_be():

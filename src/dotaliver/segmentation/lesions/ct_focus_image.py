@@ -97,11 +97,17 @@ class Scale:
     around: Float32Array
     """Mean of the surroundings of each voxel, in HU of `LiverImage.clipped`, and the liver's own middle."""
     sd_hu: float
-    """SD of `response` by noise and texture."""
+    """SD of `response` by noise and texture, deep in the liver."""
+    widening: Float32Array
+    """The SD at each voxel over that: near the liver's border, fewer voxels are averaged."""
 
     def crop(self, box: Box) -> Scale:
         """A part of it."""
-        return replace(self, around=self.around[box])
+        return replace(self, around=self.around[box], widening=self.widening[box])
+
+    def in_sds(self, response: Float32Array) -> Float32Array:
+        """A response in SDs of the noise at each voxel."""
+        return np.asarray(response / (np.float32(self.sd_hu) * self.widening), dtype=np.float32)
 
     def response(self, image: LiverImage) -> Float32Array:
         """How far each place of this size lies above its surroundings, in HU."""
@@ -194,13 +200,15 @@ def scales_of(image: LiverImage, config: CtFociConfig) -> tuple[tuple[Scale, Flo
         near = _Mean(image.inner, _LESION_SIGMA_RATIO * radius_mm, image.grid)
         level = radius_mm > config.ring_radius_mm
         wide = None if level else _Mean(image.inner, _AROUND_SIGMA_RATIO * radius_mm, image.grid)
+        widening = near.widening()
         for sign, values in clipped.items():
             raw = near(values)
             limited = np.minimum(values, np.float32(_AROUND_SDS * image.noise_hu))
             around = np.zeros_like(raw) if wide is None else wide(limited)
             sample = (raw - around)[image.inner]
             around = around + np.float32(np.median(sample))
-            scale = Scale(radius_mm, sign, around, max(spread_hu(sample), _LEAST_SD_HU))
+            sd_hu = max(spread_hu(sample / widening[image.inner]), _LEAST_SD_HU)
+            scale = Scale(radius_mm, sign, around, sd_hu, widening)
             found.append((scale, np.where(image.inner, raw - around, np.float32(-np.inf)).astype(np.float32)))
     return tuple(found)
 
@@ -214,6 +222,17 @@ class _Mean:
         whole = bool(where.all())
         weight = np.ones((), np.float32) if whole else gaussian(where.astype(np.float32), sigma_mm, grid)
         self._weight = np.maximum(weight, np.float32(_TINY_WEIGHT))
+
+    def widening(self) -> Float32Array:
+        """SD of a mean of white noise, over that of a mean that the mask does not cut.
+
+        The variance of a weighted mean is the sum of the squared weights over the square of their sum, and the square
+        of a Gaussian is a Gaussian of sigma / √2.
+        """
+        if self._weight.ndim == 0:
+            return np.ones(self._where.shape, np.float32)
+        squared = gaussian(self._where.astype(np.float32), self._sigma_mm / np.sqrt(2.0), self._grid)
+        return np.asarray(np.maximum(np.sqrt(np.maximum(squared, 0.0)) / self._weight, 1.0), dtype=np.float32)
 
     def __call__(self, values: Float32Array) -> Float32Array:
         """The mean of an image."""

@@ -96,12 +96,13 @@ def seeds_in(image: LiverImage, scale: Scale, response: Float32Array, config: Ct
     from scipy.ndimage import maximum_filter
 
     size = [max(1, round(scale.radius_mm / s)) | 1 for s in image.grid.spacing_mm]
-    peak = (response > config.detect_sd * scale.sd_hu) & (response > _SEEN_SHARE * config.least_contrast_hu)
+    sds = scale.in_sds(response)
+    peak = (sds > config.detect_sd) & (response > _SEEN_SHARE * config.least_contrast_hu)
     if not peak.any():
         return []
-    peak &= response == maximum_filter(response, size)
+    peak &= sds == maximum_filter(sds, size)
     places = (tuple(int(i) for i in place) for place in np.argwhere(peak))
-    return [Seed(place, scale.radius_mm, scale.sign, float(response[place] / scale.sd_hu)) for place in places]
+    return [Seed(place, scale.radius_mm, scale.sign, float(sds[place])) for place in places]
 
 
 def box_around_place(grid: Geometry, place: tuple[int, ...], reach_mm: float) -> tuple[Box, tuple[int, ...]]:

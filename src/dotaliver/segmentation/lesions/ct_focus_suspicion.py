@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.segmentation.lesions.ct_focus_border import border_signs
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
 from dotaliver.segmentation.lesions.ct_focus_shape import Shape, continues_far, fissure_share
 
@@ -19,21 +20,44 @@ Opinion = Literal["candidate", "structure", "nothing"]
 # hide water, and a form that is not round.
 _AT_BORDER, _SMALL_MM, _ELONGATED = 0.1, 15.0, 1.6
 _NEAR_WATER_HU = 45.0
+# Limits of what enters the logistic function at the border, so that an extreme value decides nothing alone.
+_FISSURE_RANGE, _MOST_LATERAL, _EXCESS_RANGE, _MOST_OF_MEAN = (0.02, 3.0), 2.0, (-0.5, 1.0), 1.5
 
 
 def opinion_on(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion:
     """Whether size, density and form may be those of a lesion, are those of something else, or of nothing at all."""
     wide = shape.diameter_mm > config.widest_vessel_mm
     fluid = shape.seed.sign < 0 and shape.inner_hu < config.water_hu
-    at_border = shape.border_share > (config.border_share if wide else config.small_border_share)
     branches = shape.runs_on_share > config.runs_on_share or shape.ways_out > 1
-    if fluid or at_border or branches or _is_as_bright_as_blood(image, shape, config):
+    if fluid or branches or _is_as_bright_as_blood(image, shape, config):
+        return "structure"
+    if _is_dark_at_border(shape, config):
+        return _opinion_at_border(image, shape, config)
+    if shape.border_share > (config.border_share if wide else config.small_border_share):
         return "structure"
     small = shape.diameter_mm < config.least_diameter_mm or shape.contrast_hu < config.least_contrast_hu
     uneven = shape.axis_ratio > config.longest_ratio or shape.fill < config.fill
     if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
         return "nothing"
     if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.fissure_share):
+        return "structure"
+    return "candidate"
+
+
+def _is_dark_at_border(shape: Shape, config: CtFociConfig) -> bool:
+    return shape.seed.sign < 0 and shape.border_share > config.cut_share
+
+
+def _opinion_at_border(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion:
+    """The same of a dark place that the liver's border cuts off: it may be flatter, and lie beside fat."""
+    if shape.border_share > config.most_cut_share:
+        return "structure"
+    small = shape.diameter_mm < config.least_cut_diameter_mm or shape.contrast_hu < config.least_contrast_hu
+    uneven = shape.axis_ratio > config.longest_cut_ratio or shape.fill < config.cut_fill
+    if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
+        return "nothing"
+    wide = shape.diameter_mm > config.widest_vessel_mm
+    if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.cut_fissure_share):
         return "structure"
     return "candidate"
 
@@ -52,7 +76,16 @@ def suspicion_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float
     """
     vessels = shape.seed.sign > 0 and image.blood_hu > config.bright_vessels_hu
     weights = config.suspicion_bright if vessels else config.suspicion_dark
-    values = (
+    values = _form(shape)
+    if _is_dark_at_border(shape, config):
+        weights = config.suspicion_at_border
+        values = (*values, *_at_border(image, shape, config))
+    return float(1.0 / (1.0 + np.exp(-sum(w * v for w, v in zip(weights, values, strict=True)))))
+
+
+def _form(shape: Shape) -> tuple[float, ...]:
+    """What is measured at every place."""
+    return (
         1.0,
         float(np.log(shape.seed.sds)),
         float(np.log(shape.contrast_hu)),
@@ -63,7 +96,19 @@ def suspicion_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float
         shape.border_share,
         float(shape.ways_out),
     )
-    return float(1.0 / (1.0 + np.exp(-sum(w * v for w, v in zip(weights, values, strict=True)))))
+
+
+def _at_border(image: LiverImage, shape: Shape, config: CtFociConfig) -> tuple[float, ...]:
+    """What is measured at the border besides: contrast to liver as deep, excess of the outer half, fat, depth."""
+    signs = border_signs(image, shape, config.edge_mm)
+    mean = max(signs.mean_hu, 1.0)
+    return (
+        float(np.clip(signs.lateral_hu / max(shape.contrast_hu, 1.0), 0.0, _MOST_LATERAL)),
+        float(np.clip(signs.outer_excess_hu / mean, *_EXCESS_RANGE)),
+        float(np.clip(signs.lateral_hu / mean, 0.0, _MOST_OF_MEAN)),
+        float(np.log(_FISSURE_RANGE[0] + min(fissure_share(image, shape), _FISSURE_RANGE[1]))),
+        signs.searched_depth_mm / max(shape.diameter_mm, 1.0),
+    )
 
 
 def benign_reasons(shape: Shape, config: CtFociConfig) -> tuple[str, ...]:
