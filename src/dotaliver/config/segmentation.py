@@ -167,13 +167,11 @@ class CtFociConfig(FrozenModel):
         default=0.12,
         description="Share at the border from which a dark place is judged as one that the border cuts off",
     )
-    most_cut_share: float = Field(
-        default=0.55, description="Share at the border of such a place: more is a blurred rim"
-    )
+    most_cut_share: float = Field(default=0.5, description="Share at the border of such a place: more is a blurred rim")
     least_cut_diameter_mm: float = Field(
-        default=6.0, description="`least_diameter_mm` of such a place: a part is hidden"
+        default=8.0, description="`least_diameter_mm` of such a place: smaller ones are mostly fat in a fissure"
     )
-    longest_cut_ratio: float = Field(default=2.5, description="`longest_ratio` of such a place")
+    longest_cut_ratio: float = Field(default=2.2, description="`longest_ratio` of such a place")
     cut_fill: float = Field(default=0.6, description="`fill` of such a place")
     cut_fissure_share: float = Field(
         default=1.5, description="`fissure_share` of such a place: fat lies outside the liver beside most"
