@@ -171,6 +171,9 @@ class CtFociConfig(FrozenModel):
     least_cut_diameter_mm: float = Field(
         default=8.0, description="`least_diameter_mm` of such a place: smaller ones are mostly fat in a fissure"
     )
+    least_cut_contrast_hu: float = Field(
+        default=10.0, description="`least_contrast_hu` of such a place: a blurred border differs by less"
+    )
     longest_cut_ratio: float = Field(default=2.2, description="`longest_ratio` of such a place")
     cut_fill: float = Field(default=0.6, description="`fill` of such a place")
     cut_fissure_share: float = Field(
@@ -213,8 +216,9 @@ class CtFociConfig(FrozenModel):
         min_length=14,
         max_length=14,
         description=(
-            "The same of a dark place that the border cuts off, and: contrast to liver equally deep, over the contrast; "
-            "excess of its outer half, over its mean; the first over its mean; ln share of fat beside it; depth over size"
+            "The same of a dark place that the border cuts off, and: contrast to liver equally deep, over the "
+            "contrast; excess of its outer half, over its mean; the first over its mean; ln share of fat beside it; "
+            "depth over size"
         ),
     )
     least_suspicion: float = Field(default=0.5, description="A place below this is not offered to the reader")

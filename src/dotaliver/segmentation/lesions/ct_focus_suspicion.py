@@ -52,7 +52,7 @@ def _opinion_at_border(image: LiverImage, shape: Shape, config: CtFociConfig) ->
     """The same of a dark place that the liver's border cuts off: it may be flatter, and lie beside fat."""
     if shape.border_share > config.most_cut_share:
         return "structure"
-    small = shape.diameter_mm < config.least_cut_diameter_mm or shape.contrast_hu < config.least_contrast_hu
+    small = shape.diameter_mm < config.least_cut_diameter_mm or shape.contrast_hu < config.least_cut_contrast_hu
     uneven = shape.axis_ratio > config.longest_cut_ratio or shape.fill < config.cut_fill
     if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
         return "nothing"
