@@ -9,6 +9,7 @@ import pytest
 
 from dotaliver.agreement.central import CentralReading
 from dotaliver.errors import ConfigError
+from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
 from dotaliver.records.score_folder import ScoreFolder
@@ -69,6 +70,12 @@ def test_a_case_is_signed_once_each_scan_is_saved(reading):
     assert (again.scan, again.unread, again.left) == (1, (1,), 1)
     save_reading(case, 1, ANNA.name)
     assert DeskCase.opened(reading, "A").study.folder == case.folders[0] / "revised-1"
+    case.course_edits.write_text(CourseEdits(reader=Reader(name="Bert Brand", role="radiologist")).to_json())
+    with pytest.raises(ConfigError, match="made by Bert Brand"):
+        case.sign(ANNA)
+    refused = run_cli("reading", "sign", reading.path, "--reader", "A", "--case", case.case.code, "--name", ANNA.name)
+    assert "made by Bert Brand" in refused.err, "what is saved in the working folder is part of what is signed"
+    case.course_edits.write_text(CourseEdits(reader=ANNA).to_json())
     event = case.sign(ANNA).event
     assert (event.kind, event.reader, event.person) == ("signed", "A", ANNA)
     assert len(event.records) == 2

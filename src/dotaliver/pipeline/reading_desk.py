@@ -154,8 +154,7 @@ class DeskCase:
             days = ", ".join(str(number + 1) for number in self.unread)
             msg = f"case {self.case.code}: no reading of scan {days} is saved; read and save every scan before signing"
             raise ConfigError(msg)
-        edits = self.course_edits if self.course_edits.is_file() else None
-        signature = Signature(self.case.code, self.reader, person, edits=edits)
+        signature = Signature(self.case.code, self.reader, person)
         if not self.adjudicates:
             return sign_case(self.reading, signature, RecistConfig(), progress)
         return adjudicate_anew(self.reading, signature, self._with_reason(reason), RecistConfig(), progress)

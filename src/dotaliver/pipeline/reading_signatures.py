@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dotaliver.agreement.answers import answers_of
@@ -36,7 +36,8 @@ class Signature:
     folders : tuple of Path
         Scores in any order; empty: the reader's last revisions in the working folders.
     edits : Path or None
-        Decisions about the course, as for ``dotaliver recist --edits``.
+        Decisions about the course, as for ``dotaliver recist --edits``; None, without scores: those that are saved in
+        the working folder, if any.
     """
 
     case: str
@@ -95,7 +96,8 @@ def sign_case(
     state = reading.state()
     state.plan.require_reader(signature.reader)
     case = state.plan.case(signature.case)
-    _require_own(state, signature, scores := _scores(reading, case, signature))
+    signature = _with_working_files(reading, case, signature)
+    _require_own(state, signature, scores := _scores(case, signature))
     files = _signed_files(case, scores, signature, config, progress)
     return reading.sign(
         "signed",
@@ -120,7 +122,8 @@ def adjudicate_anew(
     state = reading.state()
     _require_adjudicator(state, signature.reader)
     case = state.plan.case(signature.case)
-    _require_own(state, signature, scores := _scores(reading, case, signature))
+    signature = _with_working_files(reading, case, signature)
+    _require_own(state, signature, scores := _scores(case, signature))
     files = _signed_files(case, scores, signature, config, progress)
     return reading.sign(
         "adjudicated",
@@ -155,13 +158,20 @@ def _require_adjudicator(state: ReadingState, name: str | None) -> None:
         raise ConfigError(msg)
 
 
-def _scores(reading: CentralReading, case: PlannedCase, signature: Signature) -> list[tuple[Path, StudyScore]]:
+def _with_working_files(reading: CentralReading, case: PlannedCase, signature: Signature) -> Signature:
+    """A signature that names no scores, with those last saved in the working folders and the decisions saved there."""
+    if signature.folders:
+        return signature
+    work = reading.working_copies(signature.reader, case)
+    decisions = work[0].parent / COURSE_EDITS
+    edits = decisions if signature.edits is None and decisions.is_file() else signature.edits
+    return replace(signature, folders=tuple(ScoreFolder(folder).latest().path for folder in work), edits=edits)
+
+
+def _scores(case: PlannedCase, signature: Signature) -> list[tuple[Path, StudyScore]]:
     """The reader's scores in the order of the case, each of the images of the case."""
-    folders = signature.folders
-    if not folders:
-        folders = tuple(ScoreFolder(folder).latest().path for folder in reading.working_copies(signature.reader, case))
     found: dict[str, tuple[Path, StudyScore]] = {}
-    for folder in folders:
+    for folder in signature.folders:
         score = ScoreFolder(folder).record()
         uid = score.study.study_instance_uid
         if uid in found:
