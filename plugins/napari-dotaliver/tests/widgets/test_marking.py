@@ -7,37 +7,30 @@ import weakref
 
 import numpy as np
 import pytest
-from fixtures.desk import close, pixel_of
+from fixtures.desk import pixel_of
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.view.orientation import jump
-from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from dotaliver.image.geometry import as_vector
-from dotaliver.pipeline import StudyInput
 
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE_MS = 20_000
 
 
 @pytest.fixture(scope="module")
-def shared(outcome, scored, qapp):
-    """One desk for all tests of this file: setting one up takes longest."""
-    import napari
-
-    viewer = napari.Viewer(show=True)
-    viewer.window.resize(1500, 950)
-    desk = desk_of(viewer)
-    desk.reading.done.emit((StudyInput(scored), outcome))
+def shared(kept):
+    """One desk for all tests of this file, which put back what they did."""
+    kept.give()
+    desk = kept.desk
     # Measuring is tested elsewhere, and would run between the events of a test.
     desk.tools.remeasuring._busy_elsewhere = None
     desk.tabs.setCurrentWidget(desk.tools)
     QApplication.processEvents()
-    yield weakref.proxy(desk)
-    close(viewer)
+    return weakref.proxy(desk)
 
 
 @pytest.fixture

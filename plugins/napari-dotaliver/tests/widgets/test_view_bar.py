@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from fixtures.desk import close
+from fixtures.desk import close, show_score
 from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
@@ -21,7 +21,7 @@ def desk(make_napari_viewer, scored, outcome):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1366, 768)
     desk = weakref.proxy(desk_of(viewer))
-    desk.reading.done.emit((StudyInput(scored), outcome))
+    show_score(desk, StudyInput(scored), outcome)
     QApplication.processEvents()
     yield desk
     close(viewer)

@@ -7,6 +7,7 @@ import gc
 import numpy as np
 import pytest
 from fixtures.visits import MOVED_MM, two_visits
+from napari.qt import QtViewer
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.widgets.visit_recovery import UnsavedAnswers
 from napari_dotaliver.widgets.visits_window import VisitsWindow
@@ -44,6 +45,8 @@ def window(qapp, visits):
         QApplication.processEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()
+    # napari's fixture for other tests counts what is open.
+    QtViewer._instances.clear()
 
 
 @pytest.fixture(scope="module")
