@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.writer import write_study
@@ -16,6 +17,10 @@ from fixtures.command_line import SECRETS, Run, change, run_cli
 from fixtures.phantoms import few_lesions
 from fixtures.score_files import leave_out_report, leave_out_report_and_measurements
 from fixtures.sharing import made_once
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:

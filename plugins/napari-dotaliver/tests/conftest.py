@@ -15,6 +15,7 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from napari_dotaliver.reading.session import ReadingSession
 
 from dotaliver.image.volume import LabelMap
@@ -30,6 +31,11 @@ from fixtures.sharing import made_once
 
 if TYPE_CHECKING:
     from fixtures.kept_desk import KeptDesk
+
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:

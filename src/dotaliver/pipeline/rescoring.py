@@ -67,7 +67,7 @@ def open_score(folder: Path, progress: Progress = silent) -> StoredScore:
     With the folder of a score, ``score``:
 
     >>> stored = open_score(Path("score"))
-    >>> stored.opened.volumes.pet.sha256() == stored.record.study.pet.pixel_sha256
+    >>> stored.opened.volumes.identity.pet.pixel_sha256 == stored.record.study.pet.pixel_sha256
     True
     """
     record = _revisable(folder)
