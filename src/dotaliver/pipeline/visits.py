@@ -169,6 +169,12 @@ def _check_one_patient(found: Sequence[tuple[Visit, str | None]]) -> None:
         raise CourseError(_TWO_PATIENTS)
 
 
+def _signed_course(pair: VisitPair, edits: CourseEdits, progress: Progress) -> AssembledCourse:
+    if edits.reader is None:
+        raise CourseError(_UNSIGNED)
+    return assemble(pair.given, None, (edits,), pair.config, progress)
+
+
 def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progress) -> AssembledCourse:
     """Compute the course anew from the scans and a reader's signed edits, and write both into a folder.
 
@@ -179,9 +185,7 @@ def save_visits(pair: VisitPair, edits: CourseEdits, out: Path, progress: Progre
     OutputError
         Where the folder cannot be written.
     """
-    if edits.reader is None:
-        raise CourseError(_UNSIGNED)
-    made = assemble(pair.given, None, (edits,), pair.config, progress)
+    made = _signed_course(pair, edits, progress)
     save_course(made, out, progress, edits)
     return made
 
@@ -196,9 +200,7 @@ def save_decisions(pair: VisitPair, edits: CourseEdits, file: Path, progress: Pr
     OutputError
         Where the file cannot be written.
     """
-    if edits.reader is None:
-        raise CourseError(_UNSIGNED)
-    made = assemble(pair.given, None, (edits,), pair.config, progress)
+    made = _signed_course(pair, edits, progress)
     progress("writing")
     write_atomically(file, edits.to_json())
     return made

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from dotaliver.image.geometry import FloatArray, Vector
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
-from napari_dotaliver.view.mouse import clicks_of, use_reading_mouse
+from napari_dotaliver.view.mouse import clicks_of, hiding_of, still_click, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PlaneName,
     current_plane,
@@ -65,7 +65,7 @@ class LinkedViews(QWidget):
             row.addWidget(view, stretch=1)
             view.model.mouse_drag_callbacks.append(on_click)
             use_reading_mouse(view.model, _window_of(self, number))
-            view.model.bind_key("H", _hide_while_held(self), overwrite=True)
+            view.model.bind_key("H", hiding_of(self), overwrite=True)
         self._connect()
 
     def _connect(self) -> None:
@@ -160,14 +160,7 @@ class LinkedViews(QWidget):
     def clicked(self, viewer: Any, event: Any) -> Iterator[None]:
         """A click that neither drags nor draws moves the crosshair."""
         start = tuple(event.position)
-        yield
-        moved = False
-        while event.type == "mouse_move":
-            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
-            yield
-        active = viewer.layers.selection.active
-        idle = active is None or str(active.mode) == "pan_zoom"
-        if not moved and idle and event.button == 1:
+        if (yield from still_click(viewer, event)):
             viewer.dims.point = tuple(float(v) for v in start)
 
     # --- how it is looked at -----------------------------------------------------------------------------------------
@@ -296,18 +289,3 @@ def _window_of(owner: LinkedViews, number: int) -> Callable[[str, float, float, 
             still.drag_window(number, stage, right_px, down_px, shift)
 
     return on_window
-
-
-def _hide_while_held(owner: LinkedViews) -> Callable[[Any], Iterator[None]]:
-    known = weakref.ref(owner)
-
-    def while_held(_viewer: Any) -> Iterator[None]:
-        still = known()
-        if still is not None:
-            still.hide_marks(True)
-        yield
-        still = known()
-        if still is not None:
-            still.hide_marks(False)
-
-    return while_held

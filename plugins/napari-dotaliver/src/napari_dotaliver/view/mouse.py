@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["WindowDrag", "clicks_of", "use_reading_mouse"]
+__all__ = ["WindowDrag", "clicks_of", "hiding_of", "still_click", "use_reading_mouse"]
 
 WindowDrag = Callable[[str, float, float, bool], None]
 """Is told 'begin', 'move' or 'end' of a drag with the right button, its way in pixels (right, down), and whether Shift
@@ -19,6 +19,8 @@ is held."""
 
 _ZOOM_A_NOTCH = 1.15
 _RIGHT = 2
+# A press that moves by more, squared, is a drag.
+_STILL_MM2 = 1.0
 _NAPARI_SCROLL = "dims_scroll"
 
 
@@ -36,6 +38,38 @@ def clicks_of(owner: _Clicked) -> Callable[[Any, Any], Iterator[None]]:
             yield from still.clicked(viewer, event)
 
     return on_click
+
+
+def still_click(viewer: ViewerModel, event: Any) -> Generator[None, None, bool]:
+    """Follow a press of the mouse to its release; whether it was a click, and neither a drag nor a layer's tool."""
+    start, moved = tuple(event.position), False
+    yield
+    while event.type == "mouse_move":
+        moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > _STILL_MM2
+        yield
+    active = viewer.layers.selection.active
+    idle = active is None or str(active.mode) == "pan_zoom"
+    return not moved and idle and event.button == 1
+
+
+class _Hiding(Protocol):
+    def hide_marks(self, hidden: bool) -> None: ...
+
+
+def hiding_of(owner: _Hiding) -> Callable[[Any], Iterator[None]]:
+    """What a held key does, as `clicks_of`: marks are hidden until it is released."""
+    known = weakref.ref(owner)
+
+    def while_held(_viewer: Any) -> Iterator[None]:
+        still = known()
+        if still is not None:
+            still.hide_marks(True)
+        yield
+        still = known()
+        if still is not None:
+            still.hide_marks(False)
+
+    return while_held
 
 
 def use_reading_mouse(viewer: ViewerModel, on_window: WindowDrag) -> None:

@@ -30,6 +30,7 @@ from napari_dotaliver.reading.body_answers import Answer
 from napari_dotaliver.reading.provisional import body_now
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import world_to_lps
+from napari_dotaliver.view.mouse import still_click
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, millimetres, refusal_line, scrolled, soon
@@ -288,14 +289,9 @@ class BodyList(QWidget):
 
     def clicked(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
         """Add a lesion at a click while that is asked for; what drags the image adds nothing."""
-        start, moved = tuple(event.position), False
-        yield
-        while event.type == "mouse_move":
-            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
-            yield
-        active = viewer.layers.selection.active
-        idle = active is None or str(active.mode) == "pan_zoom"
-        if self.add_button.isChecked() and idle and not moved and event.button == 1 and viewer.dims.ndisplay == 2:
+        start = tuple(event.position)
+        clicked = yield from still_click(viewer, event)
+        if clicked and self.add_button.isChecked() and viewer.dims.ndisplay == 2:
             place = as_vector(world_to_lps(np.asarray(start[-3:])))
             soon(self, lambda: self.add_at(place))
 

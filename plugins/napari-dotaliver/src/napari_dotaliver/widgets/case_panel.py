@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QLineEdit, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
-from dotaliver.agreement.central import CentralReading
 from dotaliver.errors import DotaliverError
 from dotaliver.export.report.words import answer_words
 from dotaliver.pipeline.reading_desk import DeskCase
@@ -157,7 +156,7 @@ class CasePanel(QWidget):
             self.wanted.emit(case.at_scan(self._next_scan()))
             return
         try:
-            self.wanted.emit(DeskCase.opened(CentralReading(case.reading.path), case.reader))
+            self.wanted.emit(DeskCase.opened(case.reading, case.reader))
         except DotaliverError as error:
             self._refuse(str(error))
 

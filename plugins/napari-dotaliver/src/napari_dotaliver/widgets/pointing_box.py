@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from dotaliver.image.geometry import Vector, as_vector
 from napari_dotaliver.reading.pointing import Pointed
 from napari_dotaliver.view.layers import points_lps_mm, world_to_lps
-from napari_dotaliver.view.mouse import clicks_of
+from napari_dotaliver.view.mouse import clicks_of, still_click
 from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
 from napari_dotaliver.widgets.tool_context import SAME_PLACE_MM, ToolContext, push_button
@@ -96,14 +96,8 @@ class PointingBox(QGroupBox):
     def clicked(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
         """Measure at a click while the tool is on; what drags the image measures nothing."""
         start = tuple(event.position)
-        yield
-        moved = False
-        while event.type == "mouse_move":
-            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
-            yield
-        active = viewer.layers.selection.active
-        idle = active is None or str(active.mode) == "pan_zoom"
-        if self.click_button.isChecked() and idle and not moved and event.button == 1 and viewer.dims.ndisplay == 2:
+        clicked = yield from still_click(viewer, event)
+        if clicked and self.click_button.isChecked() and viewer.dims.ndisplay == 2:
             place = as_vector(world_to_lps(np.asarray(start[-3:])))
             soon(self, lambda: self.measure_at(place))
 

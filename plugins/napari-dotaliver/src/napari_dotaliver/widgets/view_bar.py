@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
 from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
-from napari_dotaliver.view.mouse import WindowDrag, clicks_of, use_reading_mouse
+from napari_dotaliver.view.mouse import WindowDrag, clicks_of, hiding_of, still_click, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PLANES,
     PlaneName,
@@ -78,7 +78,7 @@ class ViewBar(QWidget):
             model.mouse_drag_callbacks.append(on_click)
             use_reading_mouse(model, on_window)
             model.cursor.events.position.connect(self._on_pointer)
-        viewer.bind_key("H", _hide_without_hold(self), overwrite=True)
+        viewer.bind_key("H", hiding_of(self), overwrite=True)
 
     def _build(self) -> None:
         grid = QGridLayout(self)
@@ -366,14 +366,7 @@ class ViewBar(QWidget):
     def clicked(self, viewer: Any, event: Any) -> Iterator[None]:
         """A click that neither drags nor paints moves the crosshair."""
         start = tuple(event.position)
-        yield
-        moved = False
-        while event.type == "mouse_move":
-            moved = moved or sum((a - b) ** 2 for a, b in zip(event.position, start, strict=True)) > 1.0
-            yield
-        active = self._viewer.layers.selection.active
-        idle = active is None or str(active.mode) == "pan_zoom" or viewer is not self._viewer
-        if not moved and idle and event.button == 1 and viewer.dims.ndisplay == 2 and not self.projected:
+        if (yield from still_click(viewer, event)) and viewer.dims.ndisplay == 2 and not self.projected:
             self._viewer.dims.point = tuple(float(v) for v in start)
 
 
@@ -387,19 +380,3 @@ def _window_without_hold(bar: ViewBar) -> WindowDrag:
             still.drag_window(stage, right_px, down_px, shift)
 
     return on_window
-
-
-def _hide_without_hold(bar: ViewBar) -> Callable[[Any], Iterator[None]]:
-    """What a held key does, as `clicks_of`: hidden until it is released."""
-    known = weakref.ref(bar)
-
-    def while_held(_viewer: Any) -> Iterator[None]:
-        still = known()
-        if still is not None:
-            still.hide_marks(True)
-        yield
-        still = known()
-        if still is not None:
-            still.hide_marks(False)
-
-    return while_held
