@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
 
 def run(*arguments, **options):
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, text=True, timeout=60, check=False, **options
+        [*COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, text=True, timeout=600, check=False, **options
     )
 
 
@@ -59,7 +59,7 @@ def test_a_working_folder_that_was_deleted(tmp_path) -> None:
         (tmp_path / "here").mkdir()
         done = subprocess.run(
             [sys.executable, "-c", program, *map(str, words)],
-            cwd=tmp_path / "here", capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path / "here", capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
         assert "internal error" not in done.stderr

@@ -86,7 +86,7 @@ def test_completion_offers_commands_and_presets():
             "COMP_CWORD": str(len(words.split()) - 1),
         }
         done = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=600, check=False
         )
         assert set(done.stdout.split()) == expected, done.stderr
 
@@ -98,7 +98,7 @@ def test_help_loads_nothing_heavy():
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     assert done.stderr.strip() == "[]"
 
 

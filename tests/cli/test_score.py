@@ -30,7 +30,7 @@ def hashes(folder: Path) -> dict[str, str]:
 def process(*arguments: object, **options) -> Run:
     """A call in a process of its own."""
     command = [sys.executable, "-c", "from dotaliver.cli import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, **options)
     return Run(done.returncode, done.stdout, done.stderr)
 
 

@@ -12,7 +12,8 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', ...NO_NETWORK, ...SOFTWARE_WEBGL],
 });
 const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
-page.setDefaultTimeout(120000);
+// Patient: a machine that does other work besides draws a picture in seconds, not in milliseconds
+page.setDefaultTimeout(300000);
 const logged = { errors: [], warnings: [] };
 page.on('console', m => {
   if (m.type() === 'error') logged.errors.push(m.text().slice(0, 500));
@@ -33,7 +34,7 @@ function inPage() {
     window.services;
   const { metaData } = window.cornerstone;
   const sleep = ms => new Promise(done => setTimeout(done, ms));
-  async function until(what, condition, seconds = 90) {
+  async function until(what, condition, seconds = 300) {
     for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(40)) {
       const found = await condition();
       if (found) return found;
@@ -151,7 +152,7 @@ function inPage() {
         const where = voxels[segment.segmentIndex];
         await goTo(where.inside_lps_mm);
         // Labels are drawn after the image; where they never are, the last pixel tells
-        await until('', () => coloured(pixelAt(where.inside_lps_mm)), 5).catch(() => null);
+        await until('', () => coloured(pixelAt(where.inside_lps_mm)), 60).catch(() => null);
         segments.push({ label: segment.label, colour, ...where, pixel: pixelAt(where.inside_lps_mm) });
       }
       return segments;
@@ -202,7 +203,7 @@ function inPage() {
       // A single line has no name beside it
       const named = measurement.tool === 'Length' ? [] : [measurement.label];
       const sought = [...named, ...measurement.text].join('');
-      await until('', () => texts().includes(sought), 30).catch(() => null);
+      await until('', () => texts().includes(sought), 60).catch(() => null);
       const svg = layer();
       const line = l => ['x1', 'y1', 'x2', 'y2'].map(name => Number(l.getAttribute(name)));
       const box = viewport().element.getBoundingClientRect();

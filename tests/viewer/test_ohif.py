@@ -162,6 +162,7 @@ def test_every_segment_is_there_named_coloured_and_at_its_place(shown) -> None:
             # The colour as the viewer converts it, by another white point than ours
             assert np.abs(np.subtract(segment["colour"], colour)).max() < 30, name
             # A pixel in its midst: the image's grey, tinted
+            assert np.ptp(segment["pixel"]) > 0, f"{name} is not drawn: its pixel is grey {segment['pixel']}"
             assert direction(segment["pixel"]) @ direction(segment["colour"]) > 0.97, (name, segment["pixel"])
             total += 1
     assert total > len(shown.record["lesions"]) + 1

@@ -57,7 +57,7 @@ def test_open_score_paint_measure_confirm_save_reopen(viewer, qtbot, study, scor
     row, column = pixel_of(viewer, canvas(viewer), place)
     reach = round(0.5 * lesion.pet_extent_mm * viewer.scene.camera.zoom) + 12
     drag(viewer, qtbot, (row, column), (row, column + reach))
-    qtbot.waitUntil(lambda: session.dirty, timeout=10_000)
+    qtbot.waitUntil(lambda: session.dirty, timeout=300_000)
     assert session.stale
     assert session.edits.lesions == ()
 

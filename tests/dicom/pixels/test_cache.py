@@ -308,7 +308,7 @@ def test_a_file_that_grows_past_a_limit_is_a_full_disk(tmp_path, series):
         "with plane_cache(Path(sys.argv[2]), print): print(read_stored(stack).shape)\n"
     )
     command = [sys.executable, "-c", code, str(series), str(tmp_path / "cache")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("the cache cannot be written (")
     assert done.stdout.splitlines()[1] == "(40, 32, 40)"
@@ -333,7 +333,7 @@ def test_two_processes_that_write_the_same_entry_leave_one_that_is_whole(tmp_pat
     for process in processes:
         process.start()
     start.set()
-    assert [answers.get(timeout=60) for _ in processes] == [(int(stored.astype(np.int64).sum()), [])] * 2
+    assert [answers.get(timeout=600) for _ in processes] == [(int(stored.astype(np.int64).sum()), [])] * 2
     for process in processes:
         process.join(60)
     assert len(entries(tmp_path / "cache")) == 1

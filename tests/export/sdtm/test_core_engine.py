@@ -63,7 +63,7 @@ def checked(tables, tmp_path):
     path.write_text(json.dumps([*map(as_data, tables), dm]))
     done = subprocess.run(
         [PYTHON, HERE / "run_core.py", HERE / "rules.yml", path], capture_output=True, text=True, check=False,
-        timeout=300, cwd=tmp_path,
+        timeout=900, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]

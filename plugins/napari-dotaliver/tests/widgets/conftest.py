@@ -19,5 +19,5 @@ def tools(make_napari_viewer, qtbot, session) -> ToolsWidget:
     widget.lesion_chosen(largest.label)
     go_to(viewer, largest.centroid_lps_mm)
     viewer.window._qt_window.activateWindow()
-    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=10_000)
+    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=300_000)
     return widget

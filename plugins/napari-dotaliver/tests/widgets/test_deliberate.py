@@ -157,7 +157,7 @@ def test_leaving_saves_first_where_the_reader_says_so(desk, tmp_path, qtbot, mon
     desk.confirm.folder = tmp_path / "read"
     desk.session.mark_lesion(desk.session.score.lesions[0].label, "treated")
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Save)
-    with qtbot.waitSignal(desk.confirm.saved, timeout=120_000):
+    with qtbot.waitSignal(desk.confirm.saved, timeout=300_000):
         assert not desk.may_leave(lambda: left.append(True))
         assert left == []
     qtbot.waitUntil(lambda: left == [True])
@@ -179,7 +179,7 @@ def test_ctrl_s_saves_the_reading(desk, tmp_path, qtbot, masks_only):
     desk.confirm.folder = tmp_path / "read"
     window = desk.window()
     window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=10_000)
-    with qtbot.waitSignal(desk.confirm.saved, timeout=120_000):
+    qtbot.waitUntil(window.isActiveWindow, timeout=300_000)
+    with qtbot.waitSignal(desk.confirm.saved, timeout=300_000):
         QTest.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     assert (tmp_path / "read" / "score.json").exists()

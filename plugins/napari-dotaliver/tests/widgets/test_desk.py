@@ -253,7 +253,7 @@ def test_keys_do_what_the_panel_says(read, viewer, qtbot):
     desk = read
     window = desk.window()
     window.activateWindow()
-    qtbot.waitUntil(lambda: QApplication.activeWindow() is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: QApplication.activeWindow() is not None, timeout=300_000)
     listed = desk.keys.toPlainText()
     for key, order in ((Qt.Key.Key_F2, (1, 0, 2)), (Qt.Key.Key_F3, (2, 0, 1)), (Qt.Key.Key_F1, (0, 1, 2))):
         QTest.keyClick(window, key)
@@ -279,7 +279,7 @@ def test_the_other_planes_follow_and_lead(read, viewer, qtbot):
     QApplication.processEvents()
     first, second = desk.view.planes.planes
     assert [first.plane.name, second.plane.name] == ["coronal", "sagittal"]
-    qtbot.waitUntil(lambda: first.model.dims.point == viewer.dims.point == second.model.dims.point, timeout=20_000)
+    qtbot.waitUntil(lambda: first.model.dims.point == viewer.dims.point == second.model.dims.point, timeout=300_000)
     first.model.dims.set_point(1, viewer.dims.point[1] + 10.0)
     assert viewer.dims.point[1] == first.model.dims.point[1]
     desk.show_plane("coronal")
@@ -316,7 +316,7 @@ def test_a_painted_voxel_is_seen_in_every_plane(read, viewer, qtbot):
     lesions = desk.layers.lesions
     planes = desk.view.planes.planes
     # The other planes follow when the main one rests.
-    qtbot.waitUntil(lambda: all(plane.model.dims.point == viewer.dims.point for plane in planes), timeout=20_000)
+    qtbot.waitUntil(lambda: all(plane.model.dims.point == viewer.dims.point for plane in planes), timeout=300_000)
     mirrored = [plane.model.layers["Lesions"] for plane in planes]
     index = tuple(np.round(lesions.world_to_data(viewer.dims.point)).astype(int))
     lesions.brush_size = 1

@@ -117,7 +117,7 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
     assert not session.edits.clicks
     tools.pointing.click_button.click()
     click()
-    qtbot.waitUntil(lambda: bool(session.edits.clicks), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(session.edits.clicks), timeout=300_000)
     assert tools.pointing.click_line.text().startswith(f"Lesion {lesion.label}: ")
     assert "95 % interval" in tools.pointing.click_line.text()
     assert layers.border.name == BORDER
@@ -126,7 +126,7 @@ def test_click_on_the_canvas_measures_while_the_tool_is_on(make_napari_viewer, q
     data[0] += (0.0, 4.0, 4.0)
     before = session.pointed.diameter
     layers.border.data = data
-    qtbot.waitUntil(lambda: bool(session.edits.clicks[0].border_lps_mm), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(session.edits.clicks[0].border_lps_mm), timeout=300_000)
     assert session.pointed.diameter != before
     tools.remeasure()
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)

@@ -31,7 +31,7 @@ def test_crashed_reading_is_offered_and_taken_up(qtbot, outcome, edited, tmp_pat
     qtbot.addWidget(banner)
     assert not banner.offering
     banner._timer.setInterval(10)
-    qtbot.waitUntil(banner.file.path.exists, timeout=5000)
+    qtbot.waitUntil(banner.file.path.exists, timeout=300_000)
     banner.close_down()  # as if the program had ended here
 
     again = ReadingSession(outcome)

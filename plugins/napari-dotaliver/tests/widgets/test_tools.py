@@ -22,7 +22,7 @@ def paint(tools: ToolsWidget, qtbot, place_lps_mm) -> None:
     layer = tools._layers.lesions
     layer.paint(np.rint(layer.world_to_data(lps_to_world(place_lps_mm))).astype(int), layer.selected_label)
     before = tools._session.state
-    qtbot.waitUntil(lambda: tools._session.state is not before, timeout=5000)
+    qtbot.waitUntil(lambda: tools._session.state is not before, timeout=300_000)
 
 
 def test_stroke_is_one_step_and_is_measured(tools, qtbot):
@@ -50,7 +50,7 @@ def test_moved_layer_is_refused_and_taken_back(tools, qtbot):
     session, layer = tools._session, tools._layers.lesions
     layer.translate = np.asarray(layer.translate) + 10.0
     layer.paint((0, 0, 0), 1)
-    qtbot.waitUntil(tools.message.isVisible, timeout=5000)
+    qtbot.waitUntil(tools.message.isVisible, timeout=300_000)
     assert "moved" in tools.message.text()
     assert not session.dirty
 
@@ -156,7 +156,7 @@ def test_dragged_sphere_is_taken(tools, qtbot):
     data[0, 2] += 6.0
     layer.data = data
     layer.events.data(value=layer.data, action="changed", data_indices=(0,), vertex_indices=((),))
-    qtbot.waitUntil(lambda: bool(session.edits.references), timeout=5000)
+    qtbot.waitUntil(lambda: bool(session.edits.references), timeout=300_000)
     moved = session.reference_sphere[0]
     assert np.linalg.norm(np.subtract(moved, before)) == pytest.approx(6.0)
 

@@ -279,9 +279,9 @@ def test_sizes_are_typed_and_targets_ticked_in_the_table(signed, qtbot):
     lesion = one(signed, "same")
     number = [row.name for row in signed.list.shown].index(lesion)
     signed.list.rows.item(number, 3).setText("40")
-    qtbot.waitUntil(lambda: signed.session.edits.of(lesion).on != (), timeout=2000)
+    qtbot.waitUntil(lambda: signed.session.edits.of(lesion).on != (), timeout=300_000)
     signed.list.rows.item(number, 4).setText("24,0 mm")
-    qtbot.waitUntil(lambda: len(signed.session.edits.of(lesion).on) == 2, timeout=2000)
+    qtbot.waitUntil(lambda: len(signed.session.edits.of(lesion).on) == 2, timeout=300_000)
     targets = [row.name for row in signed.list.shown if row.lesion.role == "target"]
     for name in dict.fromkeys([*targets, lesion]):
         wanted = Qt.CheckState.Checked if name == lesion else Qt.CheckState.Unchecked
@@ -293,7 +293,7 @@ def test_sizes_are_typed_and_targets_ticked_in_the_table(signed, qtbot):
     assert f"{lesion} 40.0 = 40.0 mm" in text
     assert "(24.0 − 40.0) / 40.0 = −40.0 % (−16.0 mm)" in text
     signed.list.rows.item(number, 4).setText("large")
-    qtbot.waitUntil(lambda: "'large' is not a size" in signed.message.text(), timeout=2000)
+    qtbot.waitUntil(lambda: "'large' is not a size" in signed.message.text(), timeout=300_000)
     assert signed.list.shown[number].sizes_mm == (40.0, 24.0)
 
 
@@ -305,7 +305,7 @@ def test_a_line_on_a_scan_is_the_size_there(signed, qtbot):
     assert str(lines.mode) == "add_line"
     x, y, z = signed.list.current.on(1).centroid_lps_mm
     lines.add_lines([np.array([lines.world_to_data(lps_to_world((x + d, y, z))) for d in (-15.0, 15.0)])])
-    qtbot.waitUntil(lambda: signed.session.edits.of(lesion).on != (), timeout=2000)
+    qtbot.waitUntil(lambda: signed.session.edits.of(lesion).on != (), timeout=300_000)
     assert signed.session.edits.of(lesion).on[0].size_mm == pytest.approx(30.0)
     assert str(lines.mode) == "pan_zoom" and len(lines.data) == 0
 
@@ -343,7 +343,7 @@ def test_saved_decisions_give_the_same_course_by_the_command_lines_path(signed, 
         signed.list.choose(one(signed, state))
         press(signed, key)
     QTest.keyClick(signed, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: signed.session.saved_in is not None or signed.saving.busy, timeout=3000)
+    qtbot.waitUntil(lambda: signed.session.saved_in is not None or signed.saving.busy, timeout=300_000)
     qtbot.waitUntil(lambda: not signed.saving.busy, timeout=PATIENCE_MS)
     assert "Saved in response" in signed.message.text()
     assert "provisional" not in signed.response.toPlainText()
