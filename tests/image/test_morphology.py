@@ -1,13 +1,13 @@
-"""Masks without holes, slice by slice."""
+"""Masks without holes, and with their outer layer taken off or one added."""
 
 from __future__ import annotations
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import binary_fill_holes
+from scipy.ndimage import binary_dilation, binary_erosion, binary_fill_holes, generate_binary_structure
 
-from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.morphology import dilated, eroded, filled_in_slices
 from strategies import seeds
 
 
@@ -27,3 +27,15 @@ def test_a_hole_that_is_closed_in_its_slice_is_filled_and_one_that_is_open_stays
     filled = filled_in_slices(mask)
     assert filled[0, 3, 3]
     assert not filled[1, 3, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from([0.0, 0.3, 0.7, 0.95, 1.0]), st.booleans())
+def test_erosion_and_dilation_by_faces_are_those_of_scipy(seed, density, beyond):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(tuple(rng.integers(1, 9, 3))) < density
+    np.testing.assert_array_equal(eroded(mask, beyond=beyond), binary_erosion(mask, border_value=beyond))
+    np.testing.assert_array_equal(dilated(mask), binary_dilation(mask))
+    in_slices = generate_binary_structure(3, 1)
+    in_slices[[0, 2]] = False
+    np.testing.assert_array_equal(dilated(mask, (1, 2)), binary_dilation(mask, in_slices))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from dotaliver.config.segmentation import CtFociConfig
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.filters import gaussian
+from dotaliver.image.filters import wide_gaussian
 from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.spheres import sphere_kernel
 from dotaliver.records.masks import CtSearch, Detectability
@@ -199,6 +200,7 @@ def _ball_at(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> Float
     return share
 
 
+@lru_cache(maxsize=16)
 def _ball(spacing_mm: Vector, radius_mm: float) -> Float32Array:
     sharp = sphere_kernel(spacing_mm, radius_mm, _SUBSAMPLES)
     pad = [int(np.ceil(3 * _EDGE_SIGMA_MM / s)) for s in spacing_mm]
@@ -209,4 +211,6 @@ def _ball(spacing_mm: Vector, radius_mm: float) -> Float32Array:
         spacing_mm,
         ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
     )
-    return gaussian(wide, _EDGE_SIGMA_MM, grid)
+    ball = wide_gaussian(wide, _EDGE_SIGMA_MM, grid)
+    ball.setflags(write=False)
+    return ball

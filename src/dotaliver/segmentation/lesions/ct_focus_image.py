@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dotaliver.config.segmentation import CtFociConfig
 from dotaliver.image.arrays import Array
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
-from dotaliver.image.filters import gaussian, gaussian_reach
+from dotaliver.image.filters import gaussian, gaussian_reach, wide_gaussian
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.lazy import lazily_filtered
@@ -163,7 +163,7 @@ def _crevice(hu: Float32Array, inside: BoolArray, grid: Geometry) -> BoolArray:
     near = distance_to_mm(inside, grid.spacing_mm, within_mm=_CLOSED_MM) <= _CLOSED_MM
     closed = (distance_inside_mm(near, grid.spacing_mm) > _CLOSED_MM) | inside
     limit = max(_FLUID_HU, float(np.median(hu[inside])) - _SOLID_HU) if inside.any() else _FLUID_HU
-    return np.asarray(closed & (gaussian(hu, _FAT_SIGMA_MM, grid) < limit))
+    return np.asarray(closed & (wide_gaussian(hu, _FAT_SIGMA_MM, grid) < limit))
 
 
 def _whole_slices(inside: BoolArray) -> BoolArray:
@@ -179,8 +179,8 @@ def _typical(hu: Float32Array, normal: BoolArray, grid: Geometry, config: CtFoci
     spread = spread_hu(hu[normal])
     for _ in range(2):
         alike = normal & (np.abs(hu - typical) < _PARENCHYMA_SDS * spread)
-        weight = gaussian(alike.astype(np.float32), config.window_mm, grid)
-        around = gaussian(np.where(alike, hu, 0.0), config.window_mm, grid) / np.maximum(weight, _TINY)
+        weight = wide_gaussian(alike.astype(np.float32), config.window_mm, grid)
+        around = wide_gaussian(np.where(alike, hu, 0.0), config.window_mm, grid) / np.maximum(weight, _TINY)
         typical = np.where(weight > _LEAST_WEIGHT, around, typical)
     return np.asarray(typical, dtype=np.float32), spread_hu((hu - typical)[normal])
 
@@ -220,7 +220,7 @@ class _Mean:
         self._where, self._sigma_mm, self._grid = where, sigma_mm, grid
         # Inside the liver, every weight is 1.
         whole = bool(where.all())
-        weight = np.ones((), np.float32) if whole else gaussian(where.astype(np.float32), sigma_mm, grid)
+        weight = np.ones((), np.float32) if whole else wide_gaussian(where.astype(np.float32), sigma_mm, grid)
         self._weight = np.maximum(weight, np.float32(_TINY_WEIGHT))
 
     def widening(self) -> Float32Array:
@@ -231,12 +231,14 @@ class _Mean:
         """
         if self._weight.ndim == 0:
             return np.ones(self._where.shape, np.float32)
-        squared = gaussian(self._where.astype(np.float32), self._sigma_mm / np.sqrt(2.0), self._grid)
+        squared = wide_gaussian(self._where.astype(np.float32), self._sigma_mm / np.sqrt(2.0), self._grid)
         return np.asarray(np.maximum(np.sqrt(np.maximum(squared, 0.0)) / self._weight, 1.0), dtype=np.float32)
 
     def __call__(self, values: Float32Array) -> Float32Array:
         """The mean of an image."""
-        return np.asarray(gaussian(values * self._where, self._sigma_mm, self._grid) / self._weight, dtype=np.float32)
+        return np.asarray(
+            wide_gaussian(values * self._where, self._sigma_mm, self._grid) / self._weight, dtype=np.float32
+        )
 
 
 def mean_within(values: Float32Array, where: BoolArray, sigma_mm: float, grid: Geometry) -> Float32Array:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import CtFociConfig
 from dotaliver.image.distance import distance_to_mm
+from dotaliver.image.filters import highest_within
 from dotaliver.image.geometry import Box, FloatArray, Geometry
 from dotaliver.image.spheres import voxels_within
 from dotaliver.image.volume import BoolArray
@@ -93,14 +94,12 @@ class Shape:
 
 def seeds_in(image: LiverImage, scale: Scale, response: Float32Array, config: CtFociConfig) -> list[Seed]:
     """Places that stand out from their surroundings more than everything near them, at one size."""
-    from scipy.ndimage import maximum_filter
-
-    size = [max(1, round(scale.radius_mm / s)) | 1 for s in image.grid.spacing_mm]
+    slices, rows, columns = (max(1, round(scale.radius_mm / s)) | 1 for s in image.grid.spacing_mm)
     sds = scale.in_sds(response)
     peak = (sds > config.detect_sd) & (response > _SEEN_SHARE * config.least_contrast_hu)
     if not peak.any():
         return []
-    peak &= sds == maximum_filter(sds, size)
+    peak &= sds == highest_within(sds, (slices, rows, columns))
     places = (tuple(int(i) for i in place) for place in np.argwhere(peak))
     return [Seed(place, scale.radius_mm, scale.sign, float(sds[place])) for place in places]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.arrays import Array
-from dotaliver.image.filters import gaussian, gaussian_reach
+from dotaliver.image.filters import gaussian, gaussian_reach, lowest_within
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.lazy import lazily_filtered, slices_around
 from dotaliver.image.volume import BoolArray, Volume
@@ -92,16 +92,16 @@ class _Nearby:
         _, rows, columns = what.geometry.shape
         return np.asarray(what.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
 
-    def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int64]:
+    def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int32]:
         """For inside and outside the liver in a slice: voxel counts, densities and squared densities."""
         density, place = self.of(self.density, k), self.of(self.place, k)
         inside = (place > _INSIDE) & (np.abs(density - liver_hu) < reach_hu)
-        # Whole numbers, whose sums are exact in any order
-        parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int64)
-        summed = np.empty((6, *density.shape), dtype=np.int64)
+        # Whole numbers, whose sums are exact in any order; the square of the highest density fits 32 bits
+        parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int32)
+        summed = np.empty((6, *density.shape), dtype=np.int32)
         for n, where in ((0, inside), (3, place < _OUTSIDE)):
             summed[n] = where
-            np.multiply(parts, where, out=summed[n + 1])
+            np.multiply(parts, summed[n], out=summed[n + 1])
             np.multiply(summed[n + 1], parts, out=summed[n + 2])
         return summed
 
@@ -114,9 +114,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
     def lowest_near(density: Array) -> Float32Array:
-        from scipy.ndimage import minimum_filter
-
-        return np.asarray(minimum_filter(density, low))
+        return lowest_within(density, low)
 
     keep = slices_around(max(density_window(grid, config)[0], low[0]) // 2)
     whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
@@ -174,9 +172,10 @@ class LiverLikelihood:
         out["found"] = (place > _SURE) * SURE | allowed * ON_STEP | (place > _POSSIBLE) * POSSIBLE
 
 
-def lowest_window(grid: Geometry) -> list[int]:
+def lowest_window(grid: Geometry) -> tuple[int, int, int]:
     """Size in voxels of the window in which the lowest density is looked for."""
-    return [2 * max(1, round(_LOWEST_REACH_RATIO * STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm]
+    slices, rows, columns = (2 * max(1, round(_LOWEST_REACH_RATIO * STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm)
+    return (slices, rows, columns)
 
 
 def _on_step(density: Float32Array, own_density: Float32Array, lowest: Float32Array) -> BoolArray:

@@ -18,7 +18,7 @@ from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.lazy import slices_around
-from dotaliver.image.morphology import filled_in_slices
+from dotaliver.image.morphology import dilated, eroded, filled_in_slices
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
 from dotaliver.segmentation.coarse import Float32Array
@@ -149,12 +149,10 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
     looks = SlabCache(look.at, grid.shape, LOOK, kept)
 
     def smoothed(seen: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-        from scipy.ndimage import binary_dilation, binary_erosion
-
         found = seen["found"]
         mask = (gaussian(seen["odds"], config.outline_smooth_mm, grid) > 0) & ((found & POSSIBLE) != 0)
         # An opening that takes the liver to go on beyond the field of view
-        opened = binary_dilation(binary_erosion(mask, border_value=1))
+        opened = dilated(eroded(mask, beyond=True))
         return np.asarray(opened * LIVER | found, dtype=np.uint8)
 
     out = np.empty(grid.shape, dtype=np.uint8)
@@ -175,19 +173,16 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
 
 def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     """Mark the pieces, grown by at most `STEP_REACH_MM` down a step, so that they stop in the fat around the liver."""
-    from scipy.ndimage import binary_dilation, generate_binary_structure
-
-    structure = generate_binary_structure(3, 1)
-    for axis, spacing in enumerate(grid.spacing_mm):
-        if spacing > STEP_REACH_MM:
-            # A neighbour that is further away than the reach is not next to the outline
-            structure[tuple(slice(None) if a == axis else 1 for a in range(3))] = [False, True, False]
+    # A neighbour that is further away than the reach is not next to the outline
+    axes = tuple(axis for axis, spacing in enumerate(grid.spacing_mm) if spacing <= STEP_REACH_MM)
     steps = max(1, round(STEP_REACH_MM / min(grid.spacing_mm)))
 
     def grown(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         own = (part & PIECE) != 0
         allowed = own | ((part & ON_STEP) != 0)
-        more = binary_dilation(own, structure, iterations=steps, mask=allowed)
+        more = own
+        for _ in range(steps):
+            more = dilated(more, axes) & allowed
         return np.asarray(part | more * GROWN, dtype=np.uint8)
 
     at_once = slices_at_once(16 * found.shape[1] * found.shape[2], steps)

@@ -40,16 +40,16 @@ class RunningSums:
     Parameters
     ----------
     planes : callable
-        Gives the whole numbers of a slice, ``[image, row, column]`` of several images of one type.
+        Gives the whole numbers of a slice, ``[image, row, column]`` of several images of whole numbers.
     count : int
         Slices of the images.
     size : sequence of int
         Of the window, odd.
     """
 
-    def __init__(self, planes: Callable[[int], npt.NDArray[np.int64]], count: int, size: Sequence[int]) -> None:
+    def __init__(self, planes: Callable[[int], npt.NDArray[np.integer]], count: int, size: Sequence[int]) -> None:
         self._planes, self._count = planes, count
-        self._half, self._across = size[0] // 2, (1, *size[1:])
+        self._half, self._across = size[0] // 2, tuple(size[1:])
         self._at: int | None = None
         self._running: npt.NDArray[np.int64] | None = None
 
@@ -57,7 +57,7 @@ class RunningSums:
         """The sums around each voxel of a slice, ``[image, row, column]``."""
         first, last = k - self._half, min(k + self._half, self._count - 1)
         if self._running is None or self._at != k - 1:
-            self._running = self._planes(max(first, 0)).copy()
+            self._running = self._planes(max(first, 0)).astype(np.int64)
             entering = range(max(first, 0) + 1, last + 1)
         else:
             entering = range(k + self._half, last + 1)
@@ -66,5 +66,8 @@ class RunningSums:
         for n in entering:
             self._running += self._planes(n)
         self._at = k
-        sums = window_sums(self._running, self._across)
-        return sums.copy() if sums is self._running else sums
+        sums = np.empty_like(self._running)
+        # Image by image, so that what is added up lies in the processor's cache
+        for own, out in zip(self._running, sums, strict=True):
+            out[...] = window_sums(own, self._across)
+        return sums
