@@ -211,10 +211,10 @@ class Geometry:
             starts.append(start)
             shape.append(stop - start)
         # A part of a grid that was checked needs no check, which takes longer than the rest of this
-        part = object.__new__(Geometry)
+        grid = object.__new__(Geometry)
         own = {each.name: getattr(self, each.name) for each in fields(self)}
-        part.__dict__.update(own, shape=tuple(shape), origin_lps_mm=as_vector(self.index_to_lps(starts)))
-        return part
+        grid.__dict__.update(own, shape=tuple(shape), origin_lps_mm=as_vector(self.index_to_lps(starts)))
+        return grid
 
     def with_spacing(self, spacing_mm: Vector) -> Geometry:
         """A grid over the same field, edges at the same first corner, with another voxel spacing."""

@@ -6,6 +6,7 @@ import dataclasses
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from dotaliver import __version__
@@ -123,19 +124,21 @@ def _search_record(search: BodySearch, *, absolute: bool) -> SearchRecord:
     )
 
 
+@cache
+def _version_of(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
 def provenance_of(config: ScoringConfig, execution: ExecutionConfig, revises: str | None) -> Provenance:
     """Versions, settings and time of a score."""
-    versions: dict[str, str] = {}
-    for name in _DEPENDENCIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "absent"
     return Provenance(
         dotaliver_version=__version__,
         python_version=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        dependencies=versions,
+        dependencies={name: _version_of(name) for name in _DEPENDENCIES},
         scored_at=datetime.now(UTC),
         execution=execution,
         config_sha256=config.sha256(),

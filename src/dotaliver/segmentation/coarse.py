@@ -6,7 +6,7 @@ left), so that anatomical directions are array directions and nothing depends on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from dotaliver.image.geometry import Geometry, Vector, as_vector
 from dotaliver.image.itk import resample
 from dotaliver.image.volume import Volume
 from dotaliver.records.study import StudyVolumes
+from dotaliver.system.recent import Recent
 
 __all__ = [
     "CoarseImages",
@@ -28,6 +29,8 @@ __all__ = [
 
 _CANONICAL: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _AIR_HU = -1000.0
+# The abdomen around a liver moves by a slice where the liver is edited; what is found of it is as large as the images.
+_PARTS_KEPT = 4
 # Rounding must neither add nor lose a slice or a voxel.
 _ROUNDING = 1e-6
 # A liver that the PET cuts is followed on CT this far beyond it.
@@ -37,7 +40,7 @@ _BEYOND_PET_MM = 100.0
 _ABDOMEN_MM = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoarseImages:
     """CT and PET on the coarse grid, with the PET in its own position.
 
@@ -49,6 +52,8 @@ class CoarseImages:
     hu: Float32Array | None
     uptake: Float32Array
     pet: Volume
+    recent: Recent = field(default_factory=lambda: Recent(_PARTS_KEPT), init=False, repr=False)
+    """What was last computed of these images alone."""
 
     @property
     def spacing_mm(self) -> float:
@@ -69,6 +74,9 @@ class CoarseImages:
         slices = slice(max(height - reach, 0), min(height + reach + 1, self.geometry.shape[0]))
         if slices == slice(0, self.geometry.shape[0]):
             return self
+        return self.recent.of(("near", slices.start, slices.stop), lambda: self._slices(slices))
+
+    def _slices(self, slices: slice) -> CoarseImages:
         box = (slices, slice(0, self.geometry.shape[1]), slice(0, self.geometry.shape[2]))
         hu = None if self.hu is None else self.hu[slices]
         return CoarseImages(self.geometry.crop(box), hu, self.uptake[slices], self.pet)

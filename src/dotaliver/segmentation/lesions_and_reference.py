@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
-from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.geometry import Box, Geometry, Vector
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.records.flags import Flag, raise_flag
@@ -148,16 +149,24 @@ def _mismatch(images: CoarseImages, found: Segmentations, config: ScoringConfig)
 
 def normal_liver_within(images: CoarseImages, found: Segmentations, config: ScoringConfig) -> NormalLiver:
     """Uptake of normal liver, measured inside the liver mask on the coarse grid."""
-    background = background_uptake(images)
-    nowhere = NormalLiver(background, None, None)
     if found.liver is None:
-        return nowhere
+        return NormalLiver(background_uptake(images), None, None)
     shift = shift_between(found.liver.drawn_on, "pet", found.mismatch)
+    depth_mm = config.lesions.parenchyma_depth_mm
+    return found.liver.labels.once(_normal_liver_within, images, shift, depth_mm, config.liver)
+
+
+def _normal_liver_within(
+    labels: LabelMap, images: CoarseImages, shift: Vector, depth_mm: float, config: LiverConfig
+) -> NormalLiver:
+    background = background_uptake(images)
     uptake = images.uptake if shift == (0.0, 0.0, 0.0) else images.uptake_moved(shift)
-    liver = resample_labels(found.liver.labels, images.geometry).mask
-    inside = distance_inside_mm(liver, images.geometry.spacing_mm) > config.lesions.parenchyma_depth_mm
+    liver = resample_labels(labels, images.geometry).mask
+    inside = distance_inside_mm(liver, images.geometry.spacing_mm) > depth_mm
     region = inside if inside.any() else liver
-    return normal_liver(images, uptake, region, background, config.liver) if region.any() else nowhere
+    if not region.any():
+        return NormalLiver(background, None, None)
+    return normal_liver(images, uptake, region, background, config)
 
 
 def _parenchyma(pet: Volume, share: Share, expected: float, config: ScoringConfig) -> Parenchyma:

@@ -22,6 +22,7 @@ from dotaliver.segmentation.organs.blood_pool import find_blood_pool
 from dotaliver.segmentation.organs.lobes import find_lobe_plane
 from dotaliver.segmentation.organs.spleen import find_spleen_reference
 from dotaliver.segmentation.organs.surroundings import Surroundings, survey
+from dotaliver.system.recent import Recent
 
 __all__ = ["with_other_organs"]
 
@@ -105,7 +106,9 @@ def _with_ct_foci(
     avid = None
     if found.lesions is not None and own_labels(found.lesions.labels) is not None:
         avid = in_position_of("ct", found.lesions, found.mismatch)
-    labels, search = find_ct_foci(volumes.ct, liver, avid, config.ct_foci)
+    # A stroke changes the box of the liver rarely, and each box is as large as the liver
+    recent = volumes.recent.of("densities for the search on CT", lambda: Recent(1))
+    labels, search = find_ct_foci(volumes.ct, liver, avid, config.ct_foci, recent)
     second = volumes.recist_image
     if second is not None and second.quantity is Quantity.HU:
         masks = (resample_labels(liver, volumes.ct.geometry), avid)

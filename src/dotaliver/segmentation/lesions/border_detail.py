@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +17,9 @@ from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.lesions.border_profile import STRAY_SD, STRAY_SHARE
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, seen_directions
 from dotaliver.segmentation.lesions.star_surface import StarSurface, direction_grid
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 __all__ = ["drawn_with_detail"]
 
@@ -70,11 +76,16 @@ def _detailed(border: FittedBorder, where: tuple[Box, BoolArray], level_hu: floa
 
 def _seen(border: FittedBorder, voxels: npt.NDArray[np.intp], config: CtLesionConfig) -> BoolArray:
     """Whether the border is seen in the directions of voxels: elsewhere density does not move it."""
-    from scipy.spatial import cKDTree
-
     seen = seen_directions(border, config)
     if seen.all():
         return np.ones(len(voxels), dtype=bool)
     offsets = (voxels - border.centre) * np.asarray(border.site.grid.spacing_mm)
     offsets /= np.maximum(np.linalg.norm(offsets, axis=1, keepdims=True), 1e-9)
-    return np.asarray(seen[cKDTree(direction_grid().unit).query(offsets)[1]])
+    return np.asarray(seen[_directions_in_space().query(offsets)[1]])
+
+
+@cache
+def _directions_in_space() -> cKDTree:
+    from scipy.spatial import cKDTree
+
+    return cKDTree(direction_grid().unit)

@@ -23,6 +23,7 @@ from dotaliver.segmentation.lesions.ct_detectability import detectability_of
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, liver_image, scales_of
 from dotaliver.segmentation.lesions.ct_focus_shape import Seed, Shape, seeds_in, shape_of
 from dotaliver.segmentation.lesions.ct_focus_suspicion import benign_reasons, opinion_on, suspicion_of
+from dotaliver.system.recent import Recent
 
 __all__ = ["find_ct_foci"]
 
@@ -44,7 +45,9 @@ class _Found:
         return self.shape.centre
 
 
-def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig) -> tuple[LabelMap, CtSearch]:
+def find_ct_foci(
+    ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig, recent: Recent | None = None
+) -> tuple[LabelMap, CtSearch]:
     """Look for focal lesions on CT.
 
     Parameters
@@ -57,6 +60,8 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
         Lesions that the PET shows, in the CT's position: a focus that lies in one is not listed.
     config : CtFociConfig
         Sizes, limits and tolerances.
+    recent : Recent, optional
+        What was computed of this CT before.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def find_ct_foci(ct: Volume, liver: LabelMap, avid: LabelMap | None, config: CtF
             diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
         )
     box = grow_box(whole.used, np.ceil(_MARGIN_MM / np.asarray(ct.geometry.spacing_mm)), ct.geometry.shape)
-    image = liver_image(ct, box, whole.crop(box), avid, config)
+    image = liver_image(ct, box, whole.crop(box), avid, config, recent)
     if image is None:
         why = "too little of the liver is free of lesions"
         return LabelMap(labels, ct.geometry), CtSearch(diameter_mm=config.reference_diameter_mm, reason=why)

@@ -22,6 +22,7 @@ from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.lazy import lazily_filtered
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.segmentation.coarse import Float32Array
+from dotaliver.system.recent import Recent
 
 __all__ = ["LiverImage", "Scale", "Sign", "liver_image", "mean_within", "scales_of", "spread_hu"]
 
@@ -117,7 +118,7 @@ class Scale:
 
 
 def liver_image(
-    ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig
+    ct: Volume, box: Box, liver: LabelMap, avid: LabelMap | None, config: CtFociConfig, recent: Recent | None = None
 ) -> LiverImage | None:
     """Resample the liver's box onto the search grid; None where too little of it is free of avid lesions.
 
@@ -133,18 +134,15 @@ def liver_image(
         Lesions that the PET shows, in the CT's position.
     config : CtFociConfig
         Spacing and limits.
+    recent : Recent, optional
+        Boxes of this CT that were resampled before.
     """
     own = ct.geometry.crop(box)
-    sigma_mm = _SAMPLING_SIGMA_RATIO * config.grid_mm
-
-    def smoothed(hu: Array) -> Float32Array:
-        return gaussian(np.clip(hu, *_JUDGED_HU).astype(np.float32), sigma_mm, own)
-
-    fine = lazily_filtered(ct, box, smoothed, gaussian_reach(sigma_mm, own.spacing_mm[0]))
     step = (max(own.spacing_mm[0], config.grid_mm), *(max(s, config.grid_mm) for s in own.spacing_mm[1:]))
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
-    hu = np.asarray(resample(fine, grid).array, dtype=np.float32)
+    recent = Recent(1) if recent is None else recent
+    hu = recent.of(("density on the search grid", own, grid, config.grid_mm), lambda: _density_on(ct, box, grid, config))
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
     inner = (depth > config.edge_mm) & _whole_slices(inside)
@@ -156,6 +154,17 @@ def liver_image(
     image = LiverImage(grid, hu, typical, inner, depth, max(spread, _LEAST_SD_HU), 0.0, _crevice(hu, inside, grid))
     bright = mean_within(image.difference(1), inner, config.contour_mm, grid)[inner]
     return replace(image, blood_hu=float(np.percentile(bright, _BLOOD_PERCENTILE)))
+
+
+def _density_on(ct: Volume, box: Box, grid: Geometry, config: CtFociConfig) -> Float32Array:
+    """The density of a box on the search grid."""
+    own, sigma_mm = ct.geometry.crop(box), _SAMPLING_SIGMA_RATIO * config.grid_mm
+
+    def smoothed(hu: Array) -> Float32Array:
+        return gaussian(np.clip(hu, *_JUDGED_HU).astype(np.float32), sigma_mm, own)
+
+    fine = lazily_filtered(ct, box, smoothed, gaussian_reach(sigma_mm, own.spacing_mm[0]))
+    return np.asarray(resample(fine, grid).array, dtype=np.float32)
 
 
 def _crevice(hu: Float32Array, inside: BoolArray, grid: Geometry) -> BoolArray:

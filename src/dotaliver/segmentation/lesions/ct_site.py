@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from dotaliver.image.distance import Float32Array, distance_inside_mm, distance_
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.morphology import filled_in_slices
-from dotaliver.image.volume import BoolArray, Volume
+from dotaliver.image.volume import BoolArray, Volume, used_box
 
 __all__ = ["NotSeenError", "Site", "largest_part", "site_of"]
 
@@ -60,16 +61,21 @@ class Site:
     grain_mm3: float
     """The same with the liver's own texture."""
 
-    @property
+    @cached_property
     def centre(self) -> FloatArray:
         """Middle of the uptake, in voxels."""
-        return np.asarray(np.argwhere(self.uptake).mean(axis=0))
+        return np.asarray(self._voxels.mean(axis=0))
 
-    @property
+    @cached_property
     def extent_mm(self) -> float:
         """Greatest distance of the uptake from its middle."""
-        offsets = (np.argwhere(self.uptake) - self.centre) * np.asarray(self.grid.spacing_mm)
+        offsets = (self._voxels - self.centre) * np.asarray(self.grid.spacing_mm)
         return float(np.linalg.norm(offsets, axis=1).max())
+
+    @cached_property
+    def _voxels(self) -> npt.NDArray[np.intp]:
+        """Indices of the uptake's voxels."""
+        return np.argwhere(self.uptake)
 
 
 def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label: int, config: CtLesionConfig) -> Site:
@@ -114,10 +120,14 @@ def largest_part(mask: BoolArray) -> BoolArray:
     """The largest connected part of a mask; of none, the empty mask."""
     import cc3d
 
-    parts = cc3d.connected_components(mask, connectivity=18)
-    counts = np.bincount(parts.ravel())
-    counts[0] = 0
-    return np.asarray((parts == counts.argmax()) & mask)
+    box = used_box(mask)
+    if box is None:
+        return mask
+    own = mask[box]
+    parts = cc3d.connected_components(own, connectivity=18)
+    largest = np.zeros_like(mask)
+    largest[box] = parts == 1 + np.bincount(parts[own])[1:].argmax()
+    return largest
 
 
 def _middle_and_noise(hu: Float32Array) -> tuple[float, float]:

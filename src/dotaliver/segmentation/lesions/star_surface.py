@@ -23,6 +23,8 @@ _RINGS, _PER_RING = 16, 32
 # Polar and azimuthal nodes between which a surface is interpolated where it is drawn on an image.
 _POLAR_NODES, _AZIMUTH_NODES = 33, 64
 _LEAST_RADIUS_MM = 0.5
+# More than interpolation between radii can be off by rounding.
+_ROUNDING_MM = 1e-6
 
 
 def harmonics(polar: FloatArray, azimuth: FloatArray) -> FloatArray:
@@ -101,12 +103,18 @@ class StarSurface:
         lines = [
             (np.arange(part.start, part.stop) - c) * s for part, c, s in zip(box, self.centre, spacing_mm, strict=True)
         ]
-        z, y, x = np.meshgrid(*lines, indexing="ij")
+        z, y, x = np.meshgrid(*lines, indexing="ij", sparse=True)
         distance = np.sqrt(z * z + y * y + x * x)
+        # What lies nearer than every radius is inside, whatever its direction, and what lies farther than every one not
+        inside = distance < float(table.min()) - _ROUNDING_MM
+        doubtful = np.nonzero(~inside & (distance <= float(table.max()) + _ROUNDING_MM))
+        k, j, i = doubtful
+        z, y, x, distance = z[k, 0, 0], y[0, j, 0], x[0, 0, i], distance[doubtful]
         polar = np.arccos(np.clip(z / np.maximum(distance, 1e-9), -1, 1)) * ((_POLAR_NODES - 1) / np.pi)
         azimuth = (np.arctan2(y, x) + np.pi) * (_AZIMUTH_NODES / (2 * np.pi))
         radius = map_coordinates(table, [polar, azimuth], order=1, mode="nearest")
-        mask[box] = distance <= radius
+        inside[doubtful] = distance <= radius
+        mask[box] = inside
         return mask
 
     def _box(self, reach_mm: float, shape: tuple[int, int, int], spacing_mm: Vector) -> Box:

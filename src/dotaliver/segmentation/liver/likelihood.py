@@ -114,7 +114,7 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
     def lowest_near(density: Array) -> Float32Array:
-        return lowest_within(density, low)
+        return lowest_within(density.astype(np.float32, copy=False), low)
 
     keep = slices_around(max(density_window(grid, config)[0], low[0]) // 2)
     whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))

@@ -69,7 +69,11 @@ class Surroundings:
 
 
 def survey(images: CoarseImages) -> Surroundings:
-    """Find body, soft tissue, lungs and spine."""
+    """Find body, soft tissue, lungs and spine; several steps ask for them, and they are found once."""
+    return images.recent.of("surroundings", lambda: _survey(images))
+
+
+def _survey(images: CoarseImages) -> Surroundings:
     if images.hu is None:
         return _survey_without_ct(images)
     hu = images.hu
