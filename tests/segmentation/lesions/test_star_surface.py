@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dotaliver.segmentation.lesions.star_surface import StarSurface, direction_grid, longest_calipers_mm
+from dotaliver.segmentation.lesions.star_surface import StarSurface, direction_grid, harmonics, longest_calipers_mm
 
 
 def coefficients_of(radius_of_direction):
@@ -39,3 +39,20 @@ def test_an_ellipsoid_across_the_slices_is_measured_in_its_slices():
 def test_a_surface_between_two_slices_has_no_diameter():
     ball = coefficients_of(lambda unit: np.full(len(unit), 2.0))
     assert longest_calipers_mm(4.5, ball[None], 6.0)[0] == 0.0
+
+
+def test_a_drawn_surface_holds_the_voxels_nearer_than_its_radius_in_their_direction():
+    rng = np.random.default_rng(5)
+    degrees = direction_grid().degrees
+    coefficients = rng.normal(0, 2.0, len(degrees)) / (1.0 + degrees)
+    coefficients[0] = 12.0
+    spacing, centre, shape = (2.5, 1.0, 1.3), np.array([7.3, 16.1, 12.8]), (15, 33, 27)
+    mask = StarSurface(centre, coefficients).drawn(shape, spacing)
+    offsets = (np.argwhere(np.ones(shape)) - centre) * np.asarray(spacing)
+    distance = np.linalg.norm(offsets, axis=1)
+    polar, azimuth = np.arccos(offsets[:, 0] / distance), np.arctan2(offsets[:, 1], offsets[:, 2])
+    radius = np.maximum(harmonics(polar, azimuth) @ coefficients, 0.5)
+    # Between its nodes the surface is interpolated.
+    clear = np.abs(distance - radius) > 0.3
+    assert np.count_nonzero(clear) > 0.8 * mask.size
+    assert np.array_equal(mask.ravel()[clear], (distance <= radius)[clear])
