@@ -142,7 +142,9 @@ def liver_image(
     counts = [max(int(n * s / t), 1) for n, s, t in zip(own.shape, own.spacing_mm, step, strict=True)]
     grid = replace(own, shape=(counts[0], counts[1], counts[2]), spacing_mm=(step[0], step[1], step[2]))
     recent = Recent(1) if recent is None else recent
-    hu = recent.of(("density on the search grid", own, grid, config.grid_mm), lambda: _density_on(ct, box, grid, config))
+    hu = recent.of(
+        ("density on the search grid", own, grid, config.grid_mm), lambda: _density_on(ct, box, grid, config)
+    )
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
     inner = (depth > config.edge_mm) & _whole_slices(inside)
