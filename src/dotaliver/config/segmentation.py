@@ -227,10 +227,10 @@ class CtFociConfig(FrozenModel):
     )
     inserted_contrasts_hu: tuple[float, ...] = Field(
         default=(8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 23.0, 26.0, 30.0, 40.0, 50.0, 60.0),
-        description="Their contrasts, ascending",
+        description="Contrasts that are tried, ascending",
     )
-    inserted_places: int = Field(default=20, ge=10, description="Places that they are put at")
-    found_share: float = Field(default=0.9, gt=0, le=1, description="Share that counts as detectable")
+    inserted_places: int = Field(default=45, ge=10, description="Places that lesions of each size are put at")
+    found_share: float = Field(default=0.9, gt=0, le=0.95, description="Share that counts as detectable")
     water_hu: float = Field(default=20.0, description="Below is fluid: a cyst, gallbladder or fat, no solid lesion")
     avid_share: float = Field(
         default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"

@@ -2,12 +2,11 @@
 
 A formula from the noise would know nothing of texture, vessels and slice thickness. So balls are put at places drawn
 evenly from the searched liver, with this CT's own noise on them, and the search runs there as it does elsewhere. The
-places come from a fixed seed and are the same for every size and contrast, so the answer is the same at every run.
+places come from a fixed seed, one for each look, so the answer is the same at every run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -23,8 +22,9 @@ from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, mean_within
 from dotaliver.segmentation.lesions.ct_focus_shape import box_around_place, seeds_in, shape_of
 from dotaliver.segmentation.lesions.ct_focus_suspicion import opinion_on
+from dotaliver.segmentation.lesions.psychometric import contrast_for_share
 
-__all__ = ["detectability_of", "lowest_for_most"]
+__all__ = ["detectability_of"]
 
 _SEED = 20_240_611
 # Structure that a lesion replaces (vessels), as against noise that lies on it: what a Gaussian of this sigma keeps.
@@ -72,9 +72,9 @@ def detectability_of(image: LiverImage, scales: list[Scale], config: CtFociConfi
     liver_hu = float(np.median(image.hu[image.inner]))
     # A lesion as dark as water would be taken for a cyst, so no such lesion is put in.
     darkest = liver_hu - config.water_hu - _OF_NOISE * image.noise_hu
-    ladder = tuple(c for c in config.inserted_contrasts_hu if c < darkest)
+    contrasts = tuple(c for c in config.inserted_contrasts_hu if c < darkest)
     found = tuple(
-        Detectability(diameter_mm=diameter, below_liver_hu=_least_contrast(bench, diameter, ladder))
+        Detectability(diameter_mm=diameter, below_liver_hu=_least_contrast(bench, diameter, contrasts))
         for diameter in config.inserted_diameters_mm
     )
     reference = next((x for x in found if x.diameter_mm == config.reference_diameter_mm), None)
@@ -87,18 +87,14 @@ def detectability_of(image: LiverImage, scales: list[Scale], config: CtFociConfi
     )
 
 
-def _least_contrast(bench: _Bench, diameter_mm: float, ladder: tuple[float, ...]) -> float | None:
+def _least_contrast(bench: _Bench, diameter_mm: float, contrasts_hu: tuple[float, ...]) -> float | None:
     """The contrast from which the wanted share of lesions of a size is found; None where even the highest is not."""
     places = _places(bench, diameter_mm)
-    if not places or not ladder:
-        return None
 
-    def is_found(place: int, contrast: int) -> bool:
-        return _is_found(bench, places[place], diameter_mm, ladder[contrast])
+    def is_found(look: int, contrast_hu: float) -> bool:
+        return _is_found(bench, places[look], diameter_mm, contrast_hu)
 
-    wanted = int(np.ceil(bench.config.found_share * len(places)))
-    needed = lowest_for_most(is_found, len(places), len(ladder), wanted)
-    return None if needed == len(ladder) else ladder[needed]
+    return contrast_for_share(is_found, len(places), contrasts_hu, bench.config.found_share)
 
 
 def _places(bench: _Bench, diameter_mm: float) -> list[tuple[int, ...]]:
@@ -112,44 +108,6 @@ def _places(bench: _Bench, diameter_mm: float) -> list[tuple[int, ...]]:
     fractions = np.random.default_rng(_SEED).random(config.inserted_places)
     picked = choices[(fractions * choices.size).astype(np.int64)]
     return [tuple(int(i) for i in np.unravel_index(index, room.shape)) for index in picked]
-
-
-def lowest_for_most(is_found: Callable[[int, int], bool], places: int, levels: int, wanted: int) -> int:
-    """The level from which the wanted number of places are found, each place by bisection over the levels.
-
-    A place is looked at again only while its own lowest level may still decide, so that the answer is that of a full
-    bisection at every place, for about half of the looks.
-
-    Parameters
-    ----------
-    is_found : callable
-        Of a place and a level, by their indices.
-    places, levels : int
-        How many of each there are.
-    wanted : int
-        From 1 to the number of places.
-
-    Returns
-    -------
-    int
-        An index of a level; the number of levels where too few places are found at any.
-    """
-    low, high = [0] * places, [levels] * places
-    # The answer lies between these two: as many places are found at `most`, and not so many below `least`.
-    least, most = 0, levels
-    place = 0
-    while least < most:
-        if low[place] < min(high[place], most) and high[place] > least:
-            middle = (low[place] + high[place]) // 2
-            if is_found(place, middle):
-                high[place] = middle
-            else:
-                low[place] = middle + 1
-        bounds = sorted(low)[wanted - 1], sorted(high)[wanted - 1]
-        # Places that were looked at lead on soonest.
-        place = 0 if bounds != (least, most) else (place + 1) % places
-        least, most = bounds
-    return least
 
 
 def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contrast_hu: float) -> bool:
