@@ -109,6 +109,21 @@ def test_uptake_a_little_beside_its_place_keeps_a_focus_from_being_called_negati
     assert not focus.candidate
 
 
+@pytest.mark.parametrize("gap_mm", [0.0, 2.0, 5.0])
+def test_an_avid_lesion_next_to_a_focus_does_not_hide_that_it_has_no_uptake(gap_mm):
+    """Moved by the remaining doubt, the focus would lie partly in the other lesion, which is outlined and is not it."""
+    other = (54.0 + 9.0 + gap_mm + 12.0, 12.0, 60.0)
+    (focus,) = foci_of(Case(lesions=(other, (54.0, 9.0, 1.0))))
+    assert focus.candidate
+    assert focus.ratio_to_liver < 1.0
+
+
+def test_a_focus_of_which_little_lies_apart_from_a_lesion_is_read_as_a_whole():
+    """Most of it lies in the uptake: it is not called negative for the rest."""
+    (focus,) = foci_of(Case(lesions=((54.0 + 12.0, 12.0, 20.0),)))
+    assert focus.above_liver
+
+
 def test_a_focus_is_read_where_the_mismatch_puts_it():
     shift = Mismatch(shift_lps_mm=(42.0, 0.0, 0.0), method="made")
     (focus,) = foci_of(Case(lesions=((96.0, 12.0, 20.0),)), mismatch=shift)

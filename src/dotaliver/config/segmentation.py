@@ -235,6 +235,12 @@ class CtFociConfig(FrozenModel):
     avid_share: float = Field(
         default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"
     )
+    displaced_share: float = Field(
+        default=0.75,
+        gt=0,
+        le=1,
+        description="Share of a focus within `mismatch_mm` of one lesion on the PET that makes it that lesion",
+    )
     reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
     largest_contrast_hu: float = Field(
         default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"

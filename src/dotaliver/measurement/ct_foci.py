@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Vector
+from dotaliver.image.itk import resample_labels
 from dotaliver.image.spheres import sphere_radius_mm
-from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import CtSearch, FocusFinding, MaskLayer, Segmentations
 from dotaliver.records.measurements import Burden, CtFocus, Reference
-from dotaliver.records.positions import share_on, shift_between
+from dotaliver.records.positions import Share, in_position_of, share_on, shift_between
 from dotaliver.records.study import StudyVolumes
 
 __all__ = ["measure_ct_foci", "with_ct_foci"]
+
+# Of a focus, the part that has to lie apart from other lesions for its mean to be read there alone.
+_LEAST_KEPT = 0.25
 
 
 def measure_ct_foci(
@@ -32,10 +37,14 @@ def measure_ct_foci(
     Its place on the PET is known to within a few millimetres: its mean is taken there and moved by
     ``config.ct_foci.mismatch_mm`` along each axis both ways, and the highest of them is compared with the upper
     limit of normal liver (U), so that an avid lesion is not called receptor-negative because it lies a little off.
+    What lies in or next to an outlined lesion does not count, unless nearly all of the focus lies so near to that
+    lesion that it may be the lesion itself: a receptor-negative lesion next to an avid one is not hidden by it.
     """
     layer, ct, pet = segmentations.ct_foci, volumes.ct, volumes.pet
     if layer is None:
         return ()
+    lesions = segmentations.lesions
+    avid = None if lesions is None else in_position_of("pet", lesions, segmentations.mismatch)
     foci = []
     for label, box in layer.labels.boxes():
         mask = np.asarray(layer.labels.array[box] == label)
@@ -46,7 +55,7 @@ def measure_ct_foci(
         search = segmentations.ct_search
         finding = None if search is None else search.foci.get(label)
         on_pet = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
-        mean = _highest_mean(own, pet, on_pet, config.ct_foci.mismatch_mm)
+        mean = _highest_mean(own, pet, on_pet, avid, config)
         outlined = longest_diameter(own, "ct")
         x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(mask).mean(axis=0)))
         foci.append(
@@ -108,23 +117,53 @@ def _below_liver(hu: float | None, search: CtSearch | None, finding: FocusFindin
     return None if hu is None or search is None or search.liver_hu is None else search.liver_hu - hu
 
 
-def _highest_mean(own: LabelMap, pet: Volume, shift: Vector, reach_mm: float) -> float | None:
-    """Highest weighted mean over a focus, at its place on the PET and moved along each axis; None off the PET."""
-    moves = [np.zeros(3)]
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            move = np.zeros(3)
-            move[axis] = sign * reach_mm
-            moves.append(move)
-    means = []
-    for move in moves:
-        x, y, z = (float(c) for c in np.asarray(shift) + move)
+def _highest_mean(
+    own: LabelMap, pet: Volume, shift: Vector, avid: LabelMap | None, config: ScoringConfig
+) -> float | None:
+    """Highest weighted mean over a focus, at its place on the PET and moved along each axis; None off the PET.
+
+    Where too little is left beside the lesions that do not count, its own place alone is read, as a whole.
+    """
+    reach = config.ct_foci.mismatch_mm
+    wide = share_on(own, pet.geometry, shift, reach + config.inc7.resolution_mm)
+    if wide is None or not wide.part.any():
+        return None
+    others = _beside_others(wide, avid, config)
+    means, places = [], [(0.0, 0.0, 0.0), *(_along(axis, sign * reach) for axis in range(3) for sign in (-1.0, 1.0))]
+    for place in places:
+        x, y, z = (float(c) for c in np.add(shift, place))
         share = share_on(own, pet.geometry, (x, y, z), 0.0)
         if share is None or not share.part.any():
             continue
         weights = share.part.astype(np.float64)
-        means.append(float((pet.crop(share.box).array * weights).sum() / weights.sum()))
+        there = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(share.box, wide.box, strict=True))
+        kept = np.where(others[there], 0.0, weights)
+        if kept.sum() < _LEAST_KEPT * weights.sum():
+            if any(place):
+                continue
+            kept = weights
+        means.append(float((pet.crop(share.box).array * kept).sum() / kept.sum()))
     return max(means, default=None)
+
+
+def _along(axis: int, move_mm: float) -> Vector:
+    x, y, z = (move_mm if axis == n else 0.0 for n in range(3))
+    return x, y, z
+
+
+def _beside_others(wide: Share, avid: LabelMap | None, config: ScoringConfig) -> BoolArray:
+    """Voxels in an outlined lesion that is not the focus itself, or within the PET's resolution of it."""
+    others = np.zeros(wide.geometry.shape, dtype=bool)
+    if avid is None:
+        return others
+    lesions = resample_labels(avid, wide.geometry).array
+    weights = wide.part.astype(np.float64)
+    for label in np.unique(lesions[lesions != 0]):
+        away = distance_to_mm(lesions == label, wide.geometry.spacing_mm)
+        near = float((weights * (away <= config.ct_foci.mismatch_mm)).sum() / weights.sum())
+        if near < config.ct_foci.displaced_share:
+            others |= away <= config.inc7.resolution_mm
+    return others
 
 
 def _in_liver(

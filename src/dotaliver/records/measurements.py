@@ -117,7 +117,12 @@ class CtFocus(FrozenModel):
     short_axis_mm: float | None
     hu: float | None = Field(description="Median density on CT, HU")
     below_liver_hu: float | None = Field(description="How far that lies below the liver's, HU")
-    suv_mean: float | None = Field(description="Highest mean over its place on the PET, moved by the remaining doubt")
+    suv_mean: float | None = Field(
+        description=(
+            "Highest mean over its place on the PET, moved by the remaining doubt, apart from outlined lesions next to "
+            "it"
+        )
+    )
     ratio_to_liver: float | None = Field(description="That mean over the normal-liver mean")
     above_liver: bool | None = Field(description="Whether that mean exceeds what normal liver reaches")
     centroid_lps_mm: Vector

@@ -146,6 +146,25 @@ def test_a_focus_that_the_pet_shows_is_not_listed_nor_is_its_core():
     assert found(ct([(core, 75.0)]), avid=lesion & ~core, config=QUICK)[0].labels == ()
 
 
+@pytest.mark.parametrize("off", [(0, 0, 5), (0, 4, -3), (-5, 0, 0)])
+def test_an_avid_lesion_that_lies_a_little_off_on_the_pet_is_no_focus_without_uptake(off):
+    """Breathing moves the outline by more than is estimated; a crescent of the lesion lies outside of it."""
+    lesion = ball((20, 10, 0), 8)
+    avid = ball(np.add((20, 10, 0), off), 8)
+    assert found(ct([(lesion, 70.0)]), avid=avid, config=QUICK)[0].labels == ()
+
+
+@pytest.mark.parametrize(("radius", "gap"), [(5.0, 1.0), (7.5, 0.0), (10.0, 2.0)])
+def test_a_lesion_without_uptake_next_to_avid_ones_is_found(radius, gap):
+    """Between two avid lesions, each of which lies near to half of it."""
+    away = 10.0 + gap + radius
+    avid = np.zeros(GRID.shape, np.uint8)
+    avid[ball((0, away, 0), 10)], avid[ball((0, -away, 0), 10)] = 1, 2
+    cold = ball((0, 0, 0), radius)
+    labels, _ = found(ct([(cold, 70.0), (avid == 1, 75.0), (avid == 2, 75.0)]), avid=avid, config=QUICK)
+    assert (labels.mask & cold).sum() > 0.3 * cold.sum()
+
+
 def test_more_noise_hides_more():
     searches = [found(ct(noise=noise))[1] for noise in (5.0, 20.0, 60.0)]
     contrasts = [1e3 if x.visible_contrast_hu is None else x.visible_contrast_hu for x in searches]

@@ -1,11 +1,12 @@
 """From which contrast a wanted share of lesions is found, estimated from a few looks.
 
 The share found rises with the logarithm of the contrast as a logistic function does, up to a few lesions that are
-missed at any contrast. Its place and slope are estimated by Bayes' theorem on a grid. Each look is at the contrast where
-the wanted share is expected from all looks before it, and every third one below that, which shows the slope (QUEST:
-Watson and Pelli, Percept Psychophys 1983;33:113-120; slope as well: Kontsevich and Tyler, Vision Res 1999;39:2729-2737).
-On thresholds measured at 300 places of each of eight combinations of CT and size, 45 such looks give the contrast at
-which nine in ten are found with an SD of 0.6 to 3.2 HU. Bisection at 20 places, with as many looks, leaves 0.6 to 16.
+missed at any contrast. Its place and slope are estimated by Bayes' theorem on a grid. Each look is at the contrast at
+which the wanted share is expected from all looks before it, and every third one below that, which shows the slope
+(QUEST: Watson and Pelli, Percept Psychophys 1983;33:113-120; with the slope: Kontsevich and Tyler, Vision Res
+1999;39:2729-2737). On contrasts measured at 300 places in each of four CTs for two sizes, 45 such looks give the
+contrast at which nine in ten are found with an SD of 0.6 to 3.2 HU; bisection at 20 places, with as many looks, with
+one of 0.6 to 16 HU.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def contrast_for_share(
 @cache
 def _grid() -> tuple[FloatArray, FloatArray]:
     """Log contrast at which half are found, and scale, of every function that may be."""
-    half, scale = np.meshgrid(np.linspace(*np.log(_HALF_FOUND_HU), _STEPS), _SCALES)
+    low, high = (float(np.log(hu)) for hu in _HALF_FOUND_HU)
+    half, scale = np.meshgrid(np.linspace(low, high, _STEPS), np.asarray(_SCALES))
     return half.ravel(), scale.ravel()
 
 
