@@ -45,6 +45,21 @@ def test_within_its_reach_a_distance_is_that_of_the_whole_image(seed, spacing, r
     assert (near[~matters] > reach).all()
 
 
+def test_in_a_large_image_a_distance_within_reach_is_that_of_the_whole_image():
+    rng = np.random.default_rng(3)
+    for reach in (1.0, 3.0, 7.5):
+        mask = rng.random((30, 40, 50)) < 0.0004
+        mask[10:14, 5:20, 30:] = True
+        spacing = (2.0, 0.8, 0.8)
+        whole, inside = distance_to_mm(mask, spacing), distance_inside_mm(~mask, spacing)
+        near, deep = distance_to_mm(mask, spacing, within_mm=reach), distance_inside_mm(~mask, spacing, within_mm=reach)
+        matters = whole <= reach
+        assert 100 < np.count_nonzero(matters) < 0.9 * mask.size
+        for distance, expected in ((near, whole), (deep, inside)):
+            np.testing.assert_array_equal(distance[matters], expected[matters])
+            assert (distance[~matters] > reach).all()
+
+
 def test_an_empty_mask_is_infinitely_far_away_and_has_no_depth():
     nothing = np.zeros((3, 4, 5), dtype=bool)
     assert np.isinf(distance_to_mm(nothing, (1.0, 1.0, 1.0))).all()

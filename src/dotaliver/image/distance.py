@@ -26,6 +26,9 @@ __all__ = [
 
 Float32Array = npt.NDArray[np.float32]
 
+# Fewer are computed sooner than it is found out which need not be.
+_LEAST_VOXELS = 4096
+
 
 def distance_in_mask_mm(mask: BoolArray, spacing_mm: Sequence[float]) -> Float32Array:
     """As `distance_inside_mm`, for any number of axes, computed over the whole array."""
@@ -41,16 +44,17 @@ def _shape(mask: BoolArray) -> tuple[int, int, int]:
     return (slices, rows, columns)
 
 
-def distance_inside_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:
+def distance_inside_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | None = None) -> Float32Array:
     """Distance from each voxel of a mask to the nearest voxel outside it, float32; 0 outside.
 
-    The image's edge is not outside; infinite where the mask fills the image.
+    The image's edge is not outside; infinite where the mask fills the image. Distances beyond ``within_mm`` may be
+    returned as infinite, which is faster.
     """
     depth = np.zeros(mask.shape, dtype=np.float32)
     used = used_box(mask)
     if used is not None:
         box = grow_box(used, (1, 1, 1), _shape(mask))
-        depth[box] = distance_in_mask_mm(mask[box], spacing_mm)
+        depth[box] = _distance_from(~mask[box], spacing_mm, within_mm)
     return depth
 
 
@@ -73,8 +77,64 @@ def distance_to_mm(mask: BoolArray, spacing_mm: Vector, *, within_mm: float | No
         return distance_in_mask_mm(~mask, spacing_mm)
     distance = np.full(mask.shape, np.inf, dtype=np.float32)
     box = grow_box(used, np.ceil(within_mm / np.asarray(spacing_mm)) + 1, _shape(mask))
-    distance[box] = distance_in_mask_mm(~mask[box], spacing_mm)
+    distance[box] = _distance_from(mask[box], spacing_mm, within_mm)
     return distance
+
+
+def _distance_from(mask: BoolArray, spacing_mm: Vector, within_mm: float | None) -> Float32Array:
+    """Distance from a mask over a whole array; infinite beyond a reach, where it takes most of the time."""
+    if within_mm is None or mask.size < _LEAST_VOXELS:
+        return distance_in_mask_mm(~mask, spacing_mm)
+    # Blocks as wide as the reach: what lies within it of the mask is in a block with some of the mask or next to one.
+    # From there it is further than the reach to what lies behind the blocks next to those: that is taken for the mask,
+    # so that it need not be computed.
+    sides = [max(int(within_mm / s), 1) for s in spacing_mm]
+    near = _with_neighbours(_in_blocks(mask, sides))
+    distance = np.where(mask, np.float32(0), np.float32(np.inf))
+    unknown = used_box(near & _in_blocks(~mask, sides))
+    if unknown is None:
+        return distance
+    blocks = grow_box(unknown, (1, 1, 1), _shape(near))
+    k, j, i = (slice(part.start * n, part.stop * n) for part, n in zip(blocks, sides, strict=True))
+    part = mask[k, j, i]
+    wide = _in_voxels(_with_neighbours(near)[blocks], sides, part.shape)
+    found = distance_in_mask_mm(wide & ~part, spacing_mm)
+    within = _in_voxels(near[blocks], sides, part.shape) & (found <= within_mm)
+    np.copyto(distance[k, j, i], found, where=within)
+    return distance
+
+
+def _in_blocks(mask: BoolArray, sides: Sequence[int]) -> BoolArray:
+    """Whether any voxel of each block belongs to a mask."""
+    for axis, side in enumerate(sides):
+        starts = range(0, mask.shape[axis], side)
+        along = (
+            tuple(slice(start, start + side) if a == axis else slice(None) for a in range(mask.ndim))
+            for start in starts
+        )
+        mask = np.stack([np.logical_or.reduce(mask[block], axis=axis) for block in along], axis=axis)
+    return mask
+
+
+def _with_neighbours(blocks: BoolArray) -> BoolArray:
+    """Blocks and all that touch them, by a corner too."""
+    for axis in range(blocks.ndim):
+        grown = blocks.copy()
+        lower, upper = (
+            tuple(part if a == axis else slice(None) for a in range(blocks.ndim))
+            for part in (slice(None, -1), slice(1, None))
+        )
+        grown[lower] |= blocks[upper]
+        grown[upper] |= blocks[lower]
+        blocks = grown
+    return blocks
+
+
+def _in_voxels(blocks: BoolArray, sides: Sequence[int], shape: tuple[int, ...]) -> BoolArray:
+    """The voxels of blocks."""
+    for axis in reversed(range(blocks.ndim)):
+        blocks = np.repeat(blocks, sides[axis], axis=axis)
+    return blocks[tuple(slice(0, n) for n in shape)]
 
 
 def signed_distance_mm(mask: BoolArray, spacing_mm: Vector) -> Float32Array:

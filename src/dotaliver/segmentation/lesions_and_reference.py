@@ -162,7 +162,7 @@ def _normal_liver_within(
     background = background_uptake(images)
     uptake = images.uptake if shift == (0.0, 0.0, 0.0) else images.uptake_moved(shift)
     liver = resample_labels(labels, images.geometry).mask
-    inside = distance_inside_mm(liver, images.geometry.spacing_mm) > depth_mm
+    inside = distance_inside_mm(liver, images.geometry.spacing_mm, within_mm=depth_mm) > depth_mm
     region = inside if inside.any() else liver
     if not region.any():
         return NormalLiver(background, None, None)

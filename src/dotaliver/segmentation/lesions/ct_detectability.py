@@ -100,7 +100,8 @@ def _least_contrast(bench: _Bench, diameter_mm: float, contrasts_hu: tuple[float
 def _places(bench: _Bench, diameter_mm: float) -> list[tuple[int, ...]]:
     """Voxels that lesions are put around, drawn evenly from the parenchyma in which they fit."""
     image, config = bench.image, bench.config
-    fits = distance_inside_mm(image.inner, image.grid.spacing_mm) > 0.5 * diameter_mm
+    radius_mm = 0.5 * diameter_mm
+    fits = distance_inside_mm(image.inner, image.grid.spacing_mm, within_mm=radius_mm) > radius_mm
     room = fits & (np.abs(bench.structure) < _PARENCHYMA_HU)
     choices = np.flatnonzero(room)
     if not choices.size:

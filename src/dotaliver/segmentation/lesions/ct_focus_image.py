@@ -172,7 +172,7 @@ def _density_on(ct: Volume, box: Box, grid: Geometry, config: CtFociConfig) -> F
 def _crevice(hu: Float32Array, inside: BoolArray, grid: Geometry) -> BoolArray:
     """Fat and fluid within the liver's closed outline, edges of the box left as they are."""
     near = distance_to_mm(inside, grid.spacing_mm, within_mm=_CLOSED_MM) <= _CLOSED_MM
-    closed = (distance_inside_mm(near, grid.spacing_mm) > _CLOSED_MM) | inside
+    closed = (distance_inside_mm(near, grid.spacing_mm, within_mm=_CLOSED_MM) > _CLOSED_MM) | inside
     limit = max(_FLUID_HU, float(np.median(hu[inside])) - _SOLID_HU) if inside.any() else _FLUID_HU
     return np.asarray(closed & (wide_gaussian(hu, _FAT_SIGMA_MM, grid) < limit))
 

@@ -93,16 +93,20 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
     outside = distance_to_mm(uptake, spacing)
     other = distance_to_mm(others, spacing)
     whole = bool(liver.all())
-    depth = np.full(liver.shape, np.inf, np.float32) if whole else distance_inside_mm(liver, spacing)
-    off = np.zeros(liver.shape, np.float32) if whole else distance_to_mm(liver, spacing)
     near, far = config.surroundings_mm
+    begin, width = config.liver_edge_mm
+    if whole:
+        depth, off = np.full(liver.shape, np.inf, np.float32), np.zeros(liver.shape, np.float32)
+    else:
+        # Deeper in the liver and farther off it, nothing changes any more
+        depth = distance_inside_mm(liver, spacing, within_mm=max(config.capsule_mm, config.fat_depth_mm))
+        off = distance_to_mm(liver, spacing, within_mm=begin + width)
     around = (depth > config.capsule_mm) & (outside > near) & (outside <= far) & (other > near)
     if np.count_nonzero(around) * grid.voxel_volume_ml < config.least_parenchyma_ml:
         msg = "there is too little liver around it to compare it with"
         raise NotSeenError(msg)
     hu = gaussian(np.clip(ct.array, *_HU_RANGE).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
     liver_hu, noise_hu = _middle_and_noise(hu[around])
-    begin, width = config.liver_edge_mm
     beyond = np.clip((off - begin) / width, 0, 1).astype(np.float32)
     if not whole:
         fat = (depth < config.fat_depth_mm) & (hu < liver_hu - config.fat_hu_below)
