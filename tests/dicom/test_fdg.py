@@ -1,13 +1,14 @@
 """Which scan is taken as the FDG scan of the same patient, and which is refused."""
 
 import shutil
+from datetime import date, timedelta
 
 import pydicom
 import pytest
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.choice.pet import choose_series
-from dotaliver.dicom.fdg import choose_fdg
+from dotaliver.dicom.fdg import choose_fdg, describe_fdg_pets
 from dotaliver.dicom.files.headers import index_folder
 from dotaliver.errors import StudyError, SuvError
 
@@ -153,3 +154,66 @@ def test_mr_a_pet_without_ct_and_two_fdg_studies_are_refused(own, scored, tmp_pa
     empty.mkdir()
     with pytest.raises(StudyError, match=r"^--fdg: "):
         chosen(empty, scored)
+
+
+def folder_of_both(fdg, study, folder):
+    shutil.copytree(study, folder)
+    shutil.copytree(fdg, folder / "more")
+    return folder
+
+
+def test_the_receptor_pet_is_scored_where_the_folder_holds_an_fdg_pet_too(fdg, study, scored, tmp_path):
+    choice = choose_series(index_folder(folder_of_both(fdg, study, tmp_path / "both")))
+    assert choice.pet.uid == scored.pet.uid
+    (other,) = [r for r in choice.reports if r.series.modality == "PT" and r.role is None]
+    assert "--fdg compares it" in other.reason
+
+
+def described(folder, scored):
+    return describe_fdg_pets(index_folder(folder), scored, ScoringConfig())
+
+
+def set_date(day):
+    return lambda ds: setattr(ds, "StudyDate", day)
+
+
+@pytest.mark.parametrize(
+    ("later", "words"), [(20, "can be compared"), (31, "can be compared"), (32, "more than 31 days")]
+)
+def test_an_fdg_pet_is_described_with_its_days(own, scored, later, words):
+    day = date.fromisoformat(f"{scored.pet.first.StudyDate[:4]}-{scored.pet.first.StudyDate[4:6]}-01")
+    offset = int(scored.pet.first.StudyDate[6:]) - 1
+    edited(own, set_date((day + timedelta(days=offset + later)).strftime("%Y%m%d")), None)
+    (pet,) = described(own, scored)
+    assert (pet.days, pet.usable) == (later, True)
+    assert words in pet.reason
+    # A grade rests on pairs within 31 days.
+    assert ("no NETPET grade" in pet.reason) == (later > 31)
+
+
+def test_an_fdg_pet_that_cannot_be_compared_is_described_with_the_reason(own, scored, study):
+    edited(own, lambda ds: setattr(ds, "StudyDate", ""), None)
+    (pet,) = described(own, scored)
+    assert pet.days is None
+    assert "days between both scans are unknown" in pet.reason
+    edited(own, lambda ds: setattr(ds, "PatientID", "ANOTHER"), None)
+    (pet,) = described(own, scored)
+    assert not pet.usable
+    assert "another Patient ID" in pet.reason
+    assert not pet.reason.startswith("--fdg")
+    shutil.rmtree(own / "ct")
+    edited(own, lambda ds: setattr(ds, "PatientID", scored.pet.first.PatientID), None)
+    (pet,) = described(own, scored)
+    assert not pet.usable
+    assert "has no CT" in pet.reason
+    assert described(study, scored) == ()
+
+
+def test_an_fdg_pet_that_is_scored_itself_or_with_nothing_chosen_is_not_usable(own):
+    alone = choose_series(index_folder(own))
+    (pet,) = described(own, alone)
+    assert not pet.usable
+    assert "it is the PET that is scored" in pet.reason
+    (pet,) = described(own, None)
+    assert not pet.usable
+    assert "name the receptor PET with --pet" in pet.reason

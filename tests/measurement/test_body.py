@@ -1,6 +1,7 @@
 """Candidates outside the liver: what is measured of each, and what enters the sums."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity
 from dotaliver.measurement.body import burden_band
-from dotaliver.measurement.sstr_rads import sstr_rads
+from dotaliver.measurement.sstr_rads import SSTR_RADS, sstr_rads
 from dotaliver.measurement.volume_interval import surface_mm2, volume_interval_ml
 from dotaliver.pipeline.score_labels import score_labels
+from dotaliver.records.body_record import SstrRads
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.measurements import Reference
 from dotaliver.records.positions import VoxelSet
@@ -80,23 +82,40 @@ def test_nothing_is_said_of_a_body_that_was_not_searched():
 
 
 @pytest.mark.parametrize(
-    ("peak", "organ", "likely", "on_ct", "category"),
+    ("peak", "organ", "region", "likely", "on_ct", "category"),
     [
-        (10.0, "bone", "metastasis", False, "4"),
-        (10.0, "lymph_node", "metastasis", True, "5"),
-        (10.0, "soft_tissue", "unsure", False, "3C"),
-        (4.0, "bone", "unsure", False, "3B"),
-        (4.0, "lymph_node", "unsure", False, "3A"),
-        (4.0, "pancreas", "physiological", False, "2"),
-        (None, "bone", "metastasis", False, None),
+        # Not above liver: a typical site is equivocal, an atypical one or physiology likely benign.
+        (4.0, "lymph_node", "lymph node, mesenteric", "unsure", False, "3A"),
+        (4.0, "lymph_node", "lymph node, mesenteric", "metastasis", True, "3A"),
+        (0.9, "lung", "lung, left", "unsure", False, "3A"),
+        (4.0, "bone", "skeleton, thoracic spine", "unsure", False, "3B"),
+        (4.0, "bone", "skeleton, thoracic spine", "physiological", False, "2"),
+        (4.0, "pancreas", "pancreas", "physiological", False, "2"),
+        (4.0, "lymph_node", "lymph node, axillary, left", "unsure", False, "2"),
+        (4.0, "soft_tissue", "thigh", "unsure", False, "2"),
+        # Above liver: an atypical site speaks for another tumour.
+        (10.0, "soft_tissue", "thigh", "unsure", False, "3C"),
+        (10.0, "lymph_node", "lymph node, inguinal, right", "metastasis", True, "3C"),
+        (10.0, "bone", "skeleton, pelvis", "metastasis", False, "4"),
+        (10.0, "lymph_node", "lymph node, mesenteric", "metastasis", True, "5"),
+        # May be normal, and is not called benign.
+        (10.0, "pancreas", "pancreas", "physiological", False, None),
+        (None, "bone", "skeleton, pelvis", "metastasis", False, None),
     ],
 )
-def test_the_proposed_category_follows_uptake_and_site(peak, organ, likely, on_ct, category):
+def test_the_proposed_category_follows_uptake_and_site(peak, organ, region, likely, on_ct, category):
+    """Werner et al. 2018; 1A, 1B and 3D are never proposed."""
     references = {
         "liver": Reference(organ="liver", method="sphere", suv_mean=5.0, peak_limit=6.5),
         "blood_pool": Reference(organ="blood_pool", method="sphere", suv_mean=1.2),
     }
-    assert sstr_rads(peak, references, organ, likely, measured_on_ct=on_ct) == category
+    assert sstr_rads(peak, references, organ, likely, region=region, measured_on_ct=on_ct) == category
+    assert category is None or category in SSTR_RADS
+
+
+def test_every_category_has_its_rule():
+    assert list(SSTR_RADS) == ["1A", "1B", "2", "3A", "3B", "3C", "3D", "4", "5"]
+    assert set(get_args(SstrRads)) <= set(SSTR_RADS)
 
 
 def test_a_ball_grows_and_shrinks_like_a_ball():

@@ -1,14 +1,18 @@
 """What `inspect` tells: series, choice, SUV arithmetic and statistics; also where SUV is refused."""
 
 import json
+import shutil
+from datetime import timedelta
 from io import StringIO
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from rich.console import Console
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError, StudyError
 from dotaliver.image.itk import to_itk
@@ -108,3 +112,30 @@ def test_tables_show_headers_as_plain_text(tmp_path):
     for line in ("Radionuclide Total Dose (0018,1074)", "Patient's Weight (0010,1030)", "NO_CT", "150 MBq"):
         assert line in shown
     assert "Secret" not in shown
+
+
+def test_an_fdg_pet_is_named_with_its_days_and_whether_it_can_be_compared(tmp_path):
+    folder = write_study(tmp_path / "study")
+    shutil.copytree(write_study(tmp_path / "other"), tmp_path / "fdg")
+    for path in (tmp_path / "fdg").rglob("*.dcm"):
+        ds = pydicom.dcmread(path)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(ds, keyword, f"{getattr(ds, keyword)}.7")
+        ds.StudyDate = (parse_date(ds.StudyDate) + timedelta(days=12)).strftime("%Y%m%d")
+        if ds.Modality == "PT":
+            ds.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical = "Fluorodeoxyglucose"
+            ds.RadiopharmaceuticalInformationSequence[0].RadionuclideHalfLife = "6586.2"
+            for keyword in ("RadionuclideCodeSequence", "RadiopharmaceuticalCodeSequence"):
+                ds.RadiopharmaceuticalInformationSequence[0].pop(keyword, None)
+        ds.save_as(path)
+    found = inspect_study(folder, fdg=tmp_path / "fdg")
+    (pet,) = found.fdg
+    assert (pet.days, pet.usable) == (12, True)
+    assert found.refused is None
+    screen = StringIO()
+    Console(file=screen, width=200).print(inspection_tables(found))
+    assert "FDG PET" in screen.getvalue()
+    assert "+12" in screen.getvalue()
+    assert inspect_study(folder).fdg == ()
+    with pytest.raises(StudyError, match=r"^--fdg: the folder holds no FDG PET"):
+        inspect_study(folder, fdg=folder)

@@ -21,12 +21,14 @@ from napari_dotaliver.reading.session import ReadingSession
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom
+from dotaliver.phantom.two_tracers import fdg_lesions, fdg_study, write_fdg_images
 from dotaliver.phantom.writer import write_study
-from dotaliver.pipeline import Outcome, StudyInput, save, score_study
+from dotaliver.pipeline import Outcome, StudyInput, open_study, save, score_study
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.body import BODY_PARTS, BodyCoverage, BodyFocus, BodySearch
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import MaskLayer
+from dotaliver.segmentation.fdg_search import with_fdg_searched
 from fixtures.sharing import made_once
 
 if TYPE_CHECKING:
@@ -130,3 +132,20 @@ def body(outcome) -> Outcome:
     masks = replace(outcome.segmentations, body=search)
     score = score_labels(outcome.opened.volumes, masks, ReaderEdits(), outcome.score.config)
     return replace(outcome, score=score, segmentations=masks)
+
+
+@pytest.fixture(scope="session")
+def two_tracers(outcome, study, tmp_path_factory) -> Outcome:
+    """The phantom compared with an FDG scan of the same patient; its masks are those of `outcome`."""
+
+    def make(folder: Path) -> None:
+        spec = preset("moderate", 3, "small")
+        write_fdg_images(fdg_study(spec, fdg_lesions(spec)), spec, folder / "fdg")
+        config = outcome.score.config
+        opened = open_study(StudyInput(study, fdg=folder / "fdg"), config)
+        masks = with_fdg_searched(opened.volumes, outcome.segmentations, config)
+        score = score_labels(opened.volumes, masks, ReaderEdits(), config)
+        made = replace(outcome, score=score, opened=opened, segmentations=masks, fdg=folder / "fdg")
+        (folder / "outcome").write_bytes(pickle.dumps(made))
+
+    return pickle.loads((made_once(tmp_path_factory, "two tracers", make) / "outcome").read_bytes())

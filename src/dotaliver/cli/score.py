@@ -260,6 +260,15 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
+    fdg: Annotated[
+        Path | None,
+        option(
+            "--fdg",
+            group="Images",
+            metavar="FOLDER",
+            help="Folder in which FDG PETs of the patient are looked for, instead of STUDY.",
+        ),
+    ] = None,
     protocol: Protocol = None,
     config: ConfigFile = None,
     weight: Weight = None,
@@ -276,7 +285,7 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
 
     stated = stated_values(weight, dose, height, (injection, reference_time), decay_correction)
     settings = scoring_config(config, stated, protocol=protocol, relative=relative)
-    found = inspect_study(study, mask=mask, pet=pet, ct=ct, config=settings)
+    found = inspect_study(study, mask=mask, pet=pet, ct=ct, fdg=fdg, config=settings)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

@@ -13,6 +13,7 @@ from dotaliver.cli.options import (
     ConfigFile,
     CtSeries,
     Dose,
+    FdgScan,
     PetSeries,
     Protocol,
     Relative,
@@ -55,6 +56,7 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     later: Later = None,
     pet: PetSeries = None,
     ct: CtSeries = None,
+    fdg: FdgScan = None,
     protocol: Protocol = None,
     config: ConfigFile = None,
     weight: Weight = None,
@@ -81,6 +83,8 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
 
     stated = stated_values(weight, dose, None, (None, None), None)
     chosen = scoring_config(config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer)
+    if fdg is not None:
+        _require_images(study, later, reader)
     show = viewer()
     if later is not None:
         if reader is not None:
@@ -96,7 +100,16 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     if not study.exists():
         msg = f"{study}: there is no such folder; give one of DICOM files, or one that 'dotaliver score' wrote"
         raise StudyError(msg)
-    show(StudyInput(study, pet, ct), chosen)
+    show(StudyInput(study, pet, ct, fdg=fdg), chosen)
+
+
+def _require_images(study: Path, later: Path | None, reader: str | None) -> None:
+    """Refuse an FDG scan beside what was scored already, which holds the comparison or none."""
+    from dotaliver.records.score_folder import ScoreFolder
+
+    if later is not None or reader is not None or ScoreFolder(study).is_there:
+        msg = "--fdg goes with a folder of DICOM files; a score is compared anew with 'dotaliver rescore --fdg'"
+        raise ConfigError(msg)
 
 
 def _require_two_scores(first: Path, second: Path) -> None:

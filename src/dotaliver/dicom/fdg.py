@@ -1,9 +1,9 @@
-"""The FDG PET/CT of the same patient that a user names beside the somatostatin-receptor study."""
+"""The FDG PET/CT of the same patient: which series it is, and whether it can be compared with the receptor scan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
@@ -11,14 +11,32 @@ from typing import NoReturn
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
 from dotaliver.dicom.choice.patient import other_patient, stated
 from dotaliver.dicom.choice.pet import SeriesChoice, choose_series
-from dotaliver.dicom.files.headers import SeriesHeaders, index_folder
-from dotaliver.dicom.pet.tracer import names_fdg, nuclide_of, one_radiopharmaceutical, tracer_of
+from dotaliver.dicom.files.elements import text
+from dotaliver.dicom.files.headers import SeriesHeaders, StudyIndex, index_folder
+from dotaliver.dicom.files.moments import parse_date
+from dotaliver.dicom.pet.tracer import is_fdg, nuclide_of, one_radiopharmaceutical, tracer_of
 from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import DotaliverError, StudyError, SuvError
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["choose_fdg", "with_fdg"]
+__all__ = ["FdgPet", "choose_fdg", "describe_fdg_pets", "with_fdg"]
+
+_OPTION = "--fdg"
+
+
+@dataclass(frozen=True)
+class FdgPet:
+    """One FDG PET of a folder, and whether it can be compared with the PET that is scored.
+
+    ``days`` counts from the PET that is scored to this one; None where either date is unknown or no PET was chosen.
+    """
+
+    series: SeriesHeaders
+    study_date: date | None
+    days: int | None
+    usable: bool
+    reason: str
 
 
 def choose_fdg(folder: Path, scored: SeriesChoice, config: ScoringConfig) -> SeriesChoice:
@@ -48,21 +66,86 @@ def choose_fdg(folder: Path, scored: SeriesChoice, config: ScoringConfig) -> Ser
     others = [s for s in pets if s.uid != scored.pet.uid]
     if not others:
         _refuse(f"{scored.pet.name} is the PET that is scored; give the FDG PET/CT of the same patient")
-    fdg = [s for s in others if _is_fdg(s)]
+    fdg = [s for s in others if is_fdg(s)]
     if not fdg:
         _refuse(f"{others[0].name} is not FDG ({_tracer_in_words(others[0], config)}); give an FDG PET/CT")
     studies = {s.study_uid for s in fdg}
     if len(studies) > 1:
         _refuse(f"the folder holds FDG PETs of {len(studies)} studies; give the folder of one")
-    series = tuple(s for s in index.series if s.study_uid in studies and (s.modality != "PT" or s in fdg))
     with _of_the_option():
-        choice = choose_series(replace(index, series=series))
+        choice = _choice_among(fdg, index)
     _require_usable(choice, scored)
     return choice
 
 
+def _choice_among(fdg: Sequence[SeriesHeaders], index: StudyIndex) -> SeriesChoice:
+    """The PET and CT of one study whose FDG PETs are given."""
+    study = fdg[0].study_uid
+    series = tuple(s for s in index.series if s.study_uid == study and (s.modality != "PT" or s in fdg))
+    return choose_series(replace(index, series=series))
+
+
+def describe_fdg_pets(index: StudyIndex, scored: SeriesChoice | None, config: ScoringConfig) -> tuple[FdgPet, ...]:
+    """Every FDG PET of a folder, with its distance in days and whether it can be compared with the PET that is scored.
+
+    Parameters
+    ----------
+    index : StudyIndex
+        The folder, which may hold the study that is scored too.
+    scored : SeriesChoice or None
+        The study that is scored; None where none could be chosen.
+    config : ScoringConfig
+        From how many days on no NETPET grade is proposed.
+    """
+    fdg = [s for s in index.of_modality("PT") if is_fdg(s)]
+    others = [s for s in fdg if scored is None or s.uid != scored.pet.uid]
+    return tuple(_described(s, others, index, scored, config) for s in fdg)
+
+
+def _described(
+    series: SeriesHeaders,
+    others: Sequence[SeriesHeaders],
+    index: StudyIndex,
+    scored: SeriesChoice | None,
+    config: ScoringConfig,
+) -> FdgPet:
+    day = _study_day(series)
+    if scored is None:
+        why = "no PET was chosen to compare it with; name the receptor PET with --pet"
+        return FdgPet(series, day, None, usable=False, reason=why)
+    if series.uid == scored.pet.uid:
+        why = "it is the PET that is scored; score the receptor PET, and give this folder with --fdg"
+        return FdgPet(series, day, None, usable=False, reason=why)
+    first = _study_day(scored.pet)
+    days = None if day is None or first is None else (day - first).days
+    try:
+        choice = _choice_among([s for s in others if s.study_uid == series.study_uid], index)
+        if choice.pet.uid != series.uid:
+            return FdgPet(series, day, days, usable=False, reason=choice.reason(series))
+        _require_usable(choice, scored)
+    except DotaliverError as error:
+        return FdgPet(series, day, days, usable=False, reason=str(error).removeprefix(f"{_OPTION}: "))
+    assert choice.ct is not None
+    return FdgPet(series, day, days, usable=True, reason=_why_usable(choice.ct, days, config.netpet.most_days))
+
+
+def _study_day(series: SeriesHeaders) -> date | None:
+    """StudyDate, as the record keeps it."""
+    return parse_date(text(series.first, "StudyDate"))
+
+
+def _why_usable(ct: SeriesHeaders, days: int | None, most: int) -> str:
+    """What a comparison rests on, and where no grade is proposed."""
+    reason = f"can be compared with --fdg, aligned by {ct.name}"
+    if days is None:
+        return f"{reason}; no NETPET grade, since the days between both scans are unknown"
+    if abs(days) > most:
+        return f"{reason}; no NETPET grade, since the scans are more than {most} days apart"
+    return reason
+
+
 def _refuse(why: str) -> NoReturn:
-    msg = f"--fdg: {why}"
+    msg = f"{_OPTION}: {why}"
     raise StudyError(msg)
 
 
@@ -75,11 +158,7 @@ class _of_the_option:  # noqa: N801  reads as a sentence where it is used
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Raise the same error with the option's name."""
         if isinstance(error, DotaliverError):
-            raise type(error)(f"--fdg: {error}") from error
-
-
-def _is_fdg(series: SeriesHeaders) -> bool:
-    return all(names_fdg(part.dataset) for part in series.slices)
+            raise type(error)(f"{_OPTION}: {error}") from error
 
 
 def _tracer_in_words(series: SeriesHeaders, config: ScoringConfig) -> str:

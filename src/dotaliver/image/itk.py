@@ -24,6 +24,7 @@ __all__ = [
     "occupancy_on",
     "resample",
     "resample_labels",
+    "resample_moved",
     "resample_through",
     "to_itk",
     "volume_from_itk",
@@ -163,6 +164,16 @@ def resample_through(labels: LabelMap, onto: Geometry, transform: sitk.Transform
         if found.any():
             result[k] = found
     return LabelMap(result, onto)
+
+
+def resample_moved(volume: Volume, onto: Geometry, transform: sitk.Transform, *, outside: float = 0.0) -> Volume:
+    """The image on another grid by linear interpolation, float32, through a transform from that grid to the image.
+
+    For display and segmentation only: measurements never interpolate.
+    """
+    filter_ = _filter(onto, sitk.sitkLinear, outside, sitk.sitkFloat32)
+    filter_.SetTransform(transform)
+    return Volume(sitk.GetArrayFromImage(filter_.Execute(to_itk(volume))), onto, volume.quantity)
 
 
 def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.NDArray[np.float32]:

@@ -166,7 +166,9 @@ def _body_lesion(lesion: Lesion, focus: BodyFocus, said: _Said, liver: OfTheLive
     if lesion.suv_peak is not None and blood is not None and blood.suv_mean:
         over_blood = lesion.suv_peak / blood.suv_mean
     on_ct = lesion.diameter_source == "reader"
-    category = sstr_rads(lesion.suv_peak, liver.references, organ, focus.likely, measured_on_ct=on_ct)
+    category = sstr_rads(
+        lesion.suv_peak, liver.references, organ, focus.likely, region=focus.region, measured_on_ct=on_ct
+    )
     flags = [flag.model_dump() for flag in lesion.flags if flag.code != "LESION_OUTSIDE_LIVER"]
     return BodyLesion.model_validate(
         {

@@ -1,16 +1,11 @@
 """A proposal of the SSTR-RADS 1.0 category of a lesion outside the liver (Werner et al., J Nucl Med 2018;59:1085).
 
 The scale grades uptake in three levels: 1 not above the blood pool, 2 above the blood pool and not above liver, 3 above
-liver. The categories proposed here are those that place and uptake decide:
+liver. `SSTR_RADS` holds the rule of each category. Those that place and uptake decide are proposed; the others are the
+reader's (1A and 1B: benign for certain) or have no uptake to be found by (3D, which exclusion 6 offers).
 
-* 2, likely benign: uptake of level 1 or 2 where physiology explains it;
-* 3A and 3B, equivocal: uptake of level 1 or 2, in soft tissue (mostly nodes) and in bone;
-* 3C: uptake of level 3 at a site that is atypical for metastases of neuroendocrine tumours;
-* 4: uptake of level 3 at a typical site; 5: the same with a finding on CT that a reader measured there.
-
-Uptake of level 3 that physiology explains has no category: it may be normal, and no uptake makes it likely benign.
-3D (suspicious on CT without uptake) is not found on a PET, and 1A and 1B (benign for certain) are for a reader: a
-rejected candidate has no category.
+Uptake of level 3 that physiology explains has no category: it may be normal, and no uptake makes it likely benign. A
+rejected candidate has none either.
 """
 
 from __future__ import annotations
@@ -21,26 +16,24 @@ from dotaliver.records.body import FocusOrgan, Likely
 from dotaliver.records.body_record import SstrRads
 from dotaliver.records.measurements import Reference
 
-__all__ = ["sstr_rads", "uptake_level"]
+__all__ = ["SSTR_RADS", "sstr_rads"]
 
-# Where neuroendocrine tumours commonly lie or spread to.
+SSTR_RADS: Mapping[str, str] = {
+    "1A": "benign by biopsy or by its appearance on CT or MR, without abnormal uptake",
+    "1B": "benign by biopsy or by its appearance on CT or MR, with abnormal uptake",
+    "2": "likely benign: uptake not above liver at a site that is atypical for metastases, or that physiology explains",
+    "3A": "equivocal: uptake not above liver in soft tissue at a typical site",
+    "3B": "equivocal: uptake not above liver in bone",
+    "3C": "uptake above liver at a site that is atypical for metastases: another tumour or a benign lesion is likely",
+    "3D": "suspicious on CT or MR, without uptake",
+    "4": "uptake above liver at a typical site, without a finding on CT",
+    "5": "uptake above liver at a typical site, with a finding on CT",
+}
+"""What each category means."""
+
+# Where neuroendocrine tumours commonly lie or spread to, and nodes that they seldom reach.
 _TYPICAL: frozenset[FocusOrgan] = frozenset({"bone", "lymph_node", "lung", "peritoneum", "pancreas"})
-
-
-def uptake_level(suv_peak: float | None, references: Mapping[str, Reference]) -> int | None:
-    """Level of uptake, 1 to 3, against the means of blood pool and normal liver.
-
-    Level 3 is uptake above the upper limit of normal liver for 1 ml. None where uptake or normal liver is unknown, or
-    the blood pool where it decides.
-    """
-    liver, blood = references["liver"], references.get("blood_pool")
-    if suv_peak is None or liver.peak_limit is None:
-        return None
-    if suv_peak > liver.peak_limit:
-        return 3
-    if blood is None or blood.suv_mean is None:
-        return None
-    return 1 if suv_peak <= blood.suv_mean else 2
+_ATYPICAL_NODES = ("axillary", "inguinal")
 
 
 def sstr_rads(
@@ -49,9 +42,10 @@ def sstr_rads(
     organ: FocusOrgan,
     likely: Likely,
     *,
+    region: str = "",
     measured_on_ct: bool = False,
 ) -> SstrRads | None:
-    """Propose a category; None where the level of uptake is unknown.
+    """Propose a category; None where the level of uptake is unknown or the category is the reader's.
 
     Parameters
     ----------
@@ -63,22 +57,22 @@ def sstr_rads(
         Where it lies.
     likely : str
         What the search takes it for.
+    region : str
+        Which nodes, such as "lymph node, axillary, left".
     measured_on_ct : bool
-        Whether a reader measured it on CT.
+        Whether it was measured on CT.
     """
-    level = uptake_level(suv_peak, references)
-    if level is None:
-        # Not above liver: which of the lower levels does not matter.
-        liver = references["liver"].peak_limit
-        if suv_peak is None or liver is None:
-            return None
-        level = 2
-    if level < 3:
-        if likely == "physiological":
+    liver = references["liver"].peak_limit
+    if suv_peak is None or liver is None:
+        return None
+    typical = organ in _TYPICAL and not any(word in region for word in _ATYPICAL_NODES)
+    # Which of the two lower levels it is decides nothing.
+    if suv_peak <= liver:
+        if likely == "physiological" or not typical:
             return "2"
         return "3B" if organ == "bone" else "3A"
     if likely == "physiological":
         return None
-    if organ not in _TYPICAL:
+    if not typical:
         return "3C"
     return "5" if measured_on_ct else "4"

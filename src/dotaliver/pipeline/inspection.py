@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.dicom.fdg import describe_fdg_pets
 from dotaliver.dicom.files.elements import text, whole
 from dotaliver.dicom.files.headers import StudyIndex
 from dotaliver.dicom.files.stack import stack_of
@@ -29,7 +30,7 @@ from dotaliver.dicom.study import (
     load_chosen,
     report_series,
 )
-from dotaliver.errors import DotaliverError, MaskError
+from dotaliver.errors import DotaliverError, MaskError, StudyError
 from dotaliver.frozen import FrozenModel
 from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import Vector
@@ -42,7 +43,15 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["InspectedSuv", "Inspection", "SeriesLine", "UptakeStatistics", "inspect_study", "inspection_tables"]
+__all__ = [
+    "InspectedFdg",
+    "InspectedSuv",
+    "Inspection",
+    "SeriesLine",
+    "UptakeStatistics",
+    "inspect_study",
+    "inspection_tables",
+]
 
 
 class SeriesLine(FrozenModel):
@@ -83,10 +92,25 @@ class InspectedSuv(FrozenModel):
     mask: str | None = Field(default=None, description="Where the mask came from and what it outlines")
 
 
+class InspectedFdg(FrozenModel):
+    """One FDG PET, and whether it can be compared with the PET that would be scored."""
+
+    series_instance_uid: str
+    number: int | None
+    description: str | None
+    study_date: str | None
+    days: int | None = Field(description="From the PET that would be scored to this one; negative: FDG came first")
+    usable: bool
+    reason: str = Field(description="How it would be compared, or why it cannot be")
+
+
 class Inspection(FrozenModel):
     """What `dotaliver inspect` shows."""
 
     series: tuple[SeriesLine, ...]
+    fdg: tuple[InspectedFdg, ...] = Field(
+        default=(), description="FDG PETs of the folder, or of the one given by --fdg"
+    )
     other_files: int = Field(description="Files that are no DICOM objects")
     acquisition: Acquisition | None
     suv: InspectedSuv | None
@@ -151,6 +175,28 @@ def _within(mask: ImportedMask, volumes: StudyVolumes) -> UptakeStatistics:
     return _statistics(volumes.pet.array[inside])
 
 
+def _fdg(
+    folder: Path | None, index: StudyIndex, choice: SeriesChoice | None, config: ScoringConfig
+) -> tuple[InspectedFdg, ...]:
+    """The FDG PETs of the folder that is inspected, or of another one."""
+    found = describe_fdg_pets(index if folder is None else index_folder(folder), choice, config)
+    if folder is not None and not found:
+        msg = "--fdg: the folder holds no FDG PET; give the folder of an FDG PET/CT"
+        raise StudyError(msg)
+    return tuple(
+        InspectedFdg(
+            series_instance_uid=pet.series.uid,
+            number=pet.series.number,
+            description=pet.series.description,
+            study_date=None if pet.study_date is None else pet.study_date.isoformat(),
+            days=pet.days,
+            usable=pet.usable,
+            reason=pet.reason,
+        )
+        for pet in found
+    )
+
+
 def _suv(
     choice: SeriesChoice, config: ScoringConfig, mask: Path | None
 ) -> tuple[InspectedSuv, Acquisition, tuple[Flag, ...]]:
@@ -174,12 +220,15 @@ def inspect_study(
     mask: Path | None = None,
     pet: str | None = None,
     ct: str | None = None,
+    fdg: Path | None = None,
     config: ScoringConfig | None = None,
 ) -> Inspection:
     """Inspect a folder: its series, which would be scored and why, and the SUV calculation.
 
     Parameters
     ----------
+    fdg : Path, optional
+        Where FDG PETs are looked for; by default in the folder itself.
     mask : Path, optional
         A mask (DICOM SEG, RTSTRUCT, NIfTI, NRRD) inside which SUV statistics are taken.
 
@@ -191,7 +240,7 @@ def inspect_study(
     Raises
     ------
     StudyError, FileFormatError
-        Where the folder cannot be listed at all.
+        Where the folder, or that of ``fdg``, cannot be listed at all, or the latter holds no FDG PET.
     MaskError
         Where the mask does not fit the study.
     """
@@ -200,16 +249,20 @@ def inspect_study(
     try:
         choice = choose_series(index, pet=pet, ct=ct)
     except DotaliverError as error:
-        return _refused(index, report_series(index), None, (), str(error))
+        refused = _refused(index, report_series(index), None, (), str(error))
+        return refused.model_copy(update={"fdg": _fdg(fdg, index, None, config)})
+    fdg_pets = _fdg(fdg, index, choice, config)
     try:
         suv, acquisition, flags = _suv(choice, config, mask)
     except MaskError:
         raise
     except DotaliverError as error:
-        return _refused(index, choice.reports, *_told(choice, config), str(error))
+        refused = _refused(index, choice.reports, *_told(choice, config), str(error))
+        return refused.model_copy(update={"fdg": fdg_pets})
     lines = tuple(_line(report) for report in choice.reports)
     return Inspection(
         series=lines,
+        fdg=fdg_pets,
         other_files=len(index.other_files),
         acquisition=acquisition,
         suv=suv,
@@ -286,6 +339,11 @@ def _series_row(line: SeriesLine) -> tuple[object, ...]:
     )
 
 
+def _fdg_row(pet: InspectedFdg) -> tuple[object, ...]:
+    days = "unknown" if pet.days is None else f"{pet.days:+d}" if pet.days else "0"
+    return (pet.number, pet.description, pet.study_date, days, _YES_NO[pet.usable], pet.reason)
+
+
 def _statistics_row(name: str, s: UptakeStatistics) -> tuple[object, ...]:
     return (name, f"{s.min:.2f}", f"{s.median:.2f}", f"{s.mean:.2f}", f"{s.max:.2f}", s.voxels)
 
@@ -307,6 +365,9 @@ def inspection_tables(inspection: Inspection) -> Group:
         "Reason",
     )
     parts: list[Table | Text] = [_table("Series", columns, [_series_row(line) for line in inspection.series])]
+    if inspection.fdg:
+        headings = ("No.", "Description", "Date", "Days", "Usable", "Reason")
+        parts.append(_table("FDG PET", headings, [_fdg_row(pet) for pet in inspection.fdg]))
     if inspection.refused is not None:
         parts.append(_cell(f"Cannot be scored: {inspection.refused}"))
     if inspection.suv is not None:

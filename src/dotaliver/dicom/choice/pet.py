@@ -14,10 +14,13 @@ from dotaliver.dicom.files.headers import CT_CLASS, PET_CLASS, SeriesHeaders, St
 from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.files.stack import stack_of
 from dotaliver.dicom.pet.acquisition import attenuation_corrected
+from dotaliver.dicom.pet.tracer import is_fdg
 from dotaliver.errors import DotaliverError, StudyError
 from dotaliver.records.flags import Flag, raise_flag
 
 __all__ = ["SeriesChoice", "SeriesReport", "choose_series", "report_series", "set_aside_flags"]
+
+_FDG_NOTE = "an FDG PET is not scored where the folder holds another PET; --fdg compares it"
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ def _choose_pet(index: StudyIndex, wanted: str | None, notes: dict[str, str]) ->
         notes |= {s.uid: "the user named another PET" for s in series if s.uid not in notes}
         return chosen
     fit = [s for s in series if s.uid not in against]
+    receptor = [s for s in fit if not is_fdg(s)]
+    if receptor and len(receptor) < len(fit):
+        notes |= {s.uid: _FDG_NOTE for s in fit if s not in receptor}
+        fit = receptor
     if not fit:
         why = "; ".join(f"{s.name}: {against[s.uid]}" for s in series[:5])
         msg = f"no PET series of the folder can be scored ({why}); give a static PET volume in Bq/ml"
@@ -196,7 +203,7 @@ def choose_series(index: StudyIndex, *, pet: str | None = None, ct: str | None =
     Of several PETs the one is taken whose values suit SUV best (Bq/ml and corrected for attenuation; then units that
     can be converted; then uncorrected; then other units, which are refused later by name), then the longest, then
     the one with most voxels, then the lowest series number. If PETs of equal worth come from several studies, none
-    is taken.
+    is taken. An FDG PET is taken only where there is no other PET.
     """
     _refuse_several_patients(index)
     notes: dict[str, str] = {}

@@ -12,7 +12,7 @@ from dotaliver.dicom.files.elements import first_item, items, joined, number, pr
 from dotaliver.dicom.files.series_headers import SeriesHeaders
 from dotaliver.errors import SuvError
 
-__all__ = ["NUCLIDES", "Nuclide", "TracerName", "names_fdg", "nuclide_of", "radiopharmaceutical", "tracer_of"]
+__all__ = ["NUCLIDES", "Nuclide", "TracerName", "is_fdg", "names_fdg", "nuclide_of", "radiopharmaceutical", "tracer_of"]
 
 
 @dataclass(frozen=True)
@@ -265,6 +265,11 @@ def names_fdg(dataset: Dataset) -> bool:
     others = [name for name in names if not _FDG.search(spaced(name)) and not _is_generic(name)]
     nuclide, _ = nuclide_of(dataset)
     return bool(names) and not others and not all(map(_is_generic, names)) and nuclide in {None, _FDG_NUCLIDE}
+
+
+def is_fdg(series: SeriesHeaders) -> bool:
+    """Whether every slice of a PET names FDG as its tracer."""
+    return all(names_fdg(part.dataset) for part in series.slices)
 
 
 def _is_generic(name: str) -> bool:

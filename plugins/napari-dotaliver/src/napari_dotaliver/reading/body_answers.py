@@ -1,12 +1,12 @@
-"""A reader's answers to candidates outside the liver, as edits."""
+"""A reader's answers to candidates outside the liver and of the FDG scan, as edits."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from dotaliver.records.edits import BodyAnswer, BodyReading, ReaderEdits
+from dotaliver.records.edits import BodyAnswer, BodyReading, FdgAnswer, FdgReading, ReaderEdits
 
-__all__ = ["Answer", "with_all_read", "with_answer"]
+__all__ = ["Answer", "with_all_read", "with_answer", "with_fdg_answer"]
 
 Answer = Literal["accepted", "rejected"]
 
@@ -24,6 +24,19 @@ def with_answer(edits: ReaderEdits, label: int, answer: Answer | None) -> BodyRe
         given = before if same and before is not None else BodyAnswer(label=label, answer=answer)
         changes = {"answers": tuple(sorted((*others, given), key=lambda each: each.label))}
     return _or_none(reading.model_copy(update=changes))
+
+
+def with_fdg_answer(edits: ReaderEdits, label: int, answer: Answer | None) -> FdgReading | None:
+    """The reading of the FDG scan with one candidate answered; None takes an answer back."""
+    reading = edits.fdg or FdgReading()
+    before = reading.answer(label)
+    others = tuple(each for each in reading.answers if each.label != label)
+    if answer is not None:
+        # A comment in a file of edits stays with the answer that it was written for.
+        same = before is not None and before.answer == answer
+        given = before if same and before is not None else FdgAnswer(label=label, answer=answer)
+        others = tuple(sorted((*others, given), key=lambda each: each.label))
+    return None if not others else reading.model_copy(update={"answers": others})
 
 
 def with_all_read(edits: ReaderEdits, all_read: bool) -> BodyReading | None:

@@ -27,7 +27,7 @@ from dotaliver.records.edits import (
 )
 from dotaliver.records.verdicts import VerdictWord
 from dotaliver.segmentation.editing.splitting import parts_of
-from napari_dotaliver.reading.body_answers import Answer, with_all_read, with_answer
+from napari_dotaliver.reading.body_answers import Answer, with_all_read, with_answer, with_fdg_answer
 from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.reading.packed import PackedLabels
 from napari_dotaliver.reading.steps import Steps, found_masks
@@ -251,6 +251,17 @@ class Editing(Steps):
         """
         self._require_reader("before answering candidates outside the liver")
         self._edit(body=with_answer(self.edits, label, answer))
+
+    def answer_fdg_candidate(self, label: int, answer: Answer | None) -> None:
+        """Accept or reject a candidate of the FDG scan; None takes the answer back.
+
+        Raises
+        ------
+        ConfigError
+            Where nobody has signed in yet.
+        """
+        self._require_reader("before answering candidates of the FDG scan")
+        self._edit(fdg=with_fdg_answer(self.edits, label, answer))
 
     def state_whole_body_read(self, all_read: bool) -> None:
         """State that the whole body was read on these images, or take that back.

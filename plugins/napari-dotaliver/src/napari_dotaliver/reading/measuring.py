@@ -177,7 +177,8 @@ def proposals(edits: ReaderEdits) -> ReaderEdits:
 
     The reader's name stands in the sentences of what rests on a statement; until the reading is signed, a draft's does.
     """
-    states = (edits.references, edits.lesions, edits.clicks, edits.rest_of_body, edits.body, edits.lesions_complete)
+    body = (edits.rest_of_body, edits.body, edits.fdg)
+    states = (edits.references, edits.lesions, edits.clicks, *body, edits.lesions_complete)
     reader = None if all(part in {None, ()} for part in states) else edits.reader or _UNSIGNED
     return edits.model_copy(update={"reader": reader, "made_at": None, "checklist": {}, "verdicts": ()})
 

@@ -189,6 +189,10 @@ def _redraw(copy: Layer, layer: Layer) -> None:
         copy.refresh(extent=False, thumbnail=False)
 
 
+def _in_planes(layers: StudyLayers) -> tuple[Layer | None, ...]:
+    return (layers.ct, layers.pet, layers.fdg, layers.liver, layers.lesions)
+
+
 class SidePlanes(QSplitter):
     """The two planes that the main canvas does not show; clicking or scrolling there moves the main one too."""
 
@@ -216,16 +220,15 @@ class SidePlanes(QSplitter):
         """Show a study's images and masks."""
         for plane in self._planes:
             plane.body = None if layers is None else layers.body
-        shown = [] if layers is None else [n for n in (layers.ct, layers.pet, layers.liver, layers.lesions) if n]
+        shown = [] if layers is None else [n for n in _in_planes(layers) if n]
         for plane in self._planes:
             plane.show_layers(list(shown))
         self.arrange()
 
     def show_masks(self, layers: StudyLayers) -> None:
         """Show the masks of a reading that began, or that were made anew."""
-        shown = [layers.ct, layers.pet, layers.liver, layers.lesions]
         for plane in self._planes:
-            plane.show_more([layer for layer in shown if layer is not None])
+            plane.show_more([layer for layer in _in_planes(layers) if layer is not None])
 
     def redraw(self, layer: Layer) -> None:
         """Draw a mask anew whose voxels were changed in place."""

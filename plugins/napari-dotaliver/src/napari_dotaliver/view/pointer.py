@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dotaliver.image.geometry import as_vector
+from napari_dotaliver.view.layers import world_to_lps
+
 if TYPE_CHECKING:
     from napari.layers import Layer
 
@@ -26,7 +29,7 @@ def value_at(layer: Layer | None, world_mm: Sequence[float]) -> Any:
 
 
 def pointer_words(layers: StudyLayers, world_mm: Sequence[float]) -> str:
-    """Such as ``SUV 18.5 · 52 HU · lesion 2``; empty outside the images.
+    """Such as ``SUV 18.5 · FDG SUV 3.2 · 52 HU · lesion 2``; empty outside the images.
 
     Values are those of the voxels, not of the smoothed picture.
     """
@@ -34,6 +37,9 @@ def pointer_words(layers: StudyLayers, world_mm: Sequence[float]) -> str:
     uptake = value_at(layers.pet, world_mm)
     if uptake is not None:
         parts.append(f"{layers.uptake_unit} {float(uptake):.1f}")
+    if layers.fdg_display is not None:
+        fdg = layers.fdg_display.words_at(as_vector(world_to_lps(world_mm)))
+        parts += [] if fdg is None else [fdg]
     density = value_at(layers.ct, world_mm)
     if density is not None:
         parts.append(f"{float(density):.0f} HU")

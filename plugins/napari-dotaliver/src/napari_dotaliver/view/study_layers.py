@@ -14,6 +14,7 @@ from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
 from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.view import layers
+from napari_dotaliver.view.fdg import FdgDisplay, fdg_display, fdg_layer
 from napari_dotaliver.view.layers import LayerData
 from napari_dotaliver.view.mr import MrDisplay, mr_display, mr_layer, shown_line
 from napari_dotaliver.view.orientation import body_extent
@@ -49,6 +50,8 @@ class StudyLayers:
         self.ct: Image | None = None
         self.mr: Image | None = None
         self.mr_display: MrDisplay | None = None
+        self.fdg: Image | None = None
+        self.fdg_display: FdgDisplay | None = None
         self.liver: Labels | None = None
         self.lesions: Labels | None = None
         self.reference: Points | None = None
@@ -84,8 +87,8 @@ class StudyLayers:
     def all(self) -> list[Layer]:
         """The layers that exist, from the lowest to the highest."""
         named = (
-            self.ct, self.mr, self.pet, self.liver, self.lesions, self.candidates, self.reference, self.border,
-            self.diameters,
+            self.ct, self.mr, self.pet, self.fdg, self.liver, self.lesions, self.candidates, self.reference,
+            self.border, self.diameters,
             self.numbers,
         )  # fmt: skip
         return [layer for layer in named if layer is not None]
@@ -99,6 +102,7 @@ class StudyLayers:
     def show(self, session: ReadingSession) -> None:
         """Show masks and measurements as the reading has them now; what was painted and not taken into it goes."""
         self._show_mr(session)
+        self._show_fdg(session)
         self._show_liver(session.liver)
         self._show_lesions(session.lesions)
         self._show_signs(session)
@@ -155,6 +159,25 @@ class StudyLayers:
             if inside and labels.array[tuple(index)] == lesion.label:
                 return (x, y, z)
         return layers.middle_of(labels, lesion.label) or lesion.centroid_lps_mm
+
+    # --- the FDG scan ------------------------------------------------------------------------------------------------
+
+    def _show_fdg(self, session: ReadingSession) -> None:
+        """The FDG PET, once it is aligned; its place does not change with what is drawn."""
+        known = self.fdg_display
+        search = session.segmentations.fdg
+        if known is not None and known.search is search and self.fdg in self._viewer.layers:
+            return
+        self.fdg_display = fdg_display(self._volumes, session.segmentations)
+        if self.fdg_display is None:
+            return
+        made = fdg_layer(self.fdg_display, self._volumes.pet.geometry)
+        if self.fdg is not None and self.fdg in self._viewer.layers:
+            self.fdg.data = made[0]
+            return
+        place = self._viewer.layers.index(self.pet) + 1 if self.pet in self._viewer.layers else None
+        self.fdg = self._add(made, place)
+        self.fdg.contrast_limits_range = (0.0, max(float(made[0].max()), self.fdg.contrast_limits[1]))
 
     # --- the MR ------------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def ct_dragged(start: Limits, right_px: float, down_px: float) -> Limits:
     return level - width / 2, level + width / 2
 
 
-def window_words(kind: Literal["PET", "CT"], limits: Limits, unit: str) -> str:
+def window_words(kind: Literal["PET", "FDG", "CT"], limits: Limits, unit: str) -> str:
     """How a window is named beside the picture.
 
     Examples
@@ -85,4 +85,4 @@ def window_words(kind: Literal["PET", "CT"], limits: Limits, unit: str) -> str:
     low, high = limits
     if kind == "CT":
         return f"CT W {high - low:.0f} L {(low + high) / 2:.0f} {unit}"
-    return f"PET {unit} {low:.3g} to {high:.3g}"
+    return f"{kind} {unit} {low:.3g} to {high:.3g}"

@@ -7,7 +7,6 @@ import logging
 import weakref
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
@@ -217,12 +216,12 @@ def load_units() -> None:
     _ = pint.get_application_registry().mm
 
 
-def score_opened(opened: OpenStudy, folder: Path, config: ScoringConfig, progress: Progress) -> Outcome:
+def score_opened(opened: OpenStudy, study: StudyInput, config: ScoringConfig, progress: Progress) -> Outcome:
     """Outline and measure a study that was read, by the same two halves as the command line."""
     found = pipeline.segment_study(opened.volumes, config, progress=progress)
     progress("measuring and judging")
     score = score_labels(opened.volumes, found, ReaderEdits(), config)
-    return Outcome(score, opened, found, folder)
+    return Outcome(score, opened, found, study.folder, study.part, study.fdg)
 
 
 def sentence_of(error: Exception) -> str:

@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +27,7 @@ from napari_dotaliver.reading.provisional import body_now
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.view.layers import world_to_lps
 from napari_dotaliver.view.mouse import still_click
+from napari_dotaliver.widgets.answer_rows import AnswerRows
 from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, millimetres, refusal_line, scrolled, soon
@@ -45,43 +42,11 @@ KEYS: tuple[Key, ...] = (
 )
 
 _HEADINGS = ("Lesion", "State", "Region", "Likely", "Size", "× liver")
-_KEYS: dict[int, Answer | None] = {
-    int(Qt.Key.Key_A): "accepted",
-    int(Qt.Key.Key_R): "rejected",
-    int(Qt.Key.Key_Backspace): None,
-}
 _ORGANS: tuple[FocusOrgan, ...] = get_args(FocusOrgan)
 _USUAL_MM = 15.0
 _LEAST_ROWS_PIXELS = 96
 # What mends a lesion without a border, in a file of edits and here.
 _BY_KEY, _BY_BOX = "give its diameter as size_mm", "tick “No border shown” and give its diameter"
-
-
-class _Rows(QTableWidget):
-    """The rows, in which a key answers the current one."""
-
-    answered = Signal(object)
-
-    def event(self, event: QEvent) -> bool:
-        """Keep the keys of the answers from the tools that have the same keys elsewhere."""
-        kind = QEvent.Type.ShortcutOverride
-        if (
-            isinstance(event, QKeyEvent)
-            and event.type() == kind
-            and int(event.key()) in _KEYS
-            and not event.modifiers()
-        ):
-            event.accept()
-            return True
-        return bool(super().event(event))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
-        """A accepts, R rejects, Backspace takes the answer back; other keys move as usual."""
-        if int(event.key()) in _KEYS and not event.modifiers():
-            self.answered.emit(_KEYS[int(event.key())])
-            event.accept()
-            return
-        super().keyPressEvent(event)
 
 
 class BodyList(QWidget):
@@ -105,13 +70,7 @@ class BodyList(QWidget):
     def __init__(self, session: ReadingSession, sign: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self._sign = session, sign
-        self.rows = _Rows(0, len(_HEADINGS), self)
-        self.rows.setHorizontalHeaderLabels(list(_HEADINGS))
-        self.rows.setAccessibleName("Candidates outside the liver")
-        self.rows.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.rows.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.rows.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.rows.verticalHeader().setVisible(False)
+        self.rows = AnswerRows(_HEADINGS, "Candidates outside the liver", self)
         self.why = QLabel(self)
         self.why.setWordWrap(True)
         self.why.setTextFormat(Qt.TextFormat.PlainText)
@@ -195,18 +154,10 @@ class BodyList(QWidget):
 
     def show_reading(self) -> None:
         """Fill the rows with the answers as they are now, measured or not."""
-        row, reading, lesions = self.rows.currentRow(), self.session.edits.body, self.lesions
+        reading, lesions = self.session.edits.body, self.lesions
         cells = [_cells(lesion) for lesion in lesions]
         cells += [("new", "added", point.region or point.organ, "–", "…", "…") for _, point in self.waiting]
-        self.rows.blockSignals(True)
-        self.rows.setRowCount(len(cells))
-        for place, texts in enumerate(cells):
-            for column, text in enumerate(texts):
-                self.rows.setItem(place, column, QTableWidgetItem(text))
-        self.rows.resizeColumnsToContents()
-        if cells:
-            self.rows.setCurrentCell(min(max(row, 0), len(cells) - 1), 0)
-        self.rows.blockSignals(False)
+        self.rows.show_cells(cells)
         self.all_read.setChecked(reading is not None and reading.all_read)
         self._show_current()
 

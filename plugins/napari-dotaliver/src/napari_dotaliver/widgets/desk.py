@@ -36,12 +36,13 @@ from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
-from napari_dotaliver.widgets import body_list, confirm, tools
+from napari_dotaliver.widgets import body_list, confirm, fdg_list, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
+from napari_dotaliver.widgets.fdg_list import FdgList
 from napari_dotaliver.widgets.keys import KEYS, keys_html
 from napari_dotaliver.widgets.lesion_table import LesionTable
 from napari_dotaliver.widgets.patient_banner import PatientBanner
@@ -93,6 +94,7 @@ class Desk(QWidget):
         self.config = config or ScoringConfig()
         self.opened: OpenStudy | None = None
         self.folder: Path | None = None
+        self._study: StudyInput | None = None
         self._asked: StudyInput | None = None
         self._watched: QWidget | None = None
         self.layers: StudyLayers | None = None
@@ -103,6 +105,7 @@ class Desk(QWidget):
         self.banner: RecoveryBanner | None = None
         self.reader_box: ReaderBox | None = None
         self.body: BodyList | None = None
+        self.fdg: FdgList | None = None
         self.case: CasePanel | None = None
         self._going_on: Reader | None = None
         self._case_asked: DeskCase | None = None
@@ -140,7 +143,7 @@ class Desk(QWidget):
         self.verdicts = VerdictPanel()
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
-        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS, *body_list.KEYS)))
+        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS, *body_list.KEYS, *fdg_list.KEYS)))
         self.tabs = Tabs()
         self.tabs.addTab(self.verdicts, "Verdicts")
         self.tabs.addTab(self.keys, "Keys")
@@ -225,7 +228,7 @@ class Desk(QWidget):
 
     def _on_opened(self, read: Opening) -> None:
         study, result = read
-        self.folder = study.folder
+        self.folder, self._study = study.folder, study
         stored = result if isinstance(result, StoredScore) else None
         self.opened = result.opened if isinstance(result, StoredScore) else result
         self._leave()
@@ -271,13 +274,13 @@ class Desk(QWidget):
     def score(self) -> None:
         """Outline, measure and judge beside the window."""
         busy = self.reading.busy or self.masks.busy
-        if self.opened is None or self.folder is None or busy or self.case is not None:
+        if self.opened is None or self._study is None or busy or self.case is not None:
             return
         if not self.may_leave(self.score):
             return
         self._tell(None)
-        opened, folder, config = self.opened, self.folder, self.config
-        self.scoring.run(lambda tell: score_opened(opened, folder, config, tell))
+        opened, study, config = self.opened, self._study, self.config
+        self.scoring.run(lambda tell: score_opened(opened, study, config, tell))
         self._renew_buttons()
 
     def cancel(self) -> None:
@@ -308,6 +311,7 @@ class Desk(QWidget):
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, None if self.case is None else self.case.case, self)
         self._show_body(session)
+        self._show_fdg(session)
         after = self.tabs.indexOf(self.verdicts) + 1
         for tab, name in ((self.time_points, "Time points"), (self.confirm, "Confirm"), (self.tools, "Correct")):
             self.tabs.insertTab(after, tab, name)
@@ -339,6 +343,15 @@ class Desk(QWidget):
         self.body.changed.connect(self.confirm.measure)
         self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.body, "Body")
 
+    def _show_fdg(self, session: ReadingSession) -> None:
+        """List the lesions on both tracers, where an FDG scan was compared."""
+        if self.confirm is None or session.score.netpet is None:
+            return
+        self.fdg = FdgList(session, self.confirm.reader_box.sign, self)
+        self.fdg.place_chosen.connect(lambda place: jump(self.viewer, place, 0.0))
+        self.fdg.changed.connect(self.confirm.measure)
+        self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.fdg, "FDG")
+
     def _go_to_liver(self, session: ReadingSession) -> None:
         """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
         middle = None if session.liver is None else middle_of(session.liver, 1)
@@ -347,13 +360,15 @@ class Desk(QWidget):
 
     def _end_reading(self) -> None:
         """Put the widgets of a reading away; what it kept for recovery stays unless it was discarded."""
-        for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box, self.body):
+        for widget in (self.banner, self.tools, self.confirm, self.time_points, self.reader_box, self.body, self.fdg):
             if widget is not None:
                 widget.close_down()
                 self._put_away(widget)
         if self.case is not None:
             self.case.stop_following()
-        self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = self.body = None
+        self.tools = self.confirm = self.time_points = self.banner = self.reader_box = self.session = self.body = (
+            self.fdg
+        ) = None
 
     def _put_away(self, widget: QWidget) -> None:
         self.tabs.removeTab(self.tabs.indexOf(widget))
@@ -388,6 +403,8 @@ class Desk(QWidget):
         self.verdicts.show_score(self.session.score, provisional=self.session.stale)
         if self.body is not None:
             self.body.show_reading()
+        if self.fdg is not None:
+            self.fdg.show_reading()
         self._renew_buttons()
 
     # --- lesions -----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ KEYS: dict[str, Key] = {
     "coronal": Key("F2", "coronal slices"),
     "sagittal": Key("F3", "sagittal slices"),
     "projection": Key("F4", "maximum-intensity projection of the PET, on and off"),
-    "images": Key("F6", "fused images, PET alone (inverted grey), CT alone"),
+    "images": Key("F6", "fused images, PET alone (inverted grey), CT alone, FDG over CT"),
     "crosshair": Key("F7", "crosshair on and off"),
     "planes": Key("F8", "the two other planes on and off"),
     "fill": Key("F12", "lesions filled or as outlines"),

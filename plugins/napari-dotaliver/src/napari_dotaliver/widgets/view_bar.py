@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
-from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
+from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT, uptake_unit
 from napari_dotaliver.view.mouse import WindowDrag, clicks_of, hiding_of, still_click, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PLANES,
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewBar"]
 
-_Images = Literal["fused", "PET", "CT", "MR"]
+_Images = Literal["fused", "PET", "CT", "MR", "FDG"]
 _PLANES_PIXELS = 200
-_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "MR", "MR": "fused"}
+_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "MR", "MR": "FDG", "FDG": "fused"}
 
 
 class _BlendSlider(QSlider):
@@ -138,16 +138,18 @@ class ViewBar(QWidget):
             return
         if name in CT_WINDOWS and self._layers.ct is not None:
             self._layers.ct.contrast_limits = CT_WINDOWS[name].limits
-        elif name in PET_WINDOWS and self._layers.is_suv:
-            self._limit_pet(PET_WINDOWS[name].limits)
+        elif name in PET_WINDOWS and self._shows_suv(self._layers):
+            _limit(self._uptake(self._layers), PET_WINDOWS[name].limits)
         self._name_windows()
 
-    def _limit_pet(self, limits: tuple[float, float]) -> None:
-        if self._layers is not None:
-            pet = self._layers.pet
-            low, high = pet.contrast_limits_range
-            pet.contrast_limits_range = (low, max(high, limits[1]))
-            pet.contrast_limits = limits
+    def _uptake(self, layers: StudyLayers) -> Any:
+        """The PET that is looked at: the FDG scan's where that one is shown."""
+        return layers.fdg if self.images == "FDG" and layers.fdg is not None else layers.pet
+
+    def _shows_suv(self, layers: StudyLayers) -> bool:
+        if self.images == "FDG" and layers.fdg_display is not None:
+            return layers.fdg_display.is_suv
+        return layers.is_suv
 
     def drag_window(self, stage: str, right_px: float, down_px: float, shift: bool) -> None:
         """Window the image on top by a drag of the right button; with Shift the CT below the PET."""
@@ -155,19 +157,20 @@ class ViewBar(QWidget):
         if layers is None:
             return
         below = layers.mr if self.images == "MR" else layers.ct
-        alone = self.images in {"CT", "MR"} or (shift and self.images == "fused")
-        image = below if alone and below is not None else layers.pet
+        alone = self.images in {"CT", "MR"} or (shift and self.images in {"fused", "FDG"})
+        pet = self._uptake(layers)
+        image = below if alone and below is not None else pet
         if stage == "begin":
             self._window_start = {image.name: tuple(image.contrast_limits)}
         start = self._window_start.get(image.name)
         if start is None or stage != "move":
             return
-        if image is not layers.pet:
+        if image is not pet:
             low, high = image.contrast_limits_range
             new = ct_dragged(start, right_px, down_px)
             image.contrast_limits = (max(new[0], low), min(new[1], high))
         else:
-            self._limit_pet(pet_dragged(start, down_px))
+            _limit(pet, pet_dragged(start, down_px))
         self._name_windows()
 
     def _name_windows(self) -> None:
@@ -177,13 +180,16 @@ class ViewBar(QWidget):
             self.mip.show_up_to(layers.pet.contrast_limits[1])
         if layers is not None and self.images in {"fused", "PET"}:
             words.append(window_words("PET", tuple(layers.pet.contrast_limits), layers.uptake_unit))
-        if layers is not None and layers.ct is not None and self.images in {"fused", "CT"}:
+        if layers is not None and layers.fdg is not None and layers.fdg_display is not None and self.images == "FDG":
+            unit = uptake_unit(layers.fdg_display.study.pet.quantity)
+            words.append(window_words("FDG", tuple(layers.fdg.contrast_limits), unit))
+        if layers is not None and layers.ct is not None and self.images in {"fused", "CT", "FDG"}:
             words.append(window_words("CT", tuple(layers.ct.contrast_limits), "HU"))
         self.window_line.setText("\n".join(words))
 
     def _on_blend(self, percent: int) -> None:
-        if self._layers is not None and self.images == "fused":
-            self._layers.pet.opacity = percent / 100
+        if self._layers is not None and self.images in {"fused", "FDG"}:
+            self._uptake(self._layers).opacity = percent / 100
 
     # --- under the mouse ---------------------------------------------------------------------------------------------
 
@@ -207,7 +213,7 @@ class ViewBar(QWidget):
     def hide_marks(self, hidden: bool) -> None:
         """Hide everything that is drawn over the images while a key is held, and show again what was shown."""
         if hidden and self._layers is not None:
-            images = (self._layers.ct, self._layers.mr, self._layers.pet)
+            images = (self._layers.ct, self._layers.mr, self._layers.pet, self._layers.fdg)
             marks = [layer for layer in self._layers.all if layer not in images]
             marks += [c.layer for c in self._crosshairs() if c.layer is not None]
             self._hidden = [layer for layer in marks if layer.visible]
@@ -302,13 +308,15 @@ class ViewBar(QWidget):
         self._show_images("PET" if on or self._layers.ct is None else "fused")
 
     def next_images(self) -> None:
-        """Fused, PET alone, CT alone, and the MR where diameters are measured on one."""
-        if self._layers is None or (self._layers.ct is None and self._layers.mr is None):
+        """Fused, PET alone, CT alone, the MR where diameters are measured on one, and the FDG scan over the CT."""
+        layers = self._layers
+        if layers is None or (layers.ct is None and layers.mr is None):
             return
+        there = {"CT": layers.ct, "MR": layers.mr, "FDG": layers.fdg}
         after = _NEXT[self.images]
-        if after == "CT" and self._layers.ct is None:
-            after = "MR"
-        self._show_images("fused" if after == "MR" and self._layers.mr is None else after)
+        while after in there and there[after] is None:
+            after = _NEXT[after]
+        self._show_images(after)
 
     def _show_images(self, images: _Images) -> None:
         layers = self._layers
@@ -319,13 +327,15 @@ class ViewBar(QWidget):
             layers.ct.visible = images not in {"PET", "MR"}
         if layers.mr is not None:
             layers.mr.visible = images == "MR"
-        layers.pet.visible = images not in {"CT", "MR"}
+        layers.pet.visible = images not in {"CT", "MR", "FDG"}
+        if layers.fdg is not None:
+            layers.fdg.visible = images == "FDG"
         alone = images == "PET"
         for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
             setattr(layers.pet, name, value)
         if not alone:
-            layers.pet.opacity = self.blend.value() / 100
-        self.blend.setEnabled(images == "fused" and layers.ct is not None)
+            self._uptake(layers).opacity = self.blend.value() / 100
+        self.blend.setEnabled(images in {"fused", "FDG"} and layers.ct is not None)
         self._name_windows()
         for viewer in self._models():
             show_on_white(viewer, white=alone)
@@ -368,6 +378,13 @@ class ViewBar(QWidget):
         start = tuple(event.position)
         if (yield from still_click(viewer, event)) and viewer.dims.ndisplay == 2 and not self.projected:
             self._viewer.dims.point = tuple(float(v) for v in start)
+
+
+def _limit(pet: Any, limits: tuple[float, float]) -> None:
+    """Limits of a PET, which may lie above its highest value."""
+    low, high = pet.contrast_limits_range
+    pet.contrast_limits_range = (low, max(high, limits[1]))
+    pet.contrast_limits = limits
 
 
 def _window_without_hold(bar: ViewBar) -> WindowDrag:
