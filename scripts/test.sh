@@ -66,6 +66,9 @@ if [ ! -x .core/bin/python ] && command -v uv >/dev/null 2>&1 && uv python find 
 fi
 
 export PYTHONWARNINGS=default
+# Compiled once for all workers and for the processes that tests start, also where the environment asks for no such files
+export PYTHONDONTWRITEBYTECODE=
+.venv/bin/python -m compileall -q src tests/fixtures plugins/napari-dotaliver/src
 .venv/bin/ruff format --check src tests scripts plugins
 .venv/bin/ruff check src tests scripts plugins
 # Two workers on two cores: threads of their own would only stand in each other's way.

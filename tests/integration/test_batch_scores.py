@@ -31,7 +31,7 @@ def batch(study, scored, tmp_path_factory):
         csv.writer(stream).writerows([COLUMNS, *rows])
     out = made / "out"
     given = ("--manifest", made / "manifest.csv", "--rtstruct", "--dosimetry")
-    done = run_cli("batch", root, "--out", out, "--workers", 2, "--json", *given)
+    done = run_cli("batch", root, "--out", out, "--workers", 1, "--json", *given)
     assert done.status == 0, done.err
     return out, folder_name(uid), [json.loads(line) for line in done.out.splitlines()]
 
@@ -114,7 +114,8 @@ def test_an_amendment_is_applied_to_stored_masks_without_segmenting(batch, tmp_p
     amended["protocol"]["amendment"] = "2"
     amended["protocol"]["liver_involvement_limit"] = before.burden.low / 2
     (tmp_path / "amended.json").write_text(json.dumps(amended))
-    done = run_cli("batch", out, "--out", tmp_path / "two", "--rescore", "--config", tmp_path / "amended.json", "-q")
+    options = ("--rescore", "--config", tmp_path / "amended.json", "--workers", 1, "-q")
+    done = run_cli("batch", out, "--out", tmp_path / "two", *options)
     assert done.status == 0, done.err
     after = read_record(tmp_path / "two" / key)
     assert after.segmentation.masks == before.segmentation.masks and after.provenance.revises == before.record_id

@@ -14,6 +14,7 @@ from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.pipeline.followup import COURSE_FILES
 from dotaliver.records.score import StudyScore, record_id_of_json
 from fixtures.command_line import TELLTALES, change, run_cli
+from fixtures.outlining import outline_once
 from fixtures.score_files import leave_out_report_and_measurements
 from fixtures.sharing import made_once
 
@@ -38,6 +39,7 @@ def scored_later(later, tmp_path_factory) -> Path:
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             leave_out_report_and_measurements(patch)
+            outline_once(patch, tmp_path_factory)
             done = run_cli("score", later, "--out", folder / "score", "-q")
         assert done.status == 0, done.err
 

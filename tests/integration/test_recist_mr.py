@@ -17,6 +17,7 @@ from dotaliver.phantom.study import PhantomStudy, make_phantom
 from dotaliver.phantom.writer import write_study
 from dotaliver.records.score import StudyScore
 from fixtures.command_line import SECRETS, change, run_cli
+from fixtures.outlining import outline_once
 from fixtures.phantoms import few_lesions
 
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
@@ -44,7 +45,9 @@ def with_mr(made, tmp_path_factory) -> Path:
 def unread(with_mr, tmp_path_factory) -> Path:
     """The score before the reader drew anything; under the old name of the option."""
     folder = tmp_path_factory.mktemp("unread") / "score"
-    done = run_cli("score", with_mr, "--recist-ct", "11", "--out", folder, "-q")
+    with pytest.MonkeyPatch.context() as patch:
+        outline_once(patch, tmp_path_factory)
+        done = run_cli("score", with_mr, "--recist-ct", "11", "--out", folder, "-q")
     assert done.status == 0, done.err
     return folder
 

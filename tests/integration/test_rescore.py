@@ -31,6 +31,7 @@ from dotaliver.records.edits import (
 from dotaliver.records.score import StudyScore
 from fixtures.command_line import run_cli
 
+pytestmark = pytest.mark.usefixtures("outlined_once")
 READER = Reader(name="A Reader", role="nuclear-medicine physician")
 
 

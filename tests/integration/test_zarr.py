@@ -92,7 +92,9 @@ def test_a_batch_finds_it_and_keeps_it_until_its_voxels_change(made, scored, tmp
     assert '"kept": 0' in last.out
 
 
-def test_a_cache_is_recorded_without_its_place_and_changes_nothing(compressed, scored, tmp_path, request):
+def test_a_cache_is_recorded_without_its_place_and_changes_nothing(
+    compressed, scored, tmp_path, request, outlined_once
+):
     cache = tmp_path / "Zyxwvut Quirinus"
     for name, options in (("one", ()), ("two", ()), ("three", ("--memory", "600MiB"))):
         done = run_cli("score", compressed, "--out", tmp_path / name, "--cache", cache, *options)

@@ -58,7 +58,7 @@ def test_repeated_run_gives_the_same_record(outcome, record):
     assert outcome.score.provenance.scored_at != record.provenance.scored_at
 
 
-def test_files_in_any_order_and_nesting_give_the_same_record(study, tmp_path, record):
+def test_files_in_any_order_and_nesting_give_the_same_record(study, tmp_path, record, outlined_once):
     files = sorted(study.rglob("*.dcm"))
     random.Random(1).shuffle(files)
     for n, path in enumerate(files):
@@ -234,7 +234,7 @@ def test_saving_again_leaves_one_set_of_files(outcome, tmp_path, no_pictures):
     }
 
 
-def test_progress_tells_each_stage(study, outcome, tmp_path):
+def test_progress_tells_each_stage(study, outcome, tmp_path, outlined_once):
     told = []
     score_study(StudyInput(study), progress=told.append)
     words = " ".join(told)

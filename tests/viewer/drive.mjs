@@ -262,6 +262,8 @@ try {
     await page.evaluate(n => window.hide(n), job.structures);
   }
   if (job.points.length) {
+    // Of ten small pictures, some of them projections, none is looked at here: drawn in software they take long.
+    await page.setViewportSize({ width: 640, height: 480 });
     await open('tmtv');
     await page.evaluate(count => window.ready(count), job.series);
     result.uptake = await page.evaluate(points => window.uptake(points), job.points);

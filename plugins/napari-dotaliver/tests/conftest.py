@@ -40,10 +40,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_configure() -> None:
+    """Look for no garbage while modules are loaded and tests collected: nearly all of it stays to the end."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage the objects of modules and tests: napari calls it for every window and layer."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -104,10 +104,10 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what changed between two records, and which numbers and verdicts changed with it."""
-    from dotaliver.pipeline import read_record
     from dotaliver.records.differences import compare_records
+    from dotaliver.records.score_folder import ScoreFolder
 
-    found = compare_records(read_record(_folder(before)), read_record(_folder(now)))
+    found = compare_records(*(ScoreFolder(_folder(path)).record() for path in (before, now)))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
