@@ -6,25 +6,17 @@ import weakref
 
 import numpy as np
 import pytest
-from fixtures.desk import close, show_score
-from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from dotaliver.pipeline import StudyInput
-
 
 @pytest.fixture
-def desk(make_napari_viewer, scored, outcome):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1366, 768)
-    desk = weakref.proxy(desk_of(viewer))
-    show_score(desk, StudyInput(scored), outcome)
-    QApplication.processEvents()
-    yield desk
-    close(viewer)
+def desk(kept):
+    """The desk that is kept for the tests of this file, as the first of them found it."""
+    kept.give()
+    return weakref.proxy(kept.desk)
 
 
 def wheel(widget, notches: int, modifiers=Qt.KeyboardModifier.NoModifier) -> None:
