@@ -3,8 +3,9 @@
 
     .venv/bin/python scripts/benchmark_segmentation.py --out FOLDER [--quick] [--workers 2]
 
-Every phantom family (`dotaliver.phantom.families`) several times, one of the seeds drawn at run time and printed; and,
-where the real data are (DOTALIVER_DATA or ../shared/data), real CTs with a simulated PET. Each study is one step:
+Every phantom family (`dotaliver.phantom.families`) several times, one of the seeds drawn at run time and printed;
+combinations of families, which nothing is tuned on; and, where the real data are (DOTALIVER_DATA or ../shared/data),
+real CTs with a simulated PET. Each study is one step:
 its row is appended to FOLDER/rows.jsonl as soon as it is done, and a run that was stopped goes on from there.
 Then FOLDER holds table.md, studies.csv and contact sheets of the worst cases (truth green, ours red).
 """
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"a subset of {QUICK} studies")
     parser.add_argument("--per-family", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="families to run")
-    parser.add_argument("--kind", choices=["phantom", "real"])
+    parser.add_argument("--kind", choices=["phantom", "combined", "real"])
     parser.add_argument("--seed", type=int, help="instead of the one drawn at run time")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-baselines", action="store_true")

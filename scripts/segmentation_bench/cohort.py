@@ -1,4 +1,8 @@
-"""The studies of the bench: phantom families, and real CTs with a simulated PET."""
+"""The studies of the bench: phantom families, combinations of them kept back, and real CTs with a simulated PET.
+
+Nothing is tuned on `COMBINATIONS`, nor on the families of `HELD_OUT`. The combinations have fixed seeds and are reported
+apart; a change is measured on them once, when it is finished.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,24 @@ import numpy as np
 
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import FAMILIES, HELD_OUT, family_spec
+from dotaliver.phantom.presets import base_spec, match_enhancement
+from dotaliver.phantom.shapes import stream
+from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.records.study import StudyVolumes
 from segmentation_bench import real
+
+# Several difficulties at once. The last family draws the lesions.
+COMBINATIONS: dict[str, tuple[str, ...]] = {
+    "confluent_over_stomach": ("native", "left_over_spleen", "gut_touching", "burden_60_80"),
+    "confluent_hot_neighbours": ("hot_bowel", "spleen_hot", "burden_60_80"),
+    "confluent_low_dose": ("kidney_low_dose", "burden_80_97"),
+    "fatty_under_heart": ("fatty", "heart_touching", "burden_20_60"),
+    "dome_moved": ("breathing", "dome"),
+    "cut_and_moved": ("breathing", "kidney_indenting", "truncated"),
+    "faint_low_counts": ("low_counts", "faint"),
+    "cirrhosis_ascites": ("cirrhosis", "ascites"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,8 @@ class Case:
     burden: float
     burden_whole: float
     inc7: str
+    shift_mm: float | None
+    """How far the PET shows the liver above the CT, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +75,7 @@ class Entry:
 
     def make(self, data: Path | None) -> Case:
         """Build the case; real ones need the folder of real data."""
-        if self.kind == "phantom":
+        if self.kind != "real":
             return _phantom(self)
         if data is None:
             msg = f"{self.name} needs the real data"
@@ -63,12 +84,15 @@ class Entry:
 
 
 def entries(per_family: int, drawn_seed: int, data: Path | None) -> list[Entry]:
-    """Every family `per_family` times (the last time from the seed drawn at run time), then the real anatomies."""
+    """Every family `per_family` times (the last time from the seed drawn at run time), combinations, real anatomies."""
     found = []
     for family in FAMILIES:
         base = zlib.crc32(family.encode()) % 100_000 * 10
         seeds = [*(base + n for n in range(per_family - 1)), base + 7_000_000 + drawn_seed]
         found += [Entry(f"{family}-{seed}", family, "phantom", seed) for seed in seeds]
+    for name in COMBINATIONS:
+        base = zlib.crc32(name.encode()) % 100_000 * 10
+        found += [Entry(f"{name}-{base + n}", name, "combined", base + n) for n in range(per_family)]
     if data is not None:
         found += [Entry(name, family, "real", seed) for name, family, seed in real.names(data, per_family)]
     return found
@@ -76,18 +100,29 @@ def entries(per_family: int, drawn_seed: int, data: Path | None) -> list[Entry]:
 
 def held_out(family: str) -> bool:
     """Whether nothing was tuned on a family."""
-    return family in HELD_OUT
+    return family in HELD_OUT or family in COMBINATIONS
+
+
+def _spec(entry: Entry) -> PhantomSpec:
+    """The specification of a phantom: of one family, or of several one after the other."""
+    if entry.family not in COMBINATIONS:
+        return family_spec(entry.family, entry.seed)
+    spec = base_spec(entry.family, entry.seed, "medium")
+    for part in COMBINATIONS[entry.family]:
+        spec = FAMILIES[part](spec, stream(entry.seed, f"family {part}"))
+    return match_enhancement(spec)
 
 
 def _phantom(entry: Entry) -> Case:
-    study = make_phantom(family_spec(entry.family, entry.seed))
+    spec = _spec(entry)
+    study = make_phantom(spec)
     truth = study.truth
     lesions = tuple(LesionKnown(x.label, x.diameter_mm, x.contrast, x.volume_ml) for x in truth.lesions)
     tumour_ml = sum(x.volume_ml for x in truth.lesions)
     return Case(
         entry.name,
         entry.family,
-        "phantom",
+        entry.kind,
         study_volumes(study),
         study.liver,
         study.lesions_on_pet,
@@ -96,6 +131,7 @@ def _phantom(entry: Entry) -> Case:
         truth.burden,
         tumour_ml / truth.liver_ml_whole,
         truth.expected["INC7"],
+        -spec.scanner.breathing_shift_mm,
     )
 
 
@@ -122,6 +158,7 @@ def _real(entry: Entry, data: Path) -> Case:
         made.burden,
         made.burden,
         expected_inc7(truths),
+        None,
     )
 
 

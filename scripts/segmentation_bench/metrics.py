@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.itk import resample_labels
-from dotaliver.phantom.families import family_spec
 from dotaliver.pipeline import segment_study
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import ReaderEdits
@@ -56,12 +55,9 @@ def _doubts(case: Case, found: Segmentations) -> Row:
     """What is true of the things that flags warn of; None where it is not known."""
     ends_cm2 = [float(case.liver.mask[k].sum()) * case.liver.geometry.voxel_volume_ml for k in (0, -1)]
     thickness_cm = case.liver.geometry.spacing_mm[0] / 10.0
-    shift = None
-    if case.kind == "phantom":
-        shift = -family_spec(case.family, int(case.name.rsplit("-", 1)[1])).scanner.breathing_shift_mm
     return {
         "cut": max(ends_cm2) / thickness_cm > CUT_CM2,
-        "shift_mm": shift,
+        "shift_mm": case.shift_mm,
         "found_shift_mm": None if found.mismatch is None else found.mismatch.shift_lps_mm[2],
     }
 

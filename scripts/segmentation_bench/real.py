@@ -16,6 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.study import load_study
+from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.itk import labels_from_itk, resample_labels, to_itk, volume_from_itk
 from dotaliver.image.volume import LabelMap, Quantity, Volume
@@ -27,7 +28,12 @@ from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue, draw_suv
 from dotaliver.records.study import StudyVolumes
 
-HYBRIDS = ("hybrid_moderate", "hybrid_massive")
+HYBRIDS = ("hybrid_moderate", "hybrid_massive", "hybrid_real_tumours")
+_LABELLED = "ct_abdomen_labelled"
+# The same CT, its kidneys a hot cortex around a cold middle: SUVs and the cortex's thickness are drawn from these.
+_KIDNEY_RINGS = "labelled_kidney_rings"
+_CORTEX_SUV, _MIDDLE_SUV, _CORTEX_MM = (8.0, 20.0), (0.8, 3.0), (7.0, 11.0)
+_KIDNEYS = (2, 3)
 _BEND_MM, _BEND_SCALE_MM = 9.0, 70.0
 _SHIFT_MM = (0.0, 12.0)
 # Organs of the labelled CT (TotalSegmentator's numbers) and the tissue whose uptake they get.
@@ -66,15 +72,20 @@ def names(data: Path, per_family: int) -> list[tuple[str, str, int]]:
         if (data / hybrid).is_dir():
             found.append((hybrid, hybrid, 0))
             found += [(f"{hybrid}-bent-{n}", hybrid, n) for n in range(1, 1 + 2 * per_family)]
-    if (data / "ct_abdomen_labelled").is_dir():
-        found += [(f"labelled-{n}", "ct_abdomen_labelled", n) for n in range(2 * per_family)]
+    if (data / _LABELLED).is_dir():
+        found += [(f"labelled-{n}", _LABELLED, n) for n in range(2 * per_family)]
+        for n in range(per_family):
+            found += [(f"kidney_rings-{n}", _KIDNEY_RINGS, n), (f"kidney_rings-{n}-bent", _KIDNEY_RINGS, n)]
     return found
 
 
 def make(name: str, family: str, seed: int, data: Path) -> RealCase:
     """Build one real case."""
-    if family == "ct_abdomen_labelled":
-        return _labelled(seed, data / family)
+    if family == _LABELLED:
+        return _labelled(seed, data / _LABELLED)
+    if family == _KIDNEY_RINGS:
+        case = _labelled(seed, data / _LABELLED, rings=True)
+        return _bent(case, seed) if name.endswith("-bent") else case
     case = _hybrid(data / family)
     return case if name == family else _bent(case, seed)
 
@@ -143,8 +154,11 @@ def _bent(case: RealCase, seed: int) -> RealCase:
     )
 
 
-def _labelled(seed: int, folder: Path) -> RealCase:
-    """The labelled CT with a simulated PET; the seed draws uptake, lesions, blur, noise and breathing."""
+def _labelled(seed: int, folder: Path, *, rings: bool = False) -> RealCase:
+    """The labelled CT with a simulated PET; the seed draws uptake, lesions, blur, noise and breathing.
+
+    The CT ends at the dome of the liver. With `rings`, the kidneys are hot rings around a cold middle.
+    """
     ct_image = sitk.DICOMOrient(sitk.ReadImage(str(folder / "example_ct.nii.gz")), "LPS")
     organ_image = sitk.DICOMOrient(sitk.ReadImage(str(folder / "example_seg_fast_force_split.nii.gz")), "LPS")
     ct = volume_from_itk(sitk.Cast(ct_image, sitk.sitkInt16), Quantity.HU)
@@ -156,6 +170,8 @@ def _labelled(seed: int, folder: Path) -> RealCase:
     activity = _background(ct.array, suv)
     for labels, tissue in _ORGANS.items():
         activity[np.isin(organs, labels)] = suv[tissue]
+    if rings:
+        _hollow_out(activity, np.isin(organs, _KIDNEYS), grid, np.random.default_rng([seed, 77]))
     liver = organs == 5
     hu, lesions, contrasts = _with_lesions(ct.array.astype(np.float32), liver, grid, rng)
     factors = np.array([0.0, *(contrasts[n] for n in sorted(contrasts))])
@@ -173,6 +189,15 @@ def _labelled(seed: int, folder: Path) -> RealCase:
     )
     burden = float((lesions > 0).sum() / liver.sum())
     return RealCase(volumes, LabelMap(liver, grid), on_pet, contrasts, suv[Tissue.LIVER], burden)
+
+
+def _hollow_out(
+    activity: npt.NDArray[np.float32], kidneys: npt.NDArray[np.bool_], grid: Geometry, rng: np.random.Generator
+) -> None:
+    """Give the kidneys a hot cortex around a cold middle."""
+    cortex, middle, thickness_mm = (float(rng.uniform(*limits)) for limits in (_CORTEX_SUV, _MIDDLE_SUV, _CORTEX_MM))
+    depth_mm = distance_inside_mm(kidneys, grid.spacing_mm)
+    activity[kidneys] = np.where(depth_mm[kidneys] < thickness_mm, cortex, middle)
 
 
 def _background(hu: npt.NDArray[np.int16], suv: dict[Tissue, float]) -> npt.NDArray[np.float32]:

@@ -35,9 +35,9 @@ def upper_bound(errors: int, trials: int) -> float:
 
 
 def summary(rows: list[Row]) -> list[str]:
-    """The tables of a cohort as Markdown: real CTs and phantoms apart, then per family."""
+    """The tables of a cohort as Markdown: real CTs, phantoms and combinations kept back apart, then per family."""
     lines: list[str] = []
-    for kind in ("real", "phantom"):
+    for kind in ("real", "phantom", "combined"):
         some = [row for row in rows if row["kind"] == kind]
         if some:
             lines += [f"## {kind}: {len(some)} studies", "", *_overall(some), "", *_curves(some), ""]
@@ -201,7 +201,7 @@ def _families(rows: list[Row]) -> list[str]:
         burden = [100 * (r["burden"] - r["burden_true"]) for r in some if r["burden"] is not None]
         holds = [r["low"] - 1e-9 <= r["burden_true"] <= r["high"] + 1e-9 for r in some if r["burden"] is not None]
         overlap = [r["lesion_dice"] for r in some if r["lesion_dice"] is not None]
-        mark = " (held out)" if kind == "phantom" and held_out(family) else ""
+        mark = " (held out)" if held_out(family) else ""
         largest = max(burden, key=abs, default=float("nan"))
         lines.append(
             f"| {family}{mark} | {len(some)} | {np.median(dice):.3f}, {min(dice):.3f} "

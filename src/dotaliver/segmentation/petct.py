@@ -12,9 +12,10 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import coarse_of
-from dotaliver.segmentation.liver.core import find_core, liver_probability
+from dotaliver.segmentation.liver.core import find_core
 from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.liver.outline import outline_on_ct, outline_on_grid
+from dotaliver.segmentation.liver.probability import liver_probability
 from dotaliver.segmentation.organs.surroundings import survey
 
 __all__ = ["segment"]

@@ -8,8 +8,9 @@ from dotaliver.image.filters import gaussian
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.liver.core import LiverCore, liver_probability
+from dotaliver.segmentation.liver.core import LiverCore
 from dotaliver.segmentation.liver.parenchyma import NormalLiver
+from dotaliver.segmentation.liver.probability import liver_probability
 from dotaliver.segmentation.organs.surroundings import Surroundings
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))

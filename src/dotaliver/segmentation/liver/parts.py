@@ -1,0 +1,114 @@
+"""Which warm parts of the body are parts of the liver."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
+from dotaliver.segmentation.liver.core import LiverCore
+from dotaliver.segmentation.organs.surroundings import Surroundings
+from dotaliver.segmentation.organs.warm_parts import WarmParts
+
+__all__ = ["liver_parts"]
+
+# A fissure divides the lobes by up to 12 mm of fat and vessels: parts that face each other across it touch.
+_FISSURE_MM = 12.0
+_LEAST_FACING_CM2 = 1.5
+
+# Which warm parts belong to the liver, see `_belongs`. Ratios are over normal uptake, densities from normal liver's.
+_HALF_LIVER_HEIGHT_MM = 200.0
+_IN_FRONT_MM = 15.0
+_BEHIND_MM = 60.0
+_NORMAL_RATIO = (0.75, 1.35)
+_NORMAL_HU = 12.0
+_TUMOUR_HU = (-60.0, 30.0)
+_LARGER_THAN_A_KIDNEY_ML = 300.0
+_LARGER_THAN_BOWEL_ML = 100.0
+_MIDLINE_MM = 20.0
+_LEFT_LOBE_MM = 130.0
+_RIGHT_LOBE_MM = -30.0
+_TUMOUR_LEFT_LOBE_MM = 80.0
+_TUMOUR_BELOW_CORE_MM = 60.0
+_SHARED_SURFACE_IN_FRONT = 0.1
+_SHARED_SURFACE_BEHIND = 0.25
+
+
+def liver_parts(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    parts: WarmParts,
+    smooth: Float32Array,
+) -> set[int]:
+    """The part that holds the core, and the parts that face it broadly and look like liver or tumour."""
+    from scipy.ndimage import binary_dilation
+
+    on_right = np.where(around.right, parts.depth_mm, 0.0)
+    first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
+    chosen, grown = {first}, True
+    reach = max(1, round(_FISSURE_MM / images.spacing_mm))
+    face_cm2 = images.spacing_mm**2 / 100.0
+    while grown:
+        current = np.isin(parts.labels, sorted(chosen))
+        near = np.bincount(parts.labels[binary_dilation(current, iterations=reach) & ~current])
+        touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
+        new = {
+            int(part)
+            for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
+            if part and part not in chosen
+            if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
+        }
+        chosen |= new
+        grown = bool(new)
+    return chosen
+
+
+def _belongs(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    part: BoolArray,
+    smooth: Float32Array,
+    contact_cm2: float,
+) -> bool:
+    """Whether a warm part that faces the liver is liver.
+
+    * No part of a liver has its middle more than 200 mm above or below the core.
+    * Warm tissue on the right, in front of the spine's level and larger than any other organ there (300 ml; a kidney
+      has 250 at most) is liver, however tumour and its cores change its uptake and density.
+    * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
+      normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
+      level; further back there is liver on the right alone.
+    * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
+      left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
+      surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver.
+    """
+    from scipy.ndimage import binary_erosion
+
+    places = np.nonzero(part)
+    ratio = float(np.median(smooth[part])) / core.normal.uptake
+    lateral = float(around.lateral_mm[places[2]].mean())
+    difference = 0.0
+    if images.hu is not None and core.normal.hu is not None:
+        difference = float(np.median(images.hu[part])) - core.normal.hu
+    volume_ml = float(part.sum()) * images.voxel_ml
+    height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
+    posterior = float(around.posterior_mm[places[1]].mean())
+    if abs(height) > _HALF_LIVER_HEIGHT_MM:
+        return False
+    # Marrow and muscle along the spine, as warm as liver on some scans, are larger still.
+    in_front = posterior < -_IN_FRONT_MM
+    like_tumour = _TUMOUR_HU[0] < difference < _TUMOUR_HU[1]
+    large = volume_ml > _LARGER_THAN_A_KIDNEY_ML
+    if ratio > _NORMAL_RATIO[0] and like_tumour and lateral < _MIDLINE_MM and large and in_front:
+        return True
+    if _NORMAL_RATIO[0] < ratio < _NORMAL_RATIO[1]:
+        return abs(difference) < _NORMAL_HU and lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
+    if ratio < _NORMAL_RATIO[1] or not like_tumour:
+        return False
+    surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    if posterior < -_BEHIND_MM:
+        broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
+        return lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
+    return lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_BEHIND * surface_cm2

@@ -1,0 +1,161 @@
+"""Probability of liver on the coarse grid: grown on CT and PET together against the liver's neighbours.
+
+Seeds of the liver and of everything else compete in a random walk over both images, so that a leak stops at a
+neighbour's seed rather than at a threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dotaliver.config.segmentation import LiverConfig
+from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.filters import box_mean
+from dotaliver.image.volume import BoolArray
+from dotaliver.segmentation.coarse import CoarseImages, Float32Array
+from dotaliver.segmentation.liver.core import LiverCore
+from dotaliver.segmentation.liver.parts import liver_parts
+from dotaliver.segmentation.liver.prior import NEIGHBOURHOOD_MM, TOP_BIAS, prior_probability
+from dotaliver.segmentation.liver.random_walk import Feature, random_walk
+from dotaliver.segmentation.organs.kidneys import find_kidneys
+from dotaliver.segmentation.organs.surroundings import Surroundings
+from dotaliver.segmentation.organs.warm_parts import find_spleen_like, warm_parts
+
+__all__ = ["liver_probability"]
+
+# Calcium and embolic agent: denser than any organ with contrast agent but vessels and the renal cortex. Bone and
+# vessels are as dense but cold; deposits in tumour take up nearly as much as liver, or more.
+_DEPOSIT_HU = 220.0
+_DEPOSIT_UPTAKE_RATIO = 0.8
+
+# Seeds of the background keep this distance from warm tissue: blur reaches about one FWHM.
+_COLD_MARGIN_MM = 8.0
+# Uptake of broad tumour is the mean of the warm tissue within this reach. Steps of uptake under this share of its half
+# are blur.
+_BROAD_REACH_MM = 14.0
+_SPILL_FLOOR = 0.3
+# The most that cold tissue next to it takes up, over normal uptake.
+_COLD_NEXT_TO_TUMOUR = 0.75
+# Keeps the mean finite where no liver is near.
+_LEAST_AMOUNT = 1e-3
+# Soft tissue that is neither liver nor its blurred border: uptake is flat over 12 mm, and clearly below the liver's.
+_FLAT_RANGE_RATIO = 0.3
+_LUKEWARM_RATIO = 0.7
+# Below this share of normal uptake the log of uptake follows noise.
+_LEAST_UPTAKE_RATIO = 0.1
+
+
+def liver_probability(
+    images: CoarseImages, around: Surroundings, core: LiverCore, uptake: Float32Array, config: LiverConfig
+) -> tuple[Float32Array, BoolArray]:
+    """Probability of liver on the coarse grid, and the kidneys.
+
+    Parameters
+    ----------
+    images, around, core
+        From the steps before.
+    uptake : ndarray
+        Uptake brought to the CT's position.
+    config : LiverConfig
+        Seeds, scales and weights.
+    """
+    from scipy.ndimage import binary_dilation
+
+    smooth = box_mean(uptake)
+    liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
+    kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
+    images, around = _without_deposits(images, around, core, smooth)
+    spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
+    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys | spleen)
+    parts = warm_parts(warm, images.spacing_mm)
+    chosen = liver_parts(images, around, core, parts, smooth)
+    in_chosen = np.isin(parts.labels, sorted(chosen))
+    half = _half_of_nearby(images, warm & in_chosen, smooth, core, config)
+    inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys
+    inside &= distance_inside_mm(warm & (smooth > half), (images.spacing_mm,) * 3) > config.seed_depth_mm
+    inside &= _looks_like_liver(images, core, config)
+    others = (parts.labels > 0) & ~in_chosen & (parts.depth_mm > config.neighbour_depth_mm)
+    background = others | kidneys | spleen | _never_liver(images, around, config)
+    background |= _cold(images, around, core, smooth, half, config) | _lukewarm(around, core, smooth)
+    background &= ~inside
+    reach = max(1, round(config.reach_mm / images.spacing_mm))
+    region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
+    floor = np.maximum(_LEAST_UPTAKE_RATIO * core.normal.uptake, _SPILL_FLOOR * half)
+    features = [Feature(np.log(np.maximum(uptake, floor)), config.uptake_log_scale)]
+    if images.hu is not None:
+        features.append(Feature(images.hu, config.hu_scale))
+    prior = prior_probability(images, core.normal, uptake, smooth, config)
+    probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
+    return probability, kidneys
+
+
+def _without_deposits(
+    images: CoarseImages, around: Surroundings, core: LiverCore, smooth: Float32Array
+) -> tuple[CoarseImages, Surroundings]:
+    """The images with calcium and embolic agent in the liver's tumours given the density of liver."""
+    if images.hu is None or core.normal.hu is None:
+        return images, around
+    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > _DEPOSIT_UPTAKE_RATIO * core.normal.uptake)
+    hu = np.where(deposits, np.float32(core.normal.hu), images.hu)
+    return replace(images, hu=hu), replace(around, soft=around.soft | deposits)
+
+
+def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
+    if images.hu is None or core.normal.hu is None:
+        return np.ones(images.geometry.shape, dtype=bool)
+    mean = box_mean(images.hu)
+    return np.asarray(
+        (mean > core.normal.hu - config.lesion_hu_below) & (mean < core.normal.hu + config.lesion_hu_above)
+    )
+
+
+def _half_of_nearby(
+    images: CoarseImages, liver: BoolArray, smooth: Float32Array, core: LiverCore, config: LiverConfig
+) -> Float32Array:
+    """Half of the uptake of the warm liver nearby, at least half of normal uptake.
+
+    The border of a blurred step lies at half its height. With broad tumour of five times normal uptake inside, half of
+    normal uptake lies 6 mm outside. Small foci hardly raise the mean: parenchyma between them and the border stays.
+    """
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    size = 2 * round(_BROAD_REACH_MM / images.spacing_mm) + 1
+    amount = uniform_filter(liver.astype(np.float32), size)
+    uptake = uniform_filter(np.where(liver, smooth, 0.0).astype(np.float32), size) / np.maximum(amount, _LEAST_AMOUNT)
+    near = 2 * max(1, round(NEIGHBOURHOOD_MM / images.spacing_mm)) + 1
+    nearby = np.minimum(uptake, TOP_BIAS * maximum_filter(smooth, near))
+    return np.asarray(config.warm_share * np.maximum(nearby, core.normal.uptake), dtype=np.float32)
+
+
+def _cold(
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    smooth: Float32Array,
+    half: Float32Array,
+    config: LiverConfig,
+) -> BoolArray:
+    """Tissue of clearly less uptake than the liver nearby, out of the reach of blur."""
+    from scipy.ndimage import binary_dilation
+
+    step = max(1, round(_COLD_MARGIN_MM / images.spacing_mm))
+    least = np.minimum(config.cold_share / config.warm_share * half, _COLD_NEXT_TO_TUMOUR * core.normal.uptake)
+    return np.asarray(around.body & (smooth < least) & ~binary_dilation(smooth > half, iterations=step))
+
+
+def _never_liver(images: CoarseImages, around: Surroundings, config: LiverConfig) -> BoolArray:
+    """Air, lung, fat, bone, and what lies outside the body."""
+    never = ~around.body | around.lungs
+    if images.hu is not None:
+        never |= (images.hu < config.fat_hu) | (images.hu > config.bone_hu)
+    return np.asarray(never)
+
+
+def _lukewarm(around: Surroundings, core: LiverCore, smooth: Float32Array) -> BoolArray:
+    """Soft tissue of level uptake, clearly below the liver's: stomach, bowel or blood, not a blurred border."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    flat = maximum_filter(smooth, 3) - minimum_filter(smooth, 3) < _FLAT_RANGE_RATIO * core.normal.uptake
+    return np.asarray(around.soft & flat & (smooth < _LUKEWARM_RATIO * core.normal.uptake))
