@@ -1,7 +1,7 @@
 """The studies of the bench: phantom families, combinations of them kept back, and real CTs with a simulated PET.
 
-Nothing is tuned on `COMBINATIONS`, nor on the families of `HELD_OUT`. The combinations have fixed seeds and are reported
-apart; a change is measured on them once, when it is finished.
+Nothing is tuned on `COMBINATIONS`, nor on the families of `HELD_OUT`. The combinations have fixed seeds and are
+reported apart; a change is measured on them once, when it is finished.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ _LEFT_LOBE_MM = 130.0
 _RIGHT_LOBE_MM = -30.0
 _TUMOUR_LEFT_LOBE_MM = 80.0
 _TUMOUR_BELOW_CORE_MM = 60.0
+_LEVEL_WITH_CORE_MM = 10.0
 _SHARED_SURFACE_IN_FRONT = 0.1
 _SHARED_SURFACE_BEHIND = 0.25
 
@@ -80,9 +81,11 @@ def _belongs(
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
       normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
       level; further back there is liver on the right alone.
-    * Hot parts (tumour) have a density that tumours in this liver may have. In front of the spine's level, where the
-      left lobe is and neither spleen nor kidney, they are larger than hot bowel (100 ml) or share a tenth of their
-      surface with the liver. Behind it they lie on the right and share a quarter of their surface with the liver.
+    * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
+      spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
+      stomach and heart take up less, and hot bowel lies below. Further down they are larger than hot bowel (100 ml)
+      or share a tenth of their surface with the liver. Further back they lie on the right and share a quarter of their
+      surface with the liver.
     """
     from scipy.ndimage import binary_erosion
 
@@ -108,6 +111,8 @@ def _belongs(
     if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    if posterior < -_BEHIND_MM and height > -_LEVEL_WITH_CORE_MM:
+        return lateral < _LEFT_LOBE_MM
     if posterior < -_BEHIND_MM:
         broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
         return lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad

@@ -16,6 +16,7 @@ from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.core import LiverCore
+from dotaliver.segmentation.liver.enclosed import enclosed_cores
 from dotaliver.segmentation.liver.parts import liver_parts
 from dotaliver.segmentation.liver.prior import NEIGHBOURHOOD_MM, TOP_BIAS, prior_probability
 from dotaliver.segmentation.liver.random_walk import Feature, random_walk
@@ -45,6 +46,12 @@ _FLAT_RANGE_RATIO = 0.3
 _LUKEWARM_RATIO = 0.7
 # Below this share of normal uptake the log of uptake follows noise.
 _LEAST_UPTAKE_RATIO = 0.1
+
+# Necrosis is darker than liver, and has no fat. What encloses it takes up more than normal liver, beyond its noise.
+_CORE_HU_ABOVE, _CORE_HU_BELOW_LIVER = 0.0, 10.0
+_AVID_RATIO = 1.3
+# Enough for the outline on CT to decide by density.
+_CORE_PROBABILITY = 0.95
 
 
 def liver_probability(
@@ -88,7 +95,21 @@ def liver_probability(
         features.append(Feature(images.hu, config.hu_scale))
     prior = prior_probability(images, core.normal, uptake, smooth, config)
     probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
-    return probability, kidneys
+    never = others | kidneys | spleen | _never_liver(images, around, config)
+    return _with_cores(images, core, probability, smooth, around.soft & ~never), kidneys
+
+
+def _with_cores(
+    images: CoarseImages, core: LiverCore, probability: Float32Array, smooth: Float32Array, possible: BoolArray
+) -> Float32Array:
+    """The probability with cores of tumour that take up nothing: less dense than liver, no fat, and enclosed."""
+    if images.hu is None or core.normal.hu is None:
+        return probability
+    mean_hu = box_mean(images.hu)
+    possible = possible & (mean_hu > _CORE_HU_ABOVE) & (mean_hu < core.normal.hu - _CORE_HU_BELOW_LIVER)
+    liver = probability > 0.5
+    cores = enclosed_cores(liver, liver & (smooth > _AVID_RATIO * core.normal.uptake), possible, images.spacing_mm)
+    return np.where(cores, np.maximum(probability, np.float32(_CORE_PROBABILITY)), probability)
 
 
 def _without_deposits(
