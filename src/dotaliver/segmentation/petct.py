@@ -21,6 +21,8 @@ from dotaliver.segmentation.organs.surroundings import survey
 __all__ = ["segment"]
 
 _NAME = "petct"
+# A smaller shift moves the outline by less than its border's uncertainty.
+_LEAST_SHIFT_MM = 2.0
 
 
 def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
@@ -54,7 +56,11 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     uptake = images.uptake if mismatch is None else images.uptake_moved(mismatch.shift_lps_mm)
     probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
     if mismatch is None:
+        # No dome is seen, so the first outline tells the shift, and the second one is drawn at the right place.
         mismatch = mismatch_of_outline(images, probability > 0.5, kidneys, core.normal.uptake)
+        if mismatch is not None and abs(mismatch.shift_lps_mm[2]) >= _LEAST_SHIFT_MM:
+            uptake = images.uptake_moved(mismatch.shift_lps_mm)
+            probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
     likely = Volume(probability, images.geometry, Quantity.PROBABILITY)
     if ct is not None and core.normal.hu is not None:
         grid = ct.geometry

@@ -43,8 +43,8 @@ _MARGIN_MM = 16.0
 _SURE = 0.9
 _LEAST_LIKELY = 0.1
 # A piece apart from the liver, such as a lobe behind a fissure, is kept from this size on where the coarse step is
-# sure of this share of it.
-_PIECE_ML, _SURE_SHARE = 20.0, 0.3
+# sure of this share of it, or of this much: the middle of a flat lobe.
+_PIECE_ML, _SURE_SHARE, _SURE_ML = 20.0, 0.3, 2.0
 # Bytes per voxel: of the findings; while odds are smoothed; while connected parts are found.
 _BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
@@ -164,7 +164,8 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     thickness = slices_at_once(_BYTES_PER_PART * found.shape[1] * found.shape[2])
     parts = ConnectedParts(lambda part: (found[part] & LIVER) != 0, found.shape[0], thickness)
     counts, certain = parts.sizes(), parts.sizes(lambda part: (found[part] & SURE) != 0)
-    large = (counts * grid.voxel_volume_ml >= _PIECE_ML) & (certain > _SURE_SHARE * counts)
+    large = (certain > _SURE_SHARE * counts) | (certain * grid.voxel_volume_ml >= _SURE_ML)
+    large &= counts * grid.voxel_volume_ml >= _PIECE_ML
     large[counts.argmax()] = counts.any()
     large[0] = False
     for part, chosen in parts.chosen(large):

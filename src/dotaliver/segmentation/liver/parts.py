@@ -111,9 +111,8 @@ def _belongs(
     if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
-    if posterior < -_BEHIND_MM and height > -_LEVEL_WITH_CORE_MM:
-        return lateral < _LEFT_LOBE_MM
     if posterior < -_BEHIND_MM:
         broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
-        return lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
+        low = lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
+        return low or (height > -_LEVEL_WITH_CORE_MM and lateral < _LEFT_LOBE_MM)
     return lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_BEHIND * surface_cm2

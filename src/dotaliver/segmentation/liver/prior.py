@@ -6,6 +6,7 @@ import numpy as np
 
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.filters import box_mean
+from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.parenchyma import NormalLiver
 
@@ -34,12 +35,31 @@ _LEAST_DENSITY_LOGIT = -4.0
 
 
 def prior_probability(
-    images: CoarseImages, liver: NormalLiver, uptake: Float32Array, smooth: Float32Array, config: LiverConfig
+    images: CoarseImages,
+    liver: NormalLiver,
+    uptake: Float32Array,
+    smooth: Float32Array,
+    thin: BoolArray,
+    config: LiverConfig,
 ) -> Float32Array:
     """Probability of liver from a voxel's own values: uptake above half the step around it, density like liver.
 
     The border of a blurred step lies at half its height. Next to a hot lesion that half lies far above normal
     liver, so the level follows the highest and lowest uptake within 8 mm wherever one of them is clearly cold.
+
+    Parameters
+    ----------
+    images : CoarseImages
+        For the density.
+    liver : NormalLiver
+        Uptake and density of this patient's normal liver.
+    uptake, smooth : ndarray
+        Uptake in the CT's position, and its mean over 12 mm.
+    thin : ndarray of bool
+        Parts of the liver so thin that the mean density over 12 mm holds fat or lung around them. There the voxel's own
+        density counts where it is nearer to that of the liver.
+    config : LiverConfig
+        Scales.
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -55,6 +75,8 @@ def prior_probability(
     if images.hu is not None and liver.hu is not None:
         logit = np.where(uptake > _HOT_RATIO * normal, np.minimum(logit, _LARGEST_HOT_LOGIT), logit)
         mean = box_mean(images.hu)
+        nearer = thin & (np.abs(images.hu - liver.hu) < np.abs(mean - liver.hu))
+        mean = np.where(nearer, images.hu, mean)
         below, above = np.clip(liver.hu - mean, 0.0, None), np.clip(mean - liver.hu, 0.0, None)
         # Lesions may be less or more dense than liver; tissue with normal uptake must have normal density too.
         lesion_like = smooth > _LESION_LIKE_RATIO * normal

@@ -47,6 +47,9 @@ _LUKEWARM_RATIO = 0.7
 # Below this share of normal uptake the log of uptake follows noise.
 _LEAST_UPTAKE_RATIO = 0.1
 
+# A mean over 12 mm of tissue that is thinner than this depends on what lies around it.
+_THIN_MM = 16.0
+
 # Necrosis is darker than liver, and has no fat. What encloses it takes up more than normal liver, beyond its noise.
 _CORE_HU_ABOVE, _CORE_HU_BELOW_LIVER = 0.0, 10.0
 _AVID_RATIO = 1.3
@@ -93,7 +96,8 @@ def liver_probability(
     features = [Feature(np.log(np.maximum(uptake, floor)), config.uptake_log_scale)]
     if images.hu is not None:
         features.append(Feature(images.hu, config.hu_scale))
-    prior = prior_probability(images, core.normal, uptake, smooth, config)
+    thin = _thin(in_chosen & (smooth > half), images.spacing_mm)
+    prior = prior_probability(images, core.normal, uptake, smooth, thin, config)
     probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
     never = others | kidneys | spleen | _never_liver(images, around, config)
     return _with_cores(images, core, probability, smooth, around.soft & ~never), kidneys
@@ -110,6 +114,14 @@ def _with_cores(
     liver = probability > 0.5
     cores = enclosed_cores(liver, liver & (smooth > _AVID_RATIO * core.normal.uptake), possible, images.spacing_mm)
     return np.where(cores, np.maximum(probability, np.float32(_CORE_PROBABILITY)), probability)
+
+
+def _thin(warm: BoolArray, spacing_mm: float) -> BoolArray:
+    """Parts of the liver by uptake that hold no ball of `_THIN_MM`, such as a flat left lobe."""
+    from scipy.ndimage import binary_dilation, binary_erosion, generate_binary_structure, iterate_structure
+
+    ball = iterate_structure(generate_binary_structure(3, 1), max(1, round(_THIN_MM / 2 / spacing_mm)))
+    return np.asarray(warm & ~binary_dilation(binary_erosion(warm, ball), ball))
 
 
 def _without_deposits(
