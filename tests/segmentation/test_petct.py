@@ -11,8 +11,10 @@ from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.phantom.presets import preset
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.pipeline import segment_study
-from dotaliver.records.masks import MaskLayer, Segmentations
+from dotaliver.records.masks import MaskLayer, Mismatch, Segmentations
+from dotaliver.segmentation import petct
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
+from dotaliver.segmentation.liver.probability import liver_probability
 
 CONFIG = ScoringConfig()
 
@@ -39,6 +41,28 @@ def test_liver_is_found(phantom, segmented):
 
 def test_mismatch_is_the_phantoms(phantom, segmented):
     assert segmented.mismatch.shift_lps_mm[2] == pytest.approx(phantom.truth.pet_shift_lps_mm[2], abs=3.0)
+
+
+def test_without_a_dome_the_outline_tells_the_shift_and_is_drawn_again(monkeypatch):
+    phantom = make_phantom(preset("clean", 2, "small"))
+    walks = []
+
+    def walk(images, around, core, uptake, config, seen_kidneys=None):
+        found = liver_probability(images, around, core, uptake, config, seen_kidneys)
+        walks.append((images, uptake, seen_kidneys, found))
+        return found
+
+    monkeypatch.setattr(petct, "estimate_mismatch", lambda *_: None)
+    monkeypatch.setattr(
+        petct, "mismatch_of_outline", lambda *_: Mismatch(shift_lps_mm=(0.0, 0.0, -9.0), method="given")
+    )
+    monkeypatch.setattr(petct, "liver_probability", walk)
+    petct.segment(study_volumes(phantom), CONFIG)
+    (images, first, _, (_, kidneys)), (_, second, seen, (_, kept)) = walks
+    assert np.array_equal(first, images.uptake)
+    assert np.array_equal(second, images.uptake_moved((0.0, 0.0, -9.0)))
+    assert seen is kidneys
+    assert np.count_nonzero(kept) >= np.count_nonzero(kidneys) > 0
 
 
 def test_lesions_are_those_of_the_phantom(phantom, segmented):

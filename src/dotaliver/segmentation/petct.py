@@ -60,7 +60,7 @@ def segment(volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
         mismatch = mismatch_of_outline(images, probability > 0.5, kidneys, core.normal.uptake)
         if mismatch is not None and abs(mismatch.shift_lps_mm[2]) >= _LEAST_SHIFT_MM:
             uptake = images.uptake_moved(mismatch.shift_lps_mm)
-            probability, kidneys = liver_probability(images, around, core, uptake, config.liver)
+            probability, kidneys = liver_probability(images, around, core, uptake, config.liver, kidneys)
     likely = Volume(probability, images.geometry, Quantity.PROBABILITY)
     if ct is not None and core.normal.hu is not None:
         grid = ct.geometry

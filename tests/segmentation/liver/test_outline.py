@@ -49,6 +49,27 @@ def test_volume_of_a_ball_behind_a_layer_of_fat(fat_mm, error):
     assert not mask[distance_mm(GRID) > RADIUS_MM + 3.0].any()
 
 
+@pytest.mark.parametrize(("sure_mm", "kept"), [(9.0, True), (0.0, False)])
+def test_a_flat_lobe_of_which_only_the_middle_is_sure_is_kept(sure_mm, kept):
+    """A plate of 12 mm (about 40 ml) 12 mm behind the ball; its middle of 4 ml is a tenth of it."""
+
+    def plate(grid, half_mm, thickness_mm):
+        x, y, z = np.moveaxis(grid.index_to_lps(np.moveaxis(np.indices(grid.shape), 0, -1)) - MIDDLE, -1, 0)
+        return (np.abs(y - 48.0) < thickness_mm / 2) & (np.abs(x) < half_mm) & (np.abs(z) < half_mm)
+
+    ball = distance_mm(GRID) < 30.0
+    hu = np.where(ball | plate(GRID, 30.0, 12.0), LIVER_HU, FAT_HU)
+    likely = np.where(distance_mm(COARSE) < 30.0, 0.99, 0.01)
+    likely[plate(COARSE, 30.0, 12.0)] = 0.7
+    if sure_mm:
+        likely[plate(COARSE, sure_mm, 12.0)] = 1.0
+    ct = Volume(gaussian_filter(hu, (0.0, 0.3, 0.3)).astype(np.float32), GRID, Quantity.HU)
+    probability = Volume(likely.astype(np.float32), COARSE, Quantity.PROBABILITY)
+    mask = outline_on_ct(ct, probability, LIVER_HU, LiverConfig())
+    assert mask[ball].mean() > 0.9
+    assert (mask[plate(GRID, 26.0, 8.0)].mean() > 0.9) == kept
+
+
 def test_a_calcified_tumour_leaves_no_hole():
     hu = ball_hu(np.full(GRID.shape, FAT_HU))
     tumour = (

@@ -58,7 +58,12 @@ _CORE_PROBABILITY = 0.95
 
 
 def liver_probability(
-    images: CoarseImages, around: Surroundings, core: LiverCore, uptake: Float32Array, config: LiverConfig
+    images: CoarseImages,
+    around: Surroundings,
+    core: LiverCore,
+    uptake: Float32Array,
+    config: LiverConfig,
+    seen_kidneys: BoolArray | None = None,
 ) -> tuple[Float32Array, BoolArray]:
     """Probability of liver on the coarse grid, and the kidneys.
 
@@ -70,12 +75,16 @@ def liver_probability(
         Uptake brought to the CT's position.
     config : LiverConfig
         Seeds, scales and weights.
+    seen_kidneys : ndarray of bool, optional
+        Kidneys found at another position of the PET. They count where fewer are found now.
     """
     from scipy.ndimage import binary_dilation
 
     smooth = box_mean(uptake)
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
+    if seen_kidneys is not None and np.count_nonzero(seen_kidneys) > np.count_nonzero(kidneys):
+        kidneys = seen_kidneys
     images, around = _without_deposits(images, around, core, smooth)
     spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
     warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys | spleen)

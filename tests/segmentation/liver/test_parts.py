@@ -1,0 +1,69 @@
+"""Which hot parts that lie apart from the liver are liver."""
+
+import numpy as np
+import pytest
+
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.segmentation.coarse import CoarseImages
+from dotaliver.segmentation.liver.core import LiverCore
+from dotaliver.segmentation.liver.parenchyma import NormalLiver
+from dotaliver.segmentation.liver.parts import liver_parts
+from dotaliver.segmentation.organs.surroundings import Surroundings
+from dotaliver.segmentation.organs.warm_parts import warm_parts
+
+AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+GRID = Geometry((45, 50, 70), (-120.0, -160.0, 0.0), (4.0,) * 3, AXIAL)
+Z, Y, X = (n * 4.0 for n in np.indices(GRID.shape))
+X, Y = X - 120.0, Y - 160.0
+NORMAL = 5.0
+RIGHT_LOBE = ((X + 45.0) / 60.0) ** 2 + ((Y + 70.0) / 60.0) ** 2 + ((Z - 90.0) / 60.0) ** 2 < 1
+
+
+def is_chosen(part, ratio, difference_hu):
+    """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high."""
+    uptake = np.where(RIGHT_LOBE, 2.0 * NORMAL, 0.5).astype(np.float32)
+    uptake[part] = ratio * NORMAL
+    hu = np.where(part, 60.0 + difference_hu, 60.0).astype(np.float32)
+    body = np.ones(GRID.shape, dtype=bool)
+    around = Surroundings(
+        body=body,
+        soft=body,
+        lungs=np.zeros_like(body),
+        lateral_mm=X[0, 0].astype(np.float32),
+        posterior_mm=Y[0, :, 0].astype(np.float32),
+        enhanced=False,
+    )
+    images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    core = LiverCore((22, 22, 18), NormalLiver(NORMAL, 60.0, 8.0), 2.0)
+    parts = warm_parts(RIGHT_LOBE | part, 4.0)
+    chosen = liver_parts(images, around, core, parts, uptake)
+    return bool(np.isin(parts.labels[part], sorted(chosen)).mean() > 0.5)
+
+
+def plate(y_mm, z_mm):
+    """A flat part (about 60 ml) to the left of the lobe, 4 mm from it."""
+    beside = ((X + 45.0) / 65.0) ** 2 + ((Y + 70.0) / 65.0) ** 2 + ((Z - 90.0) / 65.0) ** 2 >= 1
+    return beside & (X > -10.0) & (X < 135.0) & (np.abs(Y - y_mm) < 7.0) & (np.abs(Z - z_mm) < 19.0)
+
+
+@pytest.mark.parametrize("z_mm", [90.0, 110.0])
+def test_a_small_hot_left_lobe_in_front_is_liver(z_mm):
+    assert is_chosen(plate(-95.0, z_mm), 1.8, -35.0)
+
+
+def test_hot_bowel_below_the_core_is_not():
+    assert not is_chosen(plate(-85.0, 60.0), 1.8, -35.0)
+
+
+def test_a_hot_part_at_the_spines_level_is_not():
+    assert not is_chosen(plate(-45.0, 90.0), 1.8, -35.0)
+
+
+@pytest.mark.parametrize("difference_hu", [-75.0, 45.0])
+def test_a_hot_part_with_the_density_of_no_tumour_is_not(difference_hu):
+    assert not is_chosen(plate(-95.0, 90.0), 1.8, difference_hu)
+
+
+def test_the_wall_of_the_stomach_is_not():
+    assert not is_chosen(plate(-95.0, 90.0), 1.1, -35.0)
