@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.mr import PhantomMr, draw_mr_spec, make_mr
 from dotaliver.phantom.study import PhantomStudy, make_phantom
@@ -189,6 +190,30 @@ def test_the_same_record_comes_back_from_its_folder(read, tmp_path, masks_only):
     assert record(tmp_path / "again").record_id != ""
     assert record(tmp_path / "again").lesions == record(read).lesions
     assert record(tmp_path / "again").segmentation == record(read).segmentation
+
+
+def test_a_clicked_lesion_is_measured_on_the_mr_stored_and_measured_again(made, unread, tmp_path):
+    """Its true size there is known; the picture shows the outline that was found on the MR."""
+    true = made[1].lesions
+    label = max(true.labels, key=lambda n: np.count_nonzero(true.array == n))
+    _, length_mm = drawn_on(true, label)
+    depth = distance_inside_mm(true.array == label, true.geometry.spacing_mm)
+    middle = true.geometry.index_to_lps(np.unravel_index(depth.argmax(), depth.shape))
+    place = ",".join(f"{x:.1f}" for x in middle)
+    done = run_cli("rescore", unread, "--lesion-at", place, "--out", tmp_path / "clicked", "-q")
+    assert done.status == 0, done.err
+    clicked = record(tmp_path / "clicked")
+    (measured,) = (x for x in clicked.lesions if x.diameter_source == "click")
+    assert measured.diameter.series_instance_uid == clicked.study.recist_image.series_instance_uid
+    low, high = measured.diameter.interval_mm
+    assert low <= length_mm <= high
+    page = (tmp_path / "clicked" / "report.html").read_text()
+    assert f"Lesion {measured.label} on MR" in page
+    assert "with its outline, longest diameter and short axis" in page
+    again = run_cli("rescore", tmp_path / "clicked", "--out", tmp_path / "again", "--no-report", "-q")
+    assert again.status == 0, again.err
+    assert record(tmp_path / "again").record_id == clicked.record_id
+    assert record(tmp_path / "again").lesions == clicked.lesions
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def unfit_mr(series: SeriesHeaders) -> str | None:
         return why
     described = describe_mr(series)
     if described.kind is not None:
-        return f"a {described.kind}, which is not measured; name the anatomical series that it was made from or beside"
+        return f"its images ({described.kind}) are not measured; name an anatomical series instead"
     mixed = _mixed(series, described)
     if mixed is not None:
         return mixed
