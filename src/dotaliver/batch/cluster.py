@@ -74,9 +74,15 @@ def _own_cluster(choice: ClusterChoice) -> Iterator[LocalCluster]:
     import dask
     from distributed import LocalCluster
 
-    # No dashboard is served to other users of the machine, and no port is fixed.
-    no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-    with dask.config.set(no_pages):
+    # No dashboard is served to other users of the machine, and no port is fixed. Nothing is sampled for one either: a
+    # process that waits for a score would look at its own threads a hundred times a second.
+    unwatched: dict[str, object] = {
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+    }
+    with dask.config.set(unwatched):
         with _deaf_to_interrupts():
             cluster = LocalCluster(
                 n_workers=choice.count,
