@@ -41,10 +41,14 @@ EXEMPLIFIED = {
 }
 
 
-def run(name: str) -> set[str]:
-    """Run the examples of a module; which of its objects have some."""
-    module = importlib.import_module(name)
-    tests = [test for test in doctest.DocTestFinder(exclude_empty=True).find(module) if test.examples]
+def examples(name: str) -> list[doctest.DocTest]:
+    """The examples in the docstrings of a module."""
+    found = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
+    return [test for test in found if test.examples]
+
+
+def run(name: str, tests: list[doctest.DocTest]) -> set[str]:
+    """Run examples of a module; which of its objects have some."""
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for test in tests:
         runner.run(test)
@@ -54,12 +58,15 @@ def run(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_examples(name):
-    assert run(name) >= EXEMPLIFIED.get(name, set())
+    assert run(name, examples(name)) >= EXEMPLIFIED.get(name, set())
 
 
 @pytest.mark.parametrize("name", WITH_A_STUDY)
-def test_examples_with_a_study(name, phantom, scored, tmp_path, monkeypatch, masks_only):
+def test_examples_with_a_study(name, phantom, scored, tmp_path, monkeypatch, request):
+    tests = examples(name)
+    # Only now, for it exchanges functions of these modules
+    request.getfixturevalue("masks_only")
     (tmp_path / "phantom").symlink_to(phantom)
     shutil.copytree(scored, tmp_path / "score")
     monkeypatch.chdir(tmp_path)
-    assert run(name) >= EXEMPLIFIED[name]
+    assert run(name, tests) >= EXEMPLIFIED[name]
