@@ -5,6 +5,7 @@ import pytest
 
 from dotaliver.segmentation.liver.enclosed import enclosed_cores, share_of_directions
 
+SPACING_MM = (4.0, 4.0, 4.0)
 Z, Y, X = np.indices((40, 48, 48)) * 4.0 - np.array([80.0, 96.0, 96.0])[:, None, None, None]
 BALL = X**2 + Y**2 + Z**2 < 70.0**2
 
@@ -17,16 +18,16 @@ def filled_share(hole, hot=None):
     liver = BALL & ~hole
     hot = liver if hot is None else hot & liver
     lost = BALL & hole
-    return np.count_nonzero(enclosed_cores(liver, hot, np.ones_like(BALL), 4.0) & lost) / np.count_nonzero(lost)
+    return np.count_nonzero(enclosed_cores(liver, hot, np.ones_like(BALL), SPACING_MM) & lost) / np.count_nonzero(lost)
 
 
 def test_directions_are_counted_within_the_image():
     mask = np.zeros((3, 3, 3), dtype=bool)
     mask[0, 1, 1] = True
-    share = share_of_directions(mask, 4.0)
+    share = share_of_directions(mask, SPACING_MM)
     assert share[2, 1, 1] * 26 == pytest.approx(1.0)
     assert share[0, 1, 1] == 0.0
-    assert share_of_directions(~mask, 4.0)[1, 1, 1] * 26 == pytest.approx(25.0)
+    assert share_of_directions(~mask, SPACING_MM)[1, 1, 1] * 26 == pytest.approx(25.0)
 
 
 @pytest.mark.parametrize("middle_mm", [0.0, 40.0, 58.0])
@@ -41,7 +42,7 @@ def test_a_gallbladder_half_in_the_liver_is_not():
 def test_a_groove_along_the_liver_is_not():
     liver = X**2 + Y**2 < 70.0**2
     liver &= (X - 68.0) ** 2 + Y**2 >= 14.0**2
-    assert not enclosed_cores(liver, liver, np.ones_like(liver), 4.0).any()
+    assert not enclosed_cores(liver, liver, np.ones_like(liver), SPACING_MM).any()
 
 
 def test_a_cyst_in_normal_liver_is_not():
@@ -50,4 +51,4 @@ def test_a_cyst_in_normal_liver_is_not():
 
 def test_an_empty_liver_has_no_cores():
     nothing = np.zeros_like(BALL)
-    assert not enclosed_cores(nothing, nothing, ~nothing, 4.0).any()
+    assert not enclosed_cores(nothing, nothing, ~nothing, SPACING_MM).any()

@@ -16,6 +16,7 @@ from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import Basins, LabelArray
 from dotaliver.segmentation.lesions.whole_lesions import with_slivers_joined
+from dotaliver.segmentation.liver.enclosed import enclosed_cores
 from dotaliver.segmentation.liver.parenchyma import Parenchyma
 
 __all__ = ["edge_extent", "textbook_extent", "with_cores"]
@@ -89,6 +90,26 @@ def textbook_extent(
     return basins.labels, hot
 
 
+def _open_cores(
+    tumour: BoolArray,
+    possible: BoolArray,
+    smooth: Float32Array,
+    parenchyma: Parenchyma,
+    config: LesionConfig,
+    grid: Geometry,
+) -> BoolArray:
+    """Mostly cold places with tumour in most directions."""
+    import cc3d
+    from scipy.ndimage import median as median_of
+
+    parts = cc3d.connected_components(enclosed_cores(tumour, tumour, possible, grid.spacing_mm), connectivity=6)
+    count = int(parts.max(initial=0))
+    if count == 0:
+        return np.zeros_like(tumour)
+    cold = np.asarray(median_of(smooth, parts, np.arange(1, count + 1))) < config.core_share * parenchyma.uptake
+    return np.asarray(np.concatenate([[False], cold])[parts])
+
+
 def with_cores(
     owners: LabelArray,
     smooth: Float32Array,
@@ -100,7 +121,8 @@ def with_cores(
     """Add cold cores: tissue in the liver that tumour encloses and that takes up less than parenchyma is tumour.
 
     Gaps of `gap_mm` in a rim are closed first, since blur opens thin rims. Enclosed tissue that is nowhere below the
-    noise of parenchyma is parenchyma. A core belongs to the nearest lesion, and thin parts of its rim to that lesion.
+    noise of parenchyma is parenchyma. The rim of a core at the capsule is open: such a core is mostly cold, and tumour
+    lies in most directions. A core belongs to the nearest lesion, and thin parts of its rim to that lesion.
     """
     import cc3d
     from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
@@ -109,7 +131,8 @@ def with_cores(
     tumour = owners > 0
     # A core lies inside the liver, but the liver's border does not close a rim.
     rim = tumour | (binary_closing(tumour, ball(config.gap_mm, grid.spacing_mm)) & (smooth < parenchyma.uptake))
-    holes = np.asarray(binary_fill_holes(rim)) & ~tumour & inside
+    open_cores = _open_cores(tumour, inside & (smooth < parenchyma.uptake), smooth, parenchyma, config, grid)
+    holes = np.asarray(binary_fill_holes(rim) | open_cores) & ~tumour & inside
     parts = cc3d.connected_components(holes, connectivity=6)
     count = int(parts.max(initial=0))
     if count == 0:

@@ -23,12 +23,14 @@ _REACH_MM = 40.0
 _CORE_SHARE, _RIM_SHARE = 0.8, 0.7
 
 
-def share_of_directions(mask: BoolArray, spacing_mm: float, reach_mm: float = _REACH_MM) -> Float32Array:
+def share_of_directions(
+    mask: BoolArray, spacing_mm: tuple[float, float, float], reach_mm: float = _REACH_MM
+) -> Float32Array:
     """Share of the 26 directions of the grid in which a mask lies within reach of each voxel."""
     seen = np.zeros(mask.shape, dtype=np.uint8)
     for direction in (d for d in product((-1, 0, 1), repeat=3) if any(d)):
         hit = np.zeros_like(mask)
-        for step in range(1, int(reach_mm / (spacing_mm * float(np.linalg.norm(direction)))) + 1):
+        for step in range(1, int(reach_mm / float(np.linalg.norm(np.multiply(direction, spacing_mm)))) + 1):
             here = tuple(slice(max(-n * step, 0), max(m - max(n * step, 0), 0)) for n, m in _axes(direction, mask))
             there = tuple(slice(max(n * step, 0), max(m - max(-n * step, 0), 0)) for n, m in _axes(direction, mask))
             hit[here] |= mask[there]
@@ -40,7 +42,9 @@ def _axes(direction: tuple[int, ...], mask: BoolArray) -> list[tuple[int, int]]:
     return list(zip(direction, mask.shape, strict=True))
 
 
-def enclosed_cores(liver: BoolArray, hot: BoolArray, possible: BoolArray, spacing_mm: float) -> BoolArray:
+def enclosed_cores(
+    liver: BoolArray, hot: BoolArray, possible: BoolArray, spacing_mm: tuple[float, float, float]
+) -> BoolArray:
     """Places outside the liver that it encloses on most sides, and that its hot parts enclose too.
 
     Parameters
@@ -51,8 +55,8 @@ def enclosed_cores(liver: BoolArray, hot: BoolArray, possible: BoolArray, spacin
         Its parts of more than normal uptake.
     possible : ndarray of bool
         Tissue that a core may be.
-    spacing_mm : float
-        Edge of a voxel.
+    spacing_mm : tuple of float
+        Of the grid.
 
     Returns
     -------

@@ -121,7 +121,9 @@ def _with_cores(
     mean_hu = box_mean(images.hu)
     possible = possible & (mean_hu > _CORE_HU_ABOVE) & (mean_hu < core.normal.hu - _CORE_HU_BELOW_LIVER)
     liver = probability > 0.5
-    cores = enclosed_cores(liver, liver & (smooth > _AVID_RATIO * core.normal.uptake), possible, images.spacing_mm)
+    cores = enclosed_cores(
+        liver, liver & (smooth > _AVID_RATIO * core.normal.uptake), possible, (images.spacing_mm,) * 3
+    )
     return np.where(cores, np.maximum(probability, np.float32(_CORE_PROBABILITY)), probability)
 
 
