@@ -3,7 +3,9 @@
 Penalised logistic regression (ridge; the intercept is free) by Newton's method; every hot part of every body is one
 case, whether it is a metastasis the answer. Parts that overlap a lesion smaller than 5 mm count as they are.
 
-    python scripts/fit_body_confidence.py --bodies 60 --seed 1000 --cache /path/of/a/folder
+    python scripts/fit_body_confidence.py --seeds 1000 82 4 --seeds 5000 48 2 --cache /path/of/a/folder
+
+Each range of seeds is given by its first seed, how many there are, and every how many are clean.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from body_bench.truth import Judged, judged_body, reasoned
 
 from dotaliver.config.scoring import ScoringConfig
 
-# Every fourth body is clean.
-CLEAN_EVERY = 4
+# First seed, bodies, and every how many are without metastases.
+SEEDS = [[1000, 82, 4], [5000, 48, 2]]
 RIDGE = 0.3
+WITHOUT_CT_EVERY = 3
 
 
 def fit(cases: list[tuple[dict[str, float], bool]], ridge: float = RIDGE) -> tuple[float, dict[str, float]]:
@@ -41,25 +44,26 @@ def fit(cases: list[tuple[dict[str, float], bool]], ridge: float = RIDGE) -> tup
 
 
 def cases_of(judged: list[Judged]) -> list[tuple[dict[str, float], bool]]:
-    """Features of each part, and whether it is a metastasis."""
+    """Features of each part, and whether it is a metastasis; of every third body once more as if it had no CT."""
     return [
         (candidate.features, bool(lesion))
-        for body in judged
-        for candidate, lesion in zip(reasoned(body), body.lesions, strict=True)
+        for number, body in enumerate(judged)
+        for without_ct in ((False, True) if number % WITHOUT_CT_EVERY == 0 else (False,))
+        for candidate, lesion in zip(reasoned(body, without_ct=without_ct), body.lesions, strict=True)
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bodies", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, nargs=3, action="append", metavar=("FIRST", "COUNT", "CLEAN_EVERY"))
     parser.add_argument("--cache", type=Path, default=None)
     options = parser.parse_args()
     config = ScoringConfig()
     judged = []
-    for seed in range(options.seed, options.seed + options.bodies):
-        clean = seed % CLEAN_EVERY == CLEAN_EVERY - 1
-        judged.append(judged_body(seed, config, clean=clean, cache=options.cache))
+    for first, count, every in options.seeds or SEEDS:
+        for seed in range(first, first + count):
+            clean = seed % every == every - 1
+            judged.append(judged_body(seed, config, clean=clean, cache=options.cache))
     cases = cases_of(judged)
     intercept, weights = fit(cases)
     print(f"{len(judged)} bodies, {len(cases)} parts, {sum(lesion for _, lesion in cases)} of lesions")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,9 @@ from dotaliver.segmentation.lesions.basins import basin_boxes
 
 # A part is a lesion where it fills so much of it, or so much of the part is lesion.
 OVERLAP = 0.3
+
+# What parts have without a CT.
+_NO_CT = {"hu": None, "bone_share": 0.0, "bone_near": 0.0, "lung_share": 0.0, "fat_around": 0.0, "gas_near": 0.0}
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,13 @@ class _Parts:
     parts: tuple[HotPart, ...]
 
 
-def reasoned(judged: Judged) -> tuple[Candidate, ...]:
-    """The candidates with what today's rules make of their parts; rules of places and features need no images."""
-    parts = _Parts(tuple(candidate.part for candidate in judged.candidates))
-    has_ct = judged.spec.with_ct
+def reasoned(judged: Judged, *, without_ct: bool = False) -> tuple[Candidate, ...]:
+    """The candidates with what today's rules make of their parts; rules of places and features need no images.
+
+    With ``without_ct``, as if there were no CT.
+    """
+    has_ct = judged.spec.with_ct and not without_ct
+    parts = _Parts(tuple(c.part if has_ct else replace(c.part, **_NO_CT) for c in judged.candidates))
     owned = owned_large_organs(parts, judged.liver_uptake, has_ct=has_ct)
     names = explained(parts, owned, judged.liver_uptake, has_ct=has_ct)
     found = []

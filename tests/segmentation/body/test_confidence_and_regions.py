@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dotaliver.config.body import BodyConfig, ConfidenceModel
 from dotaliver.segmentation.body.confidence import confidence_of, features_of
-from dotaliver.segmentation.body.parts import HotPart
+from dotaliver.segmentation.body.parts import HotPart, HotParts
+from dotaliver.segmentation.body.physiology import explained
 from dotaliver.segmentation.body.regions import region_of
 
 PART = HotPart(
@@ -41,6 +43,33 @@ def test_a_hot_focus_that_nothing_explains_is_likelier_than_a_mild_one_and_than_
     assert hot > 0.8
     assert confidence(replace(PART, peak=1.4)) < hot
     assert confidence(replace(PART, peak=3.0, height_mm=315.0, posterior_mm=-76.0), "thyroid") < 0.5
+
+
+def test_faint_uptake_in_lung_without_a_nodule_is_less_likely_than_at_one():
+    nodule = replace(PART, lung_share=0.8, lateral_mm=-80.0, peak=1.5, volume_ml=0.5, hu=-250.0)
+    air = replace(nodule, hu=-860.0)
+    seen = HotParts((air,), np.zeros((1, 1, 1), np.int32), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    may_be = explained(seen, {}, 5.0, has_ct=True)[air.label]
+    assert may_be == "aerated_lung"
+    # Uptake may lie on lung because of breathing, so it is listed as unsure and never as likely.
+    assert may_be in BodyConfig().at_most_unsure
+    assert confidence(air, may_be) < confidence(nodule)
+
+
+def test_contrast_agent_in_vessels_and_bowel_is_not_taken_for_a_lesion_of_bone():
+    spine = replace(PART, peak=2.2, background=0.4, bone_share=0.8, bone_near=0.8, hu=320.0, posterior_mm=-20.0)
+    vessel = replace(spine, posterior_mm=-70.0)
+    assert confidence(vessel) < confidence(spine)
+    pelvis = replace(PART, peak=2.2, background=0.4, bone_share=0.5, bone_near=0.5, height_mm=-200.0, lateral_mm=110.0)
+    bowel = replace(pelvis, hu=150.0)
+    assert confidence(bowel) < confidence(replace(pelvis, hu=320.0))
+
+
+def test_without_a_ct_nothing_is_said_of_density():
+    features = features_of(replace(PART, hu=None), None, "lymph_node", 5.0)
+    assert features["without_ct"] == 1.0
+    assert not {"solid", "aerated", "partly_bone"} & set(features)
+    assert "without_ct" not in features_of(PART, None, "lymph_node", 5.0)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,10 @@ def test_with_another_tracer_nothing_is_likely_and_the_reason_is_said(body):
     foci = found_in(body, other).foci
     assert foci and {focus.likely for focus in foci} == {"unsure"}
     assert all("receptor ligand" in focus.why_physiological for focus in foci)
+    # Marrow and brain are hot on FDG, and a list of vertebrae helps nobody.
+    assert not any(
+        "may be marrow" in focus.why_physiological or "may be brain" in focus.why_physiological for focus in foci
+    )
 
 
 def test_a_bound_on_memory_changes_nothing(body, search):

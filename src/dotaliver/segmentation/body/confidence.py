@@ -12,6 +12,9 @@ __all__ = ["confidence_of", "features_of"]
 
 # Beyond these, a feature says no more.
 _LOG_CONTRAST, _LOG_RATIO, _LOG_ML = (0.0, 4.0), (-2.5, 2.5), (-1.5, 5.0)
+_MOST_LOG_ELONGATION = 1.5
+# Lung tissue blurred with a nodule is denser than this; from this share of bone on, a part lies at bone.
+_AERATED_HU, _BONE_SHARE = -350.0, 0.2
 
 
 def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake: float) -> dict[str, float]:
@@ -30,29 +33,65 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
     """
     contrast = _within(math.log(max(p.contrast, 1e-3)), _LOG_CONTRAST)
     ratio = _within(math.log(max(p.peak / max(liver_uptake, 1e-6), 1e-3)), _LOG_RATIO)
+    volume = _within(math.log(max(p.volume_ml, 1e-3)), _LOG_ML)
+    elongation = min(math.log(max(p.elongation, 1.0)), _MOST_LOG_ELONGATION)
+    solid = 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0))
+    shape = {"log_contrast": contrast, "log_liver_ratio": ratio, "log_volume_ml": volume, "log_elongation": elongation}
     features = {
-        "log_contrast": contrast,
-        "log_liver_ratio": ratio,
-        "log_volume_ml": _within(math.log(max(p.volume_ml, 1e-3)), _LOG_ML),
-        "log_elongation": min(math.log(max(p.elongation, 1.0)), 1.5),
-        "solid": 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0)),
+        **shape,
+        "log_contrast_squared": contrast * contrast,
+        "log_liver_ratio_squared": ratio * ratio,
+        "log_volume_squared": volume * volume,
+        "log_contrast_by_volume": contrast * volume,
+        "log_liver_ratio_by_volume": ratio * volume,
+        "log_contrast_by_liver_ratio": contrast * ratio,
+        "solid": solid,
         "mirrored": 1.0 if 0.55 < p.mirror_ratio < 1.8 else 0.0,
         "fat_around": p.fat_around,
         "gas_near": min(p.gas_near, 0.3),
-        f"in_{organ}": 1.0,
         "touches_organ": 1.0 if p.organ_mm < 14 or p.liver_mm < 9 else 0.0,
+        f"in_{organ}": 1.0,
+        **{f"in_{organ}_{name}": value for name, value in shape.items()},
+        f"in_{organ}_solid": solid,
+        **_of_place(p, ratio, volume),
     }
+    if p.hu is None:
+        # What a CT would say is missing, not absent.
+        features |= {"without_ct": 1.0, **{f"without_ct_{name}": value for name, value in shape.items()}}
     if may_be is not None:
         features[f"may_be_{may_be}"] = 1.0
+        features[f"{may_be}_log_contrast"] = contrast
+        features[f"{may_be}_solid"] = solid
         features[f"{may_be}_log_liver_ratio"] = ratio
-        features[f"{may_be}_log_volume_ml"] = features["log_volume_ml"]
+        features[f"{may_be}_log_volume_ml"] = volume
         features["explained_log_contrast"] = contrast
-        features["explained_log_volume_ml"] = features["log_volume_ml"]
+        features["explained_log_volume_ml"] = volume
         features["explained_fat_around"] = p.fat_around
-        features["explained_log_elongation"] = features["log_elongation"]
-        features["explained_solid"] = features["solid"]
-        features["explained_upright"] = p.upright * features["log_elongation"]
+        features["explained_log_elongation"] = elongation
+        features["explained_solid"] = solid
+        features["explained_upright"] = p.upright * elongation
     return {name: value for name, value in features.items() if value}
+
+
+def _of_place(p: HotPart, ratio: float, volume: float) -> dict[str, float]:
+    """What place and density say beside the rules of `dotaliver.segmentation.body.physiology`.
+
+    Noise in aerated lung, contrast agent in bowel as dense as bone, and blood in the vessels of the mediastinum.
+    """
+    features = {}
+    if p.hu is not None:
+        features["aerated"] = _within((_AERATED_HU - p.hu) / 250.0, (0.0, 1.0))
+    if p.bone_near >= _BONE_SHARE:
+        features["partly_bone"] = _within((0.8 - p.bone_near) / 0.4, (0.0, 1.0))
+        abdominal = -310 < p.height_mm < 20 and p.posterior_mm < -10 and p.skin_mm > 14
+        if abdominal and p.hu is not None:
+            features["as_dense_as_contrast"] = _within((260.0 - p.hu) / 100.0, (0.0, 1.0))
+        # Between spine and sternum nothing is as dense as bone but blood with contrast agent.
+        between = 60 < p.height_mm < 250 and abs(p.lateral_mm) < 45 and -95 < p.posterior_mm < -55
+        features["dense_vessel"] = float(between)
+    if 60 < p.height_mm < 250 and abs(p.lateral_mm) < 50 and -95 < p.posterior_mm < -15:
+        features |= {"vessels": 1.0, "vessels_log_liver_ratio": ratio, "vessels_log_volume_ml": volume}
+    return features
 
 
 def _within(value: float, limits: tuple[float, float]) -> float:

@@ -39,6 +39,7 @@ SENTENCES: Mapping[str, str] = {
     "heart": "Lies in the heart with uptake like blood's.",
     "brain": "Lies in the head; may be brain.",
     "marrow": "About as hot as the rest of the spine; may be marrow.",
+    "aerated_lung": "Lies in aerated lung where the CT shows no nodule; may be noise.",
     "vessel": "Uptake is not far above that of blood and marrow.",
 }
 """What speaks for physiological uptake, by the organ."""
@@ -48,6 +49,8 @@ _URINE_HU = 32.0
 # With another tracer: parts of the spine from which marrow is judged, and how far above them marrow may rise.
 _MARROW_PARTS, _MARROW_RATIO = 5, 1.6
 _MILD_RATIO = 0.9
+# Denser than this is a nodule of 5 mm, blurred to the coarse grid.
+_AERATED_HU = -650.0
 
 
 @dataclass(frozen=True)
@@ -257,6 +260,11 @@ def _heart(p: HotPart, s: _Seen) -> bool:
     return inside and p.lung_share < 0.5 and _ratio(p, s) < 0.7
 
 
+def _aerated_lung(p: HotPart, s: _Seen) -> bool:
+    # Breathing may lay a nodule's uptake on lung, so what is hot is no noise.
+    return p.hu is not None and p.hu < _AERATED_HU and p.volume_ml < 1.0 and _ratio(p, s) < 0.5
+
+
 def _vessel(p: HotPart, s: _Seen) -> bool:
     return p.contrast < 4.2 and _ratio(p, s) < 0.4
 
@@ -274,6 +282,7 @@ _RULES: Mapping[str, Callable[[HotPart, _Seen], bool]] = {
     "ureter": _ureter,
     "accessory_spleen": _accessory_spleen,
     "prostate": _prostate,
+    "aerated_lung": _aerated_lung,
     "liver_edge": _liver_edge,
     "gallbladder": _gallbladder,
     "stomach": _stomach,

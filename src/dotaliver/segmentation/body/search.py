@@ -105,7 +105,9 @@ def search_body(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, co
     listed = [(c, p) for c, p in judged if p >= config.body.listed_from]
     if volumes.acquisition.tracer_is_sstr is False:
         level = config.body.other_tracer_ratio * liver_uptake
+        organs = config.body.other_tracer_organs
         listed = [(c, p) for c, p in listed if p >= config.body.other_tracer_from and c.part.peak > level]
+        listed = [(c, p) for c, p in listed if c.may_be not in organs]
     listed.sort(key=lambda one: (-one[1], one[0].part.label))
     foci, mask = _outlined(volumes, found, listed[: config.body.longest_list], config)
     offered = {c.part.label for c, _ in listed}
