@@ -1,5 +1,6 @@
 """Confidence rises with what speaks for a metastasis; regions follow from the place in the body."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_contrast_agent_in_vessels_and_bowel_is_not_taken_for_a_lesion_of_bone()
     pelvis = replace(PART, peak=2.2, background=0.4, bone_share=0.5, bone_near=0.5, height_mm=-200.0, lateral_mm=110.0)
     bowel = replace(pelvis, hu=150.0)
     assert confidence(bowel) < confidence(replace(pelvis, hu=320.0))
+
+
+@pytest.mark.parametrize("place", [{}, {"lung_share": 0.9, "lateral_mm": -80.0}, {"height_mm": -100.0}, {"hu": None}])
+@pytest.mark.parametrize("volume_ml", [0.5, 3.0, 25.0])
+def test_above_liver_more_uptake_that_no_organ_explains_is_no_less_likely(place, volume_ml):
+    """A large and very hot mass, such as one of FDG at 15 times liver, lies beyond what the model was fitted on."""
+    parts = [replace(PART, peak=5.0 * n, volume_ml=volume_ml, **place) for n in (1, 2, 4, 8, 16)]
+    found = [confidence(part) for part in parts]
+    assert all(hotter >= milder - 0.01 for milder, hotter in itertools.pairwise(found))
+    assert found[-1] > 0.8
 
 
 def test_without_a_ct_nothing_is_said_of_density():

@@ -34,17 +34,17 @@ def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake:
     contrast = _within(math.log(max(p.contrast, 1e-3)), _LOG_CONTRAST)
     ratio = _within(math.log(max(p.peak / max(liver_uptake, 1e-6), 1e-3)), _LOG_RATIO)
     volume = _within(math.log(max(p.volume_ml, 1e-3)), _LOG_ML)
+    faint = min(ratio, 0.0)
     elongation = min(math.log(max(p.elongation, 1.0)), _MOST_LOG_ELONGATION)
     solid = 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0))
     shape = {"log_contrast": contrast, "log_liver_ratio": ratio, "log_volume_ml": volume, "log_elongation": elongation}
     features = {
         **shape,
-        "log_contrast_squared": contrast * contrast,
-        "log_liver_ratio_squared": ratio * ratio,
+        # Below liver alone: no more uptake than liver may make a lesion less likely.
+        "faint_squared": faint * faint,
+        "faint_by_volume": faint * volume,
+        "faint_by_log_contrast": faint * contrast,
         "log_volume_squared": volume * volume,
-        "log_contrast_by_volume": contrast * volume,
-        "log_liver_ratio_by_volume": ratio * volume,
-        "log_contrast_by_liver_ratio": contrast * ratio,
         "solid": solid,
         "mirrored": 1.0 if 0.55 < p.mirror_ratio < 1.8 else 0.0,
         "fat_around": p.fat_around,
