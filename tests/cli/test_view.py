@@ -92,7 +92,7 @@ def test_what_cannot_be_two_scans_is_told_before_a_window_opens(viewers, tmp_pat
     viewers(f"{__name__}:show_two")
     done = run_cli("view", tmp_path / "one", tmp_path / "two")
     assert done.status == 3
-    assert "two time points are compared from folders that 'dotaliver score' wrote" in done.err
+    assert "time points are compared from folders that 'dotaliver score' wrote" in done.err
     done = run_cli("view", tmp_path, tmp_path, "--reader", "A")
     assert done.status == 2
     assert "give LATER or --reader" in done.err

@@ -1,40 +1,21 @@
 """Two scans compared: states with their grounds, answers as edits, and the same answer from the command line's path."""
 
-from datetime import date
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotaliver.errors import ConfigError, CourseError
-from dotaliver.image.volume import LabelMap
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.pair_response import response_lines
-from dotaliver.longitudinal.scans import LoadedScan
 from dotaliver.longitudinal.visit_pair import compare_visits
-from fixtures.arrays import ball, grid
-from fixtures.courses import DAYS, RULES, scan, sized
+from fixtures.arrays import ball
+from fixtures.courses import CENTRE, DAYS, GRID, RULES, loaded
 
-GRID = grid((40, 60, 60), (4.0, 4.0, 4.0))
-CENTRE = (120.0, 120.0, 80.0)
-LIVER = ball(GRID, CENTRE, 70.0)
 # Two that stay, one that goes, one that comes, and one that comes near a known one (x, radius in mm).
 BEFORE, NOW = ((90, 14), (150, 12), (65, 9)), ((150, 9), (92, 12), (180, 9))
-
-
-def loaded(number, balls, patient="P1", liver=LIVER):
-    """A scan with lesions as balls along x in a ball of a liver, all measured on CT."""
-    labels = np.zeros(GRID.shape, dtype=np.uint16)
-    for label, (x, radius) in enumerate(balls, start=1):
-        labels[ball(GRID, (x, 120.0, 80.0), radius)] = label
-    score = scan(number, *(sized(label, 2 * radius) for label, (_, radius) in enumerate(balls, start=1)))
-    on = date.fromisoformat(score.study.study_date)
-    mask = LabelMap(liver.astype(np.uint8), GRID)
-    return LoadedScan(Path(f"scan-{number}"), score, on, mask, LabelMap(labels, GRID), None, patient)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +30,7 @@ __all__ = ["GROUP", "view", "viewer"]
 GROUP = "dotaliver.viewers"
 """Entry points of packages that show a study: callables ``(StudyInput, ScoringConfig) -> None``, which take a
 ``DeskCase`` as third argument where the study is a case of a central reading, and the folder of another score of the
-patient as ``later`` where the two are compared."""
+patient as ``later`` where the two are compared, a sequence of folders where there are more."""
 
 _CENTRAL = "Central reading"
 Viewer = Callable[..., None]
@@ -42,10 +42,10 @@ StudyOrScore = Annotated[
     ),
 ]
 Later = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Argument(
-        metavar="LATER",
-        help="Another score of the patient: both are shown side by side, and their lesions compared.",
+        metavar="LATER...",
+        help="Other scores of the patient: two are shown side by side, and the lesions of all compared.",
         show_default=False,
     ),
 ]
@@ -77,7 +77,7 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
         option("--case", group=_CENTRAL, metavar="CODE", help="Open this case of the central reading instead."),
     ] = None,
 ) -> None:
-    """Open a study, a score, two scores of a patient, or a reader's next case of a central reading in napari."""
+    """Open a study, a score, several scores of a patient, or a reader's next case of a central reading in napari."""
     from dotaliver.cli.settings import scoring_config, stated_values
     from dotaliver.pipeline import StudyInput
 
@@ -86,12 +86,12 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     if fdg is not None:
         _require_images(study, later, reader)
     show = viewer()
-    if later is not None:
+    if later:
         if reader is not None:
-            msg = "two scans are opened by their folders, a case by its reader; give LATER or --reader"
+            msg = "scans are compared by their folders, a case is opened by its reader; give LATER or --reader"
             raise ConfigError(msg)
-        _require_two_scores(study, later)
-        show(StudyInput(study), chosen, later=later)
+        _require_scores((study, *later))
+        show(StudyInput(study), chosen, later=later[0] if len(later) == 1 else tuple(later))
         return
     if reader is not None:
         opened = _open_case(study, reader, case)
@@ -103,25 +103,25 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     show(StudyInput(study, pet, ct, fdg=fdg), chosen)
 
 
-def _require_images(study: Path, later: Path | None, reader: str | None) -> None:
+def _require_images(study: Path, later: Sequence[Path] | None, reader: str | None) -> None:
     """Refuse an FDG scan beside what was scored already, which holds the comparison or none."""
     from dotaliver.records.score_folder import ScoreFolder
 
-    if later is not None or reader is not None or ScoreFolder(study).is_there:
+    if later or reader is not None or ScoreFolder(study).is_there:
         msg = "--fdg goes with a folder of DICOM files; a score is compared anew with 'dotaliver rescore --fdg'"
         raise ConfigError(msg)
 
 
-def _require_two_scores(first: Path, second: Path) -> None:
-    """Refuse, before a window opens, what cannot be two scans of one patient."""
+def _require_scores(folders: Sequence[Path]) -> None:
+    """Refuse, before a window opens, what cannot be scans of one patient."""
     from dotaliver.pipeline.visits import require_scans_of_one_patient
     from dotaliver.records.score_folder import ScoreFolder
 
-    for folder in (first, second):
+    for folder in folders:
         if not ScoreFolder(folder).is_there:
-            msg = f"{folder}: no score is in it; two time points are compared from folders that 'dotaliver score' wrote"
+            msg = f"{folder}: no score is in it; time points are compared from folders that 'dotaliver score' wrote"
             raise StudyError(msg)
-    require_scans_of_one_patient((first, second))
+    require_scans_of_one_patient(folders)
 
 
 def _open_case(folder: Path, reader: str, code: str | None) -> DeskCase:

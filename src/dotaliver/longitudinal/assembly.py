@@ -105,7 +105,7 @@ def assemble(
 
 
 def pair_of(scans: Sequence[LoadedScan], progress: Callable[[str], None]) -> ReadScans:
-    """Two scans of one patient in time order, registered; the errors are those of `assemble`."""
+    """Scans of one patient in time order, registered; the errors are those of `assemble`."""
     check_one_patient(scans)
     return _in_order(Evaluator(), [(scan, None) for scan in scans], progress)
 

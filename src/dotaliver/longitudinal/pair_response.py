@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dotaliver.config.criteria import RecistConfig
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER
-from dotaliver.longitudinal.records import LesionUptake, Reading, TrackedLesion
+from dotaliver.longitudinal.pair_answers import Compared, ComparedScans
+from dotaliver.longitudinal.records import LesionUptake, TrackedLesion
 from dotaliver.longitudinal.target_sizes import TargetSize
 from dotaliver.longitudinal.uptake import relative_change
 
@@ -28,29 +28,40 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{sign}{abs(value):.{digits if value else 0}f} %"
 
 
-def response_lines(reading: Reading, config: RecistConfig, peak: str = "SUVpeak") -> tuple[tuple[str, str], ...]:
+def response_lines(given: Compared, config: RecistConfig, peak: str = "SUVpeak") -> tuple[tuple[str, str], ...]:
     """What is added, divided and compared, each with its heading; what is not known is left out.
 
+    Sums are compared as RECIST does: with the baseline, and in a course with the smallest sum before (the nadir) too.
     ``peak`` is what the peak uptake is called in the unit of these scans.
     """
-    return (*_sums(reading, config), *_uptake(reading, config, peak))
+    pair = given if isinstance(given, ComparedScans) else ComparedScans(given)
+    return (*_sums(pair, config), *_uptake(pair, config, peak))
 
 
-def _sums(reading: Reading, config: RecistConfig) -> list[tuple[str, str]]:
-    before, now = (next((p for p in reading.time_points if p.scan == scan), None) for scan in (EARLIER, LATER))
+def _sums(pair: ComparedScans, config: RecistConfig) -> list[tuple[str, str]]:
+    points = {point.scan: point for point in pair.reading.time_points}
+    before, now = points.get(pair.reading.baseline), points.get(pair.later)
     if before is None or now is None or not before.sizes:
         return []
-    lines = [
-        ("Sum before", _added(before.sizes, before.targets.sum_mm, config)),
-        ("Sum now", _added(now.sizes, now.targets.sum_mm, config)),
-    ]
-    a, b = now.targets.baseline_mm, now.targets.sum_mm
-    if a and b is not None:
-        change = percent((b - a) / a, 1)
-        step = b - a
-        mm = f"{'−' if step < 0 else '+' if step > 0 else ''}{abs(step):.1f} mm"
-        lines.append(("Change", f"({b:.1f} − {a:.1f}) / {a:.1f} = {change} ({mm})"))
+    is_course = len(pair.reading.scans) > len((pair.earlier, pair.later))
+    lines = [("Sum at baseline" if is_course else "Sum before", _added(before.sizes, before.targets.sum_mm, config))]
+    if now is before:
+        return lines
+    lines.append(("Sum now", _added(now.sizes, now.targets.sum_mm, config)))
+    targets = now.targets
+    if targets.baseline_mm and targets.sum_mm is not None:
+        lines.append(("Since baseline" if is_course else "Change", _step(targets.baseline_mm, targets.sum_mm)))
+    if is_course and targets.nadir_mm and targets.sum_mm is not None:
+        lines.append(("Since nadir", _step(targets.nadir_mm, targets.sum_mm)))
     return lines
+
+
+def _step(before_mm: float, now_mm: float) -> str:
+    """A change with its arithmetic, relative and in mm."""
+    step = now_mm - before_mm
+    sign = "−" if step < 0 else "+" if step > 0 else ""
+    change = percent(step / before_mm, 1)
+    return f"({now_mm:.1f} − {before_mm:.1f}) / {before_mm:.1f} = {change} ({sign}{abs(step):.1f} mm)"
 
 
 def _added(sizes: Sequence[TargetSize], total_mm: float | None, config: RecistConfig) -> str:
@@ -67,14 +78,15 @@ def _term(size: TargetSize, config: RecistConfig) -> str:
     return f"{size.lesion} {mm:.1f}{node}" if status is None else f"{size.lesion} {mm:g} ({status})"
 
 
-def _uptake(reading: Reading, config: RecistConfig, peak: str) -> list[tuple[str, str]]:
-    before, now = reading.uptake[EARLIER], reading.uptake[LATER]
+def _uptake(pair: ComparedScans, config: RecistConfig, peak: str) -> list[tuple[str, str]]:
+    reading = pair.reading
+    before, now = reading.uptake[pair.earlier], reading.uptake[pair.later]
     lines = []
-    same_unit = reading.scans[EARLIER].uptake_unit == reading.scans[LATER].uptake_unit
-    pairs = [pair for lesion in reading.lesions if (pair := _peaks(lesion, config)) is not None]
-    if pairs and same_unit:
-        means = [sum(pair[n] for pair in pairs) / len(pairs) for n in (0, 1)]
-        lines.append((f"{peak}, mean of {len(pairs)} on both", _change(means[0], means[1], 1, "")))
+    same_unit = reading.scans[pair.earlier].uptake_unit == reading.scans[pair.later].uptake_unit
+    peaks = [found for lesion in reading.lesions if (found := _peaks(pair, lesion, config)) is not None]
+    if peaks and same_unit:
+        means = [sum(each[n] for each in peaks) / len(peaks) for n in (0, 1)]
+        lines.append((f"{peak}, mean of {len(peaks)} on both", _change(means[0], means[1], 1, "")))
     if before.suv_peak_highest is not None and now.suv_peak_highest is not None and same_unit:
         lines.append((f"Highest {peak}", _change(before.suv_peak_highest, now.suv_peak_highest, 1, "")))
     if before.tumour_ml is not None and now.tumour_ml is not None:
@@ -84,16 +96,22 @@ def _uptake(reading: Reading, config: RecistConfig, peak: str) -> list[tuple[str
     return lines
 
 
-def _peaks(lesion: TrackedLesion, config: RecistConfig) -> tuple[float, float] | None:
+def _peaks(pair: ComparedScans, lesion: TrackedLesion, config: RecistConfig) -> tuple[float, float] | None:
     """SUVpeak on both scans of a lesion whose identity is certain."""
-    appearance = lesion.track.on(LATER)
-    if appearance is None or not (appearance.by == "reader" or appearance.confidence >= config.sure):
+    if not all(_is_certain(lesion, scan, config) for scan in (pair.earlier, pair.later)):
         return None
     found: dict[int, LesionUptake] = {each.scan: each for each in lesion.uptake}
-    before, now = found.get(EARLIER), found.get(LATER)
+    before, now = found.get(pair.earlier), found.get(pair.later)
     if before is None or now is None or before.suv_peak is None or now.suv_peak is None:
         return None
     return before.suv_peak, now.suv_peak
+
+
+def _is_certain(lesion: TrackedLesion, scan: int, config: RecistConfig) -> bool:
+    appearance = lesion.track.on(scan)
+    return appearance is not None and (
+        scan == lesion.track.first or appearance.by == "reader" or appearance.confidence >= config.sure
+    )
 
 
 def _change(before: float, now: float, digits: int, unit: str) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.longitudinal.matching import Place, PlacedScan, joined, similarity
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER, IdentityAnswer, answer_of, stated_on
+from dotaliver.longitudinal.pair_answers import EARLIER, LATER, ComparedScans, IdentityAnswer, answer_of, stated_on
 from dotaliver.longitudinal.records import LesionUptake, Reading, TrackedLesion
 from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 
-__all__ = ["PairEvidence", "PairRow", "pair_rows"]
+__all__ = ["PairEvidence", "PairRow", "pair_rows", "size_words"]
 
 # A lesion of the other scan is named as the one that this could be up to here (half of what matching asks).
 _LEAST_SIMILARITY = 0.15
@@ -49,6 +49,8 @@ class PairRow:
     size_words: tuple[str, str]
     partner: str | None
     """Of a lesion on one scan only: the lesion of the other scan that it could be."""
+    scans: tuple[int, int] = (EARLIER, LATER)
+    """Which scans of the course are compared."""
 
     @property
     def name(self) -> str:
@@ -66,15 +68,20 @@ class PairRow:
         before, now = self.sizes_mm
         return None if not before or now is None else (now - before) / before
 
-    def on(self, scan: int) -> LesionUptake | None:
-        """Measurements on a scan."""
-        return next((found for found in self.lesion.uptake if found.scan == scan), None)
+    def on(self, side: int) -> LesionUptake | None:
+        """Measurements on the earlier (0) or the later scan (1)."""
+        return _on(self.lesion, self.scans[side])
 
 
-def pair_rows(reading: Reading, placed: Sequence[PlacedScan], config: RecistConfig) -> tuple[PairRow, ...]:
-    """A row for each lesion of two scans: those of the earlier one, then those that only the later one shows."""
-    places = [{row.lesion: _place(row, scan, placed[scan]) for row in reading.lesions} for scan in (EARLIER, LATER)]
-    return tuple(_row(reading, lesion, places, config) for lesion in reading.lesions)
+def pair_rows(pair: ComparedScans, placed: Sequence[PlacedScan], config: RecistConfig) -> tuple[PairRow, ...]:
+    """A row for each lesion that the later of two scans, or any scan before it, shows; in the order of the course."""
+    lesions, scans = pair.lesions, (pair.earlier, pair.later)
+    before, now = ({row.lesion: _place(row, scan, placed[scan]) for row in lesions} for scan in scans)
+    return tuple(_row(pair, lesion, before, now, config) for lesion in lesions)
+
+
+def _on(lesion: TrackedLesion, scan: int) -> LesionUptake | None:
+    return next((found for found in lesion.uptake if found.scan == scan), None)
 
 
 def _place(lesion: TrackedLesion, scan: int, placed: PlacedScan) -> Place | None:
@@ -90,29 +97,39 @@ def _evidence(before: Place, now: Place) -> PairEvidence:
 
 
 def _row(
-    reading: Reading, lesion: TrackedLesion, places: Sequence[dict[str, Place | None]], config: RecistConfig
+    pair: ComparedScans,
+    lesion: TrackedLesion,
+    earlier: dict[str, Place | None],
+    later: dict[str, Place | None],
+    config: RecistConfig,
 ) -> PairRow:
-    name, answer = lesion.lesion, answer_of(reading, lesion.lesion)
-    before, now = places[EARLIER][name], places[LATER][name]
+    name, answer = lesion.lesion, answer_of(pair, lesion.lesion)
+    before, now = earlier[name], later[name]
     partner = None
     if before is not None and now is not None:
-        why = f"{_evidence(before, now).words}; {_certainty(lesion)}"
+        why = f"{_evidence(before, now).words}; {_certainty(lesion, pair.later)}"
+    elif now is not None and lesion.track.first < pair.later:
+        # A scan in between shows it, or one before the earlier one.
+        seen = pair.reading.scans[lesion.track.first].on
+        why = f"Not outlined on the earlier scan; first seen on {seen}; {_certainty(lesion, pair.later)}"
     elif now is not None:
-        partner, nearest = _nearest(now, places[EARLIER].items(), config)
-        why = f"Not outlined on the earlier scan; {nearest}; {_shown_by(lesion)}"
+        partner, nearest = _nearest(now, earlier.items(), config)
+        why = f"Not outlined on the earlier scan; {nearest}; {_shown_by(lesion, pair.later)}"
     else:
         # What the later scan shows and is some lesion's already is not offered.
-        free = ((n.lesion, places[LATER][n.lesion]) for n in reading.lesions if n.track.first == LATER)
+        free = ((n.lesion, later[n.lesion]) for n in pair.lesions if n.track.first == pair.later)
         partner, nearest = (None, "") if before is None else _nearest(before, free, config, only_new=True)
-        why = _not_found(lesion, nearest)
-    sizes, words = zip(*(_size(reading, lesion, scan, config) for scan in (EARLIER, LATER)), strict=True)
-    return PairRow(lesion, answer or _proposed(lesion, config), answer, _sentence(why), sizes, words, partner)
+        why = _not_found(lesion, nearest, pair.later)
+    scans = (pair.earlier, pair.later)
+    sizes, words = zip(*(_size(pair, lesion, scan, config) for scan in scans), strict=True)
+    state = answer or _proposed(lesion, pair.later, config)
+    return PairRow(lesion, state, answer, _sentence(why), sizes, words, partner, scans)
 
 
-def _proposed(lesion: TrackedLesion, config: RecistConfig) -> IdentityAnswer:
+def _proposed(lesion: TrackedLesion, later: int, config: RecistConfig) -> IdentityAnswer:
     """What the matching makes of a lesion."""
-    appearance = lesion.track.on(LATER)
-    if lesion.track.first == LATER:
+    appearance = lesion.track.on(later)
+    if lesion.track.first == later:
         return "new" if appearance is not None and appearance.confidence >= config.sure else "unsure"
     if appearance is None or appearance.state == "vanished":
         return "gone"
@@ -137,8 +154,8 @@ def _nearest(
     return name if could_be else None, f"{which} {name}: {found.words}"
 
 
-def _certainty(lesion: TrackedLesion) -> str:
-    appearance = lesion.track.on(LATER)
+def _certainty(lesion: TrackedLesion, later: int) -> str:
+    appearance = lesion.track.on(later)
     if appearance is None or appearance.by == "reader":
         return "as the reader states"
     parts = len(appearance.labels)
@@ -146,15 +163,15 @@ def _certainty(lesion: TrackedLesion) -> str:
     return f"{split}{100 * appearance.confidence:.0f} % certain"
 
 
-def _shown_by(lesion: TrackedLesion) -> str:
-    found = next((n for n in lesion.uptake if n.scan == LATER), None)
+def _shown_by(lesion: TrackedLesion, later: int) -> str:
+    found = _on(lesion, later)
     if found is None or found.source not in ON_MEASURED_IMAGE or found.longest_mm is None:
         return "shown by the PET alone"
     return f"{found.longest_mm:.0f} mm on {found.modality or 'CT'}"
 
 
-def _not_found(lesion: TrackedLesion, nearest: str) -> str:
-    appearance = lesion.track.on(LATER)
+def _not_found(lesion: TrackedLesion, nearest: str, later: int) -> str:
+    appearance = lesion.track.on(later)
     if appearance is not None and appearance.state == "merged":
         share = "" if appearance.by == "reader" else f"; {100 * appearance.confidence:.0f} % certain"
         return f"its place lies inside {appearance.merged_into} on the later scan{share}"
@@ -165,9 +182,14 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def _size(reading: Reading, lesion: TrackedLesion, scan: int, config: RecistConfig) -> tuple[float | None, str]:
+def size_words(reading: Reading, lesion: TrackedLesion, scan: int, config: RecistConfig) -> str:
+    """How the decisive diameter on a scan is written: in mm as it counts, in brackets the extent on PET."""
+    return _size(ComparedScans(reading), lesion, scan, config)[1]
+
+
+def _size(pair: ComparedScans, lesion: TrackedLesion, scan: int, config: RecistConfig) -> tuple[float | None, str]:
     """The decisive diameter on a scan in mm, and how it is written."""
-    on = stated_on(reading, lesion.lesion, scan)
+    on = stated_on(pair, lesion.lesion, scan)
     if on is not None and on.size_mm is not None:
         return on.size_mm, f"{on.size_mm:.1f}"
     if on is not None and on.state in {"absent", "merged"}:
@@ -176,7 +198,7 @@ def _size(reading: Reading, lesion: TrackedLesion, scan: int, config: RecistConf
         return config.too_small_mm, f"≤ {config.too_small_mm:g}"
     if on is not None and on.state == "not_evaluated":
         return None, "–"
-    found = next((n for n in lesion.uptake if n.scan == scan), None)
+    found = _on(lesion, scan)
     if found is None or found.source not in ON_MEASURED_IMAGE:
         return None, "–" if found is None or found.pet_extent_mm is None else f"({found.pet_extent_mm:.0f})"
     mm = found.short_mm if lesion.node else found.longest_mm

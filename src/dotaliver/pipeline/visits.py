@@ -1,8 +1,8 @@
-"""Two scored scans of one patient from their folders, with their images, to be compared; and the comparison written."""
+"""Scored scans of one patient from their folders, two of them with their images, to be compared; the course written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -34,6 +34,7 @@ __all__ = [
     "save_decisions",
     "save_visits",
     "saved_decisions",
+    "showing",
 ]
 
 _UNSIGNED = "the decisions are not signed; give the reader's name and role"
@@ -55,18 +56,29 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Visits:
-    """Two scans of one patient, the earlier first, and what a comparison of them gives."""
+    """Two scans that are shown, the earlier first, and what the comparison of them, or of a longer course, gives."""
 
     earlier: Visit
     later: Visit
     pair: VisitPair | None
-    """None where the two cannot be registered; then they are only shown."""
+    """With all scans of the course; None where the two cannot be registered, and are only shown."""
     why_not_compared: str | None = None
 
     @property
     def both(self) -> tuple[Visit, Visit]:
         """The earlier and the later one."""
         return self.earlier, self.later
+
+    @property
+    def last_folder(self) -> Path:
+        """Folder of the latest score of the course."""
+        return self.later.folder if self.pair is None else self.pair.given[-1].folder
+
+    @property
+    def record_ids(self) -> frozenset[str]:
+        """The records that are compared."""
+        scores = [visit.score for visit in self.both] if self.pair is None else [n.score for n in self.pair.given]
+        return frozenset(score.record_id for score in scores)
 
 
 def open_visits(
@@ -76,12 +88,14 @@ def open_visits(
     progress: Progress,
     images: Sequence[StudyVolumes | None] = (None, None),
 ) -> Visits:
-    """Read two scans of one patient, register their livers and match their lesions.
+    """Read the scans of one patient, register their livers and match their lesions.
+
+    Of more than two, the first and the last are shown: only their images are read (`showing` reads others).
 
     Parameters
     ----------
     given : sequence of Path or LoadedScan
-        Two folders that ``dotaliver score`` wrote, in any order; or a scan that is being read.
+        Two or more folders that ``dotaliver score`` wrote, in any order; or a scan that is being read.
     edits : CourseEdits
         What a reader decided about them before.
     config : RecistConfig
@@ -98,6 +112,8 @@ def open_visits(
     DotaliverError
         Where a record, a mask or the images cannot be read, or the edits do not fit.
     """
+    if len(given) > len(("earlier", "later")):
+        return _open_course(given, edits, config, progress)
     found = [_visit(each, known, progress) for each, known in zip(given, images, strict=True)]
     _check_one_patient(found)
     earlier, later = sorted((visit for visit, _ in found), key=lambda visit: visit.on)
@@ -118,8 +134,57 @@ def open_visits(
     return Visits(earlier, later, None, refused)
 
 
+def _open_course(
+    given: Sequence[Path | LoadedScan], edits: CourseEdits, config: RecistConfig, progress: Progress
+) -> Visits:
+    """More than two scans: all are loaded and compared, the first and the last are shown."""
+    scans = []
+    for each in given:
+        progress(f"reading {each.name if isinstance(each, Path) else each.folder.name}")
+        scans.append(load_scan(each) if isinstance(each, Path) else each)
+    days = [scan.on for scan in scans]
+    twice = next((day for day in days if days.count(day) > 1), None)
+    if twice is not None:
+        msg = f"two of the scans are of {twice}, so which came first is not known; choose scans of different dates"
+        raise CourseError(msg)
+    pair = compare_visits(scans, edits, config, progress)
+    return _with_images(pair, {}, progress)
+
+
+def showing(visits: Visits, earlier: int, later: int, progress: Progress) -> Visits:
+    """The same course with two other scans shown, whose images are read where they are not yet.
+
+    Raises
+    ------
+    CourseError
+        Where they are not two scans of the course, the earlier first.
+    DotaliverError
+        Where images cannot be read, or are not those of the score.
+    """
+    if visits.pair is None:
+        msg = "these scans cannot be compared, so no others are shown"
+        raise CourseError(msg)
+    known = {visit.score.record_id: visit for visit in visits.both}
+    return _with_images(visits.pair.showing(earlier, later), known, progress)
+
+
+def _with_images(pair: VisitPair, known: Mapping[str, Visit], progress: Progress) -> Visits:
+    """The two scans of a course that are shown, with their images."""
+    shown = []
+    for number in pair.shown:
+        scan = pair.given[number]
+        visit = known.get(scan.score.record_id)
+        if visit is None:
+            progress(f"reading the images of {scan.folder.name}")
+            volumes = images_of_score(scan.folder, scan.score)
+            visit = Visit(scan.folder, scan.score, scan.on, volumes, scan.lesions, scan)
+        shown.append((visit, None))
+    _check_one_patient(shown)
+    return Visits(shown[0][0], shown[1][0], pair)
+
+
 def require_scans_of_one_patient(folders: Sequence[Path]) -> None:
-    """Refuse two folders that are not two scans of one patient, without reading their images.
+    """Refuse folders that are not different scans of one patient, without reading their images.
 
     Raises
     ------
@@ -129,11 +194,13 @@ def require_scans_of_one_patient(folders: Sequence[Path]) -> None:
         Where a record or a mask cannot be read.
     """
     scores = [ScoreFolder(folder).record() for folder in folders]
-    if scores[0].study.study_instance_uid == scores[1].study.study_instance_uid:
-        msg = f"{folders[1].name}: the folder holds a score of the same study; choose one of another date"
-        raise CourseError(msg)
-    patients = [patient_of(folder, score) for folder, score in zip(folders, scores, strict=True)]
-    if all(patients) and patients[0] != patients[1]:
+    studies = [score.study.study_instance_uid for score in scores]
+    for number, folder in enumerate(folders):
+        if studies[number] in studies[:number]:
+            msg = f"{folder.name}: the folder holds a score of the same study; choose one of another date"
+            raise CourseError(msg)
+    patients = {patient_of(folder, score) for folder, score in zip(folders, scores, strict=True)} - {None, ""}
+    if len(patients) > 1:
         raise CourseError(_TWO_PATIENTS)
 
 
@@ -207,7 +274,7 @@ def save_decisions(pair: VisitPair, edits: CourseEdits, file: Path, progress: Pr
 
 
 def response_folder(later: Path) -> Path:
-    """Where the response of two scans is written unless another folder is chosen: beside the score of the later one."""
+    """Where the response is written unless another folder is chosen: beside the score of the latest scan."""
     return later.with_name(f"{later.name}-response")
 
 
@@ -241,7 +308,7 @@ def saved_decisions(folder: Path, visits: Visits, *, checked: bool = True) -> Co
         ids = {key.record_id for key in course.readings[0].scans}
     except (OSError, ValueError, IndexError):
         ids = set()
-    if ids != {visit.score.record_id for visit in visits.both}:
+    if ids != visits.record_ids:
         msg = f"{folder.name}: the decisions there are about other records of these scans and were not taken over"
         raise CourseError(msg)
     return edits

@@ -27,7 +27,7 @@ def caliper(tools):
 
 
 def key(qtbot, tools, letter, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-    qtbot.keyClick(tools.changes, letter, modifier)
+    qtbot.keyClick(tools, letter, modifier)
 
 
 def pull(tools, qtbot, start_lps_mm, end_lps_mm) -> None:

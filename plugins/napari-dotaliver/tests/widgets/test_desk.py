@@ -12,12 +12,14 @@ import pytest
 from fixtures.desk import PATIENCE_MS, canvas, close, open_and_wait, pixel_of, score_and_wait
 from napari_dotaliver.reading.verdicts_html import verdicts_html
 from napari_dotaliver.view import layers
+from napari_dotaliver.view.outline_overlay import outlined
 from napari_dotaliver.widgets.desk import Desk
 from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
+from scipy.ndimage import distance_transform_edt
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.export.report.evidence import evidence_rows
@@ -180,6 +182,40 @@ def test_a_row_shows_its_lesion_in_its_colour(read, viewer):
         assert (abs(y - rows / 2), abs(x - columns / 2)) < (3, 3), "the lesion is not in the middle"
         seen += 1
     assert seen == 4
+
+
+def test_outlines_run_along_the_border_in_lines_of_one_width(read, viewer):
+    desk = read
+    largest = max(desk.session.score.lesions, key=lambda lesion: lesion.volume_ml)
+    desk.jump_to(largest.label)
+    only(desk, "Lesions")
+    viewer.canvas.overlays.scale_bar.visible = False
+    for position in ("middle_left", "middle_right", "top_center", "bottom_center"):
+        viewer.canvas.overlays[f"dotaliver_{position}"].visible = False
+    voxel_mm = min(desk.session.lesions.geometry.spacing_mm)
+    for _ in range(2):
+        desk.layers.fill_lesions(False)
+        lines = _coloured(canvas(viewer))
+        desk.layers.fill_lesions(True)
+        desk.layers.lesions.opacity = 1.0
+        filled = canvas(viewer)
+        # Lesions may touch: their border is where the colour changes.
+        border = np.any([np.abs(filled - np.roll(filled, 1, axis)).max(axis=-1) > 40 for axis in (0, 1)], axis=0)
+        half_voxel = 0.5 * voxel_mm * viewer.scene.camera.zoom * lines.shape[0] / viewer.canvas.size[0]
+        assert lines.sum() > 100
+        assert distance_transform_edt(~border)[lines].max() < half_voxel + 3
+        assert distance_transform_edt(lines).max() <= 2.5, "as thin at any zoom"
+        viewer.scene.camera.zoom *= 2
+    planes = desk.view.planes.planes
+    assert all(outlined(plane.model.layers["Lesions"]) for plane in planes)
+    desk.layers.fill_lesions(False)
+    desk.view.hide_marks(True)
+    assert not _coloured(canvas(viewer)).any(), "hidden with the other marks"
+    desk.view.hide_marks(False)
+
+
+def _coloured(picture):
+    return np.abs(picture - picture[1, 1]).max(axis=-1) > 40
 
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])

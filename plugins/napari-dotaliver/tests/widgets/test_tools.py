@@ -14,7 +14,7 @@ PATIENCE_MS = 120_000
 
 
 def press(qtbot, tools: ToolsWidget, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-    qtbot.keyClick(tools.changes, key, modifier)
+    qtbot.keyClick(tools, key, modifier)
 
 
 def paint(tools: ToolsWidget, qtbot, place_lps_mm) -> None:

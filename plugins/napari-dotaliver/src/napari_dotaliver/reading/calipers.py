@@ -47,16 +47,20 @@ class Calipers(BodyPoints):
         return as_vector(anatomical(self.measured_image).geometry.directions[0])
 
     @property
-    def _mr_uid(self) -> str | None:
+    def _recist_uid(self) -> str | None:
+        """The series of the diagnostic CT or MR, in whose coordinates diameters are drawn; None without one."""
         series = self.volumes.identity.recist_image
-        return series.series_instance_uid if series is not None and series.modality == "MR" else None
+        return None if series is None else series.series_instance_uid
 
     # --- calipers ----------------------------------------------------------------------------------------------------
 
     def caliper_of(self, name: str) -> Caliper | None:
-        """The diameter of a lesion as it is now: drawn, else found from a click or by the program; None without one."""
+        """The diameter of a lesion on that image: drawn, else from a click or by the program; None without one."""
         drawn = self._drawn(name)
         if drawn is not None:
+            if self._recist_uid is not None and drawn.series_instance_uid != self._recist_uid:
+                # It was drawn on another image, which has coordinates of its own.
+                return None
             return Caliper(drawn.long_axis_lps_mm, drawn.short_axis_lps_mm)
         found = self._found(name)
         if found is None or found.source in {"reader", "pet"}:
@@ -80,7 +84,7 @@ class Calipers(BodyPoints):
             Where there is no such lesion.
         """
         self._require_in_slice(caliper)
-        self._change_diameter(name, caliper.as_edit(self._mr_uid))
+        self._change_diameter(name, caliper.as_edit(self._recist_uid))
 
     def undraw_caliper(self, name: str) -> None:
         """Let the automatic diameter count again, in place of a drawn one or one that was found from a click."""
@@ -128,8 +132,8 @@ class Calipers(BodyPoints):
         if caliper.long_mm < _SHORTEST_MM:
             msg = "the line is shorter than 1 mm; draw it from border to border"
             raise GeometryError(msg)
-        # A CT is shown in axial planes; slices of an MR are shown as they are, however they lie in the body.
-        normal = np.asarray(self.slice_normal if self._mr_uid is not None else (0.0, 0.0, 1.0))
+        # The PET's CT is cut in axial planes; a diagnostic CT or MR is shown in its own slices, however they lie.
+        normal = np.asarray(self.slice_normal if self._recist_uid is not None else (0.0, 0.0, 1.0))
         heights = np.asarray(list(caliper.ends.values())) @ normal
         if float(np.ptp(heights)) > max(self.measured_image.geometry.spacing_mm):
             msg = "a diameter is measured in one axial slice; draw the line on an axial view"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from dotaliver.image.volume import LabelMap
 from dotaliver.measurement.caliper import Caliper
 from dotaliver.records.body_record import BodyRecord
 from dotaliver.records.edits import BodyAnswer, LesionEdit
-from dotaliver.records.measurements import DiameterSource, Lesion
+from dotaliver.records.measurements import Diameter, DiameterSource, Lesion
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.reading.label_tools import changed_labels
 
@@ -52,8 +52,9 @@ def provisional(session: ReadingSession) -> Provisional:
         caliper = session.caliper_of(str(label))
         drawn: dict[str, object] = {}
         if caliper is not None:
+            source = _source_of(session, label, edit, before)
             drawn = {"longest_diameter_mm": caliper.long_mm, "short_axis_mm": caliper.short_mm}
-            drawn |= {"diameter_source": _source_of(session, label, edit, before)}
+            drawn |= {"diameter_source": source, "diameter": _diameter(session, caliper, source)}
         moved = before is None or caliper != _caliper_of(before)
         if lesion is not before or (drawn and moved) or (before is not None and before.marks != edit.marks):
             unmeasured.add(label)
@@ -70,6 +71,22 @@ def _source_of(session: ReadingSession, label: int, edit: LesionEdit, before: Le
     if session.is_clicked(label) or before is None or before.diameter_source in {None, "pet", "reader"}:
         return "click"
     return before.diameter_source or "click"
+
+
+def _diameter(session: ReadingSession, caliper: Caliper, source: DiameterSource) -> Diameter:
+    """A caliper as a diameter on the image that it lies on."""
+    study = session.volumes.identity
+    series = study.recist_image or study.ct or study.pet
+    modality: Literal["CT", "MR", "PT"] = "MR" if series.modality == "MR" else "PT" if series is study.pet else "CT"
+    return Diameter(
+        longest_mm=caliper.long_mm,
+        short_mm=caliper.short_mm,
+        source=source,
+        modality=modality,
+        long_axis_lps_mm=caliper.long_axis_lps_mm,
+        short_axis_lps_mm=caliper.short_axis_lps_mm,
+        series_instance_uid=series.series_instance_uid,
+    )
 
 
 def _caliper_of(lesion: Lesion) -> Caliper | None:

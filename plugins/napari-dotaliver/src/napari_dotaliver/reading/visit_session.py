@@ -1,4 +1,4 @@
-"""One comparison of two scans: what the reader answered, step by step, and what it gives. No window in it.
+"""One comparison of two scans, of a longer course too: what the reader answered, step by step, and what it gives.
 
 Matching, response and the edits themselves are those of `dotaliver.longitudinal`; here are the steps, who reads, and
 what is saved.
@@ -13,7 +13,7 @@ from dotaliver.errors import ConfigError, DotaliverError
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import AssembledCourse
 from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
-from dotaliver.longitudinal.pair_answers import IdentityAnswer
+from dotaliver.longitudinal.pair_answers import ComparedScans, IdentityAnswer
 from dotaliver.longitudinal.pair_rows import PairRow
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.visit_pair import VisitPair
@@ -58,6 +58,21 @@ class VisitSession:
     def rows(self) -> tuple[PairRow, ...]:
         """The lesions with their states."""
         return () if self.pair is None else self.pair.rows
+
+    @property
+    def compared(self) -> ComparedScans | None:
+        """The two scans that are shown with the reading of the course; None where they cannot be compared."""
+        return None if self.pair is None else self.pair.compared
+
+    def scan_of(self, side: int) -> int:
+        """Which scan of the course stands on the left (0) or the right (1), counted from 0 in time order."""
+        return side if self.pair is None else self.pair.shown[side]
+
+    def show(self, visits: Visits) -> None:
+        """Go on with two other scans of the course; the decisions and their steps stay."""
+        self.visits = visits
+        if visits.pair is not None:
+            self.pair = visits.pair.with_edits(self._edits.model_copy(update={"reader": self._signed}))
 
     @property
     def edits(self) -> CourseEdits:
@@ -114,13 +129,13 @@ class VisitSession:
 
     def answer(self, lesion: str, answer: IdentityAnswer, partner: str | None = None) -> None:
         """Answer a lesion; refusals are those of `dotaliver.longitudinal.pair_answers`."""
-        self.decide(lambda reading: pair_answers.answered(reading, lesion, answer, partner))
+        self.decide(lambda pair: pair_answers.answered(pair, lesion, answer, partner))
 
     def take_back(self, lesion: str) -> None:
         """Take the answer to a lesion back."""
-        self.decide(lambda reading: pair_answers.taken_back(reading, lesion))
+        self.decide(lambda pair: pair_answers.taken_back(pair, lesion))
 
-    def decide(self, change: Callable[[Reading], CourseEdits]) -> None:
+    def decide(self, change: Callable[[ComparedScans], CourseEdits]) -> None:
         """Change the edits by one step that can be undone.
 
         Raises
@@ -134,7 +149,7 @@ class VisitSession:
         if not self.signed:
             msg = "sign in with your name and role first; every answer is signed"
             raise ConfigError(msg)
-        edits = change(self.pair.reading).model_copy(update={"reader": None})
+        edits = change(self.pair.compared).model_copy(update={"reader": None})
         if edits == self._edits:
             return
         before = self._edits

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dotaliver.export.report.words import tracer_name
+from dotaliver.longitudinal.records import Reading
 from dotaliver.pipeline.visits import Visit
 from napari_dotaliver.reading.visit_session import VisitSession
 
-__all__ = ["colour_number", "days", "headings", "lesion_names", "link_words", "whose"]
+__all__ = [
+    "colour_number",
+    "days",
+    "headings",
+    "lesion_names",
+    "link_words",
+    "nadir_of",
+    "role_of",
+    "scan_role",
+    "whose",
+]
+
+_A_COURSE = 3
+"""Scans from which on two have to be chosen."""
 
 _NAMED_BY_READER = 500
 """Colours of names such as N03 are counted from here, so that they differ from L03's."""
@@ -18,7 +32,33 @@ def headings(session: VisitSession) -> tuple[str, str]:
     if session.case is not None:
         return "Earlier scan", "Later scan"
     between = (visits.later.on - visits.earlier.on).days
-    return f"Earlier · {visits.earlier.on}", f"Later · {visits.later.on} ({between} days later)"
+    first, second = (f" · {words}" if (words := role_of(session, side)) else "" for side in (0, 1))
+    return f"Earlier · {visits.earlier.on}{first}", f"Later · {visits.later.on}{second} ({between} days later)"
+
+
+def role_of(session: VisitSession, side: int) -> str:
+    """What the scan on one side is to the response of a course of more than two scans."""
+    if session.pair is None or len(session.pair.given) < _A_COURSE:
+        return ""
+    return scan_role(session.pair.reading, session.pair.shown[side])
+
+
+def scan_role(reading: Reading, scan: int) -> str:
+    """Baseline, nadir or current; nothing for another scan."""
+    if scan == reading.baseline:
+        return "baseline"
+    return "nadir" if scan == nadir_of(reading) else "current" if scan == len(reading.scans) - 1 else ""
+
+
+def nadir_of(reading: Reading) -> int | None:
+    """The scan with the smallest sum of diameters before the last one; None where no sum is known."""
+    last = len(reading.scans) - 1
+    sums = [
+        (point.targets.sum_mm, point.scan)
+        for point in reading.time_points
+        if point.targets.sum_mm is not None and point.scan < last
+    ]
+    return min(sums)[1] if sums else None
 
 
 def days(session: VisitSession) -> tuple[str, str]:
@@ -61,7 +101,7 @@ def lesion_names(session: VisitSession, scan: int) -> dict[int, str]:
         return {} if lesions is None else {label: str(label) for label in lesions.labels}
     found = {}
     for track in session.pair.matching.tracks:
-        appearance = track.on(scan)
+        appearance = track.on(session.scan_of(scan))
         for label in () if appearance is None else appearance.labels:
             found[label] = track.lesion
     return found

@@ -40,6 +40,7 @@ __all__ = [
     "PET_OVER_CT",
     "READING",
     "REFERENCE",
+    "SOFT_TISSUE_HU",
     "LayerData",
     "Numbers",
     "anatomical_grid",

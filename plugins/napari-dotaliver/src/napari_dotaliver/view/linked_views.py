@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from dotaliver.image.geometry import FloatArray, Vector
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT
+from napari_dotaliver.view.leading import Leading
 from napari_dotaliver.view.mouse import clicks_of, hiding_of, still_click, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PlaneName,
@@ -54,7 +54,7 @@ class LinkedViews(QWidget):
         super().__init__(parent)
         self.views, self._ways = views, ways
         self.images: Images = "fused"
-        self._leads = True
+        self._leading = Leading()
         self._windowed: dict[str, tuple[float, float]] = {}
         self._hidden: list[Any] = []
         row = QHBoxLayout(self)
@@ -84,15 +84,6 @@ class LinkedViews(QWidget):
         """Whether the places of the two scans correspond."""
         return self._ways is not None
 
-    @contextmanager
-    def _led(self) -> Iterator[None]:
-        """Let one canvas move without the other following."""
-        before, self._leads = self._leads, False
-        try:
-            yield
-        finally:
-            self._leads = before
-
     # --- places ------------------------------------------------------------------------------------------------------
 
     def there(self, number: int, place_lps_mm: FloatArray) -> FloatArray | None:
@@ -104,21 +95,21 @@ class LinkedViews(QWidget):
 
     def _on_point(self, number: int) -> None:
         view, other = self.views[number], self.views[1 - number]
-        if not self._leads or len(view.model.dims.point) != 3:
+        if not self._leading.leads or len(view.model.dims.point) != 3:
             return
         place = self.there(number, view.place_lps_mm)
         if place is not None:
-            with self._led():
+            with self._leading.paused():
                 other.go_to(place)
 
     def _on_zoom(self, number: int) -> None:
-        if self._leads and self.linked:
-            with self._led():
+        if self._leading.leads and self.linked:
+            with self._leading.paused():
                 self.views[1 - number].model.scene.camera.zoom = self.views[number].model.scene.camera.zoom
 
     def _on_center(self, number: int) -> None:
         view, other = self.views[number].model, self.views[1 - number].model
-        if not self._leads or not self.linked or len(view.dims.point) != 3:
+        if not self._leading.leads or not self.linked or len(view.dims.point) != 3:
             return
         world = np.array(view.dims.point, dtype=np.float64)
         shown = list(view.dims.displayed)
@@ -126,7 +117,7 @@ class LinkedViews(QWidget):
         place = self.there(number, layers.world_to_lps(world))
         if place is not None:
             moved = layers.lps_to_world(place)
-            with self._led():
+            with self._leading.paused():
                 other.scene.camera.center = tuple(float(moved[axis]) for axis in other.dims.order)
 
     def _on_pointer(self, number: int) -> None:
@@ -146,7 +137,7 @@ class LinkedViews(QWidget):
             known = found[1 - number]
             if found[number] is None and known is not None:
                 found[number] = self.there(1 - number, np.asarray(known, dtype=np.float64))
-        with self._led():
+        with self._leading.paused():
             for view, place in zip(self.views, found, strict=True):
                 if place is not None:
                     view.go_to(place)
@@ -167,7 +158,7 @@ class LinkedViews(QWidget):
 
     def show_plane(self, name: PlaneName) -> None:
         """Cut both in one of the three planes; each patient fills the canvas, and both are drawn at one scale."""
-        with self._led():
+        with self._leading.paused():
             for view in self.views:
                 show_plane(view.model, name, view.body)
             zoom = min(view.model.scene.camera.zoom for view in self.views)
@@ -247,9 +238,9 @@ class LinkedViews(QWidget):
     def _on_limits(self, number: int) -> None:
         """The same window on the other scan, where its values have the same unit."""
         view, other = self.views[number], self.views[1 - number]
-        if not self._leads:
+        if not self._leading.leads:
             return
-        with self._led():
+        with self._leading.paused():
             if view.unit == other.unit:
                 _limit(other.pet, tuple(view.pet.contrast_limits))
             if view.ct is not None and other.ct is not None:
@@ -257,7 +248,7 @@ class LinkedViews(QWidget):
 
     def close_down(self) -> None:
         """Close both canvases; nothing follows any more."""
-        self._leads = False
+        self._leading.leads = False
         for view in self.views:
             view.close_down()
 

@@ -86,10 +86,12 @@ class Marks:
             self._viewer.layers.remove(layer)
         from napari.utils.colormaps import DirectLabelColormap
 
-        look |= {"name": PREVIEW_LAYER, "metadata": {}, "opacity": 1.0}
+        from napari_dotaliver.view.outline_overlay import draw_outlines
+
+        look |= {"name": PREVIEW_LAYER, "metadata": {}, "opacity": 0.0}
         look["colormap"] = DirectLabelColormap(color_dict={0: "#00000000", 1: _PREVIEW_COLOUR, None: _PREVIEW_COLOUR})
         self.preview = self._add(data, look, "labels", below=self._points())
-        self.preview.contour = 1
+        draw_outlines(self.preview)
 
     def clear(self) -> None:
         """Show nothing."""

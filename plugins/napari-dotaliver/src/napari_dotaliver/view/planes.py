@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from napari_dotaliver.view.leading import Leading
 from napari_dotaliver.view.orientation import PLANES, Extent, Plane, crosshair_lines, current_plane, show_plane
 
 if TYPE_CHECKING:
@@ -98,13 +97,13 @@ class _SidePlane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
-        self._leads = True
+        self._leading = Leading()
         self.model.dims.events.point.connect(self._to_main)
 
     def show_layers(self, layers: list[Layer]) -> None:
         """Show these layers of the main viewer here too."""
         # Layers that come and go move a viewer's place: here that leads nobody.
-        with self._led():
+        with self._leading.paused():
             self.model.layers.clear()
             self._links.clear()
             self.crosshair.layer = None
@@ -115,16 +114,22 @@ class _SidePlane(QWidget):
 
     def show_more(self, layers: list[Layer]) -> None:
         """Show those of these layers that are not here yet, below the crosshair."""
-        known = {id(layer) for layer in self._links}
+        from napari_dotaliver.view.outline_overlay import draw_outlines, outlined
+
+        place = 0
         for layer in layers:
-            if id(layer) not in known:
+            known = [id(link) for link in self._links]
+            if id(layer) in known:
+                place = known.index(id(layer)) + 1
+            else:
                 data, look, kind = layer.as_layer_data_tuple()
                 copy = type(layer).create(data, look, kind)
-                if hasattr(layer, "contour"):
-                    copy.contour = layer.contour
+                if outlined(layer):
+                    draw_outlines(copy)
                 _follow(copy, layer)
-                self.model.layers.insert(len(self._links), copy)
-                self._links.append(layer)
+                self.model.layers.insert(place, copy)
+                self._links.insert(place, layer)
+                place += 1
         self.model.layers.selection.clear()
 
     def redraw(self, layer: Layer) -> None:
@@ -136,7 +141,7 @@ class _SidePlane(QWidget):
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
-        with self._led():
+        with self._leading.paused():
             show_plane(self.model, plane.name, self.body)
         self.follow()
 
@@ -144,20 +149,11 @@ class _SidePlane(QWidget):
         """Go where the main viewer is; only a plane that changes is drawn anew."""
         point = self._main.dims.point
         if self.model.layers and tuple(point) != tuple(self.model.dims.point):
-            with self._led():
+            with self._leading.paused():
                 self.model.dims.point = tuple(point)
 
-    @contextmanager
-    def _led(self) -> Iterator[None]:
-        """Let this plane's place change without moving the main one."""
-        before, self._leads = self._leads, False
-        try:
-            yield
-        finally:
-            self._leads = before
-
     def _to_main(self) -> None:
-        if self._leads and self.model.layers and tuple(self.model.dims.point) != tuple(self._main.dims.point):
+        if self._leading.leads and self.model.layers and tuple(self.model.dims.point) != tuple(self._main.dims.point):
             self._main.dims.point = tuple(self.model.dims.point)
 
 
@@ -167,14 +163,14 @@ def _follow(copy: Layer, layer: Layer) -> None:
     def look() -> None:
         copy.visible = layer.visible
         copy.opacity = layer.opacity
-        for name in ("contrast_limits", "colormap", "blending", "contour"):
+        for name in ("contrast_limits", "colormap", "blending"):
             if hasattr(layer, name) and getattr(copy, name) is not getattr(layer, name):
                 setattr(copy, name, getattr(layer, name))
 
     def voxels() -> None:
         _redraw(copy, layer)
 
-    for name in ("visible", "opacity", "contrast_limits", "colormap", "blending", "contour"):
+    for name in ("visible", "opacity", "contrast_limits", "colormap", "blending"):
         if hasattr(layer.events, name):
             getattr(layer.events, name).connect(look)
     for name in ("data", "paint", "labels_update"):
@@ -190,7 +186,8 @@ def _redraw(copy: Layer, layer: Layer) -> None:
 
 
 def _in_planes(layers: StudyLayers) -> tuple[Layer | None, ...]:
-    return (layers.ct, layers.pet, layers.fdg, layers.liver, layers.lesions)
+    """What of a study the small canvases show, from the lowest to the highest."""
+    return (layers.ct, layers.measured, layers.pet, layers.fdg, layers.liver, layers.lesions)
 
 
 class SidePlanes(QSplitter):

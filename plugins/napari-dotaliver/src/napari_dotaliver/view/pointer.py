@@ -40,9 +40,15 @@ def pointer_words(layers: StudyLayers, world_mm: Sequence[float]) -> str:
     if layers.fdg_display is not None:
         fdg = layers.fdg_display.words_at(as_vector(world_to_lps(world_mm)))
         parts += [] if fdg is None else [fdg]
-    density = value_at(layers.ct, world_mm)
-    if density is not None:
-        parts.append(f"{float(density):.0f} HU")
+    measured, display = layers.measured, layers.measured_display
+    if measured is not None and display is not None and measured.visible:
+        found = value_at(measured, world_mm)
+        if found is not None:
+            parts.append(f"{float(found):.0f} HU on the diagnostic CT" if display.is_ct else f"MR {float(found):.0f}")
+    else:
+        density = value_at(layers.ct, world_mm)
+        if density is not None:
+            parts.append(f"{float(density):.0f} HU")
     label = value_at(layers.lesions, world_mm)
     if label:
         parts.append(f"lesion {int(label)}")

@@ -141,8 +141,11 @@ class ScanView(QWidget):
         numbers[1]["features"]["number"] = written
         made = layers.lesions_layer(labels)
         if self.outlines is None or self.numbers is None:
+            from napari_dotaliver.view.outline_overlay import draw_outlines
+
             self.outlines, self.numbers = self._add(made), self._add(numbers)
-            self.outlines.contour = 1
+            draw_outlines(self.outlines)
+            self.outlines.opacity = 0.0
             self.outlines.editable = False
             self._put_marks_on_top()
             return

@@ -16,7 +16,7 @@ from napari_dotaliver.reading.label_tools import differing_box
 from napari_dotaliver.view import layers
 from napari_dotaliver.view.fdg import FdgDisplay, fdg_display, fdg_layer
 from napari_dotaliver.view.layers import LayerData
-from napari_dotaliver.view.mr import MrDisplay, mr_display, mr_layer, shown_line
+from napari_dotaliver.view.measured_image import MeasuredDisplay, measured_display, measured_layer, shown_line
 from napari_dotaliver.view.orientation import body_extent
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyLayers"]
 
-_OUTLINE_VOXELS = 1
+_FILLED_OPACITY = 0.55
+_HOLLOW_OPACITY = 0.0
+"""The outlines are drawn whole at any opacity of the voxels."""
 
 
 class StudyLayers:
@@ -48,8 +50,8 @@ class StudyLayers:
         self.uptake_unit = layers.uptake_unit(volumes.pet.quantity)
         self.is_suv = volumes.pet.quantity is not Quantity.RELATIVE
         self.ct: Image | None = None
-        self.mr: Image | None = None
-        self.mr_display: MrDisplay | None = None
+        self.measured: Image | None = None
+        self.measured_display: MeasuredDisplay | None = None
         self.fdg: Image | None = None
         self.fdg_display: FdgDisplay | None = None
         self.liver: Labels | None = None
@@ -87,11 +89,17 @@ class StudyLayers:
     def all(self) -> list[Layer]:
         """The layers that exist, from the lowest to the highest."""
         named = (
-            self.ct, self.mr, self.pet, self.fdg, self.liver, self.lesions, self.candidates, self.reference,
+            self.ct, self.measured, self.pet, self.fdg, self.liver, self.lesions, self.candidates, self.reference,
             self.border, self.diameters,
             self.numbers,
         )  # fmt: skip
         return [layer for layer in named if layer is not None]
+
+    @property
+    def all_cts(self) -> list[Image]:
+        """The PET's CT and the diagnostic CT, those that are shown."""
+        measured = self.measured if self.measured_display is not None and self.measured_display.is_ct else None
+        return [image for image in (self.ct, measured) if image is not None]
 
     def remove(self) -> None:
         """Take the study's layers from the viewer."""
@@ -101,7 +109,7 @@ class StudyLayers:
 
     def show(self, session: ReadingSession) -> None:
         """Show masks and measurements as the reading has them now; what was painted and not taken into it goes."""
-        self._show_mr(session)
+        self._show_measured(session)
         self._show_fdg(session)
         self._show_liver(session.liver)
         self._show_lesions(session.lesions)
@@ -114,7 +122,7 @@ class StudyLayers:
         """Draw lesions filled or, as at the beginning, by their outlines, under which the images stay visible."""
         self.filled = filled
         if self.lesions is not None:
-            self.lesions.contour = 0 if filled else _OUTLINE_VOXELS
+            self.lesions.opacity = _FILLED_OPACITY if filled else _HOLLOW_OPACITY
 
     def liver_stroke(self) -> tuple[Box, BoolArray] | None:
         """The box of the liver's grid in which was painted since the reading took it in, and the mask there.
@@ -153,7 +161,11 @@ class StudyLayers:
         if labels is None:
             return lesion.centroid_lps_mm
         if lesion.diameter is not None:
-            x, y, z = (float(v) for v in np.mean(lesion.diameter.long_axis_lps_mm, axis=0))
+            line = lesion.diameter.long_axis_lps_mm
+            display = self.measured_display
+            if display is not None and lesion.diameter.series_instance_uid == display.series_instance_uid:
+                line = shown_line(display, line)
+            x, y, z = (float(v) for v in np.mean(line, axis=0))
             index = np.rint(labels.geometry.lps_to_index((x, y, z))).astype(int)
             inside = bool((index >= 0).all() and (index < labels.geometry.shape).all())
             if inside and labels.array[tuple(index)] == lesion.label:
@@ -179,22 +191,24 @@ class StudyLayers:
         self.fdg = self._add(made, place)
         self.fdg.contrast_limits_range = (0.0, max(float(made[0].max()), self.fdg.contrast_limits[1]))
 
-    # --- the MR ------------------------------------------------------------------------------------------------------
+    # --- the image that is measured on --------------------------------------------------------------------------------
 
-    def _show_mr(self, session: ReadingSession) -> None:
-        """The MR that diameters are measured on, once it is registered to a liver."""
+    def _show_measured(self, session: ReadingSession) -> None:
+        """The diagnostic CT or MR, once it is registered to a liver."""
         image = self._volumes.recist_image
-        if image is None or image.quantity is not Quantity.MR_SIGNAL:
+        if image is None:
             return
-        known = self.mr_display
-        self.mr_display = mr_display(image, session.segmentations)
-        if self.mr_display is None:
+        known = self.measured_display
+        self.measured_display = measured_display(image, session.segmentations)
+        if self.measured_display is None:
             return
-        if self.mr is None or self.mr not in self._viewer.layers:
+        if self.measured is None or self.measured not in self._viewer.layers:
             place = self._viewer.layers.index(self.pet) if self.pet in self._viewer.layers else None
-            self.mr = self._add(mr_layer(self.mr_display), place)
-        elif known is None or not known.shown.is_close(self.mr_display.shown):
-            self.mr.affine = layers.world_affine(self.mr_display.shown)
+            self.measured = self._add(measured_layer(self.measured_display), place)
+            if self.measured_display.is_ct:
+                self.measured.contrast_limits_range = layers.HU_RANGE
+        elif known is None or not known.shown.is_close(self.measured_display.shown):
+            self.measured.affine = layers.world_affine(self.measured_display.shown)
 
     # --- masks -------------------------------------------------------------------------------------------------------
 
@@ -237,6 +251,8 @@ class StudyLayers:
         return layer
 
     def _mask_anew(self, layer: Any, labels: LabelMap, name: str) -> Any:
+        from napari_dotaliver.view.outline_overlay import draw_outlines
+
         if name == layers.LIVER:
             made = layers.liver_layer(labels.with_array((labels.array != 0).astype(np.uint8)))
         else:
@@ -246,7 +262,8 @@ class StudyLayers:
             layer.affine, layer.data = made[1]["affine"], made[0]
             return layer
         layer = self._add(made)
-        layer.contour = 0 if self.filled and name == layers.LESIONS else _OUTLINE_VOXELS
+        draw_outlines(layer)
+        layer.opacity = _FILLED_OPACITY if self.filled and name == layers.LESIONS else _HOLLOW_OPACITY
         layer.events.paint.connect(lambda event: self._on_painted(name, event))
         return layer
 
@@ -266,11 +283,8 @@ class StudyLayers:
         # uptake is not a diameter.
         drawn_here = [] if volumes.recist_image is not None else sorted(there)
         lines = {label: line for label in drawn_here if (line := session.diameter_of(label)) is not None}
-        if (display := self.mr_display) is not None:
-            # A diameter that was drawn on another image has coordinates of its own.
-            drawn = {edit.label: edit.diameter for edit in session.edits.lesions if edit.diameter is not None}
-            elsewhere = {n for n, d in drawn.items() if d.series_instance_uid != display.series_instance_uid}
-            known = {label: session.caliper_of(str(label)) for label in sorted(there - elsewhere)}
+        if (display := self.measured_display) is not None:
+            known = {label: session.caliper_of(str(label)) for label in sorted(there)}
             lines = {
                 label: shown_line(display, found.long_axis_lps_mm)
                 for label, found in known.items()

@@ -74,7 +74,7 @@ def ct_dragged(start: Limits, right_px: float, down_px: float) -> Limits:
     return level - width / 2, level + width / 2
 
 
-def window_words(kind: Literal["PET", "FDG", "CT"], limits: Limits, unit: str) -> str:
+def window_words(kind: Literal["PET", "FDG", "CT", "MR"], limits: Limits, unit: str) -> str:
     """How a window is named beside the picture.
 
     Examples
@@ -83,6 +83,6 @@ def window_words(kind: Literal["PET", "FDG", "CT"], limits: Limits, unit: str) -
     ('PET SUV 0 to 20', 'CT W 400 L 40 HU')
     """
     low, high = limits
-    if kind == "CT":
-        return f"CT W {high - low:.0f} L {(low + high) / 2:.0f} {unit}"
+    if kind in {"CT", "MR"}:
+        return f"{kind} W {high - low:.0f} L {(low + high) / 2:.0f} {unit}".rstrip()
     return f"{kind} {unit} {low:.3g} to {high:.3g}"

@@ -32,6 +32,7 @@ class AnswerRows(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.verticalHeader().setVisible(False)
+        self.setTabKeyNavigation(False)
 
     def event(self, event: QEvent) -> bool:
         """Keep the keys of the answers from the tools that have the same keys elsewhere."""

@@ -169,6 +169,9 @@ class BodyList(QWidget):
         self.accept_button.setEnabled(lesion is not None and lesion.state != "added")
         added = self.rows.currentRow() >= 0 and (lesion is None or lesion.state == "added")
         self.reject_button.setText("Remove (R)" if added else "Reject (R)")
+        self.reject_button.setEnabled(self.rows.currentRow() >= 0)
+        if lesion is None and not self.rows.rowCount():
+            self.why.setText("The search found no candidate outside the liver. You can add what it missed.")
         if lesion is not None:
             self.organ.setCurrentIndex(_ORGANS.index(lesion.organ))
             self.why.setText(lesion.why_physiological or "")

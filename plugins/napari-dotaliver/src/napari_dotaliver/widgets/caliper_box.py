@@ -23,6 +23,7 @@ from dotaliver.records.edits import LesionMark
 from napari_dotaliver.reading.calipers import ROLES
 from napari_dotaliver.view.caliper_layer import caliper_layer, renew_caliper
 from napari_dotaliver.view.layers import anatomical_grid, world_to_lps
+from napari_dotaliver.view.measured_image import NOT_REGISTERED
 from napari_dotaliver.view.mouse import clicks_of
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.lesion_table import sum_words
@@ -169,12 +170,14 @@ class CaliperBox(QGroupBox):
     def _grid(self) -> Geometry | None:
         """The grid of the image that is drawn on, where it is shown."""
         layers, session = self._context.layers, self._context.session
-        if layers.mr_display is not None:
-            return layers.mr_display.shown
+        if layers.measured_display is not None:
+            return layers.measured_display.shown
+        if session.volumes.recist_image is not None:
+            return None
         return (session.volumes.ct or session.volumes.pet).geometry
 
     def _as_shown(self, caliper: Caliper) -> Caliper:
-        display = self._context.layers.mr_display
+        display = self._context.layers.measured_display
         if display is None:
             return caliper
         lines = [
@@ -195,14 +198,16 @@ class CaliperBox(QGroupBox):
         if on and not context.attempt(self._require_lesion):
             self.button.setChecked(False)
             return
+        if on and self._grid() is None:
+            self._context.say(NOT_REGISTERED)
+            self.button.setChecked(False)
+            return
         self._lock_camera(on)
         if on:
             active = context.viewer.layers.selection.active
             if active is not None and str(active.mode) != "pan_zoom":
                 # A brush in hand would paint.
                 active.mode = "pan_zoom"
-            if context.layers.mr is not None:
-                context.layers.mr.visible = True
             context.say(f"Drag the longest diameter of lesion {self.lesion}, or one of its ends.")
         self.taken.emit(on)
 
@@ -273,13 +278,13 @@ class CaliperBox(QGroupBox):
 
     def _place(self, position: Any) -> Vector:
         """A place under the mouse, on the nearest slice of the measured image and in its coordinates."""
-        grid, display = self._grid(), self._context.layers.mr_display
+        grid, display = self._grid(), self._context.layers.measured_display
         assert grid is not None
         turned = anatomical_grid(grid)
         index = np.asarray(turned.lps_to_index(world_to_lps(np.asarray(position[-3:]))))
         index[0] = np.clip(np.rint(index[0]), 0, turned.shape[0] - 1)
         place = turned.index_to_lps(index)
-        return as_vector(place if display is None else display.to_mr(place))
+        return as_vector(place if display is None else display.to_image(place))
 
     def _grip(self, caliper: Caliper | None, place: Vector, viewer: ViewerModel) -> CaliperEnd | None:
         """The end that is taken hold of at a place."""

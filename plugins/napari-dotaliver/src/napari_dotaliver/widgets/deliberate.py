@@ -71,3 +71,9 @@ class Tabs(QTabWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setTabBar(_TabBar(self))
+
+    def to_next(self) -> None:
+        """Show the next tab, with the keyboard's focus on its name: Tab goes on to what it holds."""
+        if self.count():
+            self.setCurrentIndex((self.currentIndex() + 1) % self.count())
+            self.tabBar().setFocus(Qt.FocusReason.TabFocusReason)

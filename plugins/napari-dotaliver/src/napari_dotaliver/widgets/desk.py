@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QProgressBar,
     QPushButton,
     QShortcut,
@@ -48,9 +47,10 @@ from napari_dotaliver.widgets.lesion_table import LesionTable
 from napari_dotaliver.widgets.patient_banner import PatientBanner
 from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.recovery import RecoveryBanner
-from napari_dotaliver.widgets.shortcuts import take_key
+from napari_dotaliver.widgets.shortcuts import FOCUS_FRAME, tab_through, take_key
 from napari_dotaliver.widgets.time_points import TimePointsWidget
 from napari_dotaliver.widgets.tools import ToolsWidget
+from napari_dotaliver.widgets.unsaved import ask_about_unsaved
 from napari_dotaliver.widgets.verdict_panel import VerdictPanel
 from napari_dotaliver.widgets.view_bar import ViewBar
 
@@ -116,6 +116,7 @@ class Desk(QWidget):
         self.table = LesionTable()
         self.view = ViewBar(napari_viewer)
         self.setMinimumWidth(400)
+        self.setStyleSheet(FOCUS_FRAME)
         self._build()
         self._connect()
         self._add_docks()
@@ -306,6 +307,7 @@ class Desk(QWidget):
         self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
         self.tools.chosen = lambda: self.table.chosen
+        self.tools.measured_wanted.connect(self.view.show_measured)
         self.tools.lesion_made.connect(lambda label: self.table.choose((label,), tell=False))
         self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
@@ -320,8 +322,15 @@ class Desk(QWidget):
         self._follow_case(session, confirm)
         for part in (self.reader_box, self.banner):
             self._column.insertWidget(3, part)
+        self._order_focus()
         self.tabs.setCurrentWidget(self.verdicts)
         self.scored.emit()
+
+    def _order_focus(self) -> None:
+        """Let Tab go through the panel from top to bottom, and then through the tab that is shown."""
+        pages = [self.tabs.widget(number) for number in range(self.tabs.count())]
+        parts = (self.cancel_button, self.banner, self.reader_box, self.view, self.tabs.tabBar(), *pages)
+        tab_through(part for part in parts if part is not None)
 
     def _follow_case(self, session: ReadingSession, confirm: ConfirmWidget) -> None:
         """Let the case know the reading of its scan; who gave its first answers a moment ago has signed in."""
@@ -485,18 +494,11 @@ class Desk(QWidget):
         """
         if self.session is None or not self.session.dirty:
             return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self,
-            "Unsaved changes",
-            "This reading has changes that are not saved.",
-            buttons.Save | buttons.Discard | buttons.Cancel,
-            buttons.Save,
-        )
-        if answer == buttons.Save and self.confirm is not None:
+        answer = ask_about_unsaved(self, "This reading has changes that are not saved.")
+        if answer == "save" and self.confirm is not None:
             self.tabs.setCurrentWidget(self.confirm)
             self.confirm.save_then(leave)
-        if answer != buttons.Discard:
+        if answer != "discard":
             return False
         if self.banner is not None:
             self.banner.discard_reading()
@@ -562,6 +564,9 @@ def bind_keys(desk: Desk) -> None:
         "planes": desk.view.toggle_planes,
         "fill": desk.view.toggle_fill,
         **{name: partial(desk.view.show_window, name) for name in (*PET_WINDOWS, *CT_WINDOWS)},
+        "slice_up": partial(desk.view.step_slice, 1),
+        "slice_down": partial(desk.view.step_slice, -1),
+        "next_tab": desk.tabs.to_next,
         "next": lambda: desk.step_lesion(1),
         "previous": lambda: desk.step_lesion(-1),
     }

@@ -27,7 +27,10 @@ KEYS: dict[str, Key] = {
     "coronal": Key("F2", "coronal slices"),
     "sagittal": Key("F3", "sagittal slices"),
     "projection": Key("F4", "maximum-intensity projection of the PET, on and off"),
-    "images": Key("F6", "fused images, PET alone (inverted grey), CT alone, FDG over CT"),
+    "images": Key(
+        "F6",
+        "fused images, PET alone (inverted grey), CT alone, FDG over CT; a diagnostic CT or MR alone and below the PET",
+    ),
     "crosshair": Key("F7", "crosshair on and off"),
     "planes": Key("F8", "the two other planes on and off"),
     "fill": Key("F12", "lesions filled or as outlines"),
@@ -39,6 +42,9 @@ KEYS: dict[str, Key] = {
     "ct_soft": Key("Alt+6", "CT soft-tissue window"),
     "ct_lung": Key("Alt+7", "CT lung window"),
     "ct_bone": Key("Alt+8", "CT bone window"),
+    "slice_up": Key("Alt+Right", "next slice, wherever the focus is"),
+    "slice_down": Key("Alt+Left", "previous slice"),
+    "next_tab": Key("Ctrl+Tab", "next tab of the panel"),
     "next": Key(".", "next lesion"),
     "previous": Key(",", "previous lesion"),
 }

@@ -69,6 +69,8 @@ class LesionTable(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.verticalHeader().setVisible(False)
+        # Tab goes on to the next control; arrows move from row to row.
+        self.table.setTabKeyNavigation(False)
         self.table.setWordWrap(False)
         self.table.setAccessibleName("Lesions")
         row = self.table.verticalHeader().defaultSectionSize()

@@ -9,9 +9,11 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Vector, as_vector
 from napari_dotaliver.reading.pointing import Pointed
 from napari_dotaliver.view.layers import points_lps_mm, world_to_lps
+from napari_dotaliver.view.measured_image import NOT_REGISTERED
 from napari_dotaliver.view.mouse import clicks_of, still_click
 from napari_dotaliver.view.orientation import position_lps_mm
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
@@ -77,13 +79,14 @@ class PointingBox(QGroupBox):
 
     def measure_at(self, place_lps_mm: Vector) -> None:
         """Measure the lesion at a place, or add one there; the border can then be dragged by its points."""
-        place = self._on_its_image(place_lps_mm)
-        self._point(lambda: self._context.session.point_at(place))
+        self._point(lambda: self._context.session.point_at(self._on_its_image(place_lps_mm)))
 
     def _on_its_image(self, place_lps_mm: Vector) -> Vector:
-        """A place in the coordinates of the image that diameters are measured on: an MR is shown away from its own."""
-        display = self._context.layers.mr_display
-        return place_lps_mm if display is None else as_vector(display.to_mr(place_lps_mm))
+        """A place in the coordinates of the image that diameters are measured on, which may be shown elsewhere."""
+        display = self._context.layers.measured_display
+        if display is None and self._context.session.volumes.recist_image is not None:
+            raise MaskError(NOT_REGISTERED)
+        return place_lps_mm if display is None else as_vector(display.to_image(place_lps_mm))
 
     def _point(self, act: Callable[[], Pointed]) -> None:
         def measured() -> None:
@@ -106,9 +109,9 @@ class PointingBox(QGroupBox):
         context = self._context
         last = context.session.pointed
         places = points_lps_mm(layer)
-        display = context.layers.mr_display
+        display = context.layers.measured_display
         if display is not None and len(places):
-            places = display.to_mr(places)
+            places = display.to_image(places)
         if layer is not context.layers.border or last is None or len(places) != len(last.border_lps_mm):
             if layer is context.layers.border:
                 context.layers.show(context.session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QAction, QKeySequence
@@ -12,16 +13,22 @@ from napari_dotaliver.widgets.deliberate import NumberBox
 
 __all__ = [
     "CHECKED_BUTTON",
+    "FOCUS_FRAME",
     "bind_key",
     "millimetres",
     "refusal_line",
     "scrolled",
     "soon",
+    "tab_through",
     "take_key",
 ]
 
 CHECKED_BUTTON = "QPushButton:checked { font-weight: bold; border: 2px solid #56B4E9; }"
 """Style of a panel in which a pressed button is recognised without colour, whatever the theme"""
+
+_FOCUSED = "QPushButton QLineEdit QComboBox QAbstractSpinBox QTextBrowser QTableWidget QCheckBox QRadioButton"
+FOCUS_FRAME = ", ".join(f"{kind}:focus" for kind in _FOCUSED.split()) + " { border: 2px solid #E69F00; }"
+"""Style of a panel in which one sees where the keyboard's focus is; themes of napari show it nowhere"""
 
 
 def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:
@@ -58,6 +65,23 @@ def soon(owner: QObject, act: Callable[[], object]) -> None:
     timer.timeout.connect(act)
     timer.timeout.connect(timer.deleteLater)
     timer.start(0)
+
+
+def tab_through(parts: Iterable[QWidget]) -> None:
+    """Let Tab go through these widgets and what they hold, in this order.
+
+    Qt leaves out what is put into a window that is shown already.
+    """
+    found = [
+        each
+        for part in parts
+        for each in (part, *part.findChildren(QWidget))
+        if each.focusPolicy().value & Qt.FocusPolicy.TabFocus.value
+        and each.focusProxy() is None
+        and each.window() is part.window()
+    ]
+    for before, after in pairwise(found):
+        QWidget.setTabOrder(before, after)
 
 
 def refusal_line() -> QLabel:

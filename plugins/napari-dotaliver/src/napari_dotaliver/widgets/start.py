@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,16 @@ def desk_of(viewer: Viewer) -> Desk:
     return widget
 
 
-def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None, *, later: Path | None = None) -> None:
+def view(
+    study: StudyInput,
+    config: ScoringConfig,
+    case: DeskCase | None = None,
+    *,
+    later: Path | Sequence[Path] | None = None,
+) -> None:
     """Start napari with a study, or the folder of a score, open at the desk; returns when its window closes.
 
-    With another score of the patient, the two are opened side by side instead.
+    With other scores of the patient, two of them are opened side by side instead.
 
     Parameters
     ----------
@@ -52,13 +59,13 @@ def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None,
         Everything that changes the answer.
     case : DeskCase, optional
         The case of a central reading that the study is a scan of.
-    later : Path, optional
-        The folder of another score of the patient.
+    later : Path or sequence of Path, optional
+        The folders of other scores of the patient.
     """
     import napari
 
     if later is not None:
-        window = view_visits(study.folder, later)
+        window = view_visits(study.folder, *((later,) if isinstance(later, Path) else later))
         napari.run()
         del window
         return
@@ -72,14 +79,14 @@ def view(study: StudyInput, config: ScoringConfig, case: DeskCase | None = None,
     napari.run()
 
 
-def view_visits(first: Path, second: Path) -> VisitsWindow:
-    """Open two scores of a patient side by side; the window lives as long as somebody holds it."""
+def view_visits(*folders: Path) -> VisitsWindow:
+    """Open the scores of a patient, two of them side by side; the window lives as long as somebody holds it."""
     from napari.qt import get_qapp
 
     from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
 
     get_qapp()
     window = VisitsWindow()
-    window.open(VisitsGiven((first, second)))
+    window.open(VisitsGiven(folders, (None,) * len(folders)))
     window.show()
     return window

@@ -68,6 +68,9 @@ class ToolsWidget(QWidget):
     lesion_made = Signal(int)
     """A marking tool made or changed a lesion that is to be selected."""
 
+    measured_wanted = Signal()
+    """A tool was taken that works on the image that diameters are measured on."""
+
     def __init__(
         self, session: ReadingSession, viewer: ViewerModel, layers: StudyLayers, parent: QWidget | None = None
     ) -> None:
@@ -75,6 +78,7 @@ class ToolsWidget(QWidget):
         self._session, self._viewer, self._layers = session, viewer, layers
         self._watched: list[object] = []
         self._shown: StudyScore | None = None
+        self._are_changes = False
         self.chosen: Callable[[], tuple[int, ...]] = lambda: ()
         self._body_click: Any = None
         self.message, self.state = refusal_line(), QLabel()
@@ -93,9 +97,11 @@ class ToolsWidget(QWidget):
         self.pointing.measured.connect(self.lesion_chosen)
         self.marking = MarkingBox(context)
         self.marking.lesion_made.connect(self._on_lesion_made)
-        self.marking.renewed.connect(lambda: self.changes.setHidden(self.marking.tool is not None))
+        self.marking.renewed.connect(self._show_changes)
         # One tool at a time has the mouse.
         self.marking.taken.connect(lambda: _release((self.pointing.click_button, self.caliper.button)))
+        for begins in (self.caliper.taken, self.pointing.click_button.toggled):
+            begins.connect(lambda on: self.measured_wanted.emit() if on else None)
         self.caliper.taken.connect(lambda on: self._leave_mouse_to(self.pointing.click_button) if on else None)
         self.pointing.click_button.toggled.connect(lambda on: self._leave_mouse_to(self.caliper.button) if on else None)
         self._build()
@@ -281,7 +287,14 @@ class ToolsWidget(QWidget):
         if session.score is not self._shown and self.isVisible():
             # Comparing two records takes as long as a frame: only where there is a new one.
             self._shown = session.score
-            self.changes.setHtml(changes_html(session.changes(), session.automatic, session.score))
+            changes = session.changes()
+            self.changes.setHtml(changes_html(changes, session.automatic, session.score))
+            self._are_changes = bool(changes.effects)
+            self._show_changes()
+
+    def _show_changes(self) -> None:
+        """Leave the room to the tools where nothing was changed, or one is in hand."""
+        self.changes.setHidden(self.marking.tool is not None or not self._are_changes)
 
 
 def _release(buttons: tuple[QPushButton, ...]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
-from napari_dotaliver.view.layers import PET_ALONE, PET_OVER_CT, uptake_unit
+from napari_dotaliver.view.layers import PET_OVER_CT
 from napari_dotaliver.view.mouse import WindowDrag, clicks_of, hiding_of, still_click, use_reading_mouse
 from napari_dotaliver.view.orientation import (
     PLANES,
@@ -23,7 +23,18 @@ from napari_dotaliver.view.orientation import (
 )
 from napari_dotaliver.view.planes import Crosshair, SidePlanes
 from napari_dotaliver.view.pointer import pointer_words
-from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, ct_dragged, pet_dragged, window_words
+from napari_dotaliver.view.shown_images import (
+    Shown,
+    choices,
+    image_below,
+    is_fused,
+    next_of,
+    show_images,
+    shown_words,
+    uptake_image,
+    windows_shown,
+)
+from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, ct_dragged, pet_dragged
 from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.mip_canvas import MipCanvas
 
@@ -34,9 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewBar"]
 
-_Images = Literal["fused", "PET", "CT", "MR", "FDG"]
 _PLANES_PIXELS = 200
-_NEXT: dict[_Images, _Images] = {"fused": "PET", "PET": "CT", "CT": "MR", "MR": "FDG", "FDG": "fused"}
 
 
 class _BlendSlider(QSlider):
@@ -61,7 +70,7 @@ class ViewBar(QWidget):
         super().__init__()
         self._viewer = viewer
         self._layers: StudyLayers | None = None
-        self.images: _Images = "fused"
+        self.images: Shown = "fused"
         self.projected = False
         self.crosshair = Crosshair(viewer)
         self.planes = SidePlanes(viewer)
@@ -136,15 +145,12 @@ class ViewBar(QWidget):
         """Look at PET or CT in one of the usual windows; relative uptake has none in SUV."""
         if self._layers is None:
             return
-        if name in CT_WINDOWS and self._layers.ct is not None:
-            self._layers.ct.contrast_limits = CT_WINDOWS[name].limits
+        if name in CT_WINDOWS:
+            for ct in self._layers.all_cts:
+                ct.contrast_limits = CT_WINDOWS[name].limits
         elif name in PET_WINDOWS and self._shows_suv(self._layers):
-            _limit(self._uptake(self._layers), PET_WINDOWS[name].limits)
+            _limit(uptake_image(self._layers, self.images), PET_WINDOWS[name].limits)
         self._name_windows()
-
-    def _uptake(self, layers: StudyLayers) -> Any:
-        """The PET that is looked at: the FDG scan's where that one is shown."""
-        return layers.fdg if self.images == "FDG" and layers.fdg is not None else layers.pet
 
     def _shows_suv(self, layers: StudyLayers) -> bool:
         if self.images == "FDG" and layers.fdg_display is not None:
@@ -156,10 +162,8 @@ class ViewBar(QWidget):
         layers = self._layers
         if layers is None:
             return
-        below = layers.mr if self.images == "MR" else layers.ct
-        alone = self.images in {"CT", "MR"} or (shift and self.images in {"fused", "FDG"})
-        pet = self._uptake(layers)
-        image = below if alone and below is not None else pet
+        pet, below = uptake_image(layers, self.images), image_below(layers, self.images)
+        image = below if below is not None and (shift or not is_fused(self.images)) else pet
         if stage == "begin":
             self._window_start = {image.name: tuple(image.contrast_limits)}
         start = self._window_start.get(image.name)
@@ -175,21 +179,15 @@ class ViewBar(QWidget):
 
     def _name_windows(self) -> None:
         layers = self._layers
-        words = []
+        words: list[str] = []
         if layers is not None:
             self.mip.show_up_to(layers.pet.contrast_limits[1])
-        if layers is not None and self.images in {"fused", "PET"}:
-            words.append(window_words("PET", tuple(layers.pet.contrast_limits), layers.uptake_unit))
-        if layers is not None and layers.fdg is not None and layers.fdg_display is not None and self.images == "FDG":
-            unit = uptake_unit(layers.fdg_display.study.pet.quantity)
-            words.append(window_words("FDG", tuple(layers.fdg.contrast_limits), unit))
-        if layers is not None and layers.ct is not None and self.images in {"fused", "CT", "FDG"}:
-            words.append(window_words("CT", tuple(layers.ct.contrast_limits), "HU"))
+            words = windows_shown(layers, self.images)
         self.window_line.setText("\n".join(words))
 
     def _on_blend(self, percent: int) -> None:
-        if self._layers is not None and self.images in {"fused", "FDG"}:
-            self._uptake(self._layers).opacity = percent / 100
+        if self._layers is not None and is_fused(self.images):
+            uptake_image(self._layers, self.images).opacity = percent / 100
 
     # --- under the mouse ---------------------------------------------------------------------------------------------
 
@@ -213,7 +211,7 @@ class ViewBar(QWidget):
     def hide_marks(self, hidden: bool) -> None:
         """Hide everything that is drawn over the images while a key is held, and show again what was shown."""
         if hidden and self._layers is not None:
-            images = (self._layers.ct, self._layers.mr, self._layers.pet, self._layers.fdg)
+            images = (self._layers.ct, self._layers.measured, self._layers.pet, self._layers.fdg)
             marks = [layer for layer in self._layers.all if layer not in images]
             marks += [c.layer for c in self._crosshairs() if c.layer is not None]
             self._hidden = [layer for layer in marks if layer.visible]
@@ -279,6 +277,13 @@ class ViewBar(QWidget):
     def _cut(self, name: PlaneName) -> None:
         show_plane(self._viewer, name, None if self._layers is None else self._layers.body)
 
+    def step_slice(self, ways: int) -> None:
+        """Go some slices up or down in the plane that is shown."""
+        dims = self._viewer.dims
+        axis = dims.order[0]
+        if self._layers is not None:
+            dims.set_current_step(axis, dims.current_step[axis] + ways)
+
     def toggle_projection(self) -> None:
         """The PET's highest values along the line of sight, seen from the front; the plane of before once more."""
         if self._layers is None:
@@ -308,34 +313,23 @@ class ViewBar(QWidget):
         self._show_images("PET" if on or self._layers.ct is None else "fused")
 
     def next_images(self) -> None:
-        """Fused, PET alone, CT alone, the MR where diameters are measured on one, and the FDG scan over the CT."""
-        layers = self._layers
-        if layers is None or (layers.ct is None and layers.mr is None):
-            return
-        there = {"CT": layers.ct, "MR": layers.mr, "FDG": layers.fdg}
-        after = _NEXT[self.images]
-        while after in there and there[after] is None:
-            after = _NEXT[after]
-        self._show_images(after)
+        """Fused, PET alone, CT alone, the diagnostic CT or MR alone and below the PET, and the FDG scan over the CT."""
+        if self._layers is not None and len(choices(self._layers)) > 1:
+            self._show_images(next_of(self._layers, self.images))
 
-    def _show_images(self, images: _Images) -> None:
+    def show_measured(self) -> None:
+        """Show the image that diameters are measured on, where it is not shown yet."""
+        if self._layers is not None and self._layers.measured is not None and "measured" not in self.images:
+            self._show_images("measured")
+
+    def _show_images(self, images: Shown) -> None:
         layers = self._layers
         if layers is None:
             return
         self.images = images
-        if layers.ct is not None:
-            layers.ct.visible = images not in {"PET", "MR"}
-        if layers.mr is not None:
-            layers.mr.visible = images == "MR"
-        layers.pet.visible = images not in {"CT", "MR", "FDG"}
-        if layers.fdg is not None:
-            layers.fdg.visible = images == "FDG"
+        show_images(layers, images, self.blend.value())
         alone = images == "PET"
-        for name, value in (PET_ALONE if alone else PET_OVER_CT).items():
-            setattr(layers.pet, name, value)
-        if not alone:
-            self._uptake(layers).opacity = self.blend.value() / 100
-        self.blend.setEnabled(images in {"fused", "FDG"} and layers.ct is not None)
+        self.blend.setEnabled(is_fused(images))
         self._name_windows()
         for viewer in self._models():
             show_on_white(viewer, white=alone)
@@ -366,9 +360,7 @@ class ViewBar(QWidget):
         for name in PLANES:
             self.buttons[name].setChecked(name == shown and not self.projected)
         self.buttons["projection"].setChecked(self.projected)
-        self.buttons["images"].setText(
-            f"{self.images.capitalize() if self.images == 'fused' else self.images} ({KEYS['images'].key})"
-        )
+        self.buttons["images"].setText(f"{shown_words(self._layers, self.images)} ({KEYS['images'].key})")
         layer = self.crosshair.layer
         self.buttons["crosshair"].setChecked(layer is not None and layer.visible)
         self.buttons["planes"].setChecked(self._planes_dock is not None and not self._planes_dock.isHidden())

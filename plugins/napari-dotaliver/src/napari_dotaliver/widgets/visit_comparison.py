@@ -24,18 +24,19 @@ from dotaliver.image.geometry import Vector
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import AssembledCourse
 from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER
+from dotaliver.longitudinal.pair_answers import EARLIER, LATER, ComparedScans
 from dotaliver.longitudinal.pair_rows import PairRow
-from dotaliver.longitudinal.records import Reading
 from dotaliver.pipeline.visits import response_folder
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.reading.visit_words import colour_number, days, headings, lesion_names, link_words, whose
 from napari_dotaliver.view.linked_views import LinkedViews
 from napari_dotaliver.view.scan_view import ScanView
 from napari_dotaliver.widgets.background import Background, sentence_of
+from napari_dotaliver.widgets.deliberate import Tabs
 from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.shortcuts import refusal_line, soon
 from napari_dotaliver.widgets.visit_bar import VisitBar
+from napari_dotaliver.widgets.visit_course import VisitCourse
 from napari_dotaliver.widgets.visit_list import VisitList
 from napari_dotaliver.widgets.visit_measuring import VisitMeasuring
 from napari_dotaliver.widgets.visit_recovery import VisitRecovery
@@ -44,6 +45,7 @@ from napari_dotaliver.widgets.visit_response import VisitResponse, without_days
 __all__ = ["VisitComparison"]
 
 _PANEL_PIXELS = 490
+_SIDES = (EARLIER, LATER)
 
 
 class VisitComparison(QWidget):
@@ -60,10 +62,13 @@ class VisitComparison(QWidget):
     saved = Signal(object)
     """The folder that the response was written into."""
 
+    others_wanted = Signal(int, int)
+    """Two other scans of the course are to be shown."""
+
     def __init__(self, session: VisitSession, folder: Path | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.folder = folder or response_folder(session.visits.later.folder)
+        self.folder = folder or response_folder(session.visits.last_folder)
         self.saving = Background(self)
         self._after_saving: Callable[[], object] | None = None
         self.views = self._made_views()
@@ -74,6 +79,9 @@ class VisitComparison(QWidget):
         self.message = refusal_line()
         self.list = VisitList(session, days(session))
         self.response = VisitResponse(session)
+        self.course = (
+            VisitCourse(session) if session.pair is not None and len(session.pair.given) > len(_SIDES) else None
+        )
         self._build()
         self._connect()
         self._end = session.on_change(self._renew)
@@ -112,7 +120,7 @@ class VisitComparison(QWidget):
             panel.addWidget(part)
         below = QSplitter(Qt.Orientation.Vertical)
         below.addWidget(self.list)
-        below.addWidget(self.response)
+        below.addWidget(self._made_response())
         below.setStretchFactor(0, 3)
         below.setStretchFactor(1, 2)
         below.setChildrenCollapsible(False)
@@ -133,6 +141,16 @@ class VisitComparison(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(halves)
+
+    def _made_response(self) -> QWidget:
+        """The response; of a longer course beside a tab with all of its scans."""
+        if self.course is None:
+            return self.response
+        tabs = Tabs()
+        tabs.addTab(self.course, "Course")
+        tabs.addTab(self.response, "Response")
+        self.course.wanted.connect(self.others_wanted)
+        return tabs
 
     def _made_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -241,7 +259,7 @@ class VisitComparison(QWidget):
         self.say("")
         self.session.redo()
 
-    def _decide(self, change: Callable[[Reading], CourseEdits]) -> None:
+    def _decide(self, change: Callable[[ComparedScans], CourseEdits]) -> None:
         self.say("")
         try:
             self.session.decide(change)
@@ -254,13 +272,13 @@ class VisitComparison(QWidget):
         if row is None:
             self.say("Select a lesion in the list first.")
             return
-        self._decide(lambda reading: change(reading, row.name, *given))
+        self._decide(lambda pair: change(pair, row.name, *given))
 
     def _progressed(self) -> None:
         self._of_row(pair_answers.with_state, "unequivocal_progression")
 
     def _comparable(self, on: bool) -> None:
-        self._decide(lambda reading: pair_answers.with_comparable(reading, on))
+        self._decide(lambda pair: pair_answers.with_comparable(pair, on))
 
     def _ask_organ(self) -> None:
         row = self.list.current
@@ -289,7 +307,8 @@ class VisitComparison(QWidget):
         self.say("")
 
     def _take_size(self, lesion: str, scan: int, size_mm: float) -> None:
-        self._decide(lambda reading: pair_answers.with_size(reading, lesion, scan, size_mm))
+        where = self.session.scan_of(scan)
+        self._decide(lambda pair: pair_answers.with_size(pair, lesion, where, size_mm))
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
@@ -346,5 +365,6 @@ class VisitComparison(QWidget):
         """End all that runs or follows; called before Qt destroys the widgets, during which no Python may run."""
         self.saving.cancel()
         self._end()
-        for part in (self.recovery, self.reader_box, self.list, self.response, self.bar, self.views):
-            part.close_down()
+        for part in (self.recovery, self.reader_box, self.list, self.response, self.course, self.bar, self.views):
+            if part is not None:
+                part.close_down()

@@ -109,6 +109,7 @@ class VisitList(QWidget):
         rows.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         rows.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         rows.verticalHeader().setVisible(False)
+        rows.setTabKeyNavigation(False)
         rows.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
         rows.setMinimumHeight(_ROWS_SEEN * _ROW_PIXELS + _AROUND_ROWS_PIXELS)
         rows.setTabKeyNavigation(False)
@@ -223,7 +224,8 @@ class VisitList(QWidget):
 
     def _size(self, lesion: str, scan: int, text: str) -> None:
         size = _millimetres(text)
-        self.session.decide(lambda reading: pair_answers.with_size(reading, lesion, scan, size))
+        where = self.session.scan_of(scan)
+        self.session.decide(lambda pair: pair_answers.with_size(pair, lesion, where, size))
 
     def _change(self, act: Callable[[], object]) -> None:
         """Decide, and show the row as it was where that was refused."""

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QTextBrowser, QWidget
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.response.html import RESPONSE_WORDS
 from dotaliver.export.tables import uptake_name
+from dotaliver.longitudinal.pair_answers import ComparedScans
 from dotaliver.longitudinal.pair_response import response_lines
 from dotaliver.longitudinal.records import Reading
 from napari_dotaliver.reading.visit_session import VisitSession
@@ -39,7 +40,7 @@ class VisitResponse(QTextBrowser):
             self.setHtml(f"<p>{escape(self.session.visits.why_not_compared or '')}</p>")
             return
         place = self.verticalScrollBar().value()
-        text = response_html(pair.reading, pair.config, provisional=self.session.provisional)
+        text = response_html(pair.compared, pair.config, provisional=self.session.provisional)
         self.setHtml(text if self.session.case is None else without_days(text, pair.reading))
         self.verticalScrollBar().setValue(place)
 
@@ -56,9 +57,12 @@ def without_days(text: str, reading: Reading) -> str:
     return text
 
 
-def response_html(reading: Reading, config: RecistConfig, *, provisional: bool) -> str:
-    """Response, its reasons, the arithmetic and what is open, as of the later scan."""
-    point = reading.time_points[-1]
+def response_html(compared: ComparedScans, config: RecistConfig, *, provisional: bool) -> str:
+    """Response, its reasons, the arithmetic and what is open, as of the later scan that is shown."""
+    reading = compared.reading
+    point = next((p for p in reading.time_points if p.scan == compared.later), None)
+    if point is None:
+        return "<p>The scans lie before the baseline, so there is no response.</p>"
     parts = []
     if point.overall is not None:
         word = point.overall.response
@@ -68,7 +72,7 @@ def response_html(reading: Reading, config: RecistConfig, *, provisional: bool) 
         parts.append(f"<p>{escape(point.overall.reason)}</p>")
     rows = "".join(
         f"<tr><td style='padding-right:10px'>{escape(name)}</td><td>{escape(text)}</td></tr>"
-        for name, text in response_lines(reading, config, peak_name(reading))
+        for name, text in response_lines(compared, config, peak_name(reading))
     )
     parts.append(f"<table cellspacing='2'>{rows}</table>")
     reasons = [point.targets.reason, point.non_targets.reason, point.new_lesion_reason]

@@ -9,29 +9,32 @@ from pathlib import Path
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QKeySequence
-from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QMessageBox, QProgressBar, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QProgressBar, QShortcut, QVBoxLayout, QWidget
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import DotaliverError
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.scans import LoadedScan
-from dotaliver.pipeline.visits import Visits, open_visits, response_folder, saved_decisions
+from dotaliver.pipeline.visits import Visits, open_visits, response_folder, saved_decisions, showing
 from dotaliver.records.study import StudyVolumes
 from dotaliver.system.progress import Progress
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets.background import Background, sentence_of
 from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.shortcuts import take_key
+from napari_dotaliver.widgets.unsaved import ask_about_unsaved
 from napari_dotaliver.widgets.visit_comparison import VisitComparison
 
 __all__ = ["VisitsGiven", "VisitsWindow"]
 
 _FIRST_SIZE = (1500, 900)
+# Keys of the reading workspace that the comparison has no use for.
+_DESK_ALONE = frozenset({"open", "score", "projection", "planes", "fill", "slice_up", "slice_down", "next_tab"})
 
 
 @dataclass(frozen=True, eq=False)
 class VisitsGiven:
-    """What is compared: two folders of scores, or a scan that is being read and a folder.
+    """What is compared: folders of scores, or a scan that is being read and a folder.
 
     Parameters
     ----------
@@ -65,9 +68,12 @@ class VisitsWindow(QMainWindow):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-        self.setWindowTitle("dotaliver: two time points")
+        self.setWindowTitle("dotaliver: time points")
         self.resize(*_FIRST_SIZE)
         self.work = Background(self)
+        self.choosing = Background(self)
+        self.choosing.done.connect(self._on_others)
+        self.choosing.failed.connect(self._on_others_refused)
         self.comparison: VisitComparison | None = None
         self.waiting = QLabel()
         self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -88,7 +94,7 @@ class VisitsWindow(QMainWindow):
 
     def open(self, given: VisitsGiven) -> None:
         """Read and compare two scans in the background; what was saved about them before is continued."""
-        self.waiting.setText("Opening two scans …")
+        self.waiting.setText(f"Opening {len(given.scans)} scans …")
         self.work.stage.connect(lambda stage: self.waiting.setText(f"{stage[:1].upper()}{stage[1:]} …"))
         self.work.done.connect(lambda opened: self._on_opened(opened, given.case))
         self.work.failed.connect(self._on_failed)
@@ -107,18 +113,50 @@ class VisitsWindow(QMainWindow):
         """Show two scans that were read; `saved`: with the decisions that are saved in the folder."""
         session = VisitSession(visits, case)
         session.saved_in = folder if saved else None
-        self.comparison = VisitComparison(session, folder)
-        self.setCentralWidget(self.comparison)
+        self._show(session, folder)
+        assert self.comparison is not None
         if case is not None:
             self.setWindowTitle(f"dotaliver: case {case}")
         if session.pair is not None:
             self.comparison.reader_box.name.setFocus()
         return self.comparison
 
+    def _show(self, session: VisitSession, folder: Path | None) -> None:
+        self.comparison = VisitComparison(session, folder)
+        self.comparison.others_wanted.connect(self.show_others)
+        self.setCentralWidget(self.comparison)
+
+    def show_others(self, earlier: int, later: int) -> None:
+        """Show two other scans of the course; what was decided stays, saved or not."""
+        shown = self.comparison
+        if shown is None or self.choosing.busy or shown.saving.busy:
+            return
+        visits = shown.session.visits
+        shown.say("Reading the images …")
+        self.choosing.run(lambda tell: showing(visits, earlier, later, tell))
+
+    def _on_others(self, visits: Visits) -> None:
+        before = self.comparison
+        if before is None:
+            return
+        session, folder, plane, images = before.session, before.folder, before.views.plane, before.views.images
+        before.close_down()
+        session.show(visits)
+        self._show(session, folder)
+        QTimer.singleShot(0, _forget_canvases)
+        assert self.comparison is not None
+        self.comparison.bar.show_plane(plane)
+        self.comparison.views.show_images(images)
+        self.comparison.bar.renew()
+
+    def _on_others_refused(self, error: Exception) -> None:
+        if self.comparison is not None:
+            self.comparison.say(sentence_of(error))
+
     # --- keys --------------------------------------------------------------------------------------------------------
 
     def _bind_keys(self) -> None:
-        names = [name for name in KEYS if name not in {"open", "score", "projection", "planes", "fill"}]
+        names = [name for name in KEYS if name not in _DESK_ALONE]
         for name in names:
             self._bind(KEYS[name].key, _bar_act(self, name))
         acts: dict[str, Callable[[VisitComparison], object]] = {
@@ -143,17 +181,10 @@ class VisitsWindow(QMainWindow):
         shown = self.comparison
         if shown is None or not shown.session.dirty:
             return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self,
-            "Unsaved changes",
-            "This comparison has decisions that are not saved.",
-            buttons.Save | buttons.Discard | buttons.Cancel,
-            buttons.Save,
-        )
-        if answer == buttons.Save:
+        answer = ask_about_unsaved(self, "This comparison has decisions that are not saved.")
+        if answer == "save":
             shown.save_then(self.close)
-        if answer != buttons.Discard:
+        if answer != "discard":
             return False
         shown.session.discard()
         shown.recovery.discard()
@@ -165,6 +196,7 @@ class VisitsWindow(QMainWindow):
             event.ignore()
             return
         self.work.cancel()
+        self.choosing.cancel()
         if self.comparison is not None:
             self.comparison.close_down()
             self.comparison = None
@@ -184,10 +216,10 @@ def _forget_canvases() -> None:
 
 
 def _opened(given: VisitsGiven, tell: Progress) -> _Opened:
-    """Two scans with the decisions that were saved about them, and a sentence about these."""
+    """The scans with the decisions that were saved about them, and a sentence about these."""
     config = RecistConfig()
     visits = open_visits(given.scans, CourseEdits(), config, tell, given.images)
-    folder = given.folder or response_folder(visits.later.folder)
+    folder = given.folder or response_folder(visits.last_folder)
     if visits.pair is None:
         return _Opened(visits, folder, saved=False)
     try:

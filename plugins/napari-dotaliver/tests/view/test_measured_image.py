@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer, Shapes
 from napari_dotaliver.view import layers
-from napari_dotaliver.view.mr import MR, mr_display, mr_layer, shown_line
+from napari_dotaliver.view.measured_image import MR, measured_display, measured_layer, shown_line
 
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
@@ -55,10 +55,10 @@ def case(degrees: float, tilt: float, offset: tuple[float, float, float]):
 )
 def test_a_line_within_one_shown_slice_is_a_line_within_one_slice_of_the_mr(degrees, tilt, offset, ends, slice_index):
     mr, found = case(degrees, tilt, offset)
-    display = mr_display(mr, found)
+    display = measured_display(mr, found)
     line = np.array([(slice_index, ends[0], ends[1]), (slice_index, ends[2], ends[3])], dtype=float)
     as_shown = display.shown.index_to_lps(line)
-    there = display.to_mr(as_shown)
+    there = display.to_image(as_shown)
     # Both ends lie in one slice of the MR, at the pixels that were clicked, as far apart as the pixels are
     index = mr.geometry.lps_to_index(there)
     assert np.ptp(index[:, 0]) < 1e-6
@@ -69,19 +69,19 @@ def test_a_line_within_one_shown_slice_is_a_line_within_one_slice_of_the_mr(degr
 
 def test_the_livers_centre_is_shown_where_the_ct_has_it_and_voxels_are_not_interpolated():
     mr, found = case(6.0, 0.1, (40.0, -20.0, 90.0))
-    display = mr_display(mr, found)
+    display = measured_display(mr, found)
     mask = found.liver.labels
     middle = mask.geometry.index_to_lps(np.argwhere(mask.array).mean(axis=0))
     there = found.recist_registration.places_on_image(middle)
     np.testing.assert_allclose(display.to_shown(there), middle, atol=1e-6)
-    layer = Layer.create(*mr_layer(display))
+    layer = Layer.create(*measured_layer(display))
     assert (layer.name, layer.visible) == (MR, False)
     assert set(np.unique(layer.data)) == set(np.unique(mr.array))
 
 
 def test_a_drawn_shape_has_the_ends_that_the_layer_shows():
     mr, found = case(3.0, 0.0, (0.0, 0.0, 100.0))
-    display = mr_display(mr, found)
+    display = measured_display(mr, found)
     line = display.shown.index_to_lps([(4, 3, 2), (4, 9, 12)])
     data, look, _ = layers.diameters_layer({1: (tuple(line[0]), tuple(line[1]))}, display.shown)
     layer = Shapes(data, **look)
@@ -91,5 +91,5 @@ def test_a_drawn_shape_has_the_ends_that_the_layer_shows():
 
 def test_without_a_liver_there_is_nothing_to_show():
     mr, found = case(0.0, 0.0, (0.0, 0.0, 0.0))
-    assert mr_display(mr, Segmentations(segmenter="test", liver=None, lesions=None)) is None
-    assert mr_display(mr, found) is not None
+    assert measured_display(mr, Segmentations(segmenter="test", liver=None, lesions=None)) is None
+    assert measured_display(mr, found) is not None
