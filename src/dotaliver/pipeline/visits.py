@@ -77,8 +77,10 @@ class Visits:
     @property
     def record_ids(self) -> frozenset[str]:
         """The records that are compared."""
-        scores = [visit.score for visit in self.both] if self.pair is None else [n.score for n in self.pair.given]
-        return frozenset(score.record_id for score in scores)
+        shown = [visit.score for visit in self.both]
+        pair = self.pair
+        others = [] if pair is None else [n.score for k, n in enumerate(pair.given) if k not in pair.shown]
+        return frozenset(score.record_id for score in (*shown, *others))
 
 
 def open_visits(
