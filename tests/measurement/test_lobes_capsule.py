@@ -12,7 +12,7 @@ from dotaliver.measurement.lesions import measure_lesions
 from dotaliver.measurement.lobes import measure_lobes
 from dotaliver.measurement.placement import place
 from dotaliver.records.edits import LesionEdit, ReaderEdits
-from dotaliver.records.masks import LobePlane, Mismatch
+from dotaliver.records.masks import CtSearch, FocusFinding, LobePlane, Mismatch
 from dotaliver.records.measurements import Burden, Reference
 from fixtures.arrays import Case, ball, layer
 
@@ -85,10 +85,13 @@ def test_a_lesion_that_reaches_the_capsule_has_no_distance_and_one_outside_none(
     assert [x.capsule_distance_mm for x in lesions] == [0.0, None]
 
 
-def foci_of(case, edits=ReaderEdits(), liver=NORMAL, **changes):  # noqa: B008
+def foci_of(case, edits=ReaderEdits(), liver=NORMAL, suspicion=1.0, **changes):  # noqa: B008
     place_mm = (54.0, 72.0, 72.0)
     labels = np.where(ball(case.geometry, place_mm, 9.0), 901, 0)
-    segmentations = case.segmentations(ct_foci=layer(labels, case.geometry, drawn_on="ct"), **changes)
+    finding = FocusFinding(contrast_hu=-30.0, noise_sds=9.0, suspicion=suspicion)
+    search = CtSearch(diameter_mm=15.0, foci={901: finding})
+    foci = layer(labels, case.geometry, drawn_on="ct")
+    segmentations = case.segmentations(ct_foci=foci, ct_search=search, **changes)
     placement = place(segmentations, case.geometry)
     return measure_ct_foci(case.volumes(), segmentations, edits, placement, liver, CONFIG)
 
@@ -116,6 +119,12 @@ def test_an_avid_lesion_next_to_a_focus_does_not_hide_that_it_has_no_uptake(gap_
     (focus,) = foci_of(Case(lesions=(other, (54.0, 9.0, 1.0))))
     assert focus.candidate
     assert focus.ratio_to_liver < 1.0
+
+
+def test_a_place_like_a_vessel_in_the_blur_of_an_avid_lesion_is_no_candidate():
+    other = (54.0 + 9.0 + 12.0, 12.0, 60.0)
+    (focus,) = foci_of(Case(lesions=(other, (54.0, 9.0, 1.0))), suspicion=0.6)
+    assert not focus.candidate
 
 
 def test_a_focus_of_which_little_lies_apart_from_a_lesion_is_read_as_a_whole():

@@ -241,6 +241,11 @@ class CtFociConfig(FrozenModel):
         le=1,
         description="Share of a focus within `mismatch_mm` of one lesion on the PET that makes it that lesion",
     )
+    beside_avid_suspicion: float = Field(
+        default=0.8,
+        description="From here on, a focus next to an avid lesion is judged without that lesion's uptake: of those put "
+        "next to one on phantoms all reach it, fat of a fissure and vessels seldom do",
+    )
     reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
     largest_contrast_hu: float = Field(
         default=20.0, description="Contrast at which it must be seen: metastases lie 20 to 60 HU below enhanced liver"

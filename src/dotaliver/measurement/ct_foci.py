@@ -37,8 +37,9 @@ def measure_ct_foci(
     Its place on the PET is known to within a few millimetres: its mean is taken there and moved by
     ``config.ct_foci.mismatch_mm`` along each axis both ways, and the highest of them is compared with the upper
     limit of normal liver (U), so that an avid lesion is not called receptor-negative because it lies a little off.
-    What lies in or next to an outlined lesion does not count, unless nearly all of the focus lies so near to that
-    lesion that it may be the lesion itself: a receptor-negative lesion next to an avid one is not hidden by it.
+    Of a moved place, what lies in or next to an outlined lesion does not count, unless nearly all of the focus lies so
+    near to that lesion that it may be the lesion itself: a receptor-negative lesion next to an avid one is not hidden
+    by it. This holds for suspicious foci; others are mostly fat of a fissure or vessels that the lesion displaces.
     """
     layer, ct, pet = segmentations.ct_foci, volumes.ct, volumes.pet
     if layer is None:
@@ -55,7 +56,8 @@ def measure_ct_foci(
         search = segmentations.ct_search
         finding = None if search is None else search.foci.get(label)
         on_pet = shift_between(layer.drawn_on, "pet", segmentations.mismatch)
-        mean = _highest_mean(own, pet, on_pet, avid, config)
+        clear = finding is not None and finding.suspicion >= config.ct_foci.beside_avid_suspicion
+        mean = _highest_mean(own, pet, on_pet, avid if clear else None, config)
         outlined = longest_diameter(own, "ct")
         x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(mask).mean(axis=0)))
         foci.append(
@@ -122,7 +124,7 @@ def _highest_mean(
 ) -> float | None:
     """Highest weighted mean over a focus, at its place on the PET and moved along each axis; None off the PET.
 
-    Where too little is left beside the lesions that do not count, its own place alone is read, as a whole.
+    Its own place is read as a whole. A moved place of which too little lies apart from the lesions is left out.
     """
     reach = config.ct_foci.mismatch_mm
     wide = share_on(own, pet.geometry, shift, reach + config.inc7.resolution_mm)
@@ -136,13 +138,12 @@ def _highest_mean(
         if share is None or not share.part.any():
             continue
         weights = share.part.astype(np.float64)
-        there = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(share.box, wide.box, strict=True))
-        kept = np.where(others[there], 0.0, weights)
-        if kept.sum() < _LEAST_KEPT * weights.sum():
-            if any(place):
-                continue
-            kept = weights
-        means.append(float((pet.crop(share.box).array * kept).sum() / kept.sum()))
+        kept = weights
+        if any(place):
+            there = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(share.box, wide.box, strict=True))
+            kept = np.where(others[there], 0.0, weights)
+        if kept.sum() >= _LEAST_KEPT * weights.sum():
+            means.append(float((pet.crop(share.box).array * kept).sum() / kept.sum()))
     return max(means, default=None)
 
 
