@@ -97,3 +97,21 @@ def test_what_cannot_be_two_scans_is_told_before_a_window_opens(viewers, tmp_pat
     assert done.status == 2
     assert "give LATER or --reader" in done.err
     assert not SHOWN
+
+
+def test_an_fdg_scan_goes_with_a_study_and_must_be_there(viewers, tmp_path):
+    SHOWN.clear()
+    viewers(f"{__name__}:show")
+    study, fdg = tmp_path / "study", tmp_path / "fdg"
+    study.mkdir()
+    done = run_cli("view", study, "--fdg", fdg)
+    assert (done.status, done.err.count("\n")) == (3, 1)
+    assert "--fdg" in done.err and "no such folder" in done.err
+    fdg.mkdir()
+    assert run_cli("view", study, "--fdg", fdg).status == 0
+    assert SHOWN[0][0] == StudyInput(study, fdg=fdg)
+    (study / "score.json").write_text("{}")
+    done = run_cli("view", study, "--fdg", fdg)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "dotaliver rescore --fdg" in done.err
+    assert len(SHOWN) == 1

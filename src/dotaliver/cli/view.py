@@ -84,7 +84,7 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     stated = stated_values(weight, dose, None, (None, None), None)
     chosen = scoring_config(config, stated, protocol=protocol, relative=relative, any_tracer=any_tracer)
     if fdg is not None:
-        _require_images(study, later, reader)
+        _require_images(study, fdg, later, reader)
     show = viewer()
     if later:
         if reader is not None:
@@ -103,10 +103,13 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     show(StudyInput(study, pet, ct, fdg=fdg), chosen)
 
 
-def _require_images(study: Path, later: Sequence[Path] | None, reader: str | None) -> None:
-    """Refuse an FDG scan beside what was scored already, which holds the comparison or none."""
+def _require_images(study: Path, fdg: Path, later: Sequence[Path] | None, reader: str | None) -> None:
+    """Refuse, before a window opens, an FDG scan that is not there or goes with a score, which holds its comparison."""
     from dotaliver.records.score_folder import ScoreFolder
 
+    if not fdg.exists():
+        msg = f"--fdg: {fdg}: there is no such folder; give the folder of an FDG PET/CT"
+        raise StudyError(msg)
     if later or reader is not None or ScoreFolder(study).is_there:
         msg = "--fdg goes with a folder of DICOM files; a score is compared anew with 'dotaliver rescore --fdg'"
         raise ConfigError(msg)
