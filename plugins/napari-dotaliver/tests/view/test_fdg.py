@@ -94,3 +94,4 @@ def test_the_layer_comes_with_the_alignment_and_stays(two_tracers):
     words = pointer_words(layers, lps_to_world(lesion.centroid_lps_mm))
     assert words.startswith("SUV ")
     assert "FDG SUV " in words
+    assert pointer_words(layers, (1.0, 2.0)) == "", "as a viewer whose layers go asks"

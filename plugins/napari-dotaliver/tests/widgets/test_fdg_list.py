@@ -1,11 +1,16 @@
 """Lesions on both tracers in the viewer, and the FDG scan's candidates answered by keys."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
+from fixtures.desk import close, show_score
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.fdg_list import FdgList
+from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import Qt
+
+from dotaliver.pipeline import StudyInput
 
 
 def with_candidate(outcome):
@@ -56,3 +61,29 @@ def test_a_row_leads_to_its_place(listed, qtbot):
     with qtbot.waitSignal(listed.place_chosen) as chosen:
         listed.rows.setCurrentCell(1, 0)
     assert chosen.args[0] == listed.lesions[1].centroid_lps_mm
+
+
+def test_the_desk_shows_the_fdg_pet_over_the_ct_and_windows_it(make_napari_viewer, two_tracers, qtbot):
+    viewer = make_napari_viewer(show=True)
+    desk = weakref.proxy(desk_of(viewer))
+    show_score(desk, StudyInput(two_tracers.folder, fdg=two_tracers.fdg), two_tracers)
+    assert "FDG" in [desk.tabs.tabText(n) for n in range(desk.tabs.count())]
+    view, layers = desk.view, desk.layers
+    shown = []
+    for _ in range(4):
+        view.next_images()
+        shown.append((view.images, layers.ct.visible, layers.pet.visible, layers.fdg.visible))
+    assert shown == [
+        ("PET", False, True, False),
+        ("CT", True, False, False),
+        ("FDG", True, False, True),
+        ("fused", True, True, False),
+    ]
+    before = tuple(layers.pet.contrast_limits)
+    for _ in range(3):
+        view.next_images()
+    view.show_window("pet_10")
+    assert tuple(layers.fdg.contrast_limits) == (0.0, 10.0)
+    assert tuple(layers.pet.contrast_limits) == before
+    assert view.window_line.text().startswith("FDG SUV 0 to 10")
+    close(viewer)

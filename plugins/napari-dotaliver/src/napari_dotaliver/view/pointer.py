@@ -31,8 +31,11 @@ def value_at(layer: Layer | None, world_mm: Sequence[float]) -> Any:
 def pointer_words(layers: StudyLayers, world_mm: Sequence[float]) -> str:
     """Such as ``SUV 18.5 · FDG SUV 3.2 · 52 HU · lesion 2``; empty outside the images.
 
-    Values are those of the voxels, not of the smoothed picture.
+    Values are those of the voxels, not of the smoothed picture. There are none at a place with fewer than three
+    coordinates: a viewer whose layers go has two axes for a moment.
     """
+    if len(world_mm) != 3:
+        return ""
     parts = []
     uptake = value_at(layers.pet, world_mm)
     if uptake is not None:
