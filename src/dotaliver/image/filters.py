@@ -73,7 +73,8 @@ def _kernel(sigma: float) -> FloatArray:
     """Weights of a Gaussian of so many voxels, of sum 1."""
     reach = int(_GAUSSIAN_REACH * sigma + 0.5)
     offsets = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 / (sigma * sigma) * offsets**2)
+    # Too narrow for a neighbour, or of no width: nothing is averaged
+    weights = np.ones(1) if reach == 0 else np.exp(-0.5 / (sigma * sigma) * offsets**2)
     kernel: FloatArray = weights / weights.sum()
     kernel.setflags(write=False)
     return kernel
