@@ -141,7 +141,7 @@ def test_commands_and_their_options_exist(block):
 def test_options_named_in_the_text_exist():
     known = {option for command in LEAVES for parameter in command.params for option in parameter.opts}
     # Those of the benchmark scripts too
-    known |= {"--version", "--help", "--quick", "--only"}
+    known |= {"--version", "--help", "--quick", "--only", "--kind"}
     for name in PAGES:
         named = set(re.findall(r"`(--[a-z][a-z0-9-]*)", FENCE.sub("", page(name).text)))
         assert named <= known, (name, named - known)

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.uid import generate_uid
 from rich.console import Console
 
 from dotaliver.config.scoring import ScoringConfig
@@ -120,7 +121,7 @@ def test_an_fdg_pet_is_named_with_its_days_and_whether_it_can_be_compared(tmp_pa
     for path in (tmp_path / "fdg").rglob("*.dcm"):
         ds = pydicom.dcmread(path)
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-            setattr(ds, keyword, f"{getattr(ds, keyword)}.7")
+            setattr(ds, keyword, generate_uid(entropy_srcs=[getattr(ds, keyword)]))
         ds.StudyDate = (parse_date(ds.StudyDate) + timedelta(days=12)).strftime("%Y%m%d")
         if ds.Modality == "PT":
             ds.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical = "Fluorodeoxyglucose"

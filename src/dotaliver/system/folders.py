@@ -96,18 +96,22 @@ def put_in_place(made: Path, target: Path, *, replacing: bool) -> None:
         Where that fails; `made` is still there then.
     """
     sync_tree(made)
+    old = target.with_name(new_name(target.name))
     if replacing and target.exists():
-        old = target.with_name(new_name(target.name))
         # Another process may have been quicker
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
     try:
         made.rename(target)
     except OSError as error:
         if not replacing or error.errno not in _TAKEN:
+            with contextlib.suppress(OSError):
+                old.rename(target)
             raise
         discard(made)
+    finally:
+        # Last, so that the name is free for a moment only
+        shutil.rmtree(old, ignore_errors=True)
     let_go(made)
     sync_folder(target.parent)
 

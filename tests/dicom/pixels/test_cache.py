@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from dotaliver.dicom.pixels.cache import cache_in_use, plane_cache
 from dotaliver.dicom.pixels.lazy import lazy_ct
 from dotaliver.dicom.pixels.series import ct_volume, read_stored
 from dotaliver.errors import FileFormatError
+from dotaliver.omezarr.planes import PlaneImage
 from fixtures.dicom_series import ramp, rewritten, write_series
 
 
@@ -339,6 +341,32 @@ def test_two_processes_that_write_the_same_entry_leave_one_that_is_whole(tmp_pat
     assert len(entries(tmp_path / "cache")) == 1
     last = Read(series, tmp_path / "cache")
     assert (last.files, last.told) == (0, [])
+
+
+def test_an_entry_that_another_process_replaces_while_it_is_read_is_not_called_damaged(tmp_path, series, stored):
+    """As where both found no entry, both read the files, and the second puts its copy in place of the first's."""
+    Read(series, tmp_path / "cache")
+    fill, replaced = PlaneImage.fill, []
+
+    def replacing(image, k, out):
+        if not replaced:
+            (entry,) = entries(tmp_path / "cache")
+            replaced.append(entry)
+            copy = shutil.copytree(entry, tmp_path / "copy")
+            shutil.rmtree(entry)
+            try:
+                fill(image, k, out)
+            finally:
+                copy.rename(entry)
+        else:
+            fill(image, k, out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlaneImage, "fill", replacing)
+        again = Read(series, tmp_path / "cache")
+    assert replaced
+    assert (again.files, again.told) == (0, [])
+    np.testing.assert_array_equal(again.found, stored)
 
 
 def test_a_process_that_is_killed_leaves_no_entry_that_would_be_read(tmp_path, series, stored):

@@ -165,14 +165,8 @@ class CachedPlanes:
         FileFormatError
             Where it has to be read from its file, and that is damaged.
         """
-        image = self._image
-        if image is not None:
-            try:
-                image.fill(k, out)
-            except FileFormatError:
-                self._throw_away(image)
-            else:
-                return
+        if self._filled(k, out):
+            return
         try:
             self._read(k, out)
         except BaseException:
@@ -181,15 +175,36 @@ class CachedPlanes:
         if self._recorder is not None:
             self._record(k, out)
 
+    def _filled(self, k: int, out: Stored) -> bool:
+        """Whether a plane came from the cache; asked twice, for another process may just have replaced the entry."""
+        for _ in range(2):
+            image = self._image
+            if image is None:
+                return False
+            try:
+                image.fill(k, out)
+            except FileFormatError:
+                with self._lock:
+                    if self._image is image:
+                        self._image = self._opened()
+            else:
+                return True
+        if self._image is not None:
+            self._throw_away(self._image)
+        return False
+
     def _opened(self) -> PlaneImage | None:
-        """What the cache holds of this stack; None where that is nothing, or was made from files as they were."""
-        if not self._place.exists():
-            return None
+        """What the cache holds of this stack; None where that is nothing, damaged, or made from files as they were."""
         try:
-            image = PlaneImage(self._place)
+            return self._stored()
         except FileFormatError:
             self._cache.tell_damaged(self._stack.series.name)
             return None
+
+    def _stored(self) -> PlaneImage | None:
+        if not self._place.exists():
+            return None
+        image = PlaneImage(self._place)
         if image.texts.get(_KEY) != self._key:
             return None
         fits = image.shape == self._stack.geometry.shape and image.dtype == self._dtype
@@ -232,8 +247,12 @@ class CachedPlanes:
             # Files that changed while they were read are not known to be what was read
             if _key_of(self._stack, self._dtype) == self._key:
                 recorder.writer.finish(**{_KEY: self._key})
-                put_in_place(recorder.folder, self._place, replacing=True)
-                self._image = self._opened()
+                # Another process may have read the same series meanwhile
+                with suppress(FileFormatError):
+                    self._image = self._stored()
+                if self._image is None:
+                    put_in_place(recorder.folder, self._place, replacing=True)
+                    self._image = self._opened()
         finally:
             recorder.discard()
 
