@@ -52,6 +52,19 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def _windows_of_other_tests(request):
+    """Let napari's fixture count its own windows alone: those of a file before may wait for the collector of garbage.
+
+    Each is closed, and looked for, by the test or the fixture that opened it.
+    """
+    if "make_napari_viewer" in request.fixturenames:
+        from napari.qt import QtViewer
+
+        gc.collect()
+        QtViewer._instances.clear()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory):
     """What is kept for a user (unsaved edits, the reader's name) stays in a folder of the tests."""
