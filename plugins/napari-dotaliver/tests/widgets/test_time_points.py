@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
+from fixtures.desk import put_away
 from fixtures.visits import two_scans
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets import start
 from napari_dotaliver.widgets.time_points import TimePointsWidget
 from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from dotaliver.config.criteria import RecistConfig
@@ -56,17 +55,6 @@ def scored_later(study, tmp_path_factory) -> Path:
 def opened(scored, scored_later) -> Visits:
     """Both scores read from their folders, with their images."""
     return open_visits((scored_later, scored), CourseEdits(), RecistConfig(), lambda _stage: None)
-
-
-def put_away(window: VisitsWindow) -> None:
-    if window.comparison is not None:
-        window.comparison.session.discard()
-    window.close()
-    window.deleteLater()
-    for _ in range(5):
-        QApplication.processEvents()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-        gc.collect()
 
 
 def test_two_folders_are_read_in_time_order_with_their_images(opened, session):

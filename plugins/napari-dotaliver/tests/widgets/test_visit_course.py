@@ -1,14 +1,12 @@
 """A course of three scans: the table, the choice of two, and decisions that stay when others are shown."""
 
-import gc
-
 import pytest
+from fixtures.desk import put_away
 from fixtures.visits import moved_images, three_visits
 from napari.qt import QtViewer
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets.visit_course import VisitCourse
 from napari_dotaliver.widgets.visits_window import VisitsWindow
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from dotaliver.longitudinal import pair_answers
@@ -76,14 +74,7 @@ def test_an_answer_is_seen_in_the_table_at_once(course, session):
 def window(qapp):
     window = VisitsWindow()
     yield window
-    if window.comparison is not None:
-        window.comparison.session.discard()
-    window.close()
-    window.deleteLater()
-    for _ in range(5):
-        QApplication.processEvents()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-        gc.collect()
+    put_away(window)
     # napari's fixture for other tests counts what is open.
     QtViewer._instances.clear()
 

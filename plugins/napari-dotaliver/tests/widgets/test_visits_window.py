@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
+from fixtures.desk import put_away
 from fixtures.visits import MOVED_MM, two_visits
 from napari.qt import QtViewer
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.widgets.visit_recovery import UnsavedAnswers
 from napari_dotaliver.widgets.visits_window import VisitsWindow
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QMessageBox, QWidget
@@ -37,14 +36,7 @@ def window(qapp, visits):
     window.resize(1366, 768)
     window.show()
     yield window
-    if window.comparison is not None:
-        window.comparison.session.discard()
-    window.close()
-    window.deleteLater()
-    for _ in range(5):
-        QApplication.processEvents()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-        gc.collect()
+    put_away(window)
     # napari's fixture for other tests counts what is open.
     QtViewer._instances.clear()
 
