@@ -13,8 +13,9 @@ from dotaliver.image.geometry import Box, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.krenning import krenning_grade
+from dotaliver.measurement.least_size import least_size_mm
 from dotaliver.measurement.lesion_surroundings import LiverSurroundings
-from dotaliver.measurement.measurability import near_threshold, threshold_mm
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE, near_threshold, threshold_mm
 from dotaliver.measurement.necrosis import cold_cores
 from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
@@ -140,11 +141,22 @@ def _measure(context: _Context, label: int, box: Box, edit: LesionEdit) -> Lesio
         if context.layer.drawn_on == "pet" and outlined is not None and not context.is_added(label)
         else None,
         ct_volume_ml=sizes.ct_volume_ml,
+        least_size_mm=_least_size_mm(context, label, diameter) if in_liver and graded else None,
         centroid_lps_mm=_centroid(own),
         capsule_distance_mm=None if around is None else around.capsule_distance_mm(label),
         marks=edit.marks,
     )
     return lesion.model_copy(update={"flags": _flags(context, lesion, uptake, sizes.on_measured_image)})
+
+
+def _least_size_mm(context: _Context, label: int, diameter: Diameter | None) -> float | None:
+    """Lower bound of a liver lesion's diameter from its uptake, where no image shows the diameter."""
+    voxels, around, mean = context.placement.lesions.get(label), context.surroundings, context.liver.suv_mean
+    if diameter is not None and diameter.source in ON_MEASURED_IMAGE:
+        return None
+    if voxels is None or around is None or mean is None or context.is_added(label):
+        return None
+    return least_size_mm(context.pet, voxels, around, mean, context.config.inc4)
 
 
 def _own(layer: MaskLayer, label: int, box: Box) -> LabelMap:
