@@ -7,7 +7,7 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.liver.parenchyma import normal_liver
+from dotaliver.segmentation.liver.parenchyma import measure_parenchyma, normal_liver
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((30, 30, 30), (0.0, 0.0, 0.0), (4.0,) * 3, AXIAL)
@@ -85,3 +85,11 @@ def test_liver_that_undercuts_the_plateau_is_told():
     found = read(uptake)
     assert found.uptake == pytest.approx(5.0)
     assert found.lower_share == pytest.approx(8**3 / (30**3 - 8**3), rel=0.35)  # borders are means of both
+
+
+def test_the_mode_does_not_move_to_tumour_of_little_more_uptake():
+    rng = np.random.default_rng(4)
+    normal, tumour = rng.normal(7.2, 0.4, 4000), rng.normal(10.4, 0.9, 40_000)
+    values = np.concatenate([normal, tumour]).astype(np.float32).reshape(40, 10, 110)
+    found = measure_parenchyma(values, np.ones(values.shape, dtype=bool), 7.2)
+    assert found.uptake == pytest.approx(7.2, rel=0.1)

@@ -152,6 +152,9 @@ def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake:
     # Bins are wide: refine the mode by the mean of the values around it, which lesions hardly affect.
     for _ in range(_ROUNDS):
         uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
+    if abs(np.log(uptake / expected_uptake)) > _NEAR_EXPECTED_LOG:
+        # Step by step, the mean has moved to a larger peak nearby: confluent tumour of 1.5 times normal liver.
+        uptake = expected_uptake
     below = values[(values < uptake) & (values > _LEAST_PARENCHYMA_RATIO * uptake)]
     sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > _LEAST_VOXELS else _USUAL_SD_RATIO * uptake
     return Parenchyma(uptake, min(sd, _LARGEST_SD_RATIO * uptake))
