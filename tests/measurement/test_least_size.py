@@ -6,16 +6,19 @@ import pytest
 from dotaliver.config.criteria import Inc4Config, Inc7Config
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
-from dotaliver.measurement.least_size import least_size_mm
+from dotaliver.measurement.least_size import DensityOnCt, least_size_mm
 from dotaliver.measurement.lesion_surroundings import LiverSurroundings
 from dotaliver.measurement.placement import Placement
 from dotaliver.phantom.physics import PetPhysics, simulate_pet
+from dotaliver.records.measurements import Reference
 from dotaliver.records.positions import Share, VoxelSet
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SIDE_MM = 72
 FINE = Geometry((SIDE_MM,) * 3, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), AXIAL)
 MIDDLE = np.array([0.5, 0.5, 0.5]) * SIDE_MM
+# A sphere of 3 cm near a corner, which no lesion reaches
+NORMAL = Reference(organ="liver", method="sphere", suv_mean=1.0, centre_lps_mm=(16.0, 16.0, 16.0), diameter_mm=30.0)
 
 
 def balls(centres, diameters):
@@ -38,7 +41,7 @@ def packed(count, diameter, gap):
     return MIDDLE + places[order[:count]], np.full(count, diameter)
 
 
-def bound(tumour, contrast=6.0, fwhm=6.0, voxel=(4.0, 4.0, 4.0), liver_border_mm=0.0, config=None, cov=0.1):
+def bound(tumour, contrast=6.0, fwhm=6.0, voxel=(4.0, 4.0, 4.0), liver_border_mm=0.0, config=None, cov=0.1, **seen):
     """The bound of one outline around all of the uptake, in a liver that fills the image but for one side."""
     config = config or Inc4Config()
     activity = Volume(np.where(tumour, contrast, 1.0).astype(np.float32), FINE, Quantity.BQML)
@@ -50,7 +53,15 @@ def bound(tumour, contrast=6.0, fwhm=6.0, voxel=(4.0, 4.0, 4.0), liver_border_mm
     liver = np.ones(shape, dtype=np.float32)
     liver[..., : round(liver_border_mm / voxel[2])] = 0
     placement = Placement(grid, Share(whole, grid, liver), {1: lesion})
-    return least_size_mm(pet, lesion, LiverSurroundings(pet, placement, Inc7Config()), 1.0, config)
+    surroundings = LiverSurroundings(pet, placement, Inc7Config())
+    return least_size_mm(pet, lesion, surroundings, NORMAL, on_ct(tumour, **seen), config)
+
+
+def on_ct(tumour, hu=80.0, noise_hu=10.0, displaced_mm=0.0, onto_ct_mm=(0.0, 0.0, 0.0)):
+    """A CT on which liver has 100 HU, and which may show everything farther along the first axis than the PET does."""
+    shown = np.roll(tumour, int(displaced_mm), axis=0)
+    noise = np.random.default_rng(2).normal(0.0, noise_hu, tumour.shape)
+    return DensityOnCt(Volume((np.where(shown, hu, 100.0) + noise).astype(np.float32), FINE, Quantity.HU), onto_ct_mm)
 
 
 @pytest.mark.parametrize("voxel", [(4.0, 4.0, 4.0), (3.0, 2.7, 2.7), (5.0, 6.0, 6.0)])
@@ -84,3 +95,16 @@ def test_faint_uptake_and_uptake_at_the_livers_border_prove_nothing():
 
 def test_voxels_too_coarse_for_the_sphere_prove_nothing():
     assert bound(balls([MIDDLE], [44.0]), voxel=(8.0, 8.0, 8.0)) is None
+
+
+def test_a_lesion_that_the_ct_does_not_show_has_no_bound():
+    lesion = balls([MIDDLE], [38.0])
+    assert bound(lesion, hu=96.0) is None
+    assert bound(lesion, hu=90.0, noise_hu=25.0) is None
+    assert bound(lesion, hu=125.0) == 20.0
+
+
+def test_the_ct_is_read_where_it_shows_the_liver():
+    lesion = balls([MIDDLE + np.array([-12.0, 0.0, 0.0])], [30.0])
+    assert bound(lesion, displaced_mm=24, onto_ct_mm=(0.0, 0.0, 24.0)) == 20.0
+    assert bound(lesion, displaced_mm=24) is None

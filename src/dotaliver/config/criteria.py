@@ -88,6 +88,14 @@ class Inc4Config(FrozenModel):
     uniform_depth_mm: float = Field(
         default=6.0, ge=0, description="The sphere lies this far inside the liver, away from the blur of organs, in mm"
     )
+    uniform_contrast_hu: float = Field(
+        default=7.5, ge=0, description="Its density on CT differs from normal liver's by this, in HU; texture by less"
+    )
+    uniform_contrast_sd: float = Field(
+        default=0.6,
+        ge=0,
+        description="And by this many SDs of liver's voxels: 5 SDs of the mean of 64 grains (Rose 1948)",
+    )
     uniform_voxel_mm: float = Field(
         default=7.0, gt=0, le=7.0, description="Larger voxels of the PET sample such a sphere too coarsely, in mm"
     )

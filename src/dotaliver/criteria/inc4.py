@@ -116,10 +116,12 @@ def _large_by_uptake(findings: Findings) -> Lesion | None:
 def _large_sentence(findings: Findings, lesion: Lesion) -> str:
     threshold = threshold_mm(lesion, findings.ct, findings.config)
     on = "MR" if _on_mr(findings) else "CT"
+    pet_ct = "the PET's CT" if _on_mr(findings) else "CT"
     return (
         f"Lesion {lesion.name} is at least {lesion.least_size_mm:.0f} mm across: uniform uptake of at least "
         f"{findings.config.inc4.uniform_ratio:g} times normal liver fills a sphere of that diameter (threshold "
-        f"{threshold:g} mm). This is not a RECIST diameter, since its border was not measured on {on}."
+        f"{threshold:g} mm), and its density on {pet_ct} differs from normal liver's. This is not a RECIST diameter, "
+        f"since its border was not measured on {on}."
     )
 
 

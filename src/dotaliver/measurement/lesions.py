@@ -13,7 +13,7 @@ from dotaliver.image.geometry import Box, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.krenning import krenning_grade
-from dotaliver.measurement.least_size import least_size_mm
+from dotaliver.measurement.least_size import DensityOnCt, least_size_mm
 from dotaliver.measurement.lesion_surroundings import LiverSurroundings
 from dotaliver.measurement.measurability import ON_MEASURED_IMAGE, near_threshold, threshold_mm
 from dotaliver.measurement.necrosis import cold_cores
@@ -23,6 +23,7 @@ from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
 from dotaliver.records.measurements import Diameter, DiameterSource, Lesion, Reference
+from dotaliver.records.positions import shift_between
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
 from dotaliver.system.recent import content_of
 
@@ -41,6 +42,7 @@ class _Context:
     on_ct: MaskLayer | None
     unseen_on_ct: Mapping[int, str]
     clicked: Mapping[int, ClickedLesion]
+    density: DensityOnCt | None
 
     @property
     def only_clicks_on_ct(self) -> bool:
@@ -109,7 +111,9 @@ def measure_lesions(
     if layer is None:
         return ()
     on_ct, unseen = segmentations.ct_lesions, segmentations.unseen_on_ct
-    context = _Context(volumes, placement, layer, references, config, on_ct, unseen, segmentations.clicked)
+    onto_ct = shift_between("pet", "ct", segmentations.mismatch)
+    density = None if volumes.ct is None else DensityOnCt(volumes.ct, onto_ct)
+    context = _Context(volumes, placement, layer, references, config, on_ct, unseen, segmentations.clicked, density)
     return tuple(_measure(context, label, box, edits.lesion(label)) for label, box in layer.labels.boxes())
 
 
@@ -150,13 +154,13 @@ def _measure(context: _Context, label: int, box: Box, edit: LesionEdit) -> Lesio
 
 
 def _least_size_mm(context: _Context, label: int, diameter: Diameter | None) -> float | None:
-    """Lower bound of a liver lesion's diameter from its uptake, where no image shows the diameter."""
-    voxels, around, mean = context.placement.lesions.get(label), context.surroundings, context.liver.suv_mean
+    """Lower bound of a liver lesion's diameter from its uptake, where the CT shows the lesion but no diameter."""
+    voxels, around, density = context.placement.lesions.get(label), context.surroundings, context.density
     if diameter is not None and diameter.source in ON_MEASURED_IMAGE:
         return None
-    if voxels is None or around is None or mean is None or context.is_added(label):
+    if voxels is None or around is None or density is None or context.is_added(label):
         return None
-    return least_size_mm(context.pet, voxels, around, mean, context.config.inc4)
+    return least_size_mm(context.pet, voxels, around, context.liver, density, context.config.inc4)
 
 
 def _own(layer: MaskLayer, label: int, box: Box) -> LabelMap:

@@ -64,9 +64,10 @@ def with_body_lesions_on_ct(
         ``config.body_on_ct``.
     """
     search, ct = found.body, volumes.ct
-    if search is None or ct is None:
-        return found if found.body_on_ct is None else replace(found, body_on_ct=None, body_unseen_on_ct={})
-    wanted = _wanted(search, reading or BodyReading())
+    wanted = {} if search is None or ct is None else _wanted(search, reading or BodyReading())
+    if not wanted or search is None or ct is None:
+        is_bare = found.body_on_ct is None and not found.body_unseen_on_ct
+        return found if is_bare else replace(found, body_on_ct=None, body_unseen_on_ct={})
     unseen = {label: _BONE for label, organ in wanted.items() if organ == "bone"}
     if volumes.recist_image is not None:
         unseen |= {label: _ELSEWHERE for label in wanted if label not in unseen}
