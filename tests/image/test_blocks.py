@@ -110,24 +110,43 @@ def test_a_window_sum_that_fits_is_exact_though_the_running_sum_does_not():
 
 @given(shapes, seeds, windows, st.data())
 @settings(deadline=None)
-def test_running_sums_are_the_window_sums_in_whatever_order_slices_are_asked_for(shape, seed, size, data):
+def test_running_sums_are_the_window_sums_in_whatever_order_and_part_slices_are_asked_for(shape, seed, size, data):
     images = image((2, *shape), seed).astype(np.int64)
     expected = [window_sums(each, size) for each in images]
-    sums = RunningSums(lambda k: images[:, k], shape[0], size)
+    whole = (slice(0, shape[1]), slice(0, shape[2]))
+    sums = RunningSums(lambda k: (whole, images[:, k]), shape, size)
     for k in [*range(shape[0]), *data.draw(st.lists(st.integers(0, shape[0] - 1), max_size=5))]:
-        np.testing.assert_array_equal(sums.at(k), [each[k] for each in expected])
+        part = tuple(slice(*sorted(data.draw(st.tuples(*[st.integers(0, n)] * 2)))) for n in shape[1:])
+        np.testing.assert_array_equal(sums.at(k, part), [each[k][part] for each in expected])
 
 
-def test_running_sums_ask_for_each_slice_when_it_enters_and_when_it_leaves():
+@given(shapes, seeds, windows)
+@settings(deadline=None)
+def test_running_sums_count_what_lies_outside_a_slices_part_as_nothing(shape, seed, size):
+    images = image((1, *shape), seed).astype(np.int64)
+    part = (slice(shape[1] // 3, shape[1]), slice(0, (shape[2] + 1) // 2))
+    inside = np.zeros_like(images)
+    inside[(..., *part)] = images[(..., *part)]
+    # Every third slice has nothing in it
+    inside[:, ::3] = 0
+    sums = RunningSums(lambda k: None if k % 3 == 0 else (part, images[(slice(None), k, *part)]), shape, size)
+    whole = (slice(0, shape[1]), slice(0, shape[2]))
+    expected = window_sums(inside[0], size)
+    for k in range(shape[0]):
+        found = sums.at(k, whole)
+        np.testing.assert_array_equal(0 if found is None else found[0], expected[k])
+
+
+def test_running_sums_ask_for_each_slice_once():
     asked = []
 
-    def planes(k):
+    def plane(k):
         asked.append(k)
-        return np.full((1, 1, 1), k)
+        return (slice(0, 1), slice(0, 1)), np.full((1, 1, 1), k)
 
-    sums = RunningSums(planes, 100, (11, 1, 1))
-    assert [int(sums.at(k)[0, 0, 0]) for k in range(100)][50] == sum(range(45, 56))
-    assert max(asked.count(k) for k in range(100)) == 2
+    sums = RunningSums(plane, (100, 1, 1), (11, 1, 1))
+    assert [int(sums.at(k, (slice(0, 1), slice(0, 1)))[0, 0, 0]) for k in range(100)][50] == sum(range(45, 56))
+    assert asked == list(range(100))
 
 
 # --- the bound -------------------------------------------------------------------------------------------------------

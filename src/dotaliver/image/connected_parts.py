@@ -15,8 +15,8 @@ __all__ = ["ConnectedParts"]
 class ConnectedParts:
     """The face-connected parts of a mask, found slab by slab and merged across the faces between slabs.
 
-    Parts are numbered from 1 in the order of their first voxels, as in the whole mask. The label image is not kept:
-    `slabs` computes it again.
+    Parts are numbered from 1 in the order of their first voxels, as in the whole mask. The labels of one slab alone are
+    kept; those of several are computed again by `slabs`.
 
     Parameters
     ----------
@@ -30,6 +30,7 @@ class ConnectedParts:
 
     def __init__(self, mask: Callable[[slice], npt.NDArray[np.bool_]], count: int, thickness: int) -> None:
         self._mask, self._slices, self._thickness = mask, count, thickness
+        self._kept: Array | None = None
         self._offsets: list[int] = []
         touching: list[Array] = []
         labels_so_far = 0
@@ -51,7 +52,12 @@ class ConnectedParts:
 
         for first in range(0, self._slices, self._thickness):
             part = slice(first, min(first + self._thickness, self._slices))
-            yield part, cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
+            labels = self._kept
+            if labels is None:
+                labels = cc3d.connected_components(np.ascontiguousarray(self._mask(part)), connectivity=6)
+            if self._thickness >= self._slices:
+                self._kept = labels
+            yield part, labels
 
     def slabs(self) -> Iterator[tuple[slice, Array]]:
         """The slices of each slab and the numbers of the parts there."""

@@ -6,6 +6,8 @@ voxel. The box is large on a fine grid, so only the slices within the window are
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +15,13 @@ import numpy.typing as npt
 
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.arrays import Array
+from dotaliver.image.backends import SlabCache
 from dotaliver.image.filters import gaussian, gaussian_reach, lowest_within
 from dotaliver.image.geometry import Geometry
-from dotaliver.image.lazy import lazily_filtered, slices_around
+from dotaliver.image.lazy import slices_around
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.liver.window_sums import RunningSums
+from dotaliver.segmentation.liver.window_sums import Rectangle, RunningSums, grown
 
 __all__ = [
     "GROWN",
@@ -43,6 +46,9 @@ LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
 _PARTS_OF_HU = 16
+# Their squares are added up in two parts, so that both sums fit 32 bits.
+_SQUARE_BITS = 12
+_SQUARE_PART = 1 << _SQUARE_BITS
 
 # How far the outline may lie inside a step, and the smallest step that counts as one: fat next to any liver makes a
 # larger one, muscle next to an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
@@ -79,6 +85,86 @@ _SDS_OF_A_STEP = 4.0
 _LOWEST_REACH_RATIO = 1.5
 
 
+class _WherePossible:
+    """The part of each slice in which liver is possible; what lies far from it need not be looked at."""
+
+    def __init__(self, place: Volume) -> None:
+        self._place, self._shape = place, place.geometry.shape
+        self._parts: dict[int, Rectangle | None] = {}
+
+    def near(self, first: int, last: int, reach: Sequence[int]) -> Rectangle | None:
+        """The part of a slice that holds what is possible from one slice to another, grown; None where nothing is.
+
+        Parameters
+        ----------
+        first, last : int
+            Slices; they may lie beyond the image.
+        reach : sequence of int
+            How many slices beyond these count too, and how many rows and columns the part is grown by.
+        """
+        beyond, *across = reach
+        parts = [self._part(k) for k in range(max(first - beyond, 0), min(last + beyond + 1, self._shape[0]))]
+        known = [part for part in parts if part is not None]
+        if not known:
+            return None
+        rows, columns = (
+            slice(min(part[axis].start for part in known), max(part[axis].stop for part in known)) for axis in range(2)
+        )
+        return grown((rows, columns), across, self._shape[1:])
+
+    def _part(self, k: int) -> Rectangle | None:
+        if k not in self._parts:
+            possible = _plane(self._place, k, (slice(0, self._shape[1]), slice(0, self._shape[2]))) > _POSSIBLE
+            rows, columns = (np.flatnonzero(possible.any(axis=axis)) for axis in (1, 0))
+            found = (
+                (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+                if (rows.size)
+                else None
+            )
+            self._parts[k] = found
+        return self._parts[k]
+
+
+def _plane(volume: Volume, k: int, part: Rectangle) -> Float32Array:
+    """A part of one slice."""
+    return np.asarray(volume.crop((slice(k, k + 1), *part)).array[0])
+
+
+def _filtered(
+    volume: Volume,
+    function: Callable[[Array], Float32Array],
+    reach: Sequence[int],
+    part_of: Callable[[range], Rectangle | None],
+    keep_slices: int = 0,
+) -> Volume:
+    """An image after a filter, computed on demand and only in a part of each group of slices; 0 elsewhere.
+
+    Parameters
+    ----------
+    reach : sequence of int
+        How far the filter looks, in voxels.
+    part_of : callable
+        Gives the part of some slices that is needed.
+    keep_slices : int
+        How many slices are kept.
+    """
+    grid = volume.geometry
+
+    def make(slices: range) -> Float32Array:
+        result = np.zeros((len(slices), *grid.shape[1:]), dtype=np.float32)
+        part = part_of(slices)
+        if part is not None:
+            low, high = max(slices.start - reach[0], 0), min(slices.stop + reach[0], grid.shape[0])
+            wide = grown(part, reach[1:], grid.shape[1:])
+            found = function(volume.crop((slice(low, high), *wide)).array)
+            rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, wide, strict=True))
+            result[:, part[0], part[1]] = found[slices.start - low : slices.stop - low, rows, columns]
+        return result
+
+    keep_bytes = 4 * keep_slices * grid.shape[1] * grid.shape[2]
+    return Volume(SlabCache(make, grid.shape, np.float32, keep_bytes), grid, volume.quantity)
+
+
 @dataclass(frozen=True, eq=False)
 class _Nearby:
     """Inputs for a voxel, computed on demand: smoothed density, the lowest density nearby, and the prior."""
@@ -86,29 +172,54 @@ class _Nearby:
     density: Volume
     lowest: Volume
     place: Volume
+    possible: _WherePossible
+    smoothed: tuple[int, int, int]
+    """How far odds are averaged, in voxels: those further away from where liver is possible are of no use."""
+    window: tuple[int, int, int]
+    """Size of the window in which densities are measured."""
 
-    def of(self, what: Volume, k: int) -> Float32Array:
-        """One slice of one of them."""
-        _, rows, columns = what.geometry.shape
-        return np.asarray(what.crop((slice(k, k + 1), slice(0, rows), slice(0, columns))).array[0])
+    def looked_at(self, k: int) -> Rectangle | None:
+        """The part of a slice whose odds are of use."""
+        return self.possible.near(k, k, self.smoothed)
 
-    def to_be_summed(self, k: int, liver_hu: float, reach_hu: float) -> npt.NDArray[np.int32]:
-        """For inside and outside the liver in a slice: voxel counts, densities and squared densities."""
-        density, place = self.of(self.density, k), self.of(self.place, k)
+    def to_be_summed(
+        self, k: int, liver_hu: float, reach_hu: float
+    ) -> tuple[Rectangle, npt.NDArray[np.integer]] | None:
+        """For inside and outside the liver in a slice: voxel counts, densities, and squared densities in two parts."""
+        part = self.possible.near(k, k, _sum_of(self.smoothed, [width // 2 for width in self.window]))
+        if part is None:
+            return None
+        density, place = _plane(self.density, k, part), _plane(self.place, k, part)
         inside = (place > _INSIDE) & (np.abs(density - liver_hu) < reach_hu)
         # Whole numbers, whose sums are exact in any order; the square of the highest density fits 32 bits
         parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int32)
-        summed = np.empty((6, *density.shape), dtype=np.int32)
-        for n, where in ((0, inside), (3, place < _OUTSIDE)):
+        squares = parts * parts
+        images = (parts, squares & (_SQUARE_PART - 1), squares >> _SQUARE_BITS)
+        summed = np.empty((8, *density.shape), dtype=_sum_type(self.window))
+        for n, where in ((0, inside), (4, place < _OUTSIDE)):
             summed[n] = where
-            np.multiply(parts, summed[n], out=summed[n + 1])
-            np.multiply(summed[n + 1], parts, out=summed[n + 2])
-        return summed
+            for m, image in enumerate(images, start=n + 1):
+                np.multiply(image, where, out=summed[m])
+        return part, summed
+
+
+def _sum_of(*reaches: Sequence[int]) -> tuple[int, int, int]:
+    slices, rows, columns = (sum(each) for each in zip(*reaches, strict=True))
+    return (slices, rows, columns)
+
+
+def _sum_type(window: Sequence[int]) -> type[np.int32 | np.int64]:
+    """The smaller type, with which adding takes less time, unless sums over a window might not fit."""
+    largest = max(_PARTS_OF_HU * max(map(abs, _JUDGED_HU)), _SQUARE_PART)
+    return np.int32 if math.prod(window) * largest < np.iinfo(np.int32).max else np.int64
 
 
 def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     grid = hu.geometry
-    low = lowest_window(grid)
+    low, window = lowest_window(grid), density_window(grid, config)
+    possible = _WherePossible(place)
+    looked_at = _reach(config.outline_smooth_mm, grid)
+    around = _sum_of(looked_at, [max(a, b) // 2 for a, b in zip(low, window, strict=True)])
 
     def smooth(values: Array) -> Float32Array:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
@@ -116,15 +227,25 @@ def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     def lowest_near(density: Array) -> Float32Array:
         return lowest_within(density.astype(np.float32, copy=False), low)
 
-    keep = slices_around(max(density_window(grid, config)[0], low[0]) // 2)
-    whole = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
-    reach = gaussian_reach(config.outline_presmooth_mm, grid.spacing_mm[0])
-    density = lazily_filtered(hu, whole, smooth, reach, keep_slices=keep)
-    return _Nearby(density, lazily_filtered(density, whole, lowest_near, low[0] // 2), place)
+    def part_within(reach: Sequence[int]) -> Callable[[range], Rectangle | None]:
+        return lambda slices: possible.near(slices.start, slices.stop - 1, reach)
+
+    keep = slices_around(max(window[0], low[0]) // 2)
+    smoothing = _reach(config.outline_presmooth_mm, grid)
+    density = _filtered(hu, smooth, smoothing, part_within(around), keep)
+    lowest = _filtered(density, lowest_near, [width // 2 for width in low], part_within(looked_at))
+    return _Nearby(density, lowest, place, possible, looked_at, (window[0], window[1], window[2]))
+
+
+def _reach(sigma_mm: float, grid: Geometry) -> tuple[int, int, int]:
+    slices, rows, columns = (gaussian_reach(sigma_mm, spacing_mm) for spacing_mm in grid.spacing_mm)
+    return (slices, rows, columns)
 
 
 class LiverLikelihood:
     """Each voxel's log odds of liver and the findings from its density and position, a few slices at a time.
+
+    The odds of voxels are 0 that are too far from where liver is possible to be averaged with any there.
 
     Parameters
     ----------
@@ -143,23 +264,27 @@ class LiverLikelihood:
         nearby = _nearby_of(hu, place, config)
         self._nearby, self._liver_hu, self._config = nearby, liver_hu, config
         self.geometry = grid = hu.geometry
-        size, reach_hu = density_window(grid, config), config.lesion_hu_below + _BEYOND_LESION_HU
-        self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape[0], size)
-        self._least = _LEAST_WINDOW_SHARE * float(np.prod(size))
+        size, reach_hu = nearby.window, config.lesion_hu_below + _BEYOND_LESION_HU
+        self._sums = RunningSums(lambda k: nearby.to_be_summed(k, liver_hu, reach_hu), grid.shape, size)
+        self._least = _LEAST_WINDOW_SHARE * float(math.prod(size))
 
     def at(self, slices: range) -> npt.NDArray[np.void]:
         """The findings of some slices."""
-        looks = np.empty((len(slices), *self.geometry.shape[1:]), dtype=LOOK)
+        looks = np.zeros((len(slices), *self.geometry.shape[1:]), dtype=LOOK)
         for k in slices:
-            self._look(k, looks[k - slices.start])
+            part = self._nearby.looked_at(k)
+            if part is not None:
+                self._look(k, part, looks[k - slices.start][part])
         return looks
 
-    def _look(self, k: int, out: npt.NDArray[np.void]) -> None:
-        """Write the findings of one slice into an array."""
+    def _look(self, k: int, part: Rectangle, out: npt.NDArray[np.void]) -> None:
+        """Write the findings of a part of one slice into an array."""
         nearby = self._nearby
-        density, place = nearby.of(nearby.density, k), nearby.of(nearby.place, k)
-        sums = self._sums.at(k)
-        inner, outer = _moments(sums[:3], self._least), _moments(sums[3:], self._least)
+        density, place = _plane(nearby.density, k, part), _plane(nearby.place, k, part)
+        sums = self._sums.at(k, part)
+        if sums is None:
+            sums = np.zeros((8, *density.shape), dtype=np.int32)
+        inner, outer = _moments(sums[:4], self._least), _moments(sums[4:], self._least)
         odds, own_density = _density_log_odds(density, inner, outer, self._liver_hu)
         # Deposits in tumours are denser than any organ: only the coarse step decides about them.
         odds[(density > _DEPOSIT_HU) & (place > _DEPOSIT_IN_LIVER)] = 0.0
@@ -167,7 +292,7 @@ class LiverLikelihood:
         odds += np.log(np.clip(place, low, high) / np.clip(1 - place, low, high))
         odds[density < self._config.outline_fat_hu] = _FAT_LOG_ODDS
         allowed = (place > _POSSIBLE) & (density > self._config.outline_fat_hu)
-        allowed &= _on_step(density, own_density, nearby.of(nearby.lowest, k))
+        allowed &= _on_step(density, own_density, _plane(nearby.lowest, k, part))
         out["odds"] = odds
         out["found"] = (place > _SURE) * SURE | allowed * ON_STEP | (place > _POSSIBLE) * POSSIBLE
 
@@ -223,12 +348,15 @@ def density_window(grid: Geometry, config: LiverConfig) -> list[int]:
     return [max(1, round(config.outline_window_mm / s)) | 1 for s in grid.spacing_mm]
 
 
-def _moments(sums: npt.NDArray[np.int64], least: float) -> Moments:
+def _moments(sums: npt.NDArray[np.integer], least: float) -> Moments:
     """Mean and variance from numbers of voxels, sums and sums of squares; NaN where there are fewer voxels."""
     count = sums[0].astype(np.float64)
     count[count < least] = np.nan
     mean = sums[1] / count
-    variance = sums[2] / count
+    # A whole number that fits a double: exact
+    variance = sums[3] * float(_SQUARE_PART)
+    variance += sums[2]
+    variance /= count
     variance -= mean * mean
     mean /= _PARTS_OF_HU
     variance /= _PARTS_OF_HU**2

@@ -148,12 +148,19 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
     kept = LOOK.itemsize * (at_once + 2 * halo + SLAB_SLICES) * rows * columns
     looks = SlabCache(look.at, grid.shape, LOOK, kept)
 
+    # Odds are averaged, and an opening looks two voxels further.
+    reach = [2 + gaussian_reach(config.outline_smooth_mm, spacing_mm) for spacing_mm in grid.spacing_mm]
+
     def smoothed(seen: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-        found = seen["found"]
-        mask = (gaussian(seen["odds"], config.outline_smooth_mm, grid) > 0) & ((found & POSSIBLE) != 0)
-        # An opening that takes the liver to go on beyond the field of view
-        opened = dilated(eroded(mask, beyond=True))
-        return np.asarray(opened * LIVER | found, dtype=np.uint8)
+        found = seen["found"].copy()
+        possible = used_box((found & POSSIBLE) != 0)
+        if possible is not None:
+            part = grow_box(possible, reach, seen.shape)
+            own = found[part]
+            mask = (gaussian(seen["odds"][part], config.outline_smooth_mm, grid) > 0) & ((own & POSSIBLE) != 0)
+            # An opening that takes the liver to go on beyond the field of view
+            own |= dilated(eroded(mask, beyond=True)) * LIVER
+        return found
 
     out = np.empty(grid.shape, dtype=np.uint8)
     return map_overlap(smoothed, (looks.read,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
@@ -161,6 +168,10 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
 
 def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     """Mark the largest part of the liver, and other large parts that the coarse step was sure of."""
+    liver = _box_of(found, LIVER)
+    if liver is None:
+        return
+    found = found[liver]
     thickness = slices_at_once(_BYTES_PER_PART * found.shape[1] * found.shape[2])
     parts = ConnectedParts(lambda part: (found[part] & LIVER) != 0, found.shape[0], thickness)
     counts, certain = parts.sizes(), parts.sizes(lambda part: (found[part] & SURE) != 0)
@@ -177,6 +188,10 @@ def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     # A neighbour that is further away than the reach is not next to the outline
     axes = tuple(axis for axis, spacing in enumerate(grid.spacing_mm) if spacing <= STEP_REACH_MM)
     steps = max(1, round(STEP_REACH_MM / min(grid.spacing_mm)))
+    pieces = _box_of(found, PIECE)
+    if pieces is None:
+        return
+    found = found[grow_box(pieces, (steps, steps, steps), grid.shape)]
 
     def grown(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         own = (part & PIECE) != 0
@@ -189,3 +204,13 @@ def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     at_once = slices_at_once(16 * found.shape[1] * found.shape[2], steps)
     # A block writes one bit of its own voxels, which no other block reads
     map_overlap(grown, (found,), (steps, 0, 0), (at_once, *found.shape[1:]), found)
+
+
+def _box_of(found: npt.NDArray[np.uint8], finding: np.uint8) -> Box | None:
+    """The smallest box around all voxels with a finding."""
+    box = used_box(found)
+    inner = None if box is None else used_box((found[box] & finding) != 0)
+    if box is None or inner is None:
+        return None
+    k, j, i = (slice(o.start + p.start, o.start + p.stop) for o, p in zip(box, inner, strict=True))
+    return (k, j, i)
