@@ -83,6 +83,8 @@ class ConnectedParts:
 
 def _numbered(pairs: Array, count: int) -> npt.NDArray[np.int64]:
     """The part that each label belongs to, given pairs that touch; parts are numbered by their first labels."""
+    if not pairs.size:
+        return np.arange(count, dtype=np.int64)
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
