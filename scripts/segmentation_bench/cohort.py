@@ -15,7 +15,7 @@ import numpy as np
 
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import FAMILIES, HELD_OUT, family_spec
-from dotaliver.phantom.presets import base_spec, match_enhancement
+from dotaliver.phantom.presets import base_spec, confluent, match_enhancement
 from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import make_phantom, study_volumes
@@ -33,6 +33,21 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "faint_low_counts": ("low_counts", "faint"),
     "cirrhosis_ascites": ("cirrhosis", "ascites"),
 }
+
+
+def _of_one_uptake(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """Confluent disease of one uptake, which may be that of a normal liver in another patient."""
+    spec = confluent(spec, rng, float(rng.uniform(0.55, 0.95)))
+    contrast = float(np.exp(rng.uniform(np.log(1.5), np.log(5.0))))
+    lesions = (
+        lesion.model_copy(update={"contrast": contrast * float(np.exp(rng.normal(0.0, 0.06)))})
+        for lesion in spec.lesions
+    )
+    return spec.model_copy(update={"lesions": tuple(lesions)})
+
+
+# Families of this bench alone
+OWN_FAMILIES = {"burden_of_one_uptake": _of_one_uptake}
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class Entry:
 def entries(per_family: int, drawn_seed: int, data: Path | None) -> list[Entry]:
     """Every family `per_family` times (the last time from the seed drawn at run time), combinations, real anatomies."""
     found = []
-    for family in FAMILIES:
+    for family in (*FAMILIES, *OWN_FAMILIES):
         base = zlib.crc32(family.encode()) % 100_000 * 10
         seeds = [*(base + n for n in range(per_family - 1)), base + 7_000_000 + drawn_seed]
         found += [Entry(f"{family}-{seed}", family, "phantom", seed) for seed in seeds]
@@ -105,6 +120,9 @@ def held_out(family: str) -> bool:
 
 def _spec(entry: Entry) -> PhantomSpec:
     """The specification of a phantom: of one family, or of several one after the other."""
+    if entry.family in OWN_FAMILIES:
+        spec = base_spec(entry.family, entry.seed, "medium")
+        return match_enhancement(OWN_FAMILIES[entry.family](spec, stream(entry.seed, f"family {entry.family}")))
     if entry.family not in COMBINATIONS:
         return family_spec(entry.family, entry.seed)
     spec = base_spec(entry.family, entry.seed, "medium")
