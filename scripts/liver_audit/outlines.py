@@ -15,7 +15,10 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import occupancy_on
 from dotaliver.image.volume import LabelMap
-from dotaliver.phantom.families import family_spec
+from dotaliver.phantom.families import FAMILIES, family_spec
+from dotaliver.phantom.presets import base_spec, match_enhancement
+from dotaliver.phantom.shapes import stream
+from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.phantom.tissues import Tissue
 from dotaliver.segmentation.coarse import coarse_of
@@ -24,6 +27,22 @@ from dotaliver.segmentation.petct import segment
 Mask = npt.NDArray[np.bool_]
 _AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _FIRST_SEED = 6_100_000
+# What makes an outline hard to find, whatever the patient
+DIFFICULTIES = (
+    "truncated",
+    "pet_misses_top",
+    "native",
+    "low_counts",
+    "streaks",
+    "slices_thick",
+    "heart_touching",
+    "ascites",
+    "cirrhosis",
+    "spleen_hot",
+    "hot_bowel",
+    "kidney_indenting",
+    "left_small",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +70,24 @@ def seed_of(family: str, number: int) -> int:
     return _FIRST_SEED + zlib.crc32(f"{family} {number}".encode()) % 800_000
 
 
-def outline_case(family: str, number: int, cache: Path | None) -> OutlineCase:
+def study_spec(family: str, number: int, *, hard: bool = False) -> PhantomSpec:
+    """One study of a family; a hard one has two more difficulties, on top of which the family puts its own."""
+    if not hard:
+        return family_spec(family, seed_of(family, number), "small")
+    seed = seed_of(f"hard {family}", number)
+    spec = base_spec(family, seed, "small")
+    for name in map(str, stream(seed, "difficulties").choice(DIFFICULTIES, 2, replace=False)):
+        spec = FAMILIES[name](spec, stream(seed, f"family {name}"))
+    return match_enhancement(FAMILIES[family](spec, stream(seed, f"family {family}")))
+
+
+def outline_case(family: str, number: int, cache: Path | None, *, hard: bool = False) -> OutlineCase:
     """Make a phantom and outline its liver; or take both from the cache."""
-    name = f"{family}-{seed_of(family, number)}"
+    spec = study_spec(family, number, hard=hard)
+    name = f"{family}{'-hard' if hard else ''}-{spec.seed}"
     path = None if cache is None else cache / f"{name}.npz"
     if path is None or not path.exists():
-        values = _made(family, seed_of(family, number))
+        values = _made(spec)
         if path is None:
             return _case(name, family, values)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +96,8 @@ def outline_case(family: str, number: int, cache: Path | None) -> OutlineCase:
         return _case(name, family, {key: stored[key] for key in stored.files})
 
 
-def _made(family: str, seed: int) -> dict[str, npt.NDArray[np.generic]]:
-    study = make_phantom(family_spec(family, seed, "small"))
+def _made(spec: PhantomSpec) -> dict[str, npt.NDArray[np.generic]]:
+    study = make_phantom(spec)
     volumes, config = study_volumes(study), ScoringConfig()
     images = coarse_of(volumes, config.liver.coarse_mm)
     found = segment(volumes, config).liver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,43 +12,64 @@ from scipy import ndimage
 
 from dotaliver.segmentation.audit.features import Blocks, blocks_of, image_features, liver_features
 from dotaliver.segmentation.audit.network import FEATURE_LIMIT, WEIGHT_STEPS, probabilities
+from dotaliver.segmentation.audit.second_liver import in_places, near_answer
 
 Array = npt.NDArray[np.float32]
 Network = dict[str, npt.NDArray[np.float64]]
 
-_HIDDEN = (64, 32)
-_STAGES = 2
+# Hidden layers of each network
+_HIDDEN = ((64, 32), (96, 48), (96, 48))
 _BATCH = 1024
 _LEARNING_RATE = 3e-3
 _DECAY = 1e-4
-# Places within this many blocks of the liver are all trained on, others by this share.
-_NEAR, _FAR_SHARE = 4, 0.25
+# Places within this many blocks of the liver are all trained on, others by this share; of those that a first answer
+# puts near the liver, more.
+_NEAR, _FAR_SHARE, _WRONG_SHARE = 3, 0.15, 0.6
 # SD by which the body's middle is misplaced, in blocks.
 _MISPLACED = 3.0
 
 
 def train_networks(folder: Path, epochs: int, out: Path) -> None:
     """Train one stage after the other on all renderings in a folder and write them."""
-    paths = sorted(folder.glob("[0-9]*[0-9].npz"))
     rng = np.random.default_rng(1)
+    scenes = [_scene(path, rng) for path in sorted(folder.glob("[0-9]*[0-9].npz"))]
     networks: list[Network] = []
-    scenes = [_scene(path, rng) for path in paths]
-    images = [image_features(blocks) for blocks, _ in scenes]
-    for stage in range(_STAGES):
+    for hidden in _HIDDEN:
         rows, targets = [], []
-        for (blocks, target), seen in zip(scenes, images, strict=True):
-            features = seen
-            if stage:
-                features = np.concatenate([seen, liver_features(blocks, _answer(blocks, seen, networks))], axis=1)
-            chosen = _chosen(blocks, target, rng)
+        for scene in scenes:
+            features = scene.features
+            if scene.answer is not None:
+                features = np.concatenate([features, liver_features(scene.blocks, scene.answer)], axis=1)
+            chosen = _chosen(scene, rng)
             rows.append(features[chosen])
-            targets.append(target[blocks.candidates][chosen])
-        network = _fit(np.concatenate(rows), np.concatenate(targets), epochs, rng)
+            targets.append(scene.target[scene.blocks.candidates][chosen])
+        network = _fit(np.concatenate(rows), np.concatenate(targets), hidden, epochs, rng)
         networks.append(network)
         _store(networks, out)
+        if len(networks) < len(_HIDDEN):
+            scenes = [_answered(scene, network) for scene in scenes]
 
 
-def _scene(path: Path, rng: np.random.Generator) -> tuple[Blocks, Array]:
+@dataclass(frozen=True)
+class _Scene:
+    """The candidates of a rendering with their features, the truth, and the last network's answer."""
+
+    blocks: Blocks
+    features: Array
+    target: Array
+    answer: Array | None
+
+
+def _answered(scene: _Scene, network: Network) -> _Scene:
+    features = scene.features
+    if scene.answer is not None:
+        features = np.concatenate([features, liver_features(scene.blocks, scene.answer)], axis=1)
+    answer = in_places(scene.blocks, probabilities(features, network))
+    near = near_answer(scene.blocks, answer)
+    return _Scene(near, scene.features[near.candidates[scene.blocks.candidates]], scene.target, answer)
+
+
+def _scene(path: Path, rng: np.random.Generator) -> _Scene:
     with np.load(path) as stored:
         hu, uptake, liver = stored["hu"].astype(np.float32), stored["uptake"].astype(np.float32), stored["liver"]
     blocks = blocks_of(hu, uptake)
@@ -59,25 +80,19 @@ def _scene(path: Path, rng: np.random.Generator) -> tuple[Blocks, Array]:
     padded = np.pad(whole, [(0, -n % 2) for n in whole.shape])
     k, j, i = (n // 2 for n in padded.shape)
     target = padded.reshape(k, 2, j, 2, i, 2).transpose(0, 2, 4, 1, 3, 5).reshape(k, j, i, 8)
-    return blocks, target.astype(np.float32)
+    return _Scene(blocks, image_features(blocks), target.astype(np.float32), None)
 
 
-def _answer(blocks: Blocks, features: Array, networks: list[Network]) -> Array:
-    answer = np.zeros((*blocks.candidates.shape, 8), dtype=np.float32)
-    answer[blocks.candidates] = probabilities(features, networks[0])
-    return answer
+def _chosen(scene: _Scene, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    near = ndimage.binary_dilation(scene.target.any(axis=-1), iterations=_NEAR)[scene.blocks.candidates]
+    return np.asarray(near | (rng.random(len(near)) < (_FAR_SHARE if scene.answer is None else _WRONG_SHARE)))
 
 
-def _chosen(blocks: Blocks, target: Array, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    near = ndimage.binary_dilation(target.any(axis=-1), iterations=_NEAR)[blocks.candidates]
-    return np.asarray(near | (rng.random(len(near)) < _FAR_SHARE))
-
-
-def _fit(rows: Array, targets: Array, epochs: int, rng: np.random.Generator) -> Network:
+def _fit(rows: Array, targets: Array, hidden: tuple[int, ...], epochs: int, rng: np.random.Generator) -> Network:
     """Adam on cross-entropy, with a learning rate that falls to nothing."""
     mean, scale = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64) + 1e-3
     rows = np.clip((rows - mean) / scale, -FEATURE_LIMIT, FEATURE_LIMIT).astype(np.float32)
-    sizes = (rows.shape[1], *_HIDDEN, targets.shape[1])
+    sizes = (rows.shape[1], *hidden, targets.shape[1])
     weights = [rng.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32) for a, b in pairwise(sizes)]
     values = [*weights, *(np.zeros(b, dtype=np.float32) for b in sizes[1:])]
     first, second = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]

@@ -49,7 +49,7 @@ def audit_liver(volumes: StudyVolumes, segmentations: Segmentations, config: Sco
     if np.count_nonzero(second.liver) * images.voxel_ml < config.liver.minimum_ml:
         return None
     lateral_mm = (np.arange(outlined.shape[2]) - second.middle_column) * GRID_MM
-    return compare_outlines(outlined[box], second.liver, images.geometry.crop(box), lateral_mm)
+    return compare_outlines(outlined[box], second.liver, images.geometry.crop(box), lateral_mm, second.likely)
 
 
 def _second_outline_of(volumes: StudyVolumes, spacing_mm: float, first: int, last: int) -> SecondOutline:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dotaliver.image.filters import box_mean
 from dotaliver.image.geometry import Box
+from dotaliver.image.morphology import eroded, largest_component
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 
@@ -31,6 +32,8 @@ _CANDIDATE_HU = -60.0
 _REACHES = (3, 5, 9)
 _OFFSETS = (4, 8, 14)
 _SLICES_OFF = (0, 5, -5, 10)
+# How far the images go on above and below a place counts up to this many blocks.
+_LARGEST_END = 12
 _BLOCK_MM = 8.0
 _POSITION_MM = 100.0
 _LEAST_LIVER = 20.0
@@ -113,6 +116,8 @@ def image_features(blocks: Blocks) -> Float32Array:
     columns += [((index[:, 1 + n] - blocks.middle[n]) * _BLOCK_MM / _POSITION_MM) for n in (0, 1)]
     in_slice = lung.mean(axis=(1, 2))
     columns += [in_slice[np.clip(index[:, 0] + off, 0, len(in_slice) - 1)] for off in _SLICES_OFF]
+    to_ends = (index[:, 0], len(in_slice) - 1 - index[:, 0])
+    columns += [np.minimum(blocks_to_end, _LARGEST_END) / _LARGEST_END for blocks_to_end in to_ends]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
@@ -132,15 +137,19 @@ def liver_features(blocks: Blocks, probability: Float32Array) -> Float32Array:
     total = float(weight.sum())
     if total < _LEAST_LIVER:
         weight, total = likely.astype(np.float64), max(float(likely.sum(dtype=np.float64)), 1e-6)
+    core = box_mean(largest_component(eroded(likely > 0.5, beyond=True)).astype(np.float32))
+    columns += [core[at], box_mean(core, _REACHES[1])[at]]
     for image in (blocks.density.mean(axis=-1), blocks.uptake.mean(axis=-1)):
         mean = float((image * weight).sum() / total)
         sd = float(np.sqrt(((image - mean) ** 2 * weight).sum() / total))
         columns += [image[at] - mean, np.abs(image[at] - mean) / max(sd, 0.05), np.full(int(at.sum()), sd)]
+    index = np.argwhere(at)
     for axis in range(3):
         line = weight.sum(axis=tuple(a for a in range(3) if a != axis))
         place = float((line * np.arange(len(line))).sum() / total)
         extent = float(np.sqrt((line * (np.arange(len(line)) - place) ** 2).sum() / total))
-        columns.append(np.full(int(at.sum()), extent / 10.0))
+        columns.append(np.full(len(index), extent / 10.0))
+        columns.append((index[:, axis] - place) / max(extent, 1.0))
     columns.append(np.full(int(at.sum()), total * (_BLOCK_MM / 10.0) ** 3 / 1000.0))
     return np.stack(columns, axis=1).astype(np.float32)
 

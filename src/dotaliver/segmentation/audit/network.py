@@ -43,15 +43,22 @@ def probabilities(features: Float32Array, weights: Weights) -> Float32Array:
     -------
     ndarray of float32, shape (places, outputs)
     """
-    values = (features.astype(np.float64) - weights["mean"]) / weights["scale"]
-    values = _rounded(np.clip(values, -FEATURE_LIMIT, FEATURE_LIMIT))
+    values = features.astype(np.float64)
+    values -= weights["mean"]
+    values /= weights["scale"]
+    _round(values, -FEATURE_LIMIT, FEATURE_LIMIT)
     layers = sum(name.startswith("weight_") for name in weights)
     for n in range(1, layers + 1):
-        values = values @ (weights[f"weight_{n}"] / WEIGHT_STEPS) + weights[f"bias_{n}"] / WEIGHT_STEPS
+        values = values @ (weights[f"weight_{n}"] / WEIGHT_STEPS)
+        values += weights[f"bias_{n}"] / WEIGHT_STEPS
         if n < layers:
-            values = _rounded(np.clip(values, 0.0, _LARGEST_ACTIVATION))
+            _round(values, 0.0, _LARGEST_ACTIVATION)
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT))), dtype=np.float32)
 
 
-def _rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(np.rint(values * _STEPS) / _STEPS)
+def _round(values: npt.NDArray[np.float64], low: float, high: float) -> None:
+    """Limit values and round them to whole steps, in place."""
+    np.clip(values, low, high, out=values)
+    values *= _STEPS
+    np.rint(values, out=values)
+    values /= _STEPS
