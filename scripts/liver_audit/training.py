@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float32]
 Network = dict[str, npt.NDArray[np.float64]]
 
 # Hidden layers of each network
-_HIDDEN = ((64, 32), (96, 48), (96, 48))
+_HIDDEN = ((64, 32), (96, 48))
 _BATCH = 1024
 _LEARNING_RATE = 3e-3
 _DECAY = 1e-4

@@ -2,12 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.ndimage import binary_erosion
 
 from dotaliver.image.geometry import Geometry
-from dotaliver.segmentation.audit.comparison import compare_outlines
+from dotaliver.segmentation.audit.comparison import compare_outlines, measure_difference
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((50, 60, 80), (-160.0, -120.0, -100.0), (4.0, 4.0, 4.0), AXES)
+GRID_SMALL = Geometry((5, 6, 7), (0.0, 0.0, 0.0), (4.0, 4.0, 4.0), AXES)
+unit_interval = st.floats(0.0, 1.0, width=32)
 LATERAL_MM = np.arange(80) * 4.0 - 160.0
 
 
@@ -21,8 +27,8 @@ def box(slices, rows, columns):
 LIVER = box(slice(5, 45), slice(10, 42), slice(8, 38)) | box(slice(20, 45), slice(10, 24), slice(38, 60))
 
 
-def compare(outlined, second):
-    return compare_outlines(outlined, second, GRID, LATERAL_MM)
+def compare(outlined, second, likely=None):
+    return compare_outlines(outlined, second, GRID, LATERAL_MM, likely)
 
 
 def test_equal_outlines_agree() -> None:
@@ -38,10 +44,42 @@ def test_a_border_moved_by_one_voxel_on_one_side_is_no_dispute(axis) -> None:
 
 
 def test_a_border_moved_on_all_sides_is_a_dispute() -> None:
-    from scipy.ndimage import binary_erosion
-
     # 4 mm all around are a tenth of this liver.
     assert compare(LIVER, binary_erosion(LIVER)).audit.disputed
+
+
+def test_a_border_that_the_second_outline_is_unsure_of_is_no_dispute() -> None:
+    """As likely as not: it may lie on either side."""
+    second = binary_erosion(LIVER)
+    unsure = np.where(LIVER & ~second, 0.5, second).astype(np.float32)
+    assert not compare(LIVER, second, unsure).audit.disputed
+
+
+def test_a_part_that_the_second_outline_is_unsure_of_is_no_dispute() -> None:
+    part = box(slice(5, 13), slice(10, 42), slice(8, 38))
+    likely = np.where(part, 0.55, LIVER).astype(np.float32)
+    assert not compare(LIVER & ~part, LIVER, likely).audit.disputed
+    assert compare(LIVER & ~part, LIVER, LIVER.astype(np.float32)).audit.disputed
+
+
+def test_a_kidney_is_a_dispute_however_large_the_liver() -> None:
+    """It changes the overlap of a liver of 2.9 l by 0.02 only."""
+    kidney = box(slice(8, 22), slice(42, 54), slice(20, 34))
+    assert measure_difference(LIVER | kidney, LIVER, GRID).shortfall < 0.03
+    assert compare(LIVER | kidney, LIVER).audit.disputed
+
+
+@given(arrays(bool, GRID_SMALL.shape), arrays(bool, GRID_SMALL.shape))
+def test_without_uncertainty_the_shortfall_is_what_lacks_in_the_dice_coefficient(outlined, second) -> None:
+    second[2, 2, 2] = True
+    difference = measure_difference(outlined, second, GRID_SMALL)
+    assert difference.shortfall == pytest.approx(1.0 - difference.agreement, abs=1e-9)
+
+
+@given(arrays(bool, GRID_SMALL.shape), arrays(np.float32, GRID_SMALL.shape, elements=unit_interval))
+def test_the_second_outline_falls_short_of_itself_by_nothing(second, likely) -> None:
+    difference = measure_difference(second, second, GRID_SMALL, likely)
+    assert (difference.shortfall, difference.beyond_ml) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

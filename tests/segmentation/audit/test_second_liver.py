@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.itk import occupancy_on
@@ -25,6 +26,24 @@ def test_it_finds_the_liver(patient) -> None:
     images, truth = patient
     found = second_outline(images.hu, images.uptake).liver
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.93
+
+
+@pytest.mark.parametrize("end", ["below the dome", "above the lower edge"])
+def test_it_finds_the_liver_where_the_images_end_within_it(patient, end) -> None:
+    images, truth = patient
+    levels = np.flatnonzero(truth.any(axis=(1, 2)))
+    third = len(levels) // 3
+    part = slice(0, levels[-third]) if end == "below the dome" else slice(levels[third], None)
+    found = second_outline(images.hu[part], images.uptake[part]).liver
+    assert 2 * (found & truth[part]).sum() / (found.sum() + truth[part].sum()) > 0.93
+
+
+def test_it_is_surer_inside_the_liver_than_at_its_border(patient) -> None:
+    images, truth = patient
+    likely = second_outline(images.hu, images.uptake).likely
+    inside = binary_erosion(truth, iterations=3)
+    border = binary_dilation(truth) & ~binary_erosion(truth)
+    assert np.mean(np.abs(likely[inside] - 0.5)) > np.mean(np.abs(likely[border] - 0.5))
 
 
 def test_it_needs_no_unit_of_uptake(patient) -> None:
