@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QProgressBar,
     QPushButton,
     QShortcut,
     QTextBrowser,
@@ -38,6 +37,7 @@ from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import body_list, confirm, fdg_list, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
+from napari_dotaliver.widgets.busy_bar import BusyBar
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
@@ -134,8 +134,7 @@ class Desk(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.relative_button = QPushButton("Open without SUV (ratios and burden only)")
         self.relative_button.hide()
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 0)
+        self.progress = BusyBar()
         self.progress.hide()
         self.message = QLabel()
         self.message.setWordWrap(True)
@@ -462,7 +461,6 @@ class Desk(QWidget):
     # --- what people are told ----------------------------------------------------------------------------------------
 
     def _on_stage(self, stage: str) -> None:
-        self.progress.setFormat(stage[:1].upper() + stage[1:] + " …")
         self._tell(stage[:1].upper() + stage[1:] + " …")
 
     def _on_failed(self, error: Exception) -> None:

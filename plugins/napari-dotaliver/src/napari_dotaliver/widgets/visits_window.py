@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QKeySequence
-from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QProgressBar, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QShortcut, QVBoxLayout, QWidget
 
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import DotaliverError
@@ -20,6 +20,7 @@ from dotaliver.records.study import StudyVolumes
 from dotaliver.system.progress import Progress
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets.background import Background, sentence_of
+from napari_dotaliver.widgets.busy_bar import BusyBar
 from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.shortcuts import take_key
 from napari_dotaliver.widgets.unsaved import ask_about_unsaved
@@ -79,8 +80,7 @@ class VisitsWindow(QMainWindow):
         self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.waiting.setWordWrap(True)
         self.waiting.setTextFormat(Qt.TextFormat.PlainText)
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 0)
+        self.progress = BusyBar()
         page = QWidget()
         column = QVBoxLayout(page)
         column.addStretch()
