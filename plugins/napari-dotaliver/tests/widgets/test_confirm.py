@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from dotaliver.pipeline import read_record, rescore
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 600_000
 
 
 @pytest.fixture

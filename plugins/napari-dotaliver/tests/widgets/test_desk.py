@@ -82,16 +82,9 @@ def test_a_study_is_opened_and_scored_as_the_command_line_scores_it(desk, viewer
     assert desk.verdicts.toPlainText().count("Inclusion") >= 3
 
 
-def test_the_folder_of_a_score_is_opened_with_its_masks(desk, scored, outcome, qtbot):
-    with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
-        desk.open(StudyInput(scored))
-    assert desk.session.automatic.record_id == outcome.score.record_id
-    assert desk.session.folder == scored
-    np.testing.assert_array_equal(desk.layers.lesions_painted().array, outcome.segmentations.lesions.labels.array)
-    assert desk.table.table.rowCount() == len(outcome.score.lesions) + len(outcome.score.ct_foci)
-
-
-def test_images_of_a_score_are_shown_before_its_masks_and_nothing_is_measured(desk, viewer, scored, qtbot, monkeypatch):
+def test_a_score_is_opened_with_its_images_first_then_its_masks_and_nothing_is_measured(
+    desk, viewer, scored, outcome, qtbot, monkeypatch
+):
     def never(*_given, **_options):
         raise AssertionError
 
@@ -101,7 +94,11 @@ def test_images_of_a_score_are_shown_before_its_masks_and_nothing_is_measured(de
     with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
         desk.open(StudyInput(scored))
     assert shown == [(["CT", "PET"], None)]
+    assert desk.session.automatic.record_id == outcome.score.record_id
     assert desk.session.score == read_record(scored)
+    assert desk.session.folder == scored
+    np.testing.assert_array_equal(desk.layers.lesions_painted().array, outcome.segmentations.lesions.labels.array)
+    assert desk.table.table.rowCount() == len(outcome.score.lesions) + len(outcome.score.ct_foci)
     assert not desk.session.stale
     assert desk.score_button.isEnabled()
 
@@ -116,7 +113,7 @@ def test_a_mask_that_cannot_be_read_leaves_the_images_and_a_sentence(desk, viewe
     assert "segmentation_ct.dcm" in desk.message.text().lower()
 
 
-def test_the_window_answers_while_a_study_is_read_and_scored(desk, study, qtbot):
+def test_the_window_answers_while_a_study_is_scored_and_what_was_cancelled_never_arrives(desk, study, qtbot):
     answered = []
     open_and_wait(desk, StudyInput(study), qtbot)
     desk.score_button.click()
@@ -135,13 +132,10 @@ def test_the_window_answers_while_a_study_is_read_and_scored(desk, study, qtbot)
     assert desk.session is None
     assert desk.score_button.isEnabled()
     assert "Cancelled" in desk.message.text()
-
-
-def test_what_was_cancelled_never_arrives(desk, study, qtbot):
-    open_and_wait(desk, StudyInput(study), qtbot)
+    # Called off before its first stage, too
     desk.score()
     desk.cancel()
-    # The thread ends at its next stage; whatever it still tells is dropped.
+    # The threads end at their next stage; whatever they still tell is dropped.
     qtbot.wait(500)
     assert desk.session is None
     assert desk.table.table.rowCount() == 0
@@ -383,14 +377,13 @@ def test_closing_over_unsaved_edits_asks(read, monkeypatch):
     assert not desk.banner.file.path.exists(), "what was discarded is not kept again"
 
 
-def test_another_study_takes_the_place_of_the_first(read, viewer, study, qtbot):
-    before = len(viewer.layers)
-    open_and_wait(read, StudyInput(study), qtbot)
-    assert read.session is None
-    assert read.table.table.rowCount() == 0
-    names = [layer.name for layer in viewer.layers]
-    assert names.count("CT") == names.count("PET") == 1
-    assert len(viewer.layers) < before
+def test_the_numbers_behind_a_verdict_fold_out(read):
+    panel = read.verdicts
+    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
+    panel.fold("INC7")
+    assert "Highest 1 ml mean in liver (SUV)" in panel.toPlainText()
+    panel.fold("INC7")
+    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
 
 
 def test_a_layer_that_was_moved_is_not_measured(read):
@@ -406,21 +399,22 @@ def test_a_layer_that_was_moved_is_not_measured(read):
         read.layers.lesions_painted()
 
 
+def test_another_study_takes_the_place_of_the_first(read, viewer, study, qtbot):
+    before = len(viewer.layers)
+    open_and_wait(read, StudyInput(study), qtbot)
+    assert read.session is None
+    assert read.table.table.rowCount() == 0
+    names = [layer.name for layer in viewer.layers]
+    assert names.count("CT") == names.count("PET") == 1
+    assert len(viewer.layers) < before
+
+
 def test_the_verdicts_panel_tells_every_answer_with_its_evidence(outcome):
     html = verdicts_html(outcome.score)
     for criterion in outcome.score.config.protocol.criteria:
         assert criterion.name in html
         assert outcome.score.criteria[criterion.id].reason[:30] in html.replace("&#x27;", "'")
     assert all(flag.sentence[:25] in html for flag in outcome.score.flags)
-
-
-def test_the_numbers_behind_a_verdict_fold_out(read):
-    panel = read.verdicts
-    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
-    panel.fold("INC7")
-    assert "Highest 1 ml mean in liver (SUV)" in panel.toPlainText()
-    panel.fold("INC7")
-    assert "Highest 1 ml mean in liver (SUV)" not in panel.toPlainText()
 
 
 def test_evidence_is_named_as_in_the_report(outcome):

@@ -10,7 +10,7 @@ from napari_dotaliver.widgets.tools import KEYS, ToolsWidget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 600_000
 
 
 def press(qtbot, tools: ToolsWidget, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:

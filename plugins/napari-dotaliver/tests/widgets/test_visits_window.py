@@ -20,7 +20,7 @@ from dotaliver.config.files import read_edits
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits
 
-PATIENCE_MS = 90_000
+PATIENCE_MS = 600_000
 
 
 @pytest.fixture(scope="session")
