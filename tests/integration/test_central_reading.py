@@ -10,6 +10,7 @@ import pytest
 from dotaliver.agreement.central import CentralReading
 from fixtures.central_reading import (
     make_patient,
+    read_masks_once,
     read_scan,
     signed_by,
     study_uid,
@@ -62,6 +63,13 @@ def run(*arguments):
     done = run_cli("reading", *arguments)
     assert done.status == 0, done.err
     return done.out
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _masks_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        read_masks_once(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
