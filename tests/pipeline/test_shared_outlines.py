@@ -1,5 +1,7 @@
 """What the tests' shared outlines go by: nothing that an outline depends on may be missing from it."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.masks import MaskLayer, Segmentations
-from fixtures.outlining import fingerprint
+from fixtures.outlining import WatchedConfig, fingerprint
 
 GRID = Geometry((2, 3, 4), (0.0, 0.0, 0.0), (5.0, 4.0, 4.0), ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)))
 
@@ -52,3 +54,39 @@ def test_any_difference_gives_another(one, other):
 def test_what_it_does_not_know_is_refused():
     with pytest.raises(TypeError, match="no fingerprint"):
         fingerprint({1, 2})
+
+
+EVERY = set(ScoringConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("look", "names"),
+    [
+        (lambda config: config.liver.minimum_ml, {"liver"}),
+        (lambda config: (config.segmenter, getattr(config, "peak")), {"segmenter", "peak"}),  # noqa: B009
+        (lambda config: isinstance(config, ScoringConfig), set()),
+        (lambda config: config.sha256(), EVERY),
+        (lambda config: config.model_dump(), EVERY),
+        (lambda config: config.model_copy(update={"segmenter": "another"}), EVERY),
+        (lambda config: config == ScoringConfig(), EVERY),
+        (lambda config: ScoringConfig() == config, EVERY),
+        (dict, EVERY),
+        (repr, EVERY),
+        (vars, EVERY),
+        (pickle.dumps, EVERY),
+        (copy.copy, EVERY),
+        (copy.deepcopy, EVERY),
+        (ScoringConfig.model_dump_json, EVERY),
+    ],
+)
+def test_settings_that_are_looked_at_are_noted(look, names):
+    watched = WatchedConfig(ScoringConfig())
+    look(watched.config)
+    assert watched.names == names
+
+
+def test_watched_settings_are_the_settings():
+    config = ScoringConfig(segmenter="another")
+    watched = WatchedConfig(config).config
+    assert pickle.loads(pickle.dumps(watched)) == config
+    assert watched.sha256() == config.sha256()

@@ -315,10 +315,6 @@ FLAGS: dict[str, FlagKind] = {
         "diameter.",
         ("INC4",),
     ),
-    "BODY_LESION_NOT_MEASURED": FlagKind(
-        "Not measured on CT: {reason}. Its size is the extent on PET, which is not a RECIST diameter.",
-        ("INC4",),
-    ),
     "RECIST_IMAGE_REGISTERED": FlagKind(
         "Lesions were located on the diagnostic CT (series {series}) by registering it to the PET's CT "
         "(similarity {similarity:.2f}); verify their identity.",
