@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import napari
 import pytest
+from fixtures.kept_window import KeptWindow, rest
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from qtpy.QtCore import Qt
@@ -14,14 +17,25 @@ from dotaliver.pipeline import read_record, rescore
 PATIENCE_MS = 600_000
 
 
+@pytest.fixture(scope="module")
+def viewer() -> Iterator[napari.Viewer]:
+    """A window without layers, for the tests of this file."""
+    window = KeptWindow()
+    yield window.open_viewer()
+    window.close()
+
+
 @pytest.fixture
-def confirm(make_napari_viewer, qtbot, session, tmp_path) -> ConfirmWidget:
+def confirm(viewer, qtbot, session, tmp_path) -> Iterator[ConfirmWidget]:
     """The tab in a viewer's window."""
-    viewer = make_napari_viewer(show=True)
     widget = ConfirmWidget(session, viewer)
     widget.folder = tmp_path / "read"
     viewer.window.add_dock_widget(widget, name="Confirm", area="right")
-    return widget
+    yield widget
+    widget.close_down()
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    rest()
 
 
 def sign(confirm, qtbot, name="A Reader") -> None:
