@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -128,6 +129,17 @@ def test_no_diameter_comes_from_the_ct_where_an_mr_was_named(unread):
     assert inc4.verdict == "indeterminate"
     assert "let a reader draw it on MR" in inc4.reason
     assert {"DIAMETERS_ON_MR", "RECIST_MR_REGISTERED"} <= {flag.code for flag in found.flags}
+
+
+def test_how_far_the_mr_lies_from_its_own_coordinates_is_said(unread):
+    found = record(unread)
+    (flag,) = (flag for flag in found.flags if flag.code == "RECIST_MR_REGISTERED")
+    registration = found.segmentation.recist_registration
+    centre = np.asarray(found.references["liver"].centre_lps_mm)
+    shift = np.linalg.norm(registration.places_on_image(centre[None])[0] - centre)
+    said = re.search(r"study, (\d+) mm from the place that its coordinates state", flag.sentence)
+    # The sentence speaks of the liver's middle; a rotation of a few degrees moves the reference sphere a little more
+    assert float(said[1]) == pytest.approx(shift, abs=15.0)
 
 
 def test_the_registration_is_as_exact_as_the_record_states(made, unread):

@@ -317,12 +317,13 @@ FLAGS: dict[str, FlagKind] = {
     ),
     "RECIST_IMAGE_REGISTERED": FlagKind(
         "Lesions were located on the diagnostic CT (series {series}) by registering it to the PET's CT "
-        "(similarity {similarity:.2f}); verify their identity.",
+        "(similarity {similarity:.2f}): the liver lies {found_at}. Verify the identity of patient and lesions.",
         ("INC4",),
     ),
     "RECIST_MR_REGISTERED": FlagKind(
-        "The MR (series {series}) was registered to the liver of the PET study; on simulated pairs, 95 % of places in "
-        "the liver lay within {error:.0f} mm. Verify that each lesion measured on the MR is the one on PET.",
+        "The MR (series {series}) was registered to the liver of the PET study, {found_at}; on simulated pairs, 95 % "
+        "of places in the liver lay within {error:.0f} mm. Verify that each lesion measured on the MR is the one on "
+        "PET.",
         ("INC4",),
     ),
     "DIAMETERS_ON_MR": FlagKind(

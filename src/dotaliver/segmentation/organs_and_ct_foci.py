@@ -17,7 +17,7 @@ from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 from dotaliver.segmentation.lesions.ct_phases import find_on_second_ct, merge_phases
 from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
-from dotaliver.segmentation.lesions_on_ct import LEAST_SIMILARITY
+from dotaliver.segmentation.lesions_on_ct import require_one_person
 from dotaliver.segmentation.organs.blood_pool import find_blood_pool
 from dotaliver.segmentation.organs.lobes import find_lobe_plane
 from dotaliver.segmentation.organs.spleen import find_spleen_reference
@@ -112,10 +112,11 @@ def _with_ct_foci(
     second = volumes.recist_image
     if second is not None and second.quantity is Quantity.HU:
         masks = (resample_labels(liver, volumes.ct.geometry), avid)
-        pose = pose or register_cts(second, volumes.ct, masks[0].mask)
-        if pose.similarity >= LEAST_SIMILARITY:
-            on_second = find_on_second_ct(second, masks, pose, config.ct_foci)
-            labels, search = merge_phases((labels, search), on_second, config.ct_foci)
+        if pose is None:
+            pose = register_cts(second, volumes.ct, masks[0].mask)
+            require_one_person(volumes, masks[0].mask, pose)
+        on_second = find_on_second_ct(second, masks, pose, config.ct_foci)
+        labels, search = merge_phases((labels, search), on_second, config.ct_foci)
     layer = MaskLayer(labels, "ct", _NAME, config.ct_foci.border_uncertainty_mm)
     return replace(found, ct_foci=layer, ct_search=_rounded(search))
 

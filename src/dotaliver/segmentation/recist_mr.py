@@ -9,20 +9,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import StudyError
-from dotaliver.image.geometry import as_vector
+from dotaliver.image.geometry import Geometry, as_vector
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.mr_registration import MrPose, register_mr
-from dotaliver.image.volume import Quantity
+from dotaliver.image.volume import LabelMap, Quantity
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import DrawnOn, ImageRegistration, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import SeriesIdentity, StudyVolumes
 from dotaliver.system.progress import Progress, silent
 
-__all__ = ["MR_FLAGS", "measures_on_mr", "registration_of", "with_mr_registered"]
+__all__ = ["MR_FLAGS", "measures_on_mr", "registration_of", "shift_in_words", "with_mr_registered"]
 
 MR_FLAGS = frozenset({"DIAMETERS_ON_MR", "RECIST_MR_REGISTERED", "RECIST_MR_NOT_REGISTERED"})
 
@@ -54,9 +55,44 @@ def with_mr_registered(
             progress("registering the MR")
             known = _registered(volumes, found, series, config)
         registration = known
-        own = [raise_flag("RECIST_MR_REGISTERED", series=_name(series), error=registration.error_mm or 0.0)]
+        own = [_registered_flag(volumes, found, registration, series)]
     flags = (*flags, raise_flag("DIAMETERS_ON_MR", series=_name(series)), *own)
     return replace(found, recist_registration=registration, flags=flags)
+
+
+def _registered_flag(
+    volumes: StudyVolumes, found: Segmentations, registration: ImageRegistration, series: SeriesIdentity
+) -> Flag:
+    mr, reference = volumes.recist_image, volumes.ct or volumes.pet
+    assert mr is not None
+    assert found.liver is not None
+    liver = in_position_of(registration.onto, found.liver, found.mismatch)
+    matrix, offset = np.asarray(registration.rotation), registration.offset_lps_mm
+    transform = sitk.AffineTransform(matrix.ravel().tolist(), list(offset))
+    found_at = shift_in_words(transform, liver, mr.geometry, reference.geometry)
+    error = registration.error_mm or 0.0
+    return raise_flag("RECIST_MR_REGISTERED", series=_name(series), error=error, found_at=found_at)
+
+
+def shift_in_words(transform: Any, liver: LabelMap, image: Geometry, reference: Geometry) -> str:
+    """How far an image's liver lies from where the image's own coordinates place the reference's, and in which frame.
+
+    Parameters
+    ----------
+    transform : SimpleITK.Transform
+        From points of the image to points of the reference.
+    liver : LabelMap
+        In the position of the reference.
+    image, reference : Geometry
+        Their grids, with their frames of reference.
+    """
+    places = np.argwhere(liver.mask)
+    centre = liver.geometry.index_to_lps(places.mean(axis=0))
+    there = transform.GetInverse().TransformPoint(tuple(map(float, centre)))
+    shift_mm = float(np.linalg.norm(np.asarray(there) - centre))
+    frames = {image.frame_of_reference_uid, reference.frame_of_reference_uid}
+    other = "" if len(frames) == 1 and None not in frames else " in another frame of reference"
+    return f"{shift_mm:.0f} mm from the place that its coordinates state{other}"
 
 
 def _name(series: SeriesIdentity) -> str:
