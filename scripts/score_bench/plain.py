@@ -18,17 +18,19 @@ from typing import Any
 
 STARTED = float(sys.argv[3])
 seconds: dict[str, float] = {}
+processor: dict[str, float] = {}
 memory: dict[str, float] = {}
-last = [STARTED]
+last, spent = [STARTED], [0.0]
 
 
 def end_of(stage: str) -> None:
     """Charge the time since the last stage's end to this one."""
-    now = time.monotonic()
+    now, used = time.monotonic(), time.process_time()
     seconds[stage] = seconds.get(stage, 0.0) + now - last[0]
+    processor[stage] = processor.get(stage, 0.0) + used - spent[0]
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
     memory[stage] = float(line.split()[1]) / 1024
-    last[0] = now
+    last[0], spent[0] = now, used
 
 
 import numpy as np  # noqa: E402
@@ -187,7 +189,7 @@ def main() -> None:  # noqa: PLR0915 -- a script as it is written
     end_of("DICOM")
     (out / "score.json").write_text(json.dumps(score, indent=2))
     end_of("writing")
-    print(json.dumps({"seconds": seconds, "memory": memory}))
+    print(json.dumps({"seconds": seconds, "processor": processor, "memory": memory}))
 
 
 def report(out: Path, images: tuple[Array, ...], rows: list[dict[str, Any]]) -> None:
