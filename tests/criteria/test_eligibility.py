@@ -50,6 +50,12 @@ def test_another_tracer_or_nuclide_bars_the_receptor_criteria_only(findings, acq
     assert verdicts["INC4"].verdict == "met"
 
 
+def test_a_coded_tracer_is_named_as_radiologists_write_it(findings):
+    coded = Acquisition(tracer="Fluorodeoxyglucose F^18^", tracer_is_sstr=False, nuclide="18F")
+    reason = judge_all(findings(acquisition=coded), ())["INC7"].reason
+    assert reason == "The tracer (18F-FDG) is not a somatostatin-receptor ligand."
+
+
 def test_who_insists_is_answered(findings):
     insisting = ScoringConfig(assume=AssumedValues(judge_other_tracer=True))
     found = findings(acquisition=FDG, lesions=(lesion(peak=30.0),), config=insisting)

@@ -145,3 +145,39 @@ def test_a_lesion_as_dense_as_embolised_ones_waits_for_a_readers_word(findings, 
     assert ("as dense as a treated lesion" in proposal.reason) == (marks == ())
     beside = lesion(2, size=12.0, source="ct")
     assert judge(findings(ct=ct(), lesions=(dense, beside))).verdict == "met"
+
+
+LARGE = {"least_size_mm": 20.0}
+
+
+def test_uniform_uptake_that_proves_a_lesion_large_answers_without_a_diameter(findings):
+    large = lesion(size=60.0).model_copy(update=LARGE)
+    proposal = judge(findings(ct=ct(), lesions=(large,)))
+    assert (proposal.verdict, proposal.liver_finding) == ("met", "met")
+    assert "at least 20 mm" in proposal.reason
+    assert "not a RECIST diameter" in proposal.reason
+    assert (proposal.evidence["least_size_mm"], proposal.evidence["size_mm"]) == (20.0, None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "image"),
+    [
+        ({"marks": ("treated",)}, ct()),
+        ({"marks": ("simple_cyst",)}, ct()),
+        ({"marks": NODE}, ct()),
+        ({"in_liver": False}, ct()),
+        ({"flags": (raise_flag("LESION_MERGES_WITH_NEIGHBOUR", label=1),)}, ct()),
+        ({}, ct(11.0, 11.0)),
+        ({}, None),
+    ],
+)
+def test_a_bound_from_uptake_obeys_the_rules_of_a_diameter(findings, changed, image):
+    large = lesion(size=60.0).model_copy(update=LARGE | changed)
+    assert judge(findings(ct=image, lesions=(large,))).verdict == "indeterminate"
+
+
+def test_a_measured_diameter_counts_more_than_a_bound_from_uptake(findings):
+    small = lesion(size=8.0, source="reader").model_copy(update=LARGE)
+    assert judge(findings(ct=ct(), lesions=(small,))).verdict == "indeterminate"
+    both = (lesion(label=1, size=60.0).model_copy(update=LARGE), lesion(label=2, size=30.0, source="ct"))
+    assert judge(findings(ct=ct(), lesions=both)).reason.startswith("Lesion 2 has a longest diameter of 30.0 mm")

@@ -69,7 +69,10 @@ def scored(images, found, *clicks):
 def test_a_click_in_a_known_lesion_gives_it_the_diameter_that_the_search_refused(images, found):
     before, after = scored(images, found), scored(images, found, click(np.add(HOT, (4.0, 3.0, 0.0))))
     assert before.lesions[0].diameter_source == "pet"
-    assert before.criteria["INC4"].verdict == "indeterminate"
+    # Its uptake is that of a lesion of 26 mm, and no diameter
+    assert before.lesions[0].least_size_mm == 20.0
+    assert "not a RECIST diameter" in before.criteria["INC4"].reason
+    assert after.lesions[0].least_size_mm is None
     (lesion,) = after.lesions
     assert (lesion.label, lesion.diameter_source) == (3, "click")
     assert lesion.longest_diameter_mm == pytest.approx(24.0, abs=2.0)

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from dotaliver.config.body import BodyConfig
+from dotaliver.config.body_ct import BodyCtConfig
 from dotaliver.config.body_reading import AnalogueConfig, BodyReadingConfig
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
@@ -93,6 +94,7 @@ class ScoringConfig(FrozenModel):
     lesions: LesionConfig = LesionConfig()
     ct_lesions: CtLesionConfig = CtLesionConfig()
     ct_clicks: CtClickConfig = CtClickConfig()
+    body_on_ct: BodyCtConfig = BodyCtConfig()
     reference: ReferenceConfig = ReferenceConfig()
     peak: PeakConfig = PeakConfig()
     inc7: Inc7Config = Inc7Config()

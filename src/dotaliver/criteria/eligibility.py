@@ -13,6 +13,7 @@ from dotaliver.errors import ConfigError
 from dotaliver.records.edits import ReaderEdits, VerdictEdit
 from dotaliver.records.flags import Flag
 from dotaliver.records.study import Acquisition
+from dotaliver.records.tracer_name import tracer_name
 from dotaliver.records.verdicts import Decision, EffectWord, Verdict, VerdictWord
 
 __all__ = ["effect_of", "judge_all", "reason_not_to_judge", "require_known_criteria", "with_readers_answers"]
@@ -38,7 +39,7 @@ def reason_not_to_judge(acquisition: Acquisition, config: ScoringConfig) -> str 
     """
     wanted = " or ".join(config.protocol.tracer.nuclides)
     if acquisition.tracer_is_sstr is False:
-        return f"The tracer ({acquisition.tracer}) is not a somatostatin-receptor ligand."
+        return f"The tracer ({tracer_name(str(acquisition.tracer))}) is not a somatostatin-receptor ligand."
     if acquisition.nuclide is None:
         return f"The header does not say which nuclide was given; {wanted} is needed."
     if acquisition.nuclide not in config.protocol.tracer.nuclides:

@@ -2,8 +2,9 @@
 
 Lesions that were treated (unless they progressed since), simple cysts and purely blastic bone are not measurable. An
 extent on PET is not a RECIST diameter. A diameter with an interval counts only where the whole interval lies on one
-side of the threshold. A lesion as dense on CT as embolised ones makes no disease measurable until a reader says that it
-progressed since treatment, or names it a target.
+side of the threshold. Where no diameter decides, uniform uptake may prove a lesion to be large
+(`dotaliver.measurement.least_size`): that bound answers this question and no other. A lesion as dense on CT as
+embolised ones makes no disease measurable until a reader says that it progressed since treatment, or names it a target.
 """
 
 from __future__ import annotations
@@ -81,15 +82,51 @@ def judge(findings: Findings) -> Proposal:
     unmeasured = [lesion for lesion in eligible if decisive_mm(lesion) is None]
     sure = _sure(findings)
     best = max(measured, key=lambda m: (m.lesion in sure, m.measurable, m.size_mm - m.threshold_mm), default=None)
-    evidence = _evidence(eligible, unmeasured, best)
+    large = _large_by_uptake(findings)
+    evidence = _evidence(eligible, unmeasured, best) | {"least_size_mm": None if large is None else large.least_size_mm}
     finding, why = _liver_finding(findings, measured, unmeasured)
     if best is not None and best.measurable and best.lesion in sure:
         return Proposal("met", finding, _measurable_sentence(findings, best), evidence, best.lesion.flags)
+    if large is not None:
+        return Proposal("met", "met", _large_sentence(findings, large), evidence, large.flags)
     elsewhere = _elsewhere(findings, measured)
     outside_unknown = any(not lesion.in_liver for lesion in unmeasured)
     verdict = answer_for_body(finding, None if outside_unknown and not elsewhere else elsewhere)
     flags: tuple[Flag, ...] = () if best is None else best.lesion.flags
     return Proposal(verdict, finding, _reason(findings, why, finding, verdict), evidence, flags)
+
+
+def _large_by_uptake(findings: Findings) -> Lesion | None:
+    """The liver lesion of most volume that its uptake proves to be measurable; None without one, or without a CT."""
+    if findings.ct is None:
+        return None
+    proven = [
+        lesion
+        for lesion in _sure(findings)
+        if lesion.in_liver
+        and _eligible(lesion)
+        and decisive_mm(lesion) is None
+        and "node" not in lesion.marks
+        and not any(flag.code == "LESION_MERGES_WITH_NEIGHBOUR" for flag in lesion.flags)
+        and (lesion.least_size_mm or 0.0) >= threshold_mm(lesion, findings.ct, findings.config)
+    ]
+    return max(proven, key=lambda lesion: lesion.volume_ml, default=None)
+
+
+def _large_sentence(findings: Findings, lesion: Lesion) -> str:
+    threshold = threshold_mm(lesion, findings.ct, findings.config)
+    on = "MR" if _on_mr(findings) else "CT"
+    pet_ct = "the PET's CT" if _on_mr(findings) else "CT"
+    return (
+        f"Lesion {lesion.name} is at least {lesion.least_size_mm:.0f} mm across: uniform uptake of at least "
+        f"{findings.config.inc4.uniform_ratio:g} times normal liver fills a sphere of that diameter (threshold "
+        f"{threshold:g} mm), and its density on {pet_ct} differs from normal liver's. This is not a RECIST diameter, "
+        f"since its border was not measured on {on}."
+    )
+
+
+def _on_mr(findings: Findings) -> bool:
+    return findings.ct is not None and findings.ct.modality == "MR"
 
 
 def _elsewhere(findings: Findings, measured: list[_Measured]) -> bool | None:
@@ -117,8 +154,7 @@ def _liver_finding(findings: Findings, measured: list[_Measured], unmeasured: li
         lesions = "1 liver lesion has" if len(pet_only) == 1 else f"{len(pet_only)} liver lesions have"
         largest = f" (up to {max(extents):.0f} mm)" if extents else ""
         text = f"{lesions} an extent on PET only{largest}, which is not a RECIST diameter"
-        on_mr = findings.ct is not None and findings.ct.modality == "MR"
-        mend = "let a reader draw it on MR" if on_mr else "measure on CT or let a reader draw it"
+        mend = "let a reader draw it on MR" if _on_mr(findings) else "measure on CT or let a reader draw it"
         return "indeterminate", f"{text}; {mend}."
     if (open_question := _open_question(findings)) is not None:
         return "indeterminate", open_question

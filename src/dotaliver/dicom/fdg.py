@@ -19,6 +19,7 @@ from dotaliver.dicom.study import load_chosen
 from dotaliver.errors import DotaliverError, StudyError, SuvError
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import StudyVolumes
+from dotaliver.records.tracer_name import tracer_name
 
 __all__ = ["FdgPet", "choose_fdg", "describe_fdg_pets", "with_fdg"]
 
@@ -166,7 +167,7 @@ def _tracer_in_words(series: SeriesHeaders, config: ScoringConfig) -> str:
     nuclide, _ = nuclide_of(series.first)
     if name is None:
         return "its header names no tracer" + ("" if nuclide is None else f", nuclide {nuclide}")
-    return f"tracer {name}" + ("" if nuclide is None else f", nuclide {nuclide}")
+    return f"tracer {tracer_name(name)}" + ("" if nuclide is None else f", nuclide {nuclide}")
 
 
 def _require_usable(choice: SeriesChoice, scored: SeriesChoice) -> None:

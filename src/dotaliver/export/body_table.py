@@ -36,6 +36,9 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[BodyLesion], Cel
         ("Extent on PET (mm)", lambda n: n.pet_extent_mm),
         ("Longest diameter, reader (mm)", lambda n: n.longest_diameter_mm if n.diameter_source == "reader" else None),
         ("Short axis, reader (mm)", lambda n: n.short_axis_mm if n.diameter_source == "reader" else None),
+        ("Longest diameter on CT (mm)", lambda n: n.longest_diameter_mm if n.diameter_source == "ct" else None),
+        ("Short axis on CT (mm)", lambda n: n.short_axis_mm if n.diameter_source == "ct" else None),
+        ("Diameter, plus or minus (mm)", _error_mm),
         ("Centre towards left (mm)", lambda n: n.centroid_lps_mm[0]),
         ("Centre towards back (mm)", lambda n: n.centroid_lps_mm[1]),
         ("Centre towards head (mm)", lambda n: n.centroid_lps_mm[2]),
@@ -43,6 +46,12 @@ def _columns(name: str, unit: str) -> list[tuple[str, Callable[[BodyLesion], Cel
         ("Reader's marks", lambda n: "; ".join(mark.replace("_", " ") for mark in n.marks)),
         ("Flags", lambda n: "; ".join(flag.code for flag in n.flags)),
     ]
+
+
+def _error_mm(lesion: BodyLesion) -> float | None:
+    """Half the 95 % interval of a diameter that was measured on CT."""
+    interval = None if lesion.diameter is None else lesion.diameter.interval_mm
+    return None if interval is None else 0.5 * (interval[1] - interval[0])
 
 
 def _percent(confidence: float | None) -> float | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.measurement.lesions import measure_lesions
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.sstr_rads import sstr_rads
 from dotaliver.measurement.volume_interval import volume_interval_ml
@@ -28,6 +29,7 @@ from dotaliver.records.body_record import (
     OrganSum,
 )
 from dotaliver.records.edits import BodyAnswer, BodyPoint, BodyReading, LesionEdit, ReaderEdits
+from dotaliver.records.flags import raise_flag
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Reference
 from dotaliver.records.positions import VoxelSet
@@ -120,15 +122,20 @@ def _measured(
     foci = {focus.label: focus for focus in search.foci}
     edits = ReaderEdits(lesions=tuple(_as_lesion_edit(focus, said[label]) for label, focus in foci.items()))
     alone = replace(
-        segmentations, lesions=search.mask, ct_lesions=None, unseen_on_ct={}, clicked={}, before_clicks=None
+        segmentations,
+        lesions=search.mask,
+        ct_lesions=segmentations.body_on_ct,
+        unseen_on_ct=segmentations.body_unseen_on_ct,
+        clicked={},
+        before_clicks=None,
     )
     placement = liver.placement
     placed = replace(place(replace(alone, liver=None), placement.geometry), liver=placement.liver)
     measured = measure_lesions(volumes, alone, edits, placed, liver.references, config)
     return tuple(
-        _body_lesion(lesion, foci[lesion.label], said[lesion.label], liver).model_copy(
-            update=_outlines(placed.lesions.get(lesion.label), placement, search, config)
-        )
+        _body_lesion(
+            lesion, foci[lesion.label], said[lesion.label], liver, segmentations.body_unseen_on_ct.get(lesion.label)
+        ).model_copy(update=_outlines(placed.lesions.get(lesion.label), placement, search, config))
         for lesion in measured
         if lesion.label in foci
     )
@@ -160,16 +167,21 @@ def _as_lesion_edit(focus: BodyFocus, said: _Said) -> LesionEdit:
     return LesionEdit(label=focus.label, marks=marks, diameter=diameter)
 
 
-def _body_lesion(lesion: Lesion, focus: BodyFocus, said: _Said, liver: OfTheLiver) -> BodyLesion:
+def _body_lesion(
+    lesion: Lesion, focus: BodyFocus, said: _Said, liver: OfTheLiver, unmeasured: str | None
+) -> BodyLesion:
     organ, blood = _organ(focus, said), liver.references.get("blood_pool")
     over_blood = None
     if lesion.suv_peak is not None and blood is not None and blood.suv_mean:
         over_blood = lesion.suv_peak / blood.suv_mean
-    on_ct = lesion.diameter_source == "reader"
+    on_ct = lesion.diameter_source in ON_MEASURED_IMAGE
     category = sstr_rads(
         lesion.suv_peak, liver.references, organ, focus.likely, region=focus.region, measured_on_ct=on_ct
     )
-    flags = [flag.model_dump() for flag in lesion.flags if flag.code != "LESION_OUTSIDE_LIVER"]
+    left_out = {"LESION_OUTSIDE_LIVER", "LESION_NOT_SEEN_ON_CT"}
+    flags = [flag.model_dump() for flag in lesion.flags if flag.code not in left_out]
+    if unmeasured is not None and lesion.diameter_source == "pet":
+        flags.append(raise_flag("BODY_LESION_NOT_MEASURED", reason=unmeasured).model_dump())
     return BodyLesion.model_validate(
         {
             **lesion.model_dump(),

@@ -13,8 +13,9 @@ from dotaliver.image.geometry import Box, Vector, as_vector
 from dotaliver.image.volume import LabelMap, Volume
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.krenning import krenning_grade
+from dotaliver.measurement.least_size import DensityOnCt, least_size_mm
 from dotaliver.measurement.lesion_surroundings import LiverSurroundings
-from dotaliver.measurement.measurability import near_threshold, threshold_mm
+from dotaliver.measurement.measurability import ON_MEASURED_IMAGE, near_threshold, threshold_mm
 from dotaliver.measurement.necrosis import cold_cores
 from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.uptake import Uptake, lesion_uptake
@@ -22,6 +23,7 @@ from dotaliver.records.edits import LesionEdit, ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import BorderEvidence, ClickedLesion, MaskLayer, Segmentations
 from dotaliver.records.measurements import Diameter, DiameterSource, Lesion, Reference
+from dotaliver.records.positions import shift_between
 from dotaliver.records.study import SeriesIdentity, StudyIdentity, StudyVolumes
 from dotaliver.system.recent import content_of
 
@@ -40,6 +42,7 @@ class _Context:
     on_ct: MaskLayer | None
     unseen_on_ct: Mapping[int, str]
     clicked: Mapping[int, ClickedLesion]
+    density: DensityOnCt | None
 
     @property
     def only_clicks_on_ct(self) -> bool:
@@ -108,7 +111,9 @@ def measure_lesions(
     if layer is None:
         return ()
     on_ct, unseen = segmentations.ct_lesions, segmentations.unseen_on_ct
-    context = _Context(volumes, placement, layer, references, config, on_ct, unseen, segmentations.clicked)
+    onto_ct = shift_between("pet", "ct", segmentations.mismatch)
+    density = None if volumes.ct is None else DensityOnCt(volumes.ct, onto_ct)
+    context = _Context(volumes, placement, layer, references, config, on_ct, unseen, segmentations.clicked, density)
     return tuple(_measure(context, label, box, edits.lesion(label)) for label, box in layer.labels.boxes())
 
 
@@ -140,11 +145,22 @@ def _measure(context: _Context, label: int, box: Box, edit: LesionEdit) -> Lesio
         if context.layer.drawn_on == "pet" and outlined is not None and not context.is_added(label)
         else None,
         ct_volume_ml=sizes.ct_volume_ml,
+        least_size_mm=_least_size_mm(context, label, diameter) if in_liver and graded else None,
         centroid_lps_mm=_centroid(own),
         capsule_distance_mm=None if around is None else around.capsule_distance_mm(label),
         marks=edit.marks,
     )
     return lesion.model_copy(update={"flags": _flags(context, lesion, uptake, sizes.on_measured_image)})
+
+
+def _least_size_mm(context: _Context, label: int, diameter: Diameter | None) -> float | None:
+    """Lower bound of a liver lesion's diameter from its uptake, where the CT shows the lesion but no diameter."""
+    voxels, around, density = context.placement.lesions.get(label), context.surroundings, context.density
+    if diameter is not None and diameter.source in ON_MEASURED_IMAGE:
+        return None
+    if voxels is None or around is None or density is None or context.is_added(label):
+        return None
+    return least_size_mm(context.pet, voxels, around, context.liver, density, context.config.inc4)
 
 
 def _own(layer: MaskLayer, label: int, box: Box) -> LabelMap:

@@ -1,7 +1,7 @@
 """A PET/CT from head to mid-thigh with the truth of its lesions and organs: arrays in memory, in a few seconds.
 
-The grids are coarse (CT 3 mm in plane and slices of 4.5 mm, PET 4 mm): this phantom is for the search of the whole
-body, not for diameters.
+The grids are coarse (CT 3 mm in plane and slices of 4.5 mm, PET 4 mm), for the search of the whole body; diameters need
+a finer CT, which takes longer to paint.
 """
 
 from __future__ import annotations
@@ -60,15 +60,23 @@ class BodyPhantom:
         return self.organ_names[int(self.organs.array[tuple(index)])]
 
 
-def make_body(spec: BodySpec) -> BodyPhantom:
-    """Make the images that a specification describes."""
+def make_body(spec: BodySpec, ct_mm: tuple[float, float] = (_CT_SLICE_MM, _CT_MM)) -> BodyPhantom:
+    """Make the images that a specification describes.
+
+    Parameters
+    ----------
+    spec : BodySpec
+        The patient.
+    ct_mm : tuple of float
+        Slice spacing and pixel size of the CT, in mm.
+    """
     space = make_body_space(spec, _STEP_MM)
     frame = make_body_frame(space, spec)
     layers = body_layers(space, frame, spec)
     uid = phantom_uid(spec.trunk, "frame of reference")
     scale = spec.trunk.patient.height_scale
     ends = (spec.bottom_mm * scale, spec.top_mm * scale)
-    grid = _grid(space, ends, (_CT_SLICE_MM, _CT_MM), uid)
+    grid = _grid(space, ends, ct_mm, uid)
     organs, hu, suv = _painted(space, layers, grid)
     names = tuple(dict.fromkeys(("air", *(layer.name for layer in layers))))
     placed = place_body_lesions((organs, suv), names, grid, spec)

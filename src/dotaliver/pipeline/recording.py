@@ -80,6 +80,7 @@ def _segmentation_record(segmentations: Segmentations, complete: bool | None, *,
         "ct_foci": segmentations.ct_foci,
         "ct_lesions": segmentations.ct_lesions,
         "body": None if segmentations.body is None else segmentations.body.mask,
+        "body_on_ct": segmentations.body_on_ct,
     }
     return SegmentationRecord(
         segmenter=segmentations.segmenter,

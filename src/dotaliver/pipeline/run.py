@@ -35,6 +35,7 @@ from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.added_body_lesions import with_added_lesions
 from dotaliver.segmentation.body.search import with_body_searched
+from dotaliver.segmentation.body_lesions_on_ct import with_body_lesions_on_ct
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.fdg_search import with_fdg_searched
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
@@ -170,7 +171,8 @@ def clicked_in(
 
     found = with_clicks(volumes, found, edits.clicks, config, complete)
     points = () if edits.body is None else edits.body.added
-    return with_added_lesions(volumes.pet, found, points, config.body_reading)
+    found = with_added_lesions(volumes.pet, found, points, config.body_reading)
+    return with_body_lesions_on_ct(volumes, found, edits.body, config)
 
 
 def _has_lesions_and_normal_liver(found: Segmentations) -> bool:

@@ -28,6 +28,7 @@ from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.measurement.statements import require_consistent, require_known
 from dotaliver.measurement.statements_on_images import Measured, require_supported
+from dotaliver.measurement.unsure_normal import with_unsure_normal
 from dotaliver.pipeline.recording import Answers, provenance_of, record_of
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
@@ -127,6 +128,9 @@ def score_labels(
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
     burden = with_second_outline(burden, pet, segmentations, lesions, references.liver, comparison)
+    normal_unsure = any(flag.code == "NORMAL_LIVER_UNSURE" for flag in segmentations.flags)
+    if normal_unsure:
+        burden = with_unsure_normal(burden, pet, placement, references.liver)
     known = OfTheLiver(placement, references.values, lesions, burden)
     body = measure_body(volumes, segmentations, edits.body, known, config)
     measured = Measured(volumes, segmentations, placement, references.liver, lesions, body)
@@ -154,7 +158,7 @@ def score_labels(
         liver_seen=placement.liver_seen if placement.liver is not None else 1.0,
         lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
         liver_cut=any(flag.code == "LIVER_CUT_BY_FIELD_OF_VIEW" for flag in flags),
-        normal_unsure=any(flag.code == "NORMAL_LIVER_UNSURE" for flag in flags),
+        normal_unsure=normal_unsure,
         ct_foci=foci,
         ct_search=segmentations.ct_search,
         lesions_complete=complete,

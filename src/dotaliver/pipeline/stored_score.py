@@ -149,7 +149,8 @@ def stored_masks(
     looked_for = all(flag.code != CANDIDATES_FLAG for flag in record.flags)
     layers: dict[str, MaskLayer | None] = {}
     for mask in record.masks:
-        if mask.name == "body":
+        # What was found outside another liver, and what follows from the reader's answers, is looked for again.
+        if mask.name == "body" or mask.name == "body_on_ct":  # noqa: PLR1714  mypy narrows by equality alone
             continue
         # Results for another liver are not needed, and their files may be missing.
         overtaken = given.liver is not None and (mask.name in {"liver", "ct_foci"} or given.lesions is not None)
@@ -299,6 +300,7 @@ def mask_files_that_differ(folder: Path, record: StudyScore, found: Segmentation
         "ct_foci": found.ct_foci,
         "ct_lesions": found.ct_lesions,
         "body": None if found.body is None else found.body.mask,
+        "body_on_ct": found.body_on_ct,
     }
     expected = {mask.name: mask for mask in record.segmentation.masks}
     files = ScoreFolder(folder)

@@ -315,6 +315,10 @@ FLAGS: dict[str, FlagKind] = {
         "diameter.",
         ("INC4",),
     ),
+    "BODY_LESION_NOT_MEASURED": FlagKind(
+        "Not measured on CT: {reason}. Its size is the extent on PET, which is not a RECIST diameter.",
+        ("INC4",),
+    ),
     "RECIST_IMAGE_REGISTERED": FlagKind(
         "Lesions were located on the diagnostic CT (series {series}) by registering it to the PET's CT "
         "(similarity {similarity:.2f}): the liver lies {found_at}. Verify the identity of patient and lesions.",

@@ -193,7 +193,9 @@ class Segmentations:
     diameters are measured on; ``unseen_on_ct`` says of the others, by label, why the CT shows none. ``clicked`` holds,
     by label, what a reader pointed at, and ``before_clicks`` what there was without that.
     ``recist_registration`` says where a diagnostic CT or MR lies, where one is measured on. ``body`` is None where
-    nobody searched outside the liver, ``fdg`` where there is no FDG scan.
+    nobody searched outside the liver, ``fdg`` where there is no FDG scan. ``body_on_ct`` holds, under the labels of
+    ``body``, the lesions there that a reader confirmed and whose border the CT shows; ``body_unseen_on_ct`` says of the
+    other confirmed ones why there is no outline.
     """
 
     segmenter: str
@@ -212,6 +214,8 @@ class Segmentations:
     clicked: Mapping[int, ClickedLesion] = field(default_factory=dict)
     recist_registration: ImageRegistration | None = None
     body: BodySearch | None = None
+    body_on_ct: MaskLayer | None = None
+    body_unseen_on_ct: Mapping[int, str] = field(default_factory=dict)
     fdg: FdgSearch | None = None
     before_clicks: Segmentations | None = field(default=None, repr=False)
 

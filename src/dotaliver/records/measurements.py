@@ -89,6 +89,11 @@ class Lesion(FrozenModel):
     diameter: Diameter | None
     pet_extent_mm: float | None = Field(description="Longest in-plane extent of the mask on the PET")
     ct_volume_ml: float | None = Field(default=None, description="Volume of the outline on CT, where the CT shows it")
+    least_size_mm: float | None = Field(
+        default=None,
+        description="Lower bound of the longest diameter from uniform uptake, where no diameter was measured; not a "
+        "RECIST diameter",
+    )
     centroid_lps_mm: Vector
     capsule_distance_mm: float | None = Field(
         default=None, description="From the lesion's border to the liver's; 0 where it reaches it; None outside"

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions", "body"]
+MaskName = Literal["liver", "lesions", "ct_foci", "ct_lesions", "body", "body_on_ct"]
 
 
 class MaskRecord(FrozenModel):

@@ -58,7 +58,7 @@ MEASUREMENTS = "measurements.dcm"
 DOSIMETRY, DOSIMETRY_STRUCTURES = "dosimetry.json", "dosimetry.dcm"
 LIVER_NIFTI, LESIONS_NIFTI = "liver.nii.gz", "lesions.nii.gz"
 
-MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver", "body"]
+MaskFile = Literal["pet", "ct", "ct_lesions", "ct_candidates", "liver", "body", "ct_body"]
 MASKS: dict[MaskFile, str] = {
     "pet": "segmentation.dcm",
     "ct": "segmentation_ct.dcm",
@@ -66,9 +66,11 @@ MASKS: dict[MaskFile, str] = {
     "ct_candidates": "segmentation_ct_candidates.dcm",
     "liver": "segmentation_liver.dcm",
     "body": "segmentation_body.dcm",
+    "ct_body": "segmentation_ct_body.dcm",
 }
 """DICOM SEG objects: on the grid of the PET, of its CT, lesions on the CT that diameters are measured on, candidates on
-CT, the liver where it would share a file with lesions, and candidates and lesions outside the liver."""
+CT, the liver where it would share a file with lesions, candidates and lesions outside the liver on the PET, and those
+that a reader confirmed as the CT shows them."""
 
 _ONE_EACH = {
     RECORD,
@@ -143,6 +145,7 @@ class ScoreFolder:
             "ct_foci": "ct_candidates",
             "ct_lesions": "ct_lesions",
             "body": "body",
+            "body_on_ct": "ct_body",
         }
         if name in own and (path := self.mask_file(own[name])).is_file():
             return path

@@ -7,7 +7,7 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
-from dotaliver.segmentation.liver.parenchyma import normal_liver
+from dotaliver.segmentation.liver.parenchyma import measure_parenchyma, normal_liver
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((30, 30, 30), (0.0, 0.0, 0.0), (4.0,) * 3, AXIAL)
@@ -15,8 +15,8 @@ EVERYWHERE = np.ones(GRID.shape, dtype=bool)
 MUSCLE = 0.8
 
 
-def read(uptake):
-    hu = np.full(GRID.shape, 60.0, np.float32)
+def read(uptake, hu=None):
+    hu = np.full(GRID.shape, 60.0, np.float32) if hu is None else hu
     uptake = uptake.astype(np.float32)
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     return normal_liver(images, uptake, EVERYWHERE, MUSCLE, LiverConfig())
@@ -47,6 +47,30 @@ def test_a_small_plateau_is_normal_liver_only_within_tumour(lies, normal):
     assert read(uptake).uptake == pytest.approx(normal, rel=0.05)
 
 
+@pytest.mark.parametrize(("tumour", "normal"), [(9.0, 4.5), (9.2, 6.2), (7.5, 3.3)])
+def test_confluent_tumour_of_one_uptake_is_not_normal_liver(tumour, normal):
+    # Nine tenths of the liver take up 9 to 12 times muscle, which a normal liver may; what is left takes up less
+    uptake = np.full(GRID.shape, tumour)
+    uptake[:10, :, :10] = normal
+    assert read(uptake).uptake == pytest.approx(normal, rel=0.05)
+
+
+@pytest.mark.parametrize("touching", ["less dense", "of a usual uptake", "a few millilitres"])
+def test_tissue_that_touches_a_normal_liver_is_not_what_is_left_of_it(touching):
+    uptake, hu = np.full(GRID.shape, 9.0), np.full(GRID.shape, 60.0, np.float32)
+    place = np.s_[:10, :, :10]
+    uptake[place] = 4.5
+    if touching == "less dense":
+        hu[place] = 48.0
+    elif touching == "of a usual uptake":
+        # A liver of 5 with bowel that takes up half of it
+        uptake /= 1.8
+    else:
+        uptake[place], uptake[:5, :5, :5] = 9.0, 4.5
+    normal = 5.0 if touching == "of a usual uptake" else 9.0
+    assert read(uptake, hu).uptake == pytest.approx(normal, rel=0.05)
+
+
 def test_what_no_normal_liver_takes_up_is_none_and_valleys_tell():
     # Tumour of SUV 25 (over 12 times muscle) with ridges of parenchyma too narrow to be level
     uptake = np.full(GRID.shape, 25.0)
@@ -55,8 +79,17 @@ def test_what_no_normal_liver_takes_up_is_none_and_valleys_tell():
 
 
 def test_liver_that_undercuts_the_plateau_is_told():
-    uptake = np.full(GRID.shape, 9.0)
-    uptake[:8, :8, :8] = 5.0
+    # Of two plateaus, the more usual one of a liver is taken, and the other one counted
+    uptake = np.full(GRID.shape, 5.0)
+    uptake[:8, :8, :8] = 2.4
     found = read(uptake)
-    assert found.uptake == pytest.approx(9.0)
+    assert found.uptake == pytest.approx(5.0)
     assert found.lower_share == pytest.approx(8**3 / (30**3 - 8**3), rel=0.35)  # borders are means of both
+
+
+def test_the_mode_does_not_move_to_tumour_of_little_more_uptake():
+    rng = np.random.default_rng(4)
+    normal, tumour = rng.normal(7.2, 0.4, 4000), rng.normal(10.4, 0.9, 40_000)
+    values = np.concatenate([normal, tumour]).astype(np.float32).reshape(40, 10, 110)
+    found = measure_parenchyma(values, np.ones(values.shape, dtype=bool), 7.2)
+    assert found.uptake == pytest.approx(7.2, rel=0.1)

@@ -18,6 +18,7 @@ from dotaliver.errors import AcquisitionError
 from dotaliver.image.geometry import Geometry
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import Acquisition
+from dotaliver.records.tracer_name import tracer_name
 
 __all__ = ["attenuation_corrected", "grid_flags", "read_acquisition"]
 
@@ -115,9 +116,9 @@ def _times(pet: SeriesHeaders, assume: AssumedValues) -> tuple[Injection | None,
 def _tracer_flags(acquisition: Acquisition, protocol: TrialProtocol) -> list[Flag]:
     flags = []
     if acquisition.tracer_is_sstr is False:
-        flags.append(raise_flag("TRACER_NOT_SSTR", tracer=str(acquisition.tracer)))
+        flags.append(raise_flag("TRACER_NOT_SSTR", tracer=tracer_name(str(acquisition.tracer))))
     elif acquisition.tracer_is_sstr is None:
-        flags.append(raise_flag("TRACER_UNKNOWN", tracer=acquisition.tracer or "no name is given"))
+        flags.append(raise_flag("TRACER_UNKNOWN", tracer=tracer_name(acquisition.tracer or "no name is given")))
     if acquisition.nuclide is None:
         flags.append(raise_flag("NUCLIDE_UNKNOWN"))
     elif acquisition.nuclide not in protocol.tracer.nuclides:

@@ -103,6 +103,7 @@ def deidentified(
         lesions=layer(segmentations.lesions),
         ct_foci=layer(segmentations.ct_foci),
         ct_lesions=layer(segmentations.ct_lesions),
+        body_on_ct=layer(segmentations.body_on_ct),
         body=_body(segmentations.body, record, layer),
         references=tuple(
             replace(r, region=None if r.region is None else labels(r.region)) for r in segmentations.references

@@ -42,6 +42,7 @@ _SERIES_NUMBERS: dict[MaskFile, int] = {
     "ct_candidates": 9009,
     "liver": 9010,
     "body": 9012,
+    "ct_body": 9013,
 }
 _FILE_WORDS: dict[MaskFile, str] = {
     "pet": "masks on PET",
@@ -50,6 +51,7 @@ _FILE_WORDS: dict[MaskFile, str] = {
     "ct_candidates": "masks on CT, candidates",
     "liver": "mask of the liver",
     "body": "masks on PET, outside the liver",
+    "ct_body": "masks on CT, outside the liver",
 }
 # CIELab of Okabe and Ito's colours, which colour-blind readers can distinguish.
 _COLOURS = {

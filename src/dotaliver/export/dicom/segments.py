@@ -117,6 +117,8 @@ def segments_by_file(
         yield "ct_candidates", target, list(_candidate_segments(foci))
     if (body := segmentations.body) is not None:
         yield "body", "pet", list(_body_segments(score, body.mask))
+    if (body_on_ct := segmentations.body_on_ct) is not None:
+        yield "ct_body", "ct", list(_body_segments(score, body_on_ct))
     if (on_ct := segmentations.ct_lesions) is not None:
         # The same lesions as on the PET, so under the same tracking identifiers
         measured_image: ImageName = "ct" if volumes.recist_image is None else "recist_image"

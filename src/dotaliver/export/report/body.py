@@ -69,7 +69,10 @@ def _lead(body: BodyRecord) -> str:
 def _size(lesion: BodyLesion) -> str:
     if lesion.longest_diameter_mm is not None and lesion.diameter_source != "pet":
         short = "" if lesion.short_axis_mm is None else f" × {lesion.short_axis_mm:.0f}"
-        return f"{lesion.longest_diameter_mm:.0f}{short} mm (reader)"
+        interval = None if lesion.diameter is None else lesion.diameter.interval_mm
+        error = "" if interval is None else f" ± {interval[1] - lesion.longest_diameter_mm:.0f}"
+        source = "reader" if lesion.diameter_source == "reader" else "CT"
+        return f"{lesion.longest_diameter_mm:.0f}{short}{error} mm ({source})"
     return "–" if lesion.pet_extent_mm is None else f"{lesion.pet_extent_mm:.0f} mm (PET)"
 
 

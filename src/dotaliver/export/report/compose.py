@@ -36,12 +36,13 @@ from dotaliver.export.report.tables import (
     target_sum_words,
 )
 from dotaliver.export.report.thumbnails import ThumbnailView, thumbnail
-from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, tracer_name, verdict_headline
+from dotaliver.export.report.words import EFFECT_WORDS, answer_words, counted, verdict_headline
 from dotaliver.export.tables import uptake_name
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
+from dotaliver.records.tracer_name import tracer_name
 from dotaliver.records.verdicts import Verdict
 
 __all__ = ["report_content"]

@@ -39,6 +39,7 @@ _NAMES = {
     "diameter_source": "Measured on",
     "lesions_with_pet_extent_only": "Lesions measured on PET only",
     "largest_pet_extent_mm": "Largest extent on PET",
+    "least_size_mm": "Lower bound of a lesion's diameter, from uptake",
     "marked_lesions": "Lesions marked by the reader",
     "visible_contrast_hu": "Detectable contrast below liver",
     "at_diameter_mm": "for lesions of",

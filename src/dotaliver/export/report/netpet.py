@@ -13,6 +13,7 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.netpet import NetpetLesion, NetpetRecord
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
+from dotaliver.records.tracer_name import tracer_name
 
 __all__ = ["netpet_line", "netpet_section"]
 
@@ -80,7 +81,7 @@ def _facts(netpet: NetpetRecord, fdg: str) -> list[Row]:
         days = "on the day of the receptor scan" if netpet.days == 0 else f"{distance} the receptor scan"
     rows: list[Row] = [
         ("FDG scan", f"{scan.study.study_date or 'date unknown'}, {days}"),
-        ("Tracer", f"{scan.acquisition.tracer or '–'} ({scan.acquisition.nuclide or 'nuclide unknown'})"),
+        ("Tracer", f"{tracer_name(scan.acquisition.tracer or '–')} ({scan.acquisition.nuclide or 'nuclide unknown'})"),
     ]
     if netpet.liver.suv_mean is not None:
         rows.append((f"Normal liver on FDG, {fdg}mean", f"{netpet.liver.suv_mean:.2f}"))

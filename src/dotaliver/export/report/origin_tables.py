@@ -6,10 +6,11 @@ from datetime import datetime
 
 from dotaliver.config.protocol import TrialProtocol
 from dotaliver.export.report.tables import Row
-from dotaliver.export.report.words import MARK_WORDS, answer_words, tracer_name
+from dotaliver.export.report.words import MARK_WORDS, answer_words
 from dotaliver.records.edits import BodyReading, ReaderEdits
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import Acquisition, SeriesIdentity
+from dotaliver.records.tracer_name import tracer_name
 from dotaliver.records.verdicts import Evidence
 
 _MASKS = {

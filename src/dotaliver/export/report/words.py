@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from dotaliver.config.protocol import Criterion
 from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.verdicts import Verdict, VerdictWord
@@ -16,7 +14,6 @@ __all__ = [
     "counted",
     "likely_words",
     "percent_words",
-    "tracer_name",
     "verdict_headline",
 ]
 
@@ -47,9 +44,6 @@ _ANSWERS: dict[str, dict[VerdictWord, str]] = {
     },
 }
 
-# How DICOM's codes write it (CID 4021): the mass between carets
-_CODED_TRACER = re.compile(r"(?P<name>.+?)\s+(?P<element>[A-Z][a-z]?)\^(?P<mass>\d{1,3}m?)\^")
-
 EFFECT_WORDS = {"supports": "supports entry", "excludes": "argues against entry", "undecided": "undecided"}
 
 MARK_WORDS = {
@@ -75,22 +69,6 @@ def answer_words(criterion: Criterion, word: VerdictWord) -> str:
 def clause(sentence: str) -> str:
     """A reason as part of a longer sentence: without the full stop that it may end with."""
     return sentence.rstrip(". ")
-
-
-def tracer_name(tracer: str) -> str:
-    """A tracer as radiologists write it; other words stay as the header has them.
-
-    Examples
-    --------
-    >>> tracer_name("Dotatate Ga^68^")
-    '68Ga-DOTATATE'
-    >>> tracer_name("Fluorodeoxyglucose F^18^")
-    '18F-Fluorodeoxyglucose'
-    """
-    if (found := _CODED_TRACER.fullmatch(tracer.strip())) is None:
-        return tracer
-    name = found["name"].strip()
-    return f"{found['mass']}{found['element']}-{name.upper() if name.lower().startswith('dota') else name}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -35,7 +35,14 @@ from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_part, fitted_border
 from dotaliver.system.recent import Recent, content_of
 
-__all__ = ["CtOutlines", "believed_border", "drawn_border", "outline_lesions_on_ct", "with_surroundings"]
+__all__ = [
+    "CtOutlines",
+    "believed_border",
+    "drawn_border",
+    "outline_at",
+    "outline_lesions_on_ct",
+    "with_surroundings",
+]
 
 # Shares of the contrast between which the density at a border lies, however noisy its mean course is.
 _LEVEL_RANGE = (0.1, 0.6)
@@ -123,14 +130,21 @@ def _outlined(
     """One lesion's outline, or the reason why there is none."""
     (ct, part), (placed, liver) = where, masks
     try:
-        mask, evidence = _outline(site_of(ct.crop(part), placed, liver, label, config), config)
+        mask, evidence = outline_at(site_of(ct.crop(part), placed, liver, label, config), config)
     except NotSeenError as reason:
         return str(reason)
     box = used_box(mask) or (slice(0, 0), slice(0, 0), slice(0, 0))
     return _Outlined(box, mask[box].copy(), evidence)
 
 
-def _outline(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
+def outline_at(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
+    """One lesion's outline on its site, and how sure its diameter is.
+
+    Raises
+    ------
+    NotSeenError
+        Where the CT does not show its border, with the reason.
+    """
     border, seen = believed_border(fitted_border(site, config), config)
     return drawn_border(border, seen, config)
 

@@ -15,7 +15,7 @@ from dotaliver.image.geometry import FloatArray, Geometry
 from dotaliver.image.morphology import filled_in_slices
 from dotaliver.image.volume import BoolArray, Volume, used_box
 
-__all__ = ["NotSeenError", "Site", "largest_part", "site_of"]
+__all__ = ["NotSeenError", "Site", "grain_mm3", "largest_part", "middle_and_noise", "site_of"]
 
 # Density beyond these is metal, bone or air, and not to be smeared over its neighbours.
 _HU_RANGE = (-60.0, 260.0)
@@ -106,7 +106,7 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
         msg = "there is too little liver around it to compare it with"
         raise NotSeenError(msg)
     hu = gaussian(np.clip(ct.array, *_HU_RANGE).astype(np.float32), config.smooth_fwhm_mm / FWHM_PER_SIGMA, grid)
-    liver_hu, noise_hu = _middle_and_noise(hu[around])
+    liver_hu, noise_hu = middle_and_noise(hu[around])
     beyond = np.clip((off - begin) / width, 0, 1).astype(np.float32)
     if not whole:
         fat = (depth < config.fat_depth_mm) & (hu < liver_hu - config.fat_hu_below)
@@ -115,7 +115,7 @@ def site_of(ct: Volume, placed: npt.NDArray[np.integer], liver: BoolArray, label
     foreign = np.zeros(liver.shape, np.float32)
     if others.any():
         foreign = np.clip((outside - other) / config.shared_border_mm + 0.5, 0, 1).astype(np.float32)
-    white, grain = _grain_mm3(hu, around, (liver_hu, noise_hu), grid, config)
+    white, grain = grain_mm3(hu, around, (liver_hu, noise_hu), grid, config)
     field = (outside <= other) & (off < begin)
     return Site(grid, hu, uptake, beyond, foreign, np.asarray(field), liver_hu, noise_hu, white, grain)
 
@@ -134,14 +134,14 @@ def largest_part(mask: BoolArray) -> BoolArray:
     return largest
 
 
-def _middle_and_noise(hu: Float32Array) -> tuple[float, float]:
+def middle_and_noise(hu: Float32Array) -> tuple[float, float]:
     """Median without vessels, and SD from the median absolute deviation."""
     middle = float(np.median(hu))
     noise = max(_SD_PER_MAD * float(np.median(np.abs(hu - middle))), _LEAST_NOISE_HU)
     return float(np.median(hu[np.abs(hu - middle) < _VESSEL_SD * noise])), noise
 
 
-def _grain_mm3(
+def grain_mm3(
     hu: Float32Array, around: BoolArray, levels: tuple[float, float], grid: Geometry, config: CtLesionConfig
 ) -> tuple[float, float]:
     """Volume over which noise is one: of the CT's noise alone, and with texture that a broad mean does not remove.

@@ -17,7 +17,7 @@ from dotaliver.segmentation.lesions.ct_site import NotSeenError, site_of
 from dotaliver.segmentation.lesions.fitted_border import fitted_border
 from dotaliver.segmentation.lesions.thinned_ct import ThinnedCt
 
-__all__ = ["Candidate", "fitted_to", "radius_ratio"]
+__all__ = ["Candidate", "fitted_to", "radius_ratio", "widest_mm"]
 
 _OWN = 1
 # Width is measured along so many directions: within half a percent of the longest diameter.
@@ -78,7 +78,7 @@ def fitted_to(
     if not _holds(mask, place, grid):
         return None
     agreement = 2 * np.count_nonzero(mask & start) / (np.count_nonzero(mask) + np.count_nonzero(start))
-    longest = _widest_mm(drawn, grid)
+    longest = widest_mm(drawn, grid)
     relative = evidence.diameter_error_mm / max(longest, 1.0)
     if relative > _Z95 * strict.widest_spread_share and doubt is None:
         doubt = f"its size on CT is not sure: {longest:.0f} mm ± {evidence.diameter_error_mm:.0f} mm"
@@ -112,7 +112,7 @@ def _without_limits(fitting: CtLesionConfig, click: CtClickConfig) -> CtLesionCo
     return _for_clicks(fitting, click).model_copy(update={"widest_spread_share": np.inf})
 
 
-def _widest_mm(mask: BoolArray, grid: Geometry) -> float:
+def widest_mm(mask: BoolArray, grid: Geometry) -> float:
     """Greatest width in a slice along 16 directions: within half a percent of the longest diameter."""
     slices, rows, columns = np.nonzero(mask)
     widest = 0.0

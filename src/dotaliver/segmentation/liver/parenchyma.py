@@ -14,6 +14,7 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
+from dotaliver.segmentation.liver.plateaus import PLATEAU_LOG, LevelTissue, normal_plateau
 
 __all__ = [
     "NormalLiver",
@@ -23,13 +24,6 @@ __all__ = [
     "normal_liver",
 ]
 
-# Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
-_PLATEAU_LOG = 0.15
-_BIN_LOG = 0.05
-# A lowest plateau under this share of a higher one is normal liver only if tissue that is hotter by this ratio fills
-# this share of the surroundings (28 mm wide): bowel that touches the liver is a plateau too, but lies outside.
-_SMALL_PLATEAU_SHARE = 0.2
-_HOTTER_RATIO, _HOTTER_SHARE, _SURROUNDINGS_MM = 1.35, 0.3, 28.0
 # Relative uptake that noise and texture of normal liver do not fall below.
 _CLEARLY_LOWER = 0.75
 # Least percentage of a liver full of tumour that lies in the valleys between.
@@ -105,20 +99,20 @@ def normal_liver(
     """
     smooth = box_mean(uptake)
     alike = region
-    if images.hu is not None:
+    mean_hu = None if images.hu is None else box_mean(images.hu)
+    if images.hu is not None and mean_hu is not None:
         # Remaining bowel, kidney or fat in the region is less dense or much denser than liver and its tumours.
-        mean_hu = box_mean(images.hu)
         typical = float(np.median(images.hu[region]))
         alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
     level = alike & (_relative_range(smooth) < config.plateau_range)
-    found = _plateau(smooth, level, images.spacing_mm, background, config)
+    found = normal_plateau(LevelTissue(smooth, mean_hu, level, images.spacing_mm, background), config)
     limit = config.uptake_limit_ratio * background
     if found is None or found > limit:
         # No plateau in the normal range: tumour fills the liver, and normal liver is left in the valleys between.
         found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
     normal = min(found, limit)
     relative = smooth[alike] / normal
-    plateau = int(np.count_nonzero(np.abs(relative - 1.0) < _PLATEAU_LOG))
+    plateau = int(np.count_nonzero(np.abs(relative - 1.0) < PLATEAU_LOG))
     lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(plateau, 1)
     if images.hu is None:
         return NormalLiver(normal, None, None, lower_share)
@@ -133,49 +127,6 @@ def _relative_range(smooth: Float32Array) -> Float32Array:
 
     span = maximum_filter(smooth, 3) - minimum_filter(smooth, 3)
     return np.asarray(span / np.maximum(smooth, _TINY), dtype=np.float32)
-
-
-def _plateau(
-    smooth: Float32Array, level: BoolArray, spacing_mm: float, background: float, config: LiverConfig
-) -> float | None:
-    """Uptake of the plateau of normal liver among level voxels; None if none has `plateau_min_ml`."""
-    low, high = config.warm_ratios[-1] * background, config.uptake_limit_ratio * background
-    voxel_ml = spacing_mm**3 / 1000.0
-    values = smooth[level & (smooth > low)]
-    if values.size * voxel_ml < config.plateau_min_ml:
-        return None
-    logs = np.log(values)
-    centres = np.arange(logs.min(), logs.max() + _BIN_LOG, _BIN_LOG)
-    held_ml = np.array([np.count_nonzero(np.abs(logs - c) <= _PLATEAU_LOG) for c in centres]) * voxel_ml
-    largest = int(held_ml.argmax())
-    if held_ml[largest] >= config.dominant_share * values.size * voxel_ml and np.exp(centres[largest]) < high:
-        chosen = largest
-    else:
-        peaks = [n for n in range(len(centres)) if held_ml[n] >= config.plateau_min_ml and _is_peak(held_ml, n)]
-        if not peaks:
-            return None
-        possible = [n for n in peaks if np.exp(centres[n]) < high]
-        while len(possible) > 1 and held_ml[possible[0]] < _SMALL_PLATEAU_SHARE * held_ml[possible[1:]].max():
-            if _lies_in_tumour(smooth, level, float(np.exp(centres[possible[0]])), spacing_mm):
-                break
-            del possible[0]
-        chosen = possible[0] if possible else peaks[0]
-    return float(np.median(values[np.abs(logs - centres[chosen]) <= _PLATEAU_LOG]))
-
-
-def _lies_in_tumour(smooth: Float32Array, level: BoolArray, uptake: float, spacing_mm: float) -> bool:
-    """Whether hotter tissue surrounds the level voxels of an uptake, as tumour surrounds what is left of a liver."""
-    from scipy.ndimage import uniform_filter
-
-    size = 2 * round(0.5 * _SURROUNDINGS_MM / spacing_mm) + 1
-    own = level & (np.abs(np.log(np.maximum(smooth, _TINY) / uptake)) <= _PLATEAU_LOG)
-    hotter = uniform_filter((smooth > _HOTTER_RATIO * uptake).astype(np.float32), size)
-    return bool(np.median(hotter[own]) > _HOTTER_SHARE)
-
-
-def _is_peak(held_ml: np.ndarray, n: int) -> bool:
-    reach = round(2 * _PLATEAU_LOG / _BIN_LOG)
-    return bool(held_ml[n] == held_ml[max(n - reach, 0) : n + reach + 1].max())
 
 
 @dataclass(frozen=True)
@@ -201,6 +152,9 @@ def measure_parenchyma(smooth: Float32Array, inside: BoolArray, expected_uptake:
     # Bins are wide: refine the mode by the mean of the values around it, which lesions hardly affect.
     for _ in range(_ROUNDS):
         uptake = float(values[np.abs(values / uptake - 1.0) < _AROUND_PEAK].mean())
+    if abs(np.log(uptake / expected_uptake)) > _NEAR_EXPECTED_LOG:
+        # Step by step, the mean has moved to a larger peak nearby: confluent tumour of 1.5 times normal liver.
+        uptake = expected_uptake
     below = values[(values < uptake) & (values > _LEAST_PARENCHYMA_RATIO * uptake)]
     sd = float(np.sqrt(np.mean((below - uptake) ** 2))) if below.size > _LEAST_VOXELS else _USUAL_SD_RATIO * uptake
     return Parenchyma(uptake, min(sd, _LARGEST_SD_RATIO * uptake))

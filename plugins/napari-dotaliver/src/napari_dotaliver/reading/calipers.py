@@ -148,7 +148,8 @@ class Calipers(BodyPoints):
 
     def _found(self, name: str) -> Diameter | None:
         if not name.isdigit():
-            return None
+            outside = self._body_lesion(name)
+            return None if outside is None or outside.diameter_source != "ct" else outside.diameter
         last = self.pointed
         if last is not None and last.label == int(name):
             return last.diameter

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dotaliver.export.report.words import tracer_name
 from dotaliver.longitudinal.records import Reading
 from dotaliver.pipeline.visits import Visit
+from dotaliver.records.tracer_name import tracer_name
 from napari_dotaliver.reading.visit_session import VisitSession
 
 __all__ = [

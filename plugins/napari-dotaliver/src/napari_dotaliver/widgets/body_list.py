@@ -272,11 +272,12 @@ class BodyList(QWidget):
 
 def _cells(lesion: BodyLesion) -> tuple[str, ...]:
     size = lesion.longest_diameter_mm or lesion.pet_extent_mm
+    on_pet = " (PET)" if lesion.diameter_source == "pet" and lesion.confirmed else ""
     return (
         lesion.name,
         lesion.state,
         lesion.region,
         likely_words(lesion),
-        "–" if size is None else f"{size:.0f} mm",
+        "–" if size is None else f"{size:.0f} mm{on_pet}",
         "–" if lesion.ratio_to_liver is None else f"{lesion.ratio_to_liver:.1f}",
     )

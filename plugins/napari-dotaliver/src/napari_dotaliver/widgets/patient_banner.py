@@ -5,8 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from dotaliver.export.report.words import tracer_name
 from dotaliver.pipeline import OpenStudy
+from dotaliver.records.tracer_name import tracer_name
 
 __all__ = ["PatientBanner"]
 
