@@ -218,7 +218,8 @@ class BodyConfig(FrozenModel):
         default=1.5, description="Uptake over the liver's from which a candidate is listed then (PERCIST's 1.5 x mean)"
     )
     other_tracer_organs: tuple[str, ...] = Field(
-        default=("brain", "marrow"), description="With such a tracer, what these explain is an organ and no candidate"
+        default=("brain", "marrow", "heart", "brown_fat"),
+        description="With such a tracer, what these explain is an organ and no candidate",
     )
     without_ct_factor: float = Field(default=0.85, description="Confidence without a CT over that with one")
     border_uncertainty_mm: float = Field(default=3.0, ge=0, description="As of lesions in the liver")

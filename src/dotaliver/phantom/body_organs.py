@@ -17,8 +17,8 @@ from dotaliver.phantom.vessels import great_vessels
 
 __all__ = ["BodyLayer", "body_layers"]
 
-# Bowel filled with oral contrast agent; urine; soft glands (HU).
-_CONTRAST_HU, _URINE_HU, _GLAND_HU, _SCLEROSIS_HU = 260.0, 8.0, 50.0, 700.0
+# Bowel filled with oral contrast agent; urine; soft glands; sclerosis; active brown fat, denser than white fat (HU).
+_CONTRAST_HU, _URINE_HU, _GLAND_HU, _SCLEROSIS_HU, _BROWN_FAT_HU = 260.0, 8.0, 50.0, 700.0, -85.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,8 @@ def body_layers(space: Space, frame: BodyFrame, spec: BodySpec) -> list[BodyLaye
     layers += _abdomen(space, frame, spec, layer, drawn)
     layers += _urinary(space, spec, drawn)
     layers += _degenerative(space, spec, drawn["degenerative"])
+    if spec.brown_fat:
+        layers += _brown_fat(space, drawn["brown_fat"])
     if spec.injection_site:
         place = (214, 20, 30) if spec.arms == "down" else (150, -2, 490)
         layers.append(_small("injection", space, place, (5, 5, 12), (45.0, drawn["injection"])))
@@ -73,6 +75,17 @@ def _small(
     low, high = (tuple(p + sign * reach for p in place) for sign in (-1, 1))
     part = fine_part(space, low, high)  # type: ignore[arg-type]
     return BodyLayer(name, ellipsoid(part, place, radii, turn_deg), *values, part)
+
+
+def _brown_fat(space: Space, uptake: float) -> list[BodyLayer]:
+    """Both sides alike, in fat: above the clavicles, and at the heads of some ribs (Cohade et al., J Nucl Med 2003)."""
+    layers = []
+    for s in (-1, 1):
+        layers.append(_small("brown fat", space, (s * 58, 6, 298), (13, 9, 17), (_BROWN_FAT_HU, uptake)))
+        for height in (210, 170, 130):
+            place = (s * 34, 34, height)
+            layers.append(_small("brown fat", space, place, (7, 7, 8), (_BROWN_FAT_HU, 0.7 * uptake)))
+    return layers
 
 
 def _upper_glands(space: Space, drawn: dict[str, float]) -> list[BodyLayer]:

@@ -60,6 +60,7 @@ class BodyUptake(FrozenModel):
     injection: Range = (8.0, 60.0)
     reactive_node: Range = (1.2, 2.2)
     brain: Range = (0.1, 0.1)
+    brown_fat: Range = (0.6, 1.2)
 
 
 class BodySpec(FrozenModel):
@@ -76,6 +77,7 @@ class BodySpec(FrozenModel):
     bladder_radius_mm: float = Field(default=38.0, gt=10, lt=70)
     degenerative: int = Field(default=2, ge=0, le=8, description="Joints and vertebral margins with mild uptake")
     injection_site: bool = False
+    brown_fat: bool = Field(default=False, description="Active brown fat above the clavicles and beside the spine")
     lesions: tuple[BodyLesionSpec, ...] = ()
     top_mm: float = Field(default=590.0, description="Upper end of the images; the liver's dome lies near +90")
     bottom_mm: float = Field(default=-520.0, description="Lower end: mid-thigh")

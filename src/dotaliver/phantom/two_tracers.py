@@ -74,8 +74,10 @@ FDG_BODY = BodyUptake(
     degenerative=(1.2, 2.0),
     injection=(8.0, 40.0),
     brain=(7.0, 11.0),
+    brown_fat=(4.0, 12.0),
 )
-"""The same outside the upper abdomen; of the glands, brain and urine alone are hotter than liver."""
+"""The same outside the upper abdomen; of the glands, brain and urine alone are hotter than liver, and active brown fat
+as hot as tumour."""
 
 
 def fdg_body(spec: BodySpec, *, days: int = 20, table_mm: Vector = TABLE_MM) -> BodyPhantom:

@@ -100,3 +100,31 @@ def test_without_a_ct_nothing_is_said_of_density():
 )
 def test_the_region_follows_from_the_place(changes, region, organ):
     assert region_of(replace(PART, **changes), has_ct=True) == (region, organ)
+
+
+def names_on_fdg(*parts):
+    seen = HotParts(parts, np.zeros((1, 1, 1), np.int32), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    return explained(seen, {}, 2.0, has_ct=True, other_tracer=True)
+
+
+ABOVE_CLAVICLE = replace(PART, height_mm=300.0, lateral_mm=60.0, posterior_mm=-55.0, hu=-88.0, mirror_ratio=1.1)
+BESIDE_SPINE = replace(
+    PART, label=2, height_mm=170.0, lateral_mm=32.0, posterior_mm=-20.0, hu=-250.0, mirror_ratio=1.0, volume_ml=1.2
+)
+
+
+def test_hot_fat_on_both_sides_is_no_candidate_of_an_fdg_scan():
+    assert names_on_fdg(ABOVE_CLAVICLE, BESIDE_SPINE) == {1: "brown_fat", 2: "brown_fat"}
+    assert "brown_fat" in BodyConfig().other_tracer_organs
+
+
+@pytest.mark.parametrize("changes", [{"hu": 40.0}, {"hu": None}, {"mirror_ratio": 4.0}, {"mirror_ratio": 0.0}])
+def test_a_node_or_a_focus_of_one_side_stays_a_candidate(changes):
+    found = names_on_fdg(replace(ABOVE_CLAVICLE, **changes), BESIDE_SPINE)
+    assert "brown_fat" not in found.values()
+
+
+def test_only_uptake_as_large_as_a_heart_is_the_heart_on_fdg():
+    heart = replace(PART, height_mm=120.0, lateral_mm=60.0, posterior_mm=-100.0, volume_ml=200.0)
+    assert names_on_fdg(heart) == {1: "heart"}
+    assert names_on_fdg(replace(heart, volume_ml=30.0)) == {}

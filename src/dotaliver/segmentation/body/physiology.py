@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "liver_edge": "Abuts the liver; may be the liver in another phase of breathing.",
     "heart": "Lies in the heart with uptake like blood's.",
     "brain": "Lies in the head; may be brain.",
+    "brown_fat": "As dense as fat, and alike on both sides; may be active brown fat.",
     "marrow": "About as hot as the rest of the spine; may be marrow.",
     "aerated_lung": "Lies in aerated lung where the CT shows no nodule; may be noise.",
     "vessel": "Uptake is not far above that of blood and marrow.",
@@ -48,6 +49,8 @@ _KIDNEY_ML, _SPLEEN_ML, _BLADDER_ML, _FULL_BLADDER_ML = 15.0, 20.0, 8.0, 40.0
 _URINE_HU = 32.0
 # With another tracer: parts of the spine from which marrow is judged, and how far above them marrow may rise.
 _MARROW_PARTS, _MARROW_RATIO = 5, 1.6
+# The myocardium of an adult with its cavity; brown fat, more dense than white fat and blurred with what it touches.
+_HEART_ML, _BROWN_FAT_HU = 60.0, (-160.0, -40.0)
 _MILD_RATIO = 0.9
 # Denser than this is a nodule of 5 mm, blurred to the coarse grid.
 _AERATED_HU = -650.0
@@ -134,20 +137,54 @@ def _of_other_tracers(found: HotParts, named: Mapping[int, str]) -> dict[int, st
     """Brain, myocardium, renal pelves by place, and marrow that is about as hot as most of the spine."""
     spine = [p.peak for p in found.parts if p.bone_near > 0.3 and abs(p.lateral_mm) < 40]
     marrow = float(np.median(spine)) if len(spine) >= _MARROW_PARTS else 0.0
-    names = {}
+    names = _brown_fat(found)
     for p in found.parts:
         lateral, height = abs(p.lateral_mm), p.height_mm
-        if p.label in named:
+        if p.label in named or p.label in names:
             continue
         if height > 385 and p.volume_ml > 15:
             names[p.label] = "brain"
-        elif 75 < height < 200 and -60 < p.lateral_mm < 110 and p.posterior_mm < -40 and p.volume_ml > 25:
+        elif 75 < height < 200 and -60 < p.lateral_mm < 110 and p.posterior_mm < -40 and p.volume_ml > _HEART_ML:
             names[p.label] = "heart"
         elif -200 < height < 35 and 25 < lateral < 100 and -95 < p.posterior_mm < 40 and p.bone_near < 0.3:
             names[p.label] = "kidney"
         elif p.bone_near > 0.3 and p.peak < _MARROW_RATIO * marrow:
             names[p.label] = "marrow"
     return names
+
+
+def _brown_fat(found: HotParts) -> dict[int, str]:
+    """Fat that is hot above both clavicles, and with it small foci at both sides of the thoracic spine.
+
+    Active brown fat lies there, nearly always on both sides (Cohade et al., J Nucl Med 2003;44:170). A focus on
+    one side, or denser than fat, stays a candidate.
+    """
+    low, high = _BROWN_FAT_HU
+    above = [
+        p
+        for p in found.parts
+        if p.hu is not None and low < p.hu < high and p.height_mm > 255 and 20 < abs(p.lateral_mm) < 140 and _alike(p)
+    ]
+    if not above:
+        return {}
+    beside = [
+        p
+        for p in found.parts
+        if p.hu is not None
+        and p.hu < high
+        and p.bone_near < 0.3
+        and p.volume_ml < 3
+        and 60 < p.height_mm < 255
+        and 10 < abs(p.lateral_mm) < 55
+        and p.posterior_mm > -45
+        and _alike(p)
+    ]
+    return {p.label: "brown_fat" for p in (*above, *beside)}
+
+
+def _alike(p: HotPart) -> bool:
+    """Whether the same place of the other side is about as hot."""
+    return 0.65 < p.mirror_ratio < 1.55
 
 
 def _gap_mm(one: HotPart, other: HotPart) -> float:
