@@ -1,5 +1,7 @@
 """Which hot parts that lie apart from the liver are liver."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,11 @@ NORMAL = 5.0
 RIGHT_LOBE = ((X + 45.0) / 60.0) ** 2 + ((Y + 70.0) / 60.0) ** 2 + ((Z - 90.0) / 60.0) ** 2 < 1
 
 
-def is_chosen(part, ratio, difference_hu):
-    """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high."""
+def is_chosen(part, ratio, difference_hu, *, neck=False):
+    """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high.
+
+    With a neck, the part touches the lobe but is one of its own.
+    """
     uptake = np.where(RIGHT_LOBE, 2.0 * NORMAL, 0.5).astype(np.float32)
     uptake[part] = ratio * NORMAL
     hu = np.where(part, 60.0 + difference_hu, 60.0).astype(np.float32)
@@ -37,6 +42,8 @@ def is_chosen(part, ratio, difference_hu):
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     core = LiverCore((22, 22, 18), NormalLiver(NORMAL, 60.0, 8.0), 2.0)
     parts = warm_parts(RIGHT_LOBE | part, 4.0)
+    if neck:
+        parts = replace(parts, labels=np.where(part, 2, RIGHT_LOBE.astype(np.int32)))
     chosen = liver_parts(images, around, core, parts, uptake)
     return bool(np.isin(parts.labels[part], sorted(chosen)).mean() > 0.5)
 
@@ -67,3 +74,17 @@ def test_a_hot_part_with_the_density_of_no_tumour_is_not(difference_hu):
 
 def test_the_wall_of_the_stomach_is_not():
     assert not is_chosen(plate(-95.0, 90.0), 1.1, -35.0)
+
+
+def below_the_right_lobe(half_width_mm):
+    """A broad part that lies against the lobe's lower surface, its middle over 60 mm lower than the core."""
+    against = ((X + 45.0) / 84.0) ** 2 + ((Y + 70.0) / 84.0) ** 2 + ((Z - 90.0) / 84.0) ** 2 < 1
+    return against & ~RIGHT_LOBE & (Z < 50.0) & (np.hypot(X + 45.0, Y + 72.0) < half_width_mm)
+
+
+def test_tumour_that_fills_a_long_right_lobe_is_liver():
+    assert is_chosen(below_the_right_lobe(44.0), 3.5, -12.0, neck=True)
+
+
+def test_a_hot_bowel_loop_under_the_right_lobe_is_not():
+    assert not is_chosen(below_the_right_lobe(30.0), 3.5, -12.0, neck=True)

@@ -32,7 +32,7 @@ _TUMOUR_LEFT_LOBE_MM = 80.0
 _TUMOUR_BELOW_CORE_MM = 60.0
 _LEVEL_WITH_CORE_MM = 10.0
 _SHARED_SURFACE_IN_FRONT = 0.1
-_SHARED_SURFACE_BEHIND = 0.25
+_SHARED_SURFACE_ON_RIGHT = 0.25
 
 
 def liver_parts(
@@ -84,8 +84,9 @@ def _belongs(
     * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
       spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
       stomach and heart take up less, and hot bowel lies below. Further down they are larger than hot bowel (100 ml)
-      or share a tenth of their surface with the liver. Further back they lie on the right and share a quarter of their
-      surface with the liver.
+      or share a tenth of their surface with the liver. Tumour in a long right lobe lies on the right, however far down,
+      is larger than hot bowel and shares a quarter of its surface with the liver. Further back hot parts lie on the
+      right and share a quarter of their surface with the liver.
     """
     from scipy.ndimage import binary_erosion
 
@@ -111,8 +112,11 @@ def _belongs(
     if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    on_right_at_liver = lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_ON_RIGHT * surface_cm2
     if posterior < -_BEHIND_MM:
+        if on_right_at_liver and volume_ml > _LARGER_THAN_BOWEL_ML:
+            return True
         broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
         low = lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
         return low or (height > -_LEVEL_WITH_CORE_MM and lateral < _LEFT_LOBE_MM)
-    return lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_BEHIND * surface_cm2
+    return on_right_at_liver
