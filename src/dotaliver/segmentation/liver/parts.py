@@ -114,9 +114,8 @@ def _belongs(
     surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
     on_right_at_liver = lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_ON_RIGHT * surface_cm2
     if posterior < -_BEHIND_MM:
-        if on_right_at_liver and volume_ml > _LARGER_THAN_BOWEL_ML:
-            return True
+        long_lobe = on_right_at_liver and volume_ml > _LARGER_THAN_BOWEL_ML
         broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
         low = lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
-        return low or (height > -_LEVEL_WITH_CORE_MM and lateral < _LEFT_LOBE_MM)
+        return long_lobe or low or (height > -_LEVEL_WITH_CORE_MM and lateral < _LEFT_LOBE_MM)
     return on_right_at_liver
