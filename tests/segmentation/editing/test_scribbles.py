@@ -84,6 +84,22 @@ def test_less_in_a_neighbour_that_was_merged_removes_the_neighbour():
     assert dice(result, LESION) > 0.95
 
 
+def test_less_at_the_margin_of_the_hotter_of_two_removes_neither():
+    # The reader takes back a rim that is too wide; the lesion is the hotter one, and most of the mask.
+    activity = np.where(LESION, HOT, np.where(NEIGHBOUR, 0.7 * HOT, NORMAL)).astype(np.float32)
+    pet = Volume(gaussian_filter(activity, 6.0 / 2.3548 / 3.0), GRID, Quantity.SUVBW)
+    wide = ball((45, 45, 36), 16.0) | NEIGHBOUR
+    rim = stroke((12, 15, 11), (12, 14, 11), (12, 16, 11))
+    assert (pet.array[rim] > 0.5 * (HOT + NORMAL)).all(), "it is hot there"
+    nothing = np.zeros(GRID.shape, dtype=bool)
+    result = corrected_lesion(
+        pet, wide, Scribbles.none(GRID.shape), rim, "less", taken=nothing, normal_uptake=NORMAL, config=CONFIG
+    )
+    assert (result & LESION).sum() > 0.8 * LESION.sum()
+    assert (result & NEIGHBOUR).sum() > 0.95 * NEIGHBOUR.sum()
+    assert not result[rim].any()
+
+
 def test_more_never_enters_another_lesion_and_less_never_empties():
     small = ball((45, 45, 36), 6.0)
     result = correct(small, stroke((12, 15, 18)), "more", taken=NEIGHBOUR)

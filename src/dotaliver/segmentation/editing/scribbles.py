@@ -38,6 +38,9 @@ _ADDED_SADDLE_SHARE, _REMOVED_SADDLE_SHARE = 0.75, 0.9
 # Uptake over that of normal tissue below which nothing is added unless it is drawn
 _FLOOR_RATIO = 1.15
 _LEAST_REST_SHARE = 0.05
+# A stroke says that a whole structure is another's where it goes over the structure's hottest part. Drawn at its
+# margin, it removes what lies beyond the edge there.
+_HOTTEST_SHARE = 0.8
 _LEAST_ISLAND_VOXELS = 4
 
 
@@ -116,7 +119,7 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
     else:
         gone = _touching(mask & ~tumour & near, stroke & mask)
         structures = _structures(pet, warm | mask, normal_uptake, _REMOVED_SADDLE_SHARE, config)
-        gone |= _other_structures(structures, mask, stroke, drawn, height > EDGE)
+        gone |= _other_structures(structures, pet.array, mask, stroke, drawn, height > EDGE)
         result = _without_islands(mask & ~gone & ~stroke, drawn.more)
     result = (result | drawn.more) & ~drawn.less & ~taken
     if not result.any():
@@ -160,9 +163,14 @@ def _touching(candidates: BoolArray, stroke: BoolArray) -> BoolArray:
 
 
 def _other_structures(
-    structures: npt.NDArray[np.int32], mask: BoolArray, stroke: BoolArray, drawn: Scribbles, tumour: BoolArray
+    structures: npt.NDArray[np.int32],
+    uptake: npt.NDArray[np.floating],
+    mask: BoolArray,
+    stroke: BoolArray,
+    drawn: Scribbles,
+    tumour: BoolArray,
 ) -> BoolArray:
-    """Structures that a "less" stroke says are another's: hot where it was drawn, and not all that the lesion has."""
+    """Structures that a "less" stroke says are another's: drawn over their middle, and not all that the lesion has."""
     gone = np.zeros(mask.shape, dtype=bool)
     crossed = stroke & mask
     for label in np.unique(structures[crossed]):
@@ -170,8 +178,9 @@ def _other_structures(
         own, drawn_in = part & mask, part & crossed
         rest = mask & ~own
         is_hot = int((drawn_in & tumour).sum()) > 0.5 * int(drawn_in.sum())
+        in_middle = bool(uptake[drawn_in].max() > _HOTTEST_SHARE * uptake[own].max())
         has_rest = int(rest.sum()) > _LEAST_REST_SHARE * int(mask.sum()) and bool((rest & tumour).any())
-        if label and is_hot and has_rest and not (drawn.more & own).any():
+        if label and is_hot and in_middle and has_rest and not (drawn.more & own).any():
             gone |= own
     return gone
 
