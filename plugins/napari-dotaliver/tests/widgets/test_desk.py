@@ -353,9 +353,9 @@ def test_a_painted_voxel_is_seen_in_every_plane(read, viewer, qtbot):
     lesions.paint(index, 77)
     QApplication.processEvents()
     assert lesions.data[index] == 77
-    for layer in mirrored:
-        assert layer.data[index] == 77
-        assert 77 in layer._slice.image.raw
+    assert all(layer.data[index] == 77 for layer in mirrored)
+    # They are drawn anew when the hand rests.
+    qtbot.waitUntil(lambda: all(77 in layer._slice.image.raw for layer in mirrored), timeout=300_000)
 
 
 def test_closing_over_unsaved_edits_asks(read, monkeypatch):

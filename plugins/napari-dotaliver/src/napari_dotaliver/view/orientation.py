@@ -49,6 +49,7 @@ _LARGEST_RADIUS_MM = 50.0
 _FILLED = 0.96
 _BODY_SHARE, _SKIN_MM = 0.01, 25.0
 _CROSSHAIR_GAP_MM = 12.0
+_LETTERS = 14
 _ON_DARK, _ON_WHITE = "#F0E442", "#0072B2"
 
 
@@ -81,16 +82,17 @@ PLANES: dict[PlaneName, Plane] = {
 _EDGES = ("middle_left", "middle_right", "top_center", "bottom_center")
 
 
-def show_plane(viewer: ViewerModel, name: PlaneName, body: Extent | None = None) -> None:
+def show_plane(viewer: ViewerModel, name: PlaneName, body: Extent | None = None, letters: int = _LETTERS) -> None:
     """Cut the images in one of the three planes, in radiological convention, with its edges labelled.
 
-    The patient fills the canvas where `body` says where in the world the patient is, else the images do.
+    The patient fills the canvas where `body` says where in the world the patient is, else the images do. `letters` is
+    the size of those at the edges.
     """
     plane = PLANES[name]
     viewer.dims.ndisplay = 2
     viewer.scene.camera.orientation2d = plane.orientation
     viewer.dims.order = plane.order
-    label_edges(viewer, plane)
+    label_edges(viewer, plane, letters)
     viewer.dims.margin_left = viewer.dims.margin_right = (_LARGEST_RADIUS_MM,) * 3
     viewer.reset_view()
     if body is not None:
@@ -125,7 +127,7 @@ def body_extent(pet: Volume) -> Extent:
     return tuple(float(v) for v in low), tuple(float(v) for v in high)
 
 
-def label_edges(viewer: ViewerModel, plane: Plane) -> None:
+def label_edges(viewer: ViewerModel, plane: Plane, letters: int = _LETTERS) -> None:
     """Write at the picture's edges which side of the patient lies there."""
     from napari.components.overlays import TextOverlay
 
@@ -133,7 +135,7 @@ def label_edges(viewer: ViewerModel, plane: Plane) -> None:
     for position in _EDGES:
         name = f"dotaliver_{position}"
         if name not in overlays:
-            overlays[name] = TextOverlay(position=position, font_size=14, color=_ON_DARK, box=False, visible=True)
+            overlays[name] = TextOverlay(position=position, font_size=letters, color=_ON_DARK, box=False, visible=True)
         overlays[name].text = plane.edges[position]
 
 

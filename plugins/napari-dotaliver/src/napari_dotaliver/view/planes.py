@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -21,6 +22,9 @@ __all__ = ["Crosshair", "SidePlanes"]
 _CROSSHAIR = "Crosshair"
 _COLOUR = "#D55E00"
 _REST_MS = 300
+# An edit is felt on the main canvas; the small ones show it when no other follows for so long.
+_REDRAW_REST_MS = 150
+_LETTERS = 9
 # Which planes stand beside which.
 _BESIDE = {
     "axial": ("coronal", "sagittal"),
@@ -81,12 +85,13 @@ class Crosshair:
 class _SidePlane(QWidget):
     """One plane in a small canvas of its own, with layers that share their voxels with the main ones."""
 
-    def __init__(self, main: ViewerModel) -> None:
+    def __init__(self, main: ViewerModel, begin_rest: Callable[[], None]) -> None:
         from napari.components import ViewerModel
         from napari.qt import QtViewer
 
         super().__init__()
-        self._main = main
+        self._main, self._begin_rest = main, begin_rest
+        self._stale: list[Layer] = []
         self._links: list[Layer] = []
         self.model = ViewerModel(title="plane", ndisplay=2)
         self.canvas = QtViewer(self.model)
@@ -106,6 +111,7 @@ class _SidePlane(QWidget):
         with self._leading.paused():
             self.model.layers.clear()
             self._links.clear()
+            self._stale.clear()
             self.crosshair.layer = None
             self.show_more(layers)
         if layers:
@@ -126,23 +132,37 @@ class _SidePlane(QWidget):
                 copy = type(layer).create(data, look, kind)
                 if outlined(layer):
                     draw_outlines(copy)
-                _follow(copy, layer)
+                _follow(copy, layer, self._changed)
                 self.model.layers.insert(place, copy)
                 self._links.insert(place, layer)
                 place += 1
         self.model.layers.selection.clear()
 
     def redraw(self, layer: Layer) -> None:
-        """Draw a layer anew whose voxels were changed in place."""
+        """Draw a layer anew, once the hand rests, whose voxels were changed in place."""
         for known, copy in zip(self._links, self.model.layers, strict=False):
             if known is layer:
-                _redraw(copy, layer)
+                self._changed(copy, layer)
+
+    def _changed(self, copy: Layer, layer: Layer) -> None:
+        if copy.data is not layer.data:
+            copy.data = layer.data
+            return
+        if copy not in self._stale:
+            self._stale.append(copy)
+        self._begin_rest()
+
+    def redraw_changed(self) -> None:
+        """Draw what changed since the last time."""
+        stale, self._stale = self._stale, []
+        for copy in stale:
+            copy.refresh(extent=False, thumbnail=False)
 
     def show_plane(self, plane: Plane) -> None:
         """Cut in another plane."""
         self.plane = plane
         with self._leading.paused():
-            show_plane(self.model, plane.name, self.body)
+            show_plane(self.model, plane.name, self.body, _LETTERS)
         self.follow()
 
     def follow(self) -> None:
@@ -157,7 +177,7 @@ class _SidePlane(QWidget):
             self._main.dims.point = tuple(self.model.dims.point)
 
 
-def _follow(copy: Layer, layer: Layer) -> None:
+def _follow(copy: Layer, layer: Layer, changed: Callable[[Layer, Layer], None]) -> None:
     """Let a layer look as another does, and show what is painted there."""
 
     def look() -> None:
@@ -168,7 +188,7 @@ def _follow(copy: Layer, layer: Layer) -> None:
                 setattr(copy, name, getattr(layer, name))
 
     def voxels() -> None:
-        _redraw(copy, layer)
+        changed(copy, layer)
 
     for name in ("visible", "opacity", "contrast_limits", "colormap", "blending"):
         if hasattr(layer.events, name):
@@ -176,13 +196,6 @@ def _follow(copy: Layer, layer: Layer) -> None:
     for name in ("data", "paint", "labels_update"):
         if hasattr(layer.events, name):
             getattr(layer.events, name).connect(voxels)
-
-
-def _redraw(copy: Layer, layer: Layer) -> None:
-    if copy.data is not layer.data:
-        copy.data = layer.data
-    else:
-        copy.refresh(extent=False, thumbnail=False)
 
 
 def _in_planes(layers: StudyLayers) -> tuple[Layer | None, ...]:
@@ -196,7 +209,11 @@ class SidePlanes(QSplitter):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._viewer = viewer
-        self._planes = (_SidePlane(viewer), _SidePlane(viewer))
+        self._redraw_rest = QTimer(self)
+        self._redraw_rest.setSingleShot(True)
+        self._redraw_rest.setInterval(_REDRAW_REST_MS)
+        self._redraw_rest.timeout.connect(self._redraw_changed)
+        self._planes = (_SidePlane(viewer, self._redraw_rest.start), _SidePlane(viewer, self._redraw_rest.start))
         for plane in self._planes:
             self.addWidget(plane)
             plane.setMinimumSize(140, 120)
@@ -228,9 +245,13 @@ class SidePlanes(QSplitter):
             plane.show_more([layer for layer in _in_planes(layers) if layer is not None])
 
     def redraw(self, layer: Layer) -> None:
-        """Draw a mask anew whose voxels were changed in place."""
+        """Draw a mask anew whose voxels were changed in place, once the hand rests."""
         for plane in self._planes:
             plane.redraw(layer)
+
+    def _redraw_changed(self) -> None:
+        for plane in self._planes:
+            plane.redraw_changed()
 
     def follow(self) -> None:
         """Go where the main canvas is."""
