@@ -88,7 +88,7 @@ def open_visits(
     edits: CourseEdits,
     config: RecistConfig,
     progress: Progress,
-    images: Sequence[StudyVolumes | None] = (None, None),
+    images: Sequence[StudyVolumes | None] = (),
 ) -> Visits:
     """Read the scans of one patient, register their livers and match their lesions.
 
@@ -105,7 +105,7 @@ def open_visits(
     progress : callable
         Receives the name of each stage.
     images : sequence of StudyVolumes or None
-        Images that are read already.
+        Images that are read already, one for each scan; none where it is empty.
 
     Raises
     ------
@@ -114,8 +114,9 @@ def open_visits(
     DotaliverError
         Where a record, a mask or the images cannot be read, or the edits do not fit.
     """
+    images = images or (None,) * len(given)
     if len(given) > len(("earlier", "later")):
-        return _open_course(given, edits, config, progress)
+        return _open_course(given, edits, config, progress, images)
     found = [_visit(each, known, progress) for each, known in zip(given, images, strict=True)]
     _check_one_patient(found)
     earlier, later = sorted((visit for visit, _ in found), key=lambda visit: visit.on)
@@ -137,7 +138,11 @@ def open_visits(
 
 
 def _open_course(
-    given: Sequence[Path | LoadedScan], edits: CourseEdits, config: RecistConfig, progress: Progress
+    given: Sequence[Path | LoadedScan],
+    edits: CourseEdits,
+    config: RecistConfig,
+    progress: Progress,
+    images: Sequence[StudyVolumes | None],
 ) -> Visits:
     """More than two scans: all are loaded and compared, the first and the last are shown."""
     scans = []
@@ -150,7 +155,12 @@ def _open_course(
         msg = f"two of the scans are of {twice}, so which came first is not known; choose scans of different dates"
         raise CourseError(msg)
     pair = compare_visits(scans, edits, config, progress)
-    return _with_images(pair, {}, progress)
+    known = {
+        scan.score.record_id: Visit(scan.folder, scan.score, scan.on, volumes, scan.lesions, scan)
+        for scan, volumes in zip(scans, images, strict=True)
+        if volumes is not None
+    }
+    return _with_images(pair, known, progress)
 
 
 def showing(visits: Visits, earlier: int, later: int, progress: Progress) -> Visits:

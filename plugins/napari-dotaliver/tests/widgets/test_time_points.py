@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from fixtures.desk import put_away
 from fixtures.visits import two_scans
+from napari_dotaliver.reading import course_scans
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets import start
 from napari_dotaliver.widgets.time_points import TimePointsWidget
@@ -21,7 +22,7 @@ from qtpy.QtWidgets import QApplication
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import ConfigError, CourseError
 from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.pipeline import StudyInput, save, score_study
+from dotaliver.pipeline import StudyInput, read_record, save, score_study
 from dotaliver.pipeline.visits import (
     Visit,
     Visits,
@@ -92,22 +93,100 @@ def test_one_study_twice_and_two_patients_are_refused_before_images_are_read(sco
         open_visits(pair, CourseEdits(), RecistConfig(), lambda _stage: None, images)
 
 
-def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison(qtbot, session, opened):
+def test_the_tab_asks_for_a_saved_reading_and_opens_the_comparison_beside_it(qtbot, session, opened, monkeypatch):
     widget = TimePointsWidget(session)
     qtbot.addWidget(widget)
     session.sign("A Reader", "radiologist")
     session.mark_lesion(session.score.lesions[0].label, "treated")
-    widget.compare(opened.later.folder)
+    assert not widget.compare_button.isEnabled()
+    assert widget.add(opened.later.folder)
+    titles = [widget.scans.item(n).text() for n in range(widget.scans.count())]
+    assert titles == [f"{opened.earlier.on} · this reading", f"{opened.later.on} · {opened.later.folder.name}"]
+    widget.compare_button.click()
     assert "Save the reading" in widget.message.text() and widget.window_of_visits is None
     session.undo()
     session._saved = session.state
-    widget.compare(opened.later.folder)
+    widget.compare_button.click()
     window = widget.window_of_visits
-    assert window.isModal()
+    assert window.parent() is None and not window.isModal()
     qtbot.waitUntil(lambda: not window.work.busy, timeout=PATIENCE_MS)
     assert window.comparison.session.visits.later.folder == opened.later.folder
+    # The reading goes on beside it, and the tab says that the comparison does not.
+    session.mark_lesion(session.score.lesions[0].label, "treated")
+    assert "as it was saved before" in widget.message.text()
+    # What is decided there is asked about before the reading is left.
+    decided = window.comparison.session
+    decided.sign("A Reader", "radiologist")
+    decided.answer(decided.rows[0].name, "unsure")
+    monkeypatch.setattr("napari_dotaliver.widgets.visits_window.ask_about_unsaved", lambda *_: "cancel")
+    assert not widget.may_leave(lambda: None)
+    monkeypatch.setattr("napari_dotaliver.widgets.visits_window.ask_about_unsaved", lambda *_: "discard")
+    assert widget.may_leave(lambda: None)
+    widget.close_down()
     put_away(window)
-    widget.window_of_visits = None
+
+
+def score_in(folder: Path, scored: Path, *, on: str, uid: str) -> Path:
+    """The folder of a score as far as its record goes, of another study."""
+    folder.mkdir(parents=True)
+    record = read_record(scored)
+    study = record.study.model_copy(update={"study_date": on, "study_instance_uid": uid})
+    changed = record.model_copy(update={"study": study})
+    (folder / "score.json").write_text(changed.with_record_id().to_json())
+    return folder
+
+
+@pytest.fixture
+def patients(monkeypatch, outcome) -> dict[str, str]:
+    """Whose the scores in folders are, by the folder's name; of this patient where it is not named."""
+    known: dict[str, str] = {}
+    own = outcome.opened.volumes.patient_id
+    monkeypatch.setattr(course_scans, "patient_of", lambda folder, _score: known.get(folder.name, own))
+    return known
+
+
+def test_a_course_is_put_together_by_date_from_folders_or_the_folder_above(qtbot, session, scored, tmp_path, patients):
+    for name, on in (("week24", "2101-03-01"), ("week12", "2100-11-01")):
+        score_in(tmp_path / name, scored, on=on, uid=f"1.2.3.{on[:4]}")
+    widget = TimePointsWidget(session)
+    qtbot.addWidget(widget)
+    assert widget.add(tmp_path), widget.message.text()
+    assert [folder.name for folder in widget.folders] == ["week12", "week24"]
+    assert widget.scans.item(0).text().endswith("this reading")
+    assert not widget.add(tmp_path) and "in the list already" in widget.message.text()
+    widget.scans.setCurrentRow(0)
+    assert not widget.remove_button.isEnabled(), "the scan that is read stays"
+    widget.scans.setCurrentRow(1)
+    widget.remove_button.click()
+    assert [folder.name for folder in widget.folders] == ["week24"]
+    asked = []
+    widget.compare = asked.append
+    widget.compare_button.click()
+    assert asked == [widget.folders]
+    widget.close_down()
+
+
+def test_what_cannot_join_the_course_is_refused_by_a_sentence(qtbot, session, scored, tmp_path, patients):
+    own = session.score.study
+    patients["other"] = "ANOTHER"
+    refused = {
+        "empty": (None, None, "no score is in this folder"),
+        "other": ("2101-03-01", "1.2.3.4", "another patient by its Patient ID"),
+        "same": ("2101-03-01", own.study_instance_uid, "same study as this reading"),
+        "day": (own.study_date, "1.2.3.5", "which came first is not known"),
+        "undated": (None, "1.2.3.6", "the study has no date"),
+    }
+    widget = TimePointsWidget(session)
+    qtbot.addWidget(widget)
+    for name, (on, uid, why) in refused.items():
+        folder = tmp_path / name
+        if uid is None:
+            folder.mkdir()
+        else:
+            score_in(folder, scored, on=on, uid=uid)
+        assert not widget.add(folder)
+        assert why in widget.message.text() and name in widget.message.text()
+    assert widget.folders == () and not widget.compare_button.isEnabled()
     widget.close_down()
 
 
@@ -203,5 +282,6 @@ def test_a_case_is_compared_once_its_other_scan_is_read(qtbot, session):
     for given, says in ((case(1), "Read and save scan 2"), (case(scans=3), "has 3 scans")):
         widget = TimePointsWidget(session, given)
         qtbot.addWidget(widget)
-        widget.choose_button.click()
+        assert widget.scans.isHidden(), "a case has its own scans"
+        widget.compare_button.click()
         assert says in widget.message.text() and widget.window_of_visits is None

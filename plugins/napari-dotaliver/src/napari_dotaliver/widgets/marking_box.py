@@ -139,7 +139,7 @@ class MarkingBox(QGroupBox):
         """Let Enter and Esc accept and discard, while there is something to accept or discard."""
         for key, act in (("Return", self._enter), ("Enter", self._enter), ("Esc", self.discard)):
             shortcut = QShortcut(QKeySequence(key), carrier)
-            shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
             shortcut.activated.connect(act)
             shortcut.setEnabled(False)
             self._keys.append(shortcut)

@@ -35,11 +35,12 @@ def bind_key(widget: QWidget, key: str, act: Callable[[], object]) -> None:
     """Let a key do something as long as the widget lives.
 
     Qt takes a shortcut only while its parent is visible, so it is the parent of the widget that carries it: the desk,
-    which is there while the tab is hidden.
+    which is there while the tab is hidden. It works in the carrier's window alone: another window may give the key
+    another meaning.
     """
     carrier = widget.parentWidget() or widget
     shortcut = QShortcut(QKeySequence(key), carrier)
-    shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+    shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
     shortcut.activated.connect(act)
     take_key(key)
     if carrier is not widget:

@@ -87,6 +87,6 @@ def view_visits(*folders: Path) -> VisitsWindow:
 
     get_qapp()
     window = VisitsWindow()
-    window.open(VisitsGiven(folders, (None,) * len(folders)))
+    window.open(VisitsGiven(folders))
     window.show()
     return window

@@ -42,7 +42,7 @@ class VisitsGiven:
     scans : sequence of Path or LoadedScan
         In any order.
     images : sequence of StudyVolumes or None
-        Images that are read already.
+        Images that are read already, one for each scan; none where it is empty.
     case : str, optional
         The code of a case of a blinded reading.
     folder : Path, optional
@@ -50,7 +50,7 @@ class VisitsGiven:
     """
 
     scans: Sequence[Path | LoadedScan]
-    images: Sequence[StudyVolumes | None] = (None, None)
+    images: Sequence[StudyVolumes | None] = ()
     case: str | None = None
     folder: Path | None = None
 
@@ -171,19 +171,22 @@ class VisitsWindow(QMainWindow):
     def _bind(self, key: str, act: Callable[[], object]) -> None:
         take_key(key)
         shortcut = QShortcut(QKeySequence(key), self)
-        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
         shortcut.activated.connect(act)
 
     # --- leaving -----------------------------------------------------------------------------------------------------
 
-    def may_leave(self) -> bool:
-        """Whether the comparison may be closed now: nothing is unsaved, or the reader discards it."""
+    def may_leave(self, leave: Callable[[], object] | None = None) -> bool:
+        """Whether the comparison may be closed now: nothing is unsaved, or the reader discards it.
+
+        Where the reader chooses to save first, `leave` is called once it is saved; closing where it is left out.
+        """
         shown = self.comparison
         if shown is None or not shown.session.dirty:
             return True
         answer = ask_about_unsaved(self, "This comparison has decisions that are not saved.")
         if answer == "save":
-            shown.save_then(self.close)
+            shown.save_then(leave or self.close)
         if answer != "discard":
             return False
         shown.session.discard()
