@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fixtures.desk import PATIENCE_MS
 from qtpy.QtCore import Qt
@@ -21,6 +22,8 @@ def desk(kept, qtbot):
     window = viewer.window._qt_window
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
+    # Keys of the reading before are gone once Qt has deleted its tabs, which it does in a loop of events.
+    qtbot.wait(1)
     return kept.desk
 
 
@@ -120,3 +123,58 @@ def test_every_key_is_listed_once_and_the_focus_is_seen(desk):
     box.setFocus()
     QApplication.processEvents()
     assert box.grab().toImage() != before
+
+
+def test_ends_of_the_caliper_are_moved_by_keys(desk, qtbot):
+    session, caliper = desk.session, desk.tools.caliper
+    session.sign("A. Reader", "radiologist")
+    measured = next(n for n in session.score.lesions if n.diameter_source == "ct")
+    while desk.current_label() != measured.label:
+        press(KEY.Key_Period)
+    caliper.snap.setChecked(False)
+    # How quickly the keys rest is the machine's affair here.
+    caliper._rest.setInterval(10 * PATIENCE_MS)
+    name, found, state = str(measured.label), session.caliper_of(str(measured.label)), session.state
+    # Away from the other end: the longest diameter must stay longer than the short axis.
+    first, second = found.long_axis_lps_mm
+    to_right, to_back = np.sign(np.subtract(first, second))[:2]
+    sideways = KEY.Key_Right if to_right > 0 else KEY.Key_Left
+    along = KEY.Key_Down if to_back > 0 else KEY.Key_Up
+    press(KEY.Key_D)
+    assert caliper.button.isChecked()
+    assert QApplication.focusWidget() is desk.viewer.window._qt_viewer.canvas.native
+    press(KEY.Key_Tab)
+    press(sideways, times=2)
+    press(along, MOD.ShiftModifier)
+    assert session.state is state, "nothing is taken while it moves"
+    assert "(moving)" in caliper.size_line.text()
+    assert f"{caliper._drawing.long_mm:.1f}" in caliper.size_line.text()
+    assert f"{caliper._drawing.long_mm:.1f} mm" in list(desk.viewer.layers["Caliper"].features["mm"])
+    press(KEY.Key_Return)
+    drawn = session.caliper_of(name)
+    assert session.is_drawn(name), desk.tools.message.text()
+    _, down_mm, right_mm = session.measured_image.geometry.spacing_mm
+    # The patient's left is on the right of the screen, the back below.
+    moved = np.subtract(drawn.long_axis_lps_mm[0], first)
+    assert moved == pytest.approx((2 * to_right * right_mm, 10 * to_back * down_mm, 0.0), abs=1e-6)
+    assert drawn.long_axis_lps_mm[1] == second
+    press(KEY.Key_Z, MOD.ControlModifier)
+    assert session.caliper_of(name) == found, "one step"
+
+    # The other end; what nobody took is forgotten with Esc, and the caliper is put away.
+    state = session.state
+    press(KEY.Key_Tab, times=2)
+    assert caliper._picked == "long_second"
+    press(KEY.Key_Up)
+    press(KEY.Key_Escape)
+    assert session.state is state and not caliper.button.isChecked()
+    slices = desk.viewer.dims.current_step[0]
+    press(KEY.Key_Up)
+    assert session.state is state and desk.viewer.dims.current_step[0] == slices
+
+    # A rest takes it.
+    caliper._rest.setInterval(1)
+    press(KEY.Key_D)
+    press(KEY.Key_Tab)
+    press(sideways)
+    qtbot.waitUntil(lambda: session.is_drawn(name), timeout=PATIENCE_MS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dotaliver.image.geometry import Geometry, Vector
-from dotaliver.measurement.caliper import Caliper
+from dotaliver.measurement.caliper import Caliper, CaliperEnd
 from napari_dotaliver.view.layers import LayerData, anatomical_grid, world_affine
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ __all__ = ["CALIPER", "caliper_layer", "renew_caliper"]
 
 CALIPER = "Caliper"
 # Sky blue of Okabe and Ito, beside the yellow of the measured diameters; the short axis is drawn thinner.
-_COLOUR = "#56B4E9"
+_COLOUR, _PICKED = "#56B4E9", "#E69F00"
 _LONG_MM, _SHORT_MM, _HANDLE_MM = 1.2, 0.8, 3.0
 
 
-def caliper_layer(caliper: Caliper | None, grid: Geometry) -> LayerData:
-    """The layer, in indices of the image that the caliper is drawn on."""
+def caliper_layer(caliper: Caliper | None, grid: Geometry, picked: CaliperEnd | None = None) -> LayerData:
+    """The layer, in indices of the image that the caliper is drawn on; the end that the keys move is orange."""
     turned = anatomical_grid(grid)
     look: dict[str, Any] = {
         "name": CALIPER,
@@ -38,13 +38,13 @@ def caliper_layer(caliper: Caliper | None, grid: Geometry) -> LayerData:
             "features": features,
             "text": _text(),
             "edge_width": _widths(shapes, turned),
-            "edge_color": _COLOUR,
+            "edge_color": _colours(caliper, picked),
             "face_color": "#00000000",
         }
     return [data for data, _ in shapes], look, "shapes"
 
 
-def renew_caliper(layer: Shapes, caliper: Caliper | None, grid: Geometry) -> None:
+def renew_caliper(layer: Shapes, caliper: Caliper | None, grid: Geometry, picked: CaliperEnd | None = None) -> None:
     """Show another caliper in the layer."""
     turned = anatomical_grid(grid)
     shapes, features = _shapes(caliper, turned)
@@ -55,7 +55,7 @@ def renew_caliper(layer: Shapes, caliper: Caliper | None, grid: Geometry) -> Non
             layer.features = features
             layer.text = _text()
             layer.edge_width = _widths(shapes, turned)
-            layer.edge_color, layer.face_color = _COLOUR, "#00000000"
+            layer.edge_color, layer.face_color = _colours(caliper, picked), "#00000000"
     layer.refresh(extent=False, thumbnail=False)
 
 
@@ -63,13 +63,30 @@ def _shapes(caliper: Caliper | None, turned: Geometry) -> tuple[list[tuple[Any, 
     if caliper is None:
         return [], {}
     lines = [caliper.long_axis_lps_mm]
-    words = [f"{caliper.long_mm:.1f} mm"]
-    if caliper.short_axis_lps_mm is not None:
+    lengths = [caliper.long_mm]
+    if caliper.short_axis_lps_mm is not None and caliper.short_mm is not None:
         lines.append(caliper.short_axis_lps_mm)
-        words.append(f"{caliper.short_mm:.1f} mm")
-    shapes: list[tuple[Any, str]] = [(_index(line, turned), "line") for line in lines]
+        lengths.append(caliper.short_mm)
+    indices = [_index(line, turned) for line in lines]
+    shapes: list[tuple[Any, str]] = [(index, "line") for index in indices]
     shapes += [(_handle(end, turned), "rectangle") for line in lines for end in line]
-    return shapes, {"mm": np.array([*words, *([""] * (len(shapes) - len(words)))], dtype=object)}
+    words = [""] * len(shapes)
+    for axis, (end, length_mm) in enumerate(zip(_named_ends(indices), lengths, strict=True)):
+        words[len(lines) + 2 * axis + end] = f"{length_mm:.1f} mm"
+    return shapes, {"mm": np.array(words, dtype=object)}
+
+
+def _named_ends(indices: list[Any]) -> list[int]:
+    """At which end of each axis its length is written: outside the lesion, and away from the other length."""
+    long = int(indices[0][1, 2] >= indices[0][0, 2])
+    away = [float(np.linalg.norm(end - indices[0][long])) for index in indices[1:] for end in index]
+    return [long, int(np.argmax(away))] if away else [long]
+
+
+def _colours(caliper: Caliper | None, picked: CaliperEnd | None) -> list[str]:
+    """Of the axes, and then of their ends."""
+    ends = () if caliper is None else tuple(caliper.ends)
+    return [_COLOUR] * (len(ends) // 2) + [_PICKED if end == picked else _COLOUR for end in ends]
 
 
 def _index(line: tuple[Vector, Vector], turned: Geometry) -> Any:

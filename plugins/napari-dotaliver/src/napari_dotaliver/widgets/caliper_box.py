@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QLabel, QPushButton, QWidget
 
 from dotaliver.errors import MaskError
 from dotaliver.export.report.words import MARK_WORDS
-from dotaliver.image.geometry import Geometry, Vector, as_vector
+from dotaliver.image.geometry import FloatArray, Geometry, Vector, as_vector
 from dotaliver.measurement.caliper import (
     Caliper,
     CaliperEnd,
@@ -22,9 +22,11 @@ from dotaliver.measurement.caliper import (
 from dotaliver.records.edits import LesionMark
 from napari_dotaliver.reading.calipers import ROLES
 from napari_dotaliver.view.caliper_layer import caliper_layer, renew_caliper
-from napari_dotaliver.view.layers import anatomical_grid, world_to_lps
+from napari_dotaliver.view.layers import anatomical_grid, lps_to_world, world_to_lps
 from napari_dotaliver.view.measured_image import NOT_REGISTERED
 from napari_dotaliver.view.mouse import clicks_of
+from napari_dotaliver.widgets import caliper_keys
+from napari_dotaliver.widgets.caliper_keys import CaliperKeys
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.lesion_table import sum_words
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
@@ -41,10 +43,14 @@ KEYS: tuple[Key, ...] = (
     Key("B", "target lesion, on and off"),
     Key("Shift+B", "non-target lesion, on and off"),
     Key("L", "lymph node (its short axis counts), on and off"),
+    *caliper_keys.KEYS,
 )
 ROLE_KEYS: dict[LesionMark, str] = {"target": "B", "non_target": "Shift+B", "node": "L"}
 # An end is taken hold of from so near, in pixels of the screen, and a line begins to be drawn after so many mm.
 _GRIP_PIXELS, _BEGINS_MM = 9.0, 1.0
+# What the keys moved becomes one step when they rest for so long.
+_REST_MS = 700
+_AXIAL_ONLY = "Diameters are drawn on axial slices (F1)."
 
 
 class CaliperBox(QGroupBox):
@@ -68,6 +74,12 @@ class CaliperBox(QGroupBox):
         self.lesion: str | None = None
         self._drawing: Caliper | None = None
         self._layer: Shapes | None = None
+        self._picked: CaliperEnd | None = None
+        self._keys = CaliperKeys(context.viewer, self, self)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self.take_moved)
         self.setStyleSheet(CHECKED_BUTTON)
         self._build()
         self._on_click = clicks_of(self)
@@ -113,6 +125,8 @@ class CaliperBox(QGroupBox):
     def close_down(self) -> None:
         """Stop following the mouse, and take the caliper's layer from the viewer."""
         viewer = self._context.viewer
+        self._rest.stop()
+        self._keys.close_down()
         self._lock_camera(False)
         if self._on_click in viewer.mouse_drag_callbacks:
             viewer.mouse_drag_callbacks.remove(self._on_click)
@@ -124,8 +138,9 @@ class CaliperBox(QGroupBox):
 
     def choose(self, name: str | None) -> None:
         """Work on a lesion: "2" in the liver's list, "B2" outside."""
+        self.take_moved()
         self.lesion = name
-        self._drawing = None
+        self._drawing = self._picked = None
         self.renew()
 
     def renew(self) -> None:
@@ -157,12 +172,12 @@ class CaliperBox(QGroupBox):
         if grid is None or (shown is None and self._layer is None):
             return
         if self._layer is not None and self._layer in viewer.layers:
-            renew_caliper(self._layer, shown, grid)
+            renew_caliper(self._layer, shown, grid, self._picked)
             return
         from napari.layers import Layer
 
         active = viewer.layers.selection.active
-        self._layer = Layer.create(*caliper_layer(shown, grid))
+        self._layer = Layer.create(*caliper_layer(shown, grid, self._picked))
         viewer.add_layer(self._layer)
         if active is not None and active in viewer.layers:
             viewer.layers.selection.active = active
@@ -203,12 +218,17 @@ class CaliperBox(QGroupBox):
             self.button.setChecked(False)
             return
         self._lock_camera(on)
+        self.take_moved()
+        self._picked = None
+        self._keys.listen(on)
         if on:
             active = context.viewer.layers.selection.active
             if active is not None and str(active.mode) != "pan_zoom":
                 # A brush in hand would paint.
                 active.mode = "pan_zoom"
-            context.say(f"Drag the longest diameter of lesion {self.lesion}, or one of its ends.")
+            context.say(f"Drag the longest diameter of lesion {self.lesion}, or one of its ends; Tab picks an end.")
+        else:
+            self.renew()
         self.taken.emit(on)
 
     def _require_lesion(self) -> str:
@@ -245,7 +265,7 @@ class CaliperBox(QGroupBox):
         if not self.button.isChecked() or event.button != 1 or viewer.dims.ndisplay != 2 or self.lesion is None:
             return
         if tuple(viewer.dims.displayed) != (1, 2):
-            self._context.say("Diameters are drawn on axial slices (F1).")
+            self._context.say(_AXIAL_ONLY)
             return
         # Whatever moves layers while a line is drawn gives panning back.
         self._lock_camera(True)
@@ -276,15 +296,76 @@ class CaliperBox(QGroupBox):
             if drawing.short_axis_lps_mm is None:
                 self._context.say("Drag the short axis across it; it is kept perpendicular if that is ticked.")
 
+    # --- the keyboard ------------------------------------------------------------------------------------------------
+
+    def pick_end(self, ways: int) -> None:
+        """Pick the next end of the axes, or the one before, on the slice that they are drawn on."""
+        self.take_moved()
+        caliper = None if self.lesion is None else self._context.session.caliper_of(self.lesion)
+        if caliper is None:
+            self._context.say("There is no diameter yet: M measures at the crosshair, or drag the longest diameter.")
+            return
+        ends = list(caliper.ends)
+        number = ends.index(self._picked) + ways if self._picked in ends else min(ways, 0)
+        self._picked = ends[number % len(ends)]
+        viewer = self._context.viewer
+        height = float(lps_to_world(self._as_shown(caliper).ends[self._picked])[0])
+        if tuple(viewer.dims.displayed) == (1, 2) and viewer.dims.point[0] != height:
+            viewer.dims.set_point(0, height)
+        self._show(caliper)
+        self._context.say(
+            "Arrows move the orange end by a pixel, with Shift by ten; Tab picks the next, Enter takes it."
+        )
+
+    def move_end(self, rows: int, columns: int) -> None:
+        """Move the picked end by pixels of the image; the millimetres follow, and a rest of the keys takes them."""
+        grid, name, session = self._grid(), self.lesion, self._context.session
+        if tuple(self._context.viewer.dims.displayed) != (1, 2):
+            self._context.say(_AXIAL_ONLY)
+            return
+        known = self._drawing or (None if name is None else session.caliper_of(name))
+        if self._picked is None or known is None or grid is None:
+            self.pick_end(1)
+            return
+        turned = anatomical_grid(grid)
+        index = np.add(turned.lps_to_index(self._as_shown(known).ends[self._picked]), (0, rows, columns))
+        place = self._in_image(turned.index_to_lps(index))
+        moved = with_end_moved(
+            known, self._picked, place, session.slice_normal, perpendicular=self.perpendicular.isChecked()
+        )
+        self._drawing = self._on_outline(moved, known) if self._picked.startswith("long") else moved
+        self._show(self._drawing)
+        self.size_line.setText(_size_words(name, self._drawing, "moving"))
+        self._rest.start()
+
+    def take_moved(self) -> None:
+        """Take what the keys moved as the lesion's diameter."""
+        if self._rest.isActive():
+            self._rest.stop()
+            self._take()
+
+    def put_away(self) -> None:
+        """Forget what the keys moved and nobody took, and put the caliper away."""
+        if self._rest.isActive():
+            self._rest.stop()
+            self._drawing = None
+        self.button.setChecked(False)
+
+    # --- places ------------------------------------------------------------------------------------------------------
+
     def _place(self, position: Any) -> Vector:
         """A place under the mouse, on the nearest slice of the measured image and in its coordinates."""
-        grid, display = self._grid(), self._context.layers.measured_display
+        grid = self._grid()
         assert grid is not None
         turned = anatomical_grid(grid)
         index = np.asarray(turned.lps_to_index(world_to_lps(np.asarray(position[-3:]))))
         index[0] = np.clip(np.rint(index[0]), 0, turned.shape[0] - 1)
-        place = turned.index_to_lps(index)
-        return as_vector(place if display is None else display.to_image(place))
+        return self._in_image(turned.index_to_lps(index))
+
+    def _in_image(self, place_lps_mm: FloatArray) -> Vector:
+        """A place as it is shown, in the coordinates of the image that is measured on."""
+        display = self._context.layers.measured_display
+        return as_vector(place_lps_mm if display is None else display.to_image(place_lps_mm))
 
     def _grip(self, caliper: Caliper | None, place: Vector, viewer: ViewerModel) -> CaliperEnd | None:
         """The end that is taken hold of at a place."""

@@ -16,13 +16,20 @@ from dotaliver.records.verdicts import VerdictWord
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.background import Background, Progress, sentence_of
 from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox
+from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.reader_box import ROLES
-from napari_dotaliver.widgets.shortcuts import refusal_line, scrolled
+from napari_dotaliver.widgets.shortcuts import bind_key, refusal_line, scrolled
 
 if TYPE_CHECKING:
     from dotaliver.agreement.log import LoggedEvent
 
-__all__ = ["CasePanel"]
+__all__ = ["KEYS", "CasePanel"]
+
+_SIGN_KEY, _NEXT_KEY = "Ctrl+Return", "Ctrl+."
+KEYS: tuple[Key, ...] = (
+    Key("Ctrl+Enter", "of a central reading's case: lock the first answers, then sign and lock the case"),
+    Key(_NEXT_KEY, "of a central reading: open the next scan of the case, or the next case once it is signed"),
+)
 
 _VERDICTS: tuple[VerdictWord, ...] = ("met", "not_met", "indeterminate", "not_evaluable")
 _NOT_ESTIMATED = -1.0
@@ -57,8 +64,8 @@ class CasePanel(QWidget):
         self.message = refusal_line()
         self.questions = _Questions(case) if case.images_alone else None
         self.decision = _Decision(case) if case.adjudicates else None
-        self.answer_button = QPushButton("Lock first answers and show the score")
-        self.sign_button = QPushButton("Sign and lock the case")
+        self.answer_button = QPushButton("Lock first answers and show the score (Ctrl+Enter)")
+        self.sign_button = QPushButton("Sign and lock the case (Ctrl+Enter)")
         self.next_button = QPushButton()
         parts = (self.line, self.questions, self.decision, self.message, self.answer_button, self.sign_button)
         column = QVBoxLayout(self)
@@ -70,6 +77,8 @@ class CasePanel(QWidget):
         self.answer_button.clicked.connect(lambda _=False: self.lock_answers())
         self.sign_button.clicked.connect(lambda _=False: self.sign())
         self.next_button.clicked.connect(lambda _=False: self._open_next())
+        bind_key(self, _SIGN_KEY, self._sign_by_key)
+        bind_key(self, _NEXT_KEY, self._next_by_key)
         self.signing.done.connect(self._on_signed)
         self.signing.failed.connect(lambda error: self._refuse(sentence_of(error)))
         self._renew()
@@ -160,6 +169,21 @@ class CasePanel(QWidget):
         except DotaliverError as error:
             self._refuse(str(error))
 
+    # --- keys -------------------------------------------------------------------------------------------------------
+
+    def _sign_by_key(self) -> None:
+        """Lock the first answers, or sign the case; where that cannot be done yet, say what is missing."""
+        if self.case.images_alone:
+            self.lock_answers()
+        elif self._locked is None and self.sign_button.isEnabled():
+            self.sign()
+        elif self._locked is None and not self.signing.busy:
+            self._refuse(self._state_words() or "The score of the case is not read yet")
+
+    def _next_by_key(self) -> None:
+        if not self.next_button.isHidden():
+            self._open_next()
+
     # --- what is shown ----------------------------------------------------------------------------------------------
 
     def _signer(self) -> Reader | None:
@@ -197,7 +221,11 @@ class CasePanel(QWidget):
         several = len(case.folders) > 1
         left = 0 if open_ else case.left
         self.next_button.setVisible(not case.images_alone and (several if open_ else left > 0))
-        self.next_button.setText(f"Open scan {self._next_scan() + 1}" if open_ else f"Open the next case ({left} left)")
+        self.next_button.setText(
+            f"Open scan {self._next_scan() + 1} ({_NEXT_KEY})"
+            if open_
+            else f"Open the next case, {left} left ({_NEXT_KEY})"
+        )
 
     def _state_words(self) -> str:
         if self.case.images_alone:

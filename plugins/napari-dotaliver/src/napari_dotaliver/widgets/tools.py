@@ -221,7 +221,8 @@ class ToolsWidget(QWidget):
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def undo(self) -> None:
-        """Take the last step back; a stroke that was not taken in yet is one."""
+        """Take the last step back; a stroke that was not taken in yet is one, and so is an end that a key moved."""
+        self.caliper.take_moved()
         self._attempt(self._session.undo)
 
     def redo(self) -> None:
