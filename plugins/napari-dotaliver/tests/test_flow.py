@@ -8,7 +8,6 @@ import napari
 import numpy as np
 import pytest
 from fixtures.desk import PATIENCE_MS, canvas, drag, open_and_wait, pixel_of, score_and_wait
-from napari.qt import QtViewer
 from napari_dotaliver.widgets.start import desk_of
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -34,7 +33,6 @@ def viewer(qtbot):
     yield viewer
     viewer.close()
     qtbot.wait(100)
-    QtViewer._instances.clear()
 
 
 @pytest.mark.slow
@@ -73,8 +71,8 @@ def test_open_score_paint_measure_confirm_save_reopen(viewer, qtbot, study, scor
 
     # Sign, state, accept, save.
     desk.tabs.setCurrentWidget(desk.confirm)
-    qtbot.keyClicks(desk.confirm.name, "A Reader")
-    qtbot.keyClick(desk.confirm.name, Qt.Key.Key_Return)
+    qtbot.keyClicks(desk.reader_box.name, "A Reader")
+    qtbot.keyClick(desk.reader_box.name, Qt.Key.Key_Return)
     desk.confirm.rest.setCurrentIndex(1)
     desk.confirm.rest.activated.emit(1)
     qtbot.waitUntil(lambda: not session.stale, timeout=PATIENCE_MS)
@@ -98,6 +96,6 @@ def test_open_score_paint_measure_confirm_save_reopen(viewer, qtbot, study, scor
         desk.open(StudyInput(tmp_path / "read"))
     assert desk.session.score.record_id == record.record_id
     assert desk.session.reader.name == "A Reader"
-    assert (desk.session.signed, desk.confirm.name.text()) == (False, "")
+    assert (desk.session.signed, desk.reader_box.name.text()) == (False, "")
     assert desk.confirm.answers["INC7"].accept_button.isChecked()
     np.testing.assert_array_equal(desk.session.lesions.array, painted)

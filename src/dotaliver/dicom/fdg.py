@@ -21,7 +21,7 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.study import StudyVolumes
 from dotaliver.records.tracer_name import tracer_name
 
-__all__ = ["FdgPet", "choose_fdg", "describe_fdg_pets", "with_fdg"]
+__all__ = ["FdgPet", "choose_fdg", "days_between", "describe_fdg_pets", "with_fdg"]
 
 _OPTION = "--fdg"
 
@@ -117,8 +117,7 @@ def _described(
     if series.uid == scored.pet.uid:
         why = "it is the PET that is scored; score the receptor PET, and give this folder with --fdg"
         return FdgPet(series, day, None, usable=False, reason=why)
-    first = _study_day(scored.pet)
-    days = None if day is None or first is None else (day - first).days
+    days = _days(scored.pet, series)
     try:
         choice = _choice_among([s for s in others if s.study_uid == series.study_uid], index)
         if choice.pet.uid != series.uid:
@@ -128,6 +127,16 @@ def _described(
         return FdgPet(series, day, days, usable=False, reason=str(error).removeprefix(f"{_OPTION}: "))
     assert choice.ct is not None
     return FdgPet(series, day, days, usable=True, reason=_why_usable(choice.ct, days, config.netpet.most_days))
+
+
+def days_between(scored: SeriesChoice, fdg: SeriesChoice) -> int | None:
+    """Days from the PET that is scored to the FDG PET; None where either date is unknown."""
+    return _days(scored.pet, fdg.pet)
+
+
+def _days(first: SeriesHeaders, second: SeriesHeaders) -> int | None:
+    one, other = _study_day(first), _study_day(second)
+    return None if one is None or other is None else (other - one).days
 
 
 def _study_day(series: SeriesHeaders) -> date | None:
@@ -176,7 +185,7 @@ def _require_usable(choice: SeriesChoice, scored: SeriesChoice) -> None:
         _refuse(f"{choice.pet.name} has another {words} than the PET that is scored; give the scan of the same patient")
     if choice.ct is None or scored.ct is None:
         what = "the FDG PET" if choice.ct is None else "the PET that is scored"
-        _refuse(f"{what} has no CT, and the scans are aligned by their CTs; give a PET/CT, or leave --fdg out")
+        _refuse(f"{what} has no CT, and the scans are aligned by their CTs; give a PET/CT")
     one_radiopharmaceutical(choice.pet, dose_matters=False)
 
 

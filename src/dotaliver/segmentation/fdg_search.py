@@ -60,7 +60,7 @@ def with_fdg_searched(
         return found
     if found.liver is None or volumes.ct is None or fdg.ct is None:
         what = "has no liver outline" if found.liver is None else "has no CT"
-        msg = f"--fdg: the study {what}, and the scans are aligned by the CT around the liver; leave --fdg out"
+        msg = f"--fdg: the study {what}, and the scans are aligned by the CT at the liver; leave the FDG scan out"
         raise StudyError(msg)
     progress("aligning the FDG scan")
     images, own_images = coarse_of(volumes, config.liver.coarse_mm), coarse_of(fdg, config.liver.coarse_mm)

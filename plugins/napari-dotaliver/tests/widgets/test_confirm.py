@@ -10,7 +10,9 @@ import pytest
 from fixtures.kept_window import KeptWindow, rest
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.confirm import ConfirmWidget
+from napari_dotaliver.widgets.reader_box import ReaderBox
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from dotaliver.pipeline import read_record, rescore
 
@@ -28,21 +30,36 @@ def viewer() -> Iterator[napari.Viewer]:
 @pytest.fixture
 def confirm(viewer, qtbot, session, tmp_path) -> Iterator[ConfirmWidget]:
     """The tab in a viewer's window."""
-    widget = ConfirmWidget(session, viewer)
+    box = ReaderBox(session, "Who reads?")
+    widget = ConfirmWidget(session, box)
     widget.folder = tmp_path / "read"
-    viewer.window.add_dock_widget(widget, name="Confirm", area="right")
+    both = QWidget()
+    column = QVBoxLayout(both)
+    column.addWidget(box)
+    column.addWidget(widget)
+    viewer.window.add_dock_widget(both, name="Confirm", area="right")
     yield widget
-    widget.close_down()
-    viewer.window.remove_dock_widget(widget)
-    widget.deleteLater()
+    for part in (widget, box):
+        part.close_down()
+    viewer.window.remove_dock_widget(both)
+    both.deleteLater()
     rest()
+
+
+def asked(session, qtbot) -> tuple[ReadingSession, ReaderBox]:
+    """A reading, and where it is asked who reads it."""
+    box = ReaderBox(session, "Who reads?")
+    qtbot.addWidget(box)
+    return session, box
 
 
 def sign(confirm, qtbot, name="A Reader") -> None:
     """Type the name and leave the field."""
-    confirm.name.clear()
-    qtbot.keyClicks(confirm.name, name)
-    qtbot.keyClick(confirm.name, Qt.Key.Key_Return)
+    box = confirm._asked_reader
+    assert box.isVisible()
+    box.name.clear()
+    qtbot.keyClicks(box.name, name)
+    qtbot.keyClick(box.name, Qt.Key.Key_Return)
 
 
 def choose(combo, index: int) -> None:
@@ -52,10 +69,14 @@ def choose(combo, index: int) -> None:
 
 
 def test_name_is_typed_and_signed(confirm, qtbot, session):
+    boxes = (confirm._first_reader, confirm.reader_box)
+    assert [box.isVisible() for box in boxes] == [True, False], "one form asks who reads"
     sign(confirm, qtbot)
     assert session.reader.name == "A Reader"
-    confirm.role.setCurrentText("nuclear-medicine physician")
-    qtbot.keyClick(confirm.role.lineEdit(), Qt.Key.Key_Return)
+    assert [box.isVisible() for box in boxes] == [False, True]
+    role = confirm.reader_box.role
+    role.setCurrentText("nuclear-medicine physician")
+    qtbot.keyClick(role.lineEdit(), Qt.Key.Key_Return)
     assert session.reader.role == "nuclear-medicine physician"
 
 
@@ -142,7 +163,7 @@ def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pict
     assert "name and role" in confirm.message.text()
     session.delete_lesion(session.lesions.labels[0])
     assert "Will be saved in" in confirm.folder_line.text()
-    confirm.name.setText("A Reader")
+    confirm._first_reader.name.setText("A Reader")
     with qtbot.waitSignal(confirm.saved, timeout=PATIENCE_MS) as told:
         confirm.save_button.click()
     folder = told.args[0]
@@ -159,16 +180,16 @@ def test_saving_needs_a_name_and_measures_first(confirm, qtbot, session, no_pict
 
 def test_every_reading_asks_who_reads(confirm, qtbot, session, outcome):
     sign(confirm, qtbot, "B Reader")
-    again = ConfirmWidget(ReadingSession(outcome), confirm._viewer)
+    again = ConfirmWidget(*asked(ReadingSession(outcome), qtbot))
     qtbot.addWidget(again)
-    assert again.name.text() == ""
+    assert again._asked_reader.name.text() == ""
     assert again.session.reader is None
 
 
 def test_a_record_read_before_is_not_called_saved_in_the_new_folder(confirm, qtbot, session, outcome):
     sign(confirm, qtbot)
     read = replace(outcome, score=session.score.model_copy(update={"edits": session.edits}))
-    again = ConfirmWidget(ReadingSession(read), confirm._viewer)
+    again = ConfirmWidget(*asked(ReadingSession(read), qtbot))
     qtbot.addWidget(again)
     assert (again.session.reader.name, again.session.signed) == ("A Reader", False)
     assert again.folder_line.text().startswith("Will be saved in")

@@ -166,7 +166,7 @@ def test_leaving_saves_first_where_the_reader_says_so(desk, tmp_path, qtbot, mon
 
 def test_leaving_without_a_name_stays_and_says_why(desk, qtbot, monkeypatch):
     desk.session._signed_in = None
-    desk.confirm.name.clear()
+    desk.reader_box.name.clear()
     desk.session.mark_lesion(desk.session.score.lesions[0].label, "treated")
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Save)
     left = []

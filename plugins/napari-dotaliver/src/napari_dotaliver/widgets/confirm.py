@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -33,9 +32,6 @@ from napari_dotaliver.widgets.deliberate import ChoiceBox
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.reader_box import ReaderBox
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, bind_key, refusal_line, scrolled
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
 
 __all__ = ["KEYS", "ConfirmWidget"]
 
@@ -84,7 +80,7 @@ class _Answer:
         words = ("as proposed", *(answer_words(protocol, word) for word in _VERDICTS))
         self.other = _combo(words, f"Different answer for {protocol.name}", lambda: widget.overrule(criterion))
         self.reason = QLineEdit()
-        self.reason.setPlaceholderText("reason for overruling (required)")
+        self.reason.setPlaceholderText("reason (required)")
         self.reason.setAccessibleName(f"Reason for overruling {protocol.name}")
         self.reason.editingFinished.connect(lambda: widget.overrule(criterion))
         grid.addWidget(self.headline, 2 * row, 0, 1, 3)
@@ -128,15 +124,15 @@ class ConfirmWidget(QWidget):
     ----------
     session : ReadingSession
         The reading.
-    viewer : ViewerModel
-        The viewer that it is shown in.
+    first_reader : ReaderBox
+        Where the reader signs in first, outside this tab; here another reader can sign afterwards.
     """
 
     saved = Signal(object)
 
-    def __init__(self, session: ReadingSession, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    def __init__(self, session: ReadingSession, first_reader: ReaderBox, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.session, self._viewer = session, viewer
+        self.session, self._first_reader = session, first_reader
         self.folder = _unused_folder(session)
         self._chosen_folder = False
         self.measuring = Background(self)
@@ -178,9 +174,9 @@ class ConfirmWidget(QWidget):
         layout.addWidget(self.folder_line)
 
     def _reader_box(self) -> QGroupBox:
-        self.reader_box = ReaderBox(self.session)
-        self.name, self.role = self.reader_box.name, self.reader_box.role
-        self.reader_box.refused.connect(self._refuse)
+        self.reader_box = ReaderBox(self.session, "Reader", shown="signed")
+        for box in (self.reader_box, self._first_reader):
+            box.refused.connect(self._refuse)
         return self.reader_box
 
     def _liver_box(self) -> QGroupBox:
@@ -251,8 +247,14 @@ class ConfirmWidget(QWidget):
 
     # --- statements -------------------------------------------------------------------------------------------------
 
-    def _sign(self) -> bool:
-        return self.reader_box.sign()
+    def sign(self) -> bool:
+        """Sign with the name and role that were entered; False where no name was."""
+        return self._asked_reader.sign()
+
+    @property
+    def _asked_reader(self) -> ReaderBox:
+        """Where the reader's name is entered now."""
+        return self.reader_box if self.session.signed else self._first_reader
 
     def _state_completeness(self) -> None:
         complete = _bool_of(self.complete.currentIndex())
@@ -267,7 +269,7 @@ class ConfirmWidget(QWidget):
         elif index == 2:
             said = {name: _bool_of(combo.currentIndex()) for name, combo in self.rest_of.items()}
             statement = RestOfBody(lesions=True, **said)
-        self._sign()
+        self.sign()
         if self._try(lambda: self.session.state_rest_of_body(statement)):
             self.measure()
         else:
@@ -275,7 +277,7 @@ class ConfirmWidget(QWidget):
 
     def _check(self, item: str) -> None:
         index = self.checklist[item].currentIndex()
-        self._sign()
+        self.sign()
         if not self._try(lambda: self.session.check(item, None if index == 0 else index == 2)):
             self._on_change()
 
@@ -283,7 +285,7 @@ class ConfirmWidget(QWidget):
         """Confirm a proposal, or leave it open where it was confirmed."""
         line = self.answers[criterion]
         if line.accept_button.isChecked():
-            self._sign()
+            self.sign()
             line.other.setCurrentIndex(0)
             self._try(lambda: self.session.answer(criterion, self.session.proposed(criterion)))
         else:
@@ -313,7 +315,7 @@ class ConfirmWidget(QWidget):
             return
         if given is not None and (given.verdict, given.reason) == (verdict, reason.strip()):
             return
-        self._sign()
+        self.sign()
         self._try(lambda: self.session.answer(criterion, verdict, reason))
 
     # --- measuring and saving ---------------------------------------------------------------------------------------
@@ -348,9 +350,9 @@ class ConfirmWidget(QWidget):
     def save(self) -> None:
         """Write record, masks and report; what was edited and not measured is measured first."""
         self.message.hide()
-        if not self._sign():
+        if not self.sign():
             self._refuse("give the reader's name and role before saving")
-            self.name.setFocus()
+            self._asked_reader.name.setFocus()
             return
         waiting = [line for line in self.answers.values() if line.other.currentIndex() > 0]
         open_ones = [line for line in waiting if not line.reason.text().strip()]

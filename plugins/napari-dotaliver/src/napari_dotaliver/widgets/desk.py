@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import AcquisitionError, SuvError
 from dotaliver.image.geometry import Vector
 from dotaliver.pipeline import OpenStudy, Outcome, StoredScore, StudyInput
+from dotaliver.pipeline.fdg_comparison import compare_with_fdg
 from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
 from napari_dotaliver.reading.provisional import provisional
@@ -34,13 +36,14 @@ from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
-from napari_dotaliver.widgets import body_list, confirm, fdg_list, tools
+from napari_dotaliver.widgets import body_list, case_panel, confirm, fdg_list, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
 from napari_dotaliver.widgets.busy_bar import BusyBar
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
+from napari_dotaliver.widgets.fdg_asking import FdgAsking
 from napari_dotaliver.widgets.fdg_list import FdgList
 from napari_dotaliver.widgets.keys import KEYS, keys_html
 from napari_dotaliver.widgets.lesion_table import LesionTable
@@ -105,7 +108,7 @@ class Desk(QWidget):
         self.banner: RecoveryBanner | None = None
         self.reader_box: ReaderBox | None = None
         self.body: BodyList | None = None
-        self.fdg: FdgList | None = None
+        self.fdg: FdgList | FdgAsking | None = None
         self.case: CasePanel | None = None
         self._going_on: Reader | None = None
         self._case_asked: DeskCase | None = None
@@ -113,6 +116,7 @@ class Desk(QWidget):
         # The images of a stored score are shown while its masks are read.
         self.masks = Background(self)
         self.scoring = Background(self)
+        self.comparing = Background(self)
         self.table = LesionTable()
         self.view = ViewBar(napari_viewer)
         self.setMinimumWidth(400)
@@ -143,7 +147,7 @@ class Desk(QWidget):
         self.verdicts = VerdictPanel()
         self.keys = QTextBrowser()
         self.keys.setAccessibleName("Shortcuts")
-        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS, *body_list.KEYS, *fdg_list.KEYS)))
+        self.keys.setHtml(keys_html((*tools.KEYS, *confirm.KEYS, *body_list.KEYS, *fdg_list.KEYS, *case_panel.KEYS)))
         self.tabs = Tabs()
         self.tabs.addTab(self.verdicts, "Verdicts")
         self.tabs.addTab(self.keys, "Keys")
@@ -172,6 +176,9 @@ class Desk(QWidget):
         self.scoring.stage.connect(self._on_stage)
         self.scoring.done.connect(self._on_scored)
         self.scoring.failed.connect(self._on_failed)
+        self.comparing.stage.connect(self._on_stage)
+        self.comparing.done.connect(self._on_compared)
+        self.comparing.failed.connect(self._on_not_compared)
         self.table.lesion_selected.connect(self._on_row)
 
     def _add_docks(self) -> None:
@@ -182,6 +189,15 @@ class Desk(QWidget):
             dock.setVisible(False)
         self.view.add_planes(window)
         bind_keys(self)
+
+    @property
+    def _works(self) -> tuple[Background, ...]:
+        return (self.reading, self.masks, self.scoring, self.comparing)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a study is being read, scored or compared."""
+        return any(work.busy for work in self._works)
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -209,6 +225,7 @@ class Desk(QWidget):
         self.relative_button.hide()
         self.masks.cancel()
         self.scoring.cancel()
+        self.comparing.cancel()
         config = self.config
 
         def work(tell: Progress) -> Opening:
@@ -230,18 +247,23 @@ class Desk(QWidget):
         study, result = read
         self.folder, self._study = study.folder, study
         stored = result if isinstance(result, StoredScore) else None
-        self.opened = result.opened if isinstance(result, StoredScore) else result
-        self._leave()
-        self.layers = StudyLayers(self.viewer, self.opened.volumes)
-        self.view.show_study(self.layers)
-        self._show_case(self._case_asked)
-        self.patient.show_study(self.opened, None if self.case is None else self.case.case.title)
-        self.study_line.setText(_study_words(self.opened))
-        self._done()
+        self._show_images(result.opened if isinstance(result, StoredScore) else result)
         self.opened_study.emit()
         if stored is not None:
             self.masks.run(partial(pipeline.outcome_as_stored, stored))
             self._renew_buttons()
+
+    def _show_images(self, opened: OpenStudy) -> None:
+        """Put away what was shown before, and show the images of a study."""
+        self.opened = opened
+        self._leave()
+        self.layers = StudyLayers(self.viewer, opened.volumes)
+        self.view.show_study(self.layers)
+        self._show_case(self._case_asked)
+        self.patient.show_study(opened, None if self.case is None else self.case.case.title)
+        self.study_line.setText(_study_words(opened))
+        self.study_line.setToolTip(_matrix_words(opened))
+        self._done()
 
     def _on_stored(self, outcome: Outcome) -> None:
         self._done()
@@ -273,7 +295,7 @@ class Desk(QWidget):
 
     def score(self) -> None:
         """Outline, measure and judge beside the window."""
-        busy = self.reading.busy or self.masks.busy
+        busy = self.reading.busy or self.masks.busy or self.comparing.busy
         if self.opened is None or self._study is None or busy or self.case is not None:
             return
         if not self.may_leave(self.score):
@@ -285,9 +307,8 @@ class Desk(QWidget):
 
     def cancel(self) -> None:
         """Call off what runs; the window is as it was before."""
-        self.reading.cancel()
-        self.masks.cancel()
-        self.scoring.cancel()
+        for work in self._works:
+            work.cancel()
         self._done()
         self._tell("Cancelled.")
 
@@ -308,7 +329,8 @@ class Desk(QWidget):
         self.tools.chosen = lambda: self.table.chosen
         self.tools.measured_wanted.connect(self.view.show_measured)
         self.tools.lesion_made.connect(lambda label: self.table.choose((label,), tell=False))
-        self.confirm = confirm = ConfirmWidget(session, self.viewer, self)
+        self.reader_box = ReaderBox(session, "Who reads this study?")
+        self.confirm = confirm = ConfirmWidget(session, self.reader_box, self)
         self.tools.measure_by_itself(lambda: confirm.measuring.busy or confirm.saving.busy)
         self.time_points = TimePointsWidget(session, None if self.case is None else self.case.case, self)
         self._show_body(session)
@@ -317,7 +339,6 @@ class Desk(QWidget):
         for tab, name in ((self.time_points, "Time points"), (self.confirm, "Confirm"), (self.tools, "Correct")):
             self.tabs.insertTab(after, tab, name)
         self.banner = RecoveryBanner(session)
-        self.reader_box = ReaderBox(session, "Who reads this study?", hides=True)
         self._follow_case(session, confirm)
         for part in (self.reader_box, self.banner):
             self._column.insertWidget(3, part)
@@ -345,20 +366,54 @@ class Desk(QWidget):
         """List what was found outside the liver, and let the reader add to it, where the body was searched."""
         if self.confirm is None or self.tools is None or session.score.body is None:
             return
-        self.body = BodyList(session, self.confirm.reader_box.sign, self)
+        self.body = BodyList(session, self.confirm.sign, self)
         self.tools.work_outside_the_liver(self.body)
         self.body.place_chosen.connect(lambda place, extent_mm: jump(self.viewer, place, extent_mm))
         self.body.changed.connect(self.confirm.measure)
         self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.body, "Body")
 
     def _show_fdg(self, session: ReadingSession) -> None:
-        """List the lesions on both tracers, where an FDG scan was compared."""
-        if self.confirm is None or session.score.netpet is None:
+        """List the lesions on both tracers, or let the reader name an FDG scan; a case is read as it was planned."""
+        if self.confirm is None:
             return
-        self.fdg = FdgList(session, self.confirm.reader_box.sign, self)
-        self.fdg.place_chosen.connect(lambda place: jump(self.viewer, place, 0.0))
-        self.fdg.changed.connect(self.confirm.measure)
+        if session.score.netpet is not None:
+            self.fdg = FdgList(session, self.confirm.sign, self)
+            self.fdg.place_chosen.connect(lambda place: jump(self.viewer, place, 0.0))
+            self.fdg.changed.connect(self.confirm.measure)
+        elif self.case is None:
+            self.fdg = FdgAsking(session, self)
+            self.fdg.chosen.connect(self.compare_fdg)
+        else:
+            return
         self.tabs.insertTab(self.tabs.indexOf(self.verdicts) + 1, self.fdg, "FDG")
+
+    def compare_fdg(self, folder: Path) -> None:
+        """Compare the reading, as it was saved, with the FDG scan in a folder."""
+        session, asking = self.session, self.fdg
+        if session is None or not isinstance(asking, FdgAsking) or self.busy:
+            return
+        outcome = session.revision(session.score)
+        self._tell(None)
+        self.comparing.run(lambda tell: compare_with_fdg(outcome, folder, tell))
+        self._renew_buttons()
+
+    def _on_compared(self, outcome: Outcome) -> None:
+        """Go on with the comparison; who had signed in has signed in."""
+        session = self.session
+        reader = session.reader if session is not None and session.signed else None
+        if self._study is not None:
+            self._study = replace(self._study, fdg=outcome.fdg)
+        self._show_images(outcome.opened)
+        self._begin(outcome, None)
+        if reader is not None and self.session is not None:
+            self.session.sign(reader.name, reader.role)
+        if self.fdg is not None:
+            self.tabs.setCurrentWidget(self.fdg)
+
+    def _on_not_compared(self, error: Exception) -> None:
+        self._done()
+        if isinstance(self.fdg, FdgAsking):
+            self.fdg.refuse(error)
 
     def _go_to_liver(self, session: ReadingSession) -> None:
         """Begin where the reading is about; a scan of the whole body has its middle in the chest."""
@@ -476,7 +531,7 @@ class Desk(QWidget):
         self.message.setText(sentence or "")
 
     def _renew_buttons(self) -> None:
-        busy = self.reading.busy or self.masks.busy or self.scoring.busy
+        busy = self.busy
         self.progress.setVisible(busy)
         self.cancel_button.setEnabled(busy)
         # Of a case in a central reading, the score of the plan is read.
@@ -488,8 +543,11 @@ class Desk(QWidget):
     def may_leave(self, leave: Callable[[], object]) -> bool:
         """Whether the reading may be left now: nothing is unsaved, or the reader discards it.
 
-        Where the reader chooses to save first, `leave` is called again once the reading is saved.
+        Where the reader chooses to save first, `leave` is called again once the reading is saved. A comparison that was
+        opened from here is asked about too.
         """
+        if self.time_points is not None and not self.time_points.may_leave(leave):
+            return False
         if self.session is None or not self.session.dirty:
             return True
         answer = ask_about_unsaved(self, "This reading has changes that are not saved.")
@@ -526,30 +584,32 @@ class Desk(QWidget):
             if not self.may_leave(window.close):
                 event.ignore()
                 return True
-            self.reading.cancel()
-            self.masks.cancel()
-            self.scoring.cancel()
+            for work in self._works:
+                work.cancel()
+            if self.time_points is not None:
+                self.time_points.close_down()
         return bool(super().eventFilter(watched, event))
 
 
 def _study_words(opened: OpenStudy) -> str:
-    """How the images were acquired; date and tracer are in the banner above."""
-    volumes = opened.volumes
-    identity, acquisition = volumes.identity, volumes.acquisition
-    parts = []
-    if acquisition.uptake_time_min is not None:
-        parts.append(f"{acquisition.uptake_time_min:.0f} min after injection")
-    series = identity.pet
-    parts.append(f"PET {' × '.join(str(n) for n in series.shape)} at {series.spacing_mm[0]:.1f} mm")
-    if identity.ct is None:
-        parts.append("no CT")
-    else:
-        parts.append(f"CT {' × '.join(str(n) for n in identity.ct.shape)} at {identity.ct.spacing_mm[0]:.1f} mm")
-    return ", ".join(parts)
+    """How the images were acquired, on one line; date and tracer are in the banner above."""
+    identity, acquisition = opened.volumes.identity, opened.volumes.acquisition
+    slices = [f"PET {identity.pet.spacing_mm[0]:.1f} mm"]
+    slices.append("no CT" if identity.ct is None else f"CT {identity.ct.spacing_mm[0]:.1f} mm")
+    uptake_min = acquisition.uptake_time_min
+    after = "" if uptake_min is None else f"{uptake_min:.0f} min after injection · "
+    return f"{after}slices: {', '.join(slices)}"
+
+
+def _matrix_words(opened: OpenStudy) -> str:
+    """How many slices, rows and columns the images have."""
+    series = {"PET": opened.volumes.identity.pet, "CT": opened.volumes.identity.ct}
+    sizes = {name: " × ".join(str(n) for n in each.shape) for name, each in series.items() if each is not None}
+    return ", ".join(f"{name} {size}" for name, size in sizes.items())
 
 
 def bind_keys(desk: Desk) -> None:
-    """Let the keys work wherever the focus is while the desk is shown."""
+    """Let the keys work wherever the focus is in the desk's window."""
     acts = {
         "open": desk.ask_for_folder,
         "score": desk.score,
@@ -570,5 +630,5 @@ def bind_keys(desk: Desk) -> None:
     }
     for name, act in acts.items():
         shortcut = QShortcut(QKeySequence(KEYS[name].key), desk)
-        shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
         shortcut.activated.connect(act)

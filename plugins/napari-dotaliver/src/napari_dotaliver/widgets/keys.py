@@ -65,7 +65,7 @@ _NAPARI: tuple[Key, ...] = (
 def keys_html(more: tuple[Key, ...] = ()) -> str:
     """The list of keys for the panel."""
     rows = "".join(
-        f"<tr><td style='padding-right:14px'><b>{escape(key.key)}</b></td><td>{escape(key.does)}</td></tr>"
+        f"<tr><td width='38%'><b>{escape(key.key)}</b></td><td>{escape(key.does)}</td></tr>"
         for key in (*KEYS.values(), *more, *_NAPARI)
     )
-    return f"<table cellspacing='4'>{rows}</table>"
+    return f"<table width='100%' cellspacing='4'>{rows}</table>"

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtGui import QColor, QIcon, QPixmap, QShowEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from dotaliver.export.report.tables import ct_focus_summary, lesion_summary
 from dotaliver.export.report.words import MARK_WORDS
@@ -55,6 +64,26 @@ class _Item(QTableWidgetItem):
         return mine < theirs if isinstance(mine, type(theirs)) else self.text() < other.text()
 
 
+class _FewLines(QScrollArea):
+    """Wrapped text that has a few lines, and is scrolled where the window is too narrow for them."""
+
+    def __init__(self, label: QLabel) -> None:
+        super().__init__()
+        self._label = label
+        label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setWidget(label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Tab goes from control to control.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
+        """Take the height of the lines in the font that the style gave."""
+        super().showEvent(event)
+        self.setFixedHeight(_DETAIL_LINES * self._label.fontMetrics().lineSpacing() + 2)
+
+
 class LesionTable(QWidget):
     """All lesions of a reading, and in words what is doubtful about the one that is chosen."""
 
@@ -80,7 +109,7 @@ class LesionTable(QWidget):
         self.details.setWordWrap(True)
         self.details.setTextFormat(Qt.TextFormat.PlainText)
         # A layout does not count the lines of wrapped text, and would draw them over the table.
-        self.details.setMinimumHeight(_DETAIL_LINES * self.details.fontMetrics().lineSpacing())
+        area = _FewLines(self.details)
         self.sum_line = QLabel(self)
         self.sum_line.setToolTip("Targets of RECIST 1.1, if this scan is the baseline")
         # The style makes the font larger once the line is shown.
@@ -90,7 +119,7 @@ class LesionTable(QWidget):
         layout.setSpacing(2)
         layout.addWidget(self.table, stretch=1)
         layout.addWidget(self.sum_line)
-        layout.addWidget(self.details)
+        layout.addWidget(area)
         self.table.itemSelectionChanged.connect(self._on_selection)
 
     def show_score(self, score: StudyScore | None, unmeasured: frozenset[int] = frozenset()) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from dotaliver.errors import DotaliverError
 from dotaliver.records.edits import Reader
@@ -44,19 +44,24 @@ class ReaderBox(QGroupBox):
         The reading.
     title : str
         Heading of the box.
-    hides : bool
-        Whether the box is hidden once somebody has signed.
+    shown : {"unsigned", "signed"}
+        Whether the box asks who reads, until somebody signs, or afterwards lets another reader sign.
     """
 
     refused = Signal(str)
 
     def __init__(
-        self, session: Signed, title: str = "Reader", *, hides: bool = False, parent: QWidget | None = None
+        self,
+        session: Signed,
+        title: str,
+        *,
+        shown: Literal["unsigned", "signed"] = "unsigned",
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(title, parent)
-        self._session, self._hides = session, hides
+        self._session, self._shown = session, shown
         self.name = QLineEdit()
-        self.name.setPlaceholderText("required")
+        self.name.setPlaceholderText("Name (required)")
         self.name.setAccessibleName("Name of the reader")
         self.role = ChoiceBox()
         self.role.setEditable(True)
@@ -66,12 +71,12 @@ class ReaderBox(QGroupBox):
         self.previous = QLabel()
         self.previous.setWordWrap(True)
         line = QHBoxLayout()
+        line.addWidget(self.name, stretch=1)
         line.addWidget(self.role, stretch=1)
         line.addWidget(self.sign_button)
-        form = QFormLayout(self)
-        form.addRow(self.previous)
-        form.addRow("Name", self.name)
-        form.addRow("Role", line)
+        column = QVBoxLayout(self)
+        column.addWidget(self.previous)
+        column.addLayout(line)
         self.name.editingFinished.connect(self.sign)
         self.role.activated.connect(lambda _=0: self.sign())
         edit = self.role.lineEdit()
@@ -114,5 +119,7 @@ class ReaderBox(QGroupBox):
         self.previous.setVisible(bool(earlier))
         self.sign_button.setEnabled(not signed)
         self.sign_button.setText("Signed in" if signed else "Sign in")
-        if self._hides:
-            self.setVisible(not signed)
+        hidden = signed != (self._shown == "signed")
+        # Without a parent it would be shown as a window of its own.
+        if hidden or self.parentWidget() is not None:
+            self.setVisible(not hidden)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QGridLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
 
 from napari_dotaliver.view.layers import PET_OVER_CT
 from napari_dotaliver.view.mouse import WindowDrag, clicks_of, hiding_of, still_click, use_reading_mouse
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["ViewBar"]
 
 _PLANES_PIXELS = 200
+_APART_PIXELS = 10
+_SLIDER_PIXELS = 90
 
 
 class _BlendSlider(QSlider):
@@ -57,6 +59,7 @@ class _BlendSlider(QSlider):
         self.setValue(round(100 * PET_OVER_CT["opacity"]))
         self.setAccessibleName("PET over CT")
         self.setToolTip("How much of the PET lies over the CT")
+        self.setFixedWidth(_SLIDER_PIXELS)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
         """Pass the wheel on."""
@@ -128,10 +131,16 @@ class ViewBar(QWidget):
         self.window_line = QLabel()
         self.window_line.setTextFormat(Qt.TextFormat.PlainText)
         self.window_line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        grid.addWidget(self.pointer, 2, 0, 1, 2)
-        grid.addWidget(self.window_line, 2, 2, 1, 2)
-        grid.addWidget(QLabel("PET over CT"), 3, 0)
-        grid.addWidget(self.blend, 3, 1, 1, 3)
+        # What lies under the mouse can take two lines, as the windows do.
+        self.pointer.setWordWrap(True)
+        line = QHBoxLayout()
+        line.addWidget(self.pointer, stretch=1)
+        line.addWidget(QLabel("CT"))
+        line.addWidget(self.blend)
+        line.addWidget(QLabel("PET"))
+        line.addSpacing(_APART_PIXELS)
+        line.addWidget(self.window_line)
+        grid.addLayout(line, 2, 0, 1, 4)
 
     def _models(self) -> Iterator[Any]:
         """The main canvas and the small ones."""

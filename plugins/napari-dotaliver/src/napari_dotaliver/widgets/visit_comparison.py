@@ -74,7 +74,7 @@ class VisitComparison(QWidget):
         self.views = self._made_views()
         self.bar = VisitBar(self.views)
         self.measuring = VisitMeasuring(self.views, self)
-        self.reader_box = ReaderBox(session, "Who reads these scans?", hides=True)
+        self.reader_box = ReaderBox(session, "Who reads these scans?")
         self.recovery = VisitRecovery(session)
         self.message = refusal_line()
         self.list = VisitList(session, days(session))
