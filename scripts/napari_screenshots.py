@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Pictures of the desk with the sample phantom: open, scored, a lesion, every tab, every plane, projected.
+"""Pictures of the desk with the sample phantom: open, scored, a lesion, every tab to its end, every plane, projected.
 
-    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER --size 1366x768
+    xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER --size 1366x768 1680x1000
 
-``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. Look at each picture before you
+``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. With ``--keep`` the score is kept
+and used again. A tab that is scrolled gives several pictures, from its top to its end. Look at each picture before you
 keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
 """
 
@@ -14,6 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+SIZES = ((1366, 768), (1680, 1000))
+THEMES = ("dark", "light")
+_MOST_PAGES = 8
 
 
 def window_size(text: str) -> tuple[int, int]:
@@ -40,44 +45,91 @@ def take(viewer: Any, path: Path) -> None:
     print(path)
 
 
+def take_tabs(desk: Any, folder: Path, name: str) -> None:
+    """Every tab, each scrolled to its end."""
+    from qtpy.QtWidgets import QScrollArea
+
+    for number in range(desk.tabs.count()):
+        desk.tabs.setCurrentIndex(number)
+        settle()
+        page = desk.tabs.currentWidget()
+        tab = desk.tabs.tabText(number).lower().replace(" ", "-")
+        areas = [area for area in page.findChildren(QScrollArea) if area.verticalScrollBar().maximum() > 0]
+        bar = areas[0].verticalScrollBar() if areas else None
+        take(desk.viewer, folder / f"{name}-tab-{tab}.png")
+        for page_number in range(2, _MOST_PAGES):
+            if bar is None or bar.value() >= bar.maximum():
+                break
+            bar.setValue(bar.value() + bar.pageStep())
+            take(desk.viewer, folder / f"{name}-tab-{tab}-{page_number}.png")
+
+
+def take_planes(desk: Any, folder: Path, name: str) -> None:
+    """The other planes, and the projection."""
+    for plane in ("coronal", "sagittal"):
+        desk.show_plane(plane)
+        take(desk.viewer, folder / f"{name}-{plane}.png")
+    desk.show_plane("coronal")
+    desk.view.toggle_projection()
+    take(desk.viewer, folder / f"{name}-projection.png")
+    desk.view.toggle_projection()
+    desk.show_plane("axial")
+
+
+def opened_sample(viewer: Any, keep: Path | None, picture: Path) -> Any:
+    """The desk with the sample scored; a score that is kept is opened."""
+    from napari_dotaliver._sample_data import sample_study
+    from napari_dotaliver.widgets.start import desk_of
+
+    from dotaliver.pipeline import OutputOptions, StudyInput, save
+
+    desk = desk_of(viewer)
+    if keep is not None and (keep / "score.json").is_file():
+        desk.open(StudyInput(keep))
+        settle(lambda: desk.reading.busy or desk.masks.busy)
+        return desk
+    desk.open_made(lambda tell: StudyInput(sample_study(tell)))
+    settle(lambda: desk.reading.busy)
+    take(viewer, picture)
+    desk.score()
+    settle(lambda: desk.scoring.busy)
+    if keep is not None:
+        save(desk.session.outcome, keep, OutputOptions(report=False))
+    return desk
+
+
 def main() -> None:
     """Read the sample as a person does, and take a picture of each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
-    parser.add_argument("--size", type=window_size, default=(1680, 1000), help="of the window, such as 1366x768")
-    parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="napari's theme")
+    parser.add_argument("--size", type=window_size, nargs="+", default=SIZES, help="of the window, such as 1366x768")
+    parser.add_argument("--theme", choices=THEMES, nargs="+", default=THEMES, help="napari's themes")
+    parser.add_argument("--keep", type=Path, help="folder of the sample's score, made where it is not there")
     given = parser.parse_args()
     folder: Path = given.out
     folder.mkdir(parents=True, exist_ok=True)
 
     import napari
-    from napari_dotaliver._sample_data import sample_study
-    from napari_dotaliver.widgets.start import desk_of
-
-    from dotaliver.pipeline import StudyInput
 
     viewer = napari.Viewer(show=True)
-    viewer.theme = given.theme
-    viewer.window.resize(*given.size)
-    desk = desk_of(viewer)
-    desk.open_made(lambda tell: StudyInput(sample_study(tell)))
-    settle(lambda: desk.reading.busy)
-    take(viewer, folder / "opened.png")
-    desk.score()
-    settle(lambda: desk.scoring.busy)
-    take(viewer, folder / "scored.png")
-    desk.table.table.selectRow(0)
-    take(viewer, folder / "lesion.png")
-    for number in range(1, desk.tabs.count()):
-        desk.tabs.setCurrentIndex(number)
-        take(viewer, folder / f"tab-{desk.tabs.tabText(number).lower().replace(' ', '-')}.png")
-    desk.tabs.setCurrentIndex(0)
-    for plane in ("coronal", "sagittal"):
-        desk.show_plane(plane)
-        take(viewer, folder / f"{plane}.png")
-    desk.show_plane("coronal")
-    desk.view.toggle_projection()
-    take(viewer, folder / "projection.png")
+    viewer.theme = given.theme[0]
+    viewer.window.resize(*given.size[0])
+    desk = opened_sample(viewer, given.keep, folder / "opened.png")
+    for theme in given.theme:
+        viewer.theme = theme
+        for size in given.size:
+            viewer.window.resize(*size)
+            name = f"{size[0]}x{size[1]}-{theme}"
+            desk.tabs.setCurrentWidget(desk.verdicts)
+            take(viewer, folder / f"{name}-scored.png")
+            desk.table.table.selectRow(0)
+            if theme == given.theme[0]:
+                take_planes(desk, folder, name)
+            take_tabs(desk, folder, name)
+    desk.session.sign("A. Reader", "radiologist")
+    take_tabs(desk, folder, "signed-in")
+    desk.session.undo()
+    desk.banner.discard_reading()
     viewer.close()
 
 
