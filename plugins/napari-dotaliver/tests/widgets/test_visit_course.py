@@ -3,7 +3,6 @@
 import pytest
 from fixtures.desk import put_away
 from fixtures.visits import moved_images, three_visits
-from napari.qt import QtViewer
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.widgets.visit_course import VisitCourse
 from napari_dotaliver.widgets.visits_window import VisitsWindow
@@ -75,8 +74,6 @@ def window(qapp):
     window = VisitsWindow()
     yield window
     put_away(window)
-    # napari's fixture for other tests counts what is open.
-    QtViewer._instances.clear()
 
 
 def test_decisions_stay_when_two_other_scans_are_shown(window, visits, outcome, qtbot, monkeypatch):

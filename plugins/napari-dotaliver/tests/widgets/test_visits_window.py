@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from fixtures.desk import put_away
 from fixtures.visits import MOVED_MM, two_visits
-from napari.qt import QtViewer
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.widgets.visit_recovery import UnsavedAnswers
 from napari_dotaliver.widgets.visits_window import VisitsWindow
@@ -37,8 +36,6 @@ def window(qapp, visits):
     window.show()
     yield window
     put_away(window)
-    # napari's fixture for other tests counts what is open.
-    QtViewer._instances.clear()
 
 
 @pytest.fixture(scope="module")
