@@ -92,8 +92,8 @@ def answer_from_images(desk: Desk, reading: CentralReading, asked: list[str], qt
     assert event.answers["burden"] == "20 %" and len(event.answers) == 2
 
 
-def answer_by_key(key, asked: list[str]) -> None:
-    """Press a key in the question that comes next."""
+def say_yes_by_key(asked: list[str]) -> None:
+    """Answer the question that comes next with *Yes*, by Space on its button."""
 
     def press_key() -> None:
         box = QApplication.activeModalWidget()
@@ -101,7 +101,9 @@ def answer_by_key(key, asked: list[str]) -> None:
             QTimer.singleShot(50, press_key)
             return
         asked.append(box.windowTitle())
-        QTest.keyClick(box, key)
+        button = box.button(QMessageBox.StandardButton.Yes)
+        button.setFocus()
+        QTest.keyClick(button, Qt.Key.Key_Space)
 
     QTimer.singleShot(0, press_key)
 
@@ -128,13 +130,15 @@ def test_a_blinded_case_is_answered_read_signed_and_the_next_one_opened(
     assert reading.state().locked(code, "A") is None
     monkeypatch.setattr(QMessageBox, "question", QUESTION)
     with qtbot.waitSignal(panel.signed, timeout=PATIENCE_MS):
-        answer_by_key(Qt.Key.Key_Y, asked)
+        say_yes_by_key(asked)
         QTest.keyClick(window, Qt.Key.Key_Return, CTRL)
     locked = reading.state().locked(code, "A")
     assert locked.event.person.name == "Anna Abel"
     assert asked == ["Lock first answers", "Sign the case"]
     assert "and locked" in panel.line.text() and not panel.sign_button.isVisible()
     assert panel.next_button.text() == "Open the next case, 1 left (Ctrl+.)"
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
     with qtbot.waitSignal(desk.opened_study, timeout=PATIENCE_MS):
         QTest.keyClick(window, Qt.Key.Key_Period, CTRL)
     assert desk.case.case.case.code != code
