@@ -163,7 +163,7 @@ def test_ends_of_the_caliper_are_moved_by_keys(desk, qtbot):
 
     # The other end; what nobody took is forgotten with Esc, and the caliper is put away.
     state = session.state
-    press(KEY.Key_Tab, times=2)
+    press(KEY.Key_Tab)
     assert caliper._picked == "long_second"
     press(KEY.Key_Up)
     press(KEY.Key_Escape)

@@ -185,7 +185,7 @@ def test_what_cannot_join_the_course_is_refused_by_a_sentence(qtbot, session, sc
         else:
             score_in(folder, scored, on=on, uid=uid)
         assert not widget.add(folder)
-        assert why in widget.message.text() and name in widget.message.text()
+        assert why in widget.message.text() and name in widget.message.text().lower()
     assert widget.folders == () and not widget.compare_button.isEnabled()
     widget.close_down()
 

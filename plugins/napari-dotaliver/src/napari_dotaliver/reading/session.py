@@ -117,4 +117,5 @@ class ReadingSession(Calipers):
         """A record of this reading with all that its files are made of; it names the record that it revises."""
         revises = score.provenance.model_copy(update={"revises": self.automatic.record_id})
         score = score.model_copy(update={"provenance": revises})
-        return Outcome(score, self.outcome.opened, self.segmentations, self.outcome.folder)
+        of = self.outcome
+        return Outcome(score, of.opened, self.segmentations, of.folder, of.part, of.fdg)
