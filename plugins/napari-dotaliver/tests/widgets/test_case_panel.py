@@ -9,16 +9,13 @@ from fixtures.desk import PATIENCE_MS, close
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.desk import Desk
 from napari_dotaliver.widgets.start import desk_of
-from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from dotaliver.agreement.central import CentralReading
 from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.pipeline.reading_plan import PlanOptions, plan_reading
-
-QUESTION = QMessageBox.question
-CTRL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
@@ -85,35 +82,13 @@ def answer_from_images(desk: Desk, reading: CentralReading, asked: list[str], qt
     choose(box, box.itemText(2))
     panel.questions.burden.setValue(20)
     assert not reading.state().answered(code, "A")
-    window = desk.window()
     with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
-        QTest.keyClick(window, Qt.Key.Key_Return, CTRL)
+        press(panel.answer_button)
     event = reading.state().of("answered", case=code, reader="A")[0].event
     assert event.answers["burden"] == "20 %" and len(event.answers) == 2
 
 
-def say_yes_by_key(asked: list[str]) -> None:
-    """Answer the question that comes next with *Yes*, by Space on its button."""
-
-    def press_key() -> None:
-        box = QApplication.activeModalWidget()
-        if box is None or not box.isVisible():
-            QTimer.singleShot(50, press_key)
-            return
-        asked.append(box.windowTitle())
-        button = box.button(QMessageBox.StandardButton.Yes)
-        button.setFocus()
-        QTest.keyClick(button, Qt.Key.Key_Space)
-
-    QTimer.singleShot(0, press_key)
-
-
-def test_a_blinded_case_is_answered_read_signed_and_the_next_one_opened(
-    desk, reading, asked, masks_only, qtbot, monkeypatch
-):
-    window = desk.window()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
+def test_a_blinded_case_is_answered_read_signed_and_the_next_one_opened(desk, reading, asked, masks_only, qtbot):
     with qtbot.waitSignal(desk.opened_study, timeout=PATIENCE_MS):
         desk.open_case(DeskCase.opened(reading, "A"))
     code = desk.case.case.case.code
@@ -122,24 +97,18 @@ def test_a_blinded_case_is_answered_read_signed_and_the_next_one_opened(
     assert desk.patient.words.text() == f"Case {code}"
     assert desk.session.reader.name == "Anna Abel" and desk.session.signed
     assert "save it" in panel.line.text() and not panel.sign_button.isEnabled()
-    QTest.keyClick(window, Qt.Key.Key_Return, CTRL)
-    assert "save it" in panel.message.text() and asked == ["Lock first answers"], "the key signs what the button may"
     with qtbot.waitSignal(desk.confirm.saved, timeout=PATIENCE_MS):
         desk.confirm.save()
     assert "not signed yet" in panel.line.text()
     assert reading.state().locked(code, "A") is None
-    monkeypatch.setattr(QMessageBox, "question", QUESTION)
     with qtbot.waitSignal(panel.signed, timeout=PATIENCE_MS):
-        say_yes_by_key(asked)
-        QTest.keyClick(window, Qt.Key.Key_Return, CTRL)
+        press(panel.sign_button)
     locked = reading.state().locked(code, "A")
     assert locked.event.person.name == "Anna Abel"
     assert asked == ["Lock first answers", "Sign the case"]
     assert "and locked" in panel.line.text() and not panel.sign_button.isVisible()
     assert panel.next_button.text() == "Open the next case, 1 left (Ctrl+.)"
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
     with qtbot.waitSignal(desk.opened_study, timeout=PATIENCE_MS):
-        QTest.keyClick(window, Qt.Key.Key_Period, CTRL)
+        press(panel.next_button)
     assert desk.case.case.case.code != code
     assert desk.session is None and desk.case.questions is not None
