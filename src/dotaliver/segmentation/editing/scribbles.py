@@ -9,7 +9,7 @@ within a reach of the stroke, so that the rest of a mask that a reader made stay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -164,7 +164,7 @@ def _touching(candidates: BoolArray, stroke: BoolArray) -> BoolArray:
 
 def _other_structures(
     structures: npt.NDArray[np.int32],
-    uptake: npt.NDArray[np.floating],
+    uptake: npt.NDArray[Any],
     mask: BoolArray,
     stroke: BoolArray,
     drawn: Scribbles,
