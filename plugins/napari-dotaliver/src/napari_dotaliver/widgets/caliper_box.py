@@ -79,7 +79,7 @@ class CaliperBox(QGroupBox):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
-        self._rest.timeout.connect(self.take_moved)
+        self._rest.timeout.connect(self._take)
         self.setStyleSheet(CHECKED_BUTTON)
         self._build()
         self._on_click = clicks_of(self)
