@@ -54,6 +54,14 @@ def press(button) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+def press_key(desk: Desk, key: Qt.Key, qtbot) -> None:
+    """A key with Ctrl, in the desk's own window: Qt takes a shortcut only in the active one."""
+    window = desk.window()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
+    QTest.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+
+
 def choose(box, text: str) -> None:
     """Choose an entry as a person does; the list of an offscreen combo box cannot be clicked reliably."""
     box.setCurrentIndex(box.findText(text))
@@ -83,7 +91,7 @@ def answer_from_images(desk: Desk, reading: CentralReading, asked: list[str], qt
     panel.questions.burden.setValue(20)
     assert not reading.state().answered(code, "A")
     with qtbot.waitSignal(desk.scored, timeout=PATIENCE_MS):
-        press(panel.answer_button)
+        press_key(desk, Qt.Key.Key_Return, qtbot)
     event = reading.state().of("answered", case=code, reader="A")[0].event
     assert event.answers["burden"] == "20 %" and len(event.answers) == 2
 
@@ -97,18 +105,22 @@ def test_a_blinded_case_is_answered_read_signed_and_the_next_one_opened(desk, re
     assert desk.patient.words.text() == f"Case {code}"
     assert desk.session.reader.name == "Anna Abel" and desk.session.signed
     assert "save it" in panel.line.text() and not panel.sign_button.isEnabled()
+    press_key(desk, Qt.Key.Key_Return, qtbot)
+    assert "save it" in panel.message.text() and asked == ["Lock first answers"], (
+        "the key signs what the button may not"
+    )
     with qtbot.waitSignal(desk.confirm.saved, timeout=PATIENCE_MS):
         desk.confirm.save()
     assert "not signed yet" in panel.line.text()
     assert reading.state().locked(code, "A") is None
     with qtbot.waitSignal(panel.signed, timeout=PATIENCE_MS):
-        press(panel.sign_button)
+        press_key(desk, Qt.Key.Key_Return, qtbot)
     locked = reading.state().locked(code, "A")
     assert locked.event.person.name == "Anna Abel"
     assert asked == ["Lock first answers", "Sign the case"]
     assert "and locked" in panel.line.text() and not panel.sign_button.isVisible()
     assert panel.next_button.text() == "Open the next case, 1 left (Ctrl+.)"
     with qtbot.waitSignal(desk.opened_study, timeout=PATIENCE_MS):
-        press(panel.next_button)
+        press_key(desk, Qt.Key.Key_Period, qtbot)
     assert desk.case.case.case.code != code
     assert desk.session is None and desk.case.questions is not None
