@@ -22,7 +22,7 @@ import numpy as np
 from negative_bench.lesions import Inserted, insert
 from negative_bench.scenes import HELD_OUT, TUNING, Liver, phantom_liver, real_livers
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.geometry import grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import LabelMap, Volume

@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from diameter_bench.insertion import Scene
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.volume import BoolArray, LabelMap

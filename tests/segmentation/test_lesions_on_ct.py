@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.segmentation.lesions_on_ct import OutlinesJob
 from fixtures.arrays import ball, grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.frozen import FrozenModel
 
 __all__ = ["BodyCtConfig"]

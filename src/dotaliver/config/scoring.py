@@ -20,18 +20,12 @@ from dotaliver.config.body_ct import BodyCtConfig
 from dotaliver.config.body_reading import AnalogueConfig, BodyReadingConfig
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.criteria import Inc4Config, Inc7Config, KrenningConfig
+from dotaliver.config.ct import CtFociConfig, CtLesionConfig, RecistMrConfig
 from dotaliver.config.measurement import AcquisitionConfig, BurdenConfig, PeakConfig, ReferenceConfig
 from dotaliver.config.netpet import NetpetConfig
 from dotaliver.config.organs import BloodPoolConfig, LobeConfig, SpleenConfig
 from dotaliver.config.protocol import TrialProtocol, default_protocol
-from dotaliver.config.segmentation import (
-    CtFociConfig,
-    CtLesionConfig,
-    LesionConfig,
-    LiverConfig,
-    MaskConfig,
-    RecistMrConfig,
-)
+from dotaliver.config.segmentation import LesionConfig, LiverConfig, MaskConfig
 from dotaliver.frozen import FrozenModel
 from dotaliver.suv.body_size import Normalisation
 

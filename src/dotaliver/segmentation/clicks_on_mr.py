@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.config.clicks import CtClickConfig
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.errors import ConfigError
 from dotaliver.image.itk import resample_through
 from dotaliver.image.registration import Pose

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.config.segmentation import CtLesionConfig
 from dotaliver.errors import StudyError
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels, resample_through

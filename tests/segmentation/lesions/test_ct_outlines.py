@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter

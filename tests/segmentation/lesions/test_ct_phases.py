@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.registration import Pose
 from dotaliver.image.volume import LabelMap, Quantity, Volume

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.segmentation.lesions.border_fit import STEP_MM
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, capsule_directions, farthest_mm, seen_directions

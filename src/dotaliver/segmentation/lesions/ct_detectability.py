@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import wide_gaussian
 from dotaliver.image.geometry import Box, Geometry, Vector

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Geometry, grow_box
 from dotaliver.image.itk import resample_labels

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.arrays import Array
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.filters import gaussian, gaussian_reach, wide_gaussian

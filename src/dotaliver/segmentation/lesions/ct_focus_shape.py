@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.filters import highest_within
 from dotaliver.image.geometry import Box, FloatArray, Geometry

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.segmentation.lesions.ct_focus_border import border_signs
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
 from dotaliver.segmentation.lesions.ct_focus_shape import Shape, continues_far, fissure_share

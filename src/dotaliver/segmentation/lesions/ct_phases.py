@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.config.segmentation import CtFociConfig
+from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.itk import resample_through
 from dotaliver.image.registration import Pose
 from dotaliver.image.sparse import sparse_zeros

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import FloatArray
 from dotaliver.image.volume import BoolArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.config.clicks import CtClickConfig
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.geometry import Box, FloatArray, Geometry
 from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.records.masks import BorderEvidence

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dotaliver.config.clicks import ClickSearch, CtClickConfig
-from dotaliver.config.segmentation import CtLesionConfig
+from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Box, FloatArray, grow_box
 from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
