@@ -38,6 +38,7 @@ CONSUMERS = {
     "measurement/lesions.py": "whether there is one",
     "measurement/statements_on_images.py": "its grid",
     "pipeline/stored_score.py": "outlines on CT that were stored, of which an MR has none",
+    "segmentation/body_lesions_on_ct.py": "whether there is one: then nothing is measured on the PET's CT",
     "segmentation/clicked_lesions.py": "its grid; an MR goes to clicks_on_mr",
     "segmentation/clicks_on_mr.py": "scales an MR by its liver, without any rule of densities",
     "segmentation/lesions_on_ct.py": "leaves where it is an MR (measures_on_mr)",

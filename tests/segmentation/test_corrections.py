@@ -45,7 +45,10 @@ def base() -> Segmentations:
         ),
         reasons={"lobes": "no gallbladder"},
         unseen_on_ct={2: "too faint"},
-        flags=(raise_flag("LIVER_FROM_PET_ALONE"), raise_flag("RECIST_IMAGE_REGISTERED", series="3", similarity=0.9)),
+        flags=(
+            raise_flag("LIVER_FROM_PET_ALONE"),
+            raise_flag("RECIST_IMAGE_REGISTERED", series="3", similarity=0.9, found_at="5 mm lower"),
+        ),
         ct_foci=layer({901: cube(10, 10, 10), 902: cube(20, 20, 20)}, "ct"),
         ct_search=CtSearch(diameter_mm=15.0),
         lobes=LobePlane(point_lps_mm=(0, 0, 0), normal_lps=(1, 0, 0), landmark="x"),
