@@ -35,6 +35,8 @@ _SOURCES = {"ct": "CT", "click": "CT, by click", "reader": "reader"}
 _GRADES = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "≥3": 3.5, "4": 4.0}
 _ROWS_SEEN, _ROW_PIXELS = 6, 22
 _DETAIL_LINES = 3
+# The style puts space around a text, and its lines come out a pixel taller than the font's metrics say.
+_PADDING_PIXELS = 8
 # Header and scroll bar
 _AROUND_ROWS_PIXELS = 46
 # Sorted hottest first until the reader sorts otherwise
@@ -81,7 +83,7 @@ class _FewLines(QScrollArea):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Take the height of the lines in the font that the style gave."""
         super().showEvent(event)
-        self.setFixedHeight(_DETAIL_LINES * self._label.fontMetrics().lineSpacing() + 2)
+        self.setFixedHeight(_DETAIL_LINES * (self._label.fontMetrics().lineSpacing() + 1) + _PADDING_PIXELS)
 
 
 class LesionTable(QWidget):
