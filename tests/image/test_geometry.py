@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dotaliver.errors import GeometryError
-from dotaliver.image.geometry import Geometry
+from dotaliver.image.geometry import Geometry, box_within
 from dotaliver.image.itk import geometry_from_itk, to_itk
 from dotaliver.image.volume import Quantity, Volume
 from strategies import geometries
@@ -103,3 +103,9 @@ def test_other_spacing_covers_the_same_field():
     fine = AXIAL.with_spacing((1.5, 1.0, 0.5))
     assert fine.shape == (8, 10, 12)
     np.testing.assert_allclose(fine.corners_lps_mm(), AXIAL.corners_lps_mm())
+
+
+def test_a_box_within_another_one_holds_the_same_voxels_of_the_whole_grid():
+    array = np.arange(6 * 7 * 8).reshape(6, 7, 8)
+    outer, inner = (slice(1, 5), slice(2, 7), slice(3, 8)), (slice(0, 2), slice(1, 3), slice(2, 5))
+    assert np.array_equal(array[box_within(outer, inner)], array[outer][inner])

@@ -21,7 +21,7 @@ from dotaliver.export.dicom.derived import NewObject
 from dotaliver.export.dicom.rtstruct import LESION_RGB, LIVER_RGB, Structure, generation, structure_set_of
 from dotaliver.export.dicom.source_headers import SegSources
 from dotaliver.export.regions import Outlines, outlines_on_image, united
-from dotaliver.image.geometry import Box
+from dotaliver.image.geometry import Box, box_within
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, used_box
 from dotaliver.measurement.burden import core_labels, counts_for_burden
@@ -203,8 +203,7 @@ def _liver_structures(
 def _cropped(box: Box, mask: BoolArray) -> VoxelSet:
     inner = used_box(mask)
     assert inner is not None
-    k, j, i = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(box, inner, strict=True))
-    return VoxelSet((k, j, i), np.ascontiguousarray(mask[inner]))
+    return VoxelSet(box_within(box, inner), np.ascontiguousarray(mask[inner]))
 
 
 def _measured(outlines: Outlines, structure: Structure, label: int | None = None) -> DosimetryStructure:

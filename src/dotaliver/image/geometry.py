@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dotaliver.errors import GeometryError
 
-__all__ = ["Box", "FloatArray", "Geometry", "Vector", "as_vector", "grow_box"]
+__all__ = ["Box", "FloatArray", "Geometry", "Vector", "as_vector", "box_within", "grow_box"]
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -45,6 +45,12 @@ def grow_box(box: Box, voxels: npt.ArrayLike, shape: tuple[int, int, int]) -> Bo
         slice(max(part.start - int(m), 0), min(part.stop + int(m), n))
         for part, m, n in zip(box, margins, shape, strict=True)
     )
+    return (k, j, i)
+
+
+def box_within(outer: Box, inner: Sequence[slice]) -> Box:
+    """A box that is given within another one, such as that of its used voxels, on the grid of the outer one."""
+    k, j, i = (slice(o.start + n.start, o.start + n.stop) for o, n in zip(outer, inner, strict=True))
     return (k, j, i)
 
 

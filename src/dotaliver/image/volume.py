@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dotaliver.errors import GeometryError, QuantityError
 from dotaliver.image.arrays import Array, ArrayType, LabelArray
 from dotaliver.image.backends import SLAB_SLICES, InMemory, LazyBoxes, VoxelBackend
-from dotaliver.image.geometry import Box, Geometry
+from dotaliver.image.geometry import Box, Geometry, box_within
 from dotaliver.image.sparse import sparse_zeros
 
 __all__ = ["BoolArray", "LabelMap", "Quantity", "Volume", "array_sha256", "as_mask", "differing_box", "used_box"]
@@ -347,8 +347,8 @@ class LabelMap:
             slab = (slice(first, min(first + SLAB_SLICES, k.stop)), j, i)
             for number, box in enumerate(find_objects(self.array[slab].astype(np.int32)), start=1):
                 if box is not None:
-                    a, b, c = (slice(w.start + o.start, w.start + o.stop) for w, o in zip(slab, box, strict=True))
-                    found[number] = _around_both(found.get(number, (a, b, c)), (a, b, c))
+                    own = box_within(slab, box)
+                    found[number] = _around_both(found.get(number, own), own)
         yield from sorted(found.items())
 
     def sha256(self) -> str:
@@ -381,5 +381,4 @@ def differing_box(one: LabelMap, other: LabelMap) -> Box | None:
     inner = used_box(np.asarray(one.array[both] != other.array[both]))
     if inner is None:
         return None
-    k, j, i = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(both, inner, strict=True))
-    return (k, j, i)
+    return box_within(both, inner)

@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from dotaliver.image.distance import distance_to_mm
-from dotaliver.image.geometry import Geometry, Vector, as_vector, grow_box
+from dotaliver.image.geometry import Geometry, Vector, as_vector, box_within, grow_box
 from dotaliver.image.itk import resample_through
 from dotaliver.image.volume import LabelMap, used_box
 from dotaliver.records.fdg import AlignedPart, FdgAlignment
@@ -97,8 +97,7 @@ def _carried(
         mask[tuple(place)] = True
     used = used_box(mask)
     assert used is not None
-    k, j, i = (slice(p.start + u.start, p.start + u.stop) for p, u in zip(box, used, strict=True))
-    return VoxelSet((k, j, i), mask[used])
+    return VoxelSet(box_within(box, used), mask[used])
 
 
 def grown(voxels: VoxelSet, geometry: Geometry, reach_mm: float) -> VoxelSet:

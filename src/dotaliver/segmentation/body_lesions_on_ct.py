@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dotaliver.config.body_ct import BodyCtConfig
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.image.geometry import Box, Geometry, Vector, grow_box
+from dotaliver.image.geometry import Box, Geometry, Vector, box_within, grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
@@ -225,10 +225,7 @@ def _fitted(
         return str(reason).replace("the liver around it", f"{words} around it").replace("from liver to", "from it to")
     used = used_box(mask)
     assert used is not None
-    box: Box = tuple(  # type: ignore[assignment]
-        slice(p.start + u.start, p.start + u.stop) for p, u in zip(part, used, strict=True)
-    )
-    return _Outline(box, mask[used].copy(), _evidence(evidence, whole, mask, site.grid, config))
+    return _Outline(box_within(part, used), mask[used].copy(), _evidence(evidence, whole, mask, site.grid, config))
 
 
 def _require_width(mask: BoolArray, uptake: BoolArray, grid: Geometry, config: BodyCtConfig) -> None:

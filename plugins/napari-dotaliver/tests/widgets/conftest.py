@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from fixtures.desk import PATIENCE_MS, go_to
+from fixtures.desk import activate, go_to
 from fixtures.kept_layers import KeptLayers
 from napari_dotaliver.widgets.tools import ToolsWidget
 from qtpy.QtWidgets import QApplication
@@ -28,8 +28,7 @@ def tools(kept_layers, qtbot, session) -> Iterator[ToolsWidget]:
     largest = max(session.score.lesions, key=lambda lesion: lesion.volume_ml)
     widget.lesion_chosen(largest.label)
     go_to(viewer, largest.centroid_lps_mm)
-    viewer.window._qt_window.activateWindow()
-    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=PATIENCE_MS)
+    activate(viewer.window._qt_window, qtbot)
     yield widget
     # The layers are given to another reading.
     showing.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 import pytest
-from fixtures.desk import PATIENCE_MS, close
+from fixtures.desk import PATIENCE_MS, activate, close
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.desk import Desk
 from napari_dotaliver.widgets.start import desk_of
@@ -55,11 +55,9 @@ def press(button) -> None:
 
 
 def press_key(desk: Desk, key: Qt.Key, qtbot) -> None:
-    """A key with Ctrl, in the desk's own window: Qt takes a shortcut only in the active one."""
-    window = desk.window()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
-    QTest.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+    """A key with Ctrl, in the desk's own window."""
+    activate(desk.window(), qtbot)
+    QTest.keyClick(desk.window(), key, Qt.KeyboardModifier.ControlModifier)
 
 
 def choose(box, text: str) -> None:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from fixtures.desk import activate
 from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
 from qtpy import sip
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -178,8 +179,7 @@ def test_leaving_without_a_name_stays_and_says_why(desk, qtbot, monkeypatch):
 def test_ctrl_s_saves_the_reading(desk, tmp_path, qtbot, masks_only):
     desk.confirm.folder = tmp_path / "read"
     window = desk.window()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=300_000)
+    activate(window, qtbot)
     with qtbot.waitSignal(desk.confirm.saved, timeout=300_000):
         QTest.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     assert (tmp_path / "read" / "score.json").exists()

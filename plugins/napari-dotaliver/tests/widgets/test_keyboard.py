@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fixtures.desk import PATIENCE_MS
+from fixtures.desk import PATIENCE_MS, activate
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
@@ -20,8 +20,7 @@ KEY, MOD = Qt.Key, Qt.KeyboardModifier
 def desk(kept, qtbot):
     viewer = kept.give()
     window = viewer.window._qt_window
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
+    activate(window, qtbot)
     # Keys of the reading before are gone once Qt has deleted its tabs, which it does in a loop of events.
     qtbot.wait(1)
     return kept.desk

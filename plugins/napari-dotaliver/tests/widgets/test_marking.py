@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from fixtures.desk import pixel_of
+from fixtures.desk import activate, pixel_of
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.view.orientation import jump
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -37,8 +37,7 @@ def shared(kept):
 def desk(shared, qtbot):
     """The desk with the reading as it was opened and its largest lesion selected."""
     window = shared.window()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=PATIENCE_MS)
+    activate(window, qtbot)
     lesion = largest(shared)
     shared.table.choose((lesion.label,))
     jump(shared.viewer, middle(shared, lesion.label), 60.0)

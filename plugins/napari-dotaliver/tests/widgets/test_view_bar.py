@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
+from fixtures.desk import activate
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
@@ -41,8 +42,7 @@ def test_the_desk_looks_as_a_workstation_does(desk, qtbot):
 
     # Keys set windows, which the panel names.
     window = desk.window()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=300_000)
+    activate(window, qtbot)
     QTest.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
     QTest.keyClick(window, Qt.Key.Key_5, Qt.KeyboardModifier.AltModifier)
     assert tuple(layers.pet.contrast_limits) == (0.0, 7.0)

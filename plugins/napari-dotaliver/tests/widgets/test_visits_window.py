@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fixtures.desk import put_away
+from fixtures.desk import activate, put_away
 from fixtures.visits import MOVED_MM, two_visits
 from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.widgets.visit_recovery import UnsavedAnswers
@@ -47,8 +47,7 @@ def shown(window, visits):
 @pytest.fixture
 def fresh(shown, window, tmp_path, qtbot):
     """Nothing answered, nobody signed in, nothing kept, in the active window."""
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
+    activate(window, qtbot)
     session = shown.session
     while session.can_undo:
         session.undo()

@@ -14,6 +14,7 @@ import numpy as np
 from dotaliver.config.body_ct import BodyCtConfig
 from dotaliver.image.distance import Float32Array, distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import FloatArray, Geometry
+from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, largest_part
 
@@ -127,4 +128,4 @@ def _middle_mm(mask: BoolArray, grid: Geometry) -> FloatArray:
 
 def _radius_mm(mask: BoolArray, grid: Geometry) -> float:
     """Radius of the ball of the same volume."""
-    return float((np.count_nonzero(mask) * grid.voxel_volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3))
+    return sphere_radius_mm(np.count_nonzero(mask) * grid.voxel_volume_ml)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dotaliver.image.distance import signed_distance_mm
 from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.spheres import sphere_radius_mm
 from dotaliver.image.volume import LabelMap
 
 __all__ = ["through_border_points"]
@@ -33,7 +34,7 @@ def through_border_points(outline: LabelMap, points_lps_mm: tuple[Vector, ...], 
     for point in points_lps_mm:
         if not mask.any():
             break
-        radius = float((np.count_nonzero(mask) * grid.voxel_volume_ml * 1000 * 0.75 / np.pi) ** (1 / 3))
+        radius = sphere_radius_mm(np.count_nonzero(mask) * grid.voxel_volume_ml)
         level = signed_distance_mm(mask, grid.spacing_mm)
         level -= 0.5 * grid.spacing_mm[1] * np.sign(level)
         place = grid.lps_to_index(point)

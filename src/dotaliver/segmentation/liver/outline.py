@@ -15,7 +15,7 @@ from dotaliver.image.backends import SLAB_SLICES, SlabCache
 from dotaliver.image.blocks import block_shape, map_overlap, slices_at_once
 from dotaliver.image.connected_parts import ConnectedParts
 from dotaliver.image.filters import gaussian, gaussian_reach
-from dotaliver.image.geometry import Box, Geometry, grow_box
+from dotaliver.image.geometry import Box, Geometry, box_within, grow_box
 from dotaliver.image.itk import resample
 from dotaliver.image.lazy import slices_around
 from dotaliver.image.morphology import dilated, eroded, filled_in_slices
@@ -212,5 +212,4 @@ def _box_of(found: npt.NDArray[np.uint8], finding: np.uint8) -> Box | None:
     inner = None if box is None else used_box((found[box] & finding) != 0)
     if box is None or inner is None:
         return None
-    k, j, i = (slice(o.start + p.start, o.start + p.stop) for o, p in zip(box, inner, strict=True))
-    return (k, j, i)
+    return box_within(box, inner)
