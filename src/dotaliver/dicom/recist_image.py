@@ -57,13 +57,13 @@ def choose_recist_image(index: StudyIndex, choice: SeriesChoice, wanted: str) ->
 
 def _described(there: tuple[SeriesHeaders, ...], choice: SeriesChoice, wanted: str) -> SeriesHeaders | None:
     """The series whose description matches, unless one has this number or UID; None where none matches."""
-    if any(wanted in {series.uid, str(series.number)} for series in there):
+    if any(wanted in {series.uid, series.short_name} for series in there):
         return None
     own = None if choice.ct is None else choice.ct.uid
     pattern = wanted.casefold()
     found = [s for s in there if s.uid != own and fnmatchcase((s.description or "").casefold(), pattern)]
     if len(found) > 1:
-        names = ", ".join(str(s.number if s.number is not None else s.uid) for s in found)
+        names = ", ".join(s.short_name for s in found)
         msg = (
             f"--recist-image {wanted}: the descriptions of {len(found)} series match ({names}); name one by its number "
             "or UID, or give a closer description"

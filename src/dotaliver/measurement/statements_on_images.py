@@ -190,7 +190,7 @@ def _about_diameter_on_recist_image(
     assert series is not None
     axes = (drawn.long_axis_lps_mm, *(() if drawn.short_axis_lps_mm is None else (drawn.short_axis_lps_mm,)))
     ends = np.asarray(axes, dtype=np.float64).reshape(-1, 3)
-    name = f"{series.modality} series {series.series_number or series.series_instance_uid}"
+    name = series.name
     if not bool(image.geometry.contains(ends).all()):
         yield f"lies outside {name}; draw it on that image, or name the image that it was drawn on"
         return

@@ -130,7 +130,7 @@ def require_same_pixels(parent: StudyScore, volumes: StudyVolumes) -> None:
     for before, now in ((then.pet, here.pet), (then.ct, here.ct), *recist):
         if before is not None and (now is None or now.pixel_sha256 != before.pixel_sha256):
             msg = (
-                f"the {before.modality} series {before.series_number} is not the one that was scored: its voxels "
+                f"the {before.name} is not the one that was scored: its voxels "
                 "differ; name the folder of the scored images with --study"
             )
             raise StudyError(msg)

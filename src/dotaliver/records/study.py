@@ -54,6 +54,16 @@ class SeriesIdentity(FrozenModel):
     pixel_sha256: str = Field(description="SHA-256 of the rescaled voxels in stack order")
     chosen_because: str = Field(description="Why this series and not another of its modality")
 
+    @property
+    def short_name(self) -> str:
+        """The number of the series, and where there is none its UID."""
+        return self.series_instance_uid if self.series_number is None else str(self.series_number)
+
+    @property
+    def name(self) -> str:
+        """What to call the series in a sentence, as in "CT series 3"."""
+        return f"{self.modality} series {self.short_name}"
+
 
 class StudyIdentity(FrozenModel):
     """Which study was scored; no patient name."""

@@ -142,7 +142,7 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
 
 
 def _name(series: SeriesIdentity | None) -> str:
-    return "" if series is None else str(series.series_number or series.series_instance_uid)
+    return "" if series is None else series.short_name
 
 
 def require_one_person(volumes: StudyVolumes, liver: BoolArray, pose: Pose) -> None:

@@ -47,7 +47,7 @@ def with_mr_registered(
     if not measures_on_mr(volumes) or series is None:
         return found if flags == found.flags else replace(found, flags=flags)
     if found.liver is None or found.liver.labels.used is None:
-        own: list[Flag] = [raise_flag("RECIST_MR_NOT_REGISTERED", series=_name(series))]
+        own: list[Flag] = [raise_flag("RECIST_MR_NOT_REGISTERED", series=series.short_name)]
         registration = None
     else:
         known = found.recist_registration
@@ -56,7 +56,7 @@ def with_mr_registered(
             known = _registered(volumes, found, series, config)
         registration = known
         own = [_registered_flag(volumes, found, registration, series)]
-    flags = (*flags, raise_flag("DIAMETERS_ON_MR", series=_name(series)), *own)
+    flags = (*flags, raise_flag("DIAMETERS_ON_MR", series=series.short_name), *own)
     return replace(found, recist_registration=registration, flags=flags)
 
 
@@ -71,7 +71,7 @@ def _registered_flag(
     transform = sitk.AffineTransform(matrix.ravel().tolist(), list(offset))
     found_at = shift_in_words(transform, liver, mr.geometry, reference.geometry)
     error = registration.error_mm or 0.0
-    return raise_flag("RECIST_MR_REGISTERED", series=_name(series), error=error, found_at=found_at)
+    return raise_flag("RECIST_MR_REGISTERED", series=series.short_name, error=error, found_at=found_at)
 
 
 def shift_in_words(transform: Any, liver: LabelMap, image: Geometry, reference: Geometry) -> str:
@@ -93,10 +93,6 @@ def shift_in_words(transform: Any, liver: LabelMap, image: Geometry, reference: 
     frames = {image.frame_of_reference_uid, reference.frame_of_reference_uid}
     other = "" if len(frames) == 1 and None not in frames else " in another frame of reference"
     return f"{shift_mm:.0f} mm from the place that its coordinates state{other}"
-
-
-def _name(series: SeriesIdentity) -> str:
-    return series.series_instance_uid if series.series_number is None else str(series.series_number)
 
 
 def _registered(
@@ -123,7 +119,7 @@ def _registered(
 
 
 def _require_liver(pose: MrPose | None, series: SeriesIdentity, config: ScoringConfig) -> None:
-    limits, name = config.recist_mr, f"MR series {_name(series)}"
+    limits, name = config.recist_mr, series.name
     mend = "name an MR of the same patient that shows the whole liver with --recist-image"
     if pose is None:
         msg = f"{name} is too small to hold the liver that the PET shows; {mend}"

@@ -75,7 +75,7 @@ def choose_ct(
                 continue
             why = "it does not cover the PET"
         elif why == _OTHER_FRAME:
-            flags.append(raise_flag("CT_IN_ANOTHER_FRAME", series=_label(ct)))
+            flags.append(raise_flag("CT_IN_ANOTHER_FRAME", series=ct.short_name))
         notes[ct.uid] = why
     if not good and broken:
         raise broken[0]
@@ -108,10 +108,6 @@ def _coverage_flags(candidate: _Candidate) -> list[Flag]:
     return [raise_flag("CT_COVERS_PET_PARTLY", percent=100 * candidate.coverage)]
 
 
-def _label(series: SeriesHeaders) -> str:
-    return series.uid if series.number is None else str(series.number)
-
-
 def _unrelated(ct: SeriesHeaders, pet: SeriesHeaders) -> str | None:
     if ct.frame_of_reference_uid != pet.frame_of_reference_uid or ct.frame_of_reference_uid is None:
         return _OTHER_FRAME
@@ -128,7 +124,7 @@ def _wanted_ct(ct: SeriesHeaders, pet: SeriesHeaders, notes: dict[str, str]) -> 
         msg = f"{ct.name} does not overlap {pet.name}; name another CT, or score without one"
         raise StudyError(msg)
     notes[ct.uid] = "named by the user"
-    flags = [raise_flag("CT_FRAME_ASSUMED", series=_label(ct))] if _unrelated(ct, pet) else []
+    flags = [raise_flag("CT_FRAME_ASSUMED", series=ct.short_name)] if _unrelated(ct, pet) else []
     if share < _FULL_COVERAGE:
         flags.append(raise_flag("CT_COVERS_PET_PARTLY", percent=100 * share))
     return ct, flags

@@ -74,11 +74,11 @@ def pet_rank(series: SeriesHeaders) -> tuple[int, str]:
 
 def named_series(candidates: tuple[SeriesHeaders, ...], wanted: str, modality: str) -> SeriesHeaders:
     """The series that the user names by UID or number."""
-    found = [s for s in candidates if wanted == s.uid or (s.number is not None and wanted == str(s.number))]
+    found = [s for s in candidates if wanted in {s.uid, s.short_name}]
     if len(found) == 1:
         return found[0]
     option = _OPTIONS[modality]
-    there = ", ".join(str(s.number if s.number is not None else s.uid) for s in candidates) or "none"
+    there = ", ".join(s.short_name for s in candidates) or "none"
     if found:
         uids = ", ".join(s.uid for s in found)
         msg = f"{option} {wanted}: {len(found)} {modality} series have this number; name one by its UID: {uids}"

@@ -47,8 +47,7 @@ def mr_note(series: SeriesHeaders) -> str:
     """What an MR series shows, and whether it can be named for diameters, in one sentence."""
     described, why = describe_mr(series), unfit_mr(series)
     if why is None:
-        number = series.uid if series.number is None else series.number
-        return f"{described.words}; --recist-image {number} measures on it"
+        return f"{described.words}; --recist-image {series.short_name} measures on it"
     return f"{described.words}; {why}"
 
 

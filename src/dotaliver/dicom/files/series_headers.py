@@ -114,10 +114,15 @@ class SeriesHeaders:
         return text(self.first, "FrameOfReferenceUID")
 
     @property
+    def short_name(self) -> str:
+        """The number of the series, and where there is none its UID."""
+        number = self.number
+        return self.uid if number is None else str(number)
+
+    @property
     def name(self) -> str:
         """What to call the series in a sentence: modality, number, and where there is no number its UID."""
-        number = self.number
-        return f"{self.modality} series {self.uid if number is None else number}"
+        return f"{self.modality} series {self.short_name}"
 
     @property
     def set_aside_text(self) -> str | None:
