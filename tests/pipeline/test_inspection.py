@@ -12,14 +12,15 @@ import SimpleITK as sitk
 from pydicom.uid import generate_uid
 from rich.console import Console
 
+from dotaliver.cli.inspection_tables import inspection_tables
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.dicom.files.moments import parse_date
 from dotaliver.dicom.study import load_study
 from dotaliver.errors import MaskError, StudyError
 from dotaliver.image.itk import to_itk
 from dotaliver.image.volume import LabelMap
-from dotaliver.pipeline.inspection import inspect_study, inspection_tables
-from fixtures.dicom_series import REMOVED, ramp, write_series, write_study
+from dotaliver.pipeline.inspection import inspect_study
+from fixtures.dicom_series import REMOVED, write_series, write_study
 
 # 60 min after 150 MBq of 68Ga in 78 kg
 SLOPE = 78000 / (150e6 * 2 ** (-3600 / 4062.6))
@@ -102,17 +103,6 @@ def test_empty_folder_and_foreign_mask_are_errors(tmp_path):
     mask = write_mask(tmp_path / "m.nrrd", np.ones(grid.shape, np.uint8), grid)
     with pytest.raises(MaskError, match="lies outside"):
         inspect_study(tmp_path / "study", mask=mask)
-
-
-def test_tables_show_headers_as_plain_text(tmp_path):
-    write_series(tmp_path, stored=ramp((6, 5, 4)), elements={"SeriesDescription": "AC [red]x[/red] [link"})
-    console = Console(width=200, record=True, file=StringIO())
-    console.print(inspection_tables(inspect_study(tmp_path)))
-    shown = console.export_text()
-    assert "AC [red]x[/red] [link" in shown
-    for line in ("Radionuclide Total Dose (0018,1074)", "Patient's Weight (0010,1030)", "NO_CT", "150 MBq"):
-        assert line in shown
-    assert "Secret" not in shown
 
 
 def test_an_fdg_pet_is_named_with_its_days_and_whether_it_can_be_compared(tmp_path):

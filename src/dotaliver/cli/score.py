@@ -281,7 +281,8 @@ def inspect(  # noqa: PLR0913, PLR0917  one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Show the series of a study, which of them would be scored and why, and the SUV calculation."""
-    from dotaliver.pipeline.inspection import inspect_study, inspection_tables
+    from dotaliver.cli.inspection_tables import inspection_tables
+    from dotaliver.pipeline.inspection import inspect_study
 
     stated = stated_values(weight, dose, height, (injection, reference_time), decay_correction)
     settings = scoring_config(config, stated, protocol=protocol, relative=relative)
