@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dotaliver.config.segmentation import LesionConfig
+from dotaliver.image.filters import gaussian
 from dotaliver.image.geometry import Geometry
 from dotaliver.segmentation.lesions.extents import with_cores
 from dotaliver.segmentation.liver.parenchyma import Parenchyma
@@ -35,3 +36,22 @@ def test_spared_liver_at_the_capsule_is_not():
 
 def test_a_cold_place_next_to_tumour_is_not():
     assert core_share(35.0, 1.0, X < 30.0) < 0.1
+
+
+def blurred_core(middle_mm, core_uptake):
+    """Tumour of 20 with a core, blurred; what lies above 12.5, half the step from normal liver, is outlined already."""
+    hole = (X - middle_mm) ** 2 + Y**2 + Z**2 < 15.0**2
+    smooth = gaussian(np.where(LIVER, np.where(hole, core_uptake, 20.0), 0.5).astype(np.float32), 3.0, GRID)
+    owners = (LIVER & (smooth > 12.5)).astype(np.int32)
+    return hole & LIVER, with_cores(owners, smooth, LIVER, NORMAL, LesionConfig(), GRID) > 0
+
+
+@pytest.mark.parametrize("middle_mm", [0.0, 42.0, 44.0])
+def test_nothing_is_left_out_between_a_cold_core_and_its_rim(middle_mm):
+    hole, owned = blurred_core(middle_mm, 0.5)
+    assert np.count_nonzero(owned & hole) > 0.9 * np.count_nonzero(hole)
+
+
+def test_the_blurred_border_of_an_island_of_normal_liver_is_not_a_core():
+    hole, owned = blurred_core(0.0, 5.0)
+    assert not (owned & hole & (np.hypot(np.hypot(X, Y), Z) < 12.0)).any()

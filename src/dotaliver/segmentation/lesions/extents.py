@@ -110,6 +110,15 @@ def _open_cores(
     return np.asarray(np.concatenate([[False], cold])[parts])
 
 
+def _blurred_step(tumour: BoolArray, core: BoolArray, config: LesionConfig, grid: Geometry) -> BoolArray:
+    """Voxels between cores and their rims, within the reach of blur of both."""
+    from scipy.ndimage import binary_closing, binary_dilation
+
+    reach = ball(config.blur_reach_mm, grid.spacing_mm)
+    between = binary_closing(tumour | core, reach) & binary_dilation(core, reach)
+    return np.asarray(between & ~tumour & ~core)
+
+
 def with_cores(
     owners: LabelArray,
     smooth: Float32Array,
@@ -122,7 +131,9 @@ def with_cores(
 
     Gaps of `gap_mm` in a rim are closed first, since blur opens thin rims. Enclosed tissue that is nowhere below the
     noise of parenchyma is parenchyma. The rim of a core at the capsule is open: such a core is mostly cold, and tumour
-    lies in most directions. A core belongs to the nearest lesion, and thin parts of its rim to that lesion.
+    lies in most directions. Between a core and its rim, blur passes through the uptake of parenchyma: what lies between
+    the two within the reach of blur is tumour. A core belongs to the nearest lesion, and thin parts of its rim to that
+    lesion.
     """
     import cc3d
     from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
@@ -139,6 +150,7 @@ def with_cores(
         return owners
     lowest = np.asarray(minimum_of(smooth, parts, np.arange(1, count + 1)))
     core = np.concatenate([[False], lowest < config.core_share * parenchyma.uptake])[parts]
+    core |= _blurred_step(tumour, core, config, grid) & inside
     nearest = distance_transform_edt(~tumour, sampling=grid.spacing_mm, return_distances=False, return_indices=True)
     owners = with_slivers_joined(owners, core, grid)
     return np.where(core, owners[tuple(nearest)], owners)
