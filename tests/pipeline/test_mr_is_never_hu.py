@@ -43,6 +43,7 @@ CONSUMERS = {
     "segmentation/clicks_on_mr.py": "scales an MR by its liver, without any rule of densities",
     "segmentation/lesions_on_ct.py": "leaves where it is an MR (measures_on_mr)",
     "segmentation/organs_and_ct_foci.py": "searches a second phase where it is in HU",
+    "segmentation/recist_ct.py": "registers a CT, which nobody asks of an MR",
     "segmentation/recist_mr.py": "registers an MR",
 }
 

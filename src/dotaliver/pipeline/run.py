@@ -133,7 +133,7 @@ def segment_study(
     outlines = None if view is None else helper.begin(view.job)
     if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")
-        found = with_other_organs(volumes, found, config, None if view is None else view.pose)
+        found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT")
     found = with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
     if found.body is None:

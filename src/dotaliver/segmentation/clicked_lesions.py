@@ -17,7 +17,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.errors import ConfigError
 from dotaliver.image.geometry import Box, FloatArray, Vector, grow_box
 from dotaliver.image.itk import resample_labels, resample_through
-from dotaliver.image.registration import Pose, register_cts
+from dotaliver.image.registration import Pose
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.edits import LesionClick
@@ -29,6 +29,7 @@ from dotaliver.segmentation.lesions.ct_site import NotSeenError
 from dotaliver.segmentation.lesions.dragged_border import through_border_points
 from dotaliver.segmentation.lesions.seeded_outline import SeededOutline, outline_around
 from dotaliver.segmentation.lesions.thinned_ct import Surroundings
+from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.segmentation.recist_mr import measures_on_mr
 
 __all__ = ["ClickSite", "Clicked", "added_voxels", "click_site", "with_outlines"]
@@ -221,6 +222,8 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
     ------
     ConfigError
         Where there is no CT or no liver, or an MR that is measured on was not registered to one.
+    StudyError
+        Where a diagnostic CT that is measured on is not of the same person, or does not show the liver.
     """
     if measures_on_mr(volumes):
         return _site_on_mr(mr_scene(volumes, found), found, config)
@@ -238,7 +241,7 @@ def click_site(volumes: StudyVolumes, found: Segmentations, config: ScoringConfi
     else:
         image = volumes.recist_image
         on_ct = resample_labels(moved[0], ct.geometry)
-        pose = register_cts(image, ct, on_ct.mask)
+        pose = pose_of_recist_ct(volumes, on_ct)
         whole = resample_through(LabelMap(on_ct.mask.astype(np.uint8), ct.geometry), image.geometry, pose.transform)
         placed = resample_through(moved[1], image.geometry, pose.transform)
     shown, there = found.ct_lesions, placed.array.copy()

@@ -8,25 +8,22 @@ import numpy as np
 
 from dotaliver.config.ct import CtLesionConfig
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.errors import StudyError
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.itk import resample_labels, resample_through
-from dotaliver.image.registration import Pose, register_cts
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.spine import spine_similarity
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, as_mask
 from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import ImageRegistration, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
-from dotaliver.records.study import SeriesIdentity, StudyVolumes
+from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of, shift_in_words
 from dotaliver.system.recent import Recent
 
 __all__ = [
     "CtView",
     "OutlinesJob",
-    "require_one_person",
     "view_of_lesions",
     "with_lesions_on_ct",
 ]
@@ -34,11 +31,6 @@ __all__ = [
 _NAME = "petct"
 # Of a liver full of lesions, those before and after some edits.
 _OUTLINES_KEPT = 512
-# Two CTs of one patient correlate above this near the liver, in whatever phase.
-_LEAST_SIMILARITY = 0.6
-# Those of two people may too (0.66 at most among three real CTs); below 0.85 their vertebrae are compared. Those of two
-# people (real CTs) came to 0.63 at most, of one person in another breath-hold and posture (simulated) to 0.83.
-_ALIKE, _LEAST_WITHOUT_SPINE, _LEAST_SPINE = 0.85, 0.75, 0.72
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +69,6 @@ class CtView:
     job: OutlinesJob
     flags: tuple[Flag, ...] = ()
     registration: ImageRegistration | None = None
-    pose: Pose | None = None
-    """From places on this CT to places on the PET's, where they are two."""
 
 
 def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
@@ -90,12 +80,12 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     -------
     CtView or None
         None where there is no CT, no liver, where the lesions were drawn on that CT to begin with, where diameters
-        are measured on MR, or where nothing is left to be looked for.
+        are measured on MR, or where nothing is left to be looked for or registered.
 
     Raises
     ------
     StudyError
-        Where a diagnostic CT was named and cannot be registered.
+        Where a diagnostic CT was named and cannot be registered, or is not of the same person.
     """
     if measures_on_mr(volumes):
         return None
@@ -108,7 +98,8 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     ):
         return None
     wanted = _not_looked_for(found, lesions)
-    if not wanted:
+    # A diagnostic CT without a lesion to look for is registered still: a reader may point at one on it.
+    if not wanted and (volumes.recist_image is None or found.recist_registration is not None):
         return None
     # From the position that each mask was drawn in to that of the PET's CT.
     moved = [in_position_of("ct", layer, found.mismatch) for layer in (lesions, found.liver)]
@@ -120,71 +111,23 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         share = _tumour_share(placed, inside, moved[1].volume_ml())
         job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share, _recent_outlines(volumes, config))
         return CtView(ct.geometry, box, job)
+    onto, series = volumes.recist_image, volumes.identity.recist_image
     liver = resample_labels(moved[1], ct.geometry)
-    onto = volumes.recist_image
-    pose = register_cts(onto, ct, liver.mask)
-    series = volumes.identity.recist_image
-    name = _name(series)
-    require_one_person(volumes, liver.mask, pose)
+    pose = pose_of_recist_ct(volumes, liver)
     placed = resample_through(moved[0], onto.geometry, pose.transform)
     there = resample_through(LabelMap(liver.mask, liver.geometry), onto.geometry, pose.transform)
     registration = None if series is None else registration_of(pose.transform, series, "ct")
     if registration is not None:
         registration = registration.model_copy(update={"similarity": pose.similarity})
     found_at = shift_in_words(pose.transform, moved[1], onto.geometry, ct.geometry)
+    name = "" if series is None else series.short_name
     flag = raise_flag("RECIST_IMAGE_REGISTERED", series=name, similarity=pose.similarity, found_at=found_at)
     box = _box_around(placed, onto.geometry, wanted, config.ct_lesions)
     around = LabelMap(placed.array[box], onto.geometry.crop(box))
     share = _tumour_share(around, there.mask[box], there.volume_ml())
     recent = _recent_outlines(volumes, config)
     job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share, recent)
-    return CtView(onto.geometry, box, job, (flag,), registration, pose)
-
-
-def _name(series: SeriesIdentity | None) -> str:
-    return "" if series is None else series.short_name
-
-
-def require_one_person(volumes: StudyVolumes, liver: BoolArray, pose: Pose) -> None:
-    """Refuse a diagnostic CT that does not show the liver or the spine of the PET's CT.
-
-    Parameters
-    ----------
-    volumes : StudyVolumes
-        With both CTs.
-    liver : ndarray of bool
-        On the grid of the PET's CT.
-    pose : Pose
-        From the diagnostic CT to the PET's.
-
-    Raises
-    ------
-    StudyError
-        With the reason.
-    """
-    name = _name(volumes.identity.recist_image)
-    mend = "name a CT of the same patient that shows the whole liver with --recist-image"
-    if pose.similarity < _LEAST_SIMILARITY:
-        why = f"similarity {pose.similarity:.2f}" if pose.similarity > -1 else "it shows too little of the liver"
-        msg = f"the diagnostic CT (series {name}) cannot be registered to the PET's CT ({why}); {mend}"
-        raise StudyError(msg)
-    if pose.similarity >= _ALIKE:
-        return
-    assert volumes.ct is not None
-    assert volumes.recist_image is not None
-    spine = spine_similarity(volumes.recist_image, volumes.ct, liver, pose)
-    if spine is None and pose.similarity < _LEAST_WITHOUT_SPINE:
-        msg = (
-            f"the diagnostic CT (series {name}) resembles the PET's CT too little near the liver (similarity "
-            f"{pose.similarity:.2f}) and shows too little of the spine to prove that it is of the same person; {mend}"
-        )
-        raise StudyError(msg)
-    if spine is not None and spine < _LEAST_SPINE:
-        msg = (
-            f"the diagnostic CT (series {name}) shows another spine than the PET's CT (similarity of the vertebrae "
-            f"{spine:.2f}), so it may be of another person; {mend}"
-        )
-        raise StudyError(msg)
+    return CtView(onto.geometry, box, job, (flag,), registration)
 
 
 def _recent_outlines(volumes: StudyVolumes, config: ScoringConfig) -> Recent:

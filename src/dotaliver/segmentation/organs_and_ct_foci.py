@@ -8,7 +8,6 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.itk import resample_labels
-from dotaliver.image.registration import Pose, register_cts
 from dotaliver.image.volume import BoolArray, Quantity
 from dotaliver.records.masks import CtSearch, LobePlane, MaskLayer, ReferenceRegion, Segmentations
 from dotaliver.records.positions import in_position_of, own_labels, shift_between
@@ -17,11 +16,11 @@ from dotaliver.segmentation.coarse import CoarseImages, coarse_of
 from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 from dotaliver.segmentation.lesions.ct_phases import find_on_second_ct, merge_phases
 from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
-from dotaliver.segmentation.lesions_on_ct import require_one_person
 from dotaliver.segmentation.organs.blood_pool import find_blood_pool
 from dotaliver.segmentation.organs.lobes import find_lobe_plane
 from dotaliver.segmentation.organs.spleen import find_spleen_reference
 from dotaliver.segmentation.organs.surroundings import Surroundings, survey
+from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.system.recent import Recent
 
 __all__ = ["with_other_organs"]
@@ -29,9 +28,7 @@ __all__ = ["with_other_organs"]
 _NAME = "petct"
 
 
-def with_other_organs(
-    volumes: StudyVolumes, found: Segmentations, config: ScoringConfig, pose: Pose | None = None
-) -> Segmentations:
+def with_other_organs(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     """Add the references of spleen and blood pool, focal lesions on CT, and the plane between the lobes.
 
     Parameters
@@ -42,14 +39,12 @@ def with_other_organs(
         With liver and lesions where they were found; what is there already is kept.
     config : ScoringConfig
         All of it.
-    pose : Pose, optional
-        From places on the CT that diameters are measured on to places on the PET's, where it is known already.
     """
     images = images_around(coarse_of(volumes, config.liver.coarse_mm), found)
     around = survey(images)
     found = _with_references(volumes, found, (images, around), config)
     if found.liver is not None and volumes.ct is not None and found.ct_search is None:
-        found = _with_ct_foci(volumes, found, config, pose)
+        found = _with_ct_foci(volumes, found, config)
     if found.liver is not None and found.lobes is None:
         plane = find_lobe_plane(images, around, _liver_on(found, images), config.lobes)
         if isinstance(plane, LobePlane):
@@ -97,9 +92,7 @@ def _liver_on(found: Segmentations, images: CoarseImages) -> BoolArray:
     return resample_labels(in_position_of("ct", found.liver, found.mismatch), images.geometry).mask
 
 
-def _with_ct_foci(
-    volumes: StudyVolumes, found: Segmentations, config: ScoringConfig, pose: Pose | None
-) -> Segmentations:
+def _with_ct_foci(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
     if volumes.ct is None or found.liver is None:
         return found
     liver = in_position_of("ct", found.liver, found.mismatch)
@@ -112,9 +105,7 @@ def _with_ct_foci(
     second = volumes.recist_image
     if second is not None and second.quantity is Quantity.HU:
         masks = (resample_labels(liver, volumes.ct.geometry), avid)
-        if pose is None:
-            pose = register_cts(second, volumes.ct, masks[0].mask)
-            require_one_person(volumes, masks[0].mask, pose)
+        pose = pose_of_recist_ct(volumes, masks[0])
         on_second = find_on_second_ct(second, masks, pose, config.ct_foci)
         labels, search = merge_phases((labels, search), on_second, config.ct_foci)
     layer = MaskLayer(labels, "ct", _NAME, config.ct_foci.border_uncertainty_mm)
