@@ -231,6 +231,23 @@ def test_a_cold_core_that_leaves_a_hole_in_the_uptake_does_not_make_the_lesion_s
     assert diameter(found).longest_mm == pytest.approx(34.0, abs=2.0)
 
 
+def test_a_necrotic_core_on_the_other_side_of_the_livers_density_does_not_hide_that_the_rim_is_one_lesion():
+    # An enhancing rim of 7 mm around a core less dense than liver: between them lies the liver's density.
+    radius = 22.0
+    ct = scene([(MIDDLE, (radius, radius, radius), 25.0), (MIDDLE, (15.0, 15.0, 15.0), -57.0)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 22.0)), LIVER, CONFIG)
+    assert not found.unseen
+    assert diameter(found).longest_mm == pytest.approx(2 * radius, abs=2.2)
+
+
+def test_the_reason_concerns_the_whole_uptake_where_a_part_of_it_was_tried_too():
+    # Half of the uptake lies over a lesion that goes on far beyond it, half over liver. The lesion is 1.4 times as wide
+    # as that half, which is not what a reader sees.
+    ct = scene([(np.add(MIDDLE, (16.0, 0.0, 0.0)), (20.0, 20.0, 20.0), -35.0)])
+    found = outline_lesions_on_ct(ct, placed((MIDDLE, 18.0)), LIVER, CONFIG)
+    assert "% of its uptake lies outside of what the CT shows" in found.unseen[1]
+
+
 @pytest.mark.parametrize("difference", [0.0, 30.0])
 def test_an_uptake_over_two_places_of_which_one_is_not_as_dense_is_not_measured_as_one(difference):
     left, right = np.add(MIDDLE, (-13.0, 0, 0)), np.add(MIDDLE, (13.0, 0, 0))

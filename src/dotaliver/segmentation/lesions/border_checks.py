@@ -10,7 +10,13 @@ import numpy.typing as npt
 from dotaliver.config.ct import CtLesionConfig
 from dotaliver.segmentation.lesions.border_fit import STEP_MM
 from dotaliver.segmentation.lesions.ct_site import NotSeenError
-from dotaliver.segmentation.lesions.fitted_border import FittedBorder, capsule_directions, farthest_mm, seen_directions
+from dotaliver.segmentation.lesions.fitted_border import (
+    FittedBorder,
+    capsule_directions,
+    farthest_mm,
+    rim_depth_mm,
+    seen_directions,
+)
 from dotaliver.segmentation.lesions.star_surface import direction_grid, longest_calipers_mm
 
 __all__ = [
@@ -106,11 +112,13 @@ def require_one_density(border: FittedBorder, config: CtLesionConfig) -> None:
     """Refuse a border whose outer half is like the liver in several directions.
 
     Two lesions that are one on PET, a vessel, or a faint lesion beside its uptake give such a border. The outer half
-    is looked at in twelve directions, and the third least lesion-like decides: one or two may be a vessel.
+    is looked at in twelve directions, and the third least lesion-like decides: one or two may be a vessel. Below the
+    rim, a large lesion may have a necrotic core, which is no part of the liver.
     """
     rays, densities = border.rays, border.densities
     radii = border.radii_mm[:, None]
-    zone = (rays.distance_mm < radii - _BORDER_ZONE_MM) & (rays.distance_mm > 0.5 * radii) & rays.usable
+    innermost = np.maximum(0.5 * radii, radii - rim_depth_mm(border))
+    zone = (rays.distance_mm < radii - _BORDER_ZONE_MM) & (rays.distance_mm > innermost) & rays.usable
     volume = np.where(zone, rays.volumes, 0.0)
     way = (rays.hu - densities.liver) / densities.contrast
     sectors = _sectors()

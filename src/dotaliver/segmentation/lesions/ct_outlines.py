@@ -159,13 +159,18 @@ def believed_border(border: FittedBorder, config: CtLesionConfig) -> tuple[Fitte
     """
     try:
         return border, _checked(border, config)
-    except NotSeenError:
+    except NotSeenError as reason:
         # Two lesions that are one on PET, or uptake beyond what the CT shows: the part with the lesion's density.
         part = denser_part(border, config)
         if part is None:
             raise
-    border = fitted_border(part, config)
-    return border, _checked(border, config, least_seen=config.part_seen_share)
+        whole = reason
+    try:
+        border = fitted_border(part, config)
+        return border, _checked(border, config, least_seen=config.part_seen_share)
+    except NotSeenError:
+        # The reason concerns a lesion, so it is that of the whole uptake
+        raise whole from None
 
 
 def drawn_border(border: FittedBorder, seen: float, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:

@@ -23,7 +23,15 @@ from dotaliver.segmentation.lesions.border_fit import (
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, largest_part
 from dotaliver.segmentation.lesions.star_surface import direction_grid
 
-__all__ = ["FittedBorder", "capsule_directions", "denser_part", "farthest_mm", "fitted_border", "seen_directions"]
+__all__ = [
+    "FittedBorder",
+    "capsule_directions",
+    "denser_part",
+    "farthest_mm",
+    "fitted_border",
+    "rim_depth_mm",
+    "seen_directions",
+]
 
 # Parts of the way from the middle to the border of the uptake at which a lesion's density is first read: its outer
 # half, its core, the whole. A necrotic lesion has another core than rim.
@@ -189,9 +197,8 @@ def _fitted_from(
         border = FittedBorder(site, centre, rays, prior, fit, densities)
         radii = border.radii_mm
         depth = radii[:, None] - rays.distance_mm
-        mean = float(radii.mean())
-        below = min(_BELOW_BORDER_MM, _BELOW_BORDER_SHARE * mean)
-        inside = _median_hu(rays, (depth > below) & (depth < max(_ABOVE_CORE_MM, _ABOVE_CORE_SHARE * mean)))
+        below = min(_BELOW_BORDER_MM, _BELOW_BORDER_SHARE * float(radii.mean()))
+        inside = _median_hu(rays, (depth > below) & (depth < rim_depth_mm(border)))
         if inside is None:
             return None
         densities = replace(densities, lesion=inside)
@@ -212,6 +219,11 @@ def _bridged(border: FittedBorder, ratio: FloatArray, config: CtLesionConfig) ->
     site = border.site
     fit = fit_surface(border.rays, ratio * weight[:, None], border.prior, [border.fit.coefficients], site.grain_mm3)
     return replace(fit, gain=border.fit.gain)
+
+
+def rim_depth_mm(border: FittedBorder) -> float:
+    """Depth below the border, in mm, down to which density is the lesion's; deeper may lie a necrotic core."""
+    return max(_ABOVE_CORE_MM, _ABOVE_CORE_SHARE * float(border.radii_mm.mean()))
 
 
 def capsule_directions(border: FittedBorder) -> BoolArray:
