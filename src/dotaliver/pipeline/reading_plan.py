@@ -6,6 +6,8 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 from dotaliver import __version__
@@ -17,6 +19,7 @@ from dotaliver.longitudinal.manifest import ManifestRow, read_manifest
 from dotaliver.records.score import StudyScore
 from dotaliver.records.score_folder import ScoreFolder
 from dotaliver.system.progress import Progress, silent
+from dotaliver.system.shown import printable
 
 __all__ = ["PlanOptions", "pixels_of", "plan_reading"]
 
@@ -46,14 +49,14 @@ def plan_reading(root: Path, out: Path, options: PlanOptions, progress: Progress
     out : Path
         New folder of the central reading.
     options : PlanOptions
-        With a manifest, the scans of one subject are one case; without, each scan is.
+        With a manifest, all scans of one subject, however many, are one case; without, each scan is.
 
     Raises
     ------
     StudyError
         Where no score is found, a study is there twice, or a record cannot be trusted.
     CourseError
-        Where the manifest does not fit.
+        Where the manifest does not fit, or the scans of a subject cannot be put in order.
     ConfigError
         Where readers are not named well.
     """
@@ -114,10 +117,40 @@ def _cases(scores: Mapping[str, StudyScore], rows: Sequence[ManifestRow]) -> lis
     if missing is not None:
         msg = f"the manifest has no row for the study {missing}; add one with its visit, or move its score elsewhere"
         raise CourseError(msg)
-    return [
-        tuple(_planned(scores[uid]) for uid in sorted(visits, key=lambda uid: visits[uid]))
-        for _, visits in sorted(subjects.items())
-    ]
+    unscored = next((r for r in rows if r.subject in subjects and r.study_instance_uid not in scores), None)
+    if unscored is not None:
+        msg = (
+            f"the manifest names the study {unscored.study_instance_uid} (visit {printable(unscored.visit)}) of "
+            f"subject {printable(unscored.subject_id)}, and no score of it is given; add its folder or take the row out"
+        )
+        raise CourseError(msg)
+    return [_course(subject, visits, scores) for (_, _, subject), visits in sorted(subjects.items())]
+
+
+def _course(subject: str, visits: Mapping[str, float], scores: Mapping[str, StudyScore]) -> tuple[PlannedScan, ...]:
+    """A subject's scans by date, which the visit numbers must follow: readers sign a course of them in this order."""
+    scans = tuple(_planned(scores[uid]) for uid in sorted(visits, key=lambda uid: visits[uid]))
+    undated = next((scan for scan in scans if len(scans) > 1 and scan.on is None), None)
+    if undated is not None:
+        msg = (
+            f"subject {printable(subject)}: the study {undated.study_instance_uid} has no date (0008,0020), so its "
+            "scans cannot be ordered; correct the files and score them again"
+        )
+        raise CourseError(msg)
+    for first, second in pairwise(scans):
+        if first.on == second.on:
+            msg = (
+                f"subject {printable(subject)}: two scans are of {first.on}, so which came first is not known; leave "
+                "one of them out"
+            )
+            raise CourseError(msg)
+        if date.fromisoformat(first.on or "") > date.fromisoformat(second.on or ""):
+            msg = (
+                f"subject {printable(subject)}: the manifest puts the scan of {first.on} before that of {second.on}; "
+                "correct the visit numbers or the scans"
+            )
+            raise CourseError(msg)
+    return scans
 
 
 def _planned(score: StudyScore) -> PlannedScan:

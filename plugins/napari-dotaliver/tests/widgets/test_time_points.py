@@ -279,9 +279,50 @@ def test_a_case_is_compared_once_its_other_scan_is_read(qtbot, session):
     def case(*unread: int, scans: int = 2):
         return SimpleNamespace(folders=("a",) * scans, scan=0, unread=unread)
 
-    for given, says in ((case(1), "Read and save scan 2"), (case(scans=3), "has 3 scans")):
+    for given, says in (
+        (case(1), "Read and save scan 2 of"),
+        (case(1, 2, scans=3), "Read and save scans 2 and 3 of"),
+        (case(2, scans=3), "Read and save scan 3 of"),
+    ):
         widget = TimePointsWidget(session, given)
         qtbot.addWidget(widget)
         assert widget.scans.isHidden(), "a case has its own scans"
         widget.compare_button.click()
         assert says in widget.message.text() and widget.window_of_visits is None
+
+
+def test_a_case_of_three_scans_opens_as_a_course(qtbot, session, scored, monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(VisitsWindow, "open", lambda _self, what: given.append(what))
+    folders = tuple(tmp_path / f"scan-{n}" for n in (1, 2, 3))
+    for folder in folders:
+        folder.mkdir()
+    case = SimpleNamespace(
+        folders=folders,
+        scan=1,
+        unread=(),
+        case=SimpleNamespace(code="C07"),
+        course_edits=tmp_path / "course_edits.json",
+    )
+    widget = TimePointsWidget(session, case)
+    qtbot.addWidget(widget)
+    assert "The 3 scans of the case as one course" in widget.message.text()
+    assert widget.compare_button.text() == "Compare with the other scans"
+    widget.compare_button.click()
+    (opened,) = given
+    assert [scan if isinstance(scan, Path) else scan.folder for scan in opened.scans] == [
+        scored, folders[0], folders[2]
+    ]  # fmt: skip
+    assert len(opened.images) == 3
+    assert opened.images[0] is session.volumes
+    assert (opened.case, opened.folder) == ("C07", tmp_path)
+    put_away(widget.window_of_visits)
+    widget.close_down()
+
+
+def test_a_case_of_one_scan_has_nothing_to_compare(qtbot, session):
+    widget = TimePointsWidget(session, SimpleNamespace(folders=("a",), scan=0, unread=()))
+    qtbot.addWidget(widget)
+    assert "single scan" in widget.message.text()
+    assert not widget.compare_button.isEnabled()
+    widget.close_down()

@@ -96,3 +96,24 @@ def test_decisions_stay_when_two_other_scans_are_shown(window, visits, outcome, 
     assert session.can_undo
     session.undo()
     assert not session.edits.of(gone.name).on
+
+
+def test_a_blinded_course_shows_numbers_of_scans_and_no_date(window, visits):
+    window.show()
+    shown = window.show_visits(visits, case="C07")
+    QApplication.processEvents()
+    from qtpy.QtWidgets import QLabel, QTableWidget, QTextBrowser
+
+    words = [window.windowTitle(), *(each.text() for each in window.findChildren(QLabel))]
+    words += [each.toPlainText() for each in window.findChildren(QTextBrowser)]
+    for table in window.findChildren(QTableWidget):
+        items = [table.item(row, column) for row in range(table.rowCount()) for column in range(table.columnCount())]
+        words += [text for item in items if item is not None for text in (item.text(), item.toolTip())]
+        words += [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())]
+    words += [row.why for row in shown.session.rows]
+    assert "Case C07" in words
+    assert "Earlier scan 1 · baseline" in words
+    assert "Later scan 3 · current" in words
+    assert any("first seen on scan 2" in word for word in words)
+    days = [scan.on.isoformat() for scan in visits.pair.given]
+    assert not [word for word in words for day in days if day in word]

@@ -7,6 +7,7 @@ what is saved.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dotaliver.errors import ConfigError, DotaliverError
@@ -57,7 +58,16 @@ class VisitSession:
     @property
     def rows(self) -> tuple[PairRow, ...]:
         """The lesions with their states."""
-        return () if self.pair is None else self.pair.rows
+        rows = () if self.pair is None else self.pair.rows
+        return rows if self.case is None else tuple(replace(row, why=self.as_shown(row.why)) for row in rows)
+
+    def as_shown(self, text: str) -> str:
+        """A text as the reader may see it: in a blinded reading the scans' numbers in place of their dates."""
+        if self.case is None or self.pair is None:
+            return text
+        for number, key in enumerate(self.pair.reading.scans, start=1):
+            text = text.replace(key.on.isoformat(), f"scan {number}")
+        return text
 
     @property
     def compared(self) -> ComparedScans | None:

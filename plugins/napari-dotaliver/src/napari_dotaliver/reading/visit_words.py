@@ -30,7 +30,8 @@ def headings(session: VisitSession) -> tuple[str, str]:
     """What stands above each scan; in a blinded reading no date."""
     visits = session.visits
     if session.case is not None:
-        return "Earlier scan", "Later scan"
+        first, second = (_number_in_case(session, side) for side in (0, 1))
+        return f"Earlier scan{first}", f"Later scan{second}"
     between = (visits.later.on - visits.earlier.on).days
     first, second = (f" · {words}" if (words := role_of(session, side)) else "" for side in (0, 1))
     return f"Earlier · {visits.earlier.on}{first}", f"Later · {visits.later.on}{second} ({between} days later)"
@@ -41,6 +42,14 @@ def role_of(session: VisitSession, side: int) -> str:
     if session.pair is None or len(session.pair.given) < _A_COURSE:
         return ""
     return scan_role(session.pair.reading, session.pair.shown[side])
+
+
+def _number_in_case(session: VisitSession, side: int) -> str:
+    """Which scan of a blinded course is on one side, such as `` 2 · nadir``; nothing where there are only two."""
+    if session.pair is None or len(session.pair.given) < _A_COURSE:
+        return ""
+    role = role_of(session, side)
+    return f" {session.pair.shown[side] + 1}{f' · {role}' if role else ''}"
 
 
 def scan_role(reading: Reading, scan: int) -> str:

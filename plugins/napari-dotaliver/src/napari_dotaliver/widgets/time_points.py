@@ -28,6 +28,11 @@ _WHAT = (
     "matched after the livers are registered, and you answer which are the same, new or gone."
 )
 _WHAT_OF_CASE = "Both scans of the case side by side: you answer which lesions are the same, new or gone."
+_WHAT_OF_COURSE = (
+    "The {scans} scans of the case as one course, two of them side by side: you answer which lesions are the same, new "
+    "or gone."
+)
+_ONE_SCAN = "This case has a single scan, so there is nothing to compare."
 _UNSAVED = "Save the reading on the tab Confirm first; the response refers to the saved record."
 _CHANGED = (
     "The comparison shows this reading as it was saved before. Save it and compare again to include what changed."
@@ -54,7 +59,7 @@ class TimePointsWidget(QWidget):
         self._course: tuple[CourseScan, ...] = ()
         self._compared: ReadingState | None = None
         self.window_of_visits: VisitsWindow | None = None
-        self._what = _WHAT if case is None else _WHAT_OF_CASE
+        self._what = _WHAT if case is None else _words_of_case(len(case.folders))
         self._build()
         self._end = session.on_change(self._on_change)
         self._show_course()
@@ -85,7 +90,7 @@ class TimePointsWidget(QWidget):
         for part in (self.scans, self.add_button, self.remove_button):
             part.setVisible(self._case is None)
         if self._case is not None:
-            self.compare_button.setText("Compare with the other scan")
+            self.compare_button.setText(f"Compare with the other {'scans' if len(self._case.folders) > 2 else 'scan'}")
             layout.addStretch(1)
 
     # --- the list ----------------------------------------------------------------------------------------------------
@@ -128,7 +133,8 @@ class TimePointsWidget(QWidget):
         row = self.scans.currentRow()
         chosen = self._course[row] if 0 <= row < len(self._course) else None
         self.remove_button.setEnabled(chosen is not None and chosen.folder is not None)
-        self.compare_button.setEnabled(self._case is not None or bool(self.folders))
+        several = bool(self.folders) if self._case is None else len(self._case.folders) > 1
+        self.compare_button.setEnabled(several)
 
     # --- the comparison ----------------------------------------------------------------------------------------------
 
@@ -137,14 +143,14 @@ class TimePointsWidget(QWidget):
             self.compare(self.folders)
             return
         case = self._case
-        if len(case.folders) != 2:
-            self._say(f"This case has {len(case.folders)} scans; two are compared here.")
+        others = [number for number in range(len(case.folders)) if number != case.scan]
+        unread = [str(number + 1) for number in others if number in case.unread]
+        if unread:
+            self._say(
+                f"Read and save {'scan' if len(unread) == 1 else 'scans'} {' and '.join(unread)} of this case first."
+            )
             return
-        other = 1 - case.scan
-        if other in case.unread:
-            self._say(f"Read and save scan {other + 1} of this case first.")
-            return
-        self.compare((ScoreFolder(case.folders[other]).latest().path,))
+        self.compare([ScoreFolder(case.folders[number]).latest().path for number in others])
 
     def compare(self, folders: Sequence[Path]) -> None:
         """Compare other scored scans with this reading in a window of their own."""
@@ -196,3 +202,10 @@ class TimePointsWidget(QWidget):
         """Close the comparison with the reading."""
         self._end()
         self._close_window()
+
+
+def _words_of_case(scans: int) -> str:
+    """What the comparison of a case's scans is."""
+    if scans == 1:
+        return _ONE_SCAN
+    return _WHAT_OF_CASE if scans == 2 else _WHAT_OF_COURSE.format(scans=scans)

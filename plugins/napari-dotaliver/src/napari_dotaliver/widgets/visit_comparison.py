@@ -40,7 +40,7 @@ from napari_dotaliver.widgets.visit_course import VisitCourse
 from napari_dotaliver.widgets.visit_list import VisitList
 from napari_dotaliver.widgets.visit_measuring import VisitMeasuring
 from napari_dotaliver.widgets.visit_recovery import VisitRecovery
-from napari_dotaliver.widgets.visit_response import VisitResponse, without_days
+from napari_dotaliver.widgets.visit_response import VisitResponse
 
 __all__ = ["VisitComparison"]
 
@@ -202,10 +202,7 @@ class VisitComparison(QWidget):
 
     def say(self, sentence: str) -> None:
         """Show a sentence, or none; in a blinded reading without dates."""
-        reading = self.session.reading
-        if self.session.case is not None and reading is not None:
-            sentence = without_days(sentence, reading)
-        self.message.setText(sentence)
+        self.message.setText(self.session.as_shown(sentence))
         self.message.setVisible(bool(sentence))
 
     def _renew(self) -> None:

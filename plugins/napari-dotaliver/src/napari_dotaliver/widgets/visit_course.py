@@ -143,7 +143,7 @@ class VisitCourse(QWidget):
                 font.setBold(row.is_response or (column - 1 in pair.shown and column > 0 and not row.is_lesion))
                 item.setFont(font)
                 if row.why and column > 0:
-                    item.setToolTip(row.why[column - 1])
+                    item.setToolTip(self.session.as_shown(row.why[column - 1]))
                 self.table.setItem(number, column, item)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

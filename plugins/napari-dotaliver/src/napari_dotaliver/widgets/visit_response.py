@@ -14,7 +14,7 @@ from dotaliver.longitudinal.pair_response import response_lines
 from dotaliver.longitudinal.records import Reading
 from napari_dotaliver.reading.visit_session import VisitSession
 
-__all__ = ["VisitResponse", "peak_name", "without_days"]
+__all__ = ["VisitResponse", "peak_name"]
 
 _GREY = "#8a8a8a"
 
@@ -41,20 +41,13 @@ class VisitResponse(QTextBrowser):
             return
         place = self.verticalScrollBar().value()
         text = response_html(pair.compared, pair.config, provisional=self.session.provisional)
-        self.setHtml(text if self.session.case is None else without_days(text, pair.reading))
+        self.setHtml(self.session.as_shown(text))
         self.verticalScrollBar().setValue(place)
 
 
 def peak_name(reading: Reading) -> str:
     """What the peak uptake is called in the unit of the later scan, such as SUVpeak."""
     return f"{uptake_name(reading.scans[-1].uptake_unit or '')[0]}peak"
-
-
-def without_days(text: str, reading: Reading) -> str:
-    """A text without the dates of the scans, for a blinded reading."""
-    for number, key in enumerate(reading.scans, start=1):
-        text = text.replace(key.on.isoformat(), f"scan {number}")
-    return text
 
 
 def response_html(compared: ComparedScans, config: RecistConfig, *, provisional: bool) -> str:
