@@ -316,7 +316,6 @@ def test_a_case_of_three_scans_opens_as_a_course(qtbot, session, scored, monkeyp
     assert len(opened.images) == 3
     assert opened.images[0] is session.volumes
     assert (opened.case, opened.folder) == ("C07", tmp_path)
-    put_away(widget.window_of_visits)
     widget.close_down()
 
 
