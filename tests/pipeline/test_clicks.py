@@ -12,6 +12,8 @@ from dotaliver.pipeline.clicks import with_clicks
 from dotaliver.pipeline.score_labels import score_labels
 from dotaliver.records.edits import LesionClick, Reader, ReaderEdits
 from dotaliver.records.masks import CtSearch, Mismatch, ReferenceRegion, Segmentations
+from dotaliver.segmentation import clicked_lesions
+from dotaliver.segmentation.clicked_lesions import click_site
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from fixtures.arrays import ball, grid, layer, series, study
 
@@ -153,6 +155,15 @@ def test_dragging_the_border_outwards_makes_the_diameter_larger(images, found):
     longer = scored(images, found, there).lesions[0]
     plain = scored(images, found, click(HOT)).lesions[0]
     assert longer.longest_diameter_mm == pytest.approx(plain.longest_diameter_mm + 5.0, abs=2.0)
+
+
+def test_dragging_the_border_fits_the_outline_no_second_time(images, found, monkeypatch):
+    site = click_site(images, found, CONFIG)
+    plain = site.measure(click(HOT)).outline
+    monkeypatch.setattr(clicked_lesions, "outline_around", None)
+    dragged = site.measure(click(HOT, border_lps_mm=(tuple(np.add(HOT, (17.0, 0.0, 0.0))),))).outline
+    assert np.count_nonzero(dragged.mask) > np.count_nonzero(plain.mask)
+    np.testing.assert_array_equal(site.measure(click(HOT)).outline.mask, plain.mask)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ silently.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ from dotaliver.segmentation.lesions.seeded_outline import SeededOutline, outline
 from dotaliver.segmentation.lesions.thinned_ct import Surroundings
 from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.segmentation.recist_mr import measures_on_mr
+from dotaliver.system.recent import Recent
 
 __all__ = ["ClickSite", "Clicked", "added_voxels", "click_site", "with_outlines"]
 
@@ -40,6 +41,8 @@ _AIR_HU = -300.0
 # On MR, less than this share of the liver's signal is air: the noise of a magnitude image lies below it.
 _AIR_SHARE = 0.04
 _DRAW = "draw its diameter instead"
+# More clicks than a reader works on at a time.
+_FITTED_KEPT = 16
 # Room around an outline for what a dragged border may add to it.
 _DRAG_MM = 30.0
 
@@ -66,6 +69,8 @@ class ClickSite:
     contrast: Volume
     """What borders are fitted to: the CT itself, or an MR scaled by its liver."""
     onto: DrawnOn = "ct"
+    _fitted: Recent = field(default_factory=lambda: Recent(_FITTED_KEPT), init=False, repr=False)
+    """Outlines that were fitted before: dragging a border point of one fits none again."""
 
     @property
     def on_mr(self) -> bool:
@@ -111,7 +116,8 @@ class ClickSite:
             uptake = self.placed.where(label)
         around = Surroundings(self.liver, self.lesions.array, free, uptake)
         try:
-            outline = self._outlined(around, place)
+            key = (click.place_lps_mm, label)
+            outline = self._fitted.of(key, lambda: self._outlined(around, place))
         except NotSeenError as reason:
             said = in_words_of_mr(str(reason)) if self.on_mr else str(reason)
             msg = f"no border of a lesion is found from {words}: {said}; {_DRAW}"
