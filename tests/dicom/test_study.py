@@ -7,6 +7,7 @@ import pydicom
 import pytest
 
 from dotaliver.config.scoring import AssumedValues, ScoringConfig
+from dotaliver.dicom.recist_image import choose_recist_image
 from dotaliver.dicom.study import choose_series, index_folder, load_study
 from dotaliver.errors import DotaliverError, FileFormatError, SeriesError, StudyError, SuvError
 from dotaliver.image.volume import Quantity
@@ -148,6 +149,31 @@ def test_localizer_and_distant_ct_are_no_partners(tmp_path):
     reasons = {r.series.number: r.reason for r in choice.reports}
     assert reasons[1] == "a localizer, not a volume"
     assert "does not cover" in reasons[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("MAT_SPECIFIC", "a CT material-specific map"),
+        ("EFF_ATOMIC_NUM", "a CT map of effective atomic numbers"),
+        ("SUBTRACTION", "a CT subtraction"),
+    ],
+)
+def test_a_map_made_from_a_ct_is_neither_the_pets_ct_nor_measured_on(tmp_path, kind, said):
+    write_study(tmp_path)
+    made = {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", kind]}
+    write_series(
+        tmp_path / "map", modality="CT", number=9, stored=ramp((9, 8, 8)), spacing=(1.0, 1.0, 1.0), elements=made
+    )
+    index = index_folder(tmp_path)
+    choice = choose_series(index)
+    assert choice.ct.number == 2
+    with pytest.raises(StudyError) as refused:
+        choose_recist_image(index, choice, "9")
+    assert str(refused.value) == (
+        f"CT series 9 cannot be used for RECIST: {said}, which does not show the densities of tissue; name a plain CT "
+        "series instead"
+    )
 
 
 def test_text_files_among_the_dicom_are_left_out_and_flagged_without_their_names(tmp_path):

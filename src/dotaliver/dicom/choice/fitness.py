@@ -18,6 +18,24 @@ __all__ = [
 # A liver of 15 cm in the thickest slices that are read; a scout has one to three.
 _FEWEST_SLICES = 4
 _OPTIONS = {"PT": "--pet", "CT": "--ct", "CT or MR": "--recist-image"}
+# Values of Image Type (0008,0008) of a multi-energy CT that holds no plain densities (DICOM Supplement 188), and of
+# subtractions and perfusion maps.
+_CT_MAPS = {
+    "MAT_SPECIFIC": "material-specific map",
+    "MAT_FRACTIONAL": "material-fraction map",
+    "MAT_VALUE_BASED": "material map",
+    "MAT_REMOVED": "map without one material",
+    "MAT_MODIFIED": "map with one material changed",
+    "EFF_ATOMIC_NUM": "map of effective atomic numbers",
+    "ELECTRON_DENSITY": "electron-density map",
+    "SUBTRACT": "subtraction",
+    "SUBTRACTION": "subtraction",
+    "PERFUSION": "perfusion map",
+    "CBF": "perfusion map",
+    "CBV": "perfusion map",
+    "MTT": "perfusion map",
+    "TTP": "perfusion map",
+}
 _TIME_SERIES = {"DYNAMIC", "GATED"}
 _CONVERTIBLE = {"CNTS", "GML", "CM2ML"}
 
@@ -31,6 +49,9 @@ def unfit(series: SeriesHeaders, classic: str) -> str | None:
             return "not a CT, MR or PET image object (a secondary capture or another kind)"
         if any(part.frame is None for part in series.slices):
             return "a multi-frame object whose functional groups are damaged or missing; export it again"
+    maps = sorted(_CT_MAPS[value] for value in _values(series, "ImageType", 2) if value in _CT_MAPS)
+    if modality == "CT" and maps:
+        return f"a CT {maps[0]}, which does not show the densities of tissue; name a plain CT series instead"
     return _no_volume(series)
 
 
