@@ -91,6 +91,22 @@ def test_what_is_no_focal_lesion_is_not_listed(parts):
     assert found(ct(parts), config=QUICK)[0].labels == ()
 
 
+def elongated(radius_mm, half_length_mm, along=1):
+    """An ellipsoid that is longer along one axis."""
+    axes = [half_length_mm if a == along else radius_mm for a in range(3)]
+    return np.linalg.norm((PLACES - MIDDLE) / axes, axis=-1) <= 1
+
+
+@pytest.mark.parametrize(("radius", "of_vein", "hu"), [(6.0, 4.0, 88.0), (5.5, 3.5, 85.0)])
+def test_the_wide_part_of_a_faint_vein_is_not_offered_and_an_elongated_lesion_is(radius, of_vein, hu):
+    wide = elongated(radius, 10.0)
+    vein = wide | (tube(of_vein) & (PLACES[..., 1] > MIDDLE[1]))
+    assert found(ct([(vein, hu)]), config=QUICK)[0].labels == ()
+    labels, search = found(ct([(wide, hu)]), config=QUICK)
+    assert labels.labels == (CONFIG.first_label,)
+    assert search.foci[CONFIG.first_label].may_be == ("elongated",)
+
+
 def test_noise_alone_gives_at_most_one_in_four_livers():
     assert sum(len(found(ct(noise=10.0, seed=seed), config=QUICK)[0].labels) for seed in range(4)) <= 1
 

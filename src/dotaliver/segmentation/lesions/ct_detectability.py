@@ -22,6 +22,7 @@ from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, mean_within
 from dotaliver.segmentation.lesions.ct_focus_shape import box_around_place, seeds_in, shape_of
 from dotaliver.segmentation.lesions.ct_focus_suspicion import opinion_on
+from dotaliver.segmentation.lesions.ct_focus_tube import may_be_piece_of_vessel
 from dotaliver.segmentation.lesions.psychometric import contrast_for_share
 
 __all__ = ["detectability_of"]
@@ -126,7 +127,7 @@ def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contras
             shape = shape_of(part, seed, config)
             if shape is None or opinion_on(part, shape, config) != "candidate":
                 continue
-            if shape.ways_out == 0:
+            if shape.ways_out == 0 and not may_be_piece_of_vessel(part, shape, config):
                 return True
             _, there, whole = _with_lesion(bench, place, radius_mm, contrast_hu, _VESSEL_MARGIN_MM)
             moved = tuple(p - m + t for p, m, t in zip(seed.place, middle, there, strict=True))

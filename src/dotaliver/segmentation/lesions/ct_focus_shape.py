@@ -22,7 +22,16 @@ from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, Sign, mean_within
 
-__all__ = ["Seed", "Shape", "box_around_place", "continues_far", "fissure_share", "seeds_in", "shape_of"]
+__all__ = [
+    "Seed",
+    "Shape",
+    "box_around_place",
+    "continues_far",
+    "fissure_share",
+    "ray_directions",
+    "seeds_in",
+    "shape_of",
+]
 
 # Share of a ball's contrast that a Gaussian of half its radius as sigma sees: the chi distribution of 3 degrees at 2 is
 # 0.739; its surroundings hold a part of it, and a lesion is no ball.
@@ -155,6 +164,11 @@ def fissure_share(image: LiverImage, shape: Shape) -> float:
         return 0.0
     beside = distance_to_mm(own, image.grid.spacing_mm, within_mm=_BESIDE_MM) <= _BESIDE_MM
     return float(np.count_nonzero(there & beside)) / float(np.count_nonzero(own))
+
+
+def ray_directions() -> FloatArray:
+    """Unit vectors of the rays that a place is looked at along, shape (80, 3), spread evenly."""
+    return _directions()[0]
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from dotaliver.config.ct import CtFociConfig
 from dotaliver.segmentation.lesions.ct_focus_border import border_signs
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
 from dotaliver.segmentation.lesions.ct_focus_shape import Shape, continues_far, fissure_share
+from dotaliver.segmentation.lesions.ct_focus_tube import is_piece_of_vessel
 
 __all__ = ["Opinion", "benign_reasons", "opinion_on", "suspicion_of"]
 
@@ -41,7 +42,7 @@ def opinion_on(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion
         return "nothing"
     if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.fissure_share):
         return "structure"
-    return "candidate"
+    return "structure" if is_piece_of_vessel(image, shape, config) else "candidate"
 
 
 def _is_dark_at_border(shape: Shape, config: CtFociConfig) -> bool:
@@ -50,7 +51,8 @@ def _is_dark_at_border(shape: Shape, config: CtFociConfig) -> bool:
 
 def _opinion_at_border(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion:
     """The same of a dark place that the liver's border cuts off: it may be flatter, and lie beside fat."""
-    if shape.border_share > config.most_cut_share:
+    flat = shape.diameter_mm > config.widest_rim_mm and shape.axis_ratio > config.longest_rim_ratio
+    if shape.border_share > config.most_cut_share or flat:
         return "structure"
     small = shape.diameter_mm < config.least_cut_diameter_mm or shape.contrast_hu < config.least_cut_contrast_hu
     uneven = shape.axis_ratio > config.longest_cut_ratio or shape.fill < config.cut_fill
@@ -59,7 +61,7 @@ def _opinion_at_border(image: LiverImage, shape: Shape, config: CtFociConfig) ->
     wide = shape.diameter_mm > config.widest_vessel_mm
     if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.cut_fissure_share):
         return "structure"
-    return "candidate"
+    return "structure" if is_piece_of_vessel(image, shape, config) else "candidate"
 
 
 def _is_as_bright_as_blood(image: LiverImage, shape: Shape, config: CtFociConfig) -> bool:
