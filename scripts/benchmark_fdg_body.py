@@ -19,7 +19,6 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.phantom.body_spec import BodySpec, draw_body
 from dotaliver.phantom.shapes import stream
 from dotaliver.phantom.two_tracers import fdg_body
-from dotaliver.segmentation.body.confidence import confidence_of
 from dotaliver.segmentation.body.search import find_candidates
 from dotaliver.segmentation.coarse import coarse_of
 
@@ -48,7 +47,7 @@ def counted(seed: int, config: ScoringConfig, *, clean: bool) -> tuple[int, int,
     found, rules = find_candidates(body.volumes, liver, uptake, config), config.body
     listed, false = [], Counter()
     for candidate, lesion in zip(found.candidates, true_lesions(body, found), strict=True):
-        sure = confidence_of(candidate.features, rules.model) >= rules.other_tracer_from
+        sure = candidate.confidence >= rules.other_tracer_from
         hot = candidate.part.peak > rules.other_tracer_ratio * uptake
         if sure and hot and candidate.may_be not in rules.other_tracer_organs:
             if lesion:

@@ -13,11 +13,11 @@ from dotaliver.image.itk import resample_labels
 from dotaliver.phantom.body import BodyPhantom, make_body
 from dotaliver.phantom.body_lesions import PlacedLesion
 from dotaliver.phantom.body_spec import BodySpec, draw_body
-from dotaliver.segmentation.body.confidence import features_of
+from dotaliver.segmentation.body.part_features import PlacedPart
 from dotaliver.segmentation.body.parts import HotPart
 from dotaliver.segmentation.body.physiology import explained, owned_large_organs
 from dotaliver.segmentation.body.regions import region_of
-from dotaliver.segmentation.body.search import Candidate, Candidates, find_candidates
+from dotaliver.segmentation.body.search import Candidate, Candidates, find_candidates, judged_parts
 from dotaliver.segmentation.coarse import coarse_of
 from dotaliver.segmentation.lesions.basins import basin_boxes
 
@@ -91,18 +91,30 @@ class _Parts:
     parts: tuple[HotPart, ...]
 
 
-def reasoned(judged: Judged, *, without_ct: bool = False) -> tuple[Candidate, ...]:
-    """The candidates with what today's rules make of their parts; rules of places and features need no images.
+def placed_parts(judged: Judged, *, without_ct: bool = False) -> tuple[PlacedPart, ...]:
+    """The hot parts with what today's rules make of them; rules of places need no images.
 
     With ``without_ct``, as if there were no CT.
     """
     has_ct = judged.spec.with_ct and not without_ct
-    parts = _Parts(tuple(c.part if has_ct else replace(c.part, **_NO_CT) for c in judged.candidates))
+    names = _names(judged, has_ct=has_ct)
+    parts = _parts(judged, has_ct=has_ct)
+    return tuple(PlacedPart(p, names.get(p.label), region_of(p, has_ct=has_ct)[1]) for p in parts)
+
+
+def reasoned(judged: Judged) -> tuple[Candidate, ...]:
+    """The candidates with what today's rules and the stored trees make of their parts."""
+    has_ct = judged.spec.with_ct
+    parts, names = _parts(judged, has_ct=has_ct), _names(judged, has_ct=has_ct)
+    return judged_parts(parts, names, judged.liver_uptake, has_ct=has_ct)
+
+
+def _parts(judged: Judged, *, has_ct: bool) -> tuple[HotPart, ...]:
+    return tuple(c.part if has_ct else replace(c.part, **_NO_CT) for c in judged.candidates)
+
+
+def _names(judged: Judged, *, has_ct: bool) -> dict[int, str]:
+    """What may explain each part, by label."""
+    parts = _Parts(_parts(judged, has_ct=has_ct))
     owned = owned_large_organs(parts, judged.liver_uptake, has_ct=has_ct)
-    names = explained(parts, owned, judged.liver_uptake, has_ct=has_ct)
-    found = []
-    for part in parts.parts:
-        region, organ = region_of(part, has_ct=has_ct)
-        may_be = names.get(part.label)
-        found.append(Candidate(part, may_be, region, organ, features_of(part, may_be, organ, judged.liver_uptake)))
-    return tuple(found)
+    return explained(parts, owned, judged.liver_uptake, has_ct=has_ct)

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dotaliver.config.body import BodyConfig, ConfidenceModel
-from dotaliver.segmentation.body.confidence import confidence_of, features_of
+from dotaliver.config.body import BodyConfig
+from dotaliver.segmentation.body.confidence import confidences
+from dotaliver.segmentation.body.part_features import FEATURES, PlacedPart, features_of
 from dotaliver.segmentation.body.parts import HotPart, HotParts
 from dotaliver.segmentation.body.physiology import explained
 from dotaliver.segmentation.body.regions import region_of
+from dotaliver.segmentation.body.search import is_likely
 
 PART = HotPart(
     label=1,
@@ -30,13 +32,33 @@ PART = HotPart(
 )
 
 
-def confidence(part, may_be=None):
-    return confidence_of(features_of(part, may_be, region_of(part, has_ct=True)[1], 5.0), BodyConfig().model)
+# Faint uptake as most bodies have: vertebrae, bowel and vessels from neck to thigh.
+FAINT = tuple(
+    replace(
+        PART,
+        label=n + 2,
+        peak=1.3,
+        background=0.8,
+        volume_ml=1.5,
+        height_mm=-430.0 + 20.0 * n,
+        lateral_mm=(-40.0, 0.0, 35.0)[n % 3],
+        posterior_mm=(-100.0, -20.0, -60.0)[n % 3],
+        bone_near=0.9 * (n % 3 == 1),
+        bone_share=0.9 * (n % 3 == 1),
+        extent_mm=(8.0, 6.0, 5.0),
+    )
+    for n in range(40)
+)
 
 
-def test_without_evidence_the_confidence_is_the_intercepts():
-    assert confidence_of({}, ConfidenceModel()) == 0.5
-    assert confidence_of({"log_contrast": 2.0}, ConfidenceModel(intercept=-2.0, weights={"log_contrast": 1.0})) == 0.5
+def placed(part, may_be=None):
+    return PlacedPart(part, may_be, region_of(part, has_ct=part.hu is not None)[1])
+
+
+def confidence(part, may_be=None, others=()):
+    """Of a part in a body with faint uptake and other parts."""
+    faint = [placed(p, "vessel") for p in FAINT]
+    return confidences([placed(part, may_be), *(placed(p) for p in others), *faint], 5.0)[0]
 
 
 def test_a_hot_focus_that_nothing_explains_is_likelier_than_a_mild_one_and_than_an_explained_one():
@@ -52,8 +74,8 @@ def test_faint_uptake_in_lung_without_a_nodule_is_less_likely_than_at_one():
     seen = HotParts((air,), np.zeros((1, 1, 1), np.int32), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
     may_be = explained(seen, {}, 5.0, has_ct=True)[air.label]
     assert may_be == "aerated_lung"
-    # Uptake may lie on lung because of breathing, so it is listed as unsure and never as likely.
-    assert may_be in BodyConfig().at_most_unsure
+    # Uptake may lie on lung because of breathing, so more confidence is asked for.
+    assert may_be in BodyConfig().ambiguous_organs
     assert confidence(air, may_be) < confidence(nodule)
 
 
@@ -76,11 +98,31 @@ def test_above_liver_more_uptake_that_no_organ_explains_is_no_less_likely(place,
     assert found[-1] > 0.8
 
 
-def test_without_a_ct_nothing_is_said_of_density():
-    features = features_of(replace(PART, hu=None), None, "lymph_node", 5.0)
-    assert features["without_ct"] == 1.0
-    assert not {"solid", "aerated", "partly_bone"} & set(features)
-    assert "without_ct" not in features_of(PART, None, "lymph_node", 5.0)
+def test_a_faint_focus_counts_for_more_beside_certain_lesions_than_alone():
+    faint = replace(PART, peak=3.0, volume_ml=1.0, height_mm=-100.0, lateral_mm=20.0, posterior_mm=-35.0)
+    lesions = [replace(PART, label=900 + n, height_mm=PART.height_mm + 25.0 * n, peak=20.0) for n in range(4)]
+    assert confidence(faint, others=lesions) > confidence(faint) + 0.02
+
+
+def test_the_order_of_the_parts_does_not_matter():
+    parts = [placed(PART), placed(replace(PART, label=50, peak=4.0, height_mm=0.0)), *map(placed, FAINT)]
+    forwards, backwards = confidences(parts, 5.0), confidences(parts[::-1], 5.0)
+    np.testing.assert_allclose(forwards, backwards[::-1], rtol=1e-9)
+
+
+def test_in_the_place_of_an_organ_that_may_be_as_hot_more_confidence_is_asked_for():
+    config = BodyConfig()
+    between = (config.metastasis_from + config.metastasis_from_at_ambiguous) / 2
+    assert is_likely(between, None, config) and is_likely(between, "bowel", config)
+    assert not any(is_likely(between, organ, config) for organ in config.ambiguous_organs)
+    assert is_likely(config.metastasis_from_at_ambiguous, "uncinate", config)
+
+
+def test_without_a_ct_the_density_is_missing_and_not_low():
+    features = dict(zip(FEATURES, features_of([placed(replace(PART, hu=None))], 5.0)[0], strict=True))
+    assert features["hu"] < -1500
+    assert features["log_liver_ratio"] == pytest.approx(np.log(12 / 5))
+    assert features["in_lymph_node"] == 1.0 and features["explained"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -1,104 +1,138 @@
-"""Probability that a hot part is a metastasis: logistic regression of named features, fitted on simulated bodies."""
+"""Probability that a hot part is a metastasis: two sums of decision trees, fitted on simulated bodies.
+
+The first judges each part by itself and among the others. The second corrects it by how likely the other parts of the
+body are lesions, for a patient with many certain lesions has more than one who has none. `confidence_trees.md` says
+what the trees were fitted on.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 
-from dotaliver.config.body import ConfidenceModel
-from dotaliver.records.body import FocusOrgan
-from dotaliver.segmentation.body.parts import HotPart
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["confidence_of", "features_of"]
+from dotaliver.segmentation.body.part_features import FEATURES, RISING, PlacedPart, features_of
+from dotaliver.segmentation.body.trees import Trees, logits
 
-# Beyond these, a feature says no more.
-_LOG_CONTRAST, _LOG_RATIO, _LOG_ML = (0.0, 4.0), (-2.5, 2.5), (-1.5, 5.0)
-_MOST_LOG_ELONGATION = 1.5
-# Lung tissue blurred with a nodule is denser than this; from this share of bone on, a part lies at bone.
-_AERATED_HU, _BONE_SHARE = -350.0, 0.2
+__all__ = [
+    "LARGEST_LOGIT",
+    "RISING_IN_SECOND",
+    "STAGES",
+    "confidences",
+    "second_features",
+    "stored_trees",
+    "trees_as_arrays",
+]
+
+Float64Array = npt.NDArray[np.float64]
+
+STAGES = ("first", "second")
+"""Names of the two models in the stored file."""
+
+# What the second stage sees beside the context.
+_SEEN_AGAIN = (
+    "log_contrast",
+    "log_liver_ratio",
+    "log_volume_ml",
+    "height_mm",
+    "aside_mm",
+    "posterior_mm",
+    "organ_mm",
+    "hu",
+    "bone_near",
+    "fat_around",
+    "explained",
+    "log_parts",
+)
+_CONTEXT = ("log_odds_alone", "log_others", "log_others_in_organ", "log_others_near", "likeliest_other")
+RISING_IN_SECOND: tuple[int, ...] = (
+    *range(len(_CONTEXT)),
+    *(len(_CONTEXT) + _SEEN_AGAIN.index(name) for name in RISING),
+)
+"""Columns of `second_features` with which a lesion is never less likely."""
+
+# Parts of less probability are no context; lesions of one region lie this near to each other.
+_LEAST_PROBABILITY, _REGION_MM = 0.1, 120.0
+# What explains uptake of other tracers alone was not fitted, and is no context.
+_OTHER_TRACERS = ("brain", "marrow", "brown_fat")
+LARGEST_LOGIT = 13.8
+"""A probability is 1e-6 at least, and as far from 1."""
 
 
-def features_of(p: HotPart, may_be: str | None, organ: FocusOrgan, liver_uptake: float) -> dict[str, float]:
-    """Named features of a part; those that are 0 are left out.
+def confidences(parts: Sequence[PlacedPart], liver_uptake: float) -> Float64Array:
+    """Probability of a metastasis of each part, 0 to 1.
 
     Parameters
     ----------
-    p : HotPart
-        The part.
-    may_be : str or None
-        The organ that may explain it, from `dotaliver.segmentation.body.physiology.explained`.
-    organ : str
-        Where it lies.
+    parts : sequence of PlacedPart
+        All hot parts of the body.
     liver_uptake : float
         Uptake of normal liver.
     """
-    contrast = _within(math.log(max(p.contrast, 1e-3)), _LOG_CONTRAST)
-    ratio = _within(math.log(max(p.peak / max(liver_uptake, 1e-6), 1e-3)), _LOG_RATIO)
-    volume = _within(math.log(max(p.volume_ml, 1e-3)), _LOG_ML)
-    faint = min(ratio, 0.0)
-    elongation = min(math.log(max(p.elongation, 1.0)), _MOST_LOG_ELONGATION)
-    solid = 0.0 if p.hu is None else _within((p.hu + 20.0) / 70.0, (0.0, 1.0))
-    shape = {"log_contrast": contrast, "log_liver_ratio": ratio, "log_volume_ml": volume, "log_elongation": elongation}
-    features = {
-        **shape,
-        # Below liver alone: no more uptake than liver may make a lesion less likely.
-        "faint_squared": faint * faint,
-        "faint_by_volume": faint * volume,
-        "faint_by_log_contrast": faint * contrast,
-        "log_volume_squared": volume * volume,
-        "solid": solid,
-        "mirrored": 1.0 if 0.55 < p.mirror_ratio < 1.8 else 0.0,
-        "fat_around": p.fat_around,
-        "gas_near": min(p.gas_near, 0.3),
-        "touches_organ": 1.0 if p.organ_mm < 14 or p.liver_mm < 9 else 0.0,
-        f"in_{organ}": 1.0,
-        **{f"in_{organ}_{name}": value for name, value in shape.items()},
-        f"in_{organ}_solid": solid,
-        **_of_place(p, ratio, volume),
-    }
-    if p.hu is None:
-        # What a CT would say is missing, not absent.
-        features |= {"without_ct": 1.0, **{f"without_ct_{name}": value for name, value in shape.items()}}
-    if may_be is not None:
-        features[f"may_be_{may_be}"] = 1.0
-        features[f"{may_be}_log_contrast"] = contrast
-        features[f"{may_be}_solid"] = solid
-        features[f"{may_be}_log_liver_ratio"] = ratio
-        features[f"{may_be}_log_volume_ml"] = volume
-        features["explained_log_contrast"] = contrast
-        features["explained_log_volume_ml"] = volume
-        features["explained_fat_around"] = p.fat_around
-        features["explained_log_elongation"] = elongation
-        features["explained_solid"] = solid
-        features["explained_upright"] = p.upright * elongation
-    return {name: value for name, value in features.items() if value}
+    first, second = stored_trees()
+    features = features_of(parts, liver_uptake)
+    alone = np.clip(logits(first, features), -LARGEST_LOGIT, LARGEST_LOGIT)
+    return _probability(alone + logits(second, second_features(parts, features, alone)))
 
 
-def _of_place(p: HotPart, ratio: float, volume: float) -> dict[str, float]:
-    """What place and density say beside the rules of `dotaliver.segmentation.body.physiology`.
+def second_features(parts: Sequence[PlacedPart], features: Float64Array, alone: Float64Array) -> Float64Array:
+    """Features of the second stage: the context of each part, and some of its own again.
 
-    Noise in aerated lung, contrast agent in bowel as dense as bone, and blood in the vessels of the mediastinum.
+    Parameters
+    ----------
+    parts : sequence of PlacedPart
+        All hot parts of the body.
+    features : ndarray, shape (parts, `FEATURES`)
+        Of `features_of`.
+    alone : ndarray, shape (parts,)
+        Log odds of the first stage.
     """
-    features = {}
-    if p.hu is not None:
-        features["aerated"] = _within((_AERATED_HU - p.hu) / 250.0, (0.0, 1.0))
-    if p.bone_near >= _BONE_SHARE:
-        features["partly_bone"] = _within((0.8 - p.bone_near) / 0.4, (0.0, 1.0))
-        abdominal = -310 < p.height_mm < 20 and p.posterior_mm < -10 and p.skin_mm > 14
-        if abdominal and p.hu is not None:
-            features["as_dense_as_contrast"] = _within((260.0 - p.hu) / 100.0, (0.0, 1.0))
-        # Between spine and sternum nothing is as dense as bone but blood with contrast agent.
-        between = 60 < p.height_mm < 250 and abs(p.lateral_mm) < 45 and -95 < p.posterior_mm < -55
-        features["dense_vessel"] = float(between)
-    if 60 < p.height_mm < 250 and abs(p.lateral_mm) < 50 and -95 < p.posterior_mm < -15:
-        features |= {"vessels": 1.0, "vessels_log_liver_ratio": ratio, "vessels_log_volume_ml": volume}
-    return features
+    alone = np.clip(alone, -LARGEST_LOGIT, LARGEST_LOGIT)
+    likely = _probability(alone)
+    likely[likely <= _LEAST_PROBABILITY] = 0.0
+    likely[[p.may_be in _OTHER_TRACERS for p in parts]] = 0.0
+    organs = np.array([p.organ for p in parts])
+    places = np.array([[p.part.lateral_mm, p.part.posterior_mm, p.part.height_mm] for p in parts]).reshape(-1, 3)
+    in_organ, near, best = (np.zeros(len(parts)) for _ in range(3))
+    # Only the likely parts add to a sum, in the order of the list.
+    for n in np.flatnonzero(likely):
+        others = np.arange(len(parts)) != n
+        in_organ += likely[n] * (others & (organs == organs[n]))
+        near += likely[n] * (others & (np.linalg.norm(places - places[n], axis=1) < _REGION_MM))
+        best = np.where(others, np.maximum(best, likely[n]), best)
+    every = likely.cumsum()[-1] - likely if len(likely) else likely
+    context = np.stack([alone, *(np.log1p(np.maximum(v, 0.0)) for v in (every, in_organ, near)), best], axis=1)
+    return np.hstack([context, features[:, [FEATURES.index(name) for name in _SEEN_AGAIN]]])
 
 
-def _within(value: float, limits: tuple[float, float]) -> float:
-    return min(max(value, limits[0]), limits[1])
+def _probability(log_odds: Float64Array) -> Float64Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -LARGEST_LOGIT, LARGEST_LOGIT))))
 
 
-def confidence_of(features: dict[str, float], model: ConfidenceModel) -> float:
-    """Probability of a metastasis, 0 to 1."""
-    z = model.intercept + sum(model.weights.get(name, 0.0) * value for name, value in sorted(features.items()))
-    return 1.0 / (1.0 + math.exp(-min(max(z, -30.0), 30.0)))
+@cache
+def stored_trees() -> tuple[Trees, Trees]:
+    """The trees that come with the package."""
+    with (files("dotaliver.segmentation.body") / "confidence_trees.npz").open("rb") as file, np.load(file) as stored:
+        first, second = (
+            Trees(
+                float(stored[f"{stage}/prior"]),
+                stored[f"{stage}/features"],
+                stored[f"{stage}/thresholds"],
+                stored[f"{stage}/values"].astype(np.float64),
+            )
+            for stage in STAGES
+        )
+    return first, second
+
+
+def trees_as_arrays(stage: str, trees: Trees) -> dict[str, npt.NDArray[np.generic]]:
+    """What is stored of the trees, by name; values to single precision."""
+    return {
+        f"{stage}/prior": np.array(trees.prior, dtype=np.float64),
+        f"{stage}/features": trees.features.astype(np.uint8),
+        f"{stage}/thresholds": trees.thresholds,
+        f"{stage}/values": trees.values.astype(np.float32),
+    }

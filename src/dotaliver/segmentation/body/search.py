@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +17,9 @@ from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.body.axes import BodyAxes, body_axes, coverage_of
-from dotaliver.segmentation.body.confidence import confidence_of, features_of
+from dotaliver.segmentation.body.confidence import confidences
 from dotaliver.segmentation.body.outline import outline_on_pet
+from dotaliver.segmentation.body.part_features import PlacedPart
 from dotaliver.segmentation.body.parts import HotPart, HotParts, find_hot_parts
 from dotaliver.segmentation.body.physiology import SENTENCES, explained, owned_large_organs, with_organ_distance
 from dotaliver.segmentation.body.regions import region_of
@@ -27,7 +29,16 @@ from dotaliver.segmentation.lesions.basins import basin_boxes
 from dotaliver.segmentation.lesions_and_reference import images_around, normal_liver_within
 from dotaliver.segmentation.organs.surroundings import survey
 
-__all__ = ["Candidate", "Candidates", "find_candidates", "liver_on_coarse", "search_body", "with_body_searched"]
+__all__ = [
+    "Candidate",
+    "Candidates",
+    "find_candidates",
+    "is_likely",
+    "judged_parts",
+    "liver_on_coarse",
+    "search_body",
+    "with_body_searched",
+]
 
 _NAME = "petct"
 _OTHER_TRACER = "The tracer is not a somatostatin-receptor ligand, for which the confidence was calibrated."
@@ -35,13 +46,13 @@ _OTHER_TRACER = "The tracer is not a somatostatin-receptor ligand, for which the
 
 @dataclass(frozen=True)
 class Candidate:
-    """A hot part with what it may be; ``features`` are those of its confidence."""
+    """A hot part with what it may be, where it lies, and its probability of being a metastasis."""
 
     part: HotPart
     may_be: str | None
     region: str
     organ: FocusOrgan
-    features: dict[str, float]
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +147,30 @@ def find_candidates(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float
     parts = with_organ_distance(parts, owned, images.geometry.spacing_mm)
     other = volumes.acquisition.tracer_is_sstr is False
     names = explained(parts, owned, liver_uptake, has_ct=has_ct, other_tracer=other)
-    candidates = []
-    for part in parts.parts:
-        region, organ = region_of(part, has_ct=has_ct)
-        may_be = names.get(part.label)
-        candidates.append(Candidate(part, may_be, region, organ, features_of(part, may_be, organ, liver_uptake)))
-    return Candidates(tuple(candidates), parts, images, axes)
+    return Candidates(judged_parts(parts.parts, names, liver_uptake, has_ct=has_ct), parts, images, axes)
+
+
+def judged_parts(
+    parts: tuple[HotPart, ...], names: Mapping[int, str], liver_uptake: float, *, has_ct: bool
+) -> tuple[Candidate, ...]:
+    """Each part with its region and its probability of being a metastasis; ``names`` are what may explain a label."""
+    regions = [region_of(part, has_ct=has_ct) for part in parts]
+    placed = [PlacedPart(p, names.get(p.label), organ) for p, (_, organ) in zip(parts, regions, strict=True)]
+    likely = confidences(placed, liver_uptake)
+    return tuple(
+        Candidate(one.part, one.may_be, region, one.organ, float(confidence))
+        for one, (region, _), confidence in zip(placed, regions, likely, strict=True)
+    )
+
+
+def is_likely(confidence: float, may_be: str | None, config: BodyConfig) -> bool:
+    """Whether a candidate is called a likely metastasis."""
+    ambiguous = may_be in config.ambiguous_organs
+    return confidence >= (config.metastasis_from_at_ambiguous if ambiguous else config.metastasis_from)
 
 
 def _confidence(candidate: Candidate, config: BodyConfig, *, has_ct: bool) -> float:
-    confidence = confidence_of(candidate.features, config.model)
-    return confidence if has_ct else confidence * config.without_ct_factor
+    return candidate.confidence if has_ct else candidate.confidence * config.without_ct_factor
 
 
 def _outlined(
@@ -179,7 +203,7 @@ def _outlined(
 
 def _focus(label: int, candidate: Candidate, confidence: float, volumes: StudyVolumes, config: BodyConfig) -> BodyFocus:
     likely: Likely = "unsure"
-    if confidence >= config.metastasis_from and candidate.may_be not in config.at_most_unsure:
+    if is_likely(confidence, candidate.may_be, config):
         likely = "metastasis"
     elif confidence < config.physiological_below:
         likely = "physiological"
