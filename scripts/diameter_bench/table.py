@@ -37,6 +37,8 @@ class Row:
     ours_mm: float | None
     interval_mm: tuple[float, float] | None
     peer_mm: float | None
+    again: bool = False
+    """A further outline of a lesion that has one already."""
 
 
 def caliper_mm(mask: BoolArray, grid: Geometry) -> float:
@@ -51,39 +53,56 @@ def caliper_mm(mask: BoolArray, grid: Geometry) -> float:
 
 
 def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
-    """Every outline found on the scene's PET that lies on a true lesion, and the true lesions that none lies on."""
+    """A row for each outline, on the true lesion that it holds most of, and one for each true lesion without any."""
     config, grid = CtLesionConfig(), scene.ct.geometry
     found = outline_lesions_on_ct(scene.ct, scene.placed, scene.liver, config)
-    outlines = dict(found.labels.boxes())
+    outlines, true_boxes = dict(found.labels.boxes()), dict(scene.truth.boxes())
     known = {lesion.label: lesion for lesion in scene.known}
-    rows, hit = [], set()
-    for label, own in scene.placed.boxes():
-        under = np.bincount(scene.truth.array[own][scene.placed.array[own] == label], minlength=2)
-        under[0] = 0
-        if not under.any():
-            continue
-        number = int(under.argmax())
-        hit.add(number)
-        true_box = dict(scene.truth.boxes())[number]
+
+    def row(number: int, label: int | None, *, again: bool = False) -> Row:
+        true_box, lesion = true_boxes[number], known.get(number)
         truth = caliper_mm(scene.truth.array[true_box] == number, grid)
+        peer = None
+        if label is not None:
+            peer = _threshold_mm(scene, label, with_surroundings(places[label], grid, config))
         ours, interval = None, None
         if label in outlines:
             mask = LabelMap((found.labels.array[outlines[label]] == label).astype(np.uint8), grid.crop(outlines[label]))
             measured = longest_diameter(mask, "ct", found.borders[label])
             assert measured is not None
             ours, interval = measured.diameter.longest_mm, measured.diameter.interval_mm
-        peer = _threshold_mm(scene, label, with_surroundings(own, grid, config))
-        lesion = known.get(number)
         contrast = None if lesion is None else abs(lesion.contrast_hu)
         place, shape = ("", "") if lesion is None else (lesion.place, lesion.shape)
-        rows.append(Row(base, phase, contrast, place, shape, truth, ours, interval, peer))
-    boxes = dict(scene.truth.boxes())
-    for lesion in scene.known:
-        if lesion.label in hit or lesion.label not in boxes:
-            continue
-        truth = caliper_mm(scene.truth.array[boxes[lesion.label]] == lesion.label, grid)
-        rows.append(Row(base, phase, abs(lesion.contrast_hu), lesion.place, lesion.shape, truth, None, None, None))
+        return Row(base, phase, contrast, place, shape, truth, ours, interval, peer, again)
+
+    places = dict(scene.placed.boxes())
+    rows: list[Row] = []
+    measured_ones, under_uptake = set(), {}
+    for label, own in places.items():
+        under = _most_of(scene.truth.array[own][scene.placed.array[own] == label])
+        if under is not None:
+            under_uptake.setdefault(under, label)
+        if label in outlines:
+            box = outlines[label]
+            number = _most_of(scene.truth.array[box][found.labels.array[box] == label]) or under
+            if number is not None:
+                rows.append(row(number, label, again=number in measured_ones))
+                measured_ones.add(number)
+    wanted = {*under_uptake, *known} & set(true_boxes)
+    rows += [row(number, _refused(under_uptake.get(number), outlines)) for number in sorted(wanted - measured_ones)]
     return rows
+
+
+def _most_of(numbers: np.ndarray) -> int | None:
+    """The true lesion with most of some voxels; None where none holds any."""
+    counts = np.bincount(numbers, minlength=2)
+    counts[0] = 0
+    return int(counts.argmax()) if counts.any() else None
+
+
+def _refused(label: int | None, outlines: dict[int, Box]) -> int | None:
+    """The label of an uptake without an outline."""
+    return None if label in outlines else label
 
 
 def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
@@ -113,7 +132,8 @@ def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
 def report(rows: list[Row]) -> None:
     """The table by contrast, size, place, shape and phase."""
     wanted = [row for row in rows if row.truth_mm >= _LEAST_MM]
-    print(f"{len(wanted)} lesions of at least {_LEAST_MM:g} mm; share: of all, found on PET or not")
+    lesions = sum(not row.again for row in wanted)
+    print(f"{lesions} lesions of at least {_LEAST_MM:g} mm; share: of all, found on PET or not")
     head = f"{'':24} {'n':>4} {'share':>6} {'median':>8} {'':>6} {'<=2mm,10%':>10} {'>25%':>5} {'in 95%':>7}"
     print(f"{head}   | {'threshold: share':>16} {'median':>8} {'<=2mm,10%':>10} {'ours/theirs':>11}")
     drawn = [row for row in wanted if row.contrast_hu is not None]
@@ -138,11 +158,12 @@ def _line(name: str, rows: Iterable[Row], chosen: Callable[[Row], bool]) -> None
         return
     mine = [(row, row.ours_mm) for row in some if row.ours_mm is not None]
     theirs = [(row, row.peer_mm) for row in some if row.peer_mm is not None]
-    text = f"{name:24} {len(some):4}"
-    text += _figures(mine, len(some), wide=True)
+    total = sum(not row.again for row in some)
+    text = f"{name:24} {total:4}"
+    text += _figures(mine, total, wide=True)
     both = [(abs(r.ours_mm - r.truth_mm), abs(r.peer_mm - r.truth_mm)) for r in some if r.ours_mm and r.peer_mm]
     ratio = f"{np.median([a for a, _ in both]) / np.median([b for _, b in both]):11.2f}" if both else f"{'–':>11}"
-    print(f"{text}   | {_figures(theirs, len(some), wide=False)} {ratio}")
+    print(f"{text}   | {_figures(theirs, total, wide=False)} {ratio}")
 
 
 def _figures(measured: list[tuple[Row, float]], total: int, *, wide: bool) -> str:
@@ -151,7 +172,8 @@ def _figures(measured: list[tuple[Row, float]], total: int, *, wide: bool) -> st
     truth = np.array([row.truth_mm for row, _ in measured])
     error = np.abs(np.array([size for _, size in measured]) - truth)
     good = float(np.mean(error <= np.maximum(2, 0.1 * truth)))
-    text = f" {len(measured) / total:6.0%} {np.median(error):5.1f} mm"
+    share = sum(not row.again for row, _ in measured) / total
+    text = f" {share:6.0%} {np.median(error):5.1f} mm"
     if not wide:
         return f"{text} {good:10.0%}"
     held = [row.interval_mm[0] <= row.truth_mm <= row.interval_mm[1] for row, _ in measured if row.interval_mm]

@@ -17,6 +17,11 @@ _FITTING = CtLesionConfig(
     size_ratio_range=(0.75, 1.35),
     most_shared_share=0.4,
     least_seen_share=0.6,
+    size_slack_mm=0.0,
+    sure_filled_share=0.48,
+    spread_factor=1.2,
+    model_error_mm=0.5,
+    model_error_share=0.02,
 )
 
 

@@ -68,6 +68,11 @@ class CtClickConfig(FrozenModel):
         default=1.0, ge=0, description="Error of the diameter over what it grows by when the foot is followed"
     )
     most_growth_share: float = Field(default=0.15, ge=0, description="And by how much of the diameter it may grow")
+    spread_factor: float = Field(
+        default=1.2, gt=0, description="Real spread of the diameter over the fit's own, before the errors named here"
+    )
+    model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows, before these errors")
+    model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
     hidden_border_error: float = Field(
         default=0.5, ge=0, description="Error over the diameter, of a border of which nothing is seen"
     )

@@ -190,7 +190,7 @@ class CtLesionConfig(FrozenModel):
         default=0.15, ge=0, le=1, description="Share that may lie beyond the reach of the uptake on a well seen border"
     )
     most_shared_share: float = Field(
-        default=0.2, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
+        default=0.1, ge=0, le=1, description="Share of the border that faces another lesion; more is confluent disease"
     )
     liver_edge_mm: tuple[float, float] = Field(
         default=(1.0, 1.5), description="How far the liver's outline may be off, and over which width it fades"
@@ -243,6 +243,19 @@ class CtLesionConfig(FrozenModel):
         description="Least share of the contrast in the outer half of small and of large or weak lesions, third lowest "
         "of twelve directions: lower is a part that is not the lesion",
     )
+    sure_filled_share: float = Field(
+        default=0.25,
+        description="The same of a small lesion whose step is sure: of its twelve parts each is little more than noise",
+    )
+    sure_step: tuple[float, float] = Field(
+        default=(2.2, 0.83), description="Contrast in SDs, and known share of the border, from which a step is sure"
+    )
+    core_share: float = Field(
+        default=1.7, gt=1, description="Contrast of the inner half over that of the border, from which it is a core"
+    )
+    most_left_out_of_core: float = Field(
+        default=0.4, description="Share of the uptake that may lie outside of a border around a core: more is its rim"
+    )
     step_width_mm: float = Field(default=3.0, gt=0, description="Width of the strips on both sides of the border")
     step_share: float = Field(default=0.25, gt=0, description="Share of half the whole step that counts as seen")
     unseen_weight: float = Field(
@@ -252,6 +265,10 @@ class CtLesionConfig(FrozenModel):
     size_ratio_range: tuple[float, float] = Field(
         default=(0.75, 1.28), description="Radius on CT over that of the uptake"
     )
+    size_slack_mm: float = Field(
+        default=1.5, ge=0, description="By so much a border known all around may exceed the uptake of a small lesion"
+    )
+    known_all_around: float = Field(default=0.9, description="Known share of a border from which it is")
     foot_share: float = Field(default=0.08, gt=0, lt=0.5, description="Share of the contrast at a border's foot")
     edge_blur_mm: float = Field(
         default=0.5, ge=0, description="From a sharp border's middle to its foot: the blur of kernel and smoothing"
@@ -272,9 +289,9 @@ class CtLesionConfig(FrozenModel):
     detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
     detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")
     widest_spread_share: float = Field(default=0.2, gt=0, description="SD of the diameter over itself at most")
-    spread_factor: float = Field(default=1.2, gt=0, description="Real spread of the diameter over the fit's own")
-    model_error_mm: float = Field(default=0.5, ge=0, description="SD that no fit shows")
-    model_error_share: float = Field(default=0.02, ge=0, description="And in proportion to the diameter")
+    spread_factor: float = Field(default=1.4, gt=0, description="Real spread of the diameter over the fit's own")
+    model_error_mm: float = Field(default=0.6, ge=0, description="SD that no fit shows")
+    model_error_share: float = Field(default=0.03, ge=0, description="And in proportion to the diameter")
     least_dense_share: float = Field(
         default=0.1, ge=0, le=1, description="Share of a lesion from which such density is said of it; less is a fleck"
     )

@@ -24,6 +24,7 @@ __all__ = [
     "known_share",
     "require_agreement",
     "require_contrast",
+    "require_more_than_core",
     "require_one_density",
     "seen_share",
 ]
@@ -72,6 +73,8 @@ def require_agreement(border: FittedBorder, known: float, least_known: float, co
     """Refuse a border that contradicts the uptake, faces other lesions, or of which too little is seen."""
     ratio = float(border.fit.coefficients[0] / border.prior.mean[0])
     low, high = config.size_ratio_range
+    if known >= config.known_all_around:
+        high = max(high, 1 + config.size_slack_mm / float(border.prior.mean[0]))
     if not low <= ratio <= high:
         msg = f"its outline on CT has {ratio:.2f} times the radius of its uptake"
         raise NotSeenError(msg)
@@ -128,14 +131,39 @@ def require_one_density(border: FittedBorder, config: CtLesionConfig) -> None:
         if np.count_nonzero(zone[chosen]) > _LEAST_SAMPLES:
             filled[number] = (way[chosen] * volume[chosen]).sum() / volume[chosen].sum()
     found = float(np.sort(filled)[2])
-    least = _by_size(border, config.least_filled_shares, config)
-    if abs(densities.contrast) < config.weak_contrast_sd * densities.noise:
-        least = max(least, config.least_filled_shares[1])
+    least = _least_filled(border, config)
     if found < least:
         msg = (
             f"the density within its outline is not one: in parts {100 * max(found, 0):.0f} % of the way from liver "
             "to lesion"
         )
+        raise NotSeenError(msg)
+
+
+def _least_filled(border: FittedBorder, config: CtLesionConfig) -> float:
+    """Least share of the contrast that every part of a lesion has."""
+    least = _by_size(border, config.least_filled_shares, config)
+    contrast_sd = abs(border.densities.contrast) / border.densities.noise
+    if contrast_sd < config.weak_contrast_sd:
+        return max(least, config.least_filled_shares[1])
+    sure_sd, sure_known = config.sure_step
+    small = border.fit.coefficients[0] < config.filled_radius_mm[0]
+    if small and contrast_sd >= sure_sd and known_share(border, config) >= sure_known:
+        return min(least, config.sure_filled_share)
+    return least
+
+
+def require_more_than_core(border: FittedBorder, config: CtLesionConfig) -> None:
+    """Refuse a border around a core whose rim is as dense as liver: the uptake reaches farther than the core."""
+    rays, densities = border.rays, border.densities
+    inner = np.where((rays.distance_mm < 0.5 * border.radii_mm[:, None]) & rays.usable, rays.volumes, 0.0)
+    total = float(inner.sum())
+    if total <= 0:
+        return
+    core = float((inner * (rays.hu - densities.liver)).sum() / total / densities.contrast)
+    left_out = uptake_left_out(border)
+    if core > config.core_share and left_out > config.most_left_out_of_core:
+        msg = f"the CT shows its core, and {100 * left_out:.0f} % of its uptake lies outside of that"
         raise NotSeenError(msg)
 
 

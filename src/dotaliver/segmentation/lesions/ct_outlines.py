@@ -26,6 +26,7 @@ from dotaliver.segmentation.lesions.border_checks import (
     known_share,
     require_agreement,
     require_contrast,
+    require_more_than_core,
     require_one_density,
     seen_share,
 )
@@ -146,6 +147,7 @@ def outline_at(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvi
         Where the CT does not show its border, with the reason.
     """
     border, seen = believed_border(fitted_border(site, config), config)
+    require_more_than_core(border, config)
     return drawn_border(border, seen, config)
 
 

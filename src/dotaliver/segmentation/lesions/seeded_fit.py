@@ -103,6 +103,11 @@ def _for_clicks(fitting: CtLesionConfig, click: CtClickConfig) -> CtLesionConfig
         "least_contrast_sd": click.least_contrast_sd,
         "uptake_trust": click.foot_trust,
         "most_shared_share": click.most_shared_share,
+        "size_slack_mm": 0.0,
+        "sure_filled_share": fitting.least_filled_shares[0],
+        "spread_factor": click.spread_factor,
+        "model_error_mm": click.model_error_mm,
+        "model_error_share": click.model_error_share,
     }
     return CtLesionConfig.model_validate(fitting.model_dump() | changed)
 

@@ -1,0 +1,113 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dotaliver.config.ct import CtLesionConfig
+from dotaliver.image.geometry import Geometry
+from dotaliver.image.volume import Quantity, Volume
+from dotaliver.segmentation.lesions.border_checks import (
+    require_agreement,
+    require_more_than_core,
+    require_one_density,
+)
+from dotaliver.segmentation.lesions.border_fit import Densities
+from dotaliver.segmentation.lesions.ct_site import NotSeenError, site_of
+from dotaliver.segmentation.lesions.fitted_border import fitted_border
+from dotaliver.segmentation.lesions.star_surface import direction_grid
+from fixtures.arrays import AXIAL
+
+CONFIG = CtLesionConfig()
+GRID = Geometry((20, 60, 60), (0.0, 0.0, 0.0), (3.0, 1.5, 1.5), AXIAL)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """The border of a ball of 10 mm in noise, fitted once; tests change what it is compared with."""
+    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
+    distance = np.linalg.norm(GRID.index_to_lps(np.stack([k, j, i], axis=-1)) - GRID.centre_lps_mm, axis=-1)
+    hu = 100 - 40.0 * (distance < 10) + 8 * np.random.default_rng(1).standard_normal(GRID.shape)
+    ct = Volume(hu.astype(np.float32), GRID, Quantity.HU)
+    liver = np.ones(GRID.shape, dtype=bool)
+    return fitted_border(site_of(ct, (distance < 10).astype(np.uint16), liver, 1, CONFIG), CONFIG)
+
+
+def ball(border, radius_mm, *, contrast_sd=5.0, parts=1.0):
+    """The same border as a ball of one density, with three of its twelve parts at a share of the contrast."""
+    coefficients = np.zeros_like(border.fit.coefficients)
+    coefficients[0] = radius_mm
+    way = (border.rays.distance_mm < radius_mm) * np.ones((len(direction_grid().unit), 1))
+    # Around three corners of an icosahedron, 63° apart
+    golden = (1 + np.sqrt(5)) / 2
+    axes = np.array([(0, 1, golden), (1, golden, 0), (golden, 0, 1)]) / np.hypot(1, golden)
+    near = (direction_grid().unit @ axes.T).max(axis=1) > np.cos(np.radians(40))
+    way[near] *= parts
+    rays = replace(
+        border.rays,
+        hu=100 - 40 * way,
+        foreign=np.zeros_like(border.rays.foreign),
+        uptake=way > 0,
+    )
+    return replace(
+        border,
+        rays=rays,
+        densities=Densities(60.0, 100.0, 40.0 / contrast_sd),
+        fit=replace(border.fit, coefficients=coefficients),
+        prior=replace(border.prior, mean=coefficients),
+    )
+
+
+def test_a_core_is_not_measured_where_the_uptake_reaches_far_beyond_it(seen):
+    border = ball(seen, 10.0)
+    inner = border.rays.distance_mm < 5.0
+    with_core = replace(border, rays=replace(border.rays, hu=np.where(inner, 10.0, border.rays.hu)))
+    require_more_than_core(with_core, CONFIG)
+    # A rim of 4 mm beyond the border, as dense as liver: (10/14)³ = 36 % of the uptake lies within the border
+    farther = np.broadcast_to(border.rays.distance_mm < 14.0, border.rays.uptake.shape)
+    with pytest.raises(NotSeenError, match="the CT shows its core"):
+        require_more_than_core(replace(with_core, rays=replace(with_core.rays, uptake=farther)), CONFIG)
+    require_more_than_core(replace(border, rays=replace(border.rays, uptake=farther)), CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("radius", "uptake_radius", "known", "accepted"),
+    [(6.0, 4.6, 0.95, True), (6.0, 4.6, 0.85, False), (6.5, 4.6, 0.95, False), (13.5, 10.0, 0.95, False)],
+)
+def test_a_small_lesion_known_all_around_may_exceed_its_uptake_by_a_millimetre_and_a_half(
+    seen, radius, uptake_radius, known, accepted
+):
+    border = ball(seen, radius)
+    mean = np.zeros_like(border.prior.mean)
+    mean[0] = uptake_radius
+    border = replace(border, prior=replace(border.prior, mean=mean))
+    if accepted:
+        require_agreement(border, known, CONFIG.least_seen_share, CONFIG)
+        return
+    with pytest.raises(NotSeenError, match="times the radius of its uptake"):
+        require_agreement(border, known, CONFIG.least_seen_share, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("radius", "contrast_sd", "accepted"), [(6.0, 3.0, True), (6.0, 1.8, False), (13.0, 3.0, False), (6.0, 1.2, False)]
+)
+def test_parts_of_a_small_lesion_may_be_noise_only_where_its_step_is_sure(seen, radius, contrast_sd, accepted):
+    border = ball(seen, radius, contrast_sd=contrast_sd, parts=0.35)
+    if accepted:
+        require_one_density(border, CONFIG)
+        return
+    with pytest.raises(NotSeenError, match="is not one"):
+        require_one_density(border, CONFIG)
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(0.05, True), (0.15, False)])
+def test_a_border_that_faces_other_lesions_over_a_tenth_of_it_is_confluent_disease(seen, share, accepted):
+    border = ball(seen, 10.0)
+    # A cap around an axis takes this share of all directions.
+    facing = direction_grid().unit[:, 0] > 1 - 2 * share
+    foreign = np.broadcast_to(facing[:, None], border.rays.foreign.shape).astype(float)
+    border = replace(border, rays=replace(border.rays, foreign=foreign))
+    if accepted:
+        require_agreement(border, 1.0, CONFIG.least_seen_share, CONFIG)
+        return
+    with pytest.raises(NotSeenError, match="lies against other lesions"):
+        require_agreement(border, 1.0, CONFIG.least_seen_share, CONFIG)
