@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -109,3 +111,40 @@ def test_without_a_second_process_everything_is_done_here(monkeypatch):
             assert helper.begin(WhoAmI(b"")).result()[0] == os.getpid()
             with pytest.raises(MaskError):
                 helper.begin(Refuses()).result()
+
+
+FORKS = """
+import os, signal, sys
+from dotaliver.system.second_process import SecondProcess
+
+class Tells:
+    def run(self):
+        handler = signal.getsignal(signal.SIGTERM)
+        return os.getpid(), SEEN, handler == signal.SIG_DFL
+
+def load():
+    SEEN.append("loaded there")
+
+SEEN = ["before"]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+with SecondProcess(load, forked=True) as helper:
+    process, seen, is_reset = helper.begin(Tells()).result()
+    assert process != os.getpid()
+    assert seen == ["before", "loaded there"] and SEEN == ["before"], (seen, SEEN)
+    assert is_reset
+    print(process, flush=True)
+    if sys.argv[1] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@needs_two_processors
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@pytest.mark.parametrize(("end", "status"), [("in order", 0), ("killed", -signal.SIGKILL)])
+def test_a_forked_process_has_what_was_loaded_here_and_ends_with_this_one(end, status):
+    # Both write to the same pipes, which are read until each of the two has ended
+    command = [sys.executable, "-c", FORKS, end]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == status, done.stderr
+    assert not done.stderr
+    assert int(done.stdout)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 from dotaliver.system.allocation import keep_freed_memory
+from dotaliver.system.processors import processors
 from dotaliver.system.second_process import SecondProcess
 
 __all__ = ["begin"]
@@ -11,8 +15,10 @@ __all__ = ["begin"]
 def begin(*, bounded: bool = False) -> SecondProcess:
     """A process that does part of a study's work beside this one; to be used in a ``with`` statement.
 
-    Called before `dotaliver.pipeline` is imported, so that the other process loads its part at the same time. Only for
-    programs that guard their start (``if __name__ == "__main__"``): it is spawned.
+    Called before `dotaliver.pipeline` is imported. On Linux it is imported here, and the process is then forked, so
+    that what both need is imported once. Where a fork is not safe (elsewhere than on Linux, or where this process may
+    have threads because it has calculated before), the other process is spawned, which is only for programs that guard
+    their start (``if __name__ == "__main__"``).
 
     Parameters
     ----------
@@ -22,7 +28,15 @@ def begin(*, bounded: bool = False) -> SecondProcess:
     if bounded:
         return SecondProcess()
     keep_freed_memory()
-    return SecondProcess(_load)
+    # The threads of numerical libraries begin with the first calculation, not with the import; OpenBLAS ends its own at
+    # a fork.
+    is_fresh = sys.platform == "linux" and "numpy" not in sys.modules
+    if is_fresh and processors() > 1:
+        import dotaliver.pipeline.run  # noqa: F401
+
+        # What was imported stays: nobody looks through it for garbage, which would copy it.
+        gc.freeze()
+    return SecondProcess(_load, forked=is_fresh)
 
 
 def _load() -> None:

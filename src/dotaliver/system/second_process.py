@@ -4,6 +4,9 @@ Much of a score is Python that lets no other thread run beside it: DICOM objects
 by one. Where there is a second processor, one job at a time is given to a second process. It starts with the study, so
 that it has loaded what it needs by the time that there is work, and it comes to the same result: where it cannot be had
 or ends early, the job is done here.
+
+It is a fresh interpreter (spawned), or a copy of this process (forked) that has all that was imported here and shares
+its memory. A process with threads must not be forked: a lock that one of them holds is never released in the copy.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -43,10 +46,26 @@ class Job(Protocol[Result_co]):
         ...
 
 
-def _serve(connection: Connection, load: Callable[[], None]) -> None:
-    """Do one job after the other until nobody asks any more."""
+def _serve(connection: Connection, load: Callable[[], None], others: Connection | None = None) -> None:
+    """Do one job after the other until nobody asks any more.
+
+    Parameters
+    ----------
+    connection : Connection
+        Where jobs come from and results go to.
+    load : callable
+        Called first.
+    others : Connection, optional
+        The other process's end, of which a forked process has a copy: while that is open, it never hears that the
+        other process has ended.
+    """
+    if others is not None:
+        others.close()
     # Whoever stops the first process stops this one too, in its own way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     with suppress(EOFError, OSError):
         keep_freed_memory()
@@ -98,21 +117,24 @@ class SecondProcess:
     load : callable, optional
         Called there first: loads what the jobs need. A function of a module, by whose name it is found there. Without
         it, or with one processor alone, nothing is started and every job is done here.
+    forked : bool
+        Whether to fork this process, which must not have any threads, instead of starting a fresh interpreter.
     """
 
-    def __init__(self, load: Callable[[], None] | None = None) -> None:
+    def __init__(self, load: Callable[[], None] | None = None, *, forked: bool = False) -> None:
         self._connection: Connection | None = None
-        self._process: SpawnProcess | None = None
+        self._process: BaseProcess | None = None
         self._busy = False
         if load is not None and processors() > 1:
             # Where the system allows no other process, its jobs are done here.
             with suppress(OSError):
-                self._start(load)
+                self._start(load, forked=forked)
 
-    def _start(self, load: Callable[[], None]) -> None:
-        context = multiprocessing.get_context("spawn")
+    def _start(self, load: Callable[[], None], *, forked: bool) -> None:
+        context = multiprocessing.get_context("fork" if forked else "spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, load), daemon=True, name="dotaliver-second")
+        given = (theirs, load, ours) if forked else (theirs, load)
+        process: BaseProcess = context.Process(target=_serve, args=given, daemon=True, name="dotaliver-second")  # type: ignore[attr-defined]
         try:
             process.start()
         except OSError:
