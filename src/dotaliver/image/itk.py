@@ -16,7 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 from dotaliver.image.arrays import Array
 from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.sparse import sparse_zeros
-from dotaliver.image.volume import LabelMap, Quantity, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 
 __all__ = [
     "geometry_from_itk",
@@ -131,21 +131,35 @@ def resample(volume: Volume, onto: Geometry, *, outside: float = 0.0, slices: sl
     return Volume(array, grid, volume.quantity)
 
 
+def _labels_found(labels: LabelMap, onto: Geometry) -> Iterator[tuple[Box, Array]]:
+    """Boxes of another grid outside which there are no labels, with the labels found there."""
+    if labels.used is None:
+        return
+    part = labels.crop(labels.used)
+    wanted = _box_under(part.geometry, onto)
+    if wanted is None:
+        return
+    for slices, found in _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0):
+        rows = np.flatnonzero(found.any(axis=(0, 2)))
+        if rows.size:
+            some = slice(int(rows[0]), int(rows[-1]) + 1)
+            first_slice, first_row = wanted[0].start, wanted[1].start
+            box = (
+                slice(first_slice + slices.start, first_slice + slices.stop),
+                slice(first_row + some.start, first_row + some.stop),
+                wanted[2],
+            )
+            yield box, found[:, some]
+
+
 def resample_labels(labels: LabelMap, onto: Geometry) -> LabelMap:
     """The labels on another grid: each voxel takes the label found at its centre."""
     if labels.geometry.is_close(onto):
         return labels.placed(onto)
     result = sparse_zeros(onto.shape, labels.array.dtype)
-    if labels.used is not None:
-        part = labels.crop(labels.used)
-        wanted = _box_under(part.geometry, onto)
-        if wanted is not None:
-            for slices, found in _in_slabs(part, onto, wanted, sitk.sitkNearestNeighbor, 0):
-                rows = np.flatnonzero(found.any(axis=(0, 2)))
-                if rows.size:
-                    # Rows without labels are not written, so that they take no memory
-                    some = slice(int(rows[0]), int(rows[-1]) + 1)
-                    result[wanted][slices, some] = found[:, some]
+    # Rows without labels are not written, so that they take no memory
+    for box, found in _labels_found(labels, onto):
+        result[box] = found
     return LabelMap(result, onto)
 
 
@@ -184,14 +198,28 @@ def occupancy_on(mask: LabelMap, onto: Geometry, *, subsamples: int = 3) -> npt.
     """
     if mask.geometry.is_close(onto):
         return mask.mask.astype(np.float32)
-    share = np.empty(onto.shape, dtype=np.float32)
+    inside = np.zeros(onto.shape, dtype=np.uint16)
     fine_spacing = tuple(s / subsamples for s in onto.spacing_mm)
     for k in range(0, onto.shape[0], _TOGETHER):
         slab = onto.crop(
             (slice(k, min(k + _TOGETHER, onto.shape[0])), slice(0, onto.shape[1]), slice(0, onto.shape[2]))
         )
-        fine = resample_labels(mask, slab.with_spacing(fine_spacing)).array != 0  # type: ignore[arg-type]
-        slices, rows, columns = slab.shape
-        blocks = fine.reshape(slices, subsamples, rows, subsamples, columns, subsamples)
-        share[k : k + slices] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
-    return share
+        fine = slab.with_spacing(fine_spacing)  # type: ignore[arg-type]
+        if mask.geometry.is_close(fine):
+            whole = (slice(0, fine.shape[0]), slice(0, fine.shape[1]), slice(0, fine.shape[2]))
+            _count(mask.mask, whole, subsamples, inside[k:])
+        else:
+            for box, found in _labels_found(mask, fine):
+                _count(found != 0, box, subsamples, inside[k:])
+    return (inside / np.float32(subsamples**3)).astype(np.float32)
+
+
+def _count(probes: BoolArray, box: Box, size: int, inside: npt.NDArray[np.uint16]) -> None:
+    """Add to each voxel those of its probes that belong to a mask; the probes of a box are given."""
+    voxels = tuple(slice(part.start // size, -(-part.stop // size)) for part in box)
+    around = [(part.start - v.start * size, v.stop * size - part.stop) for part, v in zip(box, voxels, strict=True)]
+    counts = np.pad(probes, around).astype(np.uint16)
+    for axis in range(3):
+        every = [counts[(slice(None),) * axis + (slice(first, None, size),)] for first in range(size)]
+        counts = sum(every[1:], start=every[0])
+    inside[voxels] += counts
