@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from dotaliver.dicom.files.headers import UNFINISHED
 from dotaliver.dicom.files.objects import read_object, require_whole
 from dotaliver.errors import FileFormatError, OutputError, PacsError
-from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.encoding import encoded
 from dotaliver.pacs.archive import Archive
 from dotaliver.pacs.endpoint import Remote, valid_uid
 from dotaliver.system.files import prepare_output_folder, write_atomically

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from PIL import Image
 
-from dotaliver.export.dicom.derived import encoded
 from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
+from dotaliver.export.dicom.encoding import encoded
 from dotaliver.export.dicom.source_headers import usable_headers
 from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.pdf import picture_bytes, report_pdf

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dotaliver.dicom.masks.reading import read_mask
 from dotaliver.errors import MaskError
-from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.encoding import encoded
 from dotaliver.export.dicom.seg import segmentation_datasets, segmentation_files
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.spheres import sphere_mask

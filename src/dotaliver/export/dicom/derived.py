@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
-__all__ = ["NewObject", "encoded", "equipment", "instances", "make_repeatable", "new_object", "refer_to_multiframe"]
+__all__ = ["NewObject", "equipment", "instances", "make_repeatable", "new_object", "refer_to_multiframe"]
 
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 # Dates and times of the object itself; patient and study keep their own.
@@ -125,13 +124,3 @@ def instances(headers: Sequence[Dataset], identity: SeriesIdentity) -> list[Data
         item.SOPClassUID = identity.sop_class_uid or header.SOPClassUID
         found[header.SOPInstanceUID] = item
     return list(found.values())
-
-
-def encoded(dataset: Dataset) -> bytes:
-    """An object as the bytes of a DICOM file."""
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
-        warnings.simplefilter("ignore")
-        dataset.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 
 from dotaliver.errors import OutputError
 from dotaliver.export.deidentify.objects import mark_deidentified
-from dotaliver.export.dicom.derived import encoded
+from dotaliver.export.dicom.encoding import encoded
 from dotaliver.export.dicom.source_headers import SegSources
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import Quantity, Volume

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.export.dicom.codes import ANATOMY
-from dotaliver.export.dicom.derived import encoded, equipment, make_repeatable, refer_to_multiframe
+from dotaliver.export.dicom.derived import equipment, make_repeatable, refer_to_multiframe
+from dotaliver.export.dicom.encoding import encoded
 from dotaliver.export.dicom.segments import Segment, segments_by_file
 from dotaliver.export.dicom.source_headers import ImageName, SegSources, uid_from, usable_headers
 from dotaliver.image.geometry import Geometry
