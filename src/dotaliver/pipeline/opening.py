@@ -8,11 +8,9 @@ from pathlib import Path
 
 from dotaliver.config.scoring import ExecutionConfig, ScoringConfig
 from dotaliver.dicom.choice.pet import SeriesChoice, choose_series
-from dotaliver.dicom.fdg import choose_fdg, with_fdg
 from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart, index_folder
 from dotaliver.dicom.files.slice_headers import slice_headers
 from dotaliver.dicom.files.stack import stack_of
-from dotaliver.dicom.masks.reading import on_image, read_lesion_masks, read_mask
 from dotaliver.dicom.pixels.cache import plane_cache
 from dotaliver.dicom.recist_image import choose_recist_image, with_recist_image
 from dotaliver.dicom.study import load_chosen
@@ -83,13 +81,15 @@ def open_study(
     index = index_folder(study.folder, study.part)
     choice = choose_series(index, pet=study.pet, ct=study.ct)
     recist = None if study.recist_image is None else choose_recist_image(index, choice, study.recist_image)
-    fdg = None if study.fdg is None else choose_fdg(study.fdg, choice, config)
+    fdg = None if study.fdg is None else _chosen_fdg(study.fdg, choice, config)
     require_room(choice, config, execution.memory_bytes, fdg)
     with plane_cache(execution.cache, progress):
         volumes = load_chosen(choice, config, progress=progress, memory_bytes=execution.memory_bytes)
         if recist is not None:
             volumes = with_recist_image(volumes, recist, config, progress, execution.memory_bytes)
         if fdg is not None:
+            from dotaliver.dicom.fdg import with_fdg
+
             volumes = with_fdg(volumes, fdg, config, progress, execution.memory_bytes)
     identity = volumes.identity
     ct_headers = None
@@ -97,6 +97,12 @@ def open_study(
         ct_headers = slice_headers(choice.ct)
     recist_headers = None if recist is None else slice_headers(recist)
     return OpenStudy(volumes, SegSources(slice_headers(choice.pet), ct_headers, recist_headers))
+
+
+def _chosen_fdg(folder: Path, scored: SeriesChoice, config: ScoringConfig) -> SeriesChoice:
+    from dotaliver.dicom.fdg import choose_fdg
+
+    return choose_fdg(folder, scored, config)
 
 
 def require_room(
@@ -120,6 +126,10 @@ def require_room(
 
 def imported_masks(study: StudyInput, volumes: StudyVolumes, config: ScoringConfig) -> Segmentations:
     """The masks that the user names, as a start for the first half."""
+    if study.liver is None and not study.lesions:
+        return Segmentations(segmenter="imported", liver=None, lesions=None)
+    from dotaliver.dicom.masks.reading import on_image, read_lesion_masks, read_mask
+
     liver = lesions = None
     flags: tuple[Flag, ...] = ()
     if study.liver is not None:

@@ -17,7 +17,6 @@ from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.image.blocks import memory_bound
 from dotaliver.measurement.reference import ORGANS
-from dotaliver.pipeline.clicks import with_clicks
 from dotaliver.pipeline.opening import (
     AS_IS_QUICKEST,
     OpenStudy,
@@ -33,11 +32,8 @@ from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
-from dotaliver.segmentation.added_body_lesions import with_added_lesions
 from dotaliver.segmentation.body.search import with_body_searched
-from dotaliver.segmentation.body_lesions_on_ct import with_body_lesions_on_ct
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
-from dotaliver.segmentation.fdg_search import with_fdg_searched
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.mask_checks import require_plausible_masks
@@ -139,7 +135,10 @@ def segment_study(
     if found.body is None:
         progress("searching outside the liver")
         found = with_body_searched(volumes, found, config)
-    found = with_fdg_searched(volumes, found, config, progress)
+    if volumes.fdg is not None:
+        from dotaliver.segmentation.fdg_search import with_fdg_searched
+
+        found = with_fdg_searched(volumes, found, config, progress)
     return with_mr_registered(volumes, found, config, progress)
 
 
@@ -163,6 +162,11 @@ def clicked_in(
     >>> found is outcome.segmentations
     True
     """
+    # Not loaded for a score without such edits
+    from dotaliver.pipeline.clicks import with_clicks
+    from dotaliver.segmentation.added_body_lesions import with_added_lesions
+    from dotaliver.segmentation.body_lesions_on_ct import with_body_lesions_on_ct
+
     if edits.clicks:
         progress("measuring the lesions that the reader points at")
 
@@ -241,7 +245,8 @@ def score_study(
         opened = open_study(study, config, progress, execution)
         given = imported_masks(study, opened.volumes, config)
         found = segment_study(opened.volumes, config, given, progress, helper)
-        found = clicked_in(opened.volumes, found, edits or ReaderEdits(), config, progress)
+        if edits is not None and (edits.clicks or edits.body is not None):
+            found = clicked_in(opened.volumes, found, edits, config, progress)
         progress("measuring and judging")
         score = score_labels(opened.volumes, found, edits or ReaderEdits(), config, execution=execution)
     return Outcome(score, opened, found, study.folder, study.part, study.fdg)
