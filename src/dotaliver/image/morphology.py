@@ -8,7 +8,7 @@ from dotaliver.errors import GeometryError
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.volume import BoolArray, used_box
 
-__all__ = ["box_around", "dilated", "eroded", "filled_in_slices", "largest_component"]
+__all__ = ["box_around", "closed", "dilated", "eroded", "filled", "filled_in_slices", "largest_component", "opened"]
 
 
 def filled_in_slices(mask: BoolArray) -> BoolArray:
@@ -29,30 +29,61 @@ def filled_in_slices(mask: BoolArray) -> BoolArray:
     return filled
 
 
-def eroded(mask: BoolArray, *, beyond: bool = False) -> BoolArray:
+def filled(mask: BoolArray) -> BoolArray:
+    """Fill the holes of a mask: background that no path of face-adjacent background voxels joins to the image's edge.
+
+    The same as `scipy.ndimage.binary_fill_holes` with its default structure, in a fraction of the time.
+    """
+    import cc3d
+
+    box = used_box(mask)
+    if box is None:
+        return mask
+    # A rim of background around the part connects all that is outside.
+    parts = cc3d.connected_components(np.pad(~mask[box], 1, constant_values=True), connectivity=6)
+    whole = mask.copy()
+    whole[box] = (parts != parts[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return whole
+
+
+def eroded(mask: BoolArray, *, times: int = 1, beyond: bool = False) -> BoolArray:
     """The voxels of a mask whose face neighbours belong to it too; ``beyond``: whether what lies off the image does.
 
     The same as `scipy.ndimage.binary_erosion` with its default structure, in a twentieth of the time.
     """
-    inside = mask.copy()
-    for axis in range(mask.ndim):
-        lower, upper = _shifted(axis, mask.ndim)
-        inside[lower] &= mask[upper]
-        inside[upper] &= mask[lower]
-        if not beyond:
-            inside[tuple(0 if a == axis else slice(None) for a in range(mask.ndim))] = False
-            inside[tuple(-1 if a == axis else slice(None) for a in range(mask.ndim))] = False
-    return inside
+    for _ in range(times):
+        inside = mask.copy()
+        for axis in range(mask.ndim):
+            lower, upper = _shifted(axis, mask.ndim)
+            inside[lower] &= mask[upper]
+            inside[upper] &= mask[lower]
+            if not beyond:
+                inside[tuple(0 if a == axis else slice(None) for a in range(mask.ndim))] = False
+                inside[tuple(-1 if a == axis else slice(None) for a in range(mask.ndim))] = False
+        mask = inside
+    return mask
 
 
-def dilated(mask: BoolArray, axes: tuple[int, ...] = (0, 1, 2)) -> BoolArray:
-    """A mask with its face neighbours along some axes."""
-    outside = mask.copy()
-    for axis in axes:
-        lower, upper = _shifted(axis, mask.ndim)
-        outside[lower] |= mask[upper]
-        outside[upper] |= mask[lower]
-    return outside
+def dilated(mask: BoolArray, axes: tuple[int, ...] = (0, 1, 2), *, times: int = 1) -> BoolArray:
+    """A mask with its face neighbours along some axes, and theirs, so many times."""
+    for _ in range(times):
+        outside = mask.copy()
+        for axis in axes:
+            lower, upper = _shifted(axis, mask.ndim)
+            outside[lower] |= mask[upper]
+            outside[upper] |= mask[lower]
+        mask = outside
+    return mask
+
+
+def opened(mask: BoolArray) -> BoolArray:
+    """A mask without what is thinner than three voxels: eroded, then dilated."""
+    return dilated(eroded(mask))
+
+
+def closed(mask: BoolArray, times: int = 1) -> BoolArray:
+    """A mask with its narrow gaps closed: dilated so many times, then eroded; nothing lies beyond the image."""
+    return eroded(dilated(mask, times=times), times=times)
 
 
 def _shifted(axis: int, count: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dotaliver.image.arrays import Array
+from dotaliver.image.morphology import filled
 from dotaliver.image.volume import BoolArray
 
 __all__ = ["cold_cores"]
@@ -17,9 +18,9 @@ def cold_cores(uptake: Array, tumour: BoolArray, normal_liver: float | None) -> 
     tumours enclose shows normal uptake or, by spill-in, more, and stays parenchyma; a core that lies below normal
     liver in spite of spill-in is necrosis. Without a normal-liver value every hole counts as a core.
     """
-    from scipy.ndimage import binary_fill_holes, label, mean
+    from scipy.ndimage import label, mean
 
-    holes = binary_fill_holes(tumour) & ~tumour
+    holes = filled(tumour) & ~tumour
     if normal_liver is None or not holes.any():
         return np.asarray(holes)
     numbered, count = label(holes)

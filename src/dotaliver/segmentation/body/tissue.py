@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dotaliver.image.morphology import closed, dilated
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.body.axes import BodyAxes
 from dotaliver.segmentation.body.parts import HotPart, HotParts
@@ -28,8 +29,6 @@ _AROUND_VOXELS = 3
 
 def skeleton(images: CoarseImages, around: Surroundings, axes: BodyAxes) -> BoolArray:
     """Bone with its marrow on the coarse grid; empty without a CT."""
-    from scipy.ndimage import binary_closing
-
     if images.hu is None:
         return np.zeros(images.uptake.shape, dtype=bool)
     bone = around.body & (images.hu > (_BONE_ENHANCED_HU if around.enhanced else _BONE_HU))
@@ -46,7 +45,7 @@ def skeleton(images: CoarseImages, around: Surroundings, axes: BodyAxes) -> Bool
     )
     for slices, rows, columns in (bowel, renal):
         bone &= ~(slices[:, None, None] & rows[None, :, None] & columns[None, None, :])
-    return np.asarray(binary_closing(bone, iterations=2))
+    return np.asarray(closed(bone, 2))
 
 
 def _between(values: Float32Array, limits: tuple[float, float]) -> BoolArray:
@@ -68,7 +67,6 @@ def _with_tissue(
     found: HotParts,
     tissue: tuple[Float32Array, BoolArray, Surroundings],
 ) -> HotPart:
-    from scipy.ndimage import binary_dilation
 
     hu, bone, around = tissue
     wide = tuple(
@@ -77,8 +75,8 @@ def _with_tissue(
     )
     half = found.owners[wide] == part.label
     half &= found.smooth[wide] > part.background + 0.5 * (part.peak - part.background)
-    inner = half if not half.any() else binary_dilation(half)
-    shell = binary_dilation(inner, iterations=2) & ~half
+    inner = half if not half.any() else dilated(half)
+    shell = dilated(inner, times=2) & ~half
     density, lungs = hu[wide], around.lungs[wide]
     fat = (density > _FAT_HU[0]) & (density < _FAT_HU[1])
     gas = (density < _GAS_HU) & around.body[wide] & ~lungs

@@ -17,6 +17,7 @@ from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Geometry, grow_box
 from dotaliver.image.itk import resample_labels
+from dotaliver.image.morphology import dilated
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.masks import CtSearch, FocusFinding
@@ -146,8 +147,6 @@ def _is_avid(shape: Shape, lesions: npt.NDArray[np.integer] | None, grid: Geomet
     A lesion's place on the PET is known to within a few millimetres, so a place that nearly all lies so near to one
     lesion is that lesion. A lesion of 10 mm that touches it does not: about half of it lies further away.
     """
-    from scipy.ndimage import binary_dilation
-
     if lesions is None:
         return False
     reach = [max(int(np.ceil(config.mismatch_mm / s)), _MARGIN_VOXELS) for s in grid.spacing_mm]
@@ -157,7 +156,7 @@ def _is_avid(shape: Shape, lesions: npt.NDArray[np.integer] | None, grid: Geomet
         return False
     own = np.zeros(near.shape, dtype=bool)
     own[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(shape.box, wide, strict=True))] = shape.mask
-    around = binary_dilation(own, iterations=_MARGIN_VOXELS)
+    around = dilated(own, times=_MARGIN_VOXELS)
     if float((near[around] != 0).mean()) >= config.avid_share:
         return True
     return any(

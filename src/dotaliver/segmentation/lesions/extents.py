@@ -11,6 +11,7 @@ from dotaliver.config.segmentation import LesionConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.morphology import filled
 from dotaliver.image.spheres import ball
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
@@ -136,14 +137,14 @@ def with_cores(
     lesion.
     """
     import cc3d
-    from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt
+    from scipy.ndimage import binary_closing, distance_transform_edt
     from scipy.ndimage import minimum as minimum_of
 
     tumour = owners > 0
     # A core lies inside the liver, but the liver's border does not close a rim.
     rim = tumour | (binary_closing(tumour, ball(config.gap_mm, grid.spacing_mm)) & (smooth < parenchyma.uptake))
     open_cores = _open_cores(tumour, inside & (smooth < parenchyma.uptake), smooth, parenchyma, config, grid)
-    holes = np.asarray(binary_fill_holes(rim) | open_cores) & ~tumour & inside
+    holes = np.asarray(filled(rim) | open_cores) & ~tumour & inside
     parts = cc3d.connected_components(holes, connectivity=6)
     count = int(parts.max(initial=0))
     if count == 0:

@@ -13,6 +13,7 @@ import numpy as np
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import box_mean
+from dotaliver.image.morphology import dilated
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.liver.parenchyma import NormalLiver, background_uptake, normal_liver
@@ -37,7 +38,6 @@ class LiverCore:
 def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -> LiverCore | None:
     """Find the liver's core; None where no warm organ on the right is broad enough."""
     import cc3d
-    from scipy.ndimage import binary_dilation
 
     background = background_uptake(images)
     if background <= 0:
@@ -55,7 +55,7 @@ def find_core(images: CoarseImages, around: Surroundings, config: LiverConfig) -
         return None
     # Connected deep inside only: bowel and kidney are joined to the liver by thin bridges at most.
     parts = cc3d.connected_components(depth > config.core_depth_mm, connectivity=6)
-    region = binary_dilation(parts == parts[seed], iterations=2) & (depth > images.spacing_mm)
+    region = dilated(parts == parts[seed], times=2) & (depth > images.spacing_mm)
     region &= _upper_abdomen(images, around, seed)
     normal = normal_liver(images, images.uptake, region, background, config)
     return LiverCore((seed[0], seed[1], seed[2]), normal, ratio * background)

@@ -11,6 +11,7 @@ import numpy as np
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import Geometry, grow_box
 from dotaliver.image.itk import resample
+from dotaliver.image.morphology import dilated
 from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.records.masks import Mismatch
 from dotaliver.segmentation.coarse import CoarseImages
@@ -89,14 +90,12 @@ def mismatch_of_outline(images: CoarseImages, liver: BoolArray, hot: BoolArray, 
     normal : float
         Uptake of normal liver.
     """
-    from scipy.ndimage import binary_dilation
-
     used = used_box(liver)
     if images.hu is None or used is None:
         return None
     box = grow_box(used, np.full(3, np.ceil(_SHELL_MM / images.spacing_mm) + 1), images.geometry.shape)
     grid, inside = images.geometry.crop(box), liver[box]
-    near_hot = binary_dilation(hot[box], iterations=max(1, round(_HOT_NEIGHBOUR_MM / images.spacing_mm)))
+    near_hot = dilated(hot[box], times=max(1, round(_HOT_NEIGHBOUR_MM / images.spacing_mm)))
     judged = ~near_hot & _seen_at_all_shifts(images, grid)
     inner = judged & inside & (distance_inside_mm(inside, grid.spacing_mm) <= _SHELL_MM)
     outer = judged & ~inside & (distance_to_mm(inside, grid.spacing_mm, within_mm=_SHELL_MM) <= _SHELL_MM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dotaliver.image.morphology import dilated, eroded
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.core import LiverCore
@@ -43,8 +44,6 @@ def liver_parts(
     smooth: Float32Array,
 ) -> set[int]:
     """The part that holds the core, and the parts that face it broadly and look like liver or tumour."""
-    from scipy.ndimage import binary_dilation
-
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
     chosen, grown = {first}, True
@@ -52,8 +51,8 @@ def liver_parts(
     face_cm2 = images.spacing_mm**2 / 100.0
     while grown:
         current = np.isin(parts.labels, sorted(chosen))
-        near = np.bincount(parts.labels[binary_dilation(current, iterations=reach) & ~current])
-        touching = np.bincount(parts.labels[binary_dilation(current) & ~current], minlength=len(near))
+        near = np.bincount(parts.labels[dilated(current, times=reach) & ~current])
+        touching = np.bincount(parts.labels[dilated(current) & ~current], minlength=len(near))
         new = {
             int(part)
             for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
@@ -88,8 +87,6 @@ def _belongs(
       is larger than hot bowel and shares a quarter of its surface with the liver. Further back hot parts lie on the
       right and share a quarter of their surface with the liver.
     """
-    from scipy.ndimage import binary_erosion
-
     places = np.nonzero(part)
     ratio = float(np.median(smooth[part])) / core.normal.uptake
     lateral = float(around.lateral_mm[places[2]].mean())
@@ -111,7 +108,7 @@ def _belongs(
         return abs(difference) < _NORMAL_HU and lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
     if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
-    surface_cm2 = float((part & ~binary_erosion(part)).sum()) * images.spacing_mm**2 / 100.0
+    surface_cm2 = float((part & ~eroded(part)).sum()) * images.spacing_mm**2 / 100.0
     on_right_at_liver = lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_ON_RIGHT * surface_cm2
     if posterior < -_BEHIND_MM:
         long_lobe = on_right_at_liver and volume_ml > _LARGER_THAN_BOWEL_ML

@@ -13,6 +13,7 @@ import numpy as np
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import box_mean
+from dotaliver.image.morphology import dilated, eroded
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.core import LiverCore
@@ -78,8 +79,6 @@ def liver_probability(
     seen_kidneys : ndarray of bool, optional
         Kidneys found at another position of the PET. They count where fewer are found now.
     """
-    from scipy.ndimage import binary_dilation
-
     smooth = box_mean(uptake)
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
@@ -87,7 +86,7 @@ def liver_probability(
         kidneys = seen_kidneys
     images, around = _without_deposits(images, around, core, smooth)
     spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
-    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~binary_dilation(kidneys | spleen)
+    warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~dilated(kidneys | spleen)
     parts = warm_parts(warm, images.spacing_mm)
     chosen = liver_parts(images, around, core, parts, smooth)
     in_chosen = np.isin(parts.labels, sorted(chosen))
@@ -100,7 +99,7 @@ def liver_probability(
     background |= _cold(images, around, core, smooth, half, config) | _lukewarm(around, core, smooth)
     background &= ~inside
     reach = max(1, round(config.reach_mm / images.spacing_mm))
-    region = (binary_dilation(in_chosen, iterations=reach) & around.body) | inside
+    region = (dilated(in_chosen, times=reach) & around.body) | inside
     floor = np.maximum(_LEAST_UPTAKE_RATIO * core.normal.uptake, _SPILL_FLOOR * half)
     features = [Feature(np.log(np.maximum(uptake, floor)), config.uptake_log_scale)]
     if images.hu is not None:
@@ -129,10 +128,8 @@ def _with_cores(
 
 def _thin(warm: BoolArray, spacing_mm: float) -> BoolArray:
     """Parts of the liver by uptake that hold no ball of `_THIN_MM`, such as a flat left lobe."""
-    from scipy.ndimage import binary_dilation, binary_erosion, generate_binary_structure, iterate_structure
-
-    ball = iterate_structure(generate_binary_structure(3, 1), max(1, round(_THIN_MM / 2 / spacing_mm)))
-    return np.asarray(warm & ~binary_dilation(binary_erosion(warm, ball), ball))
+    radius = max(1, round(_THIN_MM / 2 / spacing_mm))
+    return np.asarray(warm & ~dilated(eroded(warm, times=radius), times=radius))
 
 
 def _without_deposits(
@@ -182,11 +179,9 @@ def _cold(
     config: LiverConfig,
 ) -> BoolArray:
     """Tissue of clearly less uptake than the liver nearby, out of the reach of blur."""
-    from scipy.ndimage import binary_dilation
-
     step = max(1, round(_COLD_MARGIN_MM / images.spacing_mm))
     least = np.minimum(config.cold_share / config.warm_share * half, _COLD_NEXT_TO_TUMOUR * core.normal.uptake)
-    return np.asarray(around.body & (smooth < least) & ~binary_dilation(smooth > half, iterations=step))
+    return np.asarray(around.body & (smooth < least) & ~dilated(smooth > half, times=step))
 
 
 def _never_liver(images: CoarseImages, around: Surroundings, config: LiverConfig) -> BoolArray:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation
 
 from dotaliver.image.filters import box_mean
+from dotaliver.image.morphology import dilated
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.surroundings import Surroundings
@@ -77,7 +77,7 @@ def mirror_image(
     if images.hu is None or not left.any():
         return None
     steps = max(1, round(_RIM_MM / images.spacing_mm))
-    rim = binary_dilation(left, iterations=steps) & ~left
+    rim = dilated(left, times=steps) & ~left
     points = np.concatenate([np.argwhere(left), np.argwhere(rim)])
     weights = np.concatenate([np.ones(int(left.sum())), np.full(int(rim.sum()), _RIM_WEIGHT)])
     features = np.stack(

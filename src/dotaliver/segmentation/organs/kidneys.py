@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_closing, binary_dilation, binary_erosion, binary_opening
 
 from dotaliver.image.filters import box_mean
-from dotaliver.image.morphology import filled_in_slices, largest_component
+from dotaliver.image.morphology import closed, dilated, eroded, filled_in_slices, largest_component, opened
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.kidney_pair import MirrorImage, mirror_image
@@ -170,7 +169,7 @@ def _left_parts(
 
 def _with_small_parts(left: BoolArray, parts: list[BoolArray], small: list[BoolArray]) -> BoolArray:
     """The left kidney with the small parts that touch it more than they touch a part that is not kidney."""
-    near, near_others = binary_dilation(left), binary_dilation(np.any(parts, axis=0) & ~left)
+    near, near_others = dilated(left), dilated(np.any(parts, axis=0) & ~left)
     added = [mask for mask in small if (mask & near).sum() > (mask & near_others).sum()]
     return np.asarray(np.any([left, *added], axis=0))
 
@@ -248,12 +247,12 @@ def _around_mirror_image(
     assert images.hu is not None
     (liver_hu, liver_uptake), mirrored = liver, found.mask
     mean_hu, mean_uptake = box_mean(images.hu), box_mean(uptake)
-    inner = binary_erosion(left)
+    inner = eroded(left)
     own_hu = float(np.median(mean_hu[inner if inner.any() else left]))
     cortex = float(np.percentile(uptake[left], _CORTEX_PERCENTILE))
-    near = binary_dilation(mirrored, iterations=max(1, round(_MIRROR_TOLERANCE_MM / images.spacing_mm)))
-    close = binary_dilation(mirrored, iterations=max(1, round(0.5 * _MIRROR_TOLERANCE_MM / images.spacing_mm)))
-    off_fat = place & ~binary_dilation(images.hu < _SOFT_HU)
+    near = dilated(mirrored, times=max(1, round(_MIRROR_TOLERANCE_MM / images.spacing_mm)))
+    close = dilated(mirrored, times=max(1, round(0.5 * _MIRROR_TOLERANCE_MM / images.spacing_mm)))
+    off_fat = place & ~dilated(images.hu < _SOFT_HU)
     # Where density or uptake separates kidney and liver, the middle between them is the limit.
     middle_hu = 0.5 * (own_hu + liver_hu)
     denser = mean_hu > middle_hu
@@ -272,7 +271,7 @@ def _around_mirror_image(
         liver_side = ~denser if own_hu > liver_hu else denser
         tumour |= liver_side & (mean_uptake > _HOTTER_AND_LIVER_HU_RATIO * hottest)
     kidney = (mirrored & found.similar & ~like_liver) | like_kidney
-    return largest_component(binary_opening(_filled(kidney & ~tumour, images.spacing_mm) & near & ~tumour))
+    return largest_component(opened(_filled(kidney & ~tumour, images.spacing_mm) & near & ~tumour))
 
 
 def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
@@ -286,15 +285,15 @@ def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
 def _filled(kidneys: BoolArray, spacing_mm: float) -> BoolArray:
     """Kidneys with their medulla, which in the arterial phase has the density of liver inside a bright cortex."""
     step = max(1, round(_MEDULLA_MM / spacing_mm))
-    closed = binary_closing(np.pad(kidneys, step), iterations=step)[step:-step, step:-step, step:-step]
-    return filled_in_slices(closed)
+    whole = closed(np.pad(kidneys, step), step)[step:-step, step:-step, step:-step]
+    return filled_in_slices(whole)
 
 
 def _kidney_like(images: CoarseImages, around: Surroundings, mask: BoolArray) -> BoolArray:
     """Parts of a kidney's size and place."""
     import cc3d
 
-    parts = cc3d.connected_components(binary_opening(mask), connectivity=6)
+    parts = cc3d.connected_components(opened(mask), connectivity=6)
     kidneys = np.zeros_like(mask)
     for part in range(1, int(parts.max(initial=0)) + 1):
         one = np.asarray(parts == part)

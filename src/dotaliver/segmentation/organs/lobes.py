@@ -15,6 +15,7 @@ from dotaliver.config.organs import LobeConfig
 from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.filters import box_mean
 from dotaliver.image.geometry import as_vector
+from dotaliver.image.morphology import eroded
 from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import LobePlane
 from dotaliver.segmentation.coarse import CoarseImages
@@ -67,7 +68,6 @@ def _gallbladder(
 ) -> Point | None:
     """Centre (LPS mm) of the water-dense part with the broadest contact to the liver's lower side, if any."""
     import cc3d
-    from scipy.ndimage import binary_erosion
 
     if images.hu is None:
         return None
@@ -93,7 +93,7 @@ def _gallbladder(
             continue
         if float(distance_inside_mm(mask, spacing).max()) < config.depth_mm:
             continue
-        surface = mask & ~binary_erosion(mask)
+        surface = mask & ~eroded(mask)
         contact = float((to_liver[surface] < config.contact_mm).sum())
         middle: Point = images.geometry.index_to_lps(np.argwhere(mask).mean(axis=0))
         right, forward = cava[0] - middle[0], cava[1] - middle[1]

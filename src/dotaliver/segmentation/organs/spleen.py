@@ -14,7 +14,7 @@ from dotaliver.config.organs import SpleenConfig
 from dotaliver.image.distance import distance_inside_mm
 from dotaliver.image.filters import box_mean
 from dotaliver.image.geometry import Vector
-from dotaliver.image.morphology import largest_component
+from dotaliver.image.morphology import dilated, eroded, filled, largest_component
 from dotaliver.image.spheres import voxels_within
 from dotaliver.image.volume import BoolArray
 from dotaliver.records.masks import ReferenceRegion
@@ -100,17 +100,15 @@ def _hot_under_lung(
     config: SpleenConfig,
 ) -> BoolArray:
     """Hot compact parts on the left, not in front, whose surface partly abuts the lung."""
-    from scipy.ndimage import binary_dilation, binary_erosion
-
     left = (around.lateral_mm > config.lateral_mm)[None, None, :]
     behind = (around.posterior_mm > -config.front_mm)[None, :, None]
-    parts = warm_parts(around.soft & left & behind & hot & ~binary_dilation(liver), images.spacing_mm)
+    parts = warm_parts(around.soft & left & behind & hot & ~dilated(liver), images.spacing_mm)
     chosen = np.zeros_like(liver)
     for part in range(1, int(parts.labels.max(initial=0)) + 1):
         mask = parts.labels == part
         if float(mask.sum()) * images.voxel_ml < config.part_min_ml:
             continue
-        surface = mask & ~binary_erosion(mask)
+        surface = mask & ~eroded(mask)
         if float((to_lung[surface] < config.against_lung_mm).mean()) >= config.against_lung_share:
             chosen |= mask
     return chosen
@@ -120,8 +118,6 @@ def _alike(
     images: CoarseImages, smooth: Float32Array, hot: BoolArray, to_lung: Float32Array, config: SpleenConfig
 ) -> BoolArray:
     """Tissue with the density and uptake of the part nearest to the lung, with its blurred rim."""
-    from scipy.ndimage import binary_dilation, binary_fill_holes
-
     spacing_mm, hu = images.spacing_mm, images.hu
     if hu is None:
         return hot
@@ -133,7 +129,7 @@ def _alike(
     alike = np.abs(mean_hu - typical_hu) < config.alike_hu
     alike &= np.abs(np.log(np.maximum(smooth, _TINY) / typical_uptake)) < config.alike_log_uptake
     core = largest_component(hot & alike)
-    return np.asarray(binary_fill_holes(binary_dilation(core) & hot))
+    return np.asarray(filled(dilated(core) & hot))
 
 
 def _sphere(

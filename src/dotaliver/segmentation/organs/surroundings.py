@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.image.filters import box_mean
-from dotaliver.image.morphology import filled_in_slices, largest_component
+from dotaliver.image.morphology import filled_in_slices, largest_component, opened
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 
@@ -115,9 +115,8 @@ def _survey_without_ct(images: CoarseImages) -> Surroundings:
 
 
 def _body(mask: BoolArray) -> BoolArray:
-    from scipy.ndimage import binary_opening
 
-    return filled_in_slices(largest_component(binary_opening(mask)))
+    return filled_in_slices(largest_component(opened(mask)))
 
 
 def _lungs(hu: Float32Array, body: BoolArray, voxel_ml: float) -> BoolArray:

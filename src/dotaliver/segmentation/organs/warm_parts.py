@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_opening, label
+from scipy.ndimage import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.morphology import opened
 from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.surroundings import Surroundings
@@ -50,7 +51,7 @@ def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = _NECK_MM) ->
 def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArray:
     import cc3d
 
-    parts = cc3d.connected_components(binary_opening(mask), connectivity=6)
+    parts = cc3d.connected_components(opened(mask), connectivity=6)
     volumes_ml = np.bincount(parts.ravel()) * voxel_ml
     return np.isin(parts, [n for n in range(1, len(volumes_ml)) if volumes_ml[n] > minimum_ml])
 
