@@ -95,7 +95,13 @@ copied.ReferencedSeriesSequence = Sequence([item(SeriesInstanceUID="1.2.3", Stud
         small(ContentDate="20260302", ContentTime="101112.345", AcquisitionDateTime="20260302101112+0100"),
         small(ImagePositionPatient=[1.5, -2.25, "3.0"], InstanceNumber="007", SliceThickness=""),
         small(DimensionIndexValues=[1, 2, 3], FrameIncrementPointer=[0x00181063, 0x00181065], Rows=12, Columns=7),
-        small(RealWorldValueSlope=1.25, EncapsulatedDocument=b"%PDF-", TextValue="t" * 70001, PixelData=b"abc"),
+        small(
+            RealWorldValueSlope=1.25,
+            EncapsulatedDocument=b"%PDF-",
+            TextValue="t" * 70001,
+            PixelData=b"abc",
+            BitsAllocated=8,
+        ),
         small(ImageType=["ABCDEFGHIJKLMNOP"] * 5000),
         small(SmallestImagePixelValue=3, PixelRepresentation=1, ContentSequence=[item(LargestImagePixelValue=5)]),
         small(ContentSequence=[item(SpecificCharacterSet="ISO_IR 100", CodeMeaning="é"), item(CodeMeaning="plain")]),
@@ -110,9 +116,17 @@ copied.ReferencedSeriesSequence = Sequence([item(SeriesInstanceUID="1.2.3", Stud
     ],
 )
 def test_any_object(dataset):
-    if "PixelData" in dataset:
-        dataset["PixelData"].VR = "OB"
     assert encoded(deepcopy(dataset)) == as_pydicom_does(dataset)
+
+
+@pytest.mark.parametrize("bits", [1, 16])
+def test_the_kind_of_pixels_is_settled_without_leaving_all_to_pydicom(bits, monkeypatch):
+    made = {"BitsAllocated": bits, "Rows": 2, "Columns": 2, "PixelRepresentation": 0, "SamplesPerPixel": 1}
+    dataset = small(**made, PixelData=b"\x01\x02\x03\x04\x05\x06\x07\x08")
+    assert dataset["PixelData"].VR == "OB or OW"
+    expected = as_pydicom_does(deepcopy(dataset))
+    monkeypatch.setattr(Dataset, "save_as", only_heads(Dataset.save_as))
+    assert encoded(dataset) == expected
 
 
 def test_what_pydicom_refuses_is_refused():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from dotaliver.dicom.files.elements import quiet
 from dotaliver.dicom.files.headers import CT_CLASS, MR_CLASS, PET_CLASS, SeriesHeaders, SliceHeader
@@ -41,6 +42,8 @@ _REFERENCE = (
     "Rows",
     "Columns",
 )
+# pydicom would look each keyword up for each slice.
+_PER_SLICE_TAGS, _REFERENCE_TAGS = tuple(map(Tag, _PER_SLICE)), tuple(map(Tag, _REFERENCE))
 # Frames are described as slices of their own, so what describes them as frames of one file would contradict it.
 _OF_MULTIFRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 # Libraries treat several headers of one multi-frame object as several objects; its frames become classic slices,
@@ -82,10 +85,10 @@ def slice_headers(series: SeriesHeaders) -> list[Dataset]:
 
 def _of_slice(part: SliceHeader, header: Dataset) -> Dataset:
     """A header with what one slice says of itself, where the header does not yet say it of the series."""
-    for keyword in _REFERENCE:
-        if keyword in part.dataset and keyword not in header:
-            header[keyword] = part.dataset[keyword]
-    for keyword in _PER_SLICE:
-        if keyword in part.dataset:
-            header[keyword] = part.dataset[keyword]
+    for tag in _REFERENCE_TAGS:
+        if tag in part.dataset and tag not in header:
+            header[tag] = part.dataset[tag]
+    for tag in _PER_SLICE_TAGS:
+        if tag in part.dataset:
+            header[tag] = part.dataset[tag]
     return header

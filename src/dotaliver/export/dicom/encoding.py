@@ -44,7 +44,9 @@ def encoded(dataset: Dataset) -> bytes:
         # Values copied from the patient's headers are not ours to mend (and their warnings would name them).
         warnings.simplefilter("ignore")
         try:
-            return _head(dataset) + _Encoder().content_of(dataset, None)
+            head = _head(dataset)
+            _settle_pixel_vr(dataset)
+            return head + _Encoder().content_of(dataset, None)
         except _LeftToPydicomError:
             stream = io.BytesIO()
             dataset.save_as(stream, enforce_file_format=True)
@@ -68,6 +70,14 @@ def _head(dataset: Dataset) -> bytes:
     stream = io.BytesIO()
     alone.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def _settle_pixel_vr(dataset: Dataset) -> None:
+    """Have pydicom choose between bytes and words for the pixels; it may be left open until an object is written."""
+    from pydicom.filewriter import correct_ambiguous_vr_element
+
+    if "PixelData" in dataset:
+        correct_ambiguous_vr_element(dataset["PixelData"], dataset, is_little_endian=True)
 
 
 class _Encoder:
