@@ -10,10 +10,10 @@ import numpy as np
 from dotaliver.config.criteria import Inc7Config
 from dotaliver.errors import GeometryError
 from dotaliver.image.distance import depth_mm, distance_to_mm
-from dotaliver.image.geometry import FloatArray, Vector
+from dotaliver.image.geometry import FloatArray, Vector, grow_box
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.measurement.placement import Placement
-from dotaliver.records.positions import Share
+from dotaliver.records.positions import Share, VoxelSet
 
 __all__ = ["LiverSurroundings"]
 
@@ -51,17 +51,20 @@ class LiverSurroundings:
         outside = distance_to_mm(self.liver.inside, spacing, within_mm=reach) > reach
         return np.asarray(outside & ~self.placement.lesion_voxels(tuple(self.placement.lesions)))
 
-    def voxels(self, label: int) -> BoolArray | None:
-        """A lesion's voxels in the box; None where it has none."""
+    def voxels(self, label: int) -> VoxelSet | None:
+        """A lesion's voxels in the box, in a box of their own within it; None where it has none there."""
         lesion = self.placement.lesions.get(label)
-        own = None if lesion is None else lesion.within(self.liver.box)
-        return own if own is not None and own.any() else None
+        own = None if lesion is None else lesion.common_with(self.liver.box)
+        return own if own is not None and own.mask.any() else None
+
+    def _least_depth_mm(self, own: VoxelSet) -> float:
+        return float(self.depth_mm[own.box][own.mask].min())
 
     def at_border(self, label: int, border_uncertainty_mm: float) -> bool:
         """Whether a lesion comes nearer to the liver's border than its own border is certain, plus one voxel."""
         own = self.voxels(label)
         reach = border_uncertainty_mm + max(self.liver.geometry.spacing_mm)
-        return own is not None and float(self.depth_mm[own].min()) <= reach
+        return own is not None and self._least_depth_mm(own) <= reach
 
     def capsule_distance_mm(self, label: int) -> float | None:
         """Shortest distance from a lesion's border to the liver's, in mm.
@@ -73,7 +76,7 @@ class LiverSurroundings:
         own = self.voxels(label)
         if own is None:
             return None
-        least, spacing = float(self.depth_mm[own].min()), self.liver.geometry.spacing_mm
+        least, spacing = self._least_depth_mm(own), self.liver.geometry.spacing_mm
         return 0.0 if least <= max(spacing) else least - _half_a_voxel(spacing)
 
     def merges_with_neighbour(self, label: int, suv_mean: float) -> bool:
@@ -84,9 +87,15 @@ class LiverSurroundings:
         own = self.voxels(label)
         if own is None:
             return False
-        margin = self.config.hot_neighbour_margin_mm
-        near = self.others & (distance_to_mm(own, self.liver.geometry.spacing_mm, within_mm=margin) < margin)
-        return bool(near.any()) and float(self.uptake[near].max()) > suv_mean
+        margin, spacing = self.config.hot_neighbour_margin_mm, self.liver.geometry.spacing_mm
+        shape = self.liver.geometry.shape
+        near = grow_box(own.box, np.ceil(margin / np.asarray(spacing)), shape)
+        hotter = self.others[near] & (self.uptake[near] > suv_mean)
+        # Most lesions have no such organ in their box, and their distances need not be known
+        if not hotter.any():
+            return False
+        away = distance_to_mm(own.within(near), spacing, within_mm=margin)
+        return bool((hotter & (away < margin)).any())
 
 
 def _half_a_voxel(spacing_mm: Vector) -> float:

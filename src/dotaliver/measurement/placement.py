@@ -46,7 +46,8 @@ class Placement:
         lesion = self.lesions.get(label)
         if self.liver is None or lesion is None:
             return None
-        inside = np.count_nonzero(lesion.within(self.liver.box) & self.liver.inside)
+        common = lesion.common_with(self.liver.box)
+        inside = 0 if common is None else np.count_nonzero(common.mask & self.liver.inside[common.box])
         return int(inside) / int(np.count_nonzero(lesion.mask))
 
     def lesion_voxels(self, labels: tuple[int, ...]) -> BoolArray:
@@ -56,8 +57,9 @@ class Placement:
             raise GeometryError(msg)
         voxels = np.zeros(self.liver.part.shape, dtype=bool)
         for label in labels:
-            if label in self.lesions:
-                voxels |= self.lesions[label].within(self.liver.box)
+            common = self.lesions[label].common_with(self.liver.box) if label in self.lesions else None
+            if common is not None:
+                voxels[common.box] |= common.mask
         return voxels
 
 

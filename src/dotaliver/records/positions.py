@@ -7,6 +7,7 @@ brings a mask, or a place, from one image to the other takes it from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,12 @@ class Share:
     geometry: Geometry
     part: npt.NDArray[np.float32]
 
-    @property
+    @cached_property
     def inside(self) -> BoolArray:
-        """Voxels at least half inside the mask."""
-        return np.asarray(self.part >= 0.5)
+        """Voxels at least half inside the mask, read-only."""
+        inside = np.asarray(self.part >= 0.5)
+        inside.setflags(write=False)
+        return inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +70,20 @@ class VoxelSet:
     def within(self, box: Box) -> BoolArray:
         """The same voxels in another box of the image; those outside it are left out."""
         seen = np.zeros(tuple(b.stop - b.start for b in box), dtype=bool)
+        common = self.common_with(box)
+        if common is not None:
+            seen[common.box] = common.mask
+        return seen
+
+    def common_with(self, box: Box) -> VoxelSet | None:
+        """What of them lies in another box of the image, by its indices there; None where the boxes do not overlap."""
         low = [max(a.start, b.start) for a, b in zip(self.box, box, strict=True)]
         high = [min(a.stop, b.stop) for a, b in zip(self.box, box, strict=True)]
-        if all(a < b for a, b in zip(low, high, strict=True)):
-            there = tuple(slice(a - b.start, c - b.start) for a, c, b in zip(low, high, box, strict=True))
-            here = tuple(slice(a - s.start, c - s.start) for a, c, s in zip(low, high, self.box, strict=True))
-            seen[there] = self.mask[here]
-        return seen
+        if not all(a < b for a, b in zip(low, high, strict=True)):
+            return None
+        k, j, i = (slice(a - b.start, c - b.start) for a, c, b in zip(low, high, box, strict=True))
+        here = tuple(slice(a - s.start, c - s.start) for a, c, s in zip(low, high, self.box, strict=True))
+        return VoxelSet((k, j, i), self.mask[here])
 
 
 def own_labels(labels: LabelMap, label: int | None = None) -> LabelMap | None:
