@@ -60,6 +60,20 @@ def test_in_a_large_image_a_distance_within_reach_is_that_of_the_whole_image():
             assert (distance[~matters] > reach).all()
 
 
+def test_on_a_cubic_grid_a_distance_within_a_few_voxels_is_that_of_the_whole_image_to_the_bit():
+    rng = np.random.default_rng(4)
+    for edge in (0.75, 1.0, 2.0, 1.7):
+        for voxels in (0.5, 1.0, 2.6, 3.0, 6.9, 9.0):
+            mask = rng.random((20, 24, 28)) < 0.001
+            mask[5:9, 10:15, 12:] = True
+            spacing, reach = (edge,) * 3, voxels * edge
+            whole, near = distance_to_mm(mask, spacing), distance_to_mm(mask, spacing, within_mm=reach)
+            matters = whole <= np.float32(reach)
+            assert np.count_nonzero(matters) > np.count_nonzero(mask) - 1
+            np.testing.assert_array_equal(near[matters], whole[matters])
+            assert np.isinf(near[~matters]).all()
+
+
 def test_an_empty_mask_is_infinitely_far_away_and_has_no_depth():
     nothing = np.zeros((3, 4, 5), dtype=bool)
     assert np.isinf(distance_to_mm(nothing, (1.0, 1.0, 1.0))).all()

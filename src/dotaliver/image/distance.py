@@ -8,6 +8,7 @@ the whole image to the last bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,11 @@ Float32Array = npt.NDArray[np.float32]
 
 # Fewer are computed sooner than it is found out which need not be.
 _LEAST_VOXELS = 4096
+# Within so few voxels of a cubic grid, distances are squared whole numbers that fit into a byte. Beyond, a place counts
+# as this far, to which the square of a step can be added.
+_MOST_STEPS, _FAR = 7, 200
+# A reach of a whole number of steps is not lost to rounding.
+_ROUNDING = 1e-6
 
 
 def distance_in_mask_mm(mask: BoolArray, spacing_mm: Sequence[float]) -> Float32Array:
@@ -85,6 +91,11 @@ def _distance_from(mask: BoolArray, spacing_mm: Vector, within_mm: float | None)
     """Distance from a mask over a whole array; infinite beyond a reach, where it takes most of the time."""
     if within_mm is None or mask.size < _LEAST_VOXELS:
         return distance_in_mask_mm(~mask, spacing_mm)
+    steps = int(within_mm / spacing_mm[0] + _ROUNDING)
+    if len(set(spacing_mm)) == 1 and steps <= _MOST_STEPS:
+        roots = _roots(steps, spacing_mm[0], within_mm)
+        if roots is not None:
+            return roots[_squared_steps(mask, steps)]
     # Blocks as wide as the reach: what lies within it of the mask is in a block with some of the mask or next to one.
     # From there it is further than the reach to what lies behind the blocks next to those: that is taken for the mask,
     # so that it need not be computed.
@@ -104,15 +115,43 @@ def _distance_from(mask: BoolArray, spacing_mm: Vector, within_mm: float | None)
     return distance
 
 
+def _squared_steps(mask: BoolArray, steps: int) -> npt.NDArray[np.uint8]:
+    """Squared distance from a mask in voxels of a cube's edge, where no axis takes more steps; `_FAR` beyond."""
+    squares = np.where(mask, np.uint8(0), np.uint8(_FAR))
+    for axis in range(mask.ndim):
+        nearest = squares.copy()
+        for step in range(1, min(steps, mask.shape[axis] - 1) + 1):
+            lower, upper = (
+                tuple(part if a == axis else slice(None) for a in range(mask.ndim))
+                for part in (slice(None, -step), slice(step, None))
+            )
+            farther = squares + np.uint8(step * step)
+            np.minimum(nearest[lower], farther[upper], out=nearest[lower])
+            np.minimum(nearest[upper], farther[lower], out=nearest[upper])
+        squares = nearest
+    return squares
+
+
+@lru_cache(maxsize=16)
+def _roots(steps: int, spacing_mm: float, within_mm: float) -> Float32Array | None:
+    """Distance of each squared number of steps, infinite beyond a reach; None where single precision rounds squares."""
+    squares = np.arange(256) * spacing_mm**2
+    if not np.array_equal(squares[: 3 * steps**2 + 1], squares.astype(np.float32)[: 3 * steps**2 + 1]):
+        return None
+    roots = np.sqrt(squares.astype(np.float32))
+    roots[(roots > within_mm) | (np.arange(256) >= _FAR)] = np.inf
+    roots.setflags(write=False)
+    return roots
+
+
 def _in_blocks(mask: BoolArray, sides: Sequence[int]) -> BoolArray:
-    """Whether any voxel of each block belongs to a mask."""
+    """Whether any voxel of each block belongs to a mask; the last blocks may reach beyond it."""
     for axis, side in enumerate(sides):
-        starts = range(0, mask.shape[axis], side)
-        along = (
-            tuple(slice(start, start + side) if a == axis else slice(None) for a in range(mask.ndim))
-            for start in starts
-        )
-        mask = np.stack([np.logical_or.reduce(mask[block], axis=axis) for block in along], axis=axis)
+        whole = np.zeros([-(-n // side) if a == axis else n for a, n in enumerate(mask.shape)], dtype=np.bool_)
+        for first in range(min(side, mask.shape[axis])):
+            every = mask[tuple(slice(first, None, side) if a == axis else slice(None) for a in range(mask.ndim))]
+            whole[tuple(slice(0, n) for n in every.shape)] |= every
+        mask = whole
     return mask
 
 

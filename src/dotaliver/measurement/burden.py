@@ -74,9 +74,11 @@ def counts_for_burden(lesion: Lesion) -> bool:
     return lesion.in_liver is True and lesion.tumour
 
 
-def _reached(distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
-    """Fraction of a voxel outside a mask that the mask covers when it grows by a margin."""
-    return np.asarray(np.clip(0.5 + (reach_mm - (distance_mm - grid_mm / 2)) / grid_mm, 0.0, 1.0))
+def _reached(where: BoolArray, distance_mm: FloatArray, reach_mm: float, grid_mm: float) -> FloatArray:
+    """Fraction of some voxels outside a mask that the mask covers when it grows by a margin; 0 elsewhere."""
+    fraction = np.zeros(where.shape)
+    fraction[where] = np.clip(0.5 + (reach_mm - (distance_mm[where] - grid_mm / 2)) / grid_mm, 0.0, 1.0)
+    return fraction
 
 
 def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders: Borders) -> BurdenFactors:
@@ -104,17 +106,16 @@ def border_factors(tumour: BoolArray, liver: BoolArray, grid_mm: float, borders:
     to_free, to_bound = distance_mm(free), distance_mm(tumour | rim)
     tumours, parenchymas = float(np.count_nonzero(tumour)), float(np.count_nonzero(parenchyma))
 
-    to_rest = distance_inside_mm(tumour, (grid_mm,) * 3).astype(np.float64)
-    lost = np.where(tumour, _reached(to_rest, borders.lesion_mm, grid_mm), 0.0)
+    to_rest = distance_inside_mm(tumour, (grid_mm,) * 3, within_mm=reach_mm).astype(np.float64)
+    lost = _reached(tumour, to_rest, borders.lesion_mm, grid_mm)
     to_parenchyma = to_free <= distance_mm(outside | rim)
-    gained = np.where(outside & (to_free <= to_bound), _reached(to_free, borders.liver_mm, grid_mm), 0.0)
+    gained = _reached(outside & (to_free <= to_bound), to_free, borders.liver_mm, grid_mm)
     tumour_low = tumours - float(lost.sum())
     parenchyma_low = parenchymas + float(lost[to_parenchyma].sum()) + float(gained.sum())
 
-    grown = _reached(to_tumour, borders.lesion_mm, grid_mm)
-    beyond = np.where(outside & (to_bound <= to_free), grown, 0.0)
-    into = np.where(parenchyma, grown, 0.0)
-    retreat = np.where(free, _reached(to_outside, borders.liver_mm, grid_mm), 0.0)
+    beyond = _reached(outside & (to_bound <= to_free), to_tumour, borders.lesion_mm, grid_mm)
+    into = _reached(parenchyma, to_tumour, borders.lesion_mm, grid_mm)
+    retreat = _reached(free, to_outside, borders.liver_mm, grid_mm)
     left = np.where(parenchyma, np.clip(1.0 - into - retreat, 0.0, 1.0), 0.0)
     tumour_high = tumours + float(into.sum()) + float(beyond.sum())
     return BurdenFactors(
