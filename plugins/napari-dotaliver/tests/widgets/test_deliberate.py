@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from fixtures.accidents import STEPS, befall, controls_of_qt, entered, turn_wheel, widgets_of_the_plugin
 from fixtures.desk import activate
-from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, WholeNumberBox
-from qtpy import sip
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.widgets.case_panel import CasePanel
+from napari_dotaliver.widgets.deliberate import ChoiceBox, NumberBox, Rows, WholeNumberBox
+from napari_dotaliver.widgets.desk import Desk
+from napari_dotaliver.widgets.mip_canvas import MipCanvas
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QMessageBox, QTableWidgetItem, QWidget
 
-STRAY = "apny2"
-STEPS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Home, Qt.Key.Key_End)
-
-
-def turn_wheel(widget: QWidget, steps: int) -> None:
-    """Turn the mouse wheel over the middle of a widget."""
-    middle = QPointF(widget.rect().center())
-    event = QWheelEvent(
-        middle,
-        QPointF(widget.mapToGlobal(widget.rect().center())),
-        QPoint(0, 0),
-        QPoint(0, 120 * steps),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(widget, event)
+from dotaliver.pipeline.reading_desk import DeskCase
+from dotaliver.pipeline.reading_plan import PlanOptions, plan_reading
 
 
 @pytest.fixture
@@ -84,14 +71,32 @@ def test_an_editable_box_takes_text_and_no_steps(box, qtbot):
 
 
 @pytest.mark.parametrize("kind", [NumberBox, WholeNumberBox])
-def test_the_wheel_changes_no_number(qtbot, kind):
+def test_neither_wheel_nor_stepping_keys_change_a_number_and_digits_do(qtbot, kind):
     number = kind()
     qtbot.addWidget(number)
     number.setValue(12)
     number.show()
     number.setFocus()
     turn_wheel(number, 3)
+    for key in STEPS:
+        qtbot.keyClick(number, key)
     assert number.value() == 12
+    number.selectAll()
+    qtbot.keyClicks(number, "25")
+    assert number.value() == 25
+
+
+def test_a_letter_goes_to_no_row_and_arrows_do(qtbot):
+    rows = Rows(3, 1)
+    qtbot.addWidget(rows)
+    for number, text in enumerate(("liver", "node", "pancreas")):
+        rows.setItem(number, 0, QTableWidgetItem(text))
+    rows.setCurrentCell(0, 0)
+    rows.show()
+    qtbot.keyClicks(rows, "pn")
+    assert rows.currentRow() == 0
+    qtbot.keyClick(rows, Qt.Key.Key_Down)
+    assert rows.currentRow() == 1
 
 
 @pytest.fixture
@@ -104,43 +109,74 @@ def desk(kept):
     return weakref.proxy(kept.desk)
 
 
-def living(parent: QWidget, kind: type[QWidget]) -> Iterator[QWidget]:
-    """Visible children, without those that Qt deletes while they are gone through.
+def laid_out(desk: Desk) -> list[QWidget]:
+    """The panels of a desk, with what is hidden until it is needed."""
+    column = desk._column
+    parts = [item.widget() for n in range(column.count()) if (item := column.itemAt(n)) is not None]
+    for part in parts:
+        if part is not None:
+            part.show()
+    QApplication.processEvents()
+    return [desk, desk.table]
 
-    Python does not learn that a widget which Qt itself made is deleted; touching it would end the program.
-    """
-    for child in parent.findChildren(kind):
-        there = {sip.unwrapinstance(other) for other in parent.findChildren(kind)}
-        if sip.unwrapinstance(child) in there and child.isVisible():
-            yield child
+
+def suffered(parts: list[QWidget], session: ReadingSession | None) -> set[type[QWidget]]:
+    """Let every accident befall some panels, and look that nothing is entered."""
+    state, before = None if session is None else session.state, entered(parts)
+    met = befall(parts)
+    assert entered(parts) == before
+    assert session is None or session.state is state
+    return met
 
 
-def test_no_accident_over_any_widget_enters_the_reading(desk, qtbot):
-    state, tab = desk.session.state, desk.tabs.currentIndex()
-    controls = 0
-    for page in range(desk.tabs.count()):
-        desk.tabs.setCurrentIndex(page)
-        QApplication.processEvents()
-        for widget in living(desk, QWidget):
-            controls += isinstance(widget, QComboBox | QAbstractSpinBox)
-            for steps in (1, -1):
-                turn_wheel(widget, steps)
-            # Keys that a panel does not take move the image, which is no accident but slow.
-            if isinstance(widget, QComboBox | QAbstractButton):
-                widget.setFocus()
-                for key in STEPS[:2]:
-                    QTest.keyClick(widget, key)
-        for box in living(desk, QComboBox):
-            if not box.isEditable():
-                box.setFocus()
-                for letter in STRAY:
-                    QTest.keyClick(box, letter)
-        QApplication.processEvents()
-    assert controls > 10, "the forms were there"
-    assert desk.session.state is state
-    desk.tabs.setCurrentIndex(tab)
+@pytest.fixture(scope="module")
+def met() -> dict[str, set[type[QWidget]]]:
+    """Kinds of widgets that accidents befell in each situation."""
+    return {}
+
+
+@pytest.mark.parametrize("situation", ["signed", "who reads is asked", "candidates outside the liver", "FDG"])
+def test_no_accident_over_any_widget_enters_the_reading(kept, met, situation, request):
+    kept.give()
+    desk = kept.desk
+    if situation == "candidates outside the liver":
+        desk._begin(request.getfixturevalue("body"), None)
+    elif situation == "FDG":
+        desk._begin(request.getfixturevalue("two_tracers"), None)
+    if situation != "who reads is asked":
+        desk.session.sign("A Reader", "radiologist")
+    met[situation] = suffered(laid_out(desk), desk.session)
+    tab = desk.tabs.currentIndex()
     turn_wheel(desk.tabs.tabBar(), -1)
     assert desk.tabs.currentIndex() == tab
+
+
+@pytest.mark.parametrize("reader", ["A", "C"])
+def test_no_accident_answers_a_case_of_a_central_reading(scored, tmp_path, met, reader, qtbot):
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "one").symlink_to(scored, target_is_directory=True)
+    options = PlanOptions(("A", "B"), "C", None, 7, True, 1)
+    central = plan_reading(tmp_path / "cohort", tmp_path / "reading", options)
+    case = replace(DeskCase.opened(central, "A"), reader=reader)
+    assert case.adjudicates == (reader == "C")
+    panel = CasePanel(case)
+    qtbot.addWidget(panel)
+    panel.show()
+    met[f"case of {reader}"] = suffered([panel], None)
+    panel.close_down()
+
+
+def test_accidents_befell_every_kind_of_widget_of_the_panels(met):
+    if len(met) < 6:
+        pytest.skip("not every situation was made")
+    of_two_scans = {each for each in widgets_of_the_plugin() if ".visit" in each.__module__}
+    # The turning projection is an image, which wheel and keys turn.
+    missed = widgets_of_the_plugin(without={*of_two_scans, MipCanvas}) - set().union(*met.values())
+    assert not missed, "a widget of no situation here: make one in which it is shown"
+
+
+def test_no_module_uses_a_control_that_wheel_or_letters_change():
+    assert controls_of_qt() == []
 
 
 def test_the_reading_asks_who_reads_and_shows_whose_study_it_is(desk, outcome, qtbot):

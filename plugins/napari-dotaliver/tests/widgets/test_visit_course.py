@@ -1,6 +1,7 @@
 """A course of three scans: the table, the choice of two, and decisions that stay when others are shown."""
 
 import pytest
+from fixtures.accidents import befall, entered
 from fixtures.desk import put_away
 from fixtures.visits import moved_images, three_visits
 from napari_dotaliver.reading.visit_session import VisitSession
@@ -67,6 +68,13 @@ def test_an_answer_is_seen_in_the_table_at_once(course, session):
     assert cells(course, gone.name)[2] == "not found"
     session.answer(gone.name, "gone")
     assert cells(course, gone.name)[2] == "0"
+
+
+def test_wheel_focus_and_stray_keys_choose_no_other_scans(course, session):
+    course.show()
+    decided, before = session.edits, entered([course])
+    befall([course])
+    assert (session.edits, entered([course])) == (decided, before)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QTableWidgetItem, QWidget
 
 from napari_dotaliver.reading.body_answers import Answer
+from napari_dotaliver.widgets.deliberate import Rows
 
 __all__ = ["AnswerRows"]
 
@@ -19,10 +20,11 @@ _KEYS: dict[int, Answer | None] = {
 }
 
 
-class AnswerRows(QTableWidget):
+class AnswerRows(Rows):
     """A table in which a key answers the current row."""
 
     answered = Signal(object)
+    answer_keys = tuple(_KEYS)
 
     def __init__(self, headings: Sequence[str], name: str, parent: QWidget | None = None) -> None:
         super().__init__(0, len(headings), parent)
@@ -48,7 +50,7 @@ class AnswerRows(QTableWidget):
         return bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
-        """A accepts, R rejects, Backspace takes the answer back; other keys move as usual."""
+        """A accepts, R rejects, Backspace takes the answer back; arrows move from row to row."""
         if int(event.key()) in _KEYS and not event.modifiers():
             self.answered.emit(_KEYS[int(event.key())])
             event.accept()

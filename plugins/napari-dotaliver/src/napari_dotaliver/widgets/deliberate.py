@@ -1,16 +1,27 @@
 """Form controls that change only by a deliberate act: no wheel, no stray key.
 
-Qt lets the mouse wheel turn a combo box or a spin box that merely lies under the cursor, and lets a letter choose an
-entry of a combo box that has the focus. In a form whose answers enter a medical record both are accidents.
+Qt lets the mouse wheel turn a combo box, a spin box or a slider that merely lies under the cursor, and lets a letter
+choose an entry of a combo box or a row of a table that has the focus. In a form whose answers enter a medical record
+both are accidents. The panels are made of these controls alone; a test refuses Qt's own in any other module.
 """
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent, QWheelEvent
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox, QTabBar, QTabWidget, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QListWidget,
+    QSlider,
+    QSpinBox,
+    QTabBar,
+    QTableWidget,
+    QTabWidget,
+    QWidget,
+)
 
-__all__ = ["ChoiceBox", "NumberBox", "Tabs", "WholeNumberBox"]
+__all__ = ["ChoiceBox", "Entries", "NumberBox", "PercentSlider", "Rows", "Tabs", "WholeNumberBox"]
 
 _OPENING_KEYS = frozenset({Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_F4})
 _LEAVING_KEYS = frozenset({Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Escape})
@@ -45,19 +56,79 @@ class ChoiceBox(QComboBox):
 
 
 class NumberBox(QDoubleSpinBox):
-    """A box for a number that the wheel does not change."""
+    """A box for a number that is typed, or stepped by its arrows with the mouse: no wheel, no stepping keys."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
         """Pass the wheel on, so that the panel scrolls."""
         event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Take digits, and no steps."""
+        if not _passed_on(event):
+            super().keyPressEvent(event)
 
 
 class WholeNumberBox(QSpinBox):
-    """A box for a whole number that the wheel does not change."""
+    """The same for a whole number."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
         """Pass the wheel on, so that the panel scrolls."""
         event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Take digits, and no steps."""
+        if not _passed_on(event):
+            super().keyPressEvent(event)
+
+
+def _passed_on(event: QKeyEvent) -> bool:
+    """Whether a key would step a number; it is left to the panel then. Home and End move the cursor in the text."""
+    if Qt.Key(event.key()) not in _STEPPING_KEYS - {Qt.Key.Key_Home, Qt.Key.Key_End}:
+        return False
+    event.ignore()
+    return True
+
+
+class PercentSlider(QSlider):
+    """A slider from 0 to 100 % that the wheel does not move; arrows move it while it has the focus."""
+
+    def __init__(self, percent: int, name: str, explanation: str) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(0, 100)
+        self.setValue(percent)
+        self.setAccessibleName(name)
+        self.setToolTip(explanation)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
+        """Pass the wheel on."""
+        event.ignore()
+
+
+def _is_letter(event: QKeyEvent) -> bool:
+    text = event.text()
+    return bool(text.strip()) and text.isprintable()
+
+
+class Rows(QTableWidget):
+    """A table whose rows are chosen by mouse and arrows; a letter goes to no row that begins with it."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Leave letters to the window's keys."""
+        if _is_letter(event):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+
+class Entries(QListWidget):
+    """A list whose entries are chosen by mouse and arrows; a letter goes to no entry that begins with it."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Leave letters to the window's keys."""
+        if _is_letter(event):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
 
 class _TabBar(QTabBar):

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QScrollArea,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -24,6 +23,7 @@ from dotaliver.longitudinal.baseline_targets import BaselineTargets, proposed_ta
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
 from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
+from napari_dotaliver.widgets.deliberate import Rows
 
 __all__ = ["LesionTable", "sum_words"]
 
@@ -96,7 +96,7 @@ class LesionTable(QWidget):
         self._score: StudyScore | None = None
         self._targets: BaselineTargets | None = None
         self._unmeasured: frozenset[int] = frozenset()
-        self.table = QTableWidget(0, 0, self)
+        self.table = Rows(0, 0, self)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.verticalHeader().setVisible(False)

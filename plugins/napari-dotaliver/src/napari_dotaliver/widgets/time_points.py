@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from dotaliver.errors import DotaliverError
 from dotaliver.longitudinal.scans import scan_of_reading
@@ -16,6 +16,7 @@ from napari_dotaliver.reading.course_scans import CourseScan, course_of_reading,
 from napari_dotaliver.reading.measuring import ReadingState
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.widgets.background import sentence_of
+from napari_dotaliver.widgets.deliberate import Entries
 from napari_dotaliver.widgets.visits_window import VisitsGiven, VisitsWindow
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class TimePointsWidget(QWidget):
         self.message = QLabel(self._what)
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.scans = QListWidget()
+        self.scans = Entries()
         self.scans.setAccessibleName("Scans that are compared, by date")
         self.scans.setMinimumHeight(_SCANS_SEEN * self.scans.fontMetrics().lineSpacing())
         self.add_button = QPushButton("Add scans…")

@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMainWindow, QMenu, QPushButton, QSlider, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMainWindow, QMenu, QPushButton, QWidget
 
 from napari_dotaliver.view.layers import PET_OVER_CT
 from napari_dotaliver.view.mouse import WindowDrag, clicks_of, hiding_of, still_click, use_reading_mouse
@@ -35,6 +34,7 @@ from napari_dotaliver.view.shown_images import (
     windows_shown,
 )
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, ct_dragged, pet_dragged
+from napari_dotaliver.widgets.deliberate import PercentSlider
 from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.mip_canvas import MipCanvas
 
@@ -48,22 +48,6 @@ __all__ = ["ViewBar"]
 _PLANES_PIXELS = 200
 _APART_PIXELS = 10
 _SLIDER_PIXELS = 90
-
-
-class _BlendSlider(QSlider):
-    """How much of the PET lies over the CT, in percent; the wheel passes on to the panel."""
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self.setRange(0, 100)
-        self.setValue(round(100 * PET_OVER_CT["opacity"]))
-        self.setAccessibleName("PET over CT")
-        self.setToolTip("How much of the PET lies over the CT")
-        self.setFixedWidth(_SLIDER_PIXELS)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
-        """Pass the wheel on."""
-        event.ignore()
 
 
 class ViewBar(QWidget):
@@ -122,7 +106,10 @@ class ViewBar(QWidget):
         act.triggered.connect(self.toggle_fill)
         self.windows_button.setMenu(menu)
         grid.addWidget(self.windows_button, 1, 3)
-        self.blend = _BlendSlider()
+        self.blend = PercentSlider(
+            round(100 * PET_OVER_CT["opacity"]), "PET over CT", "How much of the PET lies over the CT"
+        )
+        self.blend.setFixedWidth(_SLIDER_PIXELS)
         self.blend.valueChanged.connect(self._on_blend)
         self.pointer = QLabel()
         self.pointer.setAccessibleName("Under the mouse")

@@ -6,35 +6,21 @@ from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QFontMetrics, QWheelEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSlider, QWidget
+from qtpy.QtGui import QFontMetrics
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
 
 from napari_dotaliver.view.layers import PET_OVER_CT
 from napari_dotaliver.view.linked_views import LinkedViews
 from napari_dotaliver.view.orientation import PLANES, PlaneName
 from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS, window_words
+from napari_dotaliver.widgets.deliberate import PercentSlider
 from napari_dotaliver.widgets.keys import KEYS
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON
 
 __all__ = ["VisitBar"]
 
 _AROUND_TEXT_PIXELS = 18
-
-
-class _Blend(QSlider):
-    """How much of the PET lies over the CT, in percent; the wheel does not move it."""
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self.setRange(0, 100)
-        self.setValue(round(100 * PET_OVER_CT["opacity"]))
-        self.setAccessibleName("PET over CT")
-        self.setToolTip("How much of the PET lies over the CT")
-        self.setMinimumWidth(70)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 -- Qt's name
-        """Pass the wheel on."""
-        event.ignore()
+_SLIDER_PIXELS = 70
 
 
 class VisitBar(QWidget):
@@ -76,7 +62,10 @@ class VisitBar(QWidget):
             )
         windows.setMenu(menu)
         row.addWidget(windows)
-        self.blend = _Blend()
+        self.blend = PercentSlider(
+            round(100 * PET_OVER_CT["opacity"]), "PET over CT", "How much of the PET lies over the CT"
+        )
+        self.blend.setMinimumWidth(_SLIDER_PIXELS)
         self.blend.valueChanged.connect(views.blend)
         row.addWidget(QLabel("PET over CT"))
         row.addWidget(self.blend, stretch=1)

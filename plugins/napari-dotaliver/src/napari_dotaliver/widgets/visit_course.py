@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -19,7 +18,7 @@ from dotaliver.longitudinal.course_table import CourseTable, course_table
 from dotaliver.longitudinal.records import Reading
 from napari_dotaliver.reading.visit_session import VisitSession
 from napari_dotaliver.reading.visit_words import nadir_of, scan_role
-from napari_dotaliver.widgets.deliberate import ChoiceBox
+from napari_dotaliver.widgets.deliberate import ChoiceBox, Rows
 
 __all__ = ["VisitCourse"]
 
@@ -50,7 +49,7 @@ class VisitCourse(QWidget):
         self.refusal = QLabel()
         self.refusal.setTextFormat(Qt.TextFormat.PlainText)
         self.refusal.hide()
-        self.table = QTableWidget()
+        self.table = Rows()
         self.table.setAccessibleName("Lesions over the course")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -24,6 +23,7 @@ from dotaliver.longitudinal.pair_answers import EARLIER, LATER, IdentityAnswer
 from dotaliver.longitudinal.pair_response import percent
 from dotaliver.longitudinal.pair_rows import PairRow
 from napari_dotaliver.reading.visit_session import VisitSession
+from napari_dotaliver.widgets.deliberate import Rows
 from napari_dotaliver.widgets.keys import Key
 from napari_dotaliver.widgets.shortcuts import soon
 from napari_dotaliver.widgets.visit_response import peak_name
@@ -49,18 +49,17 @@ _WHY_LINES = 3
 _ROW_PIXELS, _ROWS_SEEN, _AROUND_ROWS_PIXELS = 24, 6, 60
 
 
-class _Rows(QTableWidget):
+class _Rows(Rows):
     """The rows, in which a key answers the selected ones."""
 
     asked = Signal(str)
+    answer_keys = tuple(_ACTS)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
         """The keys of the answers answer; other keys move as usual, and letters choose nothing."""
         if not event.modifiers() and int(event.key()) in _ACTS:
             self.asked.emit(_ACTS[int(event.key())])
             event.accept()
-        elif event.text().isprintable() and event.text().strip():
-            event.ignore()
         else:
             super().keyPressEvent(event)
 
