@@ -109,15 +109,20 @@ def desk(kept):
     return weakref.proxy(kept.desk)
 
 
-def laid_out(desk: Desk) -> list[QWidget]:
-    """The panels of a desk, with what is hidden until it is needed."""
-    column = desk._column
-    parts = [item.widget() for n in range(column.count()) if (item := column.itemAt(n)) is not None]
-    for part in parts:
-        if part is not None:
+def shown_parts(desk: Desk, situation: str) -> list[QWidget]:
+    """The panels that a situation is about, with what is hidden until it is needed."""
+    if situation == "signed":
+        # The bar and the banner of a recovered reading
+        for part in (desk.progress, desk.banner, desk.relative_button, desk.message):
             part.show()
+        parts = [desk, desk.table]
+    elif situation == "who reads is asked":
+        parts = [desk.reader_box]
+    else:
+        parts = [desk.fdg if situation == "FDG" else desk.body]
+        desk.tabs.setCurrentWidget(parts[0])
     QApplication.processEvents()
-    return [desk, desk.table]
+    return parts
 
 
 def suffered(parts: list[QWidget], session: ReadingSession | None) -> set[type[QWidget]]:
@@ -145,7 +150,7 @@ def test_no_accident_over_any_widget_enters_the_reading(kept, met, situation, re
         desk._begin(request.getfixturevalue("two_tracers"), None)
     if situation != "who reads is asked":
         desk.session.sign("A Reader", "radiologist")
-    met[situation] = suffered(laid_out(desk), desk.session)
+    met[situation] = suffered(shown_parts(desk, situation), desk.session)
     tab = desk.tabs.currentIndex()
     turn_wheel(desk.tabs.tabBar(), -1)
     assert desk.tabs.currentIndex() == tab
