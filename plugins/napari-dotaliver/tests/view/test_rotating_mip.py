@@ -43,6 +43,18 @@ def test_from_the_left_the_front_is_on_the_left(mip):
     assert column < image.shape[1] / 2
 
 
+def test_the_breadth_is_that_of_the_body_from_every_side_not_of_the_air_around_it():
+    body = np.full(GRID.shape, 0.02, np.float32)
+    body[:, 15:35, 20:40] = 2.0
+    body[5:8, 20:24, 25:29] = 30.0
+    mip = RotatingMip.of(Volume(body, GRID, Quantity.SUVBW))
+    # A square of 80 mm turns within 113 mm; the field of view of 200 by 240 mm turns within 312.
+    assert 113 <= mip.breadth * mip.spacing_mm <= 113 + 60
+    for angle in range(0, 360, 30):
+        seen = np.flatnonzero((mip.frame(angle).image > 1.0).any(axis=0))
+        assert abs(seen - (mip.voxels.shape[2] - 1) / 2).max() <= mip.breadth / 2
+
+
 @pytest.mark.parametrize("angle", range(0, 360, 30))
 @pytest.mark.parametrize("focus", [FRONT_LEFT, BACK_RIGHT])
 def test_a_focus_is_seen_where_it_lies_and_a_click_leads_back(mip, angle, focus):

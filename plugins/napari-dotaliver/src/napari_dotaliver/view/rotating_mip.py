@@ -7,6 +7,7 @@ nothing is measured on them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,10 @@ STEP_DEG = 10
 _SPACING_MM = 4.0
 # Out of the volume lies air.
 _AIR = 0.0
+# Tissue takes up more than this share of what the hottest hundredth of all voxels do; less is noise in the air.
+_TISSUE_SHARE, _HOTTEST_PERCENTILE = 0.05, 99.0
+# Room beside the body, in columns.
+_BESIDE_COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,17 @@ class RotatingMip:
         """The index about which it turns."""
         middle: FloatArray = (np.asarray(self.voxels.shape) - 1) / 2
         return middle
+
+    @cached_property
+    def breadth(self) -> int:
+        """Columns of a frame that hold the body whatever the angle, with some room beside it."""
+        columns = self.voxels.shape[2]
+        taken_up = self.voxels[self.voxels > _AIR]
+        if not taken_up.size:
+            return columns
+        tissue = (self.voxels > _TISSUE_SHARE * np.percentile(taken_up, _HOTTEST_PERCENTILE)).any(axis=0)
+        away = np.linalg.norm(np.argwhere(tissue) - self._middle[1:], axis=1)
+        return min(int(np.ceil(2 * away.max())) + 2 * _BESIDE_COLUMNS, columns)
 
     def frame(self, angle_deg: int) -> Frame:
         """The PET seen from a side: 0 from the front, 90 from the patient's left, in whole steps."""

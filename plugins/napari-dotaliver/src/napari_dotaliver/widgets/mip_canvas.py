@@ -70,9 +70,9 @@ class MipCanvas(QWidget):
         return self._mip
 
     def _area(self, mip: RotatingMip) -> QRectF:
-        """Where in the widget the frame is drawn: its breadth is that of the body, not of the turning square."""
+        """Where in the widget the frame is drawn: the body fills it, not the turning square."""
         rows, columns = mip.voxels.shape[0], mip.voxels.shape[2]
-        scale = min(self.height() / rows, self.width() / (0.75 * columns))
+        scale = min(self.height() / rows, self.width() / mip.breadth)
         width, height = columns * scale, rows * scale
         return QRectF((self.width() - width) / 2, (self.height() - height) / 2, width, height)
 

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewBar"]
 
-_PLANES_PIXELS = 200
+# Height of the two other planes and the turning projection: a share of the window's, at least so many pixels.
+_PLANES_SHARE, _LEAST_PLANES_PIXELS = 0.26, 200
 _APART_PIXELS = 10
 _SLIDER_PIXELS = 90
 
@@ -221,7 +222,8 @@ class ViewBar(QWidget):
     def arrange(self, window: QMainWindow) -> None:
         """Give the two other planes the upper part of the side."""
         if self._planes_dock is not None:
-            window.resizeDocks([self._planes_dock], [_PLANES_PIXELS], Qt.Orientation.Vertical)
+            height = max(round(_PLANES_SHARE * window.height()), _LEAST_PLANES_PIXELS)
+            window.resizeDocks([self._planes_dock], [height], Qt.Orientation.Vertical)
 
     def add_planes(self, window: Any) -> None:
         """Put the two other planes beside the main canvas."""
