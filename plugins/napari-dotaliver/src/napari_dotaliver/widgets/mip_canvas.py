@@ -20,8 +20,13 @@ _DRAG_PIXELS_A_STEP = 6
 # Less is a click of an unsteady hand.
 _CLICK_PIXELS = 3
 _MARK_PIXELS = 7
-_SIDES = {0: ("R", "L"), 90: ("A", "P"), 180: ("L", "R"), 270: ("P", "A")}
-"""What lies at the left and the right edge, seen from the front, the left, the back and the right."""
+_SIDES = {
+    0: ("R", "L", "Anterior"),
+    90: ("A", "P", "Left lateral"),
+    180: ("L", "R", "Posterior"),
+    270: ("P", "A", "Right lateral"),
+}
+"""What lies at the left and the right edge, and what the projection is called."""
 
 
 class MipCanvas(QWidget):
@@ -98,11 +103,11 @@ class MipCanvas(QWidget):
             painter.setPen(QPen(QColor("#D55E00"), 1.5))
             painter.drawEllipse(middle, _MARK_PIXELS, _MARK_PIXELS)
         painter.setPen(QColor("#0072B2"))
-        left, right = _SIDES.get(self.angle_deg, ("", ""))
+        left, right, name = _SIDES.get(self.angle_deg, ("", "", f"{self.angle_deg}°"))
         edge = self.rect().adjusted(4, 2, -4, -2)
         painter.drawText(edge, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, left)
         painter.drawText(edge, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, right)
-        painter.drawText(edge, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, f"{self.angle_deg}°")
+        painter.drawText(edge, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, name)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 -- Qt's name
         """Begin to turn."""
