@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QKeySequence, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
     QPushButton,
-    QShortcut,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -32,10 +31,10 @@ from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
 from napari_dotaliver.reading.provisional import provisional
 from napari_dotaliver.reading.session import ReadingSession
+from napari_dotaliver.reading.study_words import matrix_words, study_words
 from napari_dotaliver.view.layers import lps_to_world, middle_of
 from napari_dotaliver.view.orientation import PlaneName, jump
 from napari_dotaliver.view.study_layers import StudyLayers
-from napari_dotaliver.view.windows import CT_WINDOWS, PET_WINDOWS
 from napari_dotaliver.widgets import body_list, case_panel, confirm, fdg_list, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of
 from napari_dotaliver.widgets.body_list import BodyList
@@ -43,6 +42,7 @@ from napari_dotaliver.widgets.busy_bar import BusyBar
 from napari_dotaliver.widgets.case_panel import CasePanel
 from napari_dotaliver.widgets.confirm import ConfirmWidget
 from napari_dotaliver.widgets.deliberate import Tabs
+from napari_dotaliver.widgets.desk_keys import bind_keys
 from napari_dotaliver.widgets.fdg_asking import FdgAsking
 from napari_dotaliver.widgets.fdg_list import FdgList
 from napari_dotaliver.widgets.keys import KEYS, keys_html
@@ -60,10 +60,7 @@ from napari_dotaliver.widgets.view_bar import ViewBar
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = [
-    "Desk",
-    "bind_keys",
-]
+__all__ = ["Desk"]
 
 Opening = tuple[StudyInput, OpenStudy | StoredScore]
 """What was asked for, and what it was: a study, or a score with its images."""
@@ -261,8 +258,8 @@ class Desk(QWidget):
         self.view.show_study(self.layers)
         self._show_case(self._case_asked)
         self.patient.show_study(opened, None if self.case is None else self.case.case.title)
-        self.study_line.setText(_study_words(opened))
-        self.study_line.setToolTip(_matrix_words(opened))
+        self.study_line.setText(study_words(opened))
+        self.study_line.setToolTip(matrix_words(opened))
         self._done()
 
     def _on_stored(self, outcome: Outcome) -> None:
@@ -589,46 +586,3 @@ class Desk(QWidget):
             if self.time_points is not None:
                 self.time_points.close_down()
         return bool(super().eventFilter(watched, event))
-
-
-def _study_words(opened: OpenStudy) -> str:
-    """How the images were acquired, on one line; date and tracer are in the banner above."""
-    identity, acquisition = opened.volumes.identity, opened.volumes.acquisition
-    slices = [f"PET {identity.pet.spacing_mm[0]:.1f} mm"]
-    slices.append("no CT" if identity.ct is None else f"CT {identity.ct.spacing_mm[0]:.1f} mm")
-    uptake_min = acquisition.uptake_time_min
-    after = "" if uptake_min is None else f"{uptake_min:.0f} min after injection · "
-    return f"{after}slices: {', '.join(slices)}"
-
-
-def _matrix_words(opened: OpenStudy) -> str:
-    """How many slices, rows and columns the images have."""
-    series = {"PET": opened.volumes.identity.pet, "CT": opened.volumes.identity.ct}
-    sizes = {name: " × ".join(str(n) for n in each.shape) for name, each in series.items() if each is not None}
-    return ", ".join(f"{name} {size}" for name, size in sizes.items())
-
-
-def bind_keys(desk: Desk) -> None:
-    """Let the keys work wherever the focus is in the desk's window."""
-    acts = {
-        "open": desk.ask_for_folder,
-        "score": desk.score,
-        "axial": lambda: desk.show_plane("axial"),
-        "coronal": lambda: desk.show_plane("coronal"),
-        "sagittal": lambda: desk.show_plane("sagittal"),
-        "projection": desk.view.toggle_projection,
-        "images": desk.view.next_images,
-        "crosshair": desk.view.toggle_crosshair,
-        "planes": desk.view.toggle_planes,
-        "fill": desk.view.toggle_fill,
-        **{name: partial(desk.view.show_window, name) for name in (*PET_WINDOWS, *CT_WINDOWS)},
-        "slice_up": partial(desk.view.step_slice, 1),
-        "slice_down": partial(desk.view.step_slice, -1),
-        "next_tab": desk.tabs.to_next,
-        "next": lambda: desk.step_lesion(1),
-        "previous": lambda: desk.step_lesion(-1),
-    }
-    for name, act in acts.items():
-        shortcut = QShortcut(QKeySequence(KEYS[name].key), desk)
-        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-        shortcut.activated.connect(act)
