@@ -2,17 +2,21 @@
 """How quickly simulated scribbles bring a lesion's mask to its true extent.
 
     .venv/bin/python scripts/benchmark_scribbles.py --out FOLDER [--cases NAME ...] [--phantoms 3] [--strokes 5]
+        [--reader middle|hand|click] [--methods NAME ...]
 
 Hybrid studies (real CT, simulated PET; from DOTALIVER_DATA or ../shared/data) and generated phantoms. Each true lesion
 starts from our own mask of it and from that mask made worse: dilated and eroded by 5 mm, half of it missing, merged
 with its nearest neighbour, and replaced by the threshold of 41 % of the maximum. After each stroke the largest
-connected error is looked for, and one stroke of at most 15 voxels is drawn along its middle in the slice where it is
-largest, as a reader would. Voxels that our mask gives to another lesion are not added, unless they are this lesion's
-in truth.
+connected error is looked for, and one stroke is drawn in it. Three readers draw: `middle` at most 15 voxels along its
+middle in the slice where it is largest; `hand` 2 to 11 voxels of that way with a trembling hand, which slips over the
+error's border, in one of its larger slices, and one time in four in the second largest error; `click` a single voxel
+where it is widest. Nothing but the strokes looks at the truth. Voxels that our mask gives to another lesion are not
+added, unless they are this lesion's in truth.
 
-In the same run, with the same kind of strokes: `paint` only paints the stroke's own voxels, and `grow` grows a region
-from it at half of the maximum, as textbooks have it. Processor time is that of one correction, without the search for
-the error. Each case is appended to FOLDER/rows.jsonl when it is done; a run that was stopped goes on from there.
+In the same run, with the same kind of strokes: `paint` only paints the stroke's own voxels; `level` estimates the
+lesion's threshold anew from all strokes; `grow` grows a region from the stroke at half of the maximum, as textbooks
+have it. Processor time is that of one correction, without the search for the error. Each case is appended to
+FOLDER/rows-READER.jsonl when it is done; a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -48,7 +52,9 @@ HYBRIDS = (*real.HYBRIDS, "hybrid_real_tumours")
 FAMILIES = ("burden_1_20", "touching", "rim")
 MARGIN_MM, WORSE_MM, LONGEST_STROKE = 40.0, 5.0, 15
 LEAST_VOXELS, LARGE_VOXELS, NEAR_MM, AIM = 8, 60, 15.0, 0.95
-METHODS = ("scribbles", "paint", "grow")
+METHODS = ("scribbles", "paint", "level", "grow")
+READERS = ("middle", "hand", "click")
+TREMOR_VOXELS, TREMOR_MEMORY = 0.45, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,19 +149,44 @@ def _merged(lesion: Lesion, reach: Mask) -> Mask | None:
 # --- the simulated reader ---------------------------------------------------------------------------------------------
 
 
-def stroke_over(error: Mask) -> Mask:
-    """A stroke along the middle of the largest connected error, in the slice where that is largest."""
+def stroke_over(error: Mask, reader: str, rng: np.random.Generator) -> Mask:
+    """A stroke in the largest connected error, as one of the readers draws it."""
     import cc3d
+    from scipy.ndimage import distance_transform_edt
 
     parts = cc3d.connected_components(error, connectivity=6)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
-    largest = parts == int(sizes.argmax())
-    level = int(largest.sum(axis=(1, 2)).argmax())
+    ranked = np.argsort(-sizes, kind="stable")
+    second = reader == "hand" and sizes[ranked[1]] > 0 and rng.random() < 0.25
+    chosen = parts == int(ranked[1 if second else 0])
+    areas = chosen.sum(axis=(1, 2))
+    level = int(areas.argmax())
+    if reader == "hand":
+        level = int(rng.choice(np.flatnonzero(areas >= 0.6 * areas.max())))
     stroke = np.zeros_like(error)
-    for row, column in _middle_path(largest[level])[:LONGEST_STROKE]:
+    area = chosen[level]
+    if reader == "click":
+        depth = distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1]
+        stroke[level][np.unravel_index(int(depth.argmax()), area.shape)] = True
+        return stroke
+    way = _middle_path(area)[:LONGEST_STROKE] if reader == "middle" else _by_hand(_middle_path(area), area.shape, rng)
+    for row, column in way:
         stroke[level, row, column] = True
     return stroke
+
+
+def _by_hand(way: list[tuple[int, int]], shape: tuple[int, ...], rng: np.random.Generator) -> list[tuple[int, int]]:
+    """A part of a way, drawn with a trembling hand; the way's own voxel where the hand leaves the image."""
+    length = int(rng.integers(2, 12))
+    first = int(rng.integers(0, max(1, len(way) - length + 1)))
+    off = np.zeros(2)
+    drawn = []
+    for place in way[first : first + length]:
+        off = TREMOR_MEMORY * off + rng.normal(0.0, TREMOR_VOXELS, 2)
+        row, column = (int(n) for n in np.rint(np.asarray(place) + off))
+        drawn.append((row, column) if 0 <= row < shape[0] and 0 <= column < shape[1] else place)
+    return drawn
 
 
 def _middle_path(area: Mask) -> list[tuple[int, int]]:
@@ -176,19 +207,23 @@ def _middle_path(area: Mask) -> list[tuple[int, int]]:
     return [(int(row), int(column)) for row, column in ways.traceback(end)]
 
 
-def run(lesion: Lesion, start: Mask, method: str, strokes: int) -> tuple[list[float], list[float]]:
+def run(lesion: Lesion, start: Mask, method: str, strokes: int, reader: str) -> tuple[list[float], list[float]]:
     """Dice before and after each stroke, and the processor time of each correction in s."""
+    rng = np.random.default_rng(int(lesion.truth.sum()))
     mask, drawn = start.copy(), Scribbles.none(start.shape)
     lesion = replace(lesion, taken=lesion.taken & ~start)
     curve, seconds = [dice(mask, lesion.truth)], []
-    act: Callable[..., Mask] = {"scribbles": _scribbled, "paint": _painted, "grow": _grown}[method]
+    act: Callable[..., Mask] = {
+        "scribbles": _scribbled, "paint": _painted, "level": _levelled, "grow": _grown,
+    }[method]  # fmt: skip
     for _ in range(strokes):
         error = mask ^ lesion.truth
         if not error.any():
             curve.append(1.0)
             continue
-        stroke = stroke_over(error)
-        kind: StrokeKind = "more" if lesion.truth[stroke].any() else "less"
+        stroke = stroke_over(error, reader, rng)
+        missing = int((error & lesion.truth)[stroke].sum())
+        kind: StrokeKind = "more" if 2 * missing >= int(error[stroke].sum()) and missing else "less"
         before = time.process_time()
         mask = act(lesion, mask, drawn, stroke, kind)
         seconds.append(time.process_time() - before)
@@ -211,6 +246,23 @@ def _painted(_lesion: Lesion, mask: Mask, _drawn: Scribbles, stroke: Mask, kind:
     return mask | stroke if kind == "more" else mask & ~stroke
 
 
+def _levelled(lesion: Lesion, mask: Mask, drawn: Scribbles, stroke: Mask, kind: StrokeKind) -> Mask:
+    import cc3d
+
+    uptake, drawn = lesion.pet.array, drawn.with_stroke(stroke, kind)
+    level = 0.5 * float(uptake[mask | drawn.more].max() + lesion.normal_uptake)
+    if drawn.more.any() and drawn.less.any():
+        level = 0.5 * float(np.median(uptake[drawn.more]) + np.median(uptake[drawn.less]))
+    elif drawn.more.any():
+        level = min(level, float(uptake[drawn.more].min()))
+    else:
+        level = max(level, float(uptake[drawn.less].max()))
+    hot = (uptake > level) & ~lesion.taken & ~drawn.less
+    parts = cc3d.connected_components(np.ascontiguousarray(hot), connectivity=6)
+    own = np.unique(parts[(mask & ~drawn.less) | drawn.more])
+    return np.isin(parts, own[own > 0]) | drawn.more
+
+
 def _grown(lesion: Lesion, mask: Mask, _drawn: Scribbles, stroke: Mask, kind: StrokeKind) -> Mask:
     import cc3d
 
@@ -228,8 +280,9 @@ def _grown(lesion: Lesion, mask: Mask, _drawn: Scribbles, stroke: Mask, kind: St
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Median and mean Dice, and how many reach the aim, by method and start."""
     lines = []
+    methods = dict.fromkeys(row["method"] for row in rows)
     for least, title in ((0, "all lesions"), (LARGE_VOXELS, f"lesions of {LARGE_VOXELS} voxels or more")):
-        for method in METHODS:
+        for method in methods:
             chosen = [row for row in rows if row["method"] == method and row["voxels"] >= least]
             lines.append(
                 f"\n{method}, {title}\n{'start':14s} {'n':>4s}  median Dice by stroke" + " " * 26 + "mean   >= 0.95"
@@ -254,6 +307,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", help="studies to run: hybrids by folder name, phantoms as FAMILY-SEED")
     parser.add_argument("--phantoms", type=int, default=len(FAMILIES), help="how many phantoms")
     parser.add_argument("--strokes", type=int, default=5)
+    parser.add_argument("--reader", choices=READERS, default="middle")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
     options = parser.parse_args()
     data = Path(os.environ.get("DOTALIVER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     names = options.cases
@@ -261,7 +316,7 @@ def main() -> None:
         names = [name for name in HYBRIDS if (data / name).is_dir()]
         names += [f"{FAMILIES[n % len(FAMILIES)]}-{41 + n}" for n in range(options.phantoms)]
     options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / "rows.jsonl"
+    file = options.out / f"rows-{options.reader}.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {row["case"] for row in rows}
     for name in names:
@@ -270,8 +325,8 @@ def main() -> None:
         new = []
         for lesion in lesions_of(name, data):
             for start, mask in starts(lesion).items():
-                for method in METHODS:
-                    curve, seconds = run(lesion, mask, method, options.strokes)
+                for method in options.methods:
+                    curve, seconds = run(lesion, mask, method, options.strokes, options.reader)
                     row = {"case": name, "lesion": lesion.name, "voxels": int(lesion.truth.sum()), "start": start}
                     new.append({**row, "method": method, "dice": curve, "seconds": seconds})
         with file.open("a", encoding="utf-8") as out:

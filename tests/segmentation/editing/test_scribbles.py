@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from dotaliver.config.segmentation import LesionConfig
 from dotaliver.errors import MaskError
@@ -50,10 +50,10 @@ def dice(one, other) -> float:
     return 2.0 * (one & other).sum() / (one.sum() + other.sum())
 
 
-def correct(mask, drawn, kind, *, taken=None, before=None) -> np.ndarray:
+def correct(mask, drawn, kind, *, taken=None, before=None, pet=PET) -> np.ndarray:
     shape = GRID.shape
     return corrected_lesion(
-        PET, mask, before or Scribbles.none(shape), drawn, kind,
+        pet, mask, before or Scribbles.none(shape), drawn, kind,
         taken=np.zeros(shape, dtype=bool) if taken is None else taken, normal_uptake=NORMAL, config=CONFIG,
     )  # fmt: skip
 
@@ -110,6 +110,46 @@ def test_more_never_enters_another_lesion_and_less_never_empties():
         correct(stroke((12, 15, 15)), stroke((12, 15, 15)), "less")
 
 
+def noisy(pet, share, seed=3) -> Volume:
+    """An image with white noise of a share of normal uptake."""
+    noise = np.random.default_rng(seed).normal(0.0, share * NORMAL, GRID.shape)
+    return pet.with_array((pet.array + noise).astype(np.float32))
+
+
+def faint() -> Volume:
+    """The ball with 1.6 times normal uptake, whose edge at half height lies within 0.3 times normal uptake."""
+    activity = np.where(LESION, 1.6 * NORMAL, NORMAL).astype(np.float32)
+    return Volume(gaussian_filter(activity, 6.0 / 2.3548 / 3.0), GRID, Quantity.SUVBW)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_noise_does_not_fray_what_a_stroke_adds(seed):
+    pet = noisy(faint(), 0.2, seed)
+    half = LESION.copy()
+    half[:, :, 15:] = False
+    result = correct(half, stroke(*((12, 15, n) for n in range(15, 19))), "more", pet=pet)
+    threshold = half | ((pet.array > 1.3 * NORMAL) & ball((45, 45, 36), 30.0))
+    assert dice(threshold, LESION) < 0.7, "the noise is worth a test"
+    assert dice(result, LESION) > 0.8
+    _, parts = label(result)
+    assert parts == 1
+
+
+def test_a_mask_that_ran_out_into_normal_tissue_goes_in_one_stroke():
+    # Up to 65 mm from the stroke, twice the reach of a stroke at a border
+    wide = LESION.copy()
+    wide[4:20, 4:24, 8:30] = True
+    result = correct(wide, stroke(*((12, n, 27) for n in range(6, 12))), "less")
+    assert dice(wide, LESION) < 0.1
+    assert dice(result, LESION | (NEIGHBOUR & wide)) > 0.85
+
+
+def test_the_same_strokes_give_the_same_mask():
+    drawn = stroke((12, 15, 18))
+    half = LESION & (np.arange(32) < 15)
+    np.testing.assert_array_equal(correct(half, drawn, "more"), correct(half, drawn, "more"))
+
+
 def test_the_rest_of_a_large_mask_stays_as_the_reader_made_it():
     far = ball((45, 45, 36), 6.0) | stroke(*((2, 2, n) for n in range(2, 10)))
     result = correct(far, stroke((12, 15, 18)), "more")
@@ -129,9 +169,10 @@ def test_what_was_drawn_is_kept_by_every_later_stroke(strokes):
     for kind, row, column in strokes:
         drawn = stroke((12, row, column))
         try:
-            mask = correct(mask, drawn, kind, before=scribbles)
+            mask = correct(mask, drawn, kind, before=scribbles, taken=NEIGHBOUR)
         except MaskError:
             return
         scribbles = scribbles.with_stroke(drawn, kind)
         assert (mask & scribbles.more == scribbles.more).all()
         assert not (mask & scribbles.less).any()
+        assert not (mask & NEIGHBOUR).any(), "another lesion stays as it is"

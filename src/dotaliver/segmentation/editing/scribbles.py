@@ -2,8 +2,9 @@
 
 A stroke corrects the whole patch of error that it is drawn in, not its own voxels alone: where the edge of the uptake
 disagrees with the mask around the stroke, the edge is followed. What strokes say about the edge is learned: a stroke
-below the usual height of the edge lowers it nearby, one above raises it. "More" only adds and "less" only removes, both
-within a reach of the stroke, so that the rest of a mask that a reader made stays as it is.
+below the usual height of the edge lowers it nearby, one above raises it. The edge is found by a random walk between all
+strokes so far, so that noise does not fray it; away from the stroke the mask as it is counts too. "More" only adds and
+"less" only removes, both within a reach of the stroke, so that the rest of a mask that a reader made stays as it is.
 """
 
 from __future__ import annotations
@@ -18,25 +19,41 @@ from dotaliver.config.segmentation import LesionConfig
 from dotaliver.errors import MaskError
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.filters import FWHM_PER_SIGMA, gaussian
-from dotaliver.image.geometry import Vector
-from dotaliver.image.volume import BoolArray, Volume
+from dotaliver.image.geometry import Vector, grow_box
+from dotaliver.image.volume import BoolArray, Volume, used_box
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.editing.uptake_edge import EDGE, edge_height
 from dotaliver.segmentation.lesions.basins import basins_of, merged
+from dotaliver.segmentation.liver.random_walk import Feature, random_walk
 
 __all__ = ["Scribbles", "StrokeKind", "corrected_lesion"]
 
 StrokeKind = Literal["more", "less"]
 
-# Found on the three hybrid studies with simulated strokes (scripts/benchmark_scribbles.py); none of them is critical.
+# Found with simulated strokes on hybrid studies and phantoms (scripts/benchmark_scribbles.py), and checked on phantoms
+# that were kept back.
 _REACH_MM = 30.0
+# "Less" reaches further where the uptake is clearly no tumour's: a mask that ran out into the liver goes in one stroke.
+_CLEAR_REACH_MM, _CLEARLY_NOT = 80.0, 0.35
 _LEARNING_REACH_MM = 8.0
 _USUAL_EDGE_WEIGHT = 0.3
 _BEYOND_STROKE = 0.03
 # Basins with a higher saddle are one structure; "less" removes smaller parts than "more" adds.
 _ADDED_SADDLE_SHARE, _REMOVED_SADDLE_SHARE = 0.75, 0.9
-# Uptake over that of normal tissue below which nothing is added unless it is drawn
+# Uptake over that of normal tissue from which a voxel may be tumour by its uptake; below, and in other structures, its
+# probability is no higher than this
 _FLOOR_RATIO = 1.15
+_COLD, _OTHER_STRUCTURE = 0.3, 0.1
+# Height over the edge at which a voxel is tumour with odds of e to 1
+_EDGE_WIDTH = 0.12
+# How much the mask counts far from the stroke, and how far from it that begins
+_MASK_SHARE, _MASK_FROM_MM = 0.3, 15.0
+# Steps of height (of 2 mm standard deviation) that hinder the walk, and what a voxel's own uptake counts against one
+# neighbour where the noise is 10 % of normal uptake. Noise lowers it by its variance, within these bounds.
+_STEP_SCALE, _STEP_SMOOTHING_MM = 0.12, 2.0
+_OWN_UPTAKE, _OWN_UPTAKE_BOUNDS = 0.5, (0.2, 3.0)
+_USUAL_NOISE, _LEAST_NOISE, _LEAST_NOISE_VOXELS = 0.1, 0.02, 200
+_NORMAL_RANGE = (0.6, 1.5)
 _LEAST_REST_SHARE = 0.05
 # A stroke says that a whole structure is another's where it goes over the structure's hottest part. Drawn at its
 # margin, it removes what lies beyond the edge there.
@@ -108,16 +125,23 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
     spacing_mm = pet.geometry.spacing_mm
     height = edge_height(pet, normal_uptake, config, fwhm_mm=0.0)
     warm = pet.array > _FLOOR_RATIO * normal_uptake
-    edge = EDGE + _learned_shift(height, drawn, spacing_mm)
-    tumour = (height > edge) & warm & ~taken
-    near = distance_to_mm(stroke, spacing_mm, within_mm=_REACH_MM) <= _REACH_MM
+    likely = _likelihood(height - EDGE - _learned_shift(height, drawn, spacing_mm), warm)
+    away_mm = distance_to_mm(stroke, spacing_mm, within_mm=_CLEAR_REACH_MM)
+    near = away_mm <= _REACH_MM
     if kind == "more":
         structures = _structures(pet, warm | mask | stroke, normal_uptake, _ADDED_SADDLE_SHARE, config)
         own = np.unique(structures[mask | stroke])
-        candidates = tumour & ~mask & near & np.isin(structures, own[own > 0])
-        result = mask | stroke | _touching(candidates, stroke)
+        strange = warm & ~np.isin(structures, own[own > 0])
+        likely = np.where(strange, np.minimum(likely, _OTHER_STRUCTURE), likely)
+    tumour = _walked(
+        height, likely, mask, drawn,
+        taken=taken, away_mm=away_mm, spacing_mm=spacing_mm, own_uptake=_weight_of_uptake(pet, normal_uptake),
+    )  # fmt: skip
+    if kind == "more":
+        result = mask | stroke | _touching(tumour & ~mask & near & ~taken, stroke)
     else:
-        gone = _touching(mask & ~tumour & near, stroke & mask)
+        clear = ~near & (away_mm <= _CLEAR_REACH_MM) & (likely < _CLEARLY_NOT)
+        gone = _touching(mask & ((near & ~tumour) | clear), stroke & mask)
         structures = _structures(pet, warm | mask, normal_uptake, _REMOVED_SADDLE_SHARE, config)
         gone |= _other_structures(structures, pet.array, mask, stroke, drawn, height > EDGE)
         result = _without_islands(mask & ~gone & ~stroke, drawn.more)
@@ -126,6 +150,60 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
         msg = "the stroke would remove the whole lesion; delete the lesion instead"
         raise MaskError(msg)
     return np.asarray(result)
+
+
+def _likelihood(over_edge: npt.NDArray[np.float64], warm: BoolArray) -> npt.NDArray[np.float64]:
+    """Probability of tumour by a voxel's height over the edge."""
+    # Beyond 20 widths the exponential says no more.
+    found = 1.0 / (1.0 + np.exp(-np.clip(over_edge / _EDGE_WIDTH, -20.0, 20.0)))
+    return np.where(warm, found, np.minimum(found, _COLD))
+
+
+def _weight_of_uptake(pet: Volume, normal_uptake: float) -> float:
+    """What a voxel's own uptake counts in the walk: the less, the noisier the normal tissue around is.
+
+    The noise is the robust standard deviation of second differences along rows, which slow changes do not enter; those
+    of white noise have 6 times its variance.
+    """
+    share = np.asarray(pet.array, dtype=np.float64) / max(normal_uptake, 1e-6)
+    normal = (share > _NORMAL_RANGE[0]) & (share < _NORMAL_RANGE[1])
+    inside = normal[:, :, 1:-1] & normal[:, :, 2:] & normal[:, :, :-2]
+    noise = _USUAL_NOISE
+    if int(inside.sum()) >= _LEAST_NOISE_VOXELS:
+        bends = (share[:, :, 2:] - 2.0 * share[:, :, 1:-1] + share[:, :, :-2])[inside]
+        noise = max(1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0), _LEAST_NOISE)
+    return float(np.clip(_OWN_UPTAKE * (_USUAL_NOISE / noise) ** 2, *_OWN_UPTAKE_BOUNDS))
+
+
+def _walked(  # noqa: PLR0913  image, probability, both kinds of strokes, other lesions, distances, weight
+    height: Float32Array,
+    likely: npt.NDArray[np.float64],
+    mask: BoolArray,
+    drawn: Scribbles,
+    *,
+    taken: BoolArray,
+    away_mm: Float32Array,
+    spacing_mm: Vector,
+    own_uptake: float,
+) -> BoolArray:
+    """Where a walker reaches tumour first, within reach of the stroke; the mask beyond."""
+    from scipy.ndimage import gaussian_filter
+
+    near = away_mm <= _REACH_MM
+    used = used_box(near)
+    assert used is not None
+    slices, rows, columns = mask.shape
+    box = grow_box(used, (1, 1, 1), (slices, rows, columns))
+    share = _MASK_SHARE * (1.0 - np.exp(-((away_mm[box] / _MASK_FROM_MM) ** 2)))
+    prior = (1.0 - share) * likely[box] + share * mask[box]
+    inside = (drawn.more | (~near & mask))[box]
+    outside = (((drawn.less | taken) & ~drawn.more) | (~near & ~mask))[box] & ~inside
+    smooth = gaussian_filter(height, [_STEP_SMOOTHING_MM / s for s in spacing_mm])[box]
+    steps = [Feature(np.asarray(smooth, dtype=np.float32), _STEP_SCALE)]
+    found = random_walk(np.ones(smooth.shape, dtype=bool), inside, outside, steps, prior.astype(np.float32), own_uptake)
+    tumour = mask.copy()
+    tumour[box] = found > 0.5
+    return tumour
 
 
 def _learned_shift(height: Float32Array, drawn: Scribbles, spacing_mm: Vector) -> npt.NDArray[np.float64]:
