@@ -180,6 +180,14 @@ def test_a_lesion_that_noise_may_have_made_is_left_out_of_the_lower_bound():
     assert (unclear.low, unclear.fraction, unclear.high) == (0.0, clear.fraction, clear.high)
 
 
+def test_peaks_of_noise_make_no_broad_faint_lesion_sure():
+    limit = NORMAL.model_copy(update={"peak_limit": 6.5})
+    # 1.32 and 1.8 times normal liver throughout; each peak exceeds the limit
+    faint, sure = Case(lesions=((96.0, 18.0, 6.6),)), Case(lesions=((96.0, 18.0, 9.0),))
+    assert burden_of(faint.segmentations(), faint, normal=limit).low == 0.0
+    assert burden_of(sure.segmentations(), sure, normal=limit).low > 0.0
+
+
 def test_a_lesion_called_no_lesion_leaves_the_burden_and_stays_listed():
     case = Case()
     edits = ReaderEdits.model_validate({"lesions": [{"label": 1, "marks": ["not_a_lesion"]}]})

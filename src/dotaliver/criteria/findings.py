@@ -19,6 +19,7 @@ from dotaliver.records.study import Acquisition, SeriesIdentity
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = [
+    "FaintPlace",
     "Findings",
     "Proposal",
     "answer_for_body",
@@ -31,6 +32,16 @@ __all__ = [
 _REMAINS = "remains open"
 _DISPUTED = "LESION_WHERE_OUTLINE_DISPUTED"
 _NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
+
+
+@dataclass(frozen=True)
+class FaintPlace:
+    """A broad place of the liver that takes up a little more than the liver around it."""
+
+    volume_ml: float
+    mean: float
+    """Uptake, in the PET's unit."""
+    centre_lps_mm: Vector
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class Findings:
     """Whether a program searched the whole liver for them, so that what it left out is faint or small."""
     unoutlined: HottestSphere | None = None
     """The hottest 1 ml of the liver that no lesion outline reaches."""
+    faint: FaintPlace | None = None
+    """The largest place without outline that is too faint to outline and too broad to be noise."""
     unoutlined_ml: float = 0.0
     """Liver outside every outline that takes up more than normal liver over 1 ml."""
     suvbw_per_unit: float | None = 1.0

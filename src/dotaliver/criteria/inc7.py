@@ -121,6 +121,7 @@ def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, s
         text = f"Lesion {best.label} ({peak}) has {best.volume_ml:.1f} ml only"
         return "indeterminate", f"{text}: it may be noise or spill-in from an adjacent organ."
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
+    doubt = doubt or _doubt_about_faint_lesions(findings, mean)
     if doubt is not None:
         return "indeterminate", doubt
     return "not_met", f"No 1 ml of the liver exceeds {limit:.1f}, the upper limit of normal liver (mean {mean:.1f})."
@@ -162,6 +163,15 @@ def _doubt_about_places(findings: Findings, liver: Reference, limit: float) -> s
     if liver.method == "low_mode":
         return "Normal liver is known only from the lower histogram peak, which cannot exclude uptake above it."
     return None
+
+
+def _doubt_about_faint_lesions(findings: Findings, mean: float) -> str | None:
+    """Why the liver may hold a lesion too faint to outline."""
+    if findings.faint is None:
+        return None
+    place = f"A place of {findings.faint.volume_ml:.0f} ml {place_in_words(findings.faint.centre_lps_mm)}"
+    times = f"takes up {findings.faint.mean / mean:.2f} times as much as normal liver"
+    return f"{place} {times}: too faint to outline, but a lesion cannot be excluded."
 
 
 def _reason(findings: Findings, why: str, finding: VerdictWord, verdict: VerdictWord) -> str:

@@ -23,7 +23,7 @@ gives the factors by which T and P change; these are put on the reported volumes
 Where the PET ends within the liver, nothing is known of the part beyond: it is parenchyma in the point estimate and
 in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it, and
 ``undetected_share`` of the liver without lesions, for those that are too small or too faint for a PET. In low,
-lesions that do not rise above what the noise of normal liver may reach are parenchyma.
+lesions that do not rise above what the noise of normal liver may reach, or are faint on average, are parenchyma.
 
 Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
 clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
@@ -49,6 +49,11 @@ from dotaliver.records.measurements import Burden, Lesion, Reference
 from dotaliver.records.positions import own_labels, shift_between
 
 __all__ = ["Borders", "BurdenFactors", "border_factors", "core_labels", "counts_for_burden", "measure_burden"]
+
+
+# A broad lesion that takes up little more than liver is found by its mean. Single peaks of its noise then exceed the
+# limit of 1 ml means and prove nothing, unless they exceed it by this ratio.
+_FAINT_MEAN_RATIO, _FAINT_PEAK_RATIO = 1.35, 1.3
 
 
 @dataclass(frozen=True)
@@ -266,8 +271,11 @@ def measure_burden(
 
 
 def _is_clear(lesion: Lesion, normal: Reference) -> bool:
-    """Whether a lesion exceeds what noise can reach; true where the noise is not known."""
-    return normal.peak_limit is None or lesion.suv_peak is None or lesion.suv_peak > normal.peak_limit
+    """Whether a lesion exceeds what noise and texture can reach; true where the noise is not known."""
+    if normal.peak_limit is None or normal.suv_mean is None or lesion.suv_peak is None:
+        return True
+    faint = lesion.suv_mean is not None and lesion.suv_mean < _FAINT_MEAN_RATIO * normal.suv_mean
+    return lesion.suv_peak > normal.peak_limit * (_FAINT_PEAK_RATIO if faint else 1.0)
 
 
 def _unknown_ml(lesions: tuple[Lesion, ...], placement: Placement, liver_ml: float) -> float:

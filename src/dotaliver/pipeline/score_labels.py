@@ -29,6 +29,7 @@ from dotaliver.measurement.reference import LiverSpheres, References, measure_re
 from dotaliver.measurement.statements import require_consistent, require_known
 from dotaliver.measurement.statements_on_images import Measured, require_supported
 from dotaliver.measurement.unsure_normal import with_unsure_normal
+from dotaliver.pipeline.faint_place import find_faint_place
 from dotaliver.pipeline.recording import Answers, provenance_of, record_of
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.flags import Flag, raise_flag
@@ -165,6 +166,7 @@ def score_labels(
         lesions_searched=_searched(segmentations, edits),
         unoutlined=hottest.outside_outlines,
         unoutlined_ml=hottest.outside_ml,
+        faint=find_faint_place(pet, placement, lesions, references.liver, edits, config.lesions),
         suvbw_per_unit=suvbw_per_unit,
         liver_over_soft_tissue=_over_soft_tissue(volumes, references.liver, config) if suvbw_per_unit is None else None,
         reader_words=edits.reader_words,

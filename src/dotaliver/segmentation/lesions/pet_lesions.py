@@ -2,7 +2,8 @@
 
 A focus is a basin of the lightly smoothed uptake above the noise of this liver; basins with a high saddle between them
 belong to one lesion. A lesion extends to half the step between its plateau and the parenchyma around it, the true
-position of a blurred edge (each lesion thus has its own threshold).
+position of a blurred edge (each lesion thus has its own threshold). In what is left, faint lesions are looked for by
+filters of their own size.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import LabelArray, basin_boxes, basins_of, merged, peaks_in_liver
 from dotaliver.segmentation.lesions.extents import edge_extent, textbook_extent, with_cores
+from dotaliver.segmentation.lesions.faint_lesions import faint_lesions
 from dotaliver.segmentation.lesions.whole_lesions import without_islands
 from dotaliver.segmentation.liver.parenchyma import Parenchyma, measure_parenchyma
 
@@ -80,6 +82,8 @@ def find_lesions(
     tumour &= share > config.voxel_in_liver_share
     owned = with_cores(np.where(tumour, owners, 0).astype(np.int32), smooth, inside, parenchyma, config, grid)
     owned = without_islands(owned, config.minimum_ml, grid)
+    faint = faint_lesions(uptake, inside, owned, config, grid)
+    owned = np.where(faint > 0, faint + int(owned.max()), owned).astype(np.int32)
     labels[box] = _numbered(_kept(owned, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
 
