@@ -9,7 +9,7 @@ import pytest
 
 from dotaliver.export.tables import cell, lesions_csv, uptake_name
 from dotaliver.records.flags import raise_flag
-from dotaliver.records.measurements import Diameter
+from dotaliver.records.measurements import Diameter, Lesion
 from fixtures.scores import STUDY_UID, lesion, small_case
 
 
@@ -67,6 +67,24 @@ def test_marks_and_flags_stand_in_onecell() -> None:
     [row] = rows(lesions_csv(case.score.model_copy(update={"lesions": (marked,)})))
     assert row["Reader's marks"] == "treated; blastic bone"
     assert row["Flags"] == "LESION_AT_LIVER_BORDER"
+
+
+def test_each_lesion_is_proposed_as_a_target_or_says_why_not() -> None:
+    """RECIST 1.1: the largest, at most two in the liver, none that was treated and has not progressed since."""
+
+    def measured(label: int, size_mm: float, **more: object) -> Lesion:
+        axis = ((0.0, 0.0, 0.0), (size_mm, 0.0, 0.0))
+        found = Diameter(longest_mm=size_mm, short_mm=8.0, source="ct", long_axis_lps_mm=axis)
+        return lesion(label, (0, 0, 0), longest_diameter_mm=size_mm, short_axis_mm=8.0, diameter=found, **more)
+
+    lesions = (measured(1, 60.0, marks=("treated",)), measured(2, 20.0), measured(3, 40.0), measured(4, 30.0))
+    table = rows(lesions_csv(small_case().score.model_copy(update={"lesions": (*lesions, measured(5, 7.0))})))
+    assert [row["RECIST target, proposed"] for row in table] == ["no", "no", "yes", "yes", "no"]
+    why = [row["Why a target or not"] for row in table]
+    assert why[0] == "not measurable: treated before and not progressed since"
+    assert why[1] == "measurable, but 2 targets of the liver are already chosen"
+    assert why[2] == "among the largest measurable lesions of the liver (40.0 mm)"
+    assert why[4] == "not measurable: its longest diameter of 7.0 mm is under 10 mm"
 
 
 def test_relative_uptake_is_not_called_suv() -> None:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable
 
+from dotaliver.longitudinal.baseline_targets import proposed_targets
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.score import StudyScore
 
@@ -101,9 +102,15 @@ def lesions_csv(score: StudyScore) -> str:
     """One row per lesion under headings with units, after RFC 4180 (commas, CRLF, quotes doubled).
 
     A value that is not known is an empty cell. A text that a spreadsheet would take for a formula gets an
-    apostrophe in front. The last two columns name the study and the record, so that tables can be joined.
+    apostrophe in front. Whether a lesion is proposed as a RECIST 1.1 target, and why, holds for this scan as baseline.
+    The last two columns name the study and the record, so that tables can be joined.
     """
-    columns = _columns(*uptake_name(score.uptake_unit))
+    proposed = proposed_targets(score)
+    columns = [
+        *_columns(*uptake_name(score.uptake_unit)),
+        ("RECIST target, proposed", lambda n: _yes_no(n.name in proposed.targets)),
+        ("Why a target or not", lambda n: proposed.reasons.get(n.name)),
+    ]
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([*(heading for heading, _ in columns), "Study Instance UID", "Record"])
