@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from dotaliver.config.clicks import CtClickConfig
 from dotaliver.config.ct import CtLesionConfig
+from dotaliver.image.distance import signed_distance_mm
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
@@ -126,3 +128,17 @@ def test_the_border_passes_through_the_point_that_it_was_dragged_to_and_stays_el
     assert ends.max() == pytest.approx(85.0, abs=1.5)
     assert ends.min() == pytest.approx(55.0, abs=1.5)
     assert longest_diameter(moved, "click").diameter.longest_mm == pytest.approx(before + 6.0, abs=1.5)
+
+
+@pytest.mark.parametrize("offset", [(18.0, 0.0, 0.0), (4.0, 3.0, 0.0), (-30.0, 25.0, 9.0), (0.0, 0.0, 200.0)])
+def test_what_lies_too_far_out_to_be_moved_may_be_left_out_of_the_distances(offset):
+    ball, point = level(MIDDLE, (12.0,) * 3) <= 1, np.add(MIDDLE, offset)
+    depth = signed_distance_mm(ball, GRID.spacing_mm)
+    depth -= 0.45 * np.sign(depth)
+    nearest = np.clip(GRID.lps_to_index(point), 0, np.array(GRID.shape) - 1)
+    at = map_coordinates(depth, nearest[:, None], order=1, mode="nearest")[0]
+    away2 = ((PLACES - point) ** 2).sum(axis=-1)
+    radius = np.cbrt(3 * np.count_nonzero(ball) * 3.0 * 0.9**2 / (4 * np.pi))
+    expected = depth - at * np.exp(-away2 / (2 * max(0.35 * radius, 3.0) ** 2)) > 0
+    moved = through_border_points(LabelMap(ball.astype(np.uint8), GRID), (tuple(point),), 0.35)
+    np.testing.assert_array_equal(moved.mask, expected)
