@@ -81,9 +81,10 @@ class TimePointsWidget(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        # Said first: without it, an empty list is a grey box
+        layout.addWidget(self.message)
         layout.addWidget(self.scans, stretch=1)
         layout.addLayout(buttons)
-        layout.addWidget(self.message)
         self.add_button.clicked.connect(lambda _=False: self._ask())
         self.remove_button.clicked.connect(lambda _=False: self._remove())
         self.compare_button.clicked.connect(lambda _=False: self._compare_shown())
