@@ -243,9 +243,9 @@ class CtLesionConfig(FrozenModel):
         description="Least share of the contrast in the outer half of small and of large or weak lesions, third lowest "
         "of twelve directions: lower is a part that is not the lesion",
     )
-    sure_filled_share: float = Field(
-        default=0.25,
-        description="The same of a small lesion whose step is sure: of its twelve parts each is little more than noise",
+    sure_filled_shares: tuple[float, float] = Field(
+        default=(0.25, 0.6),
+        description="The same where the step is sure: a part of a small lesion is little more than noise",
     )
     sure_step: tuple[float, float] = Field(
         default=(2.2, 0.83), description="Contrast in SDs, and known share of the border, from which a step is sure"

@@ -88,10 +88,18 @@ def test_a_small_lesion_known_all_around_may_exceed_its_uptake_by_a_millimetre_a
 
 
 @pytest.mark.parametrize(
-    ("radius", "contrast_sd", "accepted"), [(6.0, 3.0, True), (6.0, 1.8, False), (13.0, 3.0, False), (6.0, 1.2, False)]
+    ("radius", "contrast_sd", "parts", "accepted"),
+    [
+        (6.0, 3.0, 0.35, True),
+        (6.0, 1.8, 0.35, False),
+        (6.0, 1.2, 0.35, False),
+        (13.0, 3.0, 0.35, False),
+        (13.0, 3.0, 0.65, True),
+        (13.0, 1.8, 0.65, False),
+    ],
 )
-def test_parts_of_a_small_lesion_may_be_noise_only_where_its_step_is_sure(seen, radius, contrast_sd, accepted):
-    border = ball(seen, radius, contrast_sd=contrast_sd, parts=0.35)
+def test_parts_of_a_lesion_may_be_fainter_where_its_step_is_sure(seen, radius, contrast_sd, parts, accepted):
+    border = ball(seen, radius, contrast_sd=contrast_sd, parts=parts)
     if accepted:
         require_one_density(border, CONFIG)
         return

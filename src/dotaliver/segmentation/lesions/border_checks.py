@@ -147,9 +147,8 @@ def _least_filled(border: FittedBorder, config: CtLesionConfig) -> float:
     if contrast_sd < config.weak_contrast_sd:
         return max(least, config.least_filled_shares[1])
     sure_sd, sure_known = config.sure_step
-    small = border.fit.coefficients[0] < config.filled_radius_mm[0]
-    if small and contrast_sd >= sure_sd and known_share(border, config) >= sure_known:
-        return min(least, config.sure_filled_share)
+    if contrast_sd >= sure_sd and known_share(border, config) >= sure_known:
+        return min(least, _by_size(border, config.sure_filled_shares, config))
     return least
 
 

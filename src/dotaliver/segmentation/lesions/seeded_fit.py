@@ -104,7 +104,7 @@ def _for_clicks(fitting: CtLesionConfig, click: CtClickConfig) -> CtLesionConfig
         "uptake_trust": click.foot_trust,
         "most_shared_share": click.most_shared_share,
         "size_slack_mm": 0.0,
-        "sure_filled_share": fitting.least_filled_shares[0],
+        "sure_filled_shares": (fitting.least_filled_shares[0], fitting.sure_filled_shares[1]),
         "spread_factor": click.spread_factor,
         "model_error_mm": click.model_error_mm,
         "model_error_share": click.model_error_share,
