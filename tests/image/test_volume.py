@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotaliver.image.volume import LabelMap, as_mask, used_box
+from dotaliver.image.volume import LabelMap, as_mask, mean_index, used_box
 from fixtures.arrays import grid
 from strategies import label_arrays, seeds, shapes
 
@@ -87,3 +87,12 @@ def test_the_used_box_holds_all_that_is_not_zero_and_nothing_less():
     assert used_box(array) is None
     array[2, 3, 6] = array[4, 1, 5] = 9
     assert used_box(array) == (slice(2, 5), slice(1, 4), slice(5, 7))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from([0.01, 0.3, 1.0]))
+def test_the_mean_index_of_a_mask_is_that_of_its_voxels(seed, density):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(tuple(rng.integers(1, 40, 3))) < density
+    mask[tuple(int(rng.integers(0, n)) for n in mask.shape)] = True
+    np.testing.assert_array_equal(mean_index(mask), np.argwhere(mask).mean(axis=0))

@@ -9,7 +9,7 @@ from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import Vector
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.spheres import sphere_radius_mm
-from dotaliver.image.volume import BoolArray, LabelMap, Volume
+from dotaliver.image.volume import BoolArray, LabelMap, Volume, mean_index
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.measurement.placement import Placement
 from dotaliver.records.edits import ReaderEdits
@@ -59,7 +59,7 @@ def measure_ct_foci(
         clear = finding is not None and finding.suspicion >= config.ct_foci.beside_avid_suspicion
         mean = _highest_mean(own, pet, on_pet, avid if clear else None, config)
         outlined = longest_diameter(own, "ct")
-        x, y, z = (float(c) for c in own.geometry.index_to_lps(np.argwhere(mask).mean(axis=0)))
+        x, y, z = (float(c) for c in own.geometry.index_to_lps(mean_index(mask)))
         foci.append(
             CtFocus(
                 label=label,

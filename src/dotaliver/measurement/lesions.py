@@ -10,7 +10,7 @@ import numpy as np
 
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Box, Vector, as_vector
-from dotaliver.image.volume import LabelMap, Volume
+from dotaliver.image.volume import LabelMap, Volume, mean_index
 from dotaliver.measurement.diameters import MeasuredDiameter, longest_diameter, reader_diameter
 from dotaliver.measurement.krenning import krenning_grade
 from dotaliver.measurement.least_size import DensityOnCt, least_size_mm
@@ -243,7 +243,7 @@ def _uptake_fields(uptake: Uptake | None, volume_ml: float, liver: Reference) ->
 
 
 def _centroid(own: LabelMap) -> Vector:
-    return as_vector(own.geometry.index_to_lps(np.argwhere(own.mask).mean(axis=0)))
+    return as_vector(own.geometry.index_to_lps(mean_index(own.mask)))
 
 
 def _flags(

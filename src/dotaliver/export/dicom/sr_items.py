@@ -16,7 +16,7 @@ from dotaliver.export.dicom.codes import ANATOMY
 from dotaliver.export.dicom.segments import tracking_id
 from dotaliver.export.dicom.source_headers import uid_from
 from dotaliver.image.geometry import Geometry, Vector
-from dotaliver.image.volume import LabelMap
+from dotaliver.image.volume import LabelMap, mean_index
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 
@@ -139,7 +139,7 @@ def centres_of(segmentations: Segmentations, pet: SourceImage, ct: SourceImage |
 def _centre(labels: LabelMap) -> Vector:
     """The mean of a mask's voxels."""
     assert labels.used is not None
-    inside = np.argwhere(labels.array[labels.used] != 0).mean(axis=0)
+    inside = mean_index(labels.array[labels.used] != 0)
     x, y, z = labels.geometry.index_to_lps(inside + [box.start for box in labels.used])
     return (float(x), float(y), float(z))
 
