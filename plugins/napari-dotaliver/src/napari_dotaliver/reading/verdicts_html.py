@@ -17,7 +17,9 @@ __all__ = ["verdicts_html"]
 
 # Signs as well as colours, so that colour never carries the meaning alone
 _SIGNS = {"supports": "✔", "excludes": "✖", "undecided": "?"}
-_COLOURS = {"supports": "#56B4E9", "excludes": "#E69F00", "undecided": "#BBBBBB"}
+# Of a lightness that is read on the white of the light theme and on the near-black of the dark one.
+_LINK = "#247AB8"
+_COLOURS = {"supports": _LINK, "excludes": "#B05E00", "undecided": "#757575"}
 
 
 def verdicts_html(score: StudyScore, unfolded: Collection[str] = ()) -> str:
@@ -83,7 +85,7 @@ def _criterion(score: StudyScore, verdict: Verdict, unfolded: bool) -> str:
     if verdict.evidence:
         word = "Hide" if unfolded else "Show"
         link = (
-            f"<a style='color:#56B4E9' href='#{verdict.criterion}'>{word} the numbers for {escape(criterion.name)}</a>"
+            f"<a style='color:{_LINK}' href='#{verdict.criterion}'>{word} the numbers for {escape(criterion.name)}</a>"
         )
         text += f"<p style='margin-top:2px'>{link}</p>"
         text += _evidence(verdict) if unfolded else ""
