@@ -170,3 +170,16 @@ def test_an_implausible_scatter_of_normal_liver_gives_no_definite_answer(finding
 def test_the_reader_is_named_with_role(findings):
     found = findings(rest_of_body=NOTHING_ELSEWHERE, reader_words="A. Reader (radiologist)")
     assert "A. Reader (radiologist) states no such uptake elsewhere." in judge(found).reason
+
+
+def test_a_lesion_has_to_exceed_the_part_of_the_liver_that_may_be_normal(findings):
+    # Normal liver of 5 with an upper limit of 6.5; most of the liver takes up 8
+    no_hotter, hotter = lesion(1, peak=10.0), lesion(1, peak=10.6)
+    proposal = judge(findings(lesions=(no_hotter,), higher_normal=8.0))
+    assert proposal.liver_finding == "indeterminate"
+    assert proposal.verdict == "indeterminate"
+    assert "no more than most of the liver" in proposal.reason
+    proposal = judge(findings(lesions=(hotter,), higher_normal=8.0))
+    assert (proposal.verdict, proposal.liver_finding) == ("met", "met")
+    assert "above 10.4, the upper limit of normal liver (mean 8.0, as most of the liver takes up)" in proposal.reason
+    assert answer(findings(lesions=(no_hotter,))) == ("met", "met")

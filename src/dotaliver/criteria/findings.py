@@ -63,6 +63,8 @@ class Findings:
     lesions_drawn_on: DrawnOn | None = None
     liver_cut: bool = False
     normal_unsure: bool = False
+    higher_normal: float | None = None
+    """The most common uptake of the liver, where that may be normal although less was taken as normal."""
     ct_foci: tuple[CtFocus, ...] = ()
     ct_search: CtSearch | None = None
     lesions_complete: bool = True

@@ -36,17 +36,27 @@ def judge(findings: Findings) -> Proposal:
         return Proposal("not_evaluable", "not_evaluable", why)
     evidence = _evidence(findings, best, liver)
     finding, why = _liver_finding(findings, liver)
-    clear = _clear(findings, findings.judged_lesions, liver.peak_limit)
+    mean, limit = _highest_normal(findings, liver)
+    clear = _clear(findings, findings.judged_lesions, limit)
     if clear is not None and findings.implausible_normal is None:
         where = "" if clear.in_liver else " outside the liver"
+        as_most = ", as most of the liver takes up" if mean > liver.suv_mean else ""
         reason = (
-            f"Lesion {clear.name}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {liver.peak_limit:.1f}, "
-            f"the upper limit of normal liver (mean {liver.suv_mean:.1f})."
+            f"Lesion {clear.name}{where} has {_unit(findings)}peak {_peak(clear):.1f}, above {limit:.1f}, "
+            f"the upper limit of normal liver (mean {mean:.1f}{as_most})."
         )
         return Proposal("met", finding, reason, evidence, clear.flags)
     verdict = answer_for_body(finding, beyond)
     flags = () if best is None else best.flags
     return Proposal(verdict, finding, _reason(findings, why, finding, verdict), evidence, flags)
+
+
+def _highest_normal(findings: Findings, liver: Reference) -> tuple[float, float]:
+    """Mean and upper limit of normal liver; of a hotter part of the liver where that may be normal."""
+    mean, limit = liver.suv_mean or 0.0, liver.peak_limit or 0.0
+    if findings.higher_normal is None or findings.higher_normal <= mean:
+        return mean, limit
+    return findings.higher_normal, limit * findings.higher_normal / mean if mean else limit
 
 
 def _elsewhere(findings: Findings, liver: Reference) -> bool | None:
@@ -111,20 +121,27 @@ def _liver_finding(findings: Findings, liver: Reference) -> tuple[VerdictWord, s
     mean, limit = liver.suv_mean or 0.0, liver.peak_limit or 0.0
     if findings.implausible_normal is not None:
         return "indeterminate", findings.implausible_normal
-    clear, best = _clear(findings, findings.liver_lesions, limit), _best(findings.liver_lesions)
+    _, certain_limit = _highest_normal(findings, liver)
+    clear, best = _clear(findings, findings.liver_lesions, certain_limit), _best(findings.liver_lesions)
     if clear is not None:
-        return "met", f"Lesion {clear.label} of the liver exceeds {limit:.1f}."
+        return "met", f"Lesion {clear.label} of the liver exceeds {certain_limit:.1f}."
     if best is not None and _peak(best) > limit:
-        peak = f"{_unit(findings)}peak {_peak(best):.1f}, above {limit:.1f}"
-        if best not in findings.undisputed_lesions:
-            return "indeterminate", f"Lesion {best.label} ({peak}) lies where the liver outline is disputed."
-        text = f"Lesion {best.label} ({peak}) has {best.volume_ml:.1f} ml only"
-        return "indeterminate", f"{text}: it may be noise or spill-in from an adjacent organ."
+        return "indeterminate", _doubt_about_best(findings, best, limit, certain_limit)
     doubt = _doubt_about_lesions(findings, mean, limit) or _doubt_about_places(findings, liver, limit)
     doubt = doubt or _doubt_about_faint_lesions(findings, mean)
     if doubt is not None:
         return "indeterminate", doubt
     return "not_met", f"No 1 ml of the liver exceeds {limit:.1f}, the upper limit of normal liver (mean {mean:.1f})."
+
+
+def _doubt_about_best(findings: Findings, best: Lesion, limit: float, certain_limit: float) -> str:
+    """Why a lesion above the upper limit of normal liver does not settle it."""
+    named = f"Lesion {best.label} ({_unit(findings)}peak {_peak(best):.1f}, above {limit:.1f})"
+    if best not in findings.undisputed_lesions:
+        return f"{named} lies where the liver outline is disputed."
+    if _peak(best) <= certain_limit:
+        return f"{named} takes up no more than most of the liver, which may be normal itself."
+    return f"{named} has {best.volume_ml:.1f} ml only: it may be noise or spill-in from an adjacent organ."
 
 
 def _doubt_about_lesions(findings: Findings, mean: float, limit: float) -> str | None:

@@ -28,7 +28,7 @@ from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.measurement.statements import require_consistent, require_known
 from dotaliver.measurement.statements_on_images import Measured, require_supported
-from dotaliver.measurement.unsure_normal import with_unsure_normal
+from dotaliver.measurement.unsure_normal import usual_uptake, with_higher_normal, with_unsure_normal
 from dotaliver.pipeline.faint_place import find_faint_place
 from dotaliver.pipeline.recording import Answers, provenance_of, record_of
 from dotaliver.records.edits import ReaderEdits
@@ -132,6 +132,11 @@ def score_labels(
     normal_unsure = any(flag.code == "NORMAL_LIVER_UNSURE" for flag in segmentations.flags)
     if normal_unsure:
         burden = with_unsure_normal(burden, pet, placement, references.liver)
+    may_be_higher = any(flag.code == "NORMAL_LIVER_MAY_BE_HIGHER" for flag in segmentations.flags)
+    # A reader who placed the reference knows what is normal.
+    is_placed = references.liver.method == "reader"
+    higher = usual_uptake(pet, placement) if may_be_higher and not is_placed else None
+    burden = with_higher_normal(burden, higher, pet, placement)
     known = OfTheLiver(placement, references.values, lesions, burden)
     body = measure_body(volumes, segmentations, edits.body, known, config)
     measured = Measured(volumes, segmentations, placement, references.liver, lesions, body)
@@ -160,6 +165,7 @@ def score_labels(
         lesions_drawn_on=None if segmentations.lesions is None else segmentations.lesions.drawn_on,
         liver_cut=any(flag.code == "LIVER_CUT_BY_FIELD_OF_VIEW" for flag in flags),
         normal_unsure=normal_unsure,
+        higher_normal=higher,
         ct_foci=foci,
         ct_search=segmentations.ct_search,
         lesions_complete=complete,

@@ -239,6 +239,11 @@ FLAGS: dict[str, FlagKind] = {
         "normal liver may be tumour.",
         ("INC7", "EXC4", "EXC6"),
     ),
+    "NORMAL_LIVER_MAY_BE_HIGHER": FlagKind(
+        "Only {ml:.0f} ml of even uptake were left to take as normal liver; {higher_ml:.0f} ml take up {ratio:.1f} "
+        "times as much, which is usual for a normal liver too: what was taken as tumour may be normal liver.",
+        ("INC7", "EXC4", "EXC6"),
+    ),
     "ANALOGUE_LONG_ACTING": FlagKind(
         "A long-acting somatostatin analogue was given{when}: it lowers uptake of normal liver (SUVmax 10.3 to 8.0) "
         "and spleen (30.3 to 23.1) with stable disease (Cherk 2018), so ratios to liver rise without change of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,7 @@ _OWN_FLAGS = frozenset(
         "PET_CT_MISMATCH",
         "PET_CT_MISMATCH_UNKNOWN",
         "LESIONS_NOT_BOUND_BY_LIVER",
+        "NORMAL_LIVER_MAY_BE_HIGHER",
         "NORMAL_LIVER_UNSURE",
     }
 )
@@ -90,9 +92,21 @@ def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, confi
             region = replace(region, region=_on_whole(region.region, share.box, volumes.pet.geometry))
         found = replace(found, references=(*found.references, region))
     kept = (flag for flag in found.flags if flag.code not in _OWN_FLAGS)
-    unsure = normal.lower_share > config.liver.lower_share_limit
-    doubts = (raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share),) if unsure else ()
-    return replace(found, flags=(*kept, *_liver_flags(volumes, found, config), *doubts))
+    return replace(found, flags=(*kept, *_liver_flags(volumes, found, config), *_doubts_about_normal(normal, config)))
+
+
+def _doubts_about_normal(normal: NormalLiver, config: ScoringConfig) -> Iterator[Flag]:
+    """Why the normal liver may be another part of the liver than the one that was taken."""
+    if normal.lower_share > config.liver.lower_share_limit:
+        yield raise_flag("NORMAL_LIVER_UNSURE", percent=100 * normal.lower_share)
+    plateau = normal.plateau
+    if plateau is not None and plateau.higher is not None:
+        yield raise_flag(
+            "NORMAL_LIVER_MAY_BE_HIGHER",
+            ml=plateau.volume_ml,
+            higher_ml=plateau.higher.volume_ml,
+            ratio=plateau.higher.ratio,
+        )
 
 
 def images_around(images: CoarseImages, found: Segmentations) -> CoarseImages:

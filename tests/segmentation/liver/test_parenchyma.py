@@ -55,6 +55,26 @@ def test_confluent_tumour_of_one_uptake_is_not_normal_liver(tumour, normal):
     assert read(uptake).uptake == pytest.approx(normal, rel=0.05)
 
 
+@pytest.mark.parametrize(("rest_ml", "is_unsure"), [(12.0, True), (50.0, False)])
+def test_little_that_was_taken_as_normal_leaves_a_usual_plateau_above_it_in_doubt(rest_ml, is_unsure):
+    # Smoothing takes a layer from each of the cube's three sides towards the rest
+    uptake = np.full(GRID.shape, 7.5)
+    edge = round((rest_ml / 0.064) ** (1 / 3)) + 1
+    uptake[:edge, :edge, :edge] = 4.5
+    plateau = read(uptake).plateau
+    assert plateau.uptake == pytest.approx(4.5, rel=0.05)
+    assert plateau.volume_ml == pytest.approx(rest_ml, rel=0.25)
+    assert (plateau.higher is not None) == is_unsure
+    if is_unsure:
+        assert plateau.higher.ratio == pytest.approx(7.5 / 4.5, rel=0.05)
+
+
+def test_a_plateau_that_no_normal_liver_reaches_leaves_no_doubt():
+    uptake = np.full(GRID.shape, 20.0)
+    uptake[:8, :8, :8] = 5.0
+    assert read(uptake).plateau.higher is None
+
+
 @pytest.mark.parametrize("touching", ["less dense", "of a usual uptake", "a few millilitres"])
 def test_tissue_that_touches_a_normal_liver_is_not_what_is_left_of_it(touching):
     uptake, hu = np.full(GRID.shape, 9.0), np.full(GRID.shape, 60.0, np.float32)

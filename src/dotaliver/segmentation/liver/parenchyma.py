@@ -14,7 +14,7 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.filters import box_mean
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
-from dotaliver.segmentation.liver.plateaus import PLATEAU_LOG, LevelTissue, normal_plateau
+from dotaliver.segmentation.liver.plateaus import PLATEAU_LOG, LevelTissue, NormalPlateau, normal_plateau
 
 __all__ = [
     "NormalLiver",
@@ -58,13 +58,15 @@ class NormalLiver:
     """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU.
 
     ``lower_share`` is the liver volume of clearly lower uptake over that of assumed normal liver: vessels and cores
-    make up to 3 %; more may be the true normal liver, and the plateau tumour.
+    make up to 3 %; more may be the true normal liver, and the plateau tumour. ``plateau`` is the one that the uptake
+    is of; None where tumour left none.
     """
 
     uptake: float
     hu: float | None
     hu_sd: float | None
     lower_share: float = 0.0
+    plateau: NormalPlateau | None = None
 
 
 def background_uptake(images: CoarseImages) -> float:
@@ -105,21 +107,22 @@ def normal_liver(
         typical = float(np.median(images.hu[region]))
         alike = region & (mean_hu > typical - config.alike_hu_below) & (mean_hu < typical + config.alike_hu_above)
     level = alike & (_relative_range(smooth) < config.plateau_range)
-    found = normal_plateau(LevelTissue(smooth, mean_hu, level, images.spacing_mm, background), config)
+    plateau = normal_plateau(LevelTissue(smooth, mean_hu, level, images.spacing_mm, background), config)
     limit = config.uptake_limit_ratio * background
+    found = None if plateau is None else plateau.uptake
     if found is None or found > limit:
         # No plateau in the normal range: tumour fills the liver, and normal liver is left in the valleys between.
-        found = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT))
+        found, plateau = float(np.percentile(smooth[alike] if alike.any() else smooth[region], _VALLEY_PERCENT)), None
     normal = min(found, limit)
     relative = smooth[alike] / normal
-    plateau = int(np.count_nonzero(np.abs(relative - 1.0) < PLATEAU_LOG))
-    lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(plateau, 1)
+    like_normal = int(np.count_nonzero(np.abs(relative - 1.0) < PLATEAU_LOG))
+    lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(like_normal, 1)
     if images.hu is None:
-        return NormalLiver(normal, None, None, lower_share)
+        return NormalLiver(normal, None, None, lower_share, plateau)
     near = alike & (np.abs(smooth - normal) < _NEAR_NORMAL_RATIO * normal)
     sample = images.hu[near] if near.sum() > _LEAST_VOXELS else images.hu[region]
     hu = float(np.median(sample))
-    return NormalLiver(normal, hu, float(_SD_PER_MAD * np.median(np.abs(sample - hu))), lower_share)
+    return NormalLiver(normal, hu, float(_SD_PER_MAD * np.median(np.abs(sample - hu))), lower_share, plateau)
 
 
 def _relative_range(smooth: Float32Array) -> Float32Array:

@@ -16,7 +16,7 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 
-__all__ = ["PLATEAU_LOG", "LevelTissue", "normal_plateau"]
+__all__ = ["PLATEAU_LOG", "HigherPlateau", "LevelTissue", "NormalPlateau", "normal_plateau"]
 
 # Window in which uptakes count as one plateau: noise of 5 to 7 % on the smoothed coarse grid, two SDs either way.
 PLATEAU_LOG = 0.15
@@ -34,6 +34,8 @@ _HOTTER_RATIO, _HOTTER_SHARE, _SURROUNDINGS_MM = 1.35, 0.3, 28.0
 # higher one: bowel is, tumour rarely.
 _USUAL_RATIO = 5.3
 _LEAST_RESIDUE_ML, _LEAST_STEP_LOG, _LESS_DENSE_HU = 5.0, 0.15, 5.0
+# What is left of the liver is sure from this volume on; less may be a core or a touching organ, below a normal liver.
+_SURE_RESIDUE_ML = 20.0
 # Keeps a division or a logarithm finite where uptake is 0.
 _TINY = 1e-6
 
@@ -58,8 +60,25 @@ class LevelTissue:
         return self.level & (np.abs(np.log(np.maximum(self.uptake, _TINY) / uptake)) <= PLATEAU_LOG)
 
 
-def normal_plateau(tissue: LevelTissue, config: LiverConfig) -> float | None:
-    """Uptake of the plateau of normal liver; None if no plateau has `plateau_min_ml`."""
+@dataclass(frozen=True)
+class HigherPlateau:
+    """A plateau taken as tumour that may be normal liver by its uptake: how much higher it is, and its volume."""
+
+    ratio: float
+    volume_ml: float
+
+
+@dataclass(frozen=True)
+class NormalPlateau:
+    """The plateau that was taken as normal liver, and the one that may be in its place."""
+
+    uptake: float
+    volume_ml: float
+    higher: HigherPlateau | None = None
+
+
+def normal_plateau(tissue: LevelTissue, config: LiverConfig) -> NormalPlateau | None:
+    """The plateau of normal liver; None if no plateau has `plateau_min_ml`."""
     low, high = config.warm_ratios[-1] * tissue.background, config.uptake_limit_ratio * tissue.background
     values = tissue.uptake[tissue.level & (tissue.uptake > low)]
     if values.size * tissue.voxel_ml < config.plateau_min_ml:
@@ -77,7 +96,24 @@ def normal_plateau(tissue: LevelTissue, config: LiverConfig) -> float | None:
         chosen = _lowest_in_liver(tissue, centres, held_ml, peaks, high)
     else:
         return None
-    return float(np.median(values[np.abs(logs - centres[chosen]) <= PLATEAU_LOG]))
+    usual = [n for n in {*peaks, largest} if np.exp(centres[n]) < high]
+    higher = _in_place_of(chosen, usual, centres, held_ml)
+
+    def uptake(n: int) -> float:
+        return float(np.median(values[np.abs(logs - centres[n]) <= PLATEAU_LOG]))
+
+    in_doubt = None if higher is None else HigherPlateau(uptake(higher) / uptake(chosen), float(held_ml[higher]))
+    return NormalPlateau(uptake(chosen), float(held_ml[chosen]), in_doubt)
+
+
+def _in_place_of(
+    chosen: int, usual: list[int], centres: npt.NDArray[np.float64], held_ml: npt.NDArray[np.float64]
+) -> int | None:
+    """The largest plateau above a small one, which normal liver may be instead; None where the choice is sure."""
+    above = [n for n in usual if centres[n] - centres[chosen] >= _LEAST_STEP_LOG]
+    largest = max(above, key=lambda n: (held_ml[n], -n), default=chosen)
+    is_sure = held_ml[chosen] >= min(_SURE_RESIDUE_ML, _SMALL_PLATEAU_SHARE * held_ml[largest])
+    return None if is_sure else largest
 
 
 def _lowest_in_liver(
