@@ -72,7 +72,9 @@ def with_higher_normal(burden: Burden, usual: float | None, pet: Volume, placeme
     inside = placement.liver.inside
     uptake = pet.crop(placement.liver.box).array[inside]
     above = float(np.count_nonzero(uptake > usual / _CLEARLY_LOWER)) / max(uptake.size, 1)
-    return burden.model_copy(update={"low": min(burden.low, above)})
+    # What exceeds it has a border too, which blur moves outwards: as unsure as that of the burden itself.
+    border = min(burden.low / burden.fraction, 1.0) if burden.fraction else 1.0
+    return burden.model_copy(update={"low": min(burden.low, above * border)})
 
 
 def usual_uptake(pet: Volume, placement: Placement) -> float | None:
