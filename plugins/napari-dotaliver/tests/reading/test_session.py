@@ -189,8 +189,11 @@ def test_edit_of_one_lesion_moves_no_number_of_another(session):
             assert new.longest_diameter_mm == old.longest_diameter_mm
     assert session.score.references["spleen"] == before.references["spleen"]
     assert session.score.references["blood_pool"] == before.references["blood_pool"]
+    # The Krenning grade compares with the limit of normal liver, whose noise is read where no lesion lies.
     changed = {
-        change.field.split("]")[0] for change in session.changes().effects if change.field.startswith("lesions[")
+        change.field.split("]")[0]
+        for change in session.changes().effects
+        if change.field.startswith("lesions[") and not change.field.endswith(".krenning")
     }
     assert changed == {f"lesions[{label}"}
 

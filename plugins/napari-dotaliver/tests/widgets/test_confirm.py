@@ -54,7 +54,7 @@ def asked(session, qtbot) -> tuple[ReadingSession, ReaderBox]:
 
 
 def sign(confirm, qtbot, name="A Reader") -> None:
-    """Type the name and leave the field."""
+    """Type the name and press Enter."""
     box = confirm._asked_reader
     assert box.isVisible()
     box.name.clear()
@@ -78,6 +78,25 @@ def test_name_is_typed_and_signed(confirm, qtbot, session):
     role.setCurrentText("nuclear-medicine physician")
     qtbot.keyClick(role.lineEdit(), Qt.Key.Key_Return)
     assert session.reader.role == "nuclear-medicine physician"
+
+
+def test_a_name_that_is_typed_signs_only_by_enter_or_the_button(confirm, qtbot, session):
+    box = confirm._asked_reader
+    qtbot.keyClicks(box.name, "A Reader")
+    box.role.setFocus()
+    choose(box.role, 1)
+    confirm.setFocus()
+    assert session.reader is None and not session.signed
+    qtbot.mouseClick(box.sign_button, Qt.MouseButton.LeftButton)
+    assert (session.reader.name, session.reader.role) == ("A Reader", "nuclear-medicine physician")
+    later = confirm.reader_box
+    assert not later.sign_button.isEnabled()
+    later.name.setText("B Reader")
+    confirm.setFocus()
+    assert session.reader.name == "A Reader"
+    assert later.sign_button.isEnabled(), "another reader can sign"
+    qtbot.mouseClick(later.sign_button, Qt.MouseButton.LeftButton)
+    assert session.reader.name == "B Reader"
 
 
 def test_letters_in_a_name_are_no_shortcuts(confirm, qtbot, session):

@@ -36,7 +36,7 @@ class Signed(Protocol):
 
 
 class ReaderBox(QGroupBox):
-    """Name and role of the reader, and a button that signs with them.
+    """Name and role of the reader, and a button that signs with them, as Enter does; to leave the form signs nothing.
 
     Parameters
     ----------
@@ -77,11 +77,12 @@ class ReaderBox(QGroupBox):
         column = QVBoxLayout(self)
         column.addWidget(self.previous)
         column.addLayout(line)
-        self.name.editingFinished.connect(self.sign)
-        self.role.activated.connect(lambda _=0: self.sign())
+        self.name.returnPressed.connect(self.sign)
+        self.name.textChanged.connect(lambda _="": self._offer())
+        self.role.currentTextChanged.connect(lambda _="": self._offer())
         edit = self.role.lineEdit()
         if edit is not None:
-            edit.editingFinished.connect(self.sign)
+            edit.returnPressed.connect(self.sign)
         self.sign_button.clicked.connect(lambda _=False: self._sign_or_ask())
         self._end = session.on_change(self._renew)
         self._renew()
@@ -95,8 +96,7 @@ class ReaderBox(QGroupBox):
         name, role = self.name.text().strip(), self.role.currentText().strip()
         if not name:
             return False
-        reader = self._session.reader
-        if self._session.signed and reader is not None and (reader.name, reader.role) == (name, role):
+        if self._signed_with(name, role):
             return True
         try:
             self._session.sign(name, role)
@@ -109,6 +109,16 @@ class ReaderBox(QGroupBox):
         if not self.sign():
             self.name.setFocus()
 
+    def _signed_with(self, name: str, role: str) -> bool:
+        reader = self._session.reader
+        return self._session.signed and reader is not None and (reader.name, reader.role) == (name, role)
+
+    def _offer(self) -> None:
+        """Let the button sign what is entered, unless that has signed already."""
+        done = self._signed_with(self.name.text().strip(), self.role.currentText().strip())
+        self.sign_button.setEnabled(not done)
+        self.sign_button.setText("Signed in" if done else "Sign in")
+
     def _renew(self) -> None:
         reader, signed = self._session.reader, self._session.signed
         if signed and reader is not None and not self.name.hasFocus():
@@ -117,8 +127,7 @@ class ReaderBox(QGroupBox):
         earlier = "" if reader is None or signed else f"The record was last read by {reader.name}, {reader.role}."
         self.previous.setText(earlier)
         self.previous.setVisible(bool(earlier))
-        self.sign_button.setEnabled(not signed)
-        self.sign_button.setText("Signed in" if signed else "Sign in")
+        self._offer()
         hidden = signed != (self._shown == "signed")
         # Without a parent it would be shown as a window of its own.
         if hidden or self.parentWidget() is not None:
