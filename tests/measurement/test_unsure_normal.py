@@ -55,12 +55,14 @@ def test_a_reference_that_a_reader_placed_is_normal():
 def test_the_lower_end_counts_what_exceeds_the_most_common_uptake():
     # A core of 3 was taken as normal, and everything hotter as tumour; only a quarter exceeds the 5 of half the liver
     pet, placement = liver_of((3.0, 0.25), (5.0, 0.5), (12.0, 0.25))
-    usual = usual_uptake(pet, placement)
+    core = Reference(organ="liver", method="small_sphere", suv_mean=3.0, suv_sd=0.3, suv_max=3.5)
+    usual = usual_uptake(pet, placement, core)
     assert usual == pytest.approx(5.0, rel=0.04)
     mostly = Burden(fraction=0.75, low=0.7, high=0.8, tumour_ml=660.0, liver_ml=884.0)
     wider = with_higher_normal(mostly, usual, pet, placement)
     assert wider.low == pytest.approx(0.25 * 0.7 / 0.75), "with the border as unsure as before"
     assert (wider.fraction, wider.high) == (0.75, 0.8)
+    assert usual_uptake(pet, placement, core.model_copy(update={"method": "reader"})) is None
 
 
 def test_a_lower_end_never_rises_and_stays_where_nothing_higher_may_be_normal():

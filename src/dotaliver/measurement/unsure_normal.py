@@ -44,10 +44,10 @@ def with_unsure_normal(burden: Burden, pet: Volume, placement: Placement, normal
     normal : Reference
         Assumed normal liver.
     """
-    uptake = _deep_uptake(pet, placement)
-    if burden.high is None or uptake.size == 0:
+    if burden.high is None or normal.suv_mean is None or normal.method in _NOT_ASSUMED:
         return burden
-    if normal.suv_mean is None or normal.method in _NOT_ASSUMED:
+    uptake = _deep_uptake(pet, placement)
+    if uptake.size == 0:
         return burden
     rest = float(np.count_nonzero(uptake >= _CLEARLY_LOWER * normal.suv_mean)) / uptake.size
     return burden.model_copy(update={"high": max(burden.high, rest)})
@@ -77,8 +77,13 @@ def with_higher_normal(burden: Burden, usual: float | None, pet: Volume, placeme
     return burden.model_copy(update={"low": min(burden.low, above * border)})
 
 
-def usual_uptake(pet: Volume, placement: Placement) -> float | None:
-    """The most common uptake of the liver away from its border, in the PET's unit; None where there is none."""
+def usual_uptake(pet: Volume, placement: Placement, normal: Reference) -> float | None:
+    """The most common uptake of the liver away from its border, in the PET's unit, which may be normal.
+
+    None where there is no liver, or where a reader placed the reference and so knows what is normal.
+    """
+    if normal.method == "reader":
+        return None
     uptake = _deep_uptake(pet, placement)
     logs = np.log(uptake[uptake > 0])
     if not logs.size:
@@ -93,5 +98,5 @@ def _deep_uptake(pet: Volume, placement: Placement) -> npt.NDArray[np.float64]:
     """Uptake of the liver's voxels that its border does not blur; empty without a liver, or where all lie near it."""
     if placement.liver is None:
         return np.zeros(0)
-    deep = distance_inside_mm(placement.liver.inside, pet.geometry.spacing_mm) > _BLURRED_MM
+    deep = distance_inside_mm(placement.liver.inside, pet.geometry.spacing_mm, within_mm=_BLURRED_MM) > _BLURRED_MM
     return np.asarray(pet.crop(placement.liver.box).array[deep], dtype=np.float64)

@@ -129,13 +129,12 @@ def score_labels(
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
     burden = with_second_outline(burden, pet, segmentations, lesions, references.liver, comparison)
-    normal_unsure = any(flag.code == "NORMAL_LIVER_UNSURE" for flag in segmentations.flags)
+    codes = {flag.code for flag in segmentations.flags}
+    normal_unsure = "NORMAL_LIVER_UNSURE" in codes
     if normal_unsure:
         burden = with_unsure_normal(burden, pet, placement, references.liver)
-    may_be_higher = any(flag.code == "NORMAL_LIVER_MAY_BE_HIGHER" for flag in segmentations.flags)
-    # A reader who placed the reference knows what is normal.
-    is_placed = references.liver.method == "reader"
-    higher = usual_uptake(pet, placement) if may_be_higher and not is_placed else None
+    may_be_higher = "NORMAL_LIVER_MAY_BE_HIGHER" in codes
+    higher = usual_uptake(pet, placement, references.liver) if may_be_higher else None
     burden = with_higher_normal(burden, higher, pet, placement)
     known = OfTheLiver(placement, references.values, lesions, burden)
     body = measure_body(volumes, segmentations, edits.body, known, config)

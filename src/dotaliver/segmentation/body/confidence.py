@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from dotaliver.segmentation.body.part_features import FEATURES, RISING, PlacedPart, features_of
+from dotaliver.segmentation.body.part_features import FEATURES, RISING, PlacedPart, features_of, places_of
 from dotaliver.segmentation.body.trees import Trees, logits
 
 __all__ = [
@@ -95,7 +95,7 @@ def second_features(parts: Sequence[PlacedPart], features: Float64Array, alone: 
     likely[likely <= _LEAST_PROBABILITY] = 0.0
     likely[[p.may_be in _OTHER_TRACERS for p in parts]] = 0.0
     organs = np.array([p.organ for p in parts])
-    places = np.array([[p.part.lateral_mm, p.part.posterior_mm, p.part.height_mm] for p in parts]).reshape(-1, 3)
+    places = places_of(parts)
     in_organ, near, best = (np.zeros(len(parts)) for _ in range(3))
     # Only the likely parts add to a sum, in the order of the list.
     for n in np.flatnonzero(likely):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dotaliver.records.body import FocusOrgan
 from dotaliver.segmentation.body.parts import HotPart
 
-__all__ = ["FEATURES", "PLACES", "RISING", "PlacedPart", "features_of"]
+__all__ = ["FEATURES", "PLACES", "RISING", "PlacedPart", "features_of", "places_of"]
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -77,6 +77,11 @@ def features_of(parts: Sequence[PlacedPart], liver_uptake: float) -> Float64Arra
     return np.hstack([np.array(alone), _among_others(parts)])
 
 
+def places_of(parts: Sequence[PlacedPart]) -> Float64Array:
+    """Where the parts lie, in mm to the left, to the back and upwards, shape (parts, 3)."""
+    return np.array([[p.part.lateral_mm, p.part.posterior_mm, p.part.height_mm] for p in parts]).reshape(-1, 3)
+
+
 def _own(p: HotPart, liver_uptake: float) -> dict[str, float]:
     """Of the part alone."""
     radii = math.prod(math.sqrt(5.0) * extent for extent in p.extent_mm)
@@ -137,7 +142,7 @@ _AMONG_OTHERS = (
 def _among_others(parts: Sequence[PlacedPart]) -> Float64Array:
     """Each part against marrow, bowel and its neighbours, shape (parts, `_AMONG_OTHERS`)."""
     peaks = np.array([p.part.peak for p in parts])
-    places = np.array([[p.part.lateral_mm, p.part.posterior_mm, p.part.height_mm] for p in parts])
+    places = places_of(parts)
     bone = np.array([p.part.bone_near > _BONE_NEAR for p in parts])
     marrow = float(np.median(peaks[bone])) if bone.sum() >= _MARROW_PARTS else None
     loops = np.array([_may_be_bowel(p) for p in parts])
