@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dotaliver.errors import ConfigError, CourseError
-from dotaliver.longitudinal import pair_answers
+from dotaliver.longitudinal import pair_answers, pair_statements
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.course_table import course_table
 from dotaliver.longitudinal.edits import CourseEdits
@@ -107,16 +107,16 @@ def test_a_lesion_that_was_new_before_stays_new_when_a_later_scan_is_answered():
     after = answered(pair.showing(1, 2), ("L04", "same"))
     assert after.edits.of("L04").new == "confirmed"
     assert set(on(after, "L04")) == {1, 2}
-    gone = pair.with_edits(pair_answers.with_size(pair.showing(1, 2).compared, "L04", 2, 11.0))
+    gone = pair.with_edits(pair_statements.with_size(pair.showing(1, 2).compared, "L04", 2, 11.0))
     assert {s: (e.labels, e.size_mm) for s, e in on(gone, "L04").items()} == {1: ((3,), None), 2: ((), 11.0)}
 
 
 def test_other_scans_stay_comparable(course):
-    edits = pair_answers.with_comparable(course.showing(0, 1).compared, True)
+    edits = pair_statements.with_comparable(course.showing(0, 1).compared, True)
     pair = course.with_edits(edits)
-    edits = pair_answers.with_comparable(pair.showing(0, 2).compared, True)
+    edits = pair_statements.with_comparable(pair.showing(0, 2).compared, True)
     assert len(edits.comparable) == 2
-    assert pair_answers.with_comparable(pair.with_edits(edits).showing(0, 1).compared, False).comparable == (
+    assert pair_statements.with_comparable(pair.with_edits(edits).showing(0, 1).compared, False).comparable == (
         course.reading.scans[2].study_instance_uid,
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotaliver.errors import ConfigError, CourseError
-from dotaliver.longitudinal import pair_answers
+from dotaliver.longitudinal import pair_answers, pair_statements
 from dotaliver.longitudinal.assembly import assemble
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.pair_response import response_lines
@@ -127,7 +127,7 @@ def test_what_is_said_of_a_later_lesion_stays_with_its_outline():
     said = answered(pair, ("L04", "new"), ("L03", "same", "L02"))
     assert labels(said, "L04") == {1: (3,)}
     assert rows(said)["L04"].answer == "new"
-    sized_one = pair.with_edits(pair_answers.with_size(pair.reading, "L04", 1, 17.0))
+    sized_one = pair.with_edits(pair_statements.with_size(pair.reading, "L04", 1, 17.0))
     assert labels(answered(sized_one, ("L03", "same", "L02")), "L04") == {1: (3,)}
 
 
@@ -157,20 +157,20 @@ def test_an_answer_that_does_not_fit_is_refused(pair, lesion, answer, partner, s
 
 
 def test_sizes_states_and_roles_are_edits_too(pair):
-    reading = pair.with_edits(pair_answers.with_size(pair.reading, "L01", 1, 14.0)).reading
+    reading = pair.with_edits(pair_statements.with_size(pair.reading, "L01", 1, 14.0)).reading
     assert reading.time_points[-1].targets.sum_mm == 32.0
-    gone = pair.with_edits(pair_answers.with_state(pair.reading, "L03", "too_small"))
+    gone = pair.with_edits(pair_statements.with_state(pair.reading, "L03", "too_small"))
     assert rows(gone)["L03"].size_words == ("18.0", "≤ 5")
-    there = pair.with_edits(pair_answers.with_rejected(pair.reading, "L04"))
+    there = pair.with_edits(pair_statements.with_rejected(pair.reading, "L04"))
     assert (rows(there)["L04"].answer, rows(there)["L04"].lesion.role) == ("same", "non_target")
-    node = pair.with_edits(pair_answers.with_node(pair.reading, "L02", True))
+    node = pair.with_edits(pair_statements.with_node(pair.reading, "L02", True))
     assert rows(node)["L02"].lesion.node
-    placed = pair.with_edits(pair_answers.with_organ(pair.reading, "L04", "lung"))
+    placed = pair.with_edits(pair_statements.with_organ(pair.reading, "L04", "lung"))
     assert rows(placed)["L04"].lesion.organ == "LUNG"
-    chosen = pair.with_edits(pair_answers.with_target(pair.reading, "L02", False))
+    chosen = pair.with_edits(pair_statements.with_target(pair.reading, "L02", False))
     assert [n.lesion for n in chosen.reading.role("target")] == ["L01"]
     with pytest.raises(ConfigError, match="not plausible"):
-        pair_answers.with_size(pair.reading, "L01", 1, -3.0)
+        pair_statements.with_size(pair.reading, "L01", 1, -3.0)
 
 
 ACTS = st.sampled_from(["same", "new", "gone", "unsure", "back", "joined", "small", "size"])
@@ -190,9 +190,9 @@ def test_whatever_is_answered_the_written_edits_give_the_same_course(pair, acts)
             elif act == "joined":
                 edits = pair_answers.answered(now.reading, lesion, "same", other)
             elif act == "small":
-                edits = pair_answers.with_state(now.reading, lesion, "too_small")
+                edits = pair_statements.with_state(now.reading, lesion, "too_small")
             elif act == "size":
-                edits = pair_answers.with_size(now.reading, lesion, 1, 13.0)
+                edits = pair_statements.with_size(now.reading, lesion, 1, 13.0)
             else:
                 edits = pair_answers.answered(now.reading, lesion, act)
             now = now.with_edits(edits)

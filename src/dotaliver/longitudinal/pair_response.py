@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dotaliver.config.criteria import RecistConfig
-from dotaliver.longitudinal.pair_answers import Compared, ComparedScans
+from dotaliver.longitudinal.compared_scans import Compared, ComparedScans
 from dotaliver.longitudinal.records import LesionUptake, TrackedLesion
 from dotaliver.longitudinal.target_sizes import TargetSize
 from dotaliver.longitudinal.uptake import relative_change

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dotaliver.config.criteria import RecistConfig
+from dotaliver.longitudinal.compared_scans import EARLIER, LATER, ComparedScans, stated_on
 from dotaliver.longitudinal.matching import Place, PlacedScan, joined, similarity
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER, ComparedScans, IdentityAnswer, answer_of, stated_on
+from dotaliver.longitudinal.pair_answers import IdentityAnswer, answer_of
 from dotaliver.longitudinal.records import LesionUptake, Reading, TrackedLesion
 from dotaliver.measurement.measurability import ON_MEASURED_IMAGE
 

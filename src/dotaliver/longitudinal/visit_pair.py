@@ -15,9 +15,9 @@ from dotaliver.config.criteria import RecistConfig
 from dotaliver.errors import CourseError
 from dotaliver.image.geometry import FloatArray
 from dotaliver.longitudinal.assembly import ReadScans, matched_and_read, pair_of
+from dotaliver.longitudinal.compared_scans import EARLIER, LATER, ComparedScans
 from dotaliver.longitudinal.edits import CourseEdits
 from dotaliver.longitudinal.matching import Matching, PlacedScan
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER, ComparedScans
 from dotaliver.longitudinal.pair_rows import PairRow, pair_rows
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.registration import place_scans

@@ -13,8 +13,9 @@ from pathlib import Path
 from dotaliver.errors import ConfigError, DotaliverError
 from dotaliver.longitudinal import pair_answers
 from dotaliver.longitudinal.assembly import AssembledCourse
+from dotaliver.longitudinal.compared_scans import ComparedScans
 from dotaliver.longitudinal.edits import COURSE_EDITS, CourseEdits
-from dotaliver.longitudinal.pair_answers import ComparedScans, IdentityAnswer
+from dotaliver.longitudinal.pair_answers import IdentityAnswer
 from dotaliver.longitudinal.pair_rows import PairRow
 from dotaliver.longitudinal.records import Reading
 from dotaliver.longitudinal.visit_pair import VisitPair

@@ -21,10 +21,10 @@ from qtpy.QtWidgets import (
 
 from dotaliver.errors import DotaliverError
 from dotaliver.image.geometry import Vector
-from dotaliver.longitudinal import pair_answers
+from dotaliver.longitudinal import pair_statements
 from dotaliver.longitudinal.assembly import AssembledCourse
+from dotaliver.longitudinal.compared_scans import EARLIER, LATER, ComparedScans
 from dotaliver.longitudinal.edits import CourseEdits
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER, ComparedScans
 from dotaliver.longitudinal.pair_rows import PairRow
 from dotaliver.pipeline.visits import response_folder
 from napari_dotaliver.reading.visit_session import VisitSession
@@ -172,10 +172,10 @@ class VisitComparison(QWidget):
     def _more_menu(self) -> QMenu:
         menu = QMenu(self.more_button)
         acts: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("It was there before, though not outlined", lambda: self._of_row(pair_answers.with_rejected)),
+            ("It was there before, though not outlined", lambda: self._of_row(pair_statements.with_rejected)),
             ("It has progressed unequivocally (non-target)", self._progressed),
-            ("It is a lymph node: the short axis counts", lambda: self._of_row(pair_answers.with_node, True)),
-            ("It is not a lymph node", lambda: self._of_row(pair_answers.with_node, False)),
+            ("It is a lymph node: the short axis counts", lambda: self._of_row(pair_statements.with_node, True)),
+            ("It is not a lymph node", lambda: self._of_row(pair_statements.with_node, False)),
             ("Organ…", self._ask_organ),
             ("Diameters of the later scan count on another modality", lambda: self._comparable(True)),
             ("Diameters on another modality do not count", lambda: self._comparable(False)),
@@ -272,10 +272,10 @@ class VisitComparison(QWidget):
         self._decide(lambda pair: change(pair, row.name, *given))
 
     def _progressed(self) -> None:
-        self._of_row(pair_answers.with_state, "unequivocal_progression")
+        self._of_row(pair_statements.with_state, "unequivocal_progression")
 
     def _comparable(self, on: bool) -> None:
-        self._decide(lambda pair: pair_answers.with_comparable(pair, on))
+        self._decide(lambda pair: pair_statements.with_comparable(pair, on))
 
     def _ask_organ(self) -> None:
         row = self.list.current
@@ -284,7 +284,7 @@ class VisitComparison(QWidget):
             return
         text, taken = QInputDialog.getText(self, "Organ", f"Organ of {row.name} (CDISC term, such as LUNG):")
         if taken and text.strip():
-            self._of_row(pair_answers.with_organ, text.strip())
+            self._of_row(pair_statements.with_organ, text.strip())
 
     def measure(self, scan: int) -> None:
         """Take the line tool on a scan: the next line there is the diameter of the current lesion."""
@@ -305,7 +305,7 @@ class VisitComparison(QWidget):
 
     def _take_size(self, lesion: str, scan: int, size_mm: float) -> None:
         where = self.session.scan_of(scan)
-        self._decide(lambda pair: pair_answers.with_size(pair, lesion, where, size_mm))
+        self._decide(lambda pair: pair_statements.with_size(pair, lesion, where, size_mm))
 
     # --- saving ------------------------------------------------------------------------------------------------------
 

@@ -18,8 +18,9 @@ from qtpy.QtWidgets import (
 )
 
 from dotaliver.errors import ConfigError, DotaliverError
-from dotaliver.longitudinal import pair_answers
-from dotaliver.longitudinal.pair_answers import EARLIER, LATER, IdentityAnswer
+from dotaliver.longitudinal import pair_statements
+from dotaliver.longitudinal.compared_scans import EARLIER, LATER
+from dotaliver.longitudinal.pair_answers import IdentityAnswer
 from dotaliver.longitudinal.pair_response import percent
 from dotaliver.longitudinal.pair_rows import PairRow
 from napari_dotaliver.reading.visit_session import VisitSession
@@ -192,7 +193,7 @@ class VisitList(QWidget):
         if name == "back":
             self.session.take_back(row.name)
         elif name == "too_small":
-            self.session.decide(lambda reading: pair_answers.with_state(reading, row.name, "too_small"))
+            self.session.decide(lambda reading: pair_statements.with_state(reading, row.name, "too_small"))
         else:
             answers: dict[str, IdentityAnswer] = {"same": "same", "new": "new", "gone": "gone", "unsure": "unsure"}
             self.session.answer(row.name, answers[name], self._partner(row) if name == "same" else None)
@@ -219,12 +220,12 @@ class VisitList(QWidget):
             soon(self, lambda: self._change(lambda: self._size(row.name, scan, text)))
 
     def _target(self, lesion: str, on: bool) -> None:
-        self.session.decide(lambda reading: pair_answers.with_target(reading, lesion, on))
+        self.session.decide(lambda reading: pair_statements.with_target(reading, lesion, on))
 
     def _size(self, lesion: str, scan: int, text: str) -> None:
         size = _millimetres(text)
         where = self.session.scan_of(scan)
-        self.session.decide(lambda pair: pair_answers.with_size(pair, lesion, where, size))
+        self.session.decide(lambda pair: pair_statements.with_size(pair, lesion, where, size))
 
     def _change(self, act: Callable[[], object]) -> None:
         """Decide, and show the row as it was where that was refused."""

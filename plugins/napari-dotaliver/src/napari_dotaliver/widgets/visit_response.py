@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QTextBrowser, QWidget
 from dotaliver.config.criteria import RecistConfig
 from dotaliver.export.response.html import RESPONSE_WORDS
 from dotaliver.export.tables import uptake_name
-from dotaliver.longitudinal.pair_answers import ComparedScans
+from dotaliver.longitudinal.compared_scans import ComparedScans
 from dotaliver.longitudinal.pair_response import response_lines
 from dotaliver.longitudinal.records import Reading
 from napari_dotaliver.reading.visit_session import VisitSession
