@@ -6,7 +6,7 @@ import gc
 import sys
 
 from dotaliver.system.allocation import keep_freed_memory
-from dotaliver.system.processors import processors
+from dotaliver.system.processors import multiply_in_one_thread, processors
 from dotaliver.system.second_process import SecondProcess
 
 __all__ = ["begin"]
@@ -25,11 +25,11 @@ def begin(*, bounded: bool = False) -> SecondProcess:
     bounded : bool
         Whether the memory is bounded: then none is started, since it would take memory of its own.
     """
+    multiply_in_one_thread()
     if bounded:
         return SecondProcess()
     keep_freed_memory()
-    # The threads of numerical libraries begin with the first calculation, not with the import; OpenBLAS ends its own at
-    # a fork.
+    # The threads of numerical libraries begin with the first calculation, not with the import.
     is_fresh = sys.platform == "linux" and "numpy" not in sys.modules
     if is_fresh and processors() > 1:
         import dotaliver.pipeline.run  # noqa: F401

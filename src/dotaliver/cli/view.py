@@ -78,6 +78,9 @@ def view(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = None,
 ) -> None:
     """Open a study, a score, several scores of a patient, or a reader's next case of a central reading in napari."""
+    from dotaliver.system.processors import multiply_in_one_thread
+
+    multiply_in_one_thread()
     from dotaliver.cli.settings import scoring_config, stated_values
     from dotaliver.pipeline import StudyInput
 

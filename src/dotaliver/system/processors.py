@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["processors", "threads_at_once"]
+__all__ = ["multiply_in_one_thread", "processors", "threads_at_once"]
 
 
 def processors() -> int:
@@ -21,3 +21,12 @@ def threads_at_once() -> int:
     except ValueError:
         return processors()
     return max(1, min(allowed, processors()))
+
+
+def multiply_in_one_thread() -> None:
+    """Have OpenBLAS use one thread, unless the user asks for more; to be called before numpy is imported.
+
+    Its threads wait for each other by looking again and again. The matrices here are small and many, and another
+    process has work for the same processors: with more threads, most of a score's processor time was such waiting.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
