@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Time of a re-measurement after an edit of one lesion or of the liver, beside scoring anew, on a clinical matrix.
 
-    python scripts/benchmark_remeasure.py [--rounds 5] [--study FOLDER]
+    python scripts/benchmark_remeasure.py [--rounds 5] [--whole-body] [--study FOLDER]
 
-Without --study a phantom with a CT of 512 x 512 x 350 and a PET of 200 x 200 x 350 is made. Needs napari-dotaliver
-(plugins/napari-dotaliver) installed; no window is opened. Each round paints another lesion one voxel larger, takes
-it into the reading and measures; then the liver's front is painted on at two heights. Medians in seconds of the
-processor are printed, which other programs on the machine change less than those of the clock, and the stages of the
-last lesion by their share.
+Without --study a phantom of the liver with a CT of 512 x 512 x 130 is made; with --whole-body one of 512 x 512 x 350
+with a PET of 200 x 200 x 350. Needs napari-dotaliver (plugins/napari-dotaliver) installed; no window is opened. The
+score is read as a stored one is: nothing of its images is remembered. Each round paints another lesion one voxel
+larger, takes it into the reading and measures; then the liver's front is painted on at two heights, the first time in
+a reading of its own. Medians in seconds of the processor are printed, which other programs on the machine change less
+than those of the clock, and the stages of the last lesion by their share.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ from dotaliver.records.edits import ReaderEdits
 
 LIMIT_S, LIVER_LIMIT_S = 1.0, 3.0
 _BRUSH_VOXELS = 8
+LIVER = {"ct_slice_mm": 2.46}
 FULL = {"ct_slice_mm": 2.0, "pet_slice_mm": 2.0, "ct_bottom_mm": -400.0, "ct_top_mm": 300.0}
 FULL |= {"pet_bottom_mm": -400.0, "pet_top_mm": 300.0}
 
 
-def clinical_phantom(folder: Path) -> Path:
+def clinical_phantom(folder: Path, *, whole_body: bool) -> Path:
     """A phantom on the matrix of a clinical scanner; returns the folder of its DICOM files."""
     from dotaliver.phantom.presets import preset
     from dotaliver.phantom.study import make_phantom
     from dotaliver.phantom.writer import write_study
 
     spec = preset("moderate", 3, "clinical")
-    scanner = spec.scanner.model_copy(update=FULL)
+    scanner = spec.scanner.model_copy(update=FULL if whole_body else LIVER)
     write_study(make_phantom(spec.model_copy(update={"scanner": scanner})), folder)
     return folder / "study"
 
@@ -96,7 +98,12 @@ def measured(study: Path, rounds: int) -> None:
     volumes = opened.volumes
     segmenting, found = timed(lambda: pipeline.segment_study(volumes, config))
     scoring, score = timed(lambda: score_labels(volumes, found, ReaderEdits(), config))
-    session = ReadingSession(pipeline.Outcome(score, opened, found, study))
+
+    def opened_again() -> ReadingSession:
+        again = pipeline.open_study(pipeline.StudyInput(study), config)
+        return ReadingSession(pipeline.Outcome(score, again, found, study))
+
+    session = opened_again()
     ct = "none" if volumes.ct is None else "x".join(map(str, volumes.ct.geometry.shape))
     print(f"PET {'x'.join(map(str, volumes.pet.geometry.shape))}, CT {ct}, {len(score.lesions)} lesions")
     stages = Stages()
@@ -112,6 +119,7 @@ def measured(study: Path, rounds: int) -> None:
         taking.append(timed(lambda painted=array: session.set_lesions(painted))[0])
         measuring.append(timed(session.remeasure)[0])
     shares = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in stages.seconds.items())
+    session = opened_again()
     for height in (0.4, 0.6):
         session.set_liver(painted_on(session, height))
         strokes.append(timed(session.remeasure)[0])
@@ -131,19 +139,21 @@ def measured(study: Path, rounds: int) -> None:
         print(f"{words:32}  {middle:6.2f} s   {middle / again:6.3f} of scoring anew")
     print(f"last re-measurement: {shares}")
     for words, limit, times in (("a lesion", LIMIT_S, measuring), ("the liver", LIVER_LIMIT_S, strokes)):
-        print(f"limit for {words} {limit:.0f} s: {'met' if statistics.median(times) < limit else 'missed'}")
+        longest = max(times)
+        print(f"longest for {words} {longest:.2f} s, limit {limit:.0f} s: {'met' if longest < limit else 'missed'}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--whole-body", action="store_true", help="a phantom from head to thighs")
     parser.add_argument("--study", type=Path)
     arguments = parser.parse_args()
     if arguments.study is not None:
         measured(arguments.study, arguments.rounds)
         return
     with tempfile.TemporaryDirectory() as folder:
-        measured(clinical_phantom(Path(folder)), arguments.rounds)
+        measured(clinical_phantom(Path(folder), whole_body=arguments.whole_body), arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import ImageRegistration, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
-from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.lesions.ct_outlines import (
+    CtOutlines,
+    outline_lesions_on_ct,
+    remember_outlines,
+    with_surroundings,
+)
 from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of, shift_in_words
 from dotaliver.system.recent import Recent
@@ -24,6 +29,7 @@ from dotaliver.system.recent import Recent
 __all__ = [
     "CtView",
     "OutlinesJob",
+    "remember_lesions_on_ct",
     "view_of_lesions",
     "with_lesions_on_ct",
 ]
@@ -128,6 +134,31 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
     recent = _recent_outlines(volumes, config)
     job = OutlinesJob(onto.part(box), around, there.mask[box], config.ct_lesions, wanted, share, recent)
     return CtView(onto.geometry, box, job, (flag,), registration)
+
+
+def remember_lesions_on_ct(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> None:
+    """Let the outlines of a stored score count as found just now, so that an edit elsewhere looks for them no more.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images, which remember them.
+    found : Segmentations
+        Complete, as it was found with these settings by this version of the program.
+    config : ScoringConfig
+        How borders are looked for.
+    """
+    outlines = found.ct_lesions
+    if outlines is None or volumes.recist_image is not None:
+        return
+    view = view_of_lesions(volumes, replace(found, ct_lesions=None, unseen_on_ct={}), config)
+    # In confluent disease none was looked for.
+    if view is None or view.job.recent is None or view.job.tumour_share > config.ct_lesions.confluent_share:
+        return
+    job = view.job
+    there = LabelMap(outlines.labels.array[view.box], job.ct.geometry)
+    known = CtOutlines(there, dict(found.unseen_on_ct), dict(outlines.borders))
+    remember_outlines(job.ct, job.placed, job.liver, known, job.config, view.job.recent)
 
 
 def _recent_outlines(volumes: StudyVolumes, config: ScoringConfig) -> Recent:

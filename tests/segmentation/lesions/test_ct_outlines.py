@@ -6,7 +6,7 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.segmentation.lesions import ct_outlines
-from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, remember_outlines, with_surroundings
 from dotaliver.segmentation.lesions.ct_site import site_of
 from dotaliver.system.recent import Recent
 from fixtures.arrays import AXIAL
@@ -267,6 +267,31 @@ def test_a_vessel_as_dense_as_the_lesion_that_meets_it_is_not_taken_into_it(radi
     joined = np.where(vessel & (ellipsoid(MIDDLE, (radius,) * 3) > 1), ct.array + 35.0, ct.array).astype(np.float32)
     found = outline_lesions_on_ct(ct.with_array(joined), placed((MIDDLE, radius)), LIVER, CONFIG)
     assert diameter(found).longest_mm == pytest.approx(2 * radius, abs=max(2.0, 0.2 * radius))
+
+
+def test_stored_outlines_are_remembered_as_if_found_just_now_unless_they_touch(monkeypatch):
+    left, right = np.add(MIDDLE, (-36.0, 0, 0)), np.add(MIDDLE, (36.0, 0, 0))
+    beside, faint = np.add(left, (17.0, 0, 0)), np.add(MIDDLE, (36.0, 0, 36.0))
+    ct = scene([(left, (9.0, 9.0, 9.0), -35.0), (beside, (9.0, 9.0, 9.0), -35.0), (right, (9.0, 9.0, 9.0), -35.0)])
+    where = placed((left, 9.0), (right, 9.0), (beside, 9.0), (faint, 7.0))
+    stored = outline_lesions_on_ct(ct, where, LIVER, CONFIG)
+    assert set(stored.labels.labels) == {1, 2, 3}
+    assert set(stored.unseen) == {4}
+    array = stored.labels.array
+    gap = ct_outlines.dilated(array == 1) & (array == 3)
+    assert gap.any(), "the scene has two outlines that touch"
+    recent, searched = Recent(8), []
+
+    def counted(ct, placed, liver, label, config):
+        searched.append(label)
+        return site_of(ct, placed, liver, label, config)
+
+    monkeypatch.setattr(ct_outlines, "site_of", counted)
+    remember_outlines(ct, where, LIVER, stored, CONFIG, recent)
+    again = outline_lesions_on_ct(ct, where, LIVER, CONFIG, recent=recent)
+    assert searched == [1, 3]
+    np.testing.assert_array_equal(again.labels.array, array)
+    assert (again.unseen, again.borders) == (stored.unseen, stored.borders)
 
 
 def test_an_outline_is_searched_again_only_where_a_mask_near_it_changed(monkeypatch):

@@ -10,6 +10,7 @@ diameter.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from dotaliver.config.ct import CtLesionConfig
 from dotaliver.image.geometry import Box, Geometry, grow_box
+from dotaliver.image.morphology import dilated
 from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_box
 from dotaliver.records.masks import BorderEvidence
@@ -42,6 +44,7 @@ __all__ = [
     "drawn_border",
     "outline_at",
     "outline_lesions_on_ct",
+    "remember_outlines",
     "with_surroundings",
 ]
 
@@ -104,9 +107,7 @@ def outline_lesions_on_ct(
             continue
         box = with_surroundings(own, ct.geometry, config)
         masks = (placed.array[box], liver[box])
-        # All that an outline depends on: this CT, its part that is looked at, and the masks in it.
-        key = (ct.geometry.crop(box), label, *(content_of(mask) for mask in masks))
-        found = recent.of(key, partial(_outlined, (ct, box), masks, label, config))
+        found = recent.of(_inputs(ct, box, masks, label), partial(_outlined, (ct, box), masks, label, config))
         if isinstance(found, str):
             unseen[label] = found
             continue
@@ -114,6 +115,57 @@ def outline_lesions_on_ct(
         view[found.mask & (view == 0)] = label
         borders[label] = found.evidence
     return CtOutlines(LabelMap(labels, ct.geometry), unseen, borders)
+
+
+def remember_outlines(
+    ct: Volume, placed: LabelMap, liver: BoolArray, known: CtOutlines, config: CtLesionConfig, recent: Recent
+) -> None:
+    """Take outlines that were found in these masks on this CT, and stored since, as if they had been found just now.
+
+    Only those that touch no other are: where two met, the stored one may lack what it shares with the other.
+
+    Parameters
+    ----------
+    ct, placed, liver, config
+        What they were found in; as in `outline_lesions_on_ct`.
+    known : CtOutlines
+        On the grid of ``ct``.
+    recent : Recent
+        Gets them.
+    """
+    outlined = dict(known.labels.boxes())
+    for label, own in placed.boxes():
+        box = with_surroundings(own, ct.geometry, config)
+        found: _Outlined | str | None = known.unseen.get(label)
+        if label in outlined and label in known.borders:
+            found = _whole(known, label, outlined[label], box)
+        if found is None:
+            continue
+        recent.of(_inputs(ct, box, (placed.array[box], liver[box]), label), partial(_same, found))
+
+
+def _whole(known: CtOutlines, label: int, own: Box, box: Box) -> _Outlined | None:
+    """A known outline as a part of the box that was looked at; None where it touches another."""
+    near = known.labels.array[grow_box(own, (1, 1, 1), known.labels.geometry.shape)]
+    mask = near == label
+    if (near[dilated(mask)] != 0).sum() != mask.sum() or not _holds(box, own):
+        return None
+    there = tuple(slice(o.start - b.start, o.stop - b.start) for o, b in zip(own, box, strict=True))
+    array = known.labels.array[own] == label
+    return _Outlined((there[0], there[1], there[2]), array, known.borders[label])
+
+
+def _holds(box: Box, part: Box) -> bool:
+    return all(b.start <= p.start and p.stop <= b.stop for b, p in zip(box, part, strict=True))
+
+
+def _same(found: _Outlined | str) -> _Outlined | str:
+    return found
+
+
+def _inputs(ct: Volume, box: Box, masks: tuple[npt.NDArray[np.integer], BoolArray], label: int) -> Hashable:
+    """All that an outline depends on: this CT, its part that is looked at, and the masks in it."""
+    return (ct.geometry.crop(box), label, *(content_of(mask) for mask in masks))
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from dotaliver.records.edits import DiameterEdit, LesionMark
 from dotaliver.records.measurements import Diameter
 from napari_dotaliver.reading.body_points import BodyPoints
 from napari_dotaliver.reading.measuring import proposals
-from napari_dotaliver.reading.provisional import provisional
+from napari_dotaliver.reading.provisional import Provisional, provisional
 from napari_dotaliver.reading.steps import Segment
 
 __all__ = ["ROLES", "Calipers"]
@@ -183,9 +183,22 @@ class Calipers(BodyPoints):
 
     # --- targets -----------------------------------------------------------------------------------------------------
 
+    def now(self) -> Provisional:
+        """The record with the lesions as they are drawn now; made once for each step, as several panels ask for it."""
+        known: tuple[object, object, Provisional] | None = getattr(self, "_now", None)
+        if known is None or known[0] is not self.state or known[1] is not self._measured:
+            known = (self.state, self._measured, provisional(self))
+            self._now = known
+        return known[2]
+
     def targets(self) -> BaselineTargets:
         """The targets and their sum, as the reading is now."""
-        return proposed_targets(provisional(self).score)
+        score = self.now().score
+        known: tuple[object, BaselineTargets] | None = getattr(self, "_targets", None)
+        if known is None or known[0] is not score:
+            known = (score, proposed_targets(score))
+            self._targets = known
+        return known[1]
 
     def roles_of(self, name: str) -> tuple[LesionMark, ...]:
         """Which of `ROLES` a lesion is marked as."""

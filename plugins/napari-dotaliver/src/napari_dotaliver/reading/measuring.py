@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dotaliver import __version__
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.criteria.eligibility import effect_of, with_readers_answers
 from dotaliver.errors import ConfigError
@@ -19,6 +20,7 @@ from dotaliver.records.edits import LesionEdit, Reader, ReaderEdits, VerdictEdit
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.segmentation.corrections import Corrections, with_known_outlines, with_masks
+from dotaliver.segmentation.lesions_on_ct import remember_lesions_on_ct
 from dotaliver.system.progress import Progress
 from napari_dotaliver.reading.packed import PackedLabels
 
@@ -107,6 +109,9 @@ def measure(
         if state.liver is not None and standing.liver is not None:
             liver = painted_liver(base, standing.liver, volumes.ct is not None, config)
         lesions = None if state.lesions is None else painted_lesions(base, standing.lesions, config)
+        if liver is not None:
+            # Of a stored score, what is far from the stroke is known.
+            _remember_outlines(outcome)
         given = with_masks(base, Corrections(liver, lesions), config)
         given = with_known_outlines(given, before.segmentations.automatic, config)
         found = segment_study(volumes, config, given, progress, is_current=True)
@@ -125,6 +130,13 @@ def measure(
     edits, unanswered = _still_meant(edits, proposed)
     kept = ReadingState(state.liver, state.lesions, edits)
     return Measured(kept, found, proposed, answered(proposed, edits), (*lost, *unanswered))
+
+
+def _remember_outlines(outcome: Outcome) -> None:
+    """Let the outlines on CT of a stored score be known to its images; once, and where the same program found them."""
+    volumes, found, score = outcome.opened.volumes, outcome.segmentations.automatic, outcome.score
+    if score.provenance.dotaliver_version == __version__:
+        volumes.recent.of("outlines of the stored score", lambda: remember_lesions_on_ct(volumes, found, score.config))
 
 
 def _places_of(edits: ReaderEdits) -> tuple[object, ...]:

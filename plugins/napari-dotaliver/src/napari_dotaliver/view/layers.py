@@ -317,7 +317,10 @@ def renew_sign(layer: Layer, made: LayerData) -> None:
         layer.selected_data = set()
         if kind == "shapes":
             layer.data = [(line, "line") for line in data]
-            layer.edge_width, layer.edge_color = look["edge_width"], look["edge_color"]
+            # Shapes keep what they look like, and are slow to be told again.
+            if set(layer.edge_width) - {look["edge_width"]}:
+                layer.edge_width = look["edge_width"]
+            layer.edge_color = look["edge_color"]
         else:
             layer.data = data
             if len(data):

@@ -74,6 +74,7 @@ class CaliperBox(QGroupBox):
         self.lesion: str | None = None
         self._drawing: Caliper | None = None
         self._layer: Shapes | None = None
+        self._shown: tuple[object, ...] | None = None
         self._picked: CaliperEnd | None = None
         self._keys = CaliperKeys(context.viewer, self, self)
         self._rest = QTimer(self)
@@ -171,16 +172,27 @@ class CaliperBox(QGroupBox):
         shown = None if caliper is None or grid is None else self._as_shown(caliper)
         if grid is None or (shown is None and self._layer is None):
             return
-        if self._layer is not None and self._layer in viewer.layers:
+        shows = (shown, grid, self._picked)
+        there = self._layer is not None and self._layer in viewer.layers
+        if there and shows == self._shown:
+            # Most edits are of something else, and shapes are slow to make.
+            return
+        self._shown = shows
+        if there and self._layer is not None:
             renew_caliper(self._layer, shown, grid, self._picked)
             return
         from napari.layers import Layer
 
         active = viewer.layers.selection.active
         self._layer = Layer.create(*caliper_layer(shown, grid, self._picked))
+        # Dragged by napari's own tools: it is drawn anew at the next change.
+        self._layer.events.data.connect(self._forget_shown)
         viewer.add_layer(self._layer)
         if active is not None and active in viewer.layers:
             viewer.layers.selection.active = active
+
+    def _forget_shown(self) -> None:
+        self._shown = None
 
     def _grid(self) -> Geometry | None:
         """The grid of the image that is drawn on, where it is shown."""

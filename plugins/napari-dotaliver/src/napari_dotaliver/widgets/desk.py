@@ -29,7 +29,6 @@ from dotaliver.pipeline import OpenStudy, Outcome, StoredScore, StudyInput
 from dotaliver.pipeline.fdg_comparison import compare_with_fdg
 from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
-from napari_dotaliver.reading.provisional import provisional
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.reading.study_words import matrix_words, study_words
 from napari_dotaliver.view.layers import lps_to_world, middle_of
@@ -458,8 +457,8 @@ class Desk(QWidget):
         self.layers.show(self.session)
         if self.layers.made != made:
             self.view.show_masks()
-        now = provisional(self.session)
-        self.table.show_score(now.score, now.unmeasured)
+        now = self.session.now()
+        self.table.show_score(now.score, now.unmeasured, self.session.targets())
         self.verdicts.show_score(self.session.score, provisional=self.session.stale)
         if self.body is not None:
             self.body.show_reading()

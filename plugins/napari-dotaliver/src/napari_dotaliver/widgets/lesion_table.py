@@ -124,16 +124,22 @@ class LesionTable(QWidget):
         layout.addWidget(area)
         self.table.itemSelectionChanged.connect(self._on_selection)
 
-    def show_score(self, score: StudyScore | None, unmeasured: frozenset[int] = frozenset()) -> None:
+    def show_score(
+        self,
+        score: StudyScore | None,
+        unmeasured: frozenset[int] = frozenset(),
+        targets: BaselineTargets | None = None,
+    ) -> None:
         """Fill the table; the order and the chosen lesions stay as far as they are still there.
 
-        Rows of lesions that were edited and not measured again yet are grey.
+        Rows of lesions that were edited and not measured again yet are grey. ``targets`` are those of the score, where
+        they are known already.
         """
         if score is self._score and unmeasured == self._unmeasured:
             return
         chosen = self.chosen
         before, self._score = self._score, score
-        self._targets = None if score is None else proposed_targets(score)
+        self._targets = None if score is None else targets or proposed_targets(score)
         self._show_sum()
         self._unmeasured = unmeasured
         if before is not None and score is not None and self._renew_rows(before, score):
