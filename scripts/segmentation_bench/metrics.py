@@ -24,6 +24,8 @@ Row = dict[str, Any]
 BASELINES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
 # A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour.
 COVERED = 0.25
+# A label holds a true lesion of which this share lies in it.
+HELD = 0.5
 # Liver in the first or last slice of the CT over this area is cut.
 CUT_CM2 = 5.0
 
@@ -104,6 +106,27 @@ def _lesions(case: Case, found: Segmentations) -> Row:
         "outlines": outlines,
         "volumes": _volume_errors(case, truth * tumour, labels, voxel_ml),
         "false_lesions": sum(not x["true"] for x in outlines),
+        **_one_or_several(truth * tumour, labels),
+    }
+
+
+def _one_or_several(truth: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Row:
+    """How many true lesions lie in several labels, and how many labels hold several true lesions.
+
+    A label lies in the true lesion that it holds most of; it holds a true lesion of which half lies in it. True lesions
+    that touch count as several, also where no PET can tell.
+    """
+    both = np.zeros((int(truth.max(initial=0)) + 1, int(labels.max(initial=0)) + 1), dtype=np.int64)
+    np.add.at(both, (truth.ravel(), labels.ravel()), 1)
+    whole = both.sum(axis=1)
+    inner = both[1:, 1:]
+    if not inner.size:
+        return {"lesions_in_several_labels": 0, "labels_of_several_lesions": 0}
+    owners = inner.argmax(axis=0)[inner.max(axis=0) > 0]
+    held = (inner > 0) & (inner >= HELD * whole[1:, None])
+    return {
+        "lesions_in_several_labels": int((np.bincount(owners) > 1).sum()),
+        "labels_of_several_lesions": int((held.sum(axis=0) > 1).sum()),
     }
 
 

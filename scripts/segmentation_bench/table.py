@@ -92,6 +92,10 @@ def _rates(rows: list[Row]) -> list[str]:
         free = sum(r["false_lesions"] == 0 for r in clean)
         lines.append(f"| no false lesion without lesions | {_share(free, len(clean))} | >= 0.95 |")
     lines.append(f"| studies with a false lesion | {_share(sum(r['false_lesions'] > 0 for r in rows), len(rows))} | |")
+    cut = sum(r["lesions_in_several_labels"] for r in rows)
+    lines.append(f"| true lesions in several labels | {_share(cut, sum(len(r['known']) for r in rows))} | |")
+    merged = sum(r["labels_of_several_lesions"] for r in rows)
+    lines.append(f"| labels of several true lesions | {_share(merged, sum(len(r['outlines']) for r in rows))} | |")
     held = [r for r in rows if r["burden"] is not None]
     inside = sum(r["low"] - 1e-9 <= r["burden_true"] <= r["high"] + 1e-9 for r in held)
     lines.append(f"| EXC4 interval holds the truth | {_share(inside, len(held))} | >= 0.95 |")
@@ -190,8 +194,9 @@ def _flags(rows: list[Row]) -> list[str]:
 
 def _families(rows: list[Row]) -> list[str]:
     lines = [
-        "| family | n | liver Dice | volume error | burden error | held | lesion Dice | false | EXC4 | INC7 |",
-        "| --- " * 10 + "|",
+        "| family | n | liver Dice | volume error | burden error | held | lesion Dice | false | cut / merged "
+        "| EXC4 | INC7 |",
+        "| --- " * 11 + "|",
     ]
     names = dict.fromkeys((row["kind"], row["family"]) for row in rows)
     for kind, family in names:
@@ -208,6 +213,8 @@ def _families(rows: list[Row]) -> list[str]:
             f"| {100 * np.median(volume):+.1f} %, {100 * max(volume, key=abs):+.1f} % "
             f"| {np.median(burden) if burden else float('nan'):+.1f}, {largest:+.1f} | {sum(holds)}/{len(holds)} "
             f"| {np.median(overlap) if overlap else float('nan'):.3f} | {sum(r['false_lesions'] for r in some)} "
+            f"| {sum(r['lesions_in_several_labels'] for r in some)} / "
+            f"{sum(r['labels_of_several_lesions'] for r in some)} "
             f"| {_words(some, 'exc4')} | {_words(some, 'inc7')} |"
         )
     return lines

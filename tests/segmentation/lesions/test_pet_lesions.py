@@ -65,6 +65,23 @@ def test_mild_part_beside_a_hot_one_is_not_lost():
     assert labels.astype(bool)[mild].mean() > 0.95
 
 
+# Without the noise of this scan taken into account, these were two and three lesions.
+@pytest.mark.parametrize(("radius_mm", "ratio", "seed"), [(16.0, 1.6, 3), (26.0, 1.6, 2), (26.0, 1.8, 2)])
+def test_noise_does_not_cut_a_faint_lesion(radius_mm, ratio, seed):
+    labels, _ = found(with_lesions([((0.0, 0.0, 0.0), radius_mm, ratio * NORMAL)]), noise=0.2, seed=seed)
+    assert labels.max() == 1
+
+
+@pytest.mark.parametrize("ratios", [(1.8, 1.8), (2.0, 5.0)])
+def test_neighbours_with_normal_liver_between_are_two(ratios):
+    places = [(-14.0, 0.0, 0.0), (14.0, 0.0, 0.0)]
+    lesions = [(place, 11.0, ratio * NORMAL) for place, ratio in zip(places, ratios, strict=True)]
+    labels, _ = found(with_lesions(lesions), noise=0.1, seed=1)
+    at = [labels[tuple(np.round(GRID.lps_to_index(MIDDLE + p)).astype(int))] for p in np.asarray(places)]
+    assert 0 not in at
+    assert at[0] != at[1]
+
+
 def test_lesions_keep_to_the_liver():
     labels, _ = found(with_lesions([((54.0, 0.0, 0.0), 16.0, 5 * NORMAL)]))
     assert labels.max() == 1

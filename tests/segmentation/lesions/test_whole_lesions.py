@@ -33,6 +33,15 @@ def test_slivers_of_a_rim_join_the_lesion_whose_core_they_enclose():
     assert np.array_equal(joined > 0, owners > 0)
 
 
+def test_half_of_a_thick_rim_joins_the_other_half():
+    z, y, x = np.meshgrid(*[np.arange(24) - 12.0] * 3, indexing="ij")
+    radius = np.sqrt(x * x + y * y + z * z)
+    core = radius < 4
+    rim = (radius < 8) & ~core
+    owners = np.where(rim, np.where(x > 0, 1, 2), 0).astype(np.int32)
+    assert len(np.unique(with_slivers_joined(owners, core, CUBE)[rim])) == 1
+
+
 def test_a_solid_lesion_that_touches_a_core_stays_a_lesion_of_its_own():
     owners, core = shell()
     owners[8:16, 8:16, 16:24] = 4

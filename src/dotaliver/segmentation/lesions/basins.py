@@ -17,6 +17,11 @@ __all__ = ["Basins", "LabelArray", "basin_boxes", "basins_of", "merged", "peaks_
 
 LabelArray = npt.NDArray[np.int32]
 
+# Two peaks in a level ball or rim, and the saddle between them, made by noise of 5 to 9 mm FWHM: in 19 of 20 simulated
+# ones the lower peak exceeds the saddle by at most 2.1 to 2.7 SDs at 33 mm, 3.0 at 50 mm and 3.4 at 100 mm, the higher
+# one by 2.7 to 3.8, 4.1 and 4.8.
+_NOISE_VALLEY_SD, _NOISE_RANGE_SD = 3.3, 4.8
+
 
 @dataclass(frozen=True)
 class Basins:
@@ -62,10 +67,21 @@ def _saddles(labels: LabelArray, smooth: Float32Array) -> list[tuple[float, int,
     return passes
 
 
-def merged(
-    basins: Basins, smooth: Float32Array, base: float, deep: BoolArray, inside: BoolArray, saddle_share: float
+def merged(  # noqa: PLR0913  uptake, where a liver is, and what counts as a valley
+    basins: Basins,
+    smooth: Float32Array,
+    base: float,
+    deep: BoolArray,
+    inside: BoolArray,
+    saddle_share: float,
+    *,
+    noise_sd: float = 0.0,
 ) -> Basins:
-    """Merge basins whose saddle exceeds a fraction of the lower peak, both above a base.
+    """Merge basins whose saddle exceeds a fraction of the lower peak, both above a base, or that noise alone parts.
+
+    Noise makes valleys in level uptake, the deeper the fewer the counts: its SD at the base is ``noise_sd``, and it
+    grows with the root of uptake. Two peaks of one level with no deeper valley are one. Where one peak is too high for
+    that, the step up to it shows another lesion.
 
     A basin that peaks deep in the liver is never merged with one that peaks outside, such as a kidney. One that peaks
     just inside the border is merged with a higher one outside: it is spill-in from that organ, not a lesion. The order
@@ -74,9 +90,9 @@ def merged(
     from scipy.ndimage import maximum_position
 
     count = len(basins.peaks) - 1
-    if count == 0:
-        return basins
     hot = basins.labels > 0
+    if not hot.any():
+        return basins
     places = np.array(maximum_position(smooth[hot], basins.labels[hot], np.arange(1, count + 1)))[:, 0]
     peaks_inside = np.concatenate([[False], inside[hot][places]])
     peaks_deep = np.concatenate([[False], deep[hot][places]])
@@ -95,7 +111,11 @@ def merged(
         blurred = peaks_inside[second] and not peaks_deep[second] and not peaks_inside[first]
         if first == second or (peaks_inside[first] != peaks_inside[second] and not blurred):
             continue
-        if height - base > saddle_share * (basins.peaks[second] - base):
+        peak = float(basins.peaks[second])
+        shallow = height - base > saddle_share * (peak - base)
+        sd = noise_sd * float(np.sqrt(max(height / base, 1.0))) if noise_sd else 0.0
+        level = basins.peaks[first] - height < _NOISE_RANGE_SD * sd
+        if shallow or (level and peak - height < _NOISE_VALLEY_SD * sd):
             root[second] = first
     joined = np.array([find(label) for label in range(count + 1)], dtype=np.int32)
     return Basins(joined[basins.labels], basins.peaks)

@@ -1,9 +1,9 @@
 """Liver lesions on the PET's own grid: foci of uptake above normal parenchyma, and their extent.
 
-A focus is a basin of the lightly smoothed uptake above the noise of this liver; basins with a high saddle between them
-belong to one lesion. A lesion extends to half the step between its plateau and the parenchyma around it, the true
-position of a blurred edge (each lesion thus has its own threshold). In what is left, faint lesions are looked for by
-filters of their own size.
+A focus is a basin of the lightly smoothed uptake above the noise of this liver; basins with a high saddle between them,
+or with a valley that noise explains, belong to one lesion. A lesion extends to half the step between its plateau and
+the parenchyma around it, the true position of a blurred edge (each lesion thus has its own threshold). In what is left,
+faint lesions are looked for by filters of their own size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dotaliver.image.geometry import Geometry
 from dotaliver.image.morphology import box_around
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.segmentation.coarse import Float32Array
-from dotaliver.segmentation.lesions.basins import LabelArray, basin_boxes, basins_of, merged, peaks_in_liver
+from dotaliver.segmentation.lesions.basins import Basins, LabelArray, basin_boxes, basins_of, merged, peaks_in_liver
 from dotaliver.segmentation.lesions.extents import edge_extent, textbook_extent, with_cores
 from dotaliver.segmentation.lesions.faint_lesions import faint_lesions
 from dotaliver.segmentation.lesions.whole_lesions import without_islands
@@ -72,7 +72,12 @@ def find_lesions(
         uptake, deep, parenchyma, config, grid
     )
     own = distance_inside_mm(inside, grid.spacing_mm) > config.capsule_mm
-    basins = merged(basins_of(smooth, hot), smooth, parenchyma.uptake, own, inside, config.saddle_share)
+
+    def one_each(basins: Basins) -> Basins:
+        base, noise_sd = parenchyma.uptake, parenchyma.sd
+        return merged(basins, smooth, base, own, inside, config.saddle_share, noise_sd=noise_sd)
+
+    basins = one_each(basins_of(smooth, hot))
     in_liver = peaks_in_liver(basins, smooth, share, config)
     if config.method == "edge":
         sharp = gaussian(uptake, config.edge_fwhm_mm / FWHM_PER_SIGMA, grid)
@@ -80,7 +85,9 @@ def find_lesions(
     else:
         owners, tumour = textbook_extent(basins, in_liver, parenchyma, config.method, smooth)
     tumour &= share > config.voxel_in_liver_share
-    owned = with_cores(np.where(tumour, owners, 0).astype(np.int32), smooth, inside, parenchyma, config, grid)
+    # Basins meet in what was too faint to be detected and is tumour still.
+    outlined = one_each(Basins(np.where(tumour, owners, 0).astype(np.int32), basins.peaks))
+    owned = with_cores(outlined.labels, smooth, inside, parenchyma, config, grid)
     owned = without_islands(owned, config.minimum_ml, grid)
     faint = faint_lesions(uptake, inside, owned, config, grid)
     owned = np.where(faint > 0, faint + int(owned.max()), owned).astype(np.int32)

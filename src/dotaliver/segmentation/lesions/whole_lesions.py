@@ -1,4 +1,4 @@
-"""One lesion, one label: slivers of a necrotic rim join their lesion, and islands belong to the lesion they touch.
+"""One lesion, one label: parts of a necrotic rim join their lesion, and islands belong to the lesion they touch.
 
 The rim of a necrotic lesion is uneven, so that uptake has several peaks along it, with deep saddles where the rim is
 thin. The core that they share shows that they are one lesion.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation, find_objects
 
-from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.lesions.basins import LabelArray
@@ -18,11 +18,14 @@ __all__ = ["with_slivers_joined", "without_islands"]
 
 # Half the thickness of a rim that is no lesion of its own: a PET of 6 mm FWHM shows the thinnest rim about 6 mm thick.
 _SLIVER_MM = 6.5
+# A part on a quarter of a core's surface reaches around it, by 60° to each side; a convex body beside it does not. Half
+# of a rim lies within this distance of its core, or within the core's radius where the rim is 1.5 times as thick.
+_RIM_CONTACT_SHARE, _RIM_MM = 0.25, 10.0
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def with_slivers_joined(owners: LabelArray, core: BoolArray, grid: Geometry) -> LabelArray:
-    """Give thin parts of a rim the label that has most of the contact with the core they share.
+    """Give parts of a rim, slivers and arcs, the label that has most of the contact with the core they share.
 
     Parameters
     ----------
@@ -50,9 +53,24 @@ def with_slivers_joined(owners: LabelArray, core: BoolArray, grid: Geometry) -> 
         main = int(contacts.argmax())
         for label in touching:
             own = joined == label
-            if label != main and float(distance_inside_mm(own, grid.spacing_mm).max()) < _SLIVER_MM:
+            if label != main and (
+                _is_sliver(own, grid) or _is_rim(own, parts == number, float(contacts[label] / contacts.sum()), grid)
+            ):
                 joined[own] = main
     return joined
+
+
+def _is_sliver(own: BoolArray, grid: Geometry) -> bool:
+    """Whether a part is nowhere thicker than a rim that is no lesion of its own."""
+    return float(distance_inside_mm(own, grid.spacing_mm).max()) < _SLIVER_MM
+
+
+def _is_rim(own: BoolArray, core: BoolArray, contact_share: float, grid: Geometry) -> bool:
+    """Whether a part lies around a core: on more of its surface than a body beside it touches, and mostly near it."""
+    if contact_share < _RIM_CONTACT_SHARE:
+        return False
+    radius_mm = float(distance_inside_mm(core, grid.spacing_mm).max())
+    return float(np.median(distance_to_mm(core, grid.spacing_mm)[own])) < max(_RIM_MM, radius_mm)
 
 
 def without_islands(owners: LabelArray, minimum_ml: float, grid: Geometry) -> LabelArray:
