@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,7 +16,6 @@ import numpy.typing as npt
 from dotaliver.image.arrays import Array, Scalar
 from dotaliver.image.geometry import Box
 from dotaliver.system.allocation import give_back_freed_memory
-from dotaliver.system.processors import threads_at_once
 
 __all__ = [
     "block_shape",
@@ -49,7 +47,7 @@ def memory_bound(memory_bytes: int | None) -> Iterator[None]:
 
 
 def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int) -> tuple[int, ...]:
-    """Shape of the blocks for work with a halo: as large as memory allows, at least one per thread.
+    """Shape of the blocks for work with a halo: as large as memory allows.
 
     Parameters
     ----------
@@ -60,19 +58,7 @@ def block_shape(shape: Sequence[int], halo: Sequence[int], bytes_per_voxel: int)
     bytes_per_voxel : int
         Memory that the work takes.
     """
-    slices = min(slices_at_once(bytes_per_voxel * math.prod(shape[1:]), halo[0]), shape[0])
-    whole = (slices, *shape[1:])
-    if slices < shape[0] or _threads() == 1:
-        return whole
-    # Across the axis along which a halo adds least to a half.
-    axis = max(range(len(shape)), key=lambda a: shape[a] / (halo[a] + 1))
-    part = -(-shape[axis] // _threads())
-    return whole if part < 2 * halo[axis] else tuple(part if a == axis else n for a, n in enumerate(whole))
-
-
-def _threads() -> int:
-    """How many blocks are worked on at the same time: one where memory is bounded, since each takes its own."""
-    return threads_at_once() if _bound.get() is None else 1
+    return (min(slices_at_once(bytes_per_voxel * math.prod(shape[1:]), halo[0]), shape[0]), *shape[1:])
 
 
 def slices_at_once(bytes_per_slice: int, halo: int = 0) -> int:
@@ -91,13 +77,12 @@ def map_overlap(
     halo: Sequence[int],
     block: Sequence[int],
     out: npt.NDArray[Scalar],
-    *,
-    in_order: bool = False,
 ) -> npt.NDArray[Scalar]:
     """Apply a function to images block by block, each with a halo of the voxels that the function looks at.
 
     If the function looks no further than the halo and treats the edge of a part as that of an image, the result is
-    that of the function applied to the whole. Without a bound on memory, blocks run in several threads.
+    that of the function applied to the whole. Blocks follow one another from the first slices to the last: two threads
+    take twice the processor time of one, since each looks at its halo and waits for Python's lock.
 
     Parameters
     ----------
@@ -111,8 +96,6 @@ def map_overlap(
         Shape of a block; what is left over makes smaller ones.
     out : ndarray
         Where the result goes; also returned.
-    in_order : bool
-        One block after the other, from the first slices to the last, for sources that are best read in that order.
     """
     shape = out.shape
 
@@ -124,12 +107,6 @@ def map_overlap(
         inner = tuple(slice(o.start - w.start, o.stop - w.start) for o, w in zip(own, wide, strict=True))
         out[tuple(own)] = function(*parts)[inner]
 
-    numbers = list(np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))))
-    threads = 1 if in_order else min(_threads(), len(numbers))
-    if threads < 2:
-        for first in numbers:
-            work(first)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, numbers))
+    for first in np.ndindex(*(-(-n // b) for n, b in zip(shape, block, strict=True))):
+        work(first)
     return out

@@ -88,12 +88,9 @@ def noisy():
     )
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("memory_bytes", [None, 1, 3 << 20, 12 << 20])
-def test_the_outline_is_the_same_however_small_the_pieces_are(noisy, monkeypatch, memory_bytes, threads):
-    monkeypatch.setattr("dotaliver.image.blocks.threads_at_once", lambda: 1)
+@pytest.mark.parametrize("memory_bytes", [1, 3 << 20, 12 << 20])
+def test_the_outline_is_the_same_however_small_the_pieces_are(noisy, memory_bytes):
     whole = outline(noisy)
-    monkeypatch.setattr("dotaliver.image.blocks.threads_at_once", lambda: threads)
     with memory_bound(memory_bytes):
         np.testing.assert_array_equal(outline(noisy), whole)
     assert 300e3 < whole.sum() * np.prod(GRID.spacing_mm) < 450e3

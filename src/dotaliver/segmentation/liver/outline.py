@@ -163,7 +163,7 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
         return found
 
     out = np.empty(grid.shape, dtype=np.uint8)
-    return map_overlap(smoothed, (looks.read,), (halo, 0, 0), (at_once, rows, columns), out, in_order=True)
+    return map_overlap(smoothed, (looks.read,), (halo, 0, 0), (at_once, rows, columns), out)
 
 
 def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
