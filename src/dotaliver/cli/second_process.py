@@ -32,10 +32,12 @@ def begin(*, bounded: bool = False) -> SecondProcess:
     # The threads of numerical libraries begin with the first calculation, not with the import.
     is_fresh = sys.platform == "linux" and "numpy" not in sys.modules
     if is_fresh and processors() > 1:
+        gc.disable()
         import dotaliver.pipeline.run  # noqa: F401
 
         # What was imported stays: nobody looks through it for garbage, which would copy it.
         gc.freeze()
+        gc.enable()
     return SecondProcess(_load, forked=is_fresh)
 
 

@@ -70,6 +70,7 @@ def _serve(connection: Connection, load: Callable[[], None], others: Connection 
     with suppress(EOFError, OSError):
         keep_freed_memory()
         load()
+        gc.freeze()
         # The jobs make many small objects that live to their end: looking for garbage among them is a third of the
         # work and finds nothing.
         gc.disable()
