@@ -17,6 +17,7 @@ from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.measurement.diameters import longest_diameter
 from dotaliver.segmentation.lesions.ct_outlines import outline_lesions_on_ct, with_surroundings
+from dotaliver.segmentation.lesions.divided_lesions import with_lesions_divided
 
 _CONTRASTS_HU = ((0, 4), (4, 8), (8, 15), (15, 200))
 _LEAST_MM = 10.0
@@ -56,6 +57,9 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
     """A row for each outline, on the true lesion that it holds most of, and one for each true lesion without any."""
     config, grid = CtLesionConfig(), scene.ct.geometry
     found = outline_lesions_on_ct(scene.ct, scene.placed, scene.liver, config)
+    next_label = max(scene.placed.labels, default=0) + 1
+    found = with_lesions_divided(scene.ct, scene.placed, scene.liver, found, config, next_label)
+    placed = scene.placed if found.divided is None else found.divided.placed
     outlines, true_boxes = dict(found.labels.boxes()), dict(scene.truth.boxes())
     known = {lesion.label: lesion for lesion in scene.known}
 
@@ -64,7 +68,7 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
         truth = caliper_mm(scene.truth.array[true_box] == number, grid)
         peer = None
         if label is not None:
-            peer = _threshold_mm(scene, label, with_surroundings(places[label], grid, config))
+            peer = _threshold_mm(scene, placed.array, label, with_surroundings(places[label], grid, config))
         ours, interval = None, None
         if label in outlines:
             mask = LabelMap((found.labels.array[outlines[label]] == label).astype(np.uint8), grid.crop(outlines[label]))
@@ -75,11 +79,11 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
         place, shape = ("", "") if lesion is None else (lesion.place, lesion.shape)
         return Row(base, phase, contrast, place, shape, truth, ours, interval, peer, again)
 
-    places = dict(scene.placed.boxes())
+    places = dict(placed.boxes())
     rows: list[Row] = []
     measured_ones, under_uptake = set(), {}
     for label, own in places.items():
-        under = _most_of(scene.truth.array[own][scene.placed.array[own] == label])
+        under = _most_of(scene.truth.array[own][placed.array[own] == label])
         if under is not None:
             under_uptake.setdefault(under, label)
         if label in outlines:
@@ -105,15 +109,15 @@ def _refused(label: int | None, outlines: dict[int, Box]) -> int | None:
     return None if label in outlines else label
 
 
-def _threshold_mm(scene: Scene, label: int, box: Box) -> float | None:
+def _threshold_mm(scene: Scene, placed: np.ndarray, label: int, box: Box) -> float | None:
     """A textbook measure: threshold midway between the densities under the uptake and around it, near the uptake."""
     from skimage.measure import label as components
     from skimage.measure import regionprops
 
     grid = scene.ct.geometry.crop(box)
     hu = ndimage.gaussian_filter(scene.ct.array[box].astype(np.float32), [0, 1, 1])
-    own, liver = scene.placed.array[box] == label, scene.liver[box]
-    around = liver & (scene.placed.array[box] == 0)
+    own, liver = placed[box] == label, scene.liver[box]
+    around = liver & (placed[box] == 0)
     if not around.any():
         return None
     inside, outside = float(np.median(hu[own])), float(np.median(hu[around]))

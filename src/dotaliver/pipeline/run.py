@@ -125,7 +125,7 @@ def segment_study(
         # Flags of a registration come last, whether old or new.
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
-    view = view_of_lesions(volumes, found, config)
+    view = view_of_lesions(volumes, found, config, may_divide=given is None or given.lesions is None)
     outlines = None if view is None else helper.begin(view.job)
     if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")

@@ -22,6 +22,7 @@ from dotaliver.segmentation.lesions.ct_outlines import (
     remember_outlines,
     with_surroundings,
 )
+from dotaliver.segmentation.lesions.divided_lesions import divided_like, with_lesions_divided
 from dotaliver.segmentation.recist_ct import pose_of_recist_ct
 from dotaliver.segmentation.recist_mr import measures_on_mr, registration_of, shift_in_words
 from dotaliver.system.recent import Recent
@@ -53,6 +54,8 @@ class OutlinesJob:
     """Share of the liver that all lesions fill, 0 to 1."""
     recent: Recent | None = None
     """Earlier outlines on this CT with these settings."""
+    next_label: int | None = None
+    """For lesions that are found to be several; None where none may be divided."""
 
     def run(self) -> CtOutlines:
         """Look for them; in confluent disease no lesion has a border of its own."""
@@ -63,7 +66,10 @@ class OutlinesJob:
             )
             none = LabelMap(sparse_zeros(self.placed.geometry.shape, np.uint16), self.placed.geometry)
             return CtOutlines(none, dict.fromkeys(sorted(self.wanted & set(self.placed.labels)), reason))
-        return outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted, self.recent)
+        found = outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted, self.recent)
+        if self.next_label is None:
+            return found
+        return with_lesions_divided(self.ct, self.placed, self.liver, found, self.config, self.next_label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +83,24 @@ class CtView:
     registration: ImageRegistration | None = None
 
 
-def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> CtView | None:
+def view_of_lesions(
+    volumes: StudyVolumes, found: Segmentations, config: ScoringConfig, *, may_divide: bool = False
+) -> CtView | None:
     """Bring the lesions to the CT that diameters are measured on.
 
     Lesions that have an outline there already, or a reason for none, are not looked for again.
+
+    Parameters
+    ----------
+    volumes : StudyVolumes
+        The images.
+    found : Segmentations
+        With liver and lesions.
+    config : ScoringConfig
+        How borders are fitted.
+    may_divide : bool
+        Whether a lesion is divided where the PET's own CT shows it to be two: not those that a reader has seen or an
+        import brought, whose labels stand.
 
     Returns
     -------
@@ -115,7 +135,9 @@ def view_of_lesions(volumes: StudyVolumes, found: Segmentations, config: Scoring
         placed = resample_labels(moved[0], part.geometry)
         inside = _part_of(moved[1], ct.geometry, box)
         share = _tumour_share(placed, inside, moved[1].volume_ml())
-        job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share, _recent_outlines(volumes, config))
+        recent = _recent_outlines(volumes, config)
+        next_label = max(lesions.labels.labels, default=0) + 1 if may_divide else None
+        job = OutlinesJob(part, placed, inside, config.ct_lesions, wanted, share, recent, next_label)
         return CtView(ct.geometry, box, job)
     onto, series = volumes.recist_image, volumes.identity.recist_image
     liver = resample_labels(moved[1], ct.geometry)
@@ -201,7 +223,7 @@ def with_lesions_on_ct(
 ) -> Segmentations:
     """Add the outlines of lesions on the CT that diameters are measured on, and why others have none.
 
-    Outlines that are kept do not change.
+    Outlines that are kept do not change. Lesions that the CT shows to be several become several.
     """
     if view is None or outlines is None or found.lesions is None:
         return found
@@ -219,7 +241,13 @@ def with_lesions_on_ct(
     outside = view.job.wanted - set(view.job.placed.labels)
     missing = dict.fromkeys(sorted(outside), "its place lies outside the CT")
     unseen = {**found.unseen_on_ct, **missing, **outlines.unseen}
+    lesions = found.lesions
+    if outlines.divided is not None:
+        moved = in_position_of("ct", lesions, found.mismatch)
+        lesions = replace(lesions, labels=divided_like(moved, outlines.divided).placed(lesions.labels.geometry))
     said = {flag.code for flag in view.flags}
     flags = (*(flag for flag in found.flags if flag.code not in said), *view.flags)
     registration = view.registration or found.recist_registration
-    return replace(found, ct_lesions=layer, unseen_on_ct=unseen, flags=flags, recist_registration=registration)
+    return replace(
+        found, lesions=lesions, ct_lesions=layer, unseen_on_ct=unseen, flags=flags, recist_registration=registration
+    )

@@ -10,7 +10,7 @@ diameter.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -40,6 +40,7 @@ from dotaliver.system.recent import Recent, content_of
 
 __all__ = [
     "CtOutlines",
+    "Divided",
     "believed_border",
     "drawn_border",
     "outline_at",
@@ -53,12 +54,21 @@ _LEVEL_RANGE = (0.1, 0.6)
 
 
 @dataclass(frozen=True, eq=False)
+class Divided:
+    """Uptake on the CT's grid, where the CT shows several lesions under one, and the one that each further one was."""
+
+    placed: LabelMap
+    lesion_of: Mapping[int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class CtOutlines:
     """Outlines on the CT's grid under the lesions' labels, and for each other lesion why there is none."""
 
     labels: LabelMap
     unseen: dict[int, str]
     borders: dict[int, BorderEvidence] = field(default_factory=dict)
+    divided: Divided | None = None
 
 
 def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
