@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Pictures of the desk with the sample phantom: open, scored, a lesion, every tab to its end, every plane, projected.
 
+With ``--keep``, the score is then read as a case of a central reading: the tab *Case* before and after first answers.
+
     xvfb-run -a -s "-screen 0 1920x1200x24" python scripts/napari_screenshots.py --out FOLDER --size 1366x768 1680x1000
 
 ``QT_SCALE_FACTOR=2`` before it (and a screen twice as wide) shows the desk at 200 %. With ``--keep`` the score is kept
@@ -11,6 +13,7 @@ keep it. Needs napari-dotaliver (plugins/napari-dotaliver) and a screen.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,21 +50,28 @@ def take(viewer: Any, path: Path) -> None:
 
 def take_tabs(desk: Any, folder: Path, name: str) -> None:
     """Every tab, each scrolled to its end."""
-    from qtpy.QtWidgets import QScrollArea
-
     for number in range(desk.tabs.count()):
         desk.tabs.setCurrentIndex(number)
-        settle()
-        page = desk.tabs.currentWidget()
-        tab = desk.tabs.tabText(number).lower().replace(" ", "-")
-        areas = [area for area in page.findChildren(QScrollArea) if area.verticalScrollBar().maximum() > 0]
-        bar = areas[0].verticalScrollBar() if areas else None
-        take(desk.viewer, folder / f"{name}-tab-{tab}.png")
-        for page_number in range(2, _MOST_PAGES):
-            if bar is None or bar.value() >= bar.maximum():
-                break
-            bar.setValue(bar.value() + bar.pageStep())
-            take(desk.viewer, folder / f"{name}-tab-{tab}-{page_number}.png")
+        take_tab(desk, folder, name)
+
+
+def take_tab(desk: Any, folder: Path, name: str) -> None:
+    """The tab that is open, scrolled to its end."""
+    from qtpy.QtWidgets import QScrollArea
+
+    settle()
+    page = desk.tabs.currentWidget()
+    tab = desk.tabs.tabText(desk.tabs.currentIndex()).lower().replace(" ", "-")
+    areas = [area for area in page.findChildren(QScrollArea) if area.verticalScrollBar().maximum() > 0]
+    bar = areas[0].verticalScrollBar() if areas else None
+    if bar is not None:
+        bar.setValue(0)
+    take(desk.viewer, folder / f"{name}-tab-{tab}.png")
+    for page_number in range(2, _MOST_PAGES):
+        if bar is None or bar.value() >= bar.maximum():
+            break
+        bar.setValue(bar.value() + bar.pageStep())
+        take(desk.viewer, folder / f"{name}-tab-{tab}-{page_number}.png")
 
 
 def take_planes(desk: Any, folder: Path, name: str) -> None:
@@ -74,6 +84,35 @@ def take_planes(desk: Any, folder: Path, name: str) -> None:
     take(desk.viewer, folder / f"{name}-projection.png")
     desk.view.toggle_projection()
     desk.show_plane("axial")
+
+
+def take_case(desk: Any, score: Path, folder: Path, looks: list[tuple[str, tuple[int, int]]]) -> None:
+    """The tab of a case of a central reading, before and after the first answers are locked."""
+    from dotaliver.pipeline.reading_desk import DeskCase
+    from dotaliver.pipeline.reading_plan import PlanOptions, plan_reading
+    from dotaliver.records.edits import Reader
+
+    def pictures(step: str) -> None:
+        for theme, size in looks:
+            desk.viewer.theme = theme
+            desk.viewer.window.resize(*size)
+            desk.tabs.setCurrentWidget(desk.case)
+            take_tab(desk, folder, f"{size[0]}x{size[1]}-{theme}-{step}")
+
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made) / "cohort"
+        root.mkdir()
+        (root / "one").symlink_to(score.resolve(), target_is_directory=True)
+        reading = plan_reading(root, Path(made) / "reading", PlanOptions(("A", "B"), "C", None, 7, True, 0))
+        case = DeskCase.opened(reading, "A")
+        desk.open_case(case)
+        settle(lambda: desk.reading.busy or desk.masks.busy)
+        pictures("first-answers")
+        reader = Reader(name="A. Reader", role="radiologist")
+        desk._on_first_answers(case.lock_first_answers({case.questions[0].id: "met"}, None, reader), reader)
+        settle(lambda: desk.reading.busy or desk.masks.busy)
+        pictures("answered")
+        desk.banner.discard_reading()
 
 
 def opened_sample(viewer: Any, keep: Path | None, picture: Path) -> Any:
@@ -105,6 +144,7 @@ def main() -> None:
     parser.add_argument("--size", type=window_size, nargs="+", default=SIZES, help="of the window, such as 1366x768")
     parser.add_argument("--theme", choices=THEMES, nargs="+", default=THEMES, help="napari's themes")
     parser.add_argument("--keep", type=Path, help="folder of the sample's score, made where it is not there")
+    parser.add_argument("--only-case", action="store_true", help="only the tab of a central reading")
     given = parser.parse_args()
     folder: Path = given.out
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +155,7 @@ def main() -> None:
     viewer.theme = given.theme[0]
     viewer.window.resize(*given.size[0])
     desk = opened_sample(viewer, given.keep, folder / "opened.png")
-    for theme in given.theme:
+    for theme in () if given.only_case else given.theme:
         viewer.theme = theme
         for size in given.size:
             viewer.window.resize(*size)
@@ -130,6 +170,8 @@ def main() -> None:
     take_tabs(desk, folder, "signed-in")
     desk.session.undo()
     desk.banner.discard_reading()
+    if given.keep is not None:
+        take_case(desk, given.keep, folder, [(theme, size) for theme in given.theme for size in given.size])
     viewer.close()
 
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QLabel, QPushButto
 
 from dotaliver.errors import MaskError
 from dotaliver.export.report.words import MARK_WORDS
-from dotaliver.image.geometry import FloatArray, Geometry, Vector, as_vector
+from dotaliver.image.geometry import Vector
 from dotaliver.measurement.caliper import (
     Caliper,
     CaliperEnd,
@@ -21,7 +21,7 @@ from dotaliver.measurement.caliper import (
 )
 from dotaliver.records.edits import LesionMark
 from napari_dotaliver.reading.calipers import ROLES
-from napari_dotaliver.view.caliper_layer import caliper_layer, renew_caliper
+from napari_dotaliver.view.caliper_on_image import CaliperOnImage
 from napari_dotaliver.view.layers import anatomical_grid, lps_to_world, world_to_lps
 from napari_dotaliver.view.measured_image import NOT_REGISTERED
 from napari_dotaliver.view.mouse import clicks_of
@@ -34,7 +34,6 @@ from napari_dotaliver.widgets.tool_context import ToolContext, push_button
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Shapes
 
 __all__ = ["KEYS", "ROLE_KEYS", "CaliperBox"]
 
@@ -73,9 +72,8 @@ class CaliperBox(QGroupBox):
         self._context = context
         self.lesion: str | None = None
         self._drawing: Caliper | None = None
-        self._layer: Shapes | None = None
-        self._shown: tuple[object, ...] | None = None
         self._picked: CaliperEnd | None = None
+        self._image = CaliperOnImage(context.session, context.viewer, context.layers, self)
         self._keys = CaliperKeys(context.viewer, self, self)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -131,9 +129,7 @@ class CaliperBox(QGroupBox):
         self._lock_camera(False)
         if self._on_click in viewer.mouse_drag_callbacks:
             viewer.mouse_drag_callbacks.remove(self._on_click)
-        if self._layer is not None and self._layer in viewer.layers:
-            viewer.layers.remove(self._layer)
-        self._layer = None
+        self._image.close_down()
 
     # --- what it shows -----------------------------------------------------------------------------------------------
 
@@ -153,7 +149,7 @@ class CaliperBox(QGroupBox):
         if name is not None and name not in known:
             self.lesion = name = None
         caliper = self._drawing if self._drawing is not None else None if name is None else session.caliper_of(name)
-        self._show(caliper)
+        self._image.show(caliper, self._picked)
         drawn = name is not None and session.is_drawn(name)
         clicked = name is not None and name.isdigit() and session.is_clicked(int(name))
         self.automatic_button.setEnabled(drawn or clicked)
@@ -166,54 +162,6 @@ class CaliperBox(QGroupBox):
             button.setEnabled(name is not None)
         self.sum_line.setText(sum_words(session.targets()))
 
-    def _show(self, caliper: Caliper | None) -> None:
-        """Draw a caliper in the image."""
-        viewer, grid = self._context.viewer, self._grid()
-        shown = None if caliper is None or grid is None else self._as_shown(caliper)
-        if grid is None or (shown is None and self._layer is None):
-            return
-        shows = (shown, grid, self._picked)
-        there = self._layer is not None and self._layer in viewer.layers
-        if there and shows == self._shown:
-            # Most edits are of something else, and shapes are slow to make.
-            return
-        self._shown = shows
-        if there and self._layer is not None:
-            renew_caliper(self._layer, shown, grid, self._picked)
-            return
-        from napari.layers import Layer
-
-        active = viewer.layers.selection.active
-        self._layer = Layer.create(*caliper_layer(shown, grid, self._picked))
-        # Dragged by napari's own tools: it is drawn anew at the next change.
-        self._layer.events.data.connect(self._forget_shown)
-        viewer.add_layer(self._layer)
-        if active is not None and active in viewer.layers:
-            viewer.layers.selection.active = active
-
-    def _forget_shown(self) -> None:
-        self._shown = None
-
-    def _grid(self) -> Geometry | None:
-        """The grid of the image that is drawn on, where it is shown."""
-        layers, session = self._context.layers, self._context.session
-        if layers.measured_display is not None:
-            return layers.measured_display.shown
-        if session.volumes.recist_image is not None:
-            return None
-        return (session.volumes.ct or session.volumes.pet).geometry
-
-    def _as_shown(self, caliper: Caliper) -> Caliper:
-        display = self._context.layers.measured_display
-        if display is None:
-            return caliper
-        lines = [
-            tuple(as_vector(place) for place in display.to_shown(line))
-            for line in (caliper.long_axis_lps_mm, caliper.short_axis_lps_mm)
-            if line is not None
-        ]
-        return Caliper((lines[0][0], lines[0][1]), (lines[1][0], lines[1][1]) if len(lines) > 1 else None)
-
     # --- buttons and keys --------------------------------------------------------------------------------------------
 
     def toggle(self) -> None:
@@ -225,7 +173,7 @@ class CaliperBox(QGroupBox):
         if on and not context.attempt(self._require_lesion):
             self.button.setChecked(False)
             return
-        if on and self._grid() is None:
+        if on and self._image.grid is None:
             self._context.say(NOT_REGISTERED)
             self.button.setChecked(False)
             return
@@ -298,7 +246,7 @@ class CaliperBox(QGroupBox):
         """Show the caliper with the mouse at a place."""
         if grip is not None or float(np.linalg.norm(np.subtract(here, start))) >= _BEGINS_MM:
             self._drawing = self._drawn(known, grip, start, here)
-            self._show(self._drawing)
+            self._image.show(self._drawing, self._picked)
             self.size_line.setText(_size_words(self.lesion, self._drawing, "drawing"))
 
     def _take(self) -> None:
@@ -321,17 +269,17 @@ class CaliperBox(QGroupBox):
         number = ends.index(self._picked) + ways if self._picked in ends else min(ways, 0)
         self._picked = ends[number % len(ends)]
         viewer = self._context.viewer
-        height = float(lps_to_world(self._as_shown(caliper).ends[self._picked])[0])
+        height = float(lps_to_world(self._image.as_shown(caliper).ends[self._picked])[0])
         if tuple(viewer.dims.displayed) == (1, 2) and viewer.dims.point[0] != height:
             viewer.dims.set_point(0, height)
-        self._show(caliper)
+        self._image.show(caliper, self._picked)
         self._context.say(
             "Arrows move the orange end by a pixel, with Shift by ten; Tab picks the next, Enter takes it."
         )
 
     def move_end(self, rows: int, columns: int) -> None:
         """Move the picked end by pixels of the image; the millimetres follow, and a rest of the keys takes them."""
-        grid, name, session = self._grid(), self.lesion, self._context.session
+        grid, name, session = self._image.grid, self.lesion, self._context.session
         if tuple(self._context.viewer.dims.displayed) != (1, 2):
             self._context.say(_AXIAL_ONLY)
             return
@@ -340,13 +288,13 @@ class CaliperBox(QGroupBox):
             self.pick_end(1)
             return
         turned = anatomical_grid(grid)
-        index = np.add(turned.lps_to_index(self._as_shown(known).ends[self._picked]), (0, rows, columns))
-        place = self._in_image(turned.index_to_lps(index))
+        index = np.add(turned.lps_to_index(self._image.as_shown(known).ends[self._picked]), (0, rows, columns))
+        place = self._image.in_image(turned.index_to_lps(index))
         moved = with_end_moved(
             known, self._picked, place, session.slice_normal, perpendicular=self.perpendicular.isChecked()
         )
         self._drawing = self._on_outline(moved, known) if self._picked.startswith("long") else moved
-        self._show(self._drawing)
+        self._image.show(self._drawing, self._picked)
         self.size_line.setText(_size_words(name, self._drawing, "moving"))
         self._rest.start()
 
@@ -367,17 +315,12 @@ class CaliperBox(QGroupBox):
 
     def _place(self, position: Any) -> Vector:
         """A place under the mouse, on the nearest slice of the measured image and in its coordinates."""
-        grid = self._grid()
+        grid = self._image.grid
         assert grid is not None
         turned = anatomical_grid(grid)
         index = np.asarray(turned.lps_to_index(world_to_lps(np.asarray(position[-3:]))))
         index[0] = np.clip(np.rint(index[0]), 0, turned.shape[0] - 1)
-        return self._in_image(turned.index_to_lps(index))
-
-    def _in_image(self, place_lps_mm: FloatArray) -> Vector:
-        """A place as it is shown, in the coordinates of the image that is measured on."""
-        display = self._context.layers.measured_display
-        return as_vector(place_lps_mm if display is None else display.to_image(place_lps_mm))
+        return self._image.in_image(turned.index_to_lps(index))
 
     def _grip(self, caliper: Caliper | None, place: Vector, viewer: ViewerModel) -> CaliperEnd | None:
         """The end that is taken hold of at a place."""

@@ -180,9 +180,13 @@ class Desk(QWidget):
     def _add_docks(self) -> None:
         window = self.viewer.window
         self._table_dock = window.add_dock_widget(self.table, name="Lesions", area="bottom", tabify=False)
+        # While there is nothing to list, the images get its room.
+        self._table_dock.setVisible(False)
         # The images get the room of napari's own panels; its menu "Window" brings them back.
         for dock in (window._qt_viewer.dockLayerList, window._qt_viewer.dockLayerControls):
             dock.setVisible(False)
+        # Its coordinates and hints on napari's own keys would stand beside uptake and density of the cursor.
+        window._qt_window.statusBar().setVisible(False)
         self.view.add_planes(window)
         bind_keys(self)
 
@@ -319,6 +323,7 @@ class Desk(QWidget):
         self._end_reading()
         self.session = session = ReadingSession(outcome, record)
         session.on_change(self._on_changed)
+        self._table_dock.setVisible(True)
         self._on_changed()
         self._go_to_liver(session)
         self.tools = ToolsWidget(session, self.viewer, self.layers, self)
@@ -442,6 +447,7 @@ class Desk(QWidget):
             self._put_away(self.case)
             self.case = None
         self.table.show_score(None)
+        self._table_dock.setVisible(False)
         self.verdicts.show_score(None)
         self.patient.show_study(None)
         self.view.show_study(None)

@@ -295,17 +295,17 @@ def _headings(score: StudyScore) -> list[tuple[str, str]]:
         ("Lesion", "Number and colour in the images; 'CT': seen on CT only"),
         (f"{name}max", f"Highest voxel, {unit}"),
         (f"{name}peak", f"Highest mean of a 1 ml sphere, {unit}"),
-        (f"{name}mean", f"Mean over the lesion, {unit}"),
-        ("Volume (ml)", "Volume of the outline"),
+        ("Peak / liver", "SUVpeak divided by the mean of normal liver"),
+        ("Krenning", "Modified Krenning grade, 0 to 4"),
+        ("Vol. (ml)", "Volume of the outline"),
         (
-            "Diameter (mm)",
+            "Diam. (mm)",
             "Longest in-plane diameter and short axis, on CT or by the reader; in brackets the extent on PET, which is "
             "not a RECIST diameter",
         ),
-        ("Measured on", "Image on which the diameter was measured, or the reader"),
+        ("Image", "Image on which the diameter was measured, or the reader"),
         ("Target", "Proposed target of RECIST 1.1, if this scan is the baseline; why is said below the table"),
-        ("Peak / liver", "SUVpeak divided by the mean of normal liver"),
-        ("Krenning", "Modified Krenning grade, 0 to 4"),
+        (f"{name}mean", f"Mean over the lesion, {unit}"),
         ("In liver", "Whether most of the lesion is in the liver"),
         ("Marks", "Marks set by the reader"),
         ("Caveats", "In short; in full below the table"),
@@ -321,12 +321,12 @@ def _lesion_cells(lesion: Lesion, targets: BaselineTargets | None) -> list[Cell]
         (str(lesion.label), float(lesion.label)),
         _number(lesion.suv_max, 1),
         _number(lesion.suv_peak, 1),
-        _number(lesion.suv_mean, 1),
+        _number(lesion.ratio_to_liver, 1),
+        (lesion.krenning or "–", _GRADES.get(lesion.krenning or "")),
         _number(lesion.volume_ml, 1),
         *_size_cells(lesion),
         _target_cell(lesion, targets),
-        _number(lesion.ratio_to_liver, 1),
-        (lesion.krenning or "–", _GRADES.get(lesion.krenning or "")),
+        _number(lesion.suv_mean, 1),
         _yes_no(lesion.in_liver),
         _words([MARK_WORDS.get(mark, mark) for mark in lesion.marks]),
         _words([_spoken(flag.code) for flag in lesion.flags]),
@@ -345,7 +345,7 @@ def _size_cells(lesion: Lesion) -> list[Cell]:
         return [(text, size), _words([source])]
     extent = size if size is not None else lesion.pet_extent_mm
     if extent is not None:
-        return [(f"({extent:.0f})", extent), _words(["PET (extent)"])]
+        return [(f"({extent:.0f})", extent), _words(["PET"])]
     return [("–", None), _words([])]
 
 
@@ -356,13 +356,13 @@ def _focus_cells(focus: CtFocus) -> list[Cell]:
         (f"CT {focus.label}", float(focus.label)),
         ("–", None),
         ("–", None),
-        _number(focus.suv_mean, 1),
+        _number(focus.ratio_to_liver, 1),
+        ("–", None),
         _number(focus.volume_ml, 1),
         ("–", None) if size is None else (f"{size:.0f}{across}", size),
         _words(["CT"]),
         ("–", ""),
-        _number(focus.ratio_to_liver, 1),
-        ("–", None),
+        _number(focus.suv_mean, 1),
         _yes_no(focus.in_liver),
         _words([MARK_WORDS.get(mark, mark) for mark in focus.marks]),
         _words(["for the reader to decide"] if focus.candidate else []),
