@@ -21,9 +21,9 @@ from body_bench.boosting import Boosting, fit_trees
 from body_bench.truth import Judged, judged_body, placed_parts
 
 from dotaliver.config.scoring import ScoringConfig
-from dotaliver.segmentation.body.confidence import LARGEST_LOGIT, RISING_IN_SECOND, second_features, trees_as_arrays
+from dotaliver.segmentation.body.confidence import LARGEST_LOGIT, RISING_IN_SECOND, second_features
 from dotaliver.segmentation.body.part_features import FEATURES, PLACES, RISING, PlacedPart, features_of
-from dotaliver.segmentation.body.trees import Trees, logits
+from dotaliver.segmentation.trees import Trees, logits, trees_as_arrays
 
 # First seed, bodies, and every how many are without metastases.
 SEEDS = [[1000, 82, 4], [5000, 48, 2], [9000, 100, 0], [9500, 30, 1]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dotaliver.segmentation.body.trees import Trees, logits
+from dotaliver.segmentation.trees import Trees, logits
 
 _BINS = 64
 # Of cases that are answered already, one of so many is drawn, and counts as many times (Ke, NeurIPS 2017).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,13 @@ from dotaliver.phantom.study import make_phantom
 from dotaliver.phantom.tissues import Tissue
 
 _MARGIN_MM = 12.0
+# Share of avid lesions whose middle the PET's outline leaves out.
+_CORELESS = 0.25
+# Less of an avid lesion than this would leave a lesion that is known to nobody.
+_LEAST_OUTLINED = 0.4
+_FIELD_MM = 403.2
+# Pixels smaller than this are averaged where time counts.
+_FINE_MM = 0.8
 Clutter = Literal["fissure", "sparing", "deposit", "perfusion", "streaks"]
 
 
@@ -40,6 +47,11 @@ class Family:
     slice_mm: float
     kernel: Literal["soft", "medium", "sharp"]
     clutter: tuple[Clutter, ...] = ()
+    avid: bool = False
+    """Whether the lesions of the anatomy's family are left in."""
+    pixel_mm: float = 0.9
+    outline_mm: float = 1.2
+    """SD of the error of the liver's outline."""
 
     @property
     def enhanced(self) -> bool:
@@ -74,7 +86,8 @@ class Liver:
     grid: Geometry
     liver: BoolArray
     """As a segmenter draws it."""
-    avid: BoolArray
+    avid: npt.NDArray[np.integer]
+    """Numbered, as the PET outlines them."""
     organs: npt.NDArray[np.uint8] | None
     kernel: str
     streaks: bool = False
@@ -121,12 +134,15 @@ def phantom_liver(family: Family, seed: int = 0) -> Liver:
         "ct_slice_mm": family.slice_mm,
         "ct_noise_hu": 0.0,
         "ct_streaks_hu": 0.0,
-        "ct_matrix": 448,
-        "ct_pixel_mm": 0.9,
+        "ct_matrix": round(_FIELD_MM / family.pixel_mm),
+        "ct_pixel_mm": family.pixel_mm,
         "ct_resolution_mm": {"soft": 1.5, "medium": 1.1, "sharp": 0.8}[family.kernel],
         "breathing_shift_mm": 0.0,
     }
-    spec = spec.model_copy(update={"lesions": (), "burden": None, "scanner": spec.scanner.model_copy(update=changed)})
+    lesions = tuple(x for x in spec.lesions if not x.cold) if family.avid else ()
+    spec = spec.model_copy(
+        update={"lesions": lesions, "burden": None, "scanner": spec.scanner.model_copy(update=changed)}
+    )
     study = make_phantom(match_enhancement(spec))
     box = box_around(study.liver.mask, study.ct.geometry, _MARGIN_MM)
     grid = study.ct.geometry.crop(box)
@@ -136,11 +152,12 @@ def phantom_liver(family: Family, seed: int = 0) -> Liver:
     true = study.liver.mask[box]
     for kind in family.clutter:
         _paint(kind, hu, organs, true, grid, rng)
-    drawn = _redrawn(true, grid, rng)
-    none = np.zeros(grid.shape, dtype=bool)
-    return Liver(
-        family.name, family.enhanced, hu, grid, drawn, none, organs, family.kernel, "streaks" in family.clutter
-    )
+    drawn = _redrawn(true, grid, rng, family.outline_mm)
+    avid = study.lesions.array[box]
+    if avid.any():
+        avid = _outlined(avid, grid, rng)
+    streaks = "streaks" in family.clutter
+    return Liver(family.name, family.enhanced, hu, grid, drawn, avid, organs, family.kernel, streaks)
 
 
 def _paint(
@@ -185,19 +202,42 @@ def _paint(
         hu += (rng.uniform(4, 8) / (1 + np.exp(-(i - x0 + 0.3 * (j - j.mean())) / 6)) * liver).astype(np.float32)
 
 
-def _redrawn(liver: BoolArray, grid: Geometry, rng: np.random.Generator) -> BoolArray:
-    """The liver's outline as a segmenter draws it: off by a millimetre or two here and there."""
+def _redrawn(liver: BoolArray, grid: Geometry, rng: np.random.Generator, sd_mm: float) -> BoolArray:
+    """The liver's outline as a segmenter draws it: off by a millimetre or more here and there."""
     counts = [max(int(n * s / 8), 2) for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
     waves = ndimage.gaussian_filter(rng.standard_normal(counts), 1.0)
     at = [np.linspace(0, m - 1, n) for n, m in zip(grid.shape, counts, strict=True)]
     field = ndimage.map_coordinates(waves / waves.std(), np.meshgrid(*at, indexing="ij"), order=1)
-    return np.asarray(signed_distance_mm(liver, grid.spacing_mm) > 1.2 * field)
+    return np.asarray(signed_distance_mm(liver, grid.spacing_mm) > sd_mm * field)
+
+
+def _outlined(avid: npt.NDArray[np.uint16], grid: Geometry, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    """Avid lesions as the PET outlines them: each up to 2 mm larger or smaller, a little off, some without its core."""
+    made = np.zeros_like(avid)
+    for label, place in enumerate(ndimage.find_objects(avid), start=1):
+        if place is None:
+            continue
+        reach = [int(np.ceil(6.0 / s)) for s in grid.spacing_mm]
+        box = tuple(
+            slice(max(p.start - r, 0), min(p.stop + r, n)) for p, r, n in zip(place, reach, grid.shape, strict=True)
+        )
+        away = signed_distance_mm(avid[box] == label, grid.spacing_mm)
+        away = ndimage.shift(away, rng.normal(0, 1.2, 3) / grid.spacing_mm, order=1, mode="nearest")
+        own = away > rng.uniform(-2.0, 2.0)
+        if rng.random() < _CORELESS:
+            own &= away < rng.uniform(0.4, 0.7) * away.max()
+        true = avid[box] == label
+        if np.count_nonzero(own) < _LEAST_OUTLINED * np.count_nonzero(true):
+            own = true
+        part = made[box]
+        part[own & (part == 0)] = label
+    return made
 
 
 def _real(base: Base, name: str, *, enhanced: bool) -> Liver:
     grid = base.ct.geometry
     return Liver(
-        name, enhanced, base.ct.array.astype(np.float32), grid, base.liver.mask, base.lesions.mask, None, "medium"
+        name, enhanced, base.ct.array.astype(np.float32), grid, base.liver.mask, base.lesions.array, None, "medium"
     )
 
 
@@ -206,3 +246,17 @@ def real_livers(data: Path) -> Iterator[Liver]:
     for name in ("hybrid_moderate", "hybrid_real_tumours"):
         yield _real(hybrid_base(name, data), name, enhanced=True)
     yield _real(labelled_base(data), "labelled", enhanced=False)
+
+
+def coarser(base: Liver) -> Liver:
+    """A CT of fine pixels with every two by two averaged: the search looks at 2 mm."""
+    grid = base.grid
+    if grid.spacing_mm[1] > _FINE_MM:
+        return base
+    slices, rows, columns = grid.shape[0], grid.shape[1] // 2, grid.shape[2] // 2
+    part = (slice(None), slice(0, 2 * rows), slice(0, 2 * columns))
+    hu = base.hu[part].reshape(slices, rows, 2, columns, 2).mean(axis=(2, 4)).astype(np.float32)
+    x, y, z = (float(v) for v in grid.index_to_lps((0, 0.5, 0.5)))
+    between, down, across = grid.spacing_mm
+    wide = replace(grid, shape=hu.shape, origin_lps_mm=(x, y, z), spacing_mm=(between, 2 * down, 2 * across))
+    return replace(base, hu=hu, grid=wide, liver=base.liver[part][:, ::2, ::2], avid=base.avid[part][:, ::2, ::2])

@@ -111,7 +111,18 @@ class CtFociConfig(FrozenModel):
             "depth over size"
         ),
     )
-    least_suspicion: float = Field(default=0.5, description="A place below this is not offered to the reader")
+    least_form: float = Field(
+        default=0.5, description="A place of which these logistic functions give less is no lesion by its form"
+    )
+    least_suspicion: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="A dark place below this by the stored trees is not offered, nor counted as detectable",
+    )
+    least_suspicion_bright: float = Field(
+        default=0.15, ge=0, le=1, description="The same of a bright place: fewer of them are false"
+    )
     inserted_diameters_mm: tuple[float, ...] = Field(
         default=(10.0, 15.0), description="Of the lesions that are put into a CT to see what it can show"
     )
@@ -132,9 +143,9 @@ class CtFociConfig(FrozenModel):
         description="Share of a focus within `mismatch_mm` of one lesion on the PET that makes it that lesion",
     )
     beside_avid_suspicion: float = Field(
-        default=0.8,
-        description="From here on, a focus next to an avid lesion is judged without that lesion's uptake: of those put "
-        "next to one on phantoms all reach it, fat of a fissure and vessels seldom do",
+        default=0.4,
+        description="From here on, a focus next to an avid lesion is judged without that lesion's uptake: in "
+        "cross-validation 95 % of the lesions put within 6 mm of one reach it, and half of what else lies there",
     )
     reference_diameter_mm: float = Field(default=15.0, description="A lesion that the CT must be able to show")
     largest_contrast_hu: float = Field(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.segmentation.body.part_features import FEATURES, RISING, PlacedPart, features_of, places_of
-from dotaliver.segmentation.body.trees import Trees, logits
+from dotaliver.segmentation.trees import Trees, logits, trees_from
 
 __all__ = [
     "LARGEST_LOGIT",
@@ -24,7 +24,6 @@ __all__ = [
     "confidences",
     "second_features",
     "stored_trees",
-    "trees_as_arrays",
 ]
 
 Float64Array = npt.NDArray[np.float64]
@@ -116,23 +115,5 @@ def _probability(log_odds: Float64Array) -> Float64Array:
 def stored_trees() -> tuple[Trees, Trees]:
     """The trees that come with the package."""
     with (files("dotaliver.segmentation.body") / "confidence_trees.npz").open("rb") as file, np.load(file) as stored:
-        first, second = (
-            Trees(
-                float(stored[f"{stage}/prior"]),
-                stored[f"{stage}/features"],
-                stored[f"{stage}/thresholds"],
-                stored[f"{stage}/values"].astype(np.float64),
-            )
-            for stage in STAGES
-        )
+        first, second = (trees_from(stored, stage) for stage in STAGES)
     return first, second
-
-
-def trees_as_arrays(stage: str, trees: Trees) -> dict[str, npt.NDArray[np.generic]]:
-    """What is stored of the trees, by name; values to single precision."""
-    return {
-        f"{stage}/prior": np.array(trees.prior, dtype=np.float64),
-        f"{stage}/features": trees.features.astype(np.uint8),
-        f"{stage}/thresholds": trees.thresholds,
-        f"{stage}/values": trees.values.astype(np.float32),
-    }

@@ -1,8 +1,9 @@
 """What a CT could show: lesions of known size and contrast are put into its liver and looked for.
 
-A formula from the noise would know nothing of texture, vessels and slice thickness. So balls are put at places drawn
-evenly from the searched liver, with this CT's own noise on them, and the search runs there as it does elsewhere. The
-places come from a fixed seed, one for each look, so the answer is the same at every run.
+A formula from the noise would know nothing of texture, vessels and slice thickness. So balls and ellipsoids are put at
+places drawn evenly from the searched liver, with this CT's own noise on them, and the search runs there as it does
+elsewhere, up to the same limit of suspicion. The places come from a fixed seed, one for each look, so the answer is the
+same at every run.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _PARENCHYMA_HU = 15.0
 # Blur of a lesion's border by the reconstruction and by sampling onto the search grid.
 _EDGE_SIGMA_MM = 1.0
 _SUBSAMPLES = 4
+# Lesions are seldom balls: of four looks one is at a ball, the others at ellipsoids of its volume, so many times as
+# long as wide along one axis of the CT.
+_LONG_RATIO = 1.3
 # A box around a lesion holds all that the search looks at; where the lesion seems to continue, also the way along which
 # a vessel is followed.
 _REACH_RATIO, _MARGIN_MM, _VESSEL_MARGIN_MM = 2.4, 9.0, 30.0
@@ -54,6 +58,14 @@ class _Bench:
     structure: Float32Array
     scales: tuple[Scale, ...]
     config: CtFociConfig
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Where a lesion is put, and the axis along which it is longer; -1 for a ball."""
+
+    place: tuple[int, ...]
+    axis: int
 
 
 def detectability_of(image: LiverImage, scales: list[Scale], config: CtFociConfig) -> CtSearch:
@@ -93,7 +105,7 @@ def _least_contrast(bench: _Bench, diameter_mm: float, contrasts_hu: tuple[float
     places = _places(bench, diameter_mm)
 
     def is_found(look: int, contrast_hu: float) -> bool:
-        return _is_found(bench, places[look], diameter_mm, contrast_hu)
+        return _is_found(bench, _Look(places[look], look % 4 - 1), diameter_mm, contrast_hu)
 
     return contrast_for_share(is_found, len(places), contrasts_hu, bench.config.found_share)
 
@@ -112,10 +124,10 @@ def _places(bench: _Bench, diameter_mm: float) -> list[tuple[int, ...]]:
     return [tuple(int(i) for i in np.unravel_index(index, room.shape)) for index in picked]
 
 
-def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contrast_hu: float) -> bool:
+def _is_found(bench: _Bench, look: _Look, diameter_mm: float, contrast_hu: float) -> bool:
     """Whether the search finds a lesion of this contrast that is put at a place."""
     radius_mm, config = 0.5 * diameter_mm, bench.config
-    box, middle, part = _with_lesion(bench, place, radius_mm, contrast_hu, _MARGIN_MM)
+    box, middle, part = _with_lesion(bench, look, radius_mm, contrast_hu, _MARGIN_MM)
     spacing = np.asarray(part.grid.spacing_mm)
     for scale in bench.scales:
         if not 1 / _SIZES_WITHIN <= scale.radius_mm / radius_mm <= _SIZES_WITHIN:
@@ -129,7 +141,7 @@ def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contras
                 continue
             if shape.ways_out == 0 and not may_be_piece_of_vessel(part, shape, config):
                 return True
-            _, there, whole = _with_lesion(bench, place, radius_mm, contrast_hu, _VESSEL_MARGIN_MM)
+            _, there, whole = _with_lesion(bench, look, radius_mm, contrast_hu, _VESSEL_MARGIN_MM)
             moved = tuple(p - m + t for p, m, t in zip(seed.place, middle, there, strict=True))
             again = shape_of(whole, replace(seed, place=moved), config)
             if again is not None and opinion_on(whole, again, config) == "candidate":
@@ -138,18 +150,18 @@ def _is_found(bench: _Bench, place: tuple[int, ...], diameter_mm: float, contras
 
 
 def _with_lesion(
-    bench: _Bench, place: tuple[int, ...], radius_mm: float, contrast_hu: float, margin_mm: float
+    bench: _Bench, look: _Look, radius_mm: float, contrast_hu: float, margin_mm: float
 ) -> tuple[Box, tuple[int, ...], LiverImage]:
     """The CT around a place with a lesion in it: the box, the place's index in it, and the image."""
-    box, middle = box_around_place(bench.image.grid, place, _REACH_RATIO * radius_mm + margin_mm)
-    share = _ball_at(bench.image.grid.crop(box), middle, radius_mm)
+    box, middle = box_around_place(bench.image.grid, look.place, _REACH_RATIO * radius_mm + margin_mm)
+    share = _lesion_at(bench.image.grid.crop(box), middle, radius_mm, look.axis)
     hu = bench.image.hu[box] - share * (np.float32(contrast_hu) + bench.structure[box])
     return box, middle, bench.image.crop(box, hu.astype(np.float32))
 
 
-def _ball_at(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> Float32Array:
-    """Share of each voxel of a grid inside a ball around one of them, blurred."""
-    kernel = _ball(grid.spacing_mm, radius_mm)
+def _lesion_at(grid: Geometry, middle: tuple[int, ...], radius_mm: float, axis: int) -> Float32Array:
+    """Share of each voxel of a grid inside a lesion around one of them, blurred."""
+    kernel = _lesion(grid.spacing_mm, radius_mm, axis)
     share = np.zeros(grid.shape, dtype=np.float32)
     half = [n // 2 for n in kernel.shape]
     low = [m - h for m, h in zip(middle, half, strict=True)]
@@ -161,8 +173,10 @@ def _ball_at(grid: Geometry, middle: tuple[int, ...], radius_mm: float) -> Float
 
 
 @lru_cache(maxsize=16)
-def _ball(spacing_mm: Vector, radius_mm: float) -> Float32Array:
-    sharp = sphere_kernel(spacing_mm, radius_mm, _SUBSAMPLES)
+def _lesion(spacing_mm: Vector, radius_mm: float, axis: int) -> Float32Array:
+    # On a grid that is compressed along an axis, a ball is an ellipsoid.
+    z, y, x = (_stretch(axis, n) for n in range(3))
+    sharp = sphere_kernel((spacing_mm[0] / z, spacing_mm[1] / y, spacing_mm[2] / x), radius_mm, _SUBSAMPLES)
     pad = [int(np.ceil(3 * _EDGE_SIGMA_MM / s)) for s in spacing_mm]
     wide = np.pad(sharp, [(p, p) for p in pad]).astype(np.float32)
     grid = Geometry(
@@ -171,6 +185,13 @@ def _ball(spacing_mm: Vector, radius_mm: float) -> Float32Array:
         spacing_mm,
         ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
     )
-    ball = wide_gaussian(wide, _EDGE_SIGMA_MM, grid)
-    ball.setflags(write=False)
-    return ball
+    lesion = wide_gaussian(wide, _EDGE_SIGMA_MM, grid)
+    lesion.setflags(write=False)
+    return lesion
+
+
+def _stretch(axis: int, along: int) -> float:
+    """Half axis of a lesion along one axis of the CT, over that of the ball of its volume."""
+    if axis < 0:
+        return 1.0
+    return float(_LONG_RATIO ** (2 / 3 if along == axis else -1 / 3))

@@ -28,7 +28,7 @@ from dotaliver.segmentation.lesions.ct_focus_shape import Seed, Shape, seeds_in,
 from dotaliver.segmentation.lesions.ct_focus_suspicion import benign_reasons, opinion_on, suspicion_of
 from dotaliver.system.recent import Recent
 
-__all__ = ["find_ct_foci"]
+__all__ = ["Found", "candidates_in", "find_ct_foci"]
 
 _MARGIN_MM = 6.0
 # What a place's margin reaches, in voxels of the search grid.
@@ -38,12 +38,13 @@ _SHARED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class Found:
     """One candidate on the search grid."""
 
     shape: Shape
     suspicion: float
     reasons: tuple[str, ...]
+    """Why it may be benign."""
 
     def place(self) -> tuple[float, ...]:
         """Its middle, from the feet up."""
@@ -88,8 +89,7 @@ def find_ct_foci(
         why = "too little of the liver is free of lesions"
         return LabelMap(labels, ct.geometry), CtSearch(diameter_mm=config.reference_diameter_mm, reason=why)
     scales = scales_of(image, config)
-    lesions = None if avid is None else resample_labels(avid, image.grid).array
-    found = _candidates(image, scales, lesions, config)
+    found = candidates_in(image, scales, config)
     small = np.zeros(image.grid.shape, dtype=np.uint16)
     for number, one in enumerate(found):
         part = small[one.shape.box]
@@ -104,15 +104,12 @@ def find_ct_foci(
     return on_ct, search.model_copy(update={"foci": {n: f for n, f in findings.items() if n in there}})
 
 
-def _candidates(
-    image: LiverImage,
-    scales: tuple[tuple[Scale, Float32Array], ...],
-    lesions: npt.NDArray[np.integer] | None,
-    config: CtFociConfig,
-) -> list[_Found]:
+def candidates_in(
+    image: LiverImage, scales: tuple[tuple[Scale, Float32Array], ...], config: CtFociConfig
+) -> list[Found]:
     """Places that may be lesions, from the feet up; where two overlap, the one that stands out more."""
     seeds = [seed for scale, response in scales for seed in seeds_in(image, scale, response, config)]
-    kept: list[_Found] = []
+    kept: list[Found] = []
     taken = {sign: np.zeros(image.grid.shape, dtype=bool) for sign in (-1, 1)}
     # Radius up to which nothing more is looked for at a place: what stood out there more was no lesion.
     dismissed = {sign: np.zeros(image.grid.shape, dtype=np.float32) for sign in (-1, 1)}
@@ -124,7 +121,7 @@ def _candidates(
         if shape is None:
             continue
         opinion = opinion_on(image, shape, config)
-        if opinion != "candidate" or _is_avid(shape, lesions, image.grid, config):
+        if opinion != "candidate" or _is_avid(shape, image.avid, image.grid, config):
             part = dismissed[seed.sign][shape.box]
             upto = seed.radius_mm if opinion == "nothing" else np.inf
             part[shape.mask] = np.maximum(part[shape.mask], np.float32(upto))
@@ -133,8 +130,8 @@ def _candidates(
         if np.count_nonzero(there & shape.mask) > _SHARED * np.count_nonzero(shape.mask):
             continue
         there |= shape.mask
-        kept.append(_Found(shape, suspicion_of(image, shape, config), benign_reasons(shape, config)))
-    return sorted(kept, key=_Found.place)
+        kept.append(Found(shape, suspicion_of(image, shape, config), benign_reasons(shape, config)))
+    return sorted(kept, key=Found.place)
 
 
 def _by_sds(seed: Seed) -> tuple[float, float, tuple[int, ...], int]:
@@ -166,7 +163,7 @@ def _is_avid(shape: Shape, lesions: npt.NDArray[np.integer] | None, grid: Geomet
     )
 
 
-def _finding(found: _Found) -> FocusFinding:
+def _finding(found: Found) -> FocusFinding:
     shape = found.shape
     return FocusFinding(
         contrast_hu=round(shape.seed.sign * shape.contrast_hu, 1),

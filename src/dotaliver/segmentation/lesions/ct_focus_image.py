@@ -72,12 +72,15 @@ class LiverImage:
     """How far the brightest vessels lie above the parenchyma, in HU."""
     crevice: BoolArray
     """Fat and fluid in the fissures, the porta and the gallbladder's bed: what the liver encloses."""
+    avid: npt.NDArray[np.integer] | None = None
+    """Lesions that the PET shows, by their numbers; None where there are none."""
 
     def crop(self, box: Box, hu: Float32Array | None = None) -> LiverImage:
         """A part of it, with other numbers in place of its own where ``hu`` gives them."""
         shown = self.hu[box] if hu is None else hu
         parts = (self.typical_hu[box], self.inner[box], self.depth_mm[box])
-        return LiverImage(self.grid.crop(box), shown, *parts, self.noise_hu, self.blood_hu, self.crevice[box])
+        avid = None if self.avid is None else self.avid[box]
+        return LiverImage(self.grid.crop(box), shown, *parts, self.noise_hu, self.blood_hu, self.crevice[box], avid)
 
     def difference(self, sign: Sign) -> Float32Array:
         """Density above (1) or below (-1) parenchyma, in HU, with its extremes cut off."""
@@ -148,12 +151,14 @@ def liver_image(
     inside = resample_labels(liver, grid).mask
     depth = distance_inside_mm(inside, grid.spacing_mm)
     inner = (depth > config.edge_mm) & _whole_slices(inside)
-    if avid is not None:
-        inner &= ~resample_labels(avid, grid).mask
+    lesions = None if avid is None else resample_labels(avid, grid)
+    if lesions is not None:
+        inner &= ~lesions.mask
     if float(inner.sum()) * grid.voxel_volume_ml < config.parenchyma_min_ml:
         return None
     typical, spread = _typical(hu, inner, grid, config)
-    image = LiverImage(grid, hu, typical, inner, depth, max(spread, _LEAST_SD_HU), 0.0, _crevice(hu, inside, grid))
+    seen = (hu, typical, inner, depth, max(spread, _LEAST_SD_HU), 0.0, _crevice(hu, inside, grid))
+    image = LiverImage(grid, *seen, None if lesions is None else lesions.array)
     bright = mean_within(image.difference(1), inner, config.contour_mm, grid)[inner]
     return replace(image, blood_hu=float(np.percentile(bright, _BLOOD_PERCENTILE)))
 

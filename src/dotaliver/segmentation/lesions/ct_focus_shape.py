@@ -29,6 +29,7 @@ __all__ = [
     "continues_far",
     "fissure_share",
     "ray_directions",
+    "ray_neighbours",
     "seeds_in",
     "shape_of",
 ]
@@ -99,6 +100,14 @@ class Shape:
     axis_ratio: float
     fill: float
     """Volume over that of the ellipsoid with equal spread."""
+    smooth: Float32Array
+    """The box on the Gaussian on which the rays ran, in HU above parenchyma, of the place's sign."""
+    level_hu: float
+    """The same of the liver around it."""
+    ray_mm: FloatArray
+    """Length of each ray of `ray_directions`."""
+    ray_leaves: BoolArray
+    """Whether it left the liver."""
 
 
 def seeds_in(image: LiverImage, scale: Scale, response: Float32Array, config: CtFociConfig) -> list[Seed]:
@@ -171,6 +180,11 @@ def ray_directions() -> FloatArray:
     return _directions()[0]
 
 
+def ray_neighbours() -> BoolArray:
+    """Which rays run next to each other, itself among them, shape (80, 80)."""
+    return _directions()[1]
+
+
 @lru_cache(maxsize=1)
 def _directions() -> tuple[FloatArray, BoolArray]:
     """Unit vectors spread evenly over the sphere (a Fibonacci lattice), and which of them are neighbours."""
@@ -224,6 +238,10 @@ def shape_of(image: LiverImage, seed: Seed, config: CtFociConfig) -> Shape | Non
         unevenness=float(kept.std() / kept.mean()) if kept.size else 1.0,
         axis_ratio=axis_ratio,
         fill=fill,
+        smooth=smooth,
+        level_hu=level,
+        ray_mm=lengths,
+        ray_leaves=leaves,
     )
 
 

@@ -1,18 +1,26 @@
-"""How suspicious a place on CT is, and why it may be benign."""
+"""How suspicious a place on CT is, and why it may be benign.
+
+Rules on size, density and form come first. What they let through is judged by a sum of decision trees that were fitted
+on lesions put into phantoms and real CTs; `ct_suspicion_trees.md` says how.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
 
 from dotaliver.config.ct import CtFociConfig
 from dotaliver.segmentation.lesions.ct_focus_border import border_signs
+from dotaliver.segmentation.lesions.ct_focus_features import features_of
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
 from dotaliver.segmentation.lesions.ct_focus_shape import Shape, continues_far, fissure_share
 from dotaliver.segmentation.lesions.ct_focus_tube import is_piece_of_vessel
+from dotaliver.segmentation.trees import Trees, logits, trees_from
 
-__all__ = ["Opinion", "benign_reasons", "opinion_on", "suspicion_of"]
+__all__ = ["Opinion", "benign_reasons", "form_of", "opinion_on", "stored_trees", "suspicion_of"]
 
 Opinion = Literal["candidate", "structure", "nothing"]
 """A lesion perhaps; fluid, a vessel, a fissure or the liver's border; or noise."""
@@ -38,11 +46,43 @@ def opinion_on(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion
         return "structure"
     small = shape.diameter_mm < config.least_diameter_mm or shape.contrast_hu < config.least_contrast_hu
     uneven = shape.axis_ratio > config.longest_ratio or shape.fill < config.fill
-    if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
+    if small or uneven or form_of(image, shape, config) < config.least_form:
         return "nothing"
     if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.fissure_share):
         return "structure"
-    return "structure" if is_piece_of_vessel(image, shape, config) else "candidate"
+    return _by_vessel_and_suspicion(image, shape, config)
+
+
+def _by_vessel_and_suspicion(image: LiverImage, shape: Shape, config: CtFociConfig) -> Opinion:
+    """The same of a place that all other rules let through."""
+    if is_piece_of_vessel(image, shape, config):
+        return "structure"
+    least = config.least_suspicion if shape.seed.sign < 0 else config.least_suspicion_bright
+    return "candidate" if suspicion_of(image, shape, config) >= least else "nothing"
+
+
+def suspicion_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float:
+    """0 to 1, by the stored trees. It sorts candidates and is no probability of a patient's lesion.
+
+    Parameters
+    ----------
+    image : LiverImage
+        The liver on the search grid, or a part of it in which the place was looked at.
+    shape : Shape
+        The place.
+    config : CtFociConfig
+        The layer at the liver's border that is not searched.
+    """
+    odds = logits(stored_trees(), features_of(image, shape, config)[None])[0]
+    return float(1.0 / (1.0 + np.exp(-odds)))
+
+
+@cache
+def stored_trees() -> Trees:
+    """The trees that come with the package."""
+    path = files("dotaliver.segmentation.lesions") / "ct_suspicion_trees.npz"
+    with path.open("rb") as file, np.load(file) as stored:
+        return trees_from(stored, "suspicion")
 
 
 def _is_dark_at_border(shape: Shape, config: CtFociConfig) -> bool:
@@ -56,12 +96,12 @@ def _opinion_at_border(image: LiverImage, shape: Shape, config: CtFociConfig) ->
         return "structure"
     small = shape.diameter_mm < config.least_cut_diameter_mm or shape.contrast_hu < config.least_cut_contrast_hu
     uneven = shape.axis_ratio > config.longest_cut_ratio or shape.fill < config.cut_fill
-    if small or uneven or suspicion_of(image, shape, config) < config.least_suspicion:
+    if small or uneven or form_of(image, shape, config) < config.least_form:
         return "nothing"
     wide = shape.diameter_mm > config.widest_vessel_mm
     if not wide and (continues_far(image, shape, config) or fissure_share(image, shape) > config.cut_fissure_share):
         return "structure"
-    return "structure" if is_piece_of_vessel(image, shape, config) else "candidate"
+    return _by_vessel_and_suspicion(image, shape, config)
 
 
 def _is_as_bright_as_blood(image: LiverImage, shape: Shape, config: CtFociConfig) -> bool:
@@ -71,11 +111,8 @@ def _is_as_bright_as_blood(image: LiverImage, shape: Shape, config: CtFociConfig
     return shape.peak_hu > config.blood_share * image.blood_hu
 
 
-def suspicion_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float:
-    """0 to 1: a logistic function of what the search measures at a place, fitted on lesions put into phantoms.
-
-    It sorts candidates and is no probability of a patient's lesion.
-    """
+def form_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> float:
+    """0 to 1: a logistic function of form and contrast, fitted on lesions put into phantoms; a rule among others."""
     vessels = shape.seed.sign > 0 and image.blood_hu > config.bright_vessels_hu
     weights = config.suspicion_bright if vessels else config.suspicion_dark
     values = _form(shape)

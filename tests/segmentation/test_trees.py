@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from dotaliver.segmentation.body.confidence import STAGES, confidences, second_features, stored_trees, trees_as_arrays
-from dotaliver.segmentation.body.part_features import FEATURES, features_of
-from dotaliver.segmentation.body.trees import Trees, logits
+from dotaliver.segmentation.trees import Trees, logits, trees_as_arrays, trees_from
 
 # Both divide by feature 0 first; the second tree has a node that does not divide.
 TREES = Trees(
@@ -39,14 +37,14 @@ def test_cases_do_not_depend_on_each_other():
     assert logits(TREES, np.zeros((0, 2))).shape == (0,)
 
 
-def test_the_stored_trees_look_at_features_that_exist():
-    for stage, trees in zip(STAGES, stored_trees(), strict=True):
-        width = len(FEATURES) if stage == "first" else second_features((), features_of((), 5.0), np.zeros(0)).shape[1]
-        assert trees.features.max() < width
-        assert np.isfinite(trees.values).all() and not np.isnan(trees.thresholds).any()
-        stored = trees_as_arrays(stage, trees)
-        assert sum(array.nbytes for array in stored.values()) < 200_000
+def test_leaves_are_added_one_after_the_other():
+    """1e16 swallows each 1 that is added to it alone, so the order of the sum shows."""
+    stump = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    trees = Trees(1e16, np.zeros((3, 1), int), np.full((3, 1), np.inf, np.float32), stump)
+    assert logits(trees, np.zeros((1, 1)))[0] == 1e16
 
 
-def test_no_parts_have_no_confidence():
-    assert confidences((), 5.0).shape == (0,)
+def test_what_is_stored_is_read_back():
+    again = trees_from(trees_as_arrays("name", TREES), "name")
+    cases = np.random.default_rng(2).normal(3, 3, (20, 2))
+    np.testing.assert_allclose(logits(again, cases), logits(TREES, cases), rtol=1e-6)
