@@ -123,7 +123,7 @@ def test_an_avid_lesion_next_to_a_focus_does_not_hide_that_it_has_no_uptake(gap_
 
 def test_a_place_like_a_vessel_in_the_blur_of_an_avid_lesion_is_no_candidate():
     other = (54.0 + 9.0 + 12.0, 12.0, 60.0)
-    (focus,) = foci_of(Case(lesions=(other, (54.0, 9.0, 1.0))), suspicion=0.6)
+    (focus,) = foci_of(Case(lesions=(other, (54.0, 9.0, 1.0))), suspicion=CONFIG.ct_foci.beside_avid_suspicion - 0.01)
     assert not focus.candidate
 
 
