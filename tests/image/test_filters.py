@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
@@ -30,6 +31,14 @@ def test_a_gaussian_is_that_of_scipy_and_a_wide_one_differs_by_no_more_than_roun
     np.testing.assert_array_equal(gaussian(values, sigma_mm, grid), expected)
     largest = np.abs(values).max()
     np.testing.assert_allclose(wide_gaussian(values, sigma_mm, grid), expected, rtol=0, atol=1e-6 * largest)
+
+
+@pytest.mark.parametrize("shape", [(130, 3, 2), (2, 97, 3), (3, 2, 65)])
+def test_a_wide_gaussian_of_long_lines_differs_by_no_more_than_rounding(shape):
+    values = np.random.default_rng(2).normal(0, 50, shape).astype(np.float32)
+    grid = Geometry(shape, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), AXES)
+    expected = gaussian_filter(values, 8.0, mode="nearest", truncate=2.5)
+    np.testing.assert_allclose(wide_gaussian(values, 8.0, grid), expected, rtol=0, atol=5e-5)
 
 
 @given(st.floats(0.3, 60.0), st.floats(0.5, 5.0))

@@ -28,6 +28,8 @@ FWHM_PER_SIGMA = 2.3548
 _GAUSSIAN_REACH = 2.5
 # A kernel that reaches further than this share of a line takes longer than the product of the line with a matrix.
 _WIDE_SHARE = 1 / 16
+# Of a longer line, so many voxels are averaged at a time, each with the weights of the voxels around them.
+_AT_ONCE, _AT_ONCE_FROM = 32, 64
 
 
 def gaussian(array: Array, sigma_mm: float, geometry: Geometry) -> Float32Array:
@@ -54,18 +56,31 @@ def wide_gaussian(array: Float32Array, sigma_mm: float, geometry: Geometry) -> F
         if len(kernel) // 2 < _WIDE_SHARE * array.shape[axis]:
             result = correlate1d(result, kernel, axis, mode="nearest")
         else:
-            result = _times_matrix(result, _banded(sigma_mm / spacing_mm, array.shape[axis]), axis)
+            matrix = _banded(sigma_mm / spacing_mm, array.shape[axis])
+            result = _times_matrix(result, matrix, len(kernel) // 2, axis)
     return result
 
 
-def _times_matrix(array: Float32Array, matrix: FloatArray, axis: int) -> Float32Array:
-    """An array with a matrix applied along one of its three axes, in double precision."""
-    numbers = array.astype(np.float64)
-    if axis == 0:
-        product = (matrix @ numbers.reshape(len(numbers), -1)).reshape(array.shape)
-    else:
-        product = np.matmul(matrix, numbers) if axis == 1 else numbers @ matrix.T
-    return np.asarray(product, dtype=np.float32)
+def _times_matrix(array: Float32Array, matrix: FloatArray, reach: int, axis: int) -> Float32Array:
+    """An array with a matrix applied along one of its three axes, in double precision.
+
+    The matrix is zero further than ``reach`` from its diagonal; of a long line, what lies there is left out.
+    """
+    numbers, size = array.astype(np.float64), array.shape[axis]
+    product = np.empty(array.shape, dtype=np.float32)
+    at_once = size if size < _AT_ONCE_FROM else _AT_ONCE
+    for first in range(0, size, at_once):
+        last = min(first + at_once, size)
+        near = slice(max(first - reach, 0), min(last + reach, size))
+        weights = matrix[first:last, near]
+        if axis == 0:
+            part = numbers[near]
+            product[first:last] = (weights @ part.reshape(len(part), -1)).reshape(-1, *array.shape[1:])
+        elif axis == 1:
+            product[:, first:last] = np.matmul(weights, numbers[:, near])
+        else:
+            product[:, :, first:last] = numbers[:, :, near] @ weights.T
+    return product
 
 
 @lru_cache(maxsize=64)
