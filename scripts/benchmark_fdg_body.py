@@ -44,7 +44,7 @@ def counted(seed: int, config: ScoringConfig, *, clean: bool) -> tuple[int, int,
     shown = body.liver.placed(body.liver.geometry.moved((0.0, 0.0, -BREATHING_MM)))
     liver = resample_labels(shown, images.geometry).mask
     uptake = float(np.median(images.uptake[liver]))
-    found, rules = find_candidates(body.volumes, liver, uptake, config), config.body
+    found, rules = find_candidates(images, body.volumes.acquisition, liver, uptake, config), config.body
     listed, false = [], Counter()
     for candidate, lesion in zip(found.candidates, true_lesions(body, found), strict=True):
         sure = candidate.confidence >= rules.other_tracer_from

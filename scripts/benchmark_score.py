@@ -7,7 +7,8 @@ Ours and the plain one (`score_bench/plain.py`: SimpleITK, scipy, pydicom, matpl
 in a process of its own. Without --study: the hybrid studies where the real data are there (DOTALIVER_DATA or
 ../shared/data), and a phantom on a clinical matrix (CT 512² × 200, PET 200² × 110). A stage's time is the median over
 the rounds, by the processor and by the clock; its memory is the process's peak (resident set) by the stage's end. The
-processor time of the second process, which outlines lesions on CT and makes the DICOM objects, is in the total alone.
+processor time of the second process, which outlines lesions on CT, searches outside the liver and makes the DICOM
+objects, is in the total alone.
 Compiled Python files are cached in a folder of their own, as in an installation: the first round, which compiles, is
 preceded by one that does not count.
 """
@@ -39,7 +40,6 @@ STAGES = (
     "other organs",
     "receptor-negative",
     "lesions on CT",
-    "body",
     "measuring",
     "audit",
     "report",
@@ -56,7 +56,6 @@ SAID = {
     "finding lesions": "lesions, reference",
     "looking for other": "other organs",
     "looking for": "lesions on CT",
-    "searching outside": "body",
     "measuring": "measuring",
     "drawing": "writing",
     "making": "writing",

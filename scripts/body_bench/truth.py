@@ -76,7 +76,7 @@ def judged_body(seed: int, config: ScoringConfig, *, clean: bool, cache: Path | 
     images = coarse_of(body.volumes, config.liver.coarse_mm)
     liver = liver_on(body, images.geometry)
     uptake = float(np.median(images.uptake[liver]))
-    found = find_candidates(body.volumes, liver, uptake, config)
+    found = find_candidates(images, body.volumes.acquisition, liver, uptake, config)
     organs = tuple(body.organ_at(images.geometry.index_to_lps(c.part.place)) for c in found.candidates)
     judged = Judged(seed, body.spec, body.placed, found.candidates, true_lesions(body, found), organs, uptake)
     if path is not None:

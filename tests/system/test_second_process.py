@@ -13,7 +13,7 @@ import pytest
 
 from dotaliver.errors import MaskError
 from dotaliver.system.processors import processors
-from dotaliver.system.second_process import SecondProcess
+from dotaliver.system.second_process import JobsInTurn, SecondProcess
 
 needs_two_processors = pytest.mark.skipif(processors() < 2, reason="there is one processor alone")
 
@@ -115,7 +115,7 @@ def test_without_a_second_process_everything_is_done_here(monkeypatch):
 
 FORKS = """
 import os, signal, sys
-from dotaliver.system.second_process import SecondProcess
+from dotaliver.system.second_process import JobsInTurn, SecondProcess
 
 class Tells:
     def run(self):
@@ -148,3 +148,10 @@ def test_a_forked_process_has_what_was_loaded_here_and_ends_with_this_one(end, s
     assert done.returncode == status, done.stderr
     assert not done.stderr
     assert int(done.stdout)
+
+
+def test_two_jobs_given_as_one_are_done_in_turn_where_there_is_one():
+    assert JobsInTurn(WhoAmI(b"first"), None).run() == ((os.getpid(), b"first"), None)
+    assert JobsInTurn(None, WhoAmI(b"second")).run() == (None, (os.getpid(), b"second"))
+    with pytest.raises(MaskError):
+        JobsInTurn(WhoAmI(b"first"), Refuses()).run()

@@ -32,7 +32,7 @@ from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
 from dotaliver.records.study import StudyVolumes
-from dotaliver.segmentation.body.search import with_body_searched
+from dotaliver.segmentation.body.search import body_search_job
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
@@ -41,7 +41,7 @@ from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.recist_mr import with_mr_registered
 from dotaliver.segmentation.segmenters import segmenter
 from dotaliver.system.progress import Progress, silent
-from dotaliver.system.second_process import SecondProcess
+from dotaliver.system.second_process import JobsInTurn, SecondProcess
 
 __all__ = [
     "Outcome",
@@ -126,15 +126,16 @@ def segment_study(
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config, may_divide=given is None or given.lesions is None)
-    outlines = None if view is None else helper.begin(view.job)
+    outside = body_search_job(volumes, found, config)
+    beside = helper.begin(JobsInTurn(None if view is None else view.job, outside))
     if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config)
-    progress("looking for the lesions' borders on CT")
-    found = with_lesions_on_ct(found, view, None if outlines is None else outlines.result(), config)
-    if found.body is None:
-        progress("searching outside the liver")
-        found = with_body_searched(volumes, found, config)
+    progress("looking for the lesions' borders on CT and searching outside the liver")
+    outlines, searched = beside.result()
+    found = with_lesions_on_ct(found, view, outlines, config)
+    if searched is not None:
+        found = replace(found, body=searched)
     if volumes.fdg is not None:
         from dotaliver.segmentation.fdg_search import with_fdg_searched
 

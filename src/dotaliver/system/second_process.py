@@ -18,6 +18,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -29,12 +30,14 @@ from dotaliver.system.processors import processors
 
 __all__ = [
     "Job",
+    "JobsInTurn",
     "Pending",
     "SecondProcess",
 ]
 
 Result_co = TypeVar("Result_co", covariant=True)
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +47,19 @@ class Job(Protocol[Result_co]):
     def run(self) -> Result_co:
         """Do it."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class JobsInTurn(Generic[Result, Other]):
+    """Two jobs given away as one, each where there is one."""
+
+    first: Job[Result] | None
+    second: Job[Other] | None
+
+    def run(self) -> tuple[Result | None, Other | None]:
+        """Do both."""
+        one = None if self.first is None else self.first.run()
+        return one, None if self.second is None else self.second.run()
 
 
 def _serve(connection: Connection, load: Callable[[], None], others: Connection | None = None) -> None:

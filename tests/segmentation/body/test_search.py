@@ -1,5 +1,6 @@
 """The search outside the liver: candidates, organs, and what is said of missing parts of the body."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -8,17 +9,21 @@ import pytest
 from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.blocks import memory_bound
 from dotaliver.records.masks import MaskLayer, Segmentations
-from dotaliver.segmentation.body.search import with_body_searched
+from dotaliver.segmentation.body.search import body_search_job, with_body_searched
 from fixtures.bodies import body_phantom
 
 CONFIG = ScoringConfig()
 
 
-def found_in(body, volumes=None, config=CONFIG):
+def with_liver(body):
     liver = MaskLayer(body.liver, "ct", "truth", 1.0)
     down = (0.0, 0.0, -body.spec.trunk.scanner.breathing_shift_mm)
     moved = replace(liver, labels=body.liver.placed(body.liver.geometry.moved(down)), drawn_on="pet")
-    return with_body_searched(volumes or body.volumes, Segmentations("truth", moved, None), config).body
+    return Segmentations("truth", moved, None)
+
+
+def found_in(body, volumes=None, config=CONFIG):
+    return with_body_searched(volumes or body.volumes, with_liver(body), config).body
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,16 @@ def test_lesions_that_stand_out_are_offered_and_outlined(body, search):
     assert len(clear) >= 5
     missed = [p.site for p in clear if not overlaps(search, body, p)]
     assert missed == []
+
+
+def test_another_process_finds_the_same(body, search):
+    elsewhere = pickle.loads(pickle.dumps(body_search_job(body.volumes, with_liver(body), CONFIG))).run()
+    assert (elsewhere.foci, elsewhere.organs, elsewhere.coverage) == (search.foci, search.organs, search.coverage)
+    np.testing.assert_array_equal(elsewhere.mask.labels.array, search.mask.labels.array)
+
+
+def test_what_was_searched_is_not_searched_again(body, search):
+    assert body_search_job(body.volumes, replace(with_liver(body), body=search), CONFIG) is None
 
 
 def test_an_outline_has_about_the_volume_of_its_lesion(body, search):

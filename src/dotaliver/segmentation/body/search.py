@@ -15,7 +15,7 @@ from dotaliver.image.volume import BoolArray, LabelMap
 from dotaliver.records.body import BodyCoverage, BodyFocus, BodySearch, FocusOrgan, Likely, OwnedOrgan
 from dotaliver.records.masks import MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
-from dotaliver.records.study import StudyVolumes
+from dotaliver.records.study import Acquisition, StudyVolumes
 from dotaliver.segmentation.body.axes import BodyAxes, body_axes, coverage_of
 from dotaliver.segmentation.body.confidence import confidences
 from dotaliver.segmentation.body.outline import outline_on_pet
@@ -30,8 +30,10 @@ from dotaliver.segmentation.lesions_and_reference import images_around, normal_l
 from dotaliver.segmentation.organs.surroundings import survey
 
 __all__ = [
+    "BodySearchJob",
     "Candidate",
     "Candidates",
+    "body_search_job",
     "find_candidates",
     "is_likely",
     "judged_parts",
@@ -65,8 +67,26 @@ class Candidates:
     axes: BodyAxes
 
 
-def with_body_searched(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
-    """Add the search outside the liver, where there is a liver to compare with and no search yet.
+@dataclass(frozen=True, eq=False)
+class BodySearchJob:
+    """What the search outside the liver needs, and no more: another process may do it.
+
+    ``liver`` is the liver with its lesions in the PET's position, on the coarse grid.
+    """
+
+    images: CoarseImages
+    acquisition: Acquisition
+    liver: BoolArray
+    liver_uptake: float
+    config: ScoringConfig
+
+    def run(self) -> BodySearch:
+        """Search all of the PET outside the liver."""
+        return _searched(self.images, self.acquisition, self.liver, self.liver_uptake, self.config)
+
+
+def body_search_job(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> BodySearchJob | None:
+    """The search outside the liver; None without a liver to compare with, and where it was searched before.
 
     Parameters
     ----------
@@ -78,13 +98,19 @@ def with_body_searched(volumes: StudyVolumes, found: Segmentations, config: Scor
         ``config.body``, and how lesions are delimited.
     """
     if found.liver is None or found.body is not None:
-        return found
+        return None
     images = coarse_of(volumes, config.liver.coarse_mm)
     liver = liver_on_coarse(found, images)
     if not liver.any():
-        return found
+        return None
     normal = normal_liver_within(images_around(images, found), found, config).uptake
-    return replace(found, body=search_body(volumes, liver, normal, config))
+    return BodySearchJob(images, volumes.acquisition, liver, normal, config)
+
+
+def with_body_searched(volumes: StudyVolumes, found: Segmentations, config: ScoringConfig) -> Segmentations:
+    """Add the search outside the liver, where there is one to be done; arguments as of `body_search_job`."""
+    job = body_search_job(volumes, found, config)
+    return found if job is None else replace(found, body=job.run())
 
 
 def liver_on_coarse(found: Segmentations, images: CoarseImages) -> BoolArray:
@@ -110,17 +136,24 @@ def search_body(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, co
     config : ScoringConfig
         All settings.
     """
-    found = find_candidates(volumes, liver, liver_uptake, config)
-    has_ct = volumes.ct is not None
+    images = coarse_of(volumes, config.liver.coarse_mm)
+    return _searched(images, volumes.acquisition, liver, liver_uptake, config)
+
+
+def _searched(
+    images: CoarseImages, acquisition: Acquisition, liver: BoolArray, liver_uptake: float, config: ScoringConfig
+) -> BodySearch:
+    found = find_candidates(images, acquisition, liver, liver_uptake, config)
+    has_ct = images.hu is not None
     judged = [(c, _confidence(c, config.body, has_ct=has_ct)) for c in found.candidates]
     listed = [(c, p) for c, p in judged if p >= config.body.listed_from]
-    if volumes.acquisition.tracer_is_sstr is False:
+    if acquisition.tracer_is_sstr is False:
         level = config.body.other_tracer_ratio * liver_uptake
         organs = config.body.other_tracer_organs
         listed = [(c, p) for c, p in listed if p >= config.body.other_tracer_from and c.part.peak > level]
         listed = [(c, p) for c, p in listed if c.may_be not in organs]
     listed.sort(key=lambda one: (-one[1], one[0].part.label))
-    foci, mask = _outlined(volumes, found, listed[: config.body.longest_list], config)
+    foci, mask = _outlined(acquisition, found, listed[: config.body.longest_list], config)
     offered = {c.part.label for c, _ in listed}
     owned = [c for c, _ in judged if c.part.label not in offered and c.may_be is not None]
     coverage = _with_unlisted(coverage_of(found.axes), len(listed) - config.body.longest_list)
@@ -135,17 +168,18 @@ def _with_unlisted(coverage: BodyCoverage, unlisted: int) -> BodyCoverage:
     return replace(coverage, missing=f"{coverage.missing} {sentence}".strip())
 
 
-def find_candidates(volumes: StudyVolumes, liver: BoolArray, liver_uptake: float, config: ScoringConfig) -> Candidates:
-    """All hot parts outside the liver with their features; arguments as of `search_body`."""
-    images = coarse_of(volumes, config.liver.coarse_mm)
+def find_candidates(
+    images: CoarseImages, acquisition: Acquisition, liver: BoolArray, liver_uptake: float, config: ScoringConfig
+) -> Candidates:
+    """All hot parts outside the liver with their features; ``liver`` and the rest as of `search_body`."""
     around = survey(images)
-    axes = body_axes(images, around, liver, volumes.acquisition.patient_height_m)
+    axes = body_axes(images, around, liver, acquisition.patient_height_m)
     parts = find_hot_parts(images, (around.body | around.lungs, liver), axes, liver_uptake, config.body)
     parts = with_tissue(parts, images, around, skeleton(images, around, axes))
     has_ct = images.hu is not None
     owned = owned_large_organs(parts, liver_uptake, has_ct=has_ct)
     parts = with_organ_distance(parts, owned, images.geometry.spacing_mm)
-    other = volumes.acquisition.tracer_is_sstr is False
+    other = acquisition.tracer_is_sstr is False
     names = explained(parts, owned, liver_uptake, has_ct=has_ct, other_tracer=other)
     return Candidates(judged_parts(parts.parts, names, liver_uptake, has_ct=has_ct), parts, images, axes)
 
@@ -174,10 +208,10 @@ def _confidence(candidate: Candidate, config: BodyConfig, *, has_ct: bool) -> fl
 
 
 def _outlined(
-    volumes: StudyVolumes, found: Candidates, listed: list[tuple[Candidate, float]], config: ScoringConfig
+    acquisition: Acquisition, found: Candidates, listed: list[tuple[Candidate, float]], config: ScoringConfig
 ) -> tuple[tuple[BodyFocus, ...], MaskLayer]:
     """The foci with their masks on the PET's grid, numbered from the hottest."""
-    pet = volumes.pet
+    pet = found.images.pet
     boxes = dict(basin_boxes(found.parts.owners))
     masks: list[tuple[float, Candidate, float, Box, BoolArray]] = []
     for candidate, confidence in listed:
@@ -196,19 +230,21 @@ def _outlined(
         if not free.any():
             continue
         view[free] = len(foci) + 1
-        foci.append(_focus(len(foci) + 1, candidate, confidence, volumes, config.body))
+        foci.append(_focus(len(foci) + 1, candidate, confidence, acquisition, config.body))
     layer = MaskLayer(LabelMap(labels, pet.geometry), "pet", _NAME, config.body.border_uncertainty_mm, "searched")
     return tuple(foci), layer
 
 
-def _focus(label: int, candidate: Candidate, confidence: float, volumes: StudyVolumes, config: BodyConfig) -> BodyFocus:
+def _focus(
+    label: int, candidate: Candidate, confidence: float, acquisition: Acquisition, config: BodyConfig
+) -> BodyFocus:
     likely: Likely = "unsure"
     if is_likely(confidence, candidate.may_be, config):
         likely = "metastasis"
     elif confidence < config.physiological_below:
         likely = "physiological"
     why = None if candidate.may_be is None else SENTENCES[candidate.may_be]
-    if volumes.acquisition.tracer_is_sstr is False:
+    if acquisition.tracer_is_sstr is False:
         # Confidence was calibrated for the receptor ligands alone.
         likely = "unsure"
         why = _OTHER_TRACER if why is None else f"{why} {_OTHER_TRACER}"
