@@ -110,6 +110,29 @@ def test_more_never_enters_another_lesion_and_less_never_empties():
         correct(stroke((12, 15, 15)), stroke((12, 15, 15)), "less")
 
 
+def test_more_stays_in_the_organ_where_another_as_hot_touches_the_lesion():
+    # A kidney of the lesion's uptake lies against the liver's edge, at x = 60 mm, where the lesion does too.
+    kidney = ball((82, 45, 36), 22.0) & ~LESION
+    pet = blurred(LESION, kidney)
+    liver = np.zeros(GRID.shape, dtype=bool)
+    liver[:, :, :20] = True
+    half = LESION.copy()
+    half[:, :, 15:] = False
+    drawn = stroke((12, 15, 18), (12, 15, 19), (12, 15, 20))
+    nothing = np.zeros(GRID.shape, dtype=bool)
+    free, bound = (
+        corrected_lesion(
+            pet, half, Scribbles.none(GRID.shape), drawn, "more",
+            taken=nothing, normal_uptake=NORMAL, config=CONFIG, organ=organ,
+        )
+        for organ in (None, liver)
+    )  # fmt: skip
+    assert (free & kidney & ~liver).sum() > 50, "without the liver, the kidney is taken for the lesion"
+    assert not (bound & ~liver & ~drawn).any()
+    assert bound[drawn].all(), "where the reader draws, the reader is followed"
+    assert dice(bound, LESION) > 0.9
+
+
 def noisy(pet, share, seed=3) -> Volume:
     """An image with white noise of a share of normal uptake."""
     noise = np.random.default_rng(seed).normal(0.0, share * NORMAL, GRID.shape)

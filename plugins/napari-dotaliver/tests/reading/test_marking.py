@@ -35,6 +35,27 @@ def half_of(session: ReadingSession, label: int) -> np.ndarray:
     return half
 
 
+def test_a_stroke_is_bound_by_the_liver_where_the_lesion_lies_in_it(session, monkeypatch):
+    bounds = []
+
+    def keeping(_pet, mask, *_, organ, **__):
+        bounds.append((mask, organ))
+        return mask
+
+    monkeypatch.setattr("napari_dotaliver.reading.marking.corrected_lesion", keeping)
+    label = largest(session).label
+    own = session.lesions.array == label
+    session.scribble(label, places_of(session, own), "more")
+    mask, organ = bounds.pop()
+    assert organ[mask].mean() > 0.9
+    # All of a liver of another place leaves the lesion outside, and the stroke unbound.
+    elsewhere = np.zeros(session.liver_grid.shape, dtype=np.uint8)
+    elsewhere[:2, :3, :3] = 1
+    session.set_liver(elsewhere)
+    session.scribble(label, places_of(session, own), "more")
+    assert bounds.pop()[1] is None
+
+
 def test_a_stroke_gives_a_lesion_its_missing_half_back_and_is_one_step(session):
     label = largest(session).label
     own = session.lesions.array == label

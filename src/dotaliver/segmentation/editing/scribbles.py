@@ -90,6 +90,7 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
     taken: BoolArray,
     normal_uptake: float,
     config: LesionConfig,
+    organ: BoolArray | None = None,
 ) -> BoolArray:
     """The mask of a lesion after one more stroke.
 
@@ -111,6 +112,9 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
         Uptake of the tissue around the lesion.
     config : LesionConfig
         Reach of blur and smoothing of the edge rule.
+    organ : ndarray of bool, optional
+        Where the organ that the lesion lies in may be. Beyond it nothing is added but what the stroke itself goes over:
+        another organ that touches it there may be as hot as the lesion.
 
     Raises
     ------
@@ -122,6 +126,7 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
         msg = "the stroke lies outside the image or in another lesion; draw it at this lesion's border"
         raise MaskError(msg)
     drawn = scribbles.with_stroke(stroke, kind)
+    closed = taken if organ is None or kind == "less" else taken | ~(organ | mask | drawn.more)
     spacing_mm = pet.geometry.spacing_mm
     height = edge_height(pet, normal_uptake, config, fwhm_mm=0.0)
     warm = pet.array > _FLOOR_RATIO * normal_uptake
@@ -135,10 +140,10 @@ def corrected_lesion(  # noqa: PLR0913  image, mask, both kinds of strokes, othe
         likely = np.where(strange, np.minimum(likely, _OTHER_STRUCTURE), likely)
     tumour = _walked(
         height, likely, mask, drawn,
-        taken=taken, away_mm=away_mm, spacing_mm=spacing_mm, own_uptake=_weight_of_uptake(pet, normal_uptake),
+        taken=closed, away_mm=away_mm, spacing_mm=spacing_mm, own_uptake=_weight_of_uptake(pet, normal_uptake),
     )  # fmt: skip
     if kind == "more":
-        result = mask | stroke | _touching(tumour & ~mask & near & ~taken, stroke)
+        result = mask | stroke | _touching(tumour & ~mask & near & ~closed, stroke)
     else:
         clear = ~near & (away_mm <= _CLEAR_REACH_MM) & (likely < _CLEARLY_NOT)
         gone = _touching(mask & ((near & ~tumour) | clear), stroke & mask)

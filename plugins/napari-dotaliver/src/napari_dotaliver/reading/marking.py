@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.distance import distance_inside_mm
+from dotaliver.image.distance import distance_inside_mm, distance_to_mm
 from dotaliver.image.geometry import Box, Geometry, Vector, as_vector, grow_box
 from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.volume import BoolArray, LabelMap, Volume, used_box
@@ -37,6 +37,8 @@ LEVEL_STEP = 0.025
 
 # What is read around a lesion and a stroke: surroundings reach 25 mm, strokes 30 mm.
 _AROUND_MM = 32.0
+# How far off the liver's outline may be, beyond which a stroke on a lesion adds nothing by itself.
+_OUTLINE_ERROR_MM = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,21 @@ class Marking(Pointing):
         corrected = corrected_lesion(
             pet, own, strokes, stroke[box], kind,
             taken=others, normal_uptake=self._normal_uptake(pet, own | stroke[box], others, box),
-            config=self.config.lesions,
+            config=self.config.lesions, organ=self._liver_around(own, box),
         )  # fmt: skip
         tool: MaskTool = "scribble_more" if kind == "more" else "scribble_less"
         self._take_lesion(label, box, own, corrected, self._noted(tool, (label,), points_lps_mm))
+
+    def _liver_around(self, own: BoolArray, box: Box) -> BoolArray | None:
+        """Where the liver may be in a box of the lesions' grid; None where the lesion lies outside it."""
+        liver, found, lesions = self.liver, self.segmentations, self.lesions
+        if liver is None or found.liver is None:
+            return None
+        drawn_on = "pet" if found.lesions is None else found.lesions.drawn_on
+        grid = in_position_of(drawn_on, replace(found.liver, labels=liver), found.mismatch)
+        inside = resample_labels(grid, lesions.geometry.crop(box)).mask
+        near = distance_to_mm(inside, lesions.geometry.spacing_mm) <= _OUTLINE_ERROR_MM
+        return np.asarray(near) if 2 * np.count_nonzero(own & near) >= np.count_nonzero(own) else None
 
     def scribble_liver(self, points_lps_mm: Sequence[Vector], kind: StrokeKind) -> None:
         """Correct the liver by a stroke "more here" or "less here".
