@@ -6,10 +6,11 @@ from fixtures.diagnostic import AWAY_MM, SERIES_UID, with_diagnostic_ct
 from napari.components import ViewerModel
 from napari_dotaliver.reading.provisional import provisional
 from napari_dotaliver.reading.session import ReadingSession
-from napari_dotaliver.view.layers import line_of_shape, lps_to_world
+from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.view.measured_image import DIAGNOSTIC_CT
 from napari_dotaliver.view.pointer import pointer_words
 from napari_dotaliver.view.shown_images import choices, next_of, show_images, shown_words, windows_shown
+from napari_dotaliver.view.sign_layers import line_of_shape
 from napari_dotaliver.view.study_layers import StudyLayers
 
 from dotaliver.measurement.caliper import Caliper

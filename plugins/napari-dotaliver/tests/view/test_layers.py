@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.grids import grid, some_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from napari.layers import Layer, Points, Shapes
+from napari.layers import Layer, Points
 from napari_dotaliver.view import layers
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Geometry
-from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.records.study import Acquisition
-
-AXES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-
-
-def grid(order=(0, 1, 2), signs=(1, 1, 1), shape=(3, 4, 5), spacing=(3.0, 2.0, 1.5), tilt=0.0) -> Geometry:
-    axes = AXES[list(order)] * np.array(signs)[:, None]
-    turn = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1.0]])
-    directions = tuple(tuple(float(c) for c in turn @ axis) for axis in axes)
-    return Geometry(shape, (-10.0, 20.0, -30.0), spacing, directions, "1.2.3")
-
-
-def some_labels(geometry: Geometry, seed=0) -> LabelMap:
-    voxels = np.random.default_rng(seed).integers(0, 4, geometry.shape).astype(np.uint16)
-    return LabelMap(voxels, geometry)
 
 
 def shown(labels: LabelMap) -> Layer:
@@ -155,47 +140,3 @@ def test_relative_uptake_is_shown_to_what_there_is():
     assert limits == (0.0, pytest.approx(4e4))
     empty = layers.pet_layer(pet(Quantity.RELATIVE, 0.0), Acquisition(), over_ct=True)[1]["contrast_limits"]
     assert empty[1] > 0.0
-
-
-def test_a_diameter_comes_back_from_its_line():
-    geometry = grid((1, 0, 2), (1, -1, 1))
-    line = ((-8.0, 18.0, -28.0), (-5.0, 15.5, -28.0))
-    layer = Layer.create(*layers.diameters_layer({4: line}, geometry))
-    assert isinstance(layer, Shapes)
-    assert list(layer.features["lesion"]) == [4]
-    p, q = layers.line_of_shape(layer.data[0], layer)
-    np.testing.assert_allclose((p, q), line, atol=1e-6)
-
-
-def test_what_is_no_line_is_no_diameter():
-    layer = Layer.create(*layers.diameters_layer({}, grid()))
-    with pytest.raises(MaskError, match="straight line"):
-        layers.line_of_shape(np.zeros((4, 3)), layer)
-    with pytest.raises(MaskError, match="longer than"):
-        layers.line_of_shape(np.zeros((2, 3)), layer)
-
-
-def test_the_sphere_of_normal_liver_stands_where_it_is_read():
-    layer = Layer.create(*layers.reference_layer(((-5.0, 22.0, -27.0), 30.0), grid()))
-    np.testing.assert_allclose(layers.points_lps_mm(layer), [(-5.0, 22.0, -27.0)], atol=1e-6)
-    assert list(layer.size) == [30.0]
-    assert len(Layer.create(*layers.reference_layer(None, grid())).data) == 0
-
-
-def test_each_lesion_is_numbered_on_each_of_its_slices_and_inside_itself():
-    labels = some_labels(grid((2, 1, 0), (1, -1, -1), shape=(4, 5, 6)), 3)
-    turned = anatomical(labels)
-    data, look, _ = layers.numbers_layer(labels)
-    numbers = look["features"]["number"].astype(int)
-    assert [turned.array[tuple(place.astype(int))] for place in data] == list(numbers)
-    for label in labels.labels:
-        slices = np.unique(np.argwhere(turned.array == label)[:, 0])
-        np.testing.assert_array_equal(np.sort(data[numbers == label, 0]), slices)
-        assert np.count_nonzero(look["features"]["middle"][numbers == label]) == 1
-
-
-def test_a_lesion_is_looked_at_inside_itself():
-    labels = some_labels(grid(), 5)
-    place = layers.middle_of(labels, 2)
-    assert labels.array[tuple(np.rint(labels.geometry.lps_to_index(place)).astype(int))] == 2
-    assert layers.middle_of(labels, 99) is None

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer, Shapes
-from napari_dotaliver.view import layers
+from napari_dotaliver.view import sign_layers
 from napari_dotaliver.view.measured_image import MR, measured_display, measured_layer, shown_line
 
 from dotaliver.image.geometry import Geometry
@@ -83,9 +83,9 @@ def test_a_drawn_shape_has_the_ends_that_the_layer_shows():
     mr, found = case(3.0, 0.0, (0.0, 0.0, 100.0))
     display = measured_display(mr, found)
     line = display.shown.index_to_lps([(4, 3, 2), (4, 9, 12)])
-    data, look, _ = layers.diameters_layer({1: (tuple(line[0]), tuple(line[1]))}, display.shown)
+    data, look, _ = sign_layers.diameters_layer({1: (tuple(line[0]), tuple(line[1]))}, display.shown)
     layer = Shapes(data, **look)
-    drawn = layers.line_of_shape(layer.data[0], layer)
+    drawn = sign_layers.line_of_shape(layer.data[0], layer)
     np.testing.assert_allclose(drawn, line, atol=1e-6)
 
 

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 from napari_dotaliver.reading.session import ReadingSession
-from napari_dotaliver.view.layers import BORDER, lps_to_world
+from napari_dotaliver.view.layers import lps_to_world
+from napari_dotaliver.view.sign_layers import BORDER
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.widgets.tools import ToolsWidget
 from qtpy.QtCore import Qt

@@ -1,4 +1,4 @@
-"""Records as napari layers, and layers as records again: pure functions, without Qt and without a viewer.
+"""Images and masks as napari layers, and layers as masks again: pure functions, without Qt and without a viewer.
 
 A layer's data have anatomical axes (slices towards the head, rows to the back, columns to the patient's left) and
 an affine to napari's world, which is patient coordinates in millimetres (DICOM LPS) with the axes in the order
@@ -8,59 +8,43 @@ interpolated on the way, in either direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dotaliver.errors import MaskError
-from dotaliver.image.geometry import Box, FloatArray, Geometry, Vector, as_vector
+from dotaliver.image.geometry import Box, FloatArray, Geometry
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
-from dotaliver.records.measurements import CtFocus
-from dotaliver.records.positions import own_labels
 from dotaliver.records.study import Acquisition
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
 __all__ = [
-    "BORDER",
-    "CANDIDATES",
-    "CANDIDATE_COLOUR",
     "CT",
-    "DIAMETERS",
     "HU_RANGE",
     "LESIONS",
     "LIVER",
-    "NUMBERS",
+    "MM",
     "PET",
     "PET_ALONE",
     "PET_OVER_CT",
     "READING",
-    "REFERENCE",
     "SOFT_TISSUE_HU",
     "LayerData",
-    "Numbers",
     "anatomical_grid",
-    "border_layer",
-    "candidates_layer",
     "ct_layer",
-    "diameters_layer",
     "labels_of_layer",
     "lesion_colour",
     "lesions_layer",
-    "line_of_shape",
     "liver_layer",
     "lps_to_world",
-    "middle_of",
-    "numbers_layer",
     "pet_layer",
-    "points_lps_mm",
+    "placed",
     "put_back",
-    "reference_layer",
-    "renew_sign",
     "require_in_place",
     "stored_view",
     "stroke_box",
@@ -73,9 +57,6 @@ LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer from: data, keyword arguments and kind."""
 
 CT, PET, LIVER, LESIONS = "CT", "PET", "Liver", "Lesions"
-REFERENCE, DIAMETERS, NUMBERS = "Normal liver", "Diameters", "Lesion numbers"
-CANDIDATES = "CT candidates"
-BORDER = "Border points"
 READING = "dotaliver reading"
 """Under which key of its metadata a mask layer names the reading that it belongs to."""
 
@@ -93,15 +74,12 @@ _SMOOTH = {"interpolation2d": "linear", "projection_mode": "none"}
 # SUV up to which the PET is drawn: a normal liver is then a third of it on receptor PET, and on FDG.
 _SSTR_SUV_SHOWN, _OTHER_SUV_SHOWN = 20.0, 7.0
 _RELATIVE_SHARE_SHOWN = 99.5
-_MM = ("mm", "mm", "mm")
+MM = ("mm", "mm", "mm")
 # Okabe and Ito's colours, told apart by colour-blind readers; those that stand out from inferno come first.
 _LESION_COLOURS = ("#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#E69F00", "#D55E00")
-_LIVER_COLOUR, _REFERENCE_COLOUR, _DIAMETER_COLOUR, CANDIDATE_COLOUR = "#0072B2", "#009E73", "#F0E442", "#E69F00"
-_HANDLE_MM = 4.0
+_LIVER_COLOUR = "#0072B2"
 # Corners of an unmoved layer agree to rounding; a hundredth of a millimetre is a move.
 _TOLERANCE_MM = 1e-2
-_SHORTEST_LINE_MM = 1.0
-_LINE_MM = 1.2
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -130,8 +108,9 @@ def world_affine(grid: Geometry) -> FloatArray:
     return matrix
 
 
-def _placed(grid: Geometry) -> dict[str, Any]:
-    return {"affine": world_affine(grid), "units": _MM, "axis_labels": ("z", "y", "x")}
+def placed(grid: Geometry) -> dict[str, Any]:
+    """What puts the voxels of a layer with anatomical axes where its image lies in the world."""
+    return {"affine": world_affine(grid), "units": MM, "axis_labels": ("z", "y", "x")}
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
@@ -141,7 +120,7 @@ def ct_layer(ct: Volume) -> LayerData:
     """A CT in the soft-tissue window."""
     turned = anatomical(ct.require(Quantity.HU))
     look = {"name": CT, "colormap": "gray", "contrast_limits": SOFT_TISSUE_HU, **_SMOOTH}
-    return turned.array, look | _placed(turned.geometry), "image"
+    return turned.array, look | placed(turned.geometry), "image"
 
 
 def pet_layer(pet: Volume, acquisition: Acquisition, *, over_ct: bool) -> LayerData:
@@ -149,7 +128,7 @@ def pet_layer(pet: Volume, acquisition: Acquisition, *, over_ct: bool) -> LayerD
     turned = anatomical(pet)
     shown = _pet_maximum(pet, acquisition)
     look = {"name": PET, "contrast_limits": (0.0, shown), "blending": "translucent_no_depth", **_SMOOTH}
-    return turned.array, look | (PET_OVER_CT if over_ct else PET_ALONE) | _placed(turned.geometry), "image"
+    return turned.array, look | (PET_OVER_CT if over_ct else PET_ALONE) | placed(turned.geometry), "image"
 
 
 def _pet_maximum(pet: Volume, acquisition: Acquisition) -> float:
@@ -193,7 +172,7 @@ def _mask_layer(labels: LabelMap, name: str, look: dict[str, Any]) -> LayerData:
     turned = anatomical(labels)
     # Records are read-only and layers are painted on, so each has its own voxels.
     meta = {"name": name, "metadata": {"mask": name}}
-    return np.array(turned.array), {**meta, **look, **_placed(turned.geometry)}, "labels"
+    return np.array(turned.array), {**meta, **look, **placed(turned.geometry)}, "labels"
 
 
 def labels_of_layer(layer: Layer, grid: Geometry) -> LabelMap:
@@ -308,162 +287,3 @@ def put_back(layer: Layer, grid: Geometry) -> bool:
         layer.scale, layer.translate, layer.rotate, layer.shear = (1.0,) * 3, (0.0,) * 3, np.eye(3), (0.0,) * 3
         layer.affine = world_affine(turned)
     return True
-
-
-def renew_sign(layer: Layer, made: LayerData) -> None:
-    """Change a layer of points or lines to what another was made of; nobody dragged anything."""
-    data, look, kind = made
-    with layer.events.data.blocker():
-        layer.selected_data = set()
-        if kind == "shapes":
-            layer.data = [(line, "line") for line in data]
-            # Shapes keep what they look like, and are slow to be told again.
-            if set(layer.edge_width) - {look["edge_width"]}:
-                layer.edge_width = look["edge_width"]
-            layer.edge_color = look["edge_color"]
-        else:
-            layer.data = data
-            if len(data):
-                layer.size = look["size"]
-        if "features" in look:
-            layer.features = look["features"]
-    layer.refresh(extent=False, thumbnail=False)
-
-
-# --- signs -----------------------------------------------------------------------------------------------------------
-
-
-def reference_layer(sphere: tuple[Vector, float] | None, grid: Geometry) -> LayerData:
-    """The sphere in which normal liver is read (centre and diameter in mm), as a circle in every plane of a grid."""
-    places, sizes = ([], []) if sphere is None else ([sphere[0]], [sphere[1]])
-    return _rings(REFERENCE, places, sizes, _REFERENCE_COLOUR, grid)
-
-
-def candidates_layer(foci: Sequence[CtFocus], grid: Geometry) -> LayerData:
-    """Focal lesions that only the CT shows, as circles as large as they are, with their numbers."""
-    sizes = [focus.longest_diameter_mm or _sphere_mm(focus.volume_ml) for focus in foci]
-    places = [focus.centroid_lps_mm for focus in foci]
-    data, look, kind = _rings(CANDIDATES, places, sizes, CANDIDATE_COLOUR, grid)
-    names = np.array([f"CT {focus.label}" for focus in foci], dtype=object)
-    return data, look | {"features": {"number": names}, "text": _number_text(CANDIDATE_COLOUR)}, kind
-
-
-def border_layer(points_mm: Sequence[Vector], grid: Geometry) -> LayerData:
-    """Points of the border of the lesion that was pointed at, to be dragged."""
-    return _rings(BORDER, points_mm, [_HANDLE_MM] * len(points_mm), _DIAMETER_COLOUR, grid)
-
-
-def _rings(
-    name: str, places_lps_mm: Sequence[Vector], sizes_mm: Sequence[float], colour: str, grid: Geometry
-) -> LayerData:
-    """Spheres as points as large as they are, counted in mm from the image's first voxel."""
-    # napari 0.9 draws a dot where a points layer begins while none of its points is on the slice: there, at the
-    # image's corner, it is in nobody's way.
-    start = lps_to_world(anatomical_grid(grid).origin_lps_mm)
-    look: dict[str, Any] = {"name": name, "face_color": "#00000000", "border_color": colour}
-    look |= {"size": np.array(sizes_mm, dtype=np.float64) if len(sizes_mm) else 30.0, "translate": start}
-    look |= {"border_width": 1.5, "border_width_is_relative": False, "projection_mode": "rescale_spherical"}
-    look |= {"units": _MM, "axis_labels": ("z", "y", "x"), "ndim": 3}
-    return lps_to_world(np.array(places_lps_mm).reshape(-1, 3)) - start, look, "points"
-
-
-def points_lps_mm(layer: Layer) -> FloatArray:
-    """Where a points layer's points lie, in patient coordinates, shape (points, 3)."""
-    places = [world_to_lps(layer.data_to_world(point)) for point in layer.data]
-    return np.array(places, dtype=np.float64).reshape(-1, 3)
-
-
-def _number_text(colour: str) -> dict[str, Any]:
-    return {"string": "{number}", "size": 11, "color": colour, "anchor": "center"}
-
-
-def _sphere_mm(volume_ml: float) -> float:
-    """Diameter of the sphere that is so large."""
-    return float(np.cbrt(6.0 * 1000.0 * volume_ml / np.pi))
-
-
-def middle_of(labels: LabelMap, label: int) -> Vector | None:
-    """The voxel of a lesion that lies nearest its middle, in patient coordinates; None where it has none."""
-    part = own_labels(labels, label)
-    if part is None:
-        return None
-    index = np.argwhere(part.array)
-    return as_vector(part.geometry.index_to_lps(_nearest_middle(index)))
-
-
-def _nearest_middle(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    chosen: npt.NDArray[np.int64] = index[np.linalg.norm(index - index.mean(axis=0), axis=1).argmin()]
-    return chosen
-
-
-Numbers = dict[int, tuple[bytes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]
-"""Where each lesion's number stands, by what the lesion looked like then."""
-
-
-def numbers_layer(labels: LabelMap, known: Numbers | None = None) -> LayerData:
-    """Each lesion's number, once on every axial slice of it, in indices of its image.
-
-    The feature ``middle`` tells the one number of a lesion that stays where the slices are laid on each other. What
-    is ``known`` of lesions that have not changed is used, and the rest is added to it.
-    """
-    turned = anatomical(labels)
-    known = {} if known is None else known
-    places, numbers, middles = [], [], []
-    for label, box in turned.boxes():
-        own = turned.array[box] == label
-        look_of = repr(box).encode() + np.packbits(own).tobytes()
-        if label not in known or known[label][0] != look_of:
-            index = np.argwhere(own) + [part.start for part in box]
-            levels = np.unique(index[:, 0])
-            on_levels = np.array([_nearest_middle(index[index[:, 0] == level]) for level in levels])
-            known[label] = (look_of, on_levels, np.asarray(levels == _nearest_middle(index)[0]))
-        _, on_levels, is_middle = known[label]
-        places.extend(on_levels)
-        numbers.extend([str(label)] * len(on_levels))
-        middles.extend(is_middle)
-    look: dict[str, Any] = {
-        "name": NUMBERS,
-        "features": {"number": np.array(numbers, dtype=object), "middle": np.array(middles, dtype=bool)},
-        "text": _number_text("white"),
-        "size": 1.0,
-        "projection_mode": "none",
-        "face_color": "#00000000",
-        "border_color": "#00000000",
-        "ndim": 3,
-    }
-    return np.array(places, dtype=np.float64).reshape(-1, 3), look | _placed(turned.geometry), "points"
-
-
-def diameters_layer(lines_lps_mm: Mapping[int, tuple[Vector, Vector]], grid: Geometry) -> LayerData:
-    """Longest diameters as lines, in indices of the image that they were measured on; a feature names the lesion."""
-    turned = anatomical_grid(grid)
-    lines = [turned.lps_to_index(line) for line in lines_lps_mm.values()]
-    look: dict[str, Any] = {
-        "name": DIAMETERS,
-        "shape_type": "line",
-        "edge_color": _DIAMETER_COLOUR,
-        "edge_width": _LINE_MM / min(turned.spacing_mm),
-        "features": {"lesion": np.array(list(lines_lps_mm), dtype=int)},
-        "ndim": 3,
-        **_placed(turned),
-    }
-    return lines, look, "shapes"
-
-
-def line_of_shape(vertices: npt.ArrayLike, layer: Layer) -> tuple[Vector, Vector]:
-    """The two ends of a line in a shapes layer, in patient coordinates.
-
-    Raises
-    ------
-    MaskError
-        Where it has not two ends that lie apart.
-    """
-    points = np.asarray(vertices, dtype=np.float64)
-    if points.shape != (2, 3):
-        msg = "a diameter is a straight line with two ends; draw it with the line tool"
-        raise MaskError(msg)
-    p, q = (world_to_lps(layer.data_to_world(point)) for point in points)
-    if float(np.linalg.norm(p - q)) < _SHORTEST_LINE_MM:
-        msg = f"a diameter must be longer than {_SHORTEST_LINE_MM:g} mm; draw the line from border to border"
-        raise MaskError(msg)
-    return as_vector(p), as_vector(q)

@@ -15,7 +15,7 @@ from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.orientation import anatomical
 from dotaliver.image.volume import LabelMap, Quantity, Volume
 from dotaliver.pipeline.visits import Visit
-from napari_dotaliver.view import layers
+from napari_dotaliver.view import layers, sign_layers
 from napari_dotaliver.view.orientation import body_extent
 from napari_dotaliver.view.planes import Crosshair
 
@@ -114,7 +114,7 @@ class ScanView(QWidget):
         """An empty layer for a diameter that is drawn, on the grid of the image that diameters are measured on."""
         image = self.visit.volumes.ct or self.visit.volumes.pet
         grid = upright(image.geometry) or image.geometry
-        return self._add(layers.diameters_layer({}, grid))  # type: ignore[no-any-return]
+        return self._add(sign_layers.diameters_layer({}, grid))  # type: ignore[no-any-return]
 
     # --- lesions -----------------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class ScanView(QWidget):
         for label, name in names.items():
             table[label] = colours[name]
         labels = self._lesions.with_array(table[self._lesions.array])
-        numbers = layers.numbers_layer(labels)
+        numbers = sign_layers.numbers_layer(labels)
         by_number = {str(colours[name]): name for name in names.values()}
         written = np.array([by_number.get(str(n), str(n)) for n in numbers[1]["features"]["number"]], dtype=object)
         numbers[1]["features"]["number"] = written
@@ -150,7 +150,7 @@ class ScanView(QWidget):
             self._put_marks_on_top()
             return
         self.outlines.data = made[0]
-        layers.renew_sign(self.numbers, numbers)
+        sign_layers.renew_sign(self.numbers, numbers)
 
     def _put_marks_on_top(self) -> None:
         self.model.layers.move(self.model.layers.index(self.lines), len(self.model.layers))

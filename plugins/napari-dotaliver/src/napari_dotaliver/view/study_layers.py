@@ -13,7 +13,7 @@ from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume
 from dotaliver.records.measurements import Lesion
 from dotaliver.records.study import StudyVolumes
 from napari_dotaliver.reading.label_tools import differing_box
-from napari_dotaliver.view import layers
+from napari_dotaliver.view import layers, sign_layers
 from napari_dotaliver.view.fdg import FdgDisplay, fdg_display, fdg_layer
 from napari_dotaliver.view.layers import LayerData
 from napari_dotaliver.view.measured_image import MeasuredDisplay, measured_display, measured_layer, shown_line
@@ -66,7 +66,7 @@ class StudyLayers:
         self._lesions_grid = volumes.pet.geometry
         self._liver_grid = volumes.pet.geometry if volumes.ct is None else volumes.ct.geometry
         self._painted_boxes: dict[str, list[Box]] = {layers.LIVER: [], layers.LESIONS: []}
-        self._numbers: layers.Numbers = {}
+        self._numbers: sign_layers.Numbers = {}
         self._signs_shown: dict[str, Any] = {}
         self.filled = False
         self.redrawn: Callable[[Labels], None] = lambda _layer: None
@@ -170,7 +170,7 @@ class StudyLayers:
             inside = bool((index >= 0).all() and (index < labels.geometry.shape).all())
             if inside and labels.array[tuple(index)] == lesion.label:
                 return (x, y, z)
-        return layers.middle_of(labels, lesion.label) or lesion.centroid_lps_mm
+        return sign_layers.middle_of(labels, lesion.label) or lesion.centroid_lps_mm
 
     # --- the FDG scan ------------------------------------------------------------------------------------------------
 
@@ -300,16 +300,18 @@ class StudyLayers:
         sphere, pet, labels = session.reference_sphere, volumes.pet.geometry, session.lesions
         where = measured.geometry
         self.candidates = self._sign(
-            self.candidates, "candidates", score.ct_foci, lambda: layers.candidates_layer(score.ct_foci, where)
+            self.candidates, "candidates", score.ct_foci, lambda: sign_layers.candidates_layer(score.ct_foci, where)
         )
-        self.reference = self._sign(self.reference, "reference", sphere, lambda: layers.reference_layer(sphere, pet))
+        self.reference = self._sign(
+            self.reference, "reference", sphere, lambda: sign_layers.reference_layer(sphere, pet)
+        )
         if points or self.border is not None:
-            self.border = self._sign(self.border, "border", points, lambda: layers.border_layer(points, grid))
+            self.border = self._sign(self.border, "border", points, lambda: sign_layers.border_layer(points, grid))
         self.diameters = self._sign(
-            self.diameters, "diameters", (lines, grid), lambda: layers.diameters_layer(lines, grid)
+            self.diameters, "diameters", (lines, grid), lambda: sign_layers.diameters_layer(lines, grid)
         )
         self.numbers = self._sign(
-            self.numbers, "numbers", labels, lambda: layers.numbers_layer(labels, known=self._numbers)
+            self.numbers, "numbers", labels, lambda: sign_layers.numbers_layer(labels, known=self._numbers)
         )
 
     def _sign(self, layer: Any, name: str, shows: object, make: Callable[[], LayerData]) -> Any:
@@ -321,7 +323,7 @@ class StudyLayers:
         elif self._signs_shown.get(name, _NOTHING) is not shows and (
             isinstance(shows, LabelMap) or self._signs_shown.get(name, _NOTHING) != shows
         ):
-            layers.renew_sign(layer, make())
+            sign_layers.renew_sign(layer, make())
             if name == "numbers" and layer.projection_mode == "all":
                 layer.shown = layer.features["middle"].to_numpy()
         self._signs_shown[name] = shows

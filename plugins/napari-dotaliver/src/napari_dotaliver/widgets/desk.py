@@ -31,8 +31,9 @@ from dotaliver.pipeline.reading_desk import DeskCase
 from dotaliver.records.edits import Reader
 from napari_dotaliver.reading.session import ReadingSession
 from napari_dotaliver.reading.study_words import matrix_words, study_words
-from napari_dotaliver.view.layers import lps_to_world, middle_of
+from napari_dotaliver.view.layers import lps_to_world
 from napari_dotaliver.view.orientation import PlaneName, jump
+from napari_dotaliver.view.sign_layers import middle_of
 from napari_dotaliver.view.study_layers import StudyLayers
 from napari_dotaliver.widgets import body_list, case_panel, confirm, fdg_list, tools
 from napari_dotaliver.widgets.background import Background, Progress, load_units, open_folder, score_opened, sentence_of

@@ -22,7 +22,8 @@ from dotaliver.export.tables import uptake_name
 from dotaliver.longitudinal.baseline_targets import BaselineTargets, proposed_targets
 from dotaliver.records.measurements import CtFocus, Lesion
 from dotaliver.records.score import StudyScore
-from napari_dotaliver.view.layers import CANDIDATE_COLOUR, lesion_colour
+from napari_dotaliver.view.layers import lesion_colour
+from napari_dotaliver.view.sign_layers import CANDIDATE_COLOUR
 from napari_dotaliver.widgets.deliberate import Rows
 
 __all__ = ["LesionTable", "sum_words"]

@@ -12,10 +12,11 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from dotaliver.errors import MaskError
 from dotaliver.image.geometry import Vector, as_vector
 from napari_dotaliver.reading.pointing import Pointed
-from napari_dotaliver.view.layers import points_lps_mm, world_to_lps
+from napari_dotaliver.view.layers import world_to_lps
 from napari_dotaliver.view.measured_image import NOT_REGISTERED
 from napari_dotaliver.view.mouse import clicks_of, still_click
 from napari_dotaliver.view.orientation import position_lps_mm
+from napari_dotaliver.view.sign_layers import points_lps_mm
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
 from napari_dotaliver.widgets.tool_context import SAME_PLACE_MM, ToolContext, push_button
 

@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QWidget
 
 from dotaliver.image.geometry import Vector, as_vector
-from napari_dotaliver.view.layers import points_lps_mm
 from napari_dotaliver.view.orientation import position_lps_mm
+from napari_dotaliver.view.sign_layers import points_lps_mm
 from napari_dotaliver.widgets.shortcuts import millimetres
 from napari_dotaliver.widgets.tool_context import SAME_PLACE_MM, ToolContext, push_button
 

@@ -9,8 +9,8 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from dotaliver.errors import DotaliverError
-from napari_dotaliver.view.layers import line_of_shape
 from napari_dotaliver.view.linked_views import LinkedViews
+from napari_dotaliver.view.sign_layers import line_of_shape
 from napari_dotaliver.widgets.background import sentence_of
 from napari_dotaliver.widgets.shortcuts import soon
 
