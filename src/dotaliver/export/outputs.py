@@ -12,13 +12,11 @@ import numpy as np
 from dotaliver.errors import OutputError
 from dotaliver.export.body_table import body_csv
 from dotaliver.export.deidentify.objects import deidentified, pseudonyms_for
-from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
 from dotaliver.export.dicom.files import DicomJob, encoded_files, made_or_left_out
 from dotaliver.export.dicom.source_headers import SegSources, usable_headers
 from dotaliver.export.netpet_table import netpet_csv
 from dotaliver.export.report.compose import report_content
 from dotaliver.export.report.html import report_html
-from dotaliver.export.report.pdf import report_pdf
 from dotaliver.export.tables import lesions_csv
 from dotaliver.image.itk import resample_labels, to_itk
 from dotaliver.image.volume import LabelMap
@@ -173,6 +171,9 @@ def _report(files: ScoreFiles) -> str | None:
 
 def _documents(files: ScoreFiles, options: OutputOptions) -> dict[str, Dataset]:
     """The report as a document and its key pictures as images of the patient's study, for viewers that show these."""
+    from dotaliver.export.dicom.documents import encapsulated_pdf, secondary_captures
+    from dotaliver.export.report.pdf import report_pdf
+
     report = report_content(files.score, files.volumes, files.segmentations)
     header = usable_headers(files.sources, "pet", files.volumes.pet.geometry)[0]
     found: dict[str, Dataset] = {}

@@ -25,12 +25,10 @@ from dotaliver.pipeline.opening import (
     open_study,
 )
 from dotaliver.pipeline.score_labels import score_labels
-from dotaliver.pipeline.stored_score import (
-    LocalPaths,
-)
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore, folder_name
+from dotaliver.records.score_folder import LocalPaths
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.body.search import body_search_job
 from dotaliver.segmentation.corrections import REGISTERED_FLAG
