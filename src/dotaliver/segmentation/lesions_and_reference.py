@@ -19,6 +19,7 @@ from dotaliver.records.masks import MaskLayer, Mismatch, ReferenceRegion, Segmen
 from dotaliver.records.positions import Share, in_position_of, own_labels, share_on, shift_between
 from dotaliver.records.study import StudyVolumes
 from dotaliver.segmentation.coarse import CoarseImages, coarse_of
+from dotaliver.segmentation.lesions.kidney_cortex import without_kidney_cortex
 from dotaliver.segmentation.lesions.pet_lesions import find_foci, find_lesions
 from dotaliver.segmentation.liver.mismatch import estimate_mismatch, mismatch_of_outline
 from dotaliver.segmentation.liver.parenchyma import (
@@ -79,8 +80,10 @@ def add_lesions_and_reference(volumes: StudyVolumes, found: Segmentations, confi
     normal = normal_liver_within(images, found, config)
     expected = normal.uptake
     if found.lesions is None:
-        in_liver = np.where(_kidneys_within(found, pet.geometry), np.float32(0.0), share.part)
+        kidneys = _kidneys_within(found, pet.geometry)
+        in_liver = np.where(kidneys, np.float32(0.0), share.part)
         labels, parenchyma = find_lesions(pet, in_liver, expected, config.lesions)
+        labels = without_kidney_cortex(labels, pet, kidneys, parenchyma, config.lesions)
         layer = _on_whole(LabelMap(labels, pet.geometry), share.box, volumes.pet.geometry)
         found = replace(found, lesions=MaskLayer(layer, "pet", _NAME, config.lesions.border_uncertainty_mm, "searched"))
     else:
