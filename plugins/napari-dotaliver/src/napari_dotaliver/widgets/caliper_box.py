@@ -21,6 +21,7 @@ from dotaliver.measurement.caliper import (
 )
 from dotaliver.records.edits import LesionMark
 from napari_dotaliver.reading.calipers import ROLES
+from napari_dotaliver.reading.lesion_cells import sum_words
 from napari_dotaliver.view.caliper_on_image import CaliperOnImage
 from napari_dotaliver.view.layers import anatomical_grid, lps_to_world, world_to_lps
 from napari_dotaliver.view.measured_image import NOT_REGISTERED
@@ -28,7 +29,6 @@ from napari_dotaliver.view.mouse import clicks_of
 from napari_dotaliver.widgets import caliper_keys
 from napari_dotaliver.widgets.caliper_keys import CaliperKeys
 from napari_dotaliver.widgets.keys import Key
-from napari_dotaliver.widgets.lesion_table import sum_words
 from napari_dotaliver.widgets.shortcuts import CHECKED_BUTTON, soon
 from napari_dotaliver.widgets.tool_context import ToolContext, push_button
 
