@@ -2,7 +2,7 @@
 """Finds lesions without uptake that are put into phantoms and real CTs, and counts what is found where nothing is.
 
     python scripts/benchmark_receptor_negative.py [--families held-out] [--noise 6 10 14] [--seeds 2] [--avid]
-        [--data FOLDER]
+        [--rules-alone] [--data FOLDER]
 
 Each phantom (anatomy, phase, slice thickness, kernel, fissures, spared fat) is searched once without lesions and once
 with ten of 8 to 30 mm and 8 to 30 HU below or above liver. Beside ours stands scikit-image's Laplacian of Gaussians on
@@ -32,6 +32,7 @@ from dotaliver.segmentation.lesions.ct_foci import find_ct_foci
 from dotaliver.segmentation.lesions.ct_focus_image import liver_image
 
 CONFIG = CtFociConfig()
+RULES = CtFociConfig(least_suspicion=0.0, least_suspicion_bright=0.0)
 WANTED = (
     (8, 20), (10, 20), (10, 20), (10, 30), (12, 16), (15, 12), (15, 12), (15, 20), (20, 12), (30, 8),
 )  # fmt: skip
@@ -44,8 +45,9 @@ LEAST_FALSE = 0.3
 
 @dataclass
 class Tally:
-    """What was counted."""
+    """What was counted, with which settings."""
 
+    config: CtFociConfig = CONFIG
     hits: dict[tuple[int, int, str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
     false: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     visible: dict[float, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -79,7 +81,7 @@ def search(ct: Volume, base: Liver, tally: Tally) -> tuple[LabelMap, list[int]]:
     """Our candidates, and the sign of each."""
     avid = LabelMap(base.avid.astype(np.uint16), base.grid) if base.avid.any() else None
     start = time.process_time()
-    labels, found = find_ct_foci(ct, LabelMap(base.liver.astype(np.uint8), base.grid), avid, CONFIG)
+    labels, found = find_ct_foci(ct, LabelMap(base.liver.astype(np.uint8), base.grid), avid, tally.config)
     tally.seconds.append(time.process_time() - start)
     for size in found.detectable:
         tally.visible[size.diameter_mm].append(np.inf if size.below_liver_hu is None else size.below_liver_hu)
@@ -203,9 +205,10 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="other anatomies of the same families")
     parser.add_argument("--avid", action="store_true", help="phantoms with avid lesions")
     parser.add_argument("--data", type=Path, help="folder of real CTs, in place of the phantoms")
+    parser.add_argument("--rules-alone", action="store_true", help="without the trees that judge what the rules find")
     parser.add_argument("--no-peer", action="store_true", help="ours alone")
     chosen = parser.parse_args()
-    tally = Tally()
+    tally = Tally(RULES if chosen.rules_alone else CONFIG)
     for base, noise, seed in studies(chosen):
         print(one_study(base, noise, seed, tally, peer=not chosen.no_peer), flush=True)
     report(tally)
