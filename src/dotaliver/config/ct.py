@@ -136,6 +136,13 @@ class CtFociConfig(FrozenModel):
     avid_share: float = Field(
         default=0.3, description="Share of a focus in a lesion on the PET that makes it one with it"
     )
+    enclosed_share: float = Field(
+        default=0.6,
+        gt=0.5,
+        le=1,
+        description="Share of directions in which one lesion on the PET lies around a focus that makes it that "
+        "lesion's core: a lesion beside it fills fewer than half",
+    )
     displaced_share: float = Field(
         default=0.75,
         gt=0,

@@ -162,6 +162,14 @@ def test_a_focus_that_the_pet_shows_is_not_listed_nor_is_its_core():
     assert found(ct([(core, 75.0)]), avid=lesion & ~core, config=QUICK)[0].labels == ()
 
 
+def test_a_core_in_a_thin_shell_that_the_pet_outlines_apart_from_it_is_no_focus():
+    """Uptake of a rim is blurred, so that its outline may touch neither the core nor itself all around."""
+    core, shell = ball((10, 0, 0), 7), ball((10, 0, 0), 14) & ~ball((10, 0, 0), 11.5)
+    assert found(ct([(core, 70.0)]), avid=shell, config=QUICK)[0].labels == ()
+    half = shell & (PLACES[..., 0] > MIDDLE[0] + 10)
+    assert found(ct([(core, 70.0)]), avid=half, config=QUICK)[0].labels == (CONFIG.first_label,)
+
+
 @pytest.mark.parametrize("off", [(0, 0, 5), (0, 4, -3), (-5, 0, 0)])
 def test_an_avid_lesion_that_lies_a_little_off_on_the_pet_is_no_focus_without_uptake(off):
     """Breathing moves the outline by more than is estimated; a crescent of the lesion lies outside of it."""

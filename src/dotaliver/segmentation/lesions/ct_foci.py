@@ -24,7 +24,13 @@ from dotaliver.records.masks import CtSearch, FocusFinding
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.ct_detectability import detectability_of
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, liver_image, scales_of
-from dotaliver.segmentation.lesions.ct_focus_shape import Seed, Shape, seeds_in, shape_of
+from dotaliver.segmentation.lesions.ct_focus_shape import (
+    Seed,
+    Shape,
+    ray_directions,
+    seeds_in,
+    shape_of,
+)
 from dotaliver.segmentation.lesions.ct_focus_suspicion import benign_reasons, opinion_on, suspicion_of
 from dotaliver.system.recent import Recent
 
@@ -154,13 +160,27 @@ def _is_avid(shape: Shape, lesions: npt.NDArray[np.integer] | None, grid: Geomet
     own = np.zeros(near.shape, dtype=bool)
     own[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(shape.box, wide, strict=True))] = shape.mask
     around = dilated(own, times=_MARGIN_VOXELS)
-    if float((near[around] != 0).mean()) >= config.avid_share:
+    if float((near[around] != 0).mean()) >= config.avid_share or _is_enclosed(shape, lesions, grid, config):
         return True
     return any(
         float((distance_to_mm(near == label, grid.spacing_mm)[own] <= config.mismatch_mm).mean())
         >= config.displaced_share
         for label in np.unique(near[near != 0])
     )
+
+
+def _is_enclosed(shape: Shape, lesions: npt.NDArray[np.integer], grid: Geometry, config: CtFociConfig) -> bool:
+    """Whether one avid lesion lies around a place in most directions: then the place is its core.
+
+    A lesion that does not enclose the place lies on one side of it, and so in fewer than half of all directions.
+    """
+    reach = shape.ray_mm + config.mismatch_mm + max(grid.spacing_mm)
+    steps = np.minimum(np.arange(1.0, float(reach.max()) + 1.0), reach[:, None])
+    offsets = ray_directions()[:, None] * steps[:, :, None] / np.asarray(grid.spacing_mm)
+    places = np.rint(np.asarray(shape.centre) + offsets).astype(np.intp)
+    k, j, i = np.moveaxis(places.clip(0, np.asarray(grid.shape) - 1), -1, 0)
+    met = lesions[k, j, i]
+    return any(float((met == label).any(axis=1).mean()) >= config.enclosed_share for label in np.unique(met[met != 0]))
 
 
 def _finding(found: Found) -> FocusFinding:
