@@ -83,12 +83,12 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
     rows: list[Row] = []
     measured_ones, under_uptake = set(), {}
     for label, own in places.items():
-        under = _most_of(scene.truth.array[own][placed.array[own] == label])
+        under = most_of(scene.truth.array[own][placed.array[own] == label])
         if under is not None:
             under_uptake.setdefault(under, label)
         if label in outlines:
             box = outlines[label]
-            number = _most_of(scene.truth.array[box][found.labels.array[box] == label]) or under
+            number = most_of(scene.truth.array[box][found.labels.array[box] == label]) or under
             if number is not None:
                 rows.append(row(number, label, again=number in measured_ones))
                 measured_ones.add(number)
@@ -97,7 +97,7 @@ def rows_of(scene: Scene, base: str, phase: str) -> list[Row]:
     return rows
 
 
-def _most_of(numbers: np.ndarray) -> int | None:
+def most_of(numbers: np.ndarray) -> int | None:
     """The true lesion with most of some voxels; None where none holds any."""
     counts = np.bincount(numbers, minlength=2)
     counts[0] = 0

@@ -22,6 +22,8 @@ _FITTING = CtLesionConfig(
     spread_factor=1.2,
     model_error_mm=0.5,
     model_error_share=0.02,
+    detail_mm=2.5,
+    interval_weights=None,
 )
 
 

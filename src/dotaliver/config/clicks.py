@@ -68,6 +68,7 @@ class CtClickConfig(FrozenModel):
         default=1.0, ge=0, description="Error of the diameter over what it grows by when the foot is followed"
     )
     most_growth_share: float = Field(default=0.15, ge=0, description="And by how much of the diameter it may grow")
+    detail_mm: float = Field(default=2.5, ge=0, description="By how much fine detail moves the border at most")
     spread_factor: float = Field(
         default=1.2, gt=0, description="Real spread of the diameter over the fit's own, before the errors named here"
     )

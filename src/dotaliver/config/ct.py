@@ -305,11 +305,33 @@ class CtLesionConfig(FrozenModel):
     )
     detail_fwhm_mm: float = Field(default=3.0, gt=0, description="Gaussian on which fine detail of a border is seen")
     detail_weight: float = Field(default=1.0, ge=0, description="Millimetres that one nat moves the border")
-    detail_mm: float = Field(default=2.5, ge=0, description="And by how much at most")
+    detail_mm: float = Field(default=1.5, ge=0, description="And by how much at most")
     widest_spread_share: float = Field(default=0.2, gt=0, description="SD of the diameter over itself at most")
     spread_factor: float = Field(default=1.4, gt=0, description="Real spread of the diameter over the fit's own")
     model_error_mm: float = Field(default=0.6, ge=0, description="SD that no fit shows")
     model_error_share: float = Field(default=0.03, ge=0, description="And in proportion to the diameter")
+    interval_weights: tuple[float, ...] | None = Field(
+        default=(-0.554, 1.023, 0.93, 2.64, -0.221, 0.36, -0.167, 1.908, 0.719),
+        min_length=9,
+        max_length=9,
+        description="Of the logarithm of half the 95 % interval over the diameter: constant, and one for each sign of "
+        "`BorderSigns`, fitted by scripts/fit_diameter_spread.py; none: from the spread of surfaces alone",
+    )
+    tolerance: tuple[float, float] = Field(
+        default=(2.0, 0.1), description="A diameter is right within so many mm, or so much of itself where that is more"
+    )
+    sure_tolerances: float = Field(
+        default=1.29,
+        description="Half interval, over the tolerance, up to which a border is sure: noise may exceed its contrast, "
+        "and its density be uneven",
+    )
+    sure_contrast_hu: float = Field(default=8.0, gt=0, description="And its contrast: texture of a liver may be less")
+    sure_significance: float = Field(
+        default=3.5, gt=0, description="And that in SDs of the mean over as much liver as the lesion fills"
+    )
+    widest_tolerances: float = Field(
+        default=3.6, gt=0, description="Half interval, over the tolerance, above which a diameter is none"
+    )
     least_dense_share: float = Field(
         default=0.1, ge=0, le=1, description="Share of a lesion from which such density is said of it; less is a fleck"
     )

@@ -4,57 +4,23 @@ import numpy as np
 import pytest
 
 from dotaliver.config.ct import CtLesionConfig
-from dotaliver.image.geometry import Geometry
-from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.lesions.border_checks import (
     require_agreement,
+    require_believable,
     require_more_than_core,
     require_one_density,
 )
-from dotaliver.segmentation.lesions.border_fit import Densities
-from dotaliver.segmentation.lesions.ct_site import NotSeenError, site_of
-from dotaliver.segmentation.lesions.fitted_border import fitted_border
+from dotaliver.segmentation.lesions.ct_site import NotSeenError
 from dotaliver.segmentation.lesions.star_surface import direction_grid
-from fixtures.arrays import AXIAL
+from fixtures.borders import ball, noisy_ball
 
 CONFIG = CtLesionConfig()
-GRID = Geometry((20, 60, 60), (0.0, 0.0, 0.0), (3.0, 1.5, 1.5), AXIAL)
 
 
 @pytest.fixture(scope="module")
 def seen():
     """The border of a ball of 10 mm in noise, fitted once; tests change what it is compared with."""
-    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
-    distance = np.linalg.norm(GRID.index_to_lps(np.stack([k, j, i], axis=-1)) - GRID.centre_lps_mm, axis=-1)
-    hu = 100 - 40.0 * (distance < 10) + 8 * np.random.default_rng(1).standard_normal(GRID.shape)
-    ct = Volume(hu.astype(np.float32), GRID, Quantity.HU)
-    liver = np.ones(GRID.shape, dtype=bool)
-    return fitted_border(site_of(ct, (distance < 10).astype(np.uint16), liver, 1, CONFIG), CONFIG)
-
-
-def ball(border, radius_mm, *, contrast_sd=5.0, parts=1.0):
-    """The same border as a ball of one density, with three of its twelve parts at a share of the contrast."""
-    coefficients = np.zeros_like(border.fit.coefficients)
-    coefficients[0] = radius_mm
-    way = (border.rays.distance_mm < radius_mm) * np.ones((len(direction_grid().unit), 1))
-    # Around three corners of an icosahedron, 63° apart
-    golden = (1 + np.sqrt(5)) / 2
-    axes = np.array([(0, 1, golden), (1, golden, 0), (golden, 0, 1)]) / np.hypot(1, golden)
-    near = (direction_grid().unit @ axes.T).max(axis=1) > np.cos(np.radians(40))
-    way[near] *= parts
-    rays = replace(
-        border.rays,
-        hu=100 - 40 * way,
-        foreign=np.zeros_like(border.rays.foreign),
-        uptake=way > 0,
-    )
-    return replace(
-        border,
-        rays=rays,
-        densities=Densities(60.0, 100.0, 40.0 / contrast_sd),
-        fit=replace(border.fit, coefficients=coefficients),
-        prior=replace(border.prior, mean=coefficients),
-    )
+    return noisy_ball(CONFIG)
 
 
 def test_a_core_is_not_measured_where_the_uptake_reaches_far_beyond_it(seen):
@@ -105,6 +71,21 @@ def test_parts_of_a_lesion_may_be_fainter_where_its_step_is_sure(seen, radius, c
         return
     with pytest.raises(NotSeenError, match="is not one"):
         require_one_density(border, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("radius", "contrast_sd", "sure", "accepted"),
+    [(14.0, 0.8, True, True), (14.0, 0.8, False, False), (5.0, 0.8, True, False), (14.0, 0.1, True, False)],
+)
+def test_a_large_lesion_may_differ_by_less_than_noise_where_all_signs_are_good(
+    seen, radius, contrast_sd, sure, accepted
+):
+    border = ball(seen, radius, contrast_sd=contrast_sd, parts=0.6)
+    if accepted:
+        require_believable(border, CONFIG, sure=sure)
+        return
+    with pytest.raises(NotSeenError, match="does not stand out"):
+        require_believable(border, CONFIG, sure=sure)
 
 
 @pytest.mark.parametrize(("share", "accepted"), [(0.05, True), (0.15, False)])

@@ -22,11 +22,16 @@ from dotaliver.segmentation.lesions.star_surface import direction_grid, longest_
 __all__ = [
     "diameter_error_mm",
     "known_share",
+    "least_filled_share",
     "require_agreement",
+    "require_believable",
     "require_contrast",
     "require_more_than_core",
     "require_one_density",
     "seen_share",
+    "shared_share",
+    "size_and_spread_mm",
+    "uptake_left_out",
 ]
 
 # Two-sided 95 % of a normal distribution.
@@ -44,19 +49,56 @@ _LEAST_SAMPLES = 15
 _SEED = 20
 
 
-def require_contrast(border: FittedBorder, config: CtLesionConfig) -> None:
-    """Refuse a lesion that differs from liver by no more than noise and texture do."""
+def require_believable(
+    border: FittedBorder, config: CtLesionConfig, least_seen: float = 0.0, *, sure: bool = False
+) -> None:
+    """Refuse a border that does not stand out, contradicts the uptake or encloses more than one density.
+
+    Parameters
+    ----------
+    border : FittedBorder
+        As it was fitted.
+    config : CtLesionConfig
+        What counts as seen.
+    least_seen : float
+        Share of the border that must be known, where that is more than the settings ask.
+    sure : bool
+        Whether all signs are those of right diameters: then a large lesion may differ by less than one SD of the
+        noise, and be uneven.
+
+    Raises
+    ------
+    NotSeenError
+        With the reason.
+    """
+    contrast = abs(border.densities.contrast)
+    outweighed = sure and contrast >= config.sure_contrast_hu and _significance(border) >= config.sure_significance
+    require_contrast(border, config, in_noise=outweighed)
+    require_agreement(border, known_share(border, config), max(least_seen, config.least_seen_share), config)
+    if not outweighed:
+        require_one_density(border, config)
+
+
+def require_contrast(border: FittedBorder, config: CtLesionConfig, *, in_noise: bool = False) -> None:
+    """Refuse a lesion that differs from liver by no more than noise and texture do.
+
+    ``in_noise`` takes one that differs by less than an SD, where its mean over so many places does not.
+    """
     densities = border.densities
-    contrast = abs(densities.contrast)
-    radius = max(float(border.fit.coefficients[0]), 1.0)
-    samples = 4 / 3 * np.pi * radius**3 / border.site.grain_mm3
-    limits = (config.least_contrast_hu, config.least_contrast_sd * densities.noise)
-    if contrast < max(limits) or contrast * np.sqrt(samples) < config.least_significance * densities.noise:
+    limits = (config.least_contrast_hu, 0.0 if in_noise else config.least_contrast_sd * densities.noise)
+    if abs(densities.contrast) < max(limits) or _significance(border) < config.least_significance:
         msg = (
             f"its density ({densities.lesion:.0f} HU) does not stand out from the liver around it "
             f"({densities.liver:.0f} HU, SD {densities.noise:.0f})"
         )
         raise NotSeenError(msg)
+
+
+def _significance(border: FittedBorder) -> float:
+    """Contrast in SDs of the mean over as much liver as the lesion fills."""
+    radius = max(float(border.fit.coefficients[0]), 1.0)
+    samples = 4 / 3 * np.pi * radius**3 / border.site.grain_mm3
+    return float(abs(border.densities.contrast) * np.sqrt(samples) / border.densities.noise)
 
 
 def seen_share(border: FittedBorder, config: CtLesionConfig) -> float:
@@ -87,15 +129,20 @@ def require_agreement(border: FittedBorder, known: float, least_known: float, co
     if beyond > (config.well_seen_open_share if well_seen else config.open_border_share):
         msg = f"{100 * beyond:.0f} % of its border on CT is open"
         raise NotSeenError(msg)
-    rays = border.rays
-    at = np.minimum((border.radii_mm / STEP_MM).astype(np.intp), rays.foreign.shape[1] - 1)
-    shared = float(direction_grid().weights @ (rays.foreign[np.arange(len(at)), at] > 0.5))
+    shared = shared_share(border)
     if shared > config.most_shared_share:
         msg = f"{100 * shared:.0f} % of its border lies against other lesions"
         raise NotSeenError(msg)
     if known < least_known:
         msg = f"only {100 * known:.0f} % of its border shows as a step of density"
         raise NotSeenError(msg)
+
+
+def shared_share(border: FittedBorder) -> float:
+    """Share of the border that lies nearer to another lesion than to this one."""
+    rays = border.rays
+    at = np.minimum((border.radii_mm / STEP_MM).astype(np.intp), rays.foreign.shape[1] - 1)
+    return float(direction_grid().weights @ (rays.foreign[np.arange(len(at)), at] > 0.5))
 
 
 def _by_size(border: FittedBorder, shares: tuple[float, float], config: CtLesionConfig) -> float:
@@ -114,9 +161,23 @@ def uptake_left_out(border: FittedBorder) -> float:
 def require_one_density(border: FittedBorder, config: CtLesionConfig) -> None:
     """Refuse a border whose outer half is like the liver in several directions.
 
-    Two lesions that are one on PET, a vessel, or a faint lesion beside its uptake give such a border. The outer half
-    is looked at in twelve directions, and the third least lesion-like decides: one or two may be a vessel. Below the
-    rim, a large lesion may have a necrotic core, which is no part of the liver.
+    Two lesions that are one on PET, a vessel, or a faint lesion beside its uptake give such a border.
+    """
+    found = least_filled_share(border)
+    least = _least_filled(border, config)
+    if found < least:
+        msg = (
+            f"the density within its outline is not one: in parts {100 * max(found, 0):.0f} % of the way from liver "
+            "to lesion"
+        )
+        raise NotSeenError(msg)
+
+
+def least_filled_share(border: FittedBorder) -> float:
+    """Share of the contrast that nearly every part of the outer half has.
+
+    It is looked at in twelve directions, and the third least lesion-like decides: one or two may be a vessel. Below
+    the rim, a large lesion may have a necrotic core, which is no part of the liver.
     """
     rays, densities = border.rays, border.densities
     radii = border.radii_mm[:, None]
@@ -130,14 +191,7 @@ def require_one_density(border: FittedBorder, config: CtLesionConfig) -> None:
         chosen = sectors == number
         if np.count_nonzero(zone[chosen]) > _LEAST_SAMPLES:
             filled[number] = (way[chosen] * volume[chosen]).sum() / volume[chosen].sum()
-    found = float(np.sort(filled)[2])
-    least = _least_filled(border, config)
-    if found < least:
-        msg = (
-            f"the density within its outline is not one: in parts {100 * max(found, 0):.0f} % of the way from liver "
-            "to lesion"
-        )
-        raise NotSeenError(msg)
+    return float(np.sort(filled)[2])
 
 
 def _least_filled(border: FittedBorder, config: CtLesionConfig) -> float:
@@ -172,15 +226,20 @@ def _sectors() -> npt.NDArray[np.intp]:
     return np.asarray((direction_grid().unit @ _SECTOR_AXES.T).argmax(axis=1))
 
 
-def diameter_error_mm(border: FittedBorder, config: CtLesionConfig) -> float:
-    """Half the 95 % interval of the longest diameter: spread of the surfaces that fit, and what no fit shows."""
+def size_and_spread_mm(border: FittedBorder) -> tuple[float, float]:
+    """Longest diameter of the surface, and the SD of those of the surfaces that fit nearly as well."""
     fit = border.fit
     factor = np.linalg.cholesky(fit.precision)
     draws = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(fit.coefficients)))
     surfaces = fit.coefficients + np.linalg.solve(factor.T, draws.T).T
     slice_mm = border.site.grid.spacing_mm[0]
     sizes = longest_calipers_mm(float(border.centre[0]), np.vstack([fit.coefficients, surfaces]), slice_mm)
-    spread, size = float(sizes[1:].std()), float(sizes[0])
+    return float(sizes[0]), float(sizes[1:].std())
+
+
+def diameter_error_mm(border: FittedBorder, config: CtLesionConfig) -> float:
+    """Half the 95 % interval of the longest diameter: spread of the surfaces that fit, and what no fit shows."""
+    size, spread = size_and_spread_mm(border)
     if size <= 0 or spread > config.widest_spread_share * size:
         msg = f"its size on CT is not sure: {max(size - _Z95 * spread, 0):.0f} to {size + _Z95 * spread:.0f} mm"
         raise NotSeenError(msg)

@@ -25,20 +25,19 @@ from dotaliver.image.volume import BoolArray, LabelMap, Quantity, Volume, used_b
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.segmentation.lesions.border_checks import (
     diameter_error_mm,
-    known_share,
-    require_agreement,
-    require_contrast,
+    require_believable,
     require_more_than_core,
-    require_one_density,
     seen_share,
 )
 from dotaliver.segmentation.lesions.border_detail import drawn_with_detail
 from dotaliver.segmentation.lesions.border_profile import border_profile
+from dotaliver.segmentation.lesions.border_signs import half_interval_mm, require_sure_size, signs_of, tolerance_mm
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_part, fitted_border
 from dotaliver.system.recent import Recent, content_of
 
 __all__ = [
+    "BelievedBorder",
     "CtOutlines",
     "Divided",
     "believed_border",
@@ -208,13 +207,23 @@ def outline_at(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvi
     NotSeenError
         Where the CT does not show its border, with the reason.
     """
-    border, seen = believed_border(fitted_border(site, config), config)
-    require_more_than_core(border, config)
-    return drawn_border(border, seen, config)
+    believed = believed_border(fitted_border(site, config), config)
+    require_more_than_core(believed.border, config)
+    return drawn_border(believed, config)
 
 
-def believed_border(border: FittedBorder, config: CtLesionConfig) -> tuple[FittedBorder, float]:
-    """A fitted border, or that of the part of the uptake with the lesion's density, and the share of it that is seen.
+@dataclass(frozen=True, eq=False)
+class BelievedBorder:
+    """A fitted border, the share of it that is seen, and half the 95 % interval of its diameter."""
+
+    border: FittedBorder
+    seen_share: float
+    error_mm: float | None = None
+    """None where it follows from the spread of the surfaces alone."""
+
+
+def believed_border(border: FittedBorder, config: CtLesionConfig) -> BelievedBorder:
+    """A fitted border, or that of the part of the uptake with the lesion's density, where it is believed.
 
     Raises
     ------
@@ -222,7 +231,7 @@ def believed_border(border: FittedBorder, config: CtLesionConfig) -> tuple[Fitte
         Where it is not believed, with the reason.
     """
     try:
-        return border, _checked(border, config)
+        return _checked(border, config)
     except NotSeenError as reason:
         # Two lesions that are one on PET, or uptake beyond what the CT shows: the part with the lesion's density.
         part = denser_part(border, config)
@@ -231,22 +240,22 @@ def believed_border(border: FittedBorder, config: CtLesionConfig) -> tuple[Fitte
         whole = reason
     try:
         border = fitted_border(part, config)
-        return border, _checked(border, config, least_seen=config.part_seen_share)
+        return _checked(border, config, least_seen=config.part_seen_share)
     except NotSeenError:
         # The reason concerns a lesion, so it is that of the whole uptake
         raise whole from None
 
 
-def drawn_border(border: FittedBorder, seen: float, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
-    """A fitted border moved to where density steps and drawn on the CT's grid, and how sure its diameter is.
+def drawn_border(believed: BelievedBorder, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:
+    """A border moved to where density steps and drawn on the CT's grid, and how sure its diameter is.
 
     Raises
     ------
     NotSeenError
         Where it encloses no voxel, or the diameter is not sure.
     """
-    border, level = _moved_to_border(border, config)
-    error = diameter_error_mm(border, config)
+    border, level = _moved_to_border(believed.border, config)
+    error = diameter_error_mm(border, config) if believed.error_mm is None else believed.error_mm
     mask = drawn_with_detail(border, level, config)
     if not mask.any():
         msg = "it is too small on CT for its border to be seen"
@@ -254,16 +263,20 @@ def drawn_border(border: FittedBorder, seen: float, config: CtLesionConfig) -> t
     site = border.site
     dense = float(np.mean(site.hu[mask] > site.liver_hu + config.dense_hu_above))
     return mask, BorderEvidence(
-        diameter_error_mm=round(error, 2), seen_share=round(seen, 2), dense_share=round(dense, 2)
+        diameter_error_mm=round(error, 2), seen_share=round(believed.seen_share, 2), dense_share=round(dense, 2)
     )
 
 
-def _checked(border: FittedBorder, config: CtLesionConfig, least_seen: float = 0.0) -> float:
-    """Share of the border that is seen; raises where the border is not believed."""
-    require_contrast(border, config)
-    require_agreement(border, known_share(border, config), max(least_seen, config.least_seen_share), config)
-    require_one_density(border, config)
-    return seen_share(border, config)
+def _checked(border: FittedBorder, config: CtLesionConfig, least_seen: float = 0.0) -> BelievedBorder:
+    """The border with what is known of it; raises where it is not believed."""
+    if config.interval_weights is None:
+        require_believable(border, config, least_seen)
+        return BelievedBorder(border, seen_share(border, config))
+    signs = signs_of(border, config)
+    error = half_interval_mm(signs, config)
+    require_believable(border, config, least_seen, sure=error <= config.sure_tolerances * tolerance_mm(signs, config))
+    require_sure_size(signs, error, config)
+    return BelievedBorder(border, seen_share(border, config), error)
 
 
 def _moved_to_border(border: FittedBorder, config: CtLesionConfig) -> tuple[FittedBorder, float]:

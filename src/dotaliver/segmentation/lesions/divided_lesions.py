@@ -16,6 +16,7 @@ from dotaliver.image.morphology import box_around
 from dotaliver.image.volume import BoolArray, LabelMap, Volume
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.segmentation.lesions.bodies_on_ct import Bodies, bodies_on_ct
+from dotaliver.segmentation.lesions.border_signs import where_neighbours_show
 from dotaliver.segmentation.lesions.ct_outlines import CtOutlines, Divided, outline_lesions_on_ct, with_surroundings
 
 __all__ = ["divided_like", "with_lesions_divided"]
@@ -78,6 +79,7 @@ def _outlines_of(
 ) -> tuple[CtOutlines, CtOutlines] | None:
     """The outlines of both bodies; None where the CT does not show both."""
     uptake = np.where(bodies.smaller, labels[1], placed).astype(placed.dtype)
+    config = where_neighbours_show(config)
     sure = config.model_copy(update={"most_shared_share": max(config.most_shared_share, _MOST_SHARED_SHARE)})
     outlines = []
     for label, contrast_hu in zip(labels, bodies.contrast_hu, strict=True):

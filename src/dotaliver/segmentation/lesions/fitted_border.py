@@ -28,9 +28,11 @@ __all__ = [
     "capsule_directions",
     "denser_part",
     "farthest_mm",
+    "fitted_again",
     "fitted_border",
     "rim_depth_mm",
     "seen_directions",
+    "steps_at_border",
 ]
 
 # Parts of the way from the middle to the border of the uptake at which a lesion's density is first read: its outer
@@ -60,6 +62,8 @@ _ABOVE_CORE_MM, _ABOVE_CORE_SHARE = 5.0, 0.35
 _STEP_GAP_MM = 0.25
 # So near to the liver's edge, a border is that edge: outlines of livers are off by about as much.
 _CAPSULE_MM = 2.0
+# A place that is farther from liver and lesion than this, in contrasts, is a vessel or fat, and counts as so far off.
+_WAY_RANGE = (-1.5, 2.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,15 +188,10 @@ def _fitted_from(
     densities = Densities(hu, site.liver_hu, site.noise_hu)
     starts = [prior.mean * size for size in _FIRST_SIZES]
     border: FittedBorder | None = None
-    farthest = farthest_mm(prior, config)[:, None]
-    cap = config.outlier_nats * np.sqrt(site.grain_mm3 / site.white_grain_mm3)
     for _ in range(_ROUNDS):
         if abs(densities.contrast) < _HOPELESS_SHARE * config.least_contrast_hu:
             return None
-        ratio = ray_log_ratio(
-            rays, densities, cap, config.soft_border_share, config.outside_nats, cap * config.opposite_share
-        )
-        ratio[rays.distance_mm > farthest] = -config.outside_nats
+        ratio = _within_reach(site, rays, prior, densities, config)
         fit = fit_surface(rays, ratio, prior, starts, site.grain_mm3)
         border = FittedBorder(site, centre, rays, prior, fit, densities)
         radii = border.radii_mm
@@ -207,6 +206,24 @@ def _fitted_from(
         return None
     border = replace(border, densities=densities)
     return replace(border, fit=_bridged(border, ratio, config))
+
+
+def _within_reach(site: Site, rays: Rays, prior: Prior, densities: Densities, config: CtLesionConfig) -> FloatArray:
+    """The log ratio along rays; beyond where a border may lie, what a place outside the liver has."""
+    cap = config.outlier_nats * np.sqrt(site.grain_mm3 / site.white_grain_mm3)
+    ratio = ray_log_ratio(
+        rays, densities, cap, config.soft_border_share, config.outside_nats, cap * config.opposite_share
+    )
+    ratio[rays.distance_mm > farthest_mm(prior, config)[:, None]] = -config.outside_nats
+    return ratio
+
+
+def fitted_again(border: FittedBorder, densities: Densities, prior: Prior, config: CtLesionConfig) -> Fit:
+    """The fit that a border becomes with other densities or another prior, its unseen directions bridged as before."""
+    site, rays = border.site, border.rays
+    weight = np.where(seen_directions(border, config), 1.0, config.unseen_weight)
+    ratio = _within_reach(site, rays, prior, densities, config) * weight[:, None]
+    return fit_surface(rays, ratio, prior, [border.fit.coefficients], site.grain_mm3)
 
 
 def _bridged(border: FittedBorder, ratio: FloatArray, config: CtLesionConfig) -> Fit:
@@ -238,16 +255,27 @@ def seen_directions(border: FittedBorder, config: CtLesionConfig) -> BoolArray:
     """Directions in which density steps at the border by a quarter of the whole step at least."""
     densities = border.densities
     args = (densities, config.outlier_nats, config.soft_border_share, config.outside_nats)
-    ratio = ray_log_ratio(border.rays, *args)
+    step = _falls(border, ray_log_ratio(border.rays, *args), config)
+    # From liver to lesion the log ratio rises by the squared contrast in SDs, and from cap to cap at most.
+    whole = min((densities.contrast / densities.noise) ** 2, 2 * config.outlier_nats)
+    return np.asarray(step > config.step_share * 0.5 * whole)
+
+
+def steps_at_border(border: FittedBorder, config: CtLesionConfig) -> FloatArray:
+    """Share of the contrast by which density falls at the border, in each direction: 1 from lesion to liver."""
+    densities = border.densities
+    way = (border.rays.hu - densities.liver) / densities.contrast
+    return _falls(border, np.clip(way, *_WAY_RANGE), config)
+
+
+def _falls(border: FittedBorder, along: FloatArray, config: CtLesionConfig) -> FloatArray:
+    """By how much something along the rays is greater in a strip inside of the border than in one outside."""
     depth = border.radii_mm[:, None] - border.rays.distance_mm
     width = config.step_width_mm
 
     def mean(where: BoolArray) -> FloatArray:
-        return np.asarray((ratio * where).sum(axis=1) / np.maximum(where.sum(axis=1), 1))
+        return np.asarray((along * where).sum(axis=1) / np.maximum(where.sum(axis=1), 1))
 
-    step = mean((depth > _STEP_GAP_MM) & (depth < width + _STEP_GAP_MM)) - mean(
+    return mean((depth > _STEP_GAP_MM) & (depth < width + _STEP_GAP_MM)) - mean(
         (depth < -_STEP_GAP_MM) & (depth > -width - _STEP_GAP_MM)
     )
-    # From liver to lesion the log ratio rises by the squared contrast in SDs, and from cap to cap at most.
-    whole = min((densities.contrast / densities.noise) ** 2, 2 * config.outlier_nats)
-    return np.asarray(step > config.step_share * 0.5 * whole)

@@ -12,7 +12,7 @@ from dotaliver.image.geometry import Box, FloatArray, Geometry
 from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.records.masks import BorderEvidence
 from dotaliver.segmentation.lesions.border_checks import require_contrast, seen_share
-from dotaliver.segmentation.lesions.ct_outlines import believed_border, drawn_border, with_surroundings
+from dotaliver.segmentation.lesions.ct_outlines import BelievedBorder, believed_border, drawn_border, with_surroundings
 from dotaliver.segmentation.lesions.ct_site import NotSeenError, site_of
 from dotaliver.segmentation.lesions.fitted_border import fitted_border
 from dotaliver.segmentation.lesions.thinned_ct import ThinnedCt
@@ -68,11 +68,12 @@ def fitted_to(
     border, doubt = fitted_border(site, strict), None
     require_contrast(border, strict)
     try:
-        border, seen = believed_border(border, strict)
+        believed = believed_border(border, strict)
     except NotSeenError as reason:
-        doubt, seen = str(reason), seen_share(border, strict)
-    contrast_sd = abs(border.densities.contrast) / border.densities.noise
-    drawn, evidence = drawn_border(border, seen, loose)
+        doubt, believed = str(reason), BelievedBorder(border, seen_share(border, strict))
+    densities = believed.border.densities
+    contrast_sd = abs(densities.contrast) / densities.noise
+    drawn, evidence = drawn_border(believed, loose)
     mask = np.zeros(grid.shape, dtype=bool)
     mask[box] = drawn
     if not _holds(mask, place, grid):
@@ -82,7 +83,9 @@ def fitted_to(
     relative = evidence.diameter_error_mm / max(longest, 1.0)
     if relative > _Z95 * strict.widest_spread_share and doubt is None:
         doubt = f"its size on CT is not sure: {longest:.0f} mm ± {evidence.diameter_error_mm:.0f} mm"
-    return Candidate(mask, evidence, longest, float(seen * agreement - _ERROR_WEIGHT * relative), contrast_sd, doubt)
+    return Candidate(
+        mask, evidence, longest, float(believed.seen_share * agreement - _ERROR_WEIGHT * relative), contrast_sd, doubt
+    )
 
 
 def radius_ratio(mask: BoolArray, known_voxels: float) -> float:
@@ -108,6 +111,9 @@ def _for_clicks(fitting: CtLesionConfig, click: CtClickConfig) -> CtLesionConfig
         "spread_factor": click.spread_factor,
         "model_error_mm": click.model_error_mm,
         "model_error_share": click.model_error_share,
+        "detail_mm": click.detail_mm,
+        # Its weights were found for outlines that uptake started
+        "interval_weights": None,
     }
     return CtLesionConfig.model_validate(fitting.model_dump() | changed)
 
