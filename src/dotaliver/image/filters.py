@@ -17,7 +17,6 @@ __all__ = [
     "gaussian",
     "gaussian_reach",
     "highest_within",
-    "lowest_within",
     "wide_gaussian",
 ]
 
@@ -122,25 +121,16 @@ def box_mean(array: Array, size: int = 3) -> Float32Array:
 
 def highest_within(array: Float32Array, size: tuple[int, int, int]) -> Float32Array:
     """The highest value in a window of an odd size around each voxel, without what lies beyond the edges."""
-    return _extreme_within(array, size, np.maximum, -np.inf)
-
-
-def lowest_within(array: Float32Array, size: tuple[int, int, int]) -> Float32Array:
-    """The lowest value in a window of an odd size around each voxel, without what lies beyond the edges."""
-    return _extreme_within(array, size, np.minimum, np.inf)
-
-
-def _extreme_within(array: Float32Array, size: tuple[int, int, int], of_two: np.ufunc, beyond: float) -> Float32Array:
-    """Extremes of windows, each made of two that overlap: of 2, 4, 8 ... voxels, and at last of the whole width."""
+    # The highest of two windows that overlap, of 2, 4, 8 ... voxels, and at last of the whole width
     for axis, width in enumerate(size):
         if width == 1:
             continue
         around = [(width // 2, width // 2) if a == axis else (0, 0) for a in range(array.ndim)]
-        array = np.pad(array, around, constant_values=beyond)
+        array = np.pad(array, around, constant_values=-np.inf)
         span = 1
         while span < width:
             step = min(span, width - span)
-            array = of_two(_along(array, axis, 0, -step), _along(array, axis, step, None))
+            array = np.maximum(_along(array, axis, 0, -step), _along(array, axis, step, None))
             span += step
     return array
 

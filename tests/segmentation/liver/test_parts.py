@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.morphology import eroded
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.liver.core import LiverCore
@@ -29,7 +30,8 @@ def is_chosen(part, ratio, difference_hu, *, neck=False):
     """
     uptake = np.where(RIGHT_LOBE, 2.0 * NORMAL, 0.5).astype(np.float32)
     uptake[part] = ratio * NORMAL
-    hu = np.where(part, 60.0 + difference_hu, 60.0).astype(np.float32)
+    hu = np.full(GRID.shape, 60.0, dtype=np.float32)
+    hu[part] += difference_hu
     body = np.ones(GRID.shape, dtype=bool)
     around = Surroundings(
         body=body,
@@ -74,6 +76,16 @@ def test_a_hot_part_with_the_density_of_no_tumour_is_not(difference_hu):
 
 def test_the_wall_of_the_stomach_is_not():
     assert not is_chosen(plate(-95.0, 90.0), 1.1, -35.0)
+
+
+def test_a_lobe_whose_rim_is_blurred_and_mixed_with_fat_is_judged_by_its_middle():
+    """All but the innermost voxels of a plate of 20 mm take up three quarters, and hold 25 HU less."""
+    broad = plate(-95.0, 90.0) | plate(-91.0, 92.0)
+    middle = eroded(broad)
+    ratio, difference_hu = np.where(middle, 1.0, 0.7)[broad], np.where(middle, 0.0, -25.0)[broad]
+    assert middle.sum() < 0.4 * broad.sum()
+    assert is_chosen(broad, ratio, difference_hu)
+    assert not is_chosen(broad, 0.8, -2.0), "a stomach with four fifths of the liver's uptake throughout"
 
 
 def below_the_right_lobe(half_width_mm):

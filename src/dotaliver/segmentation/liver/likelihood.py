@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.arrays import Array
 from dotaliver.image.backends import SlabCache
-from dotaliver.image.filters import gaussian, gaussian_reach, lowest_within
+from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.lazy import slices_around
 from dotaliver.image.volume import BoolArray, Volume
@@ -24,24 +24,20 @@ from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.window_sums import Rectangle, RunningSums, grown
 
 __all__ = [
-    "GROWN",
     "LIVER",
     "LOOK",
-    "ON_STEP",
     "PIECE",
     "POSSIBLE",
-    "STEP_REACH_MM",
     "SURE",
     "LiverLikelihood",
     "density_window",
-    "lowest_window",
 ]
 
 Moments = tuple[Float32Array, Float32Array]
 
-# Findings of each voxel, one bit each to save memory: liver by position and density, certain by position, where an
-# outline may grow, where liver is possible; then the pieces taken for liver, and these after growing.
-LIVER, SURE, ON_STEP, POSSIBLE, PIECE, GROWN = (np.uint8(1 << n) for n in range(6))
+# Findings of each voxel, one bit each to save memory: liver by position and density, certain by position, where liver
+# is possible; then the pieces taken for liver.
+LIVER, SURE, POSSIBLE, PIECE = (np.uint8(1 << n) for n in range(4))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
@@ -50,24 +46,22 @@ _PARTS_OF_HU = 16
 _SQUARE_BITS = 12
 _SQUARE_PART = 1 << _SQUARE_BITS
 
-# How far the outline may lie inside a step, and the smallest step that counts as one: fat next to any liver makes a
-# larger one, muscle next to an unenhanced liver a smaller one. An ideal border lies halfway down; the lowest of many
-# noisy voxels is too low and drawn outlines are tighter, so only the first tenth is followed (phantoms then come out
-# about 2 % too small, the one real liver that was drawn about 2 % too large).
-STEP_REACH_MM = 2.5
-_STEP_HU = 40.0
-_STEP_SHARE = 0.1
-# Pure fat: tissue of lower density next to the liver is lung or gas, whose step counts like that of fat.
-_FAT_HU = -100.0
-
 # Densities beyond this range are clipped: lung and gas below, bone and dense contrast agent above.
 _JUDGED_HU = (-200, 300)
+# Pure fat: tissue of lower density next to the liver is lung or gas, whose step counts like that of fat.
+_FAT_HU = -100.0
+# Of what lies outside, the tissues that are neither fat, lung nor bone.
+_SOFT_HU = (-30.0, 220.0)
 # Probability of liver by the coarse step: where liver's own density is measured, and that of what lies outside; where
 # the coarse step is believed about a deposit; where liver may be at all, and where it is certain.
 _INSIDE, _OUTSIDE = 0.8, 0.2
 _DEPOSIT_IN_LIVER = 0.7
 _POSSIBLE, _SURE = 0.02, 0.9
 _PROBABILITY_FLOOR = 1e-3
+# The coarse step puts the border too far in where fat or lung lies outside: a coarse voxel that holds a part of them is
+# no liver to it. On the true border of phantoms and real livers its log odds are -1.4 at lung, -1.1 at fat and -0.3 to
+# 0.1 at muscle, bone and vessels; drawn outlines keep a little further in at fat.
+_POSITION_LOG_ODDS, _POSITION_LOG_ODDS_AT_FAT = 0.1, 2.2
 # Beyond the densities of lesions the liver's own variance would grow with what is no liver.
 _BEYOND_LESION_HU = 20.0
 # Share of a window that must be liver (or not) for its density to be measured there.
@@ -76,13 +70,17 @@ _LEAST_WINDOW_SHARE = 1e-3
 _FAT_LOG_ODDS = -6.0
 _LARGEST_LOG_ODDS = 4.0
 # Variances in HU²: where they cannot be measured, and their bounds. The SD inside a liver is 8 to 25 HU with noise,
-# that outside 10 HU in one organ and 200 HU over several tissues.
+# that outside 10 HU in one organ and 50 HU over several.
 _VARIANCE_INSIDE_HU2, _VARIANCE_INSIDE_RANGE_HU2 = 150.0, (60.0, 600.0)
-_VARIANCE_OUTSIDE_HU2, _VARIANCE_OUTSIDE_RANGE_HU2 = 400.0, (100.0, 40000.0)
-# A step between two means is blurred over about four SDs of a normal distribution.
-_SDS_OF_A_STEP = 4.0
-# The window of the lowest density reaches half as far again as the outline may move.
-_LOWEST_REACH_RATIO = 1.5
+_VARIANCE_OUTSIDE_HU2, _VARIANCE_OUTSIDE_RANGE_HU2 = 400.0, (100.0, 2500.0)
+# Share of the liver's voxels near its border that may be mixed with fat; the least share of other soft tissue among
+# what lies outside, since a thin layer of it may escape notice; how much of it is bone or contrast agent, up to 200 HU
+# denser than liver.
+_MIXED_SHARE, _LEAST_SOFT_SHARE, _DENSE_PER_HU = 0.5, 0.02, 0.1 / 200.0
+# Densities that neither expects say nothing.
+_LEAST_PER_HU = 1e-5
+# Images that are summed over windows: see `_Nearby.to_be_summed`.
+_SUMS = 9
 
 
 class _WherePossible:
@@ -167,10 +165,9 @@ def _filtered(
 
 @dataclass(frozen=True, eq=False)
 class _Nearby:
-    """Inputs for a voxel, computed on demand: smoothed density, the lowest density nearby, and the prior."""
+    """Inputs for a voxel, computed on demand: smoothed density, and the prior."""
 
     density: Volume
-    lowest: Volume
     place: Volume
     possible: _WherePossible
     smoothed: tuple[int, int, int]
@@ -185,21 +182,27 @@ class _Nearby:
     def to_be_summed(
         self, k: int, liver_hu: float, reach_hu: float
     ) -> tuple[Rectangle, npt.NDArray[np.integer]] | None:
-        """For inside and outside the liver in a slice: voxel counts, densities, and squared densities in two parts."""
+        """Of the liver and of soft tissue outside it in a slice: voxel counts, densities, and squared densities.
+
+        Squares are given in two parts. The last image counts all voxels outside.
+        """
         part = self.possible.near(k, k, _sum_of(self.smoothed, [width // 2 for width in self.window]))
         if part is None:
             return None
         density, place = _plane(self.density, k, part), _plane(self.place, k, part)
         inside = (place > _INSIDE) & (np.abs(density - liver_hu) < reach_hu)
+        outside = place < _OUTSIDE
+        soft = outside & (density > _SOFT_HU[0]) & (density < _SOFT_HU[1])
         # Whole numbers, whose sums are exact in any order; the square of the highest density fits 32 bits
         parts = np.rint(density * np.float32(_PARTS_OF_HU)).astype(np.int32)
         squares = parts * parts
         images = (parts, squares & (_SQUARE_PART - 1), squares >> _SQUARE_BITS)
-        summed = np.empty((8, *density.shape), dtype=_sum_type(self.window))
-        for n, where in ((0, inside), (4, place < _OUTSIDE)):
+        summed = np.empty((_SUMS, *density.shape), dtype=_sum_type(self.window))
+        for n, where in ((0, inside), (4, soft)):
             summed[n] = where
             for m, image in enumerate(images, start=n + 1):
                 np.multiply(image, where, out=summed[m])
+        summed[-1] = outside
         return part, summed
 
 
@@ -216,25 +219,20 @@ def _sum_type(window: Sequence[int]) -> type[np.int32 | np.int64]:
 
 def _nearby_of(hu: Volume, place: Volume, config: LiverConfig) -> _Nearby:
     grid = hu.geometry
-    low, window = lowest_window(grid), density_window(grid, config)
+    window = density_window(grid, config)
     possible = _WherePossible(place)
     looked_at = _reach(config.outline_smooth_mm, grid)
-    around = _sum_of(looked_at, [max(a, b) // 2 for a, b in zip(low, window, strict=True)])
+    around = _sum_of(looked_at, [width // 2 for width in window])
 
     def smooth(values: Array) -> Float32Array:
         return gaussian(np.clip(values, *_JUDGED_HU).astype(np.float32), config.outline_presmooth_mm, grid)
 
-    def lowest_near(density: Array) -> Float32Array:
-        return lowest_within(density.astype(np.float32, copy=False), low)
+    def part_of(slices: range) -> Rectangle | None:
+        return possible.near(slices.start, slices.stop - 1, around)
 
-    def part_within(reach: Sequence[int]) -> Callable[[range], Rectangle | None]:
-        return lambda slices: possible.near(slices.start, slices.stop - 1, reach)
-
-    keep = slices_around(max(window[0], low[0]) // 2)
-    smoothing = _reach(config.outline_presmooth_mm, grid)
-    density = _filtered(hu, smooth, smoothing, part_within(around), keep)
-    lowest = _filtered(density, lowest_near, [width // 2 for width in low], part_within(looked_at))
-    return _Nearby(density, lowest, place, possible, looked_at, (window[0], window[1], window[2]))
+    keep = slices_around(window[0] // 2)
+    density = _filtered(hu, smooth, _reach(config.outline_presmooth_mm, grid), part_of, keep)
+    return _Nearby(density, place, possible, looked_at, (window[0], window[1], window[2]))
 
 
 def _reach(sigma_mm: float, grid: Geometry) -> tuple[int, int, int]:
@@ -283,64 +281,51 @@ class LiverLikelihood:
         density, place = _plane(nearby.density, k, part), _plane(nearby.place, k, part)
         sums = self._sums.at(k, part)
         if sums is None:
-            sums = np.zeros((8, *density.shape), dtype=np.int32)
-        inner, outer = _moments(sums[:4], self._least), _moments(sums[4:], self._least)
-        odds, own_density = _density_log_odds(density, inner, outer, self._liver_hu)
+            sums = np.zeros((_SUMS, *density.shape), dtype=np.int32)
+        inner, soft = _moments(sums[:4], self._least), _moments(sums[4:8], self._least)
+        soft_share = np.where(np.isnan(soft[0]), np.float32(0.0), sums[4] / np.maximum(sums[8], 1)).astype(np.float32)
+        odds = _density_log_odds(density, inner, soft, soft_share, self._liver_hu)
         # Deposits in tumours are denser than any organ: only the coarse step decides about them.
         odds[(density > _DEPOSIT_HU) & (place > _DEPOSIT_IN_LIVER)] = 0.0
         low, high = _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR
         odds += np.log(np.clip(place, low, high) / np.clip(1 - place, low, high))
+        odds += _POSITION_LOG_ODDS + _POSITION_LOG_ODDS_AT_FAT * np.square(1 - soft_share)
         odds[density < self._config.outline_fat_hu] = _FAT_LOG_ODDS
-        allowed = (place > _POSSIBLE) & (density > self._config.outline_fat_hu)
-        allowed &= _on_step(density, own_density, _plane(nearby.lowest, k, part))
         out["odds"] = odds
-        out["found"] = (place > _SURE) * SURE | allowed * ON_STEP | (place > _POSSIBLE) * POSSIBLE
-
-
-def lowest_window(grid: Geometry) -> tuple[int, int, int]:
-    """Size in voxels of the window in which the lowest density is looked for."""
-    slices, rows, columns = (2 * max(1, round(_LOWEST_REACH_RATIO * STEP_REACH_MM / s)) + 1 for s in grid.spacing_mm)
-    return (slices, rows, columns)
-
-
-def _on_step(density: Float32Array, own_density: Float32Array, lowest: Float32Array) -> BoolArray:
-    """Where density is still near that of the liver, at a step down to less dense tissue.
-
-    A thin layer of fat blurs into the wall or organ behind it, so that the mean density outside would put the border
-    too far in. The lowest density nearby is that of the layer.
-    """
-    lowest = np.maximum(lowest, _FAT_HU)
-    step = own_density - lowest > _STEP_HU
-    return np.asarray(step & (density > own_density - _STEP_SHARE * (own_density - lowest)))
+        out["found"] = (place > _SURE) * SURE | (place > _POSSIBLE) * POSSIBLE
 
 
 def _density_log_odds(
-    density: Float32Array, inner: Moments, outer: Moments, liver_hu: float
-) -> tuple[Float32Array, Float32Array]:
-    """Log odds of liver by density, and the density of the liver around each voxel."""
-    mean_in, variance_in = inner
-    mean_out, variance_out = outer
-    mean_in = np.where(np.isnan(mean_in), liver_hu, mean_in)
-    variance_in = np.where(np.isnan(variance_in), _VARIANCE_INSIDE_HU2, variance_in)
-    variance_in = np.clip(variance_in, *_VARIANCE_INSIDE_RANGE_HU2)
-    mean_out = np.where(np.isnan(mean_out), 0.0, mean_out)
-    variance_out = np.where(np.isnan(variance_out), _VARIANCE_OUTSIDE_HU2, variance_out)
-    variance_out = np.clip(variance_out, *_VARIANCE_OUTSIDE_RANGE_HU2)
-    unlike = _log_normal(density, mean_in, variance_in) - _log_normal(density, mean_out, variance_out)
-    # Towards what lies outside, a voxel is a mixture, and the border is where half of it is liver: halfway between both
-    # means. Its likelihoods alone would put the border further in, where the first tenth is fat.
-    contrast = mean_in - mean_out
-    spread = np.maximum(variance_in, (contrast / _SDS_OF_A_STEP) ** 2)
-    half = contrast * (density - 0.5 * (mean_in + mean_out)) / spread
-    mixed = (density - mean_in) * contrast < 0
-    odds = np.clip(np.where(mixed, half, unlike), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
-    return odds.astype(np.float32), mean_in.astype(np.float32)
+    density: Float32Array, inner: Moments, soft: Moments, soft_share: Float32Array, liver_hu: float
+) -> Float32Array:
+    """Log odds of liver by density.
+
+    Towards fat, lung or gas, a voxel is a mixture, and the border is where half of it is liver: halfway to fat. Other
+    soft tissue outside has its own density. It must not be averaged with the fat behind it: muscle lies between both,
+    and would count as a mixture that is mostly liver.
+    """
+    mean, variance = inner
+    mean = np.where(np.isnan(mean), np.float32(liver_hu), mean)
+    variance = np.where(np.isnan(variance), np.float32(_VARIANCE_INSIDE_HU2), variance)
+    variance = np.clip(variance, *_VARIANCE_INSIDE_RANGE_HU2)
+    other, other_variance = soft
+    other_variance = np.where(np.isnan(other_variance), np.float32(_VARIANCE_OUTSIDE_HU2), other_variance)
+    other_variance = np.clip(other_variance, *_VARIANCE_OUTSIDE_RANGE_HU2)
+    share = np.where(np.isnan(other), np.float32(0.0), np.maximum(soft_share, np.float32(_LEAST_SOFT_SHARE)))
+    half = 0.5 * (mean - _FAT_HU)
+    is_fat, is_denser = density <= mean - half, density > mean
+    liver = (1 - _MIXED_SHARE) * _normal(density, mean, variance)
+    liver += np.where(is_fat | is_denser, np.float32(0.0), np.float32(_MIXED_SHARE) / half)
+    outside = share * _normal(density, np.where(np.isnan(other), np.float32(0.0), other), other_variance)
+    outside += np.where(is_fat, (1 - share) / half, np.float32(0.0))
+    outside += np.float32(_DENSE_PER_HU) * is_denser
+    odds = np.log((liver + np.float32(_LEAST_PER_HU)) / (outside + np.float32(_LEAST_PER_HU)))
+    return np.clip(odds, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).astype(np.float32)
 
 
-def _log_normal(
-    values: Float32Array, mean: npt.NDArray[np.floating], variance: npt.NDArray[np.floating]
-) -> npt.NDArray[np.floating]:
-    return np.asarray(-((values - mean) ** 2) / (2 * variance) - 0.5 * np.log(variance))
+def _normal(values: Float32Array, mean: Float32Array, variance: Float32Array) -> Float32Array:
+    """Density of a normal distribution, per HU."""
+    return np.asarray(np.exp((values - mean) ** 2 / (-2 * variance)) / np.sqrt(np.float32(2 * math.pi) * variance))
 
 
 def density_window(grid: Geometry, config: LiverConfig) -> list[int]:

@@ -23,17 +23,13 @@ from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.likelihood import (
-    GROWN,
     LIVER,
     LOOK,
-    ON_STEP,
     PIECE,
     POSSIBLE,
-    STEP_REACH_MM,
     SURE,
     LiverLikelihood,
     density_window,
-    lowest_window,
 )
 
 __all__ = ["outline_on_ct", "outline_on_grid"]
@@ -62,10 +58,10 @@ def outline_on_grid(probability: Volume, onto: Geometry) -> BoolArray:
 def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: LiverConfig) -> BoolArray:
     """Refine the outline on the CT's grid.
 
-    The log odds of a voxel are those of the coarse step plus those of its density, the latter between a normal
-    distribution of the liver and one of what lies outside, both measured within `outline_window_mm` of the voxel
-    and clipped at 4; they are averaged over `outline_smooth_mm`. Fat is never liver. Where fat or air separates the
-    liver from its neighbour, the outline then grows down that step.
+    The log odds of a voxel are those of the coarse step plus those of its density, the latter between the liver and
+    what lies outside, both measured within `outline_window_mm` of the voxel and clipped at 4; they are averaged over
+    `outline_smooth_mm`. What lies outside is soft tissue of its own density, or fat, lung and gas, of which a voxel may
+    hold a part. Fat is never liver.
 
     Parameters
     ----------
@@ -92,9 +88,8 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     grid = ct.geometry.crop(box)
     judged = _judged_in_blocks(ct, box, probability, liver_hu, config)
     _mark_liver_pieces(judged, grid)
-    _mark_down_steps(judged, grid)
     for plane, found in zip(result[box], judged, strict=True):
-        mask = (found & GROWN) != 0
+        mask = (found & PIECE) != 0
         rows = np.flatnonzero(mask.any(axis=1))
         if rows.size:
             # Rows without liver are not written, so that they take no memory
@@ -114,10 +109,9 @@ def _judged_in_blocks(
     """The findings of each voxel of the box, computed in blocks with a halo of the kernels' reach."""
     grid = ct.geometry.crop(box)
     sigmas = (config.outline_presmooth_mm, config.outline_smooth_mm)
-    windows = zip(density_window(grid, config), lowest_window(grid), strict=True)
     halo = [
-        2 + sum(gaussian_reach(sigma_mm, spacing_mm) for sigma_mm in sigmas) + max(window) // 2
-        for spacing_mm, window in zip(grid.spacing_mm, windows, strict=True)
+        2 + sum(gaussian_reach(sigma_mm, spacing_mm) for sigma_mm in sigmas) + width // 2
+        for spacing_mm, width in zip(grid.spacing_mm, density_window(grid, config), strict=True)
     ]
     _, rows, columns = grid.shape
 
@@ -181,29 +175,6 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     large[0] = False
     for part, chosen in parts.chosen(large):
         found[part] |= chosen * PIECE
-
-
-def _mark_down_steps(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
-    """Mark the pieces, grown by at most `STEP_REACH_MM` down a step, so that they stop in the fat around the liver."""
-    # A neighbour that is further away than the reach is not next to the outline
-    axes = tuple(axis for axis, spacing in enumerate(grid.spacing_mm) if spacing <= STEP_REACH_MM)
-    steps = max(1, round(STEP_REACH_MM / min(grid.spacing_mm)))
-    pieces = _box_of(found, PIECE)
-    if pieces is None:
-        return
-    found = found[grow_box(pieces, (steps, steps, steps), grid.shape)]
-
-    def grown(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        own = (part & PIECE) != 0
-        allowed = own | ((part & ON_STEP) != 0)
-        more = own
-        for _ in range(steps):
-            more = dilated(more, axes) & allowed
-        return np.asarray(part | more * GROWN, dtype=np.uint8)
-
-    at_once = slices_at_once(16 * found.shape[1] * found.shape[2], steps)
-    # A block writes one bit of its own voxels, which no other block reads
-    map_overlap(grown, (found,), (steps, 0, 0), (at_once, *found.shape[1:]), found)
 
 
 def _box_of(found: npt.NDArray[np.uint8], finding: np.uint8) -> Box | None:

@@ -21,7 +21,10 @@ _LEAST_FACING_CM2 = 1.5
 _HALF_LIVER_HEIGHT_MM = 200.0
 _IN_FRONT_MM = 15.0
 _BEHIND_MM = 60.0
-_NORMAL_RATIO = (0.75, 1.35)
+_NORMAL_RATIO = (0.85, 1.35)
+# Uptake and density of a part are those of its innermost voxels, of at least this share of its depth: further out a
+# thin lobe is blurred, and mixed with fat.
+_INNERMOST_SHARE = 0.7
 _NORMAL_HU = 12.0
 _TUMOUR_HU = (-60.0, 30.0)
 _LARGER_THAN_A_KIDNEY_ML = 300.0
@@ -57,7 +60,7 @@ def liver_parts(
             int(part)
             for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
             if part and part not in chosen
-            if _belongs(images, around, core, parts.labels == part, smooth, float(touching[part] * face_cm2))
+            if _belongs(images, around, core, (parts.labels == part, parts.depth_mm), smooth, float(touching[part] * face_cm2))
         }
         chosen |= new
         grown = bool(new)
@@ -68,7 +71,7 @@ def _belongs(
     images: CoarseImages,
     around: Surroundings,
     core: LiverCore,
-    part: BoolArray,
+    of_depth: tuple[BoolArray, Float32Array],
     smooth: Float32Array,
     contact_cm2: float,
 ) -> bool:
@@ -77,8 +80,8 @@ def _belongs(
     * No part of a liver has its middle more than 200 mm above or below the core.
     * Warm tissue on the right, in front of the spine's level and larger than any other organ there (300 ml; a kidney
       has 250 at most) is liver, however tumour and its cores change its uptake and density.
-    * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.75 to 1.35 of
-      normal uptake; a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
+    * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.85 to 1.35 of
+      normal uptake (a stomach as warm takes up less); a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
       level; further back there is liver on the right alone.
     * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
       spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
@@ -87,12 +90,14 @@ def _belongs(
       is larger than hot bowel and shares a quarter of its surface with the liver. Further back hot parts lie on the
       right and share a quarter of their surface with the liver.
     """
+    part, depth_mm = of_depth
     places = np.nonzero(part)
-    ratio = float(np.median(smooth[part])) / core.normal.uptake
+    innermost = part & (depth_mm >= _INNERMOST_SHARE * float(depth_mm[part].max()))
+    ratio = float(np.median(smooth[innermost])) / core.normal.uptake
     lateral = float(around.lateral_mm[places[2]].mean())
     difference = 0.0
     if images.hu is not None and core.normal.hu is not None:
-        difference = float(np.median(images.hu[part])) - core.normal.hu
+        difference = float(np.median(images.hu[innermost])) - core.normal.hu
     volume_ml = float(part.sum()) * images.voxel_ml
     height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
     posterior = float(around.posterior_mm[places[1]].mean())

@@ -32,6 +32,8 @@ _LESION_SCALE_BELOW_HU = 40.0
 _LESION_SCALE_ABOVE_HU = 30.0
 _DENSITY_WEIGHT = 1.5
 _LEAST_DENSITY_LOGIT = -4.0
+# Weight of a voxel's own density against the mean over 12 mm: its noise is four times as high, its place exact.
+_OWN_SHARE = 0.5
 
 
 def prior_probability(
@@ -76,10 +78,12 @@ def prior_probability(
         logit = np.where(uptake > _HOT_RATIO * normal, np.minimum(logit, _LARGEST_HOT_LOGIT), logit)
         mean = box_mean(images.hu)
         nearer = thin & (np.abs(images.hu - liver.hu) < np.abs(mean - liver.hu))
-        mean = np.where(nearer, images.hu, mean)
+        # At a border the mean holds what lies outside, so that a voxel of liver there would pass for something else
+        mean = np.where(nearer, images.hu, _OWN_SHARE * images.hu + (1 - _OWN_SHARE) * mean)
         below, above = np.clip(liver.hu - mean, 0.0, None), np.clip(mean - liver.hu, 0.0, None)
         # Lesions may be less or more dense than liver; tissue with normal uptake must have normal density too.
-        lesion_like = smooth > _LESION_LIKE_RATIO * normal
+        # Above half of the step as well: outside it, blur from tumour makes muscle as warm.
+        lesion_like = (smooth > _LESION_LIKE_RATIO * normal) & (smooth > level)
         tight = max(_DENSITY_SDS * (liver.hu_sd or _USUAL_SD_HU), _LEAST_SCALE_HU)
         scale_below = np.where(lesion_like, _LESION_SCALE_BELOW_HU, tight)
         scale_above = np.where(lesion_like, _LESION_SCALE_ABOVE_HU, tight)

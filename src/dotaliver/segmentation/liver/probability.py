@@ -51,6 +51,10 @@ _LEAST_UPTAKE_RATIO = 0.1
 # A mean over 12 mm of tissue that is thinner than this depends on what lies around it.
 _THIN_MM = 16.0
 
+# A kidney with contrast agent; up to this share of the step to it is liver, with blur and noise; the least mean over
+# 12 mm, against liver, of a place without fat.
+_KIDNEY_DENSER_HU, _LIKE_LIVER_SHARE, _NO_FAT_NEAR_HU = 25.0, 0.4, 15.0
+
 # Necrosis is darker than liver, and has no fat. What encloses it takes up more than normal liver, beyond its noise.
 _CORE_HU_ABOVE, _CORE_HU_BELOW_LIVER = 0.0, 10.0
 _AVID_RATIO = 1.3
@@ -84,6 +88,7 @@ def liver_probability(
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
     if seen_kidneys is not None and np.count_nonzero(seen_kidneys) > np.count_nonzero(kidneys):
         kidneys = seen_kidneys
+    found_kidneys, kidneys = kidneys, _without_liver_at_rim(images, kidneys, core)
     images, around = _without_deposits(images, around, core, smooth)
     spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
     warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~dilated(kidneys | spleen)
@@ -108,7 +113,23 @@ def liver_probability(
     prior = prior_probability(images, core.normal, uptake, smooth, thin, config)
     probability = random_walk(region, inside & region, background & region, features, prior, config.prior_weight)
     never = others | kidneys | spleen | _never_liver(images, around, config)
-    return _with_cores(images, core, probability, smooth, around.soft & ~never), kidneys
+    return _with_cores(images, core, probability, smooth, around.soft & ~never), found_kidneys
+
+
+def _without_liver_at_rim(images: CoarseImages, kidneys: BoolArray, core: LiverCore) -> BoolArray:
+    """The kidneys without rim that is as dense as liver, where they are clearly denser: seeds must be kidney alone.
+
+    A kidney's hot rim blurs into the liver next to it, and its mirror image is not exact. Where fat is near, such a
+    density is a mixture of kidney and fat.
+    """
+    if images.hu is None or core.normal.hu is None or not kidneys.any():
+        return kidneys
+    difference_hu = float(np.median(images.hu[kidneys])) - core.normal.hu
+    if difference_hu < _KIDNEY_DENSER_HU:
+        return kidneys
+    like_liver = images.hu < core.normal.hu + _LIKE_LIVER_SHARE * difference_hu
+    like_liver &= box_mean(images.hu) > core.normal.hu - _NO_FAT_NEAR_HU
+    return np.asarray(kidneys & (eroded(kidneys) | ~like_liver))
 
 
 def _with_cores(
