@@ -6,6 +6,7 @@ import pytest
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.filters import gaussian
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.morphology import dilated
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.liver.core import LiverCore
@@ -62,3 +63,19 @@ def test_blur_of_tumour_that_fills_the_liver_does_not_swell_it(healthy, ratio):
 def test_parenchyma_between_a_hot_focus_and_the_border_stays_liver(healthy):
     focus = (X + 45.0) ** 2 + (Y - 12.0) ** 2 + (Z - 80.0) ** 2 < 10.0**2
     assert found_share(focus, 8.0) == pytest.approx(healthy, abs=0.02)
+
+
+def test_liver_against_a_kidney_full_of_contrast_agent_is_not_given_to_the_kidney():
+    """The kidney found covers 4 mm of the liver all along their border: its density tells them apart."""
+    kidney = (np.hypot(np.hypot(X + 45.0, Y - 35.0), Z - 80.0) < 26.0) & ~LIVER
+    uptake = gaussian(np.where(kidney, 12.0, np.where(LIVER, NORMAL, MUSCLE)).astype(np.float32), BLUR_MM, GRID)
+    hu = np.where(kidney, 190.0, np.where(LIVER, 110.0, 55.0)).astype(np.float32)
+    body = np.ones(GRID.shape, dtype=bool)
+    lungs, lateral, posterior = np.zeros_like(body), X[0, 0].astype(np.float32), Y[0, :, 0].astype(np.float32)
+    around = Surroundings(body, body, lungs, lateral, posterior, enhanced=True)
+    images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    core = LiverCore((20, 17, 18), NormalLiver(NORMAL, 110.0, 8.0), 2.0)
+    found_too_large = dilated(kidney)
+    probability, _ = liver_probability(images, around, core, uptake, LiverConfig(), found_too_large)
+    assert (probability[kidney] < 0.5).all()
+    assert (probability[found_too_large & LIVER] > 0.5).mean() > 0.8

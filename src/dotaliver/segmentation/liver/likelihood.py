@@ -19,25 +19,27 @@ from dotaliver.image.backends import SlabCache
 from dotaliver.image.filters import gaussian, gaussian_reach
 from dotaliver.image.geometry import Geometry
 from dotaliver.image.lazy import slices_around
-from dotaliver.image.volume import BoolArray, Volume
+from dotaliver.image.volume import Volume
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.window_sums import Rectangle, RunningSums, grown
 
 __all__ = [
+    "LIKELY",
     "LIVER",
     "LOOK",
     "PIECE",
     "POSSIBLE",
     "SURE",
+    "WHOLE",
     "LiverLikelihood",
     "density_window",
 ]
 
 Moments = tuple[Float32Array, Float32Array]
 
-# Findings of each voxel, one bit each to save memory: liver by position and density, certain by position, where liver
-# is possible; then the pieces taken for liver.
-LIVER, SURE, POSSIBLE, PIECE = (np.uint8(1 << n) for n in range(4))
+# Findings of each voxel, one bit each to save memory: liver by position and density, and what of it is no thin part;
+# certain by position, where liver is possible; then the pieces taken for liver, and these with thin parts next to them.
+LIKELY, LIVER, SURE, POSSIBLE, PIECE, WHOLE = (np.uint8(1 << n) for n in range(6))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
@@ -61,7 +63,7 @@ _PROBABILITY_FLOOR = 1e-3
 # The coarse step puts the border too far in where fat or lung lies outside: a coarse voxel that holds a part of them is
 # no liver to it. On the true border of phantoms and real livers its log odds are -1.4 at lung, -1.1 at fat and -0.3 to
 # 0.1 at muscle, bone and vessels; drawn outlines keep a little further in at fat.
-_POSITION_LOG_ODDS, _POSITION_LOG_ODDS_AT_FAT = 0.1, 2.2
+_POSITION_LOG_ODDS, _POSITION_LOG_ODDS_AT_FAT = 0.0, 2.2
 # Beyond the densities of lesions the liver's own variance would grow with what is no liver.
 _BEYOND_LESION_HU = 20.0
 # Share of a window that must be liver (or not) for its density to be measured there.

@@ -23,11 +23,13 @@ from dotaliver.image.sparse import sparse_zeros
 from dotaliver.image.volume import BoolArray, Quantity, Volume, used_box
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.liver.likelihood import (
+    LIKELY,
     LIVER,
     LOOK,
     PIECE,
     POSSIBLE,
     SURE,
+    WHOLE,
     LiverLikelihood,
     density_window,
 )
@@ -41,6 +43,9 @@ _LEAST_LIKELY = 0.1
 # A piece apart from the liver, such as a lobe behind a fissure, is kept from this size on where the coarse step is
 # sure of this share of it, or of this much: the middle of a flat lobe.
 _PIECE_ML, _SURE_SHARE, _SURE_ML = 20.0, 0.3, 2.0
+# An opening cuts off what is thinner than three voxels, bridges to other organs and a lobe's thin edge alike. The edge
+# reaches this many voxels at most beyond what is left.
+_EDGE_VOXELS = 1
 # Bytes per voxel: of the findings; while odds are smoothed; while connected parts are found.
 _BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
@@ -88,8 +93,9 @@ def outline_on_ct(ct: Volume, probability: Volume, liver_hu: float, config: Live
     grid = ct.geometry.crop(box)
     judged = _judged_in_blocks(ct, box, probability, liver_hu, config)
     _mark_liver_pieces(judged, grid)
+    _mark_thin_parts(judged, grid)
     for plane, found in zip(result[box], judged, strict=True):
-        mask = (found & PIECE) != 0
+        mask = (found & WHOLE) != 0
         rows = np.flatnonzero(mask.any(axis=1))
         if rows.size:
             # Rows without liver are not written, so that they take no memory
@@ -153,7 +159,7 @@ def _judged(look: LiverLikelihood, config: LiverConfig) -> npt.NDArray[np.uint8]
             own = found[part]
             mask = (gaussian(seen["odds"][part], config.outline_smooth_mm, grid) > 0) & ((own & POSSIBLE) != 0)
             # An opening that takes the liver to go on beyond the field of view
-            own |= dilated(eroded(mask, beyond=True)) * LIVER
+            own |= mask * LIKELY | dilated(eroded(mask, beyond=True)) * LIVER
         return found
 
     out = np.empty(grid.shape, dtype=np.uint8)
@@ -175,6 +181,25 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     large[0] = False
     for part, chosen in parts.chosen(large):
         found[part] |= chosen * PIECE
+
+
+def _mark_thin_parts(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
+    """Mark the pieces with what an opening took off them, no further than `_EDGE_VOXELS`."""
+    pieces = _box_of(found, PIECE)
+    if pieces is None:
+        return
+    found = found[grow_box(pieces, (_EDGE_VOXELS,) * 3, grid.shape)]
+
+    def whole(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        more = (part & PIECE) != 0
+        allowed = (part & (PIECE | LIKELY)) != 0
+        for _ in range(_EDGE_VOXELS):
+            more = dilated(more) & allowed
+        return np.asarray(part | more * WHOLE, dtype=np.uint8)
+
+    at_once = slices_at_once(16 * found.shape[1] * found.shape[2], _EDGE_VOXELS)
+    # A block writes one bit of its own voxels, which no other block reads
+    map_overlap(whole, (found,), (_EDGE_VOXELS, 0, 0), (at_once, *found.shape[1:]), found)
 
 
 def _box_of(found: npt.NDArray[np.uint8], finding: np.uint8) -> Box | None:

@@ -21,9 +21,10 @@ _LEAST_FACING_CM2 = 1.5
 _HALF_LIVER_HEIGHT_MM = 200.0
 _IN_FRONT_MM = 15.0
 _BEHIND_MM = 60.0
+_LEAST_RATIO = 0.75
 _NORMAL_RATIO = (0.85, 1.35)
-# Uptake and density of a part are those of its innermost voxels, of at least this share of its depth: further out a
-# thin lobe is blurred, and mixed with fat.
+# A thin lobe looks like liver in its innermost voxels, of at least this share of its depth: further out it is blurred,
+# and mixed with fat. In a large one, vessels may lie in the middle.
 _INNERMOST_SHARE = 0.7
 _NORMAL_HU = 12.0
 _TUMOUR_HU = (-60.0, 30.0)
@@ -60,7 +61,9 @@ def liver_parts(
             int(part)
             for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
             if part and part not in chosen
-            if _belongs(images, around, core, (parts.labels == part, parts.depth_mm), smooth, float(touching[part] * face_cm2))
+            if _belongs(
+                images, around, core, (parts.labels == part, parts.depth_mm), smooth, float(touching[part] * face_cm2)
+            )
         }
         chosen |= new
         grown = bool(new)
@@ -81,8 +84,8 @@ def _belongs(
     * Warm tissue on the right, in front of the spine's level and larger than any other organ there (300 ml; a kidney
       has 250 at most) is liver, however tumour and its cores change its uptake and density.
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.85 to 1.35 of
-      normal uptake (a stomach as warm takes up less); a long one reaches over the spleen (which takes up far more). It lies in front of the spine's
-      level; further back there is liver on the right alone.
+      normal uptake (a warm stomach takes up less); a long one reaches over the spleen (which takes up far more). It
+      lies in front of the spine's level; further back there is liver on the right alone.
     * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
       spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
       stomach and heart take up less, and hot bowel lies below. Further down they are larger than hot bowel (100 ml)
@@ -93,11 +96,13 @@ def _belongs(
     part, depth_mm = of_depth
     places = np.nonzero(part)
     innermost = part & (depth_mm >= _INNERMOST_SHARE * float(depth_mm[part].max()))
-    ratio = float(np.median(smooth[innermost])) / core.normal.uptake
+    ratio, inner_ratio = (float(np.median(smooth[where])) / core.normal.uptake for where in (part, innermost))
     lateral = float(around.lateral_mm[places[2]].mean())
-    difference = 0.0
+    difference, inner_difference = 0.0, 0.0
     if images.hu is not None and core.normal.hu is not None:
-        difference = float(np.median(images.hu[innermost])) - core.normal.hu
+        difference, inner_difference = (
+            float(np.median(images.hu[where])) - core.normal.hu for where in (part, innermost)
+        )
     volume_ml = float(part.sum()) * images.voxel_ml
     height = float(places[0].mean() - core.seed[0]) * images.spacing_mm
     posterior = float(around.posterior_mm[places[1]].mean())
@@ -107,10 +112,12 @@ def _belongs(
     in_front = posterior < -_IN_FRONT_MM
     like_tumour = _TUMOUR_HU[0] < difference < _TUMOUR_HU[1]
     large = volume_ml > _LARGER_THAN_A_KIDNEY_ML
-    if ratio > _NORMAL_RATIO[0] and like_tumour and lateral < _MIDLINE_MM and large and in_front:
+    if ratio > _LEAST_RATIO and like_tumour and lateral < _MIDLINE_MM and large and in_front:
         return True
-    if _NORMAL_RATIO[0] < ratio < _NORMAL_RATIO[1]:
-        return abs(difference) < _NORMAL_HU and lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
+    looks = ((ratio, difference), (inner_ratio, inner_difference))
+    like_normal = any(look < _NORMAL_RATIO[1] and abs(step_hu) < _NORMAL_HU for look, step_hu in looks)
+    if like_normal and max(ratio, inner_ratio) > _NORMAL_RATIO[0]:
+        return lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
     if ratio < _NORMAL_RATIO[1] or not like_tumour:
         return False
     surface_cm2 = float((part & ~eroded(part)).sum()) * images.spacing_mm**2 / 100.0
