@@ -54,6 +54,9 @@ SCENES = (
     ("patient_small", "late", 2.5, 10.0, 300, (300, 301)),
     ("hemihepatectomy", "native", 3.0, 9.0, 300, (300, 301)),
 )
+# Intervals are wider than these cases ask by so much: without it, those of three families that took no part (effusion,
+# horseshoe, spleen_hot) held 38 of 45 diameters, with it 41.
+_WIDER = 1.2
 _FREEDOM = 4.0
 _RIDGE = 3.0
 _HELD = 0.95
@@ -177,7 +180,7 @@ def main() -> None:
     believed, if_sure = (np.array([getattr(case, name) for case in cases]) for name in ("believed", "believed_if_sure"))
     reported = (believed & (doubt <= _WIDEST)) | (if_sure & (doubt <= _SURE))
     errors = np.abs([case.error_mm for case in cases])
-    times = float(np.quantile((errors / held_out)[reported], _HELD))
+    times = _WIDER * float(np.quantile((errors / held_out)[reported], _HELD))
     weights = fit(cases)
     weights[0] += np.log(times)
     print(f"{len(cases)} cases of {len(set(families))} families, {np.count_nonzero(reported)} reported")

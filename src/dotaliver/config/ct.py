@@ -311,7 +311,7 @@ class CtLesionConfig(FrozenModel):
     model_error_mm: float = Field(default=0.6, ge=0, description="SD that no fit shows")
     model_error_share: float = Field(default=0.03, ge=0, description="And in proportion to the diameter")
     interval_weights: tuple[float, ...] | None = Field(
-        default=(-0.554, 1.023, 0.93, 2.64, -0.221, 0.36, -0.167, 1.908, 0.719),
+        default=(-0.372, 1.023, 0.93, 2.64, -0.221, 0.36, -0.167, 1.908, 0.719),
         min_length=9,
         max_length=9,
         description="Of the logarithm of half the 95 % interval over the diameter: constant, and one for each sign of "
@@ -321,7 +321,7 @@ class CtLesionConfig(FrozenModel):
         default=(2.0, 0.1), description="A diameter is right within so many mm, or so much of itself where that is more"
     )
     sure_tolerances: float = Field(
-        default=1.29,
+        default=1.54,
         description="Half interval, over the tolerance, up to which a border is sure: noise may exceed its contrast, "
         "and its density be uneven",
     )
@@ -330,7 +330,7 @@ class CtLesionConfig(FrozenModel):
         default=3.5, gt=0, description="And that in SDs of the mean over as much liver as the lesion fills"
     )
     widest_tolerances: float = Field(
-        default=3.6, gt=0, description="Half interval, over the tolerance, above which a diameter is none"
+        default=4.32, gt=0, description="Half interval, over the tolerance, above which a diameter is none"
     )
     least_dense_share: float = Field(
         default=0.1, ge=0, le=1, description="Share of a lesion from which such density is said of it; less is a fleck"
