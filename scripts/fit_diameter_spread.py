@@ -62,7 +62,7 @@ _RIDGE = 3.0
 _HELD = 0.95
 # Scale over tolerance up to which a border is sure, and above which a diameter is none: chosen for the share of lesions
 # measured against that of right diameters, on these cases and the real CTs.
-_SURE, _WIDEST = 0.5, 1.4
+_SURE, _WIDEST = 0.5, 1.1
 
 
 @dataclass(frozen=True)

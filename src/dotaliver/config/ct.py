@@ -115,7 +115,7 @@ class CtFociConfig(FrozenModel):
         default=0.5, description="A place of which these logistic functions give less is no lesion by its form"
     )
     least_suspicion: float = Field(
-        default=0.4,
+        default=0.3,
         ge=0,
         le=1,
         description="A dark place below this by the stored trees is not offered, nor counted as detectable",
@@ -330,7 +330,7 @@ class CtLesionConfig(FrozenModel):
         default=3.5, gt=0, description="And that in SDs of the mean over as much liver as the lesion fills"
     )
     widest_tolerances: float = Field(
-        default=4.32, gt=0, description="Half interval, over the tolerance, above which a diameter is none"
+        default=3.4, gt=0, description="Half interval, over the tolerance, above which a diameter is none"
     )
     least_dense_share: float = Field(
         default=0.1, ge=0, le=1, description="Share of a lesion from which such density is said of it; less is a fleck"
