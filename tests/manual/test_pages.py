@@ -26,6 +26,7 @@ from fixtures.command_line import TELLTALES, run_cli
 
 FENCE = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)]+)\)")
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 PICTURE = re.compile(r"!\[([^\]]*)\]\(pictures/([^)]+)\)")
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 # A command may be a group of commands, such as 'reading'.
@@ -140,8 +141,9 @@ def test_commands_and_their_options_exist(block):
 
 def test_options_named_in_the_text_exist():
     known = {option for command in LEAVES for parameter in command.params for option in parameter.opts}
-    # Those of the benchmark scripts too
-    known |= {"--version", "--help", "--quick", "--only", "--kind"}
+    known |= {"--version", "--help"}
+    for script in SCRIPTS.glob("*.py"):
+        known |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script.read_text()))
     for name in PAGES:
         named = set(re.findall(r"`(--[a-z][a-z0-9-]*)", FENCE.sub("", page(name).text)))
         assert named <= known, (name, named - known)
