@@ -47,8 +47,8 @@ def test_outlined_lesions_of_a_portal_venous_ct_have_their_true_diameters(data):
         tolerances_mm.append(max(2.0, 0.1 * wanted_mm))
         held.append(errors_mm[-1] <= found.ct_lesions.borders[label].diameter_error_mm)
     share = np.divide(errors_mm, tolerances_mm)
-    # Two readers of one diameter differ by 10 % and more, and the slices are 5 mm thick. Two dark lesions at the capsule
-    # go over into muscle and fat that are as dark.
+    # Two readers of one diameter differ by 10 % and more, and the slices are 5 mm thick. Two dark lesions at the
+    # capsule go over into muscle and fat that are as dark.
     assert np.median(share) < 0.7
     assert np.mean(share <= 1.0) >= 0.75
     assert np.max(share) < 2.0
