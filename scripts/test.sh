@@ -71,7 +71,7 @@ export PYTHONDONTWRITEBYTECODE=
 .venv/bin/python -m compileall -q src tests/fixtures plugins/napari-dotaliver/src
 .venv/bin/ruff format --check src tests scripts plugins
 .venv/bin/ruff check src tests scripts plugins
-# Two workers on two cores: threads of their own would only stand in each other's way.
+# Workers share the cores: threads of their own would only stand in each other's way.
 export ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 check_types() {
@@ -80,10 +80,12 @@ check_types() {
 
 # Workers take work from each other at the end, and until then keep the order, so that few make the same fixture twice.
 run_tests() {
-    .venv/bin/python -m pytest -n 2 --dist "${distribution:-worksteal}" "${selected[@]}" "$@"
+    .venv/bin/python -m pytest -n "${workers:-2}" --dist "${distribution:-worksteal}" "${selected[@]}" "$@"
 }
 
+# Three on two cores: many of these tests wait for a server, a time limit or a process that was killed.
 run_main_tests() {
+    local workers=3
     run_tests --ignore tests/viewer
 }
 
