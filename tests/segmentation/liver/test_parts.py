@@ -88,6 +88,13 @@ def test_a_lobe_whose_rim_is_blurred_and_mixed_with_fat_is_judged_by_its_middle(
     assert not is_chosen(broad, 0.8, -2.0), "a stomach with four fifths of the liver's uptake throughout"
 
 
+def test_a_stomach_beside_the_spleen_is_not_judged_by_its_middle():
+    """Blur from the spleen makes its wall, mixed with fat, warmer than its middle."""
+    broad = plate(-95.0, 90.0) | plate(-91.0, 92.0)
+    middle = eroded(broad)
+    assert not is_chosen(broad, np.where(middle, 0.9, 1.1)[broad], np.where(middle, -2.0, -25.0)[broad])
+
+
 def below_the_right_lobe(half_width_mm):
     """A broad part that lies against the lobe's lower surface, its middle over 60 mm lower than the core."""
     against = ((X + 45.0) / 84.0) ** 2 + ((Y + 70.0) / 84.0) ** 2 + ((Z - 90.0) / 84.0) ** 2 < 1

@@ -114,7 +114,10 @@ def _belongs(
     large = volume_ml > _LARGER_THAN_A_KIDNEY_ML
     if ratio > _LEAST_RATIO and like_tumour and lateral < _MIDLINE_MM and large and in_front:
         return True
-    looks = ((ratio, difference), (inner_ratio, inner_difference))
+    looks = [(ratio, difference)]
+    if inner_ratio > ratio:
+        # Blur lowers the uptake of a lobe's edge; where it rises outwards, the part lies next to hotter organs
+        looks.append((inner_ratio, inner_difference))
     like_normal = any(look < _NORMAL_RATIO[1] and abs(step_hu) < _NORMAL_HU for look, step_hu in looks)
     if like_normal and max(ratio, inner_ratio) > _NORMAL_RATIO[0]:
         return lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
