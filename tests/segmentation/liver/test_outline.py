@@ -8,6 +8,8 @@ from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.backends import LazyBoxes
 from dotaliver.image.blocks import memory_bound
 from dotaliver.image.geometry import Geometry
+from dotaliver.image.itk import resample
+from dotaliver.image.morphology import opened
 from dotaliver.image.volume import Quantity, Volume
 from dotaliver.segmentation.liver.outline import outline_on_ct
 
@@ -68,6 +70,31 @@ def test_beside_lung_the_density_holds_the_border_where_the_coarse_step_is_too_f
     mask = outline_on_ct(ct, Volume(likely.astype(np.float32), COARSE, Quantity.PROBABILITY), LIVER_HU, LiverConfig())
     # Drawn outlines leave out what lung darkens: up to 1 mm
     assert -0.067 < volume_error(mask) < 0.02
+
+
+@pytest.mark.parametrize(("spacing_mm", "likely", "kept"), [(1.5, 0.3, True), (3.0, 0.3, False), (3.0, 0.9, True)])
+def test_of_a_sheet_thinner_than_an_opening_an_edge_of_large_voxels_is_kept_where_liver_is_likely(
+    spacing_mm, likely, kept
+):
+    """A ball of 20 mm with a sheet of two voxels around its equator, like a lobe's edge or a layer of muscle."""
+    size = round(72.0 / spacing_mm)
+    grid = Geometry((size,) * 3, (0.0, 0.0, 0.0), (spacing_mm,) * 3, AXIAL)
+
+    def liver(of, half_mm):
+        middle = np.array(grid.centre_lps_mm)
+        x, y, z = np.moveaxis(of.index_to_lps(np.moveaxis(np.indices(of.shape), 0, -1)) - middle, -1, 0)
+        radius = np.hypot(x, y)
+        return (np.hypot(radius, z) < 20.0) | ((radius < 30.0) & (np.abs(z) < half_mm))
+
+    coarse = Geometry((18,) * 3, (0.0, 0.0, 0.0), (4.0,) * 3, AXIAL)
+    ct = Volume(np.where(liver(grid, spacing_mm), LIVER_HU, FAT_HU).astype(np.float32), grid, Quantity.HU)
+    place = np.where(liver(coarse, 0.0), 0.9, np.where(liver(coarse, 5.0), likely, 0.01)).astype(np.float32)
+    probability = Volume(place, coarse, Quantity.PROBABILITY)
+    mask = outline_on_ct(ct, probability, LIVER_HU, LiverConfig())
+    # At the ball itself the probability passes over into that of the sheet
+    edge = mask & ~opened(mask) & (resample(probability, grid).array < likely + 0.2)
+    assert mask.any()
+    assert edge.any() == kept
 
 
 @pytest.mark.parametrize(("sure_mm", "kept"), [(9.0, True), (0.0, False)])

@@ -29,6 +29,7 @@ __all__ = [
     "LOOK",
     "PIECE",
     "POSSIBLE",
+    "PROBABLE",
     "SURE",
     "WHOLE",
     "LiverLikelihood",
@@ -38,8 +39,8 @@ __all__ = [
 Moments = tuple[Float32Array, Float32Array]
 
 # Findings of each voxel, one bit each to save memory: liver by position and density, and what of it is no thin part;
-# certain by position, where liver is possible; then the pieces taken for liver, and these with thin parts next to them.
-LIKELY, LIVER, SURE, POSSIBLE, PIECE, WHOLE = (np.uint8(1 << n) for n in range(6))
+# certain, probable and possible by position; then the pieces taken for liver, and these with thin parts next to them.
+LIKELY, LIVER, SURE, PROBABLE, POSSIBLE, PIECE, WHOLE = (np.uint8(1 << n) for n in range(7))
 LOOK = np.dtype([("odds", np.float32), ("found", np.uint8)])
 _DEPOSIT_HU = 220.0
 # Densities are added up in sixteenths of a HU.
@@ -55,10 +56,11 @@ _FAT_HU = -100.0
 # Of what lies outside, the tissues that are neither fat, lung nor bone.
 _SOFT_HU = (-30.0, 220.0)
 # Probability of liver by the coarse step: where liver's own density is measured, and that of what lies outside; where
-# the coarse step is believed about a deposit; where liver may be at all, and where it is certain.
+# the coarse step is believed about a deposit; where liver may be at all, where it is likelier than not, and where it is
+# certain.
 _INSIDE, _OUTSIDE = 0.8, 0.2
 _DEPOSIT_IN_LIVER = 0.7
-_POSSIBLE, _SURE = 0.02, 0.9
+_POSSIBLE, _PROBABLE, _SURE = 0.02, 0.5, 0.9
 _PROBABILITY_FLOOR = 1e-3
 # The coarse step puts the border too far in where fat or lung lies outside: a coarse voxel that holds a part of them is
 # no liver to it. On the true border of phantoms and real livers its log odds are -1.4 at lung, -1.1 at fat and -0.3 to
@@ -294,7 +296,7 @@ class LiverLikelihood:
         odds += _POSITION_LOG_ODDS + _POSITION_LOG_ODDS_AT_FAT * np.square(1 - soft_share)
         odds[density < self._config.outline_fat_hu] = _FAT_LOG_ODDS
         out["odds"] = odds
-        out["found"] = (place > _SURE) * SURE | (place > _POSSIBLE) * POSSIBLE
+        out["found"] = (place > _SURE) * SURE | (place > _PROBABLE) * PROBABLE | (place > _POSSIBLE) * POSSIBLE
 
 
 def _density_log_odds(

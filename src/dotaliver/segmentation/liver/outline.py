@@ -28,6 +28,7 @@ from dotaliver.segmentation.liver.likelihood import (
     LOOK,
     PIECE,
     POSSIBLE,
+    PROBABLE,
     SURE,
     WHOLE,
     LiverLikelihood,
@@ -44,8 +45,9 @@ _LEAST_LIKELY = 0.1
 # sure of this share of it, or of this much: the middle of a flat lobe.
 _PIECE_ML, _SURE_SHARE, _SURE_ML = 20.0, 0.3, 2.0
 # An opening cuts off what is thinner than three voxels, bridges to other organs and a lobe's thin edge alike. The edge
-# reaches this many voxels at most beyond what is left.
-_EDGE_VOXELS = 1
+# reaches this many voxels at most beyond what is left. A voxel larger than this may as well be muscle, or a fissure: it
+# is taken where the coarse step, which sees uptake, holds it for liver.
+_EDGE_VOXELS, _EDGE_MM = 1, 2.0
 # Bytes per voxel: of the findings; while odds are smoothed; while connected parts are found.
 _BYTES_PER_VOXEL, _BYTES_PER_LOOK, _BYTES_PER_PART = 2, 24, 16
 
@@ -185,6 +187,7 @@ def _mark_liver_pieces(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
 
 def _mark_thin_parts(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     """Mark the pieces with what an opening took off them, no further than `_EDGE_VOXELS`."""
+    fine = tuple(axis for axis, spacing_mm in enumerate(grid.spacing_mm) if spacing_mm <= _EDGE_MM)
     pieces = _box_of(found, PIECE)
     if pieces is None:
         return
@@ -193,8 +196,9 @@ def _mark_thin_parts(found: npt.NDArray[np.uint8], grid: Geometry) -> None:
     def whole(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         more = (part & PIECE) != 0
         allowed = (part & (PIECE | LIKELY)) != 0
+        probable = allowed & ((part & PROBABLE) != 0)
         for _ in range(_EDGE_VOXELS):
-            more = dilated(more) & allowed
+            more = (dilated(more, fine) & allowed) | (dilated(more) & probable)
         return np.asarray(part | more * WHOLE, dtype=np.uint8)
 
     at_once = slices_at_once(16 * found.shape[1] * found.shape[2], _EDGE_VOXELS)
