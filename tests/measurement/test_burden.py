@@ -180,6 +180,20 @@ def test_a_lesion_that_noise_may_have_made_is_left_out_of_the_lower_bound():
     assert (unclear.low, unclear.fraction, unclear.high) == (0.0, clear.fraction, clear.high)
 
 
+def test_the_more_of_a_liver_is_tumour_the_more_of_it_may_be_narrow_gaps_of_normal_liver():
+    ways = {share: CONFIG.model_copy(update={"burden": CONFIG.burden.model_copy(update={"hidden_share": share})})
+            for share in (0.0, 0.04)}  # fmt: skip
+    lowered = []
+    for radius_mm in (15.0, 30.0):
+        case = Case(lesions=((96.0, radius_mm, 20.0),))
+        seen, hidden = (burden_of(case.segmentations(), case, config=config) for config in ways.values())
+        assert (hidden.fraction, hidden.high) == (seen.fraction, seen.high)
+        # What is hidden goes from tumour to parenchyma, so the liver stays as large
+        assert hidden.low == pytest.approx(seen.low * (1 - 0.04 * seen.fraction), rel=0.01)
+        lowered.append(1 - hidden.low / seen.low)
+    assert lowered[1] > 5 * lowered[0]
+
+
 def test_peaks_of_noise_make_no_broad_faint_lesion_sure():
     limit = NORMAL.model_copy(update={"peak_limit": 6.5})
     # 1.32 and 1.8 times normal liver throughout; each peak exceeds the limit

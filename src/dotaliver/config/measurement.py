@@ -65,6 +65,13 @@ class BurdenConfig(FrozenModel):
         description="Share of the lesion-free liver that lesions too small or too faint for a PET may hold (0.9 % on "
         "phantoms with faint lesions alone)",
     )
+    hidden_share: float = Field(
+        default=0.025,
+        ge=0,
+        lt=1,
+        description="Share of a tumour that fills the liver which gaps of normal liver too narrow for a PET may hold "
+        "(on 19 phantoms with a burden over 30 %, the burden was 2.2 points too high in the median and 4.8 at most)",
+    )
     largest_usual_liver_ml: float = Field(
         default=2200.0, gt=0, description="A liver cut by the field of view may be this large (normal 1.0 to 2.2 l)"
     )
