@@ -112,6 +112,8 @@ def take_case(desk: Any, score: Path, folder: Path, looks: list[tuple[str, tuple
         desk._on_first_answers(case.lock_first_answers({case.questions[0].id: "met"}, None, reader), reader)
         settle(lambda: desk.reading.busy or desk.masks.busy)
         pictures("answered")
+        # Nothing to ask about when the window closes
+        desk.session.undo()
         desk.banner.discard_reading()
 
 
