@@ -16,7 +16,7 @@ from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.geometry import FloatArray
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.lesions.ct_focus_image import LiverImage
-from dotaliver.segmentation.lesions.ct_focus_shape import Shape, ray_directions, ray_neighbours
+from dotaliver.segmentation.lesions.ct_focus_shape import Shape, axis_variances_mm2, ray_directions, ray_neighbours
 
 __all__ = ["FEATURES", "RISING", "features_of"]
 
@@ -28,7 +28,6 @@ _INSIDE_SHARES, _EDGE_MM, _OUTSIDE_MM = (0.25, 0.5, 0.75), 2.0, (2.0, 4.0, 6.0)
 _LONGEST_RATIO = 1.8
 # Outside, this share of a place's contrast counts as going on.
 _GOES_ON = 0.5
-_VOXEL2_PER_VARIANCE = 12.0
 
 _FORM = (
     "bright",
@@ -93,7 +92,7 @@ def features_of(image: LiverImage, shape: Shape, config: CtFociConfig) -> FloatA
 
 def _form(part: LiverImage, shape: Shape) -> tuple[float, ...]:
     raw = shape.seed.sign * (part.hu - part.typical_hu)[shape.mask]
-    short, middle, _ = _axes_mm(shape.mask, part.grid.spacing_mm)
+    short, middle, _ = np.sqrt(axis_variances_mm2(shape.mask, part.grid))
     return (
         float(shape.seed.sign > 0),
         float(np.log(shape.seed.sds)),
@@ -102,7 +101,7 @@ def _form(part: LiverImage, shape: Shape) -> tuple[float, ...]:
         float(np.log(shape.diameter_mm)),
         shape.diameter_mm / (2.0 * shape.seed.radius_mm),
         shape.axis_ratio,
-        middle / short,
+        float(middle / short),
         shape.fill,
         shape.unevenness,
         shape.border_share,
@@ -114,15 +113,6 @@ def _form(part: LiverImage, shape: Shape) -> tuple[float, ...]:
         float(raw.mean()) / shape.contrast_hu,
         float(raw.std()) / part.noise_hu,
     )
-
-
-def _axes_mm(mask: BoolArray, spacing_mm: tuple[float, ...]) -> tuple[float, float, float]:
-    """SD along the three axes of a mask, the shortest first."""
-    places = np.argwhere(mask) * np.asarray(spacing_mm)
-    spread: npt.NDArray[np.floating] = np.cov(places.T) if len(places) > 1 else np.zeros((3, 3))
-    of_a_voxel = np.diag(np.asarray(spacing_mm) ** 2) / _VOXEL2_PER_VARIANCE
-    short, middle, long = (float(v) for v in np.sqrt(np.linalg.eigvalsh(spread + of_a_voxel)))
-    return short, middle, long
 
 
 def _along_rays(part: LiverImage, shape: Shape) -> tuple[float, ...]:

@@ -25,6 +25,7 @@ from dotaliver.segmentation.lesions.ct_focus_image import LiverImage, Scale, Sig
 __all__ = [
     "Seed",
     "Shape",
+    "axis_variances_mm2",
     "box_around_place",
     "continues_far",
     "fissure_share",
@@ -320,11 +321,16 @@ def _connected(mask: BoolArray, centre: FloatArray) -> BoolArray | None:
     return None if own == 0 else np.asarray(pieces == own)
 
 
-def _ellipsoid(mask: BoolArray, volume_mm3: float, grid: Geometry) -> tuple[float, float]:
-    """Longest over shortest axis, and volume over that of the ellipsoid with equal spread."""
+def axis_variances_mm2(mask: BoolArray, grid: Geometry) -> FloatArray:
+    """Variance of position along the three axes of a mask, the shortest first."""
     places = np.argwhere(mask) * np.asarray(grid.spacing_mm)
     of_a_voxel = np.diag(np.asarray(grid.spacing_mm) ** 2) / _VOXEL2_PER_VARIANCE
     spread: npt.NDArray[np.floating] = np.cov(places.T) if len(places) > 1 else np.zeros((3, 3))
-    variances = np.linalg.eigvalsh(spread + of_a_voxel)
+    return np.asarray(np.linalg.eigvalsh(spread + of_a_voxel))
+
+
+def _ellipsoid(mask: BoolArray, volume_mm3: float, grid: Geometry) -> tuple[float, float]:
+    """Longest over shortest axis, and volume over that of the ellipsoid with equal spread."""
+    variances = axis_variances_mm2(mask, grid)
     ellipsoid = 4.0 / 3.0 * np.pi * float(np.sqrt(np.prod(_HALF_AXIS2_PER_VARIANCE * variances)))
     return float(np.sqrt(variances[-1] / variances[0])), volume_mm3 / ellipsoid
