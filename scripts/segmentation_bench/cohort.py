@@ -1,7 +1,7 @@
 """The studies of the bench: phantom families, combinations of them kept back, and real CTs with a simulated PET.
 
 Nothing is tuned on `COMBINATIONS`, nor on the families of `HELD_OUT`. The combinations have fixed seeds and are
-reported apart; a change is measured on them once, when it is finished.
+reported apart; a change is measured on them once, when it is finished. `mixtures.MIXTURES` are difficulties on purpose.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diameter_bench.table import caliper_mm
 
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import FAMILIES, HELD_OUT, family_spec
@@ -21,6 +22,9 @@ from dotaliver.phantom.spec import PhantomSpec
 from dotaliver.phantom.study import make_phantom, study_volumes
 from dotaliver.records.study import StudyVolumes
 from segmentation_bench import real
+from segmentation_bench.mixtures import MIXTURES, mixture_spec
+
+KINDS = ("phantom", "combined", "mixture", "real")
 
 # Several difficulties at once. The last family draws the lesions.
 COMBINATIONS: dict[str, tuple[str, ...]] = {
@@ -77,6 +81,10 @@ class Case:
     inc7: str
     shift_mm: float | None
     """How far the PET shows the liver above the CT, where that is known."""
+    exc6: str | None = None
+    """Whether a lesion of the liver is receptor-negative, where that is known."""
+    largest_mm: float | None = None
+    """Longest in-plane diameter of the largest lesion on CT, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +106,31 @@ class Entry:
         return _real(self, data)
 
 
-def entries(per_family: int, drawn_seed: int, data: Path | None) -> list[Entry]:
-    """Every family `per_family` times (the last time from the seed drawn at run time), combinations, real anatomies."""
+def entries(per_family: int, drawn_seed: int, data: Path | None, *, fresh: bool = False) -> list[Entry]:
+    """Every family `per_family` times (the last time from the seed drawn at run time), combinations, real anatomies.
+
+    A fresh cohort has every phantom from the drawn seed. Mixtures always do.
+    """
     found = []
     for family in (*FAMILIES, *OWN_FAMILIES):
         base = zlib.crc32(family.encode()) % 100_000 * 10
         seeds = [*(base + n for n in range(per_family - 1)), base + 7_000_000 + drawn_seed]
+        if fresh:
+            seeds = [_drawn(family, drawn_seed, n) for n in range(per_family)]
         found += [Entry(f"{family}-{seed}", family, "phantom", seed) for seed in seeds]
+    for name in MIXTURES:
+        seeds = [_drawn(name, drawn_seed, n) for n in range(per_family)]
+        found += [Entry(f"{name}-{seed}", name, "mixture", seed) for seed in seeds]
     for name in COMBINATIONS:
         base = zlib.crc32(name.encode()) % 100_000 * 10
         found += [Entry(f"{name}-{base + n}", name, "combined", base + n) for n in range(per_family)]
     if data is not None:
         found += [Entry(name, family, "real", seed) for name, family, seed in real.names(data, per_family)]
     return found
+
+
+def _drawn(name: str, drawn_seed: int, number: int) -> int:
+    return 10_000_000 + zlib.crc32(f"{name} {drawn_seed} {number}".encode()) % 90_000_000
 
 
 def held_out(family: str) -> bool:
@@ -123,6 +143,8 @@ def _spec(entry: Entry) -> PhantomSpec:
     if entry.family in OWN_FAMILIES:
         spec = base_spec(entry.family, entry.seed, "medium")
         return match_enhancement(OWN_FAMILIES[entry.family](spec, stream(entry.seed, f"family {entry.family}")))
+    if entry.family in MIXTURES:
+        return mixture_spec(entry.family, entry.seed)
     if entry.family not in COMBINATIONS:
         return family_spec(entry.family, entry.seed)
     spec = base_spec(entry.family, entry.seed, "medium")
@@ -150,7 +172,20 @@ def _phantom(entry: Entry) -> Case:
         tumour_ml / truth.liver_ml_whole,
         truth.expected["INC7"],
         -spec.scanner.breathing_shift_mm,
+        _receptor_negative(lesions),
+        _largest_mm(study.lesions),
     )
+
+
+def _receptor_negative(lesions: tuple[LesionKnown, ...]) -> str:
+    """What Exclusion 6 should be for the liver: a lesion under 10 mm shows on no PET whether it takes up."""
+    cold = [x.diameter_mm for x in lesions if x.contrast < 1.0]
+    return "not_met" if not cold else "met" if max(cold) >= 10.0 else "indeterminate"
+
+
+def _largest_mm(lesions: LabelMap) -> float:
+    sizes = (caliper_mm(np.asarray(lesions.array[box] == label), lesions.geometry) for label, box in lesions.boxes())
+    return max(sizes, default=0.0)
 
 
 def _real(entry: Entry, data: Path) -> Case:

@@ -184,7 +184,22 @@ def _answers(case: Case, score: StudyScore) -> Row:
         "inc7": inc7.liver_finding,
         "inc7_true": case.inc7,
         "inc7_reason": inc7.reason,
+        "exc4_reason": exc4.reason,
+        **_answers_on_ct(case, score),
         "best_contrast": best[0],
+    }
+
+
+def _answers_on_ct(case: Case, score: StudyScore) -> Row:
+    """The answers that rest on the CT, where their truth is known: nothing is measurable under 10 mm (RECIST 1.1)."""
+    size = case.largest_mm
+    return {
+        "inc4": score.criteria["INC4"].liver_finding,
+        "inc4_reason": score.criteria["INC4"].reason,
+        "inc4_true": None if size is None else "met" if size >= 10.0 else "not_met",
+        "exc6": score.criteria["EXC6"].liver_finding,
+        "exc6_reason": score.criteria["EXC6"].reason,
+        "exc6_true": case.exc6,
     }
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from segmentation_bench.cohort import held_out
+from segmentation_bench import calibration
+from segmentation_bench.cohort import KINDS, held_out
 
 Row = dict[str, Any]
 BASELINE_NAMES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
 SIZES_MM = ((0, 8), (8, 10), (10, 15), (15, 25), (25, 500))
+CRITERIA = ("exc4", "inc7", "inc4", "exc6")
+DEFINITE = ("met", "not_met")
 CONTRASTS = ((1.0, 1.25), (1.25, 1.5), (1.5, 2.0), (2.0, 4.0), (4.0, 100.0))
 
 
@@ -37,11 +40,13 @@ def upper_bound(errors: int, trials: int) -> float:
 def summary(rows: list[Row]) -> list[str]:
     """The tables of a cohort as Markdown: real CTs, phantoms and combinations kept back apart, then per family."""
     lines: list[str] = []
-    for kind in ("real", "phantom", "combined"):
+    for kind in KINDS:
         some = [row for row in rows if row["kind"] == kind]
         if some:
             lines += [f"## {kind}: {len(some)} studies", "", *_overall(some), "", *_curves(some), ""]
             lines += [*_baselines(some), ""]
+    lines += ["## Definite answers", "", *_definite(rows), ""]
+    lines += ["## The burden's interval", "", *calibration.summary(rows), ""]
     lines += ["## Flags", "", *_flags(rows), ""]
     lines += ["## Per family (median, worst)", "", *_families(rows)]
     return lines
@@ -119,6 +124,31 @@ def _rates(rows: list[Row]) -> list[str]:
     return lines
 
 
+def _definite(rows: list[Row]) -> list[str]:
+    """Definite answers about the liver against the truth, and every wrong one with its reason."""
+    lines = ["| criterion | truth known | definite | wrong (upper bound) | open |", "| --- " * 5 + "|"]
+    wrong = []
+    for key in CRITERIA:
+        known = [row for row in rows if row.get(f"{key}_true") is not None]
+        definite = [row for row in known if row[key] in DEFINITE]
+        bad = [row for row in definite if row[f"{key}_true"] in DEFINITE and row[key] != row[f"{key}_true"]]
+        bound = upper_bound(len(bad), len(definite))
+        lines.append(
+            f"| {key.upper()} | {len(known)} | {len(definite)} | {len(bad)} ({bound:.3f}) "
+            f"| {len(known) - len(definite)} |"
+        )
+        wrong += [(key, row) for row in bad]
+    if wrong:
+        lines += ["", "| wrong | answer | truth | true burden, % | interval, % | reason |", "| --- " * 6 + "|"]
+    for key, row in wrong:
+        interval = "" if row["low"] is None else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+        lines.append(
+            f"| {row['name']} | {key.upper()} {row[key]} | {row[f'{key}_true']} "
+            f"| {100 * row['burden_true_whole']:.2f} | {interval} | {row.get(f'{key}_reason', '')} |"
+        )
+    return lines
+
+
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.3f} ({part} of {whole})" if whole else "none"
 
@@ -170,6 +200,7 @@ def _flags(rows: list[Row]) -> list[str]:
         "PET_CT_MISMATCH": lambda r: None if r["doubts"]["shift_mm"] is None else abs(r["doubts"]["shift_mm"]) > 10,
         "NORMAL_LIVER_UNSURE": lambda r: None if r["reference_error"] is None else abs(r["reference_error"]) > 0.06,
         "LIVER_NOT_FOUND": lambda r: r["liver_dice"] < 0.5,
+        "LIVER_OUTLINE_DISPUTED": lambda r: r["liver_dice"] < 0.93,
         "LIVER_VOLUME_UNUSUAL": lambda r: not 700 <= r["liver_ml"] <= 4000,
     }
     lines = ["| flag | raised | right | of those that it should mark, missed |", "| --- | --- | --- | --- |"]
