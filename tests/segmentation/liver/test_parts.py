@@ -23,13 +23,15 @@ NORMAL = 5.0
 RIGHT_LOBE = ((X + 45.0) / 60.0) ** 2 + ((Y + 70.0) / 60.0) ** 2 + ((Z - 90.0) / 60.0) ** 2 < 1
 
 
-def is_chosen(part, ratio, difference_hu, *, neck=False):
+def is_chosen(part, ratio, difference_hu, *, neck=False, spleen=None):
     """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high.
 
-    With a neck, the part touches the lobe but is one of its own.
+    With a neck, the part touches the lobe but is one of its own. A spleen takes up three times as much as liver.
     """
     uptake = np.where(RIGHT_LOBE, 2.0 * NORMAL, 0.5).astype(np.float32)
     uptake[part] = ratio * NORMAL
+    if spleen is not None:
+        uptake[spleen] = 3.0 * NORMAL
     hu = np.full(GRID.shape, 60.0, dtype=np.float32)
     hu[part] += difference_hu
     body = np.ones(GRID.shape, dtype=bool)
@@ -46,14 +48,14 @@ def is_chosen(part, ratio, difference_hu, *, neck=False):
     parts = warm_parts(RIGHT_LOBE | part, 4.0)
     if neck:
         parts = replace(parts, labels=np.where(part, 2, RIGHT_LOBE.astype(np.int32)))
-    chosen = liver_parts(images, around, core, parts, uptake)
+    chosen = liver_parts(images, around, core, parts, uptake, spleen)
     return bool(np.isin(parts.labels[part], sorted(chosen)).mean() > 0.5)
 
 
-def plate(y_mm, z_mm):
+def plate(y_mm, z_mm, half_height_mm=19.0):
     """A flat part (about 60 ml) to the left of the lobe, 4 mm from it."""
     beside = ((X + 45.0) / 65.0) ** 2 + ((Y + 70.0) / 65.0) ** 2 + ((Z - 90.0) / 65.0) ** 2 >= 1
-    return beside & (X > -10.0) & (X < 135.0) & (np.abs(Y - y_mm) < 7.0) & (np.abs(Z - z_mm) < 19.0)
+    return beside & (X > -10.0) & (X < 135.0) & (np.abs(Y - y_mm) < 7.0) & (np.abs(Z - z_mm) < half_height_mm)
 
 
 @pytest.mark.parametrize("z_mm", [90.0, 110.0])
@@ -63,6 +65,11 @@ def test_a_small_hot_left_lobe_in_front_is_liver(z_mm):
 
 def test_hot_bowel_below_the_core_is_not():
     assert not is_chosen(plate(-85.0, 60.0), 1.8, -35.0)
+
+
+def test_a_left_lobe_that_hangs_below_the_core_ends_above_it():
+    assert is_chosen(plate(-95.0, 74.0, 27.0), 1.8, -35.0)
+    assert not is_chosen(plate(-95.0, 66.0, 19.0), 1.8, -35.0), "bowel ends below"
 
 
 def test_a_hot_part_at_the_spines_level_is_not():
@@ -86,6 +93,34 @@ def test_a_lobe_whose_rim_is_blurred_and_mixed_with_fat_is_judged_by_its_middle(
     assert middle.sum() < 0.4 * broad.sum()
     assert is_chosen(broad, ratio, difference_hu)
     assert not is_chosen(broad, 0.8, -2.0), "a stomach with four fifths of the liver's uptake throughout"
+
+
+def test_tumour_in_a_thin_lobe_is_judged_by_its_middle():
+    """Blur leaves the rim of tumour with twice normal uptake no hotter than normal liver."""
+    broad = plate(-95.0, 90.0) | plate(-91.0, 92.0)
+    middle = eroded(broad)
+    assert is_chosen(broad, np.where(middle, 2.0, 1.1)[broad], np.where(middle, -15.0, -30.0)[broad])
+    assert not is_chosen(broad, np.where(middle, 2.0, 1.1)[broad], np.where(middle, 45.0, -70.0)[broad])
+
+
+SPLEEN = (X > 100.0) & (np.abs(Y + 75.0) < 14.0) & (np.abs(Z - 90.0) < 25.0)
+
+
+def test_what_takes_up_as_much_as_the_spleen_next_to_it_is_spleen():
+    part = plate(-95.0, 90.0) & ~SPLEEN
+    assert not is_chosen(part, 2.9, 5.0, spleen=SPLEEN)
+    assert is_chosen(part & (X < 90.0), 2.9, 5.0, spleen=SPLEEN & (X > 110.0)), "it does not reach the spleen"
+
+
+@pytest.mark.parametrize("ratio", [1.6, 4.5])
+def test_tumour_of_another_uptake_in_a_lobe_that_reaches_the_spleen_is_liver(ratio):
+    assert is_chosen(plate(-95.0, 90.0) & ~SPLEEN, ratio, 5.0, spleen=SPLEEN)
+
+
+def test_tumour_that_varies_around_the_uptake_of_the_spleen_is_liver():
+    part = plate(-95.0, 90.0) & ~SPLEEN
+    varied = np.where(X[part] > 45.0, 2.7, 4.2)
+    assert is_chosen(part, varied, 5.0, spleen=SPLEEN)
 
 
 def test_a_stomach_beside_the_spleen_is_not_judged_by_its_middle():

@@ -36,6 +36,12 @@ _RIGHT_LOBE_MM = -30.0
 _TUMOUR_LEFT_LOBE_MM = 80.0
 _TUMOUR_BELOW_CORE_MM = 60.0
 _LEVEL_WITH_CORE_MM = 10.0
+# A lobe that hangs over the stomach has its middle lower than the core, and its upper end above it. Bowel ends below.
+_HANGING_MM, _ENDS_ABOVE_CORE_MM = 30.0, 8.0
+# A lobe's tip lies against the spleen, as does a part of the spleen that was not found: most of that takes up as much,
+# and a tenth hardly more. Tumour varies.
+_LIKE_SPLEEN_RATIO, _LARGEST_SPLEEN_RATIO, _NEARLY_ALL_PERCENT = 0.8, 1.2, 90.0
+_NEXT_TO_SPLEEN_VOXELS = 2
 _SHARED_SURFACE_IN_FRONT = 0.1
 _SHARED_SURFACE_ON_RIGHT = 0.25
 
@@ -46,11 +52,16 @@ def liver_parts(
     core: LiverCore,
     parts: WarmParts,
     smooth: Float32Array,
+    spleen: BoolArray | None = None,
 ) -> set[int]:
-    """The part that holds the core, and the parts that face it broadly and look like liver or tumour."""
+    """The part that holds the core, and the parts that face it broadly and look like liver or tumour.
+
+    Next to a spleen that was found, parts that take up as much as it are not.
+    """
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
     chosen, grown = {first}, True
+    of_spleen = _like_spleen(parts, smooth, spleen) - chosen
     reach = max(1, round(_FISSURE_MM / images.spacing_mm))
     face_cm2 = images.spacing_mm**2 / 100.0
     while grown:
@@ -60,7 +71,7 @@ def liver_parts(
         new = {
             int(part)
             for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
-            if part and part not in chosen
+            if part and part not in chosen | of_spleen
             if _belongs(
                 images, around, core, (parts.labels == part, parts.depth_mm), smooth, float(touching[part] * face_cm2)
             )
@@ -68,6 +79,24 @@ def liver_parts(
         chosen |= new
         grown = bool(new)
     return chosen
+
+
+def _like_spleen(parts: WarmParts, smooth: Float32Array, spleen: BoolArray | None) -> set[int]:
+    """The parts next to the spleen whose innermost voxels take up as much as it."""
+    if spleen is None or not spleen.any():
+        return set()
+    of_spleen, found = float(np.median(smooth[spleen])), set()
+    near = np.unique(parts.labels[dilated(spleen, times=_NEXT_TO_SPLEEN_VOXELS)])
+    for part in near[near > 0]:
+        inner = smooth[_innermost(parts.labels == part, parts.depth_mm)]
+        usual, high = (float(np.percentile(inner, p)) / of_spleen for p in (50.0, _NEARLY_ALL_PERCENT))
+        if usual > _LIKE_SPLEEN_RATIO and high < _LARGEST_SPLEEN_RATIO:
+            found.add(int(part))
+    return found
+
+
+def _innermost(part: BoolArray, depth_mm: Float32Array) -> BoolArray:
+    return np.asarray(part & (depth_mm >= _INNERMOST_SHARE * float(depth_mm[part].max())))
 
 
 def _belongs(
@@ -88,14 +117,14 @@ def _belongs(
       lies in front of the spine's level; further back there is liver on the right alone.
     * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
       spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
-      stomach and heart take up less, and hot bowel lies below. Further down they are larger than hot bowel (100 ml)
-      or share a tenth of their surface with the liver. Tumour in a long right lobe lies on the right, however far down,
-      is larger than hot bowel and shares a quarter of its surface with the liver. Further back hot parts lie on the
-      right and share a quarter of their surface with the liver.
+      stomach and heart take up less, and hot bowel lies below. A lobe that hangs lower still ends above the core.
+      Further down they are larger than hot bowel (100 ml) or share a tenth of their surface with the liver. Tumour in a
+      long right lobe lies on the right, however far down, is larger than hot bowel and shares a quarter of its surface
+      with the liver. Further back hot parts lie on the right and share a quarter of their surface with the liver.
     """
     part, depth_mm = of_depth
     places = np.nonzero(part)
-    innermost = part & (depth_mm >= _INNERMOST_SHARE * float(depth_mm[part].max()))
+    innermost = _innermost(part, depth_mm)
     ratio, inner_ratio = (float(np.median(smooth[where])) / core.normal.uptake for where in (part, innermost))
     lateral = float(around.lateral_mm[places[2]].mean())
     difference, inner_difference = 0.0, 0.0
@@ -110,7 +139,7 @@ def _belongs(
         return False
     # Marrow and muscle along the spine, as warm as liver on some scans, are larger still.
     in_front = posterior < -_IN_FRONT_MM
-    like_tumour = _TUMOUR_HU[0] < difference < _TUMOUR_HU[1]
+    like_tumour = _like_tumour(difference)
     large = volume_ml > _LARGER_THAN_A_KIDNEY_ML
     if ratio > _LEAST_RATIO and like_tumour and lateral < _MIDLINE_MM and large and in_front:
         return True
@@ -121,7 +150,7 @@ def _belongs(
     like_normal = any(look < _NORMAL_RATIO[1] and abs(step_hu) < _NORMAL_HU for look, step_hu in looks)
     if like_normal and max(ratio, inner_ratio) > _NORMAL_RATIO[0]:
         return lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
-    if ratio < _NORMAL_RATIO[1] or not like_tumour:
+    if not any(look >= _NORMAL_RATIO[1] and _like_tumour(step_hu) for look, step_hu in looks):
         return False
     surface_cm2 = float((part & ~eroded(part)).sum()) * images.spacing_mm**2 / 100.0
     on_right_at_liver = lateral < _MIDLINE_MM and contact_cm2 > _SHARED_SURFACE_ON_RIGHT * surface_cm2
@@ -129,5 +158,11 @@ def _belongs(
         long_lobe = on_right_at_liver and volume_ml > _LARGER_THAN_BOWEL_ML
         broad = volume_ml > _LARGER_THAN_BOWEL_ML or contact_cm2 > _SHARED_SURFACE_IN_FRONT * surface_cm2
         low = lateral < _TUMOUR_LEFT_LOBE_MM and height > -_TUMOUR_BELOW_CORE_MM and broad
-        return long_lobe or low or (height > -_LEVEL_WITH_CORE_MM and lateral < _LEFT_LOBE_MM)
+        top = float(places[0].max() - core.seed[0]) * images.spacing_mm
+        level = height > -_LEVEL_WITH_CORE_MM or (height > -_HANGING_MM and top > _ENDS_ABOVE_CORE_MM)
+        return long_lobe or low or (level and lateral < _LEFT_LOBE_MM)
     return on_right_at_liver
+
+
+def _like_tumour(difference_hu: float) -> bool:
+    return _TUMOUR_HU[0] < difference_hu < _TUMOUR_HU[1]
