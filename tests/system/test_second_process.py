@@ -104,6 +104,18 @@ def test_while_it_is_busy_the_next_job_is_done_here():
         assert first.result() == "waited"
 
 
+@needs_two_processors
+def test_a_job_is_under_way_until_its_answer_is_there():
+    with SecondProcess(load_nothing) as helper:
+        pending, here = helper.begin(Waits()), helper.begin(WhoAmI(b""))
+        assert pending.is_under_way
+        assert not here.is_under_way  # nobody does it before it is asked for
+        while pending.is_under_way:
+            time.sleep(0.01)
+        assert pending.result() == "waited"
+        assert not pending.is_under_way
+
+
 def test_without_a_second_process_everything_is_done_here(monkeypatch):
     monkeypatch.setattr("dotaliver.system.second_process.processors", lambda: 1)
     for helper in (SecondProcess(), SecondProcess(load_nothing)):

@@ -17,6 +17,7 @@ from dotaliver.dicom.files.headers import WHOLE_FOLDER, StudyPart
 from dotaliver.export.outputs import OutputOptions, ScoreFiles, write_score
 from dotaliver.image.blocks import memory_bound
 from dotaliver.measurement.reference import ORGANS
+from dotaliver.pipeline.ahead import work_ahead
 from dotaliver.pipeline.opening import (
     AS_IS_QUICKEST,
     OpenStudy,
@@ -130,6 +131,7 @@ def segment_study(
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config)
     progress("looking for the lesions' borders on CT and searching outside the liver")
+    work_ahead(beside, volumes, found, config)
     outlines, searched = beside.result()
     found = with_lesions_on_ct(found, view, outlines, config)
     if searched is not None:

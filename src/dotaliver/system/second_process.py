@@ -108,6 +108,11 @@ class Pending(Generic[Result]):
     def __init__(self, job: Job[Result], helper: SecondProcess | None) -> None:
         self._job, self._beside = job, helper
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether another process is still at it, so that asking for the result would mean to wait."""
+        return self._beside is not None and self._beside._is_at_work()
+
     def result(self) -> Result:
         """What the job came to; to be asked for once.
 
@@ -177,6 +182,9 @@ class SecondProcess:
             return Pending(job, None)
         self._busy = True
         return Pending(job, self)
+
+    def _is_at_work(self) -> bool:
+        return self._busy and self._connection is not None and not self._connection.poll()
 
     def _answer(self) -> Any:
         """What the other process answers; None where it ended."""

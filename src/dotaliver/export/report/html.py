@@ -18,8 +18,9 @@ from dotaliver.records.masks import Segmentations
 from dotaliver.records.score import StudyScore
 from dotaliver.records.study import StudyVolumes
 
-__all__ = ["report_html", "report_page"]
+__all__ = ["load_page", "report_html", "report_page"]
 
+_PAGE = "report.html.j2"
 _COLOURS = {
     "liver": LIVER_COLOUR,
     "lesion": LESION_COLOUR,
@@ -54,4 +55,9 @@ def report_html(score: StudyScore, volumes: StudyVolumes, segmentations: Segment
 
 def report_page(report: ReportContent) -> str:
     """A report's content as its HTML page."""
-    return page_template("report.html.j2").render(report=report, colours=_COLOURS, body_styles=_BODY_STYLES)
+    return page_template(_PAGE).render(report=report, colours=_COLOURS, body_styles=_BODY_STYLES)
+
+
+def load_page() -> None:
+    """Compile the page's template before it is needed: it takes longer than to fill it in."""
+    page_template(_PAGE)

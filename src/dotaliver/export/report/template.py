@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dotaliver.export.report.tables import number
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["page_template"]
 
 
+@lru_cache
 def page_template(name: str) -> Template:
-    """A Jinja template of ``export/report/templates`` by its file's name."""
+    """A Jinja template of ``export/report/templates`` by its file's name, compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
