@@ -6,8 +6,6 @@ neighbour's seed rather than at a threshold.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from dotaliver.config.segmentation import LiverConfig
@@ -17,6 +15,7 @@ from dotaliver.image.morphology import dilated, eroded
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.core import LiverCore
+from dotaliver.segmentation.liver.deposits import without_deposits, without_enclosed_deposits
 from dotaliver.segmentation.liver.enclosed import enclosed_cores
 from dotaliver.segmentation.liver.parts import liver_parts
 from dotaliver.segmentation.liver.prior import NEIGHBOURHOOD_MM, TOP_BIAS, prior_probability
@@ -26,11 +25,6 @@ from dotaliver.segmentation.organs.surroundings import Surroundings
 from dotaliver.segmentation.organs.warm_parts import find_spleen_like, warm_parts
 
 __all__ = ["liver_probability"]
-
-# Calcium and embolic agent: denser than any organ with contrast agent but vessels and the renal cortex. Bone and
-# vessels are as dense but cold; deposits in tumour take up nearly as much as liver, or more.
-_DEPOSIT_HU = 220.0
-_DEPOSIT_UPTAKE_RATIO = 0.8
 
 # Seeds of the background keep this distance from warm tissue: blur reaches about one FWHM.
 _COLD_MARGIN_MM = 8.0
@@ -84,12 +78,13 @@ def liver_probability(
         Kidneys found at another position of the PET. They count where fewer are found now.
     """
     smooth = box_mean(uptake)
+    images = without_enclosed_deposits(images, around, core, smooth)
     liver_hu = 0.0 if core.normal.hu is None else core.normal.hu
     kidneys = find_kidneys(images, around, uptake, liver_hu, core.normal.uptake)
     if seen_kidneys is not None and np.count_nonzero(seen_kidneys) > np.count_nonzero(kidneys):
         kidneys = seen_kidneys
     found_kidneys, kidneys = kidneys, _without_liver_at_rim(images, kidneys, core)
-    images, around = _without_deposits(images, around, core, smooth)
+    images, around = without_deposits(images, around, core, smooth)
     spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
     warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~dilated(kidneys | spleen)
     parts = warm_parts(warm, images.spacing_mm)
@@ -151,17 +146,6 @@ def _thin(warm: BoolArray, spacing_mm: float) -> BoolArray:
     """Parts of the liver by uptake that hold no ball of `_THIN_MM`, such as a flat left lobe."""
     radius = max(1, round(_THIN_MM / 2 / spacing_mm))
     return np.asarray(warm & ~dilated(eroded(warm, times=radius), times=radius))
-
-
-def _without_deposits(
-    images: CoarseImages, around: Surroundings, core: LiverCore, smooth: Float32Array
-) -> tuple[CoarseImages, Surroundings]:
-    """The images with calcium and embolic agent in the liver's tumours given the density of liver."""
-    if images.hu is None or core.normal.hu is None:
-        return images, around
-    deposits = around.body & (images.hu > _DEPOSIT_HU) & (smooth > _DEPOSIT_UPTAKE_RATIO * core.normal.uptake)
-    hu = np.where(deposits, np.float32(core.normal.hu), images.hu)
-    return replace(images, hu=hu), replace(around, soft=around.soft | deposits)
 
 
 def _looks_like_liver(images: CoarseImages, core: LiverCore, config: LiverConfig) -> BoolArray:
