@@ -24,6 +24,9 @@ Row = dict[str, Any]
 BASELINES = ("fixed_suv10", "percent41", "percent50", "liver_2sd", "percist")
 # A true lesion counts as found where a quarter of it is outlined; an outline as true where a quarter of it is tumour.
 COVERED = 0.25
+# The outline of a spot that no PET resolves (a ball of 13.5 mm, twice its FWHM) is larger than the lesion: it is true
+# where it holds half of one.
+UNRESOLVED_ML = 1.3
 # A label holds a true lesion of which this share lies in it.
 HELD = 0.5
 # Liver in the first or last slice of the CT over this area is cut.
@@ -97,7 +100,8 @@ def _lesions(case: Case, found: Segmentations) -> Row:
             {
                 "diameter_mm": float(np.cbrt(6000 * volume_ml / np.pi)),
                 "contrast": float(pet.array[own].max() / case.liver_suv),
-                "true": bool((own & tumour).sum() >= COVERED * own.sum()),
+                "true": bool((own & tumour).sum() >= COVERED * own.sum())
+                or (volume_ml <= UNRESOLVED_ML and _holds_one(truth * tumour, own)),
             }
         )
     return {
@@ -108,6 +112,13 @@ def _lesions(case: Case, found: Segmentations) -> Row:
         "false_lesions": sum(not x["true"] for x in outlines),
         **_one_or_several(truth * tumour, labels),
     }
+
+
+def _holds_one(truth: npt.NDArray[np.int64], own: npt.NDArray[np.bool_]) -> bool:
+    """Whether half of some true lesion lies in an outline."""
+    inside = np.bincount(truth[own])
+    inside[0] = 0
+    return any(inside[n] >= HELD * np.count_nonzero(truth == n) for n in np.flatnonzero(inside))
 
 
 def _one_or_several(truth: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Row:

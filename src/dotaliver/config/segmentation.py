@@ -124,6 +124,11 @@ class LesionConfig(FrozenModel):
         default=6.0, description="How near the liver's border the other side of a lesion's edge is cold, one FWHM"
     )
     basin_in_liver_share: float = Field(default=0.3, description="Share of a basin that lies in the liver at least")
+    beyond_liver_mm: float = Field(
+        default=10.0,
+        description="How far beyond the liver the hot part of a lesion reaches that peaks there and lies mostly "
+        "inside: the outline's error at the capsule and breathing",
+    )
     voxel_in_liver_share: float = Field(default=0.2, description="Share of a voxel in the liver to be lesion")
     minimum_ml: float = Field(default=0.15, ge=0, description="Smaller foci are noise on any PET (a sphere of 6.6 mm)")
     border_uncertainty_mm: float = Field(

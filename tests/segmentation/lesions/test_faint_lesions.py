@@ -54,3 +54,12 @@ def test_less_is_needed_for_doubt_than_for_an_outline():
     outlined = sum(found(activity, seed).max() > 0 for seed in range(3))
     doubtful = sum(found(activity, seed, least=DOUBTFUL).max() > 0 for seed in range(3))
     assert doubtful > outlined
+
+
+def test_a_faint_lesion_between_hot_ones_does_not_spread_into_their_halos():
+    hot = [((-26.0, 0.0, 0.0), 8.0, 8 * NORMAL), ((26.0, 0.0, 0.0), 8.0, 8 * NORMAL)]
+    outlined = (near(hot[0][0], 7.0) | near(hot[1][0], 7.0)).astype(np.int32)
+    labels = found(with_lesions([*hot, ((0.0, 0.0, 0.0), 8.0, 2.0 * NORMAL)]), outlined=outlined)
+    assert labels.max() == 1
+    assert np.count_nonzero(labels) * GRID.voxel_volume_ml < 2.0 * volume_ml(8.0)
+    assert not (labels > 0)[near(hot[0][0], 13.0) | near(hot[1][0], 13.0)].any()

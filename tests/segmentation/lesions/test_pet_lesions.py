@@ -88,6 +88,14 @@ def test_lesions_keep_to_the_liver():
     assert not (labels.astype(bool) & (liver() <= CONFIG.voxel_in_liver_share)).any()
 
 
+def test_an_organ_under_an_outline_that_reaches_into_it_is_no_lesion():
+    # 8 mm too far over an organ of 60 mm
+    activity = with_lesions([])
+    organ = ball(MIDDLE + np.array([0.0, 84.0, 0.0]), 30.0)
+    labels, _ = found(activity * (1 - organ) + 4 * NORMAL * organ)
+    assert labels.max() == 0
+
+
 @pytest.mark.parametrize(
     ("method", "level"), [("fixed_suv10", 10.0), ("percent41", 0.41 * 20.0), ("percent50", 0.5 * 20.0)]
 )

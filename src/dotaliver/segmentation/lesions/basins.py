@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dotaliver.config.segmentation import LesionConfig
-from dotaliver.image.geometry import Box
+from dotaliver.image.distance import distance_to_mm
+from dotaliver.image.geometry import Box, Geometry
 from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 
@@ -131,13 +132,23 @@ def basin_boxes(labels: LabelArray) -> Iterator[tuple[int, Box]]:
 
 
 def peaks_in_liver(
-    basins: Basins, smooth: Float32Array, share: Float32Array, config: LesionConfig
+    basins: Basins, smooth: Float32Array, share: Float32Array, base: float, config: LesionConfig, grid: Geometry
 ) -> npt.NDArray[np.bool_]:
-    """Per basin, whether it peaks in the liver and lies there in sufficient part."""
+    """Per basin, whether it peaks in the liver and lies there in sufficient part.
+
+    A lesion at the capsule may peak a little beyond an outline that cuts it. It is of the liver where most of it lies
+    inside and its hot part ends near the outline: an organ reaches farther.
+    """
     chosen = np.zeros(len(basins.peaks), dtype=bool)
+    beyond_mm = distance_to_mm(share >= 0.5, grid.spacing_mm, within_mm=config.beyond_liver_mm + 1.0)
     for label, part in basin_boxes(basins.labels):
         own = basins.labels[part] == label
-        top = np.unravel_index(int(np.where(own, smooth[part], -np.inf).argmax()), own.shape)
-        inside = share[part]
-        chosen[label] = inside[top] >= 0.5 and float(inside[own].mean()) >= config.basin_in_liver_share
+        uptake, inside = np.where(own, smooth[part], -np.inf), share[part]
+        top = np.unravel_index(int(uptake.argmax()), own.shape)
+        mean_share = float(inside[own].mean())
+        if inside[top] >= 0.5:
+            chosen[label] = mean_share >= config.basin_in_liver_share
+        elif mean_share >= 0.5:
+            hot = uptake > base + 0.5 * (float(uptake[top]) - base)
+            chosen[label] = float(beyond_mm[part][hot].max()) <= config.beyond_liver_mm
     return chosen

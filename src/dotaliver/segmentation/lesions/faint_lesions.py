@@ -21,16 +21,29 @@ from dotaliver.image.volume import BoolArray
 from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import LabelArray
 
-__all__ = ["DOUBTFUL", "OUTLINED", "Excess", "faint_lesions"]
+__all__ = [
+    "DOUBTFUL",
+    "FROM_LESIONS_MM",
+    "LEAST_NORMAL_ML",
+    "OUTLINED",
+    "Excess",
+    "faint_lesions",
+    "in_sds",
+    "mean_within",
+]
 
 # Filters for lesions of about 12 to 20 mm, and of 20 to 40 mm; the surroundings are so much wider.
 _SIZES_MM, _SURROUNDINGS_RATIO = (12.0, 18.0), 2.2
 # Normal liver is measured at this distance from outlined lesions, two FWHM: nearer, spill-in of hot ones is left.
-_FROM_LESIONS_MM = 12.0
-# A mean is compared where this share of its weight lies in normal liver: near its border, few voxels make it.
+FROM_LESIONS_MM = 12.0
+# A mean is compared where this share of its weight lies in normal liver: near its border, few voxels make it, and in
+# the halo of a hot lesion none does.
 _LEAST_WEIGHT = 0.25
+# A place reaches no farther from where it stands out: a small lesion, blurred by scanner and filter, has half its
+# height at 0.7 times the filter's size.
+_REACH_RATIO = 0.75
 # Scatter is measured where this much normal liver is left.
-_LEAST_NORMAL_ML = 200.0
+LEAST_NORMAL_ML = 200.0
 # A ball of 12 mm, the smallest that such a filter distinguishes from texture.
 _LEAST_ML = 0.9
 # The median distance to the middle over the SD, of a normal distribution.
@@ -59,9 +72,11 @@ livers apart from the lesions that are outlined."""
 
 @dataclass(frozen=True, eq=False)
 class _Filtered:
-    """Means over one size: uptake, and its and its surroundings' excess in SDs."""
+    """Means over one size: uptake, the normal liver's share in them, and their excess over liver and surroundings."""
 
+    size_mm: float
     mean: Float32Array
+    weight: Float32Array
     median: float
     sds: Float32Array
     sds_around: Float32Array
@@ -97,40 +112,45 @@ def faint_lesions(
     labels = np.zeros(owners.shape, dtype=np.int32)
     normal = distance_inside_mm(inside, grid.spacing_mm) > config.capsule_mm
     if (owners > 0).any():
-        normal &= distance_to_mm(owners > 0, grid.spacing_mm, within_mm=_FROM_LESIONS_MM + 1.0) > _FROM_LESIONS_MM
-    if np.count_nonzero(normal) * grid.voxel_volume_ml < _LEAST_NORMAL_ML:
+        normal &= distance_to_mm(owners > 0, grid.spacing_mm, within_mm=FROM_LESIONS_MM + 1.0) > FROM_LESIONS_MM
+    if np.count_nonzero(normal) * grid.voxel_volume_ml < LEAST_NORMAL_ML:
         return labels
     free = inside & (owners == 0)
-    found = [_filtered(uptake, normal, size_mm, grid) for size_mm in _SIZES_MM]
-    hits = [normal & (x.sds > least.over_liver) & (x.sds_around > least.over_surroundings) for x in found]
-    number = 0
-    # The broader filter first: what it finds is one lesion, even where the smaller one sees several parts of it.
-    for filtered, hit in zip(found[::-1], hits[::-1], strict=True):
-        parts = cc3d.connected_components(hit & (labels == 0), connectivity=26)
+    places = []
+    for size_mm in _SIZES_MM:
+        filtered = _filtered(uptake, normal, size_mm, grid)
+        hit = normal & (filtered.sds > least.over_liver) & (filtered.sds_around > least.over_surroundings)
+        parts = cc3d.connected_components(hit, connectivity=26)
         for part in range(1, int(parts.max(initial=0)) + 1):
-            own = parts == part
-            if (labels[own] > 0).any():
-                continue
-            half = 0.5 * (filtered.median + float(filtered.mean[own].max()))
-            regions = cc3d.connected_components(free & (labels == 0) & (filtered.mean > half), connectivity=6)
-            region = np.isin(regions, np.setdiff1d(regions[own], [0]))
-            if np.count_nonzero(region) * grid.voxel_volume_ml >= _LEAST_ML:
-                number += 1
-                labels[region] = number
+            places.append((float(filtered.sds_around[parts == part].max()), filtered, parts == part))
+    number = 0
+    # The filter to which a place stands out most is that of its size.
+    for _, filtered, own in sorted(places, key=lambda place: -place[0]):
+        if (labels[own] > 0).any():
+            continue
+        half = 0.5 * (filtered.median + float(filtered.mean[own].max()))
+        reach_mm = _REACH_RATIO * filtered.size_mm
+        near = distance_to_mm(own, grid.spacing_mm, within_mm=reach_mm + 1.0) < reach_mm
+        seen = free & (labels == 0) & (filtered.weight > _LEAST_WEIGHT) & near
+        regions = cc3d.connected_components(seen & (filtered.mean > half), connectivity=6)
+        region = np.isin(regions, np.setdiff1d(regions[own], [0]))
+        if np.count_nonzero(region) * grid.voxel_volume_ml >= _LEAST_ML:
+            number += 1
+            labels[region] = number
     return labels
 
 
 def _filtered(uptake: Float32Array, normal: BoolArray, size_mm: float, grid: Geometry) -> _Filtered:
-    mean, weight = _mean_within(uptake, normal, size_mm, grid)
-    around, _ = _mean_within(uptake, normal, _SURROUNDINGS_RATIO * size_mm, grid)
+    mean, weight = mean_within(uptake, normal, size_mm, grid)
+    around, _ = mean_within(uptake, normal, _SURROUNDINGS_RATIO * size_mm, grid)
     known = normal & (weight > _LEAST_WEIGHT)
     median = float(np.median(mean[known])) if known.any() else 0.0
-    sds = _in_sds(mean, known, _LEAST_SD_RATIO * median)
-    sds_around = _in_sds(mean - around, known, _LEAST_SD_RATIO * median)
-    return _Filtered(mean, median, sds, sds_around)
+    sds = in_sds(mean, known, _LEAST_SD_RATIO * median)
+    sds_around = in_sds(mean - around, known, _LEAST_SD_RATIO * median)
+    return _Filtered(size_mm, mean, weight, median, sds, sds_around)
 
 
-def _mean_within(
+def mean_within(
     uptake: Float32Array, normal: BoolArray, size_mm: float, grid: Geometry
 ) -> tuple[Float32Array, Float32Array]:
     """Gaussian mean over the normal voxels alone, and their share of its weight."""
@@ -140,7 +160,7 @@ def _mean_within(
     return np.asarray(total / np.maximum(weight, _TINY), dtype=np.float32), weight
 
 
-def _in_sds(values: Float32Array, known: BoolArray, least_sd: float) -> Float32Array:
+def in_sds(values: Float32Array, known: BoolArray, least_sd: float = 0.0) -> Float32Array:
     """Distance from the median in SDs of the lower half; 0 where the values are not known."""
     sample: npt.NDArray[np.float32] = values[known]
     if not sample.size:

@@ -3,7 +3,7 @@
 A focus is a basin of the lightly smoothed uptake above the noise of this liver; basins with a high saddle between them,
 or with a valley that noise explains, belong to one lesion. A lesion extends to half the step between its plateau and
 the parenchyma around it, the true position of a blurred edge (each lesion thus has its own threshold). In what is left,
-faint lesions are looked for by filters of their own size.
+faint lesions are looked for by filters of their own size, and small ones as spots that exceed their surroundings.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dotaliver.segmentation.coarse import Float32Array
 from dotaliver.segmentation.lesions.basins import Basins, LabelArray, basin_boxes, basins_of, merged, peaks_in_liver
 from dotaliver.segmentation.lesions.extents import edge_extent, textbook_extent, with_cores
 from dotaliver.segmentation.lesions.faint_lesions import faint_lesions
+from dotaliver.segmentation.lesions.small_lesions import small_lesions
 from dotaliver.segmentation.lesions.whole_lesions import without_islands
 from dotaliver.segmentation.liver.parenchyma import Parenchyma, measure_parenchyma
 
@@ -78,7 +79,7 @@ def find_lesions(
         return merged(basins, smooth, base, own, inside, config.saddle_share, noise_sd=noise_sd)
 
     basins = one_each(basins_of(smooth, hot))
-    in_liver = peaks_in_liver(basins, smooth, share, config)
+    in_liver = peaks_in_liver(basins, smooth, share, parenchyma.uptake, config, grid)
     if config.method == "edge":
         sharp = gaussian(uptake, config.edge_fwhm_mm / FWHM_PER_SIGMA, grid)
         owners, tumour = edge_extent(basins, in_liver, sharp, share, parenchyma, config, grid)
@@ -89,10 +90,21 @@ def find_lesions(
     outlined = one_each(Basins(np.where(tumour, owners, 0).astype(np.int32), basins.peaks))
     owned = with_cores(outlined.labels, smooth, inside, parenchyma, config, grid)
     owned = without_islands(owned, config.minimum_ml, grid)
-    faint = faint_lesions(uptake, inside, owned, config, grid)
-    owned = np.where(faint > 0, faint + int(owned.max()), owned).astype(np.int32)
+    # What peaks outside the liver is not searched either: its edge in the liver is spill-in.
+    others = (basins.labels > 0) & ~in_liver[basins.labels]
+
+    def taken() -> LabelArray:
+        return np.where((owned == 0) & others, 1, owned).astype(np.int32)
+
+    owned = _with_more(owned, faint_lesions(uptake, inside, taken(), config, grid))
+    owned = _with_more(owned, small_lesions(uptake, smooth, inside, taken(), config, grid))
     labels[box] = _numbered(_kept(owned, config.minimum_ml, grid), uptake.shape)
     return labels, parenchyma
+
+
+def _with_more(owners: LabelArray, found: LabelArray) -> LabelArray:
+    """Further lesions, numbered after those that are there."""
+    return np.where(found > 0, found + int(owners.max()), owners).astype(np.int32)
 
 
 def _rises(smooth: Float32Array, parenchyma: Parenchyma, sds: float, share: float) -> BoolArray:
