@@ -23,8 +23,16 @@ NORMAL = 5.0
 RIGHT_LOBE = ((X + 45.0) / 60.0) ** 2 + ((Y + 70.0) / 60.0) ** 2 + ((Z - 90.0) / 60.0) ** 2 < 1
 
 
-def is_chosen(part, ratio, difference_hu, *, neck=False, spleen=None):
-    """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high.
+NO_GAS = np.zeros(GRID.shape, dtype=bool)
+
+
+def is_chosen(part, ratio, difference_hu, *, neck=False, gas=NO_GAS, spleen=None):
+    """Whether a part of an uptake and density joins a right lobe whose core lies 90 mm high."""
+    return bool(chosen_with(part, ratio, difference_hu, neck=neck, gas=gas, spleen=spleen)[part].mean() > 0.5)
+
+
+def chosen_with(part, ratio, difference_hu, *, neck=False, gas=NO_GAS, spleen=None):
+    """What joins a right lobe whose core lies 90 mm high, where there is a part of an uptake and density.
 
     With a neck, the part touches the lobe but is one of its own. A spleen takes up three times as much as liver.
     """
@@ -34,6 +42,7 @@ def is_chosen(part, ratio, difference_hu, *, neck=False, spleen=None):
         uptake[spleen] = 3.0 * NORMAL
     hu = np.full(GRID.shape, 60.0, dtype=np.float32)
     hu[part] += difference_hu
+    hu[gas] = -300.0
     body = np.ones(GRID.shape, dtype=bool)
     around = Surroundings(
         body=body,
@@ -45,11 +54,11 @@ def is_chosen(part, ratio, difference_hu, *, neck=False, spleen=None):
     )
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     core = LiverCore((22, 22, 18), NormalLiver(NORMAL, 60.0, 8.0), 2.0)
-    parts = warm_parts(RIGHT_LOBE | part, 4.0)
+    parts = warm_parts((RIGHT_LOBE | part) & ~gas, 4.0)
     if neck:
         parts = replace(parts, labels=np.where(part, 2, RIGHT_LOBE.astype(np.int32)))
-    chosen = liver_parts(images, around, core, parts, uptake, spleen)
-    return bool(np.isin(parts.labels[part], sorted(chosen)).mean() > 0.5)
+    parts, chosen = liver_parts(images, around, core, parts, uptake, spleen)
+    return np.isin(parts.labels, sorted(chosen))
 
 
 def plate(y_mm, z_mm, half_height_mm=19.0):
@@ -130,6 +139,16 @@ def test_a_stomach_beside_the_spleen_is_not_judged_by_its_middle():
     assert not is_chosen(broad, np.where(middle, 0.9, 1.1)[broad], np.where(middle, -2.0, -25.0)[broad])
 
 
+def test_a_stomach_as_warm_and_dense_as_liver_is_known_by_its_gas():
+    broad = plate(-95.0, 90.0) | plate(-91.0, 92.0)
+    gas = (np.abs(X - 60.0) < 5.0) & (np.abs(Y + 93.0) < 3.0) & (np.abs(Z - 91.0) < 5.0)
+    beside = (np.abs(X - 60.0) < 20.0) & (np.abs(Y + 78.0) < 3.0) & (np.abs(Z - 91.0) < 15.0)
+    assert gas.any()
+    assert not (beside & broad).any()
+    assert not is_chosen(broad, 1.0, 0.0, gas=gas)
+    assert is_chosen(broad, 1.0, 0.0, gas=beside), "gas behind a lobe is that of its neighbour"
+
+
 def below_the_right_lobe(half_width_mm):
     """A broad part that lies against the lobe's lower surface, its middle over 60 mm lower than the core."""
     against = ((X + 45.0) / 84.0) ** 2 + ((Y + 70.0) / 84.0) ** 2 + ((Z - 90.0) / 84.0) ** 2 < 1
@@ -142,3 +161,21 @@ def test_tumour_that_fills_a_long_right_lobe_is_liver():
 
 def test_a_hot_bowel_loop_under_the_right_lobe_is_not():
     assert not is_chosen(below_the_right_lobe(30.0), 3.5, -12.0, neck=True)
+
+
+def test_a_tip_of_the_right_lobe_that_is_one_part_with_bowel_is_liver_and_the_bowel_is_not():
+    """The lukewarm bowel below takes up 0.6 times what liver does, and has no neck towards the tip."""
+    bowel = ~RIGHT_LOBE & (Z < 28.0) & (np.hypot(X + 45.0, Y + 72.0) < 60.0)
+    tip = below_the_right_lobe(44.0) & ~bowel
+    both = bowel | tip
+    assert bowel.sum() > tip.sum()
+    chosen = chosen_with(both, np.where(bowel, 0.6, 1.0)[both], np.where(bowel, -30.0, 0.0)[both], neck=True)
+    assert chosen[tip].mean() > 0.6, "all but its thin rim"
+    assert chosen[bowel].mean() < 0.2
+
+
+def test_a_warm_spot_in_bowel_that_hardly_touches_the_liver_is_not():
+    both = below_the_right_lobe(44.0)
+    spot = both & (np.hypot(X + 45.0, Y + 72.0) < 25.0) & (Z < 20.0)
+    chosen = chosen_with(both, np.where(spot, 1.0, 0.6)[both], np.where(spot, 0.0, -30.0)[both], neck=True)
+    assert not chosen[spot].any()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from dotaliver.image.morphology import dilated, eroded
-from dotaliver.image.volume import BoolArray
+from dotaliver.image.geometry import grow_box
+from dotaliver.image.morphology import closed, dilated, eroded, filled_in_slices
+from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.core import LiverCore
 from dotaliver.segmentation.organs.surroundings import Surroundings
-from dotaliver.segmentation.organs.warm_parts import WarmParts
+from dotaliver.segmentation.organs.warm_parts import WarmParts, with_warmer_parts
 
 __all__ = ["liver_parts"]
 
@@ -44,6 +47,10 @@ _LIKE_SPLEEN_RATIO, _LARGEST_SPLEEN_RATIO, _NEARLY_ALL_PERCENT = 0.8, 1.2, 90.0
 _NEXT_TO_SPLEEN_VOXELS = 2
 _SHARED_SURFACE_IN_FRONT = 0.1
 _SHARED_SURFACE_ON_RIGHT = 0.25
+# Gas lowers a voxel's density beyond that of fat with its noise; a single voxel may be an artefact.
+_GAS_HU, _LEAST_GAS_ML = -130.0, 0.1
+# A tip of the liver that is looked for in a part of bowel.
+_LEAST_TIP_ML = 20.0
 
 
 def liver_parts(
@@ -53,29 +60,55 @@ def liver_parts(
     parts: WarmParts,
     smooth: Float32Array,
     spleen: BoolArray | None = None,
-) -> set[int]:
+) -> tuple[WarmParts, set[int]]:
     """The part that holds the core, and the parts that face it broadly and look like liver or tumour.
 
-    Next to a spleen that was found, parts that take up as much as it are not.
+    Next to a spleen that was found, parts that take up as much as it are not. Lukewarm parts that touch the liver are
+    divided by uptake then: where bowel takes up more than half as much as liver, a tip of the liver that lies on it is
+    one part with it. Such a tip shares much of its surface with the liver.
     """
     on_right = np.where(around.right, parts.depth_mm, 0.0)
     first = int(parts.labels[core.seed]) or int(parts.labels[np.unravel_index(int(on_right.argmax()), on_right.shape)])
-    chosen, grown = {first}, True
-    of_spleen = _like_spleen(parts, smooth, spleen) - chosen
-    reach = max(1, round(_FISSURE_MM / images.spacing_mm))
     face_cm2 = images.spacing_mm**2 / 100.0
+
+    def belongs(parts: WarmParts, part: int, contact_cm2: float) -> bool:
+        return _belongs(images, around, core, (parts.labels == part, parts.depth_mm), smooth, contact_cm2)
+
+    of_spleen = _like_spleen(parts, smooth, spleen) - {first}
+    chosen = _with_facing_parts(parts, {first}, of_spleen, images.spacing_mm, belongs)
+    liver = np.isin(parts.labels, sorted(chosen))
+    touching = {int(part) for part in np.unique(parts.labels[dilated(liver) & ~liver])} - {0}
+    level, least_voxels = _LEAST_RATIO * core.normal.uptake, _LEAST_TIP_ML / images.voxel_ml
+    divided = with_warmer_parts(parts, touching, smooth, level, least_voxels, images.spacing_mm)
+    if divided is parts:
+        return parts, chosen
+    last_whole = int(parts.labels.max())
+
+    def tip_belongs(parts: WarmParts, part: int, contact_cm2: float) -> bool:
+        own = parts.labels == part
+        broad = contact_cm2 > _SHARED_SURFACE_ON_RIGHT * float((own & ~eroded(own)).sum()) * face_cm2
+        return part > last_whole and broad and belongs(parts, part, contact_cm2)
+
+    return divided, _with_facing_parts(divided, chosen, of_spleen, images.spacing_mm, tip_belongs)
+
+
+def _with_facing_parts(
+    parts: WarmParts,
+    chosen: set[int],
+    never: set[int],
+    spacing_mm: float,
+    belongs: Callable[[WarmParts, int, float], bool],
+) -> set[int]:
+    """The chosen parts with those that face them and belong to the liver, one after the other."""
+    chosen, grown = set(chosen), True
+    reach = max(1, round(_FISSURE_MM / spacing_mm))
+    face_cm2 = spacing_mm**2 / 100.0
     while grown:
         current = np.isin(parts.labels, sorted(chosen))
         near = np.bincount(parts.labels[dilated(current, times=reach) & ~current])
         touching = np.bincount(parts.labels[dilated(current) & ~current], minlength=len(near))
-        new = {
-            int(part)
-            for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)
-            if part and part not in chosen | of_spleen
-            if _belongs(
-                images, around, core, (parts.labels == part, parts.depth_mm), smooth, float(touching[part] * face_cm2)
-            )
-        }
+        facing = {int(part) for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)} - {0}
+        new = {part for part in facing - chosen - never if belongs(parts, part, float(touching[part] * face_cm2))}
         chosen |= new
         grown = bool(new)
     return chosen
@@ -114,7 +147,8 @@ def _belongs(
       has 250 at most) is liver, however tumour and its cores change its uptake and density.
     * A left lobe, often cut off from the right one at the porta, looks the same: within 12 HU and 0.85 to 1.35 of
       normal uptake (a warm stomach takes up less); a long one reaches over the spleen (which takes up far more). It
-      lies in front of the spine's level; further back there is liver on the right alone.
+      lies in front of the spine's level; further back there is liver on the right alone. Where a part of a bowel's size
+      encloses gas, it is a stomach as warm as liver.
     * Hot parts (tumour) have a density that tumours in this liver may have. Far in front of the spine there is neither
       spleen nor kidney. There, from the core's level upwards, only the left lobe is hot, as far left as it reaches:
       stomach and heart take up less, and hot bowel lies below. A lobe that hangs lower still ends above the core.
@@ -149,7 +183,8 @@ def _belongs(
         looks.append((inner_ratio, inner_difference))
     like_normal = any(look < _NORMAL_RATIO[1] and abs(step_hu) < _NORMAL_HU for look, step_hu in looks)
     if like_normal and max(ratio, inner_ratio) > _NORMAL_RATIO[0]:
-        return lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
+        is_gut = volume_ml < _LARGER_THAN_BOWEL_ML and _encloses_gas(images, around, part)
+        return not is_gut and lateral < _LEFT_LOBE_MM and (in_front or lateral < _RIGHT_LOBE_MM)
     if not any(look >= _NORMAL_RATIO[1] and _like_tumour(step_hu) for look, step_hu in looks):
         return False
     surface_cm2 = float((part & ~eroded(part)).sum()) * images.spacing_mm**2 / 100.0
@@ -166,3 +201,14 @@ def _belongs(
 
 def _like_tumour(difference_hu: float) -> bool:
     return _TUMOUR_HU[0] < difference_hu < _TUMOUR_HU[1]
+
+
+def _encloses_gas(images: CoarseImages, around: Surroundings, part: BoolArray) -> bool:
+    """Whether a part has gas in its middle, as the lumen of stomach and bowel has: within its outline in a slice."""
+    used = used_box(part)
+    if images.hu is None or used is None:
+        return False
+    box = grow_box(used, (2, 2, 2), part.shape)
+    gas = (images.hu[box] < _GAS_HU) & ~around.lungs[box]
+    enclosed = filled_in_slices(closed(part[box])) & gas
+    return float(enclosed.sum()) * images.voxel_ml >= _LEAST_GAS_ML

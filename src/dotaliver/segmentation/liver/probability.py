@@ -88,7 +88,7 @@ def liver_probability(
     spleen = find_spleen_like(images, around, smooth, core.normal.uptake)
     warm = around.soft & (smooth > config.warm_share * core.normal.uptake) & ~dilated(kidneys | spleen)
     parts = warm_parts(warm, images.spacing_mm)
-    chosen = liver_parts(images, around, core, parts, smooth, spleen)
+    parts, chosen = liver_parts(images, around, core, parts, smooth, spleen)
     in_chosen = np.isin(parts.labels, sorted(chosen))
     half = _half_of_nearby(images, warm & in_chosen, smooth, core, config)
     inside = in_chosen & (parts.depth_mm > config.seed_depth_mm) & ~kidneys

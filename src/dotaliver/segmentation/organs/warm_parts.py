@@ -15,7 +15,7 @@ from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.surroundings import Surroundings
 
-__all__ = ["WarmParts", "find_spleen_like", "warm_parts"]
+__all__ = ["WarmParts", "find_spleen_like", "warm_parts", "with_warmer_parts"]
 
 # Thinner by this than the parts on both sides: less is the roughness of a mask on 4 mm voxels.
 _NECK_MM = 3.0
@@ -46,6 +46,30 @@ def warm_parts(warm: BoolArray, spacing_mm: float, neck_mm: float = _NECK_MM) ->
         peaks, _ = label(h_maxima(np.round(depth[box], 1), neck_mm), np.ones((3, 3, 3)))
         labels[box] = watershed(-depth[box], peaks, mask=warm[box])
     return WarmParts(labels, depth)
+
+
+def with_warmer_parts(
+    parts: WarmParts, among: set[int], smooth: Float32Array, level: float, least_voxels: float, spacing_mm: float
+) -> WarmParts:
+    """Parts of which some are divided by uptake: what is warmer than a level, in parts that mostly are not.
+
+    A tip of the liver that lies broadly on bowel has no neck towards it, but bowel takes up less.
+    """
+    import cc3d
+
+    labels, depth = parts.labels, parts.depth_mm
+    warmer = np.isin(labels, [part for part in among if np.median(smooth[labels == part]) < level])
+    warmer = opened(warmer & (smooth > level))
+    found = cc3d.connected_components(warmer, connectivity=6)
+    sizes = np.bincount(found.ravel())
+    large = [n for n in range(1, len(sizes)) if sizes[n] >= least_voxels]
+    if not large:
+        return parts
+    new = np.isin(found, large)
+    numbers = np.zeros(len(sizes), dtype=np.int32)
+    numbers[large] = np.arange(len(large)) + int(labels.max()) + 1
+    own_depth = distance_inside_mm(new, (spacing_mm, spacing_mm, spacing_mm))
+    return WarmParts(np.where(new, numbers[found], labels), np.where(new, own_depth, depth))
 
 
 def _large_parts(mask: BoolArray, voxel_ml: float, minimum_ml: float) -> BoolArray:
