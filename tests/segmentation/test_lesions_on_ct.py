@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,49 @@ def test_a_lesion_that_is_two_on_ct_becomes_two_on_pet_as_well_where_it_may(next
     np.testing.assert_array_equal(after.lesions.labels.mask, on_pet.labels.mask)
     assert after.lesions.labels.geometry == on_pet.labels.geometry
     assert set(after.ct_lesions.labels.labels) | set(after.unseen_on_ct) == set(labels)
+
+
+def job_of_three() -> OutlinesJob:
+    """Three lesions: one that is two on CT, one that is one, and one that does not show."""
+    left, right = (32.0, 44.0, 22.0), (56.0, 44.0, 22.0)
+    alone, unseen = (30.0, 44.0, 60.0), (60.0, 44.0, 60.0)
+    hu = np.where(ball(GRID, left, 12.5), 60.0, np.where(ball(GRID, right, 11.0), 140.0, 100.0))
+    hu[ball(GRID, alone, 9.0)] = 60.0
+    hu += 5.0 * np.random.default_rng(1).standard_normal(GRID.shape)
+    labels = 3 * (ball(GRID, left, 13.0) | ball(GRID, right, 12.0)).astype(np.uint16)
+    labels[ball(GRID, alone, 9.0)], labels[ball(GRID, unseen, 7.0)] = 5, 6
+    ct, liver = Volume(hu.astype(np.float32), GRID, Quantity.HU), np.ones(GRID.shape, bool)
+    return OutlinesJob(ct, LabelMap(labels, GRID), liver, CtLesionConfig(), frozenset({3, 5, 6}), 0.1, None, 8)
+
+
+def test_lesions_looked_at_one_by_one_come_to_the_same_outlines():
+    whole = job_of_three().run()
+    assert whole.divided is not None
+    assert set(whole.borders) == {3, 8, 5}
+    assert set(whole.unseen) == {6}
+    job = job_of_three()
+    looks = {part: pickle.loads(pickle.dumps(job_of_three().do(part))) for part in range(job.parts)}
+    for known in (looks, {1: looks[1]}, {}):
+        found = job_of_three().merged(known)
+        np.testing.assert_array_equal(found.labels.array, whole.labels.array)
+        assert (found.borders, found.unseen) == (whole.borders, whole.unseen)
+        assert found.divided is not None
+        assert found.divided.lesion_of == whole.divided.lesion_of
+        np.testing.assert_array_equal(found.divided.placed.array, whole.divided.placed.array)
+
+
+def test_what_was_looked_at_is_not_looked_for_again(monkeypatch):
+    job = job_of_three()
+    looks = {part: job.do(part) for part in range(job.parts)}
+    asked = []
+    monkeypatch.setattr("dotaliver.segmentation.lesions.ct_outlines.site_of", lambda *_: asked.append("a site"))
+    monkeypatch.setattr("dotaliver.segmentation.lesions.divided_lesions.bodies_on_ct", lambda *_: asked.append("two"))
+    monkeypatch.setattr("dotaliver.segmentation.lesions.divided_lesions._outlines_of", lambda *_: None)
+    job.merged(looks)
+    assert not asked
+
+
+def test_in_confluent_disease_no_lesion_is_a_part_of_the_work():
+    assert job(0.5).parts == 1
+    assert job(0.51).parts == 0
+    assert job(0.51).merged({}).unseen == job(0.51).run().unseen

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from dotaliver.errors import MaskError
 from dotaliver.system.processors import processors
-from dotaliver.system.second_process import JobsInTurn, SecondProcess
+from dotaliver.system.second_process import PartsAndWhole, SecondProcess
 
 needs_two_processors = pytest.mark.skipif(processors() < 2, reason="there is one processor alone")
 
@@ -127,7 +128,7 @@ def test_without_a_second_process_everything_is_done_here(monkeypatch):
 
 FORKS = """
 import os, signal, sys
-from dotaliver.system.second_process import JobsInTurn, SecondProcess
+from dotaliver.system.second_process import SecondProcess
 
 class Tells:
     def run(self):
@@ -162,8 +163,81 @@ def test_a_forked_process_has_what_was_loaded_here_and_ends_with_this_one(end, s
     assert int(done.stdout)
 
 
-def test_two_jobs_given_as_one_are_done_in_turn_where_there_is_one():
-    assert JobsInTurn(WhoAmI(b"first"), None).run() == ((os.getpid(), b"first"), None)
-    assert JobsInTurn(None, WhoAmI(b"second")).run() == (None, (os.getpid(), b"second"))
-    with pytest.raises(MaskError):
-        JobsInTurn(WhoAmI(b"first"), Refuses()).run()
+@dataclass(frozen=True)
+class Squares:
+    """A job in parts: each tells its square and the process that took it, after a while."""
+
+    parts: int
+    wait_s: float = 0.0
+    ends_in: int | None = None
+    only_here: int = 0
+
+    def run(self) -> list[int]:
+        return [part**2 for part in range(self.parts)]
+
+    def do(self, part: int) -> tuple[int, int]:
+        if part == self.ends_in and os.getpid() != self.only_here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.wait_s)
+        return part**2, os.getpid()
+
+    def merged(self, done: Mapping[int, tuple[int, int]]) -> list[int]:
+        return [done[part][0] for part in range(self.parts)]
+
+
+@dataclass(frozen=True)
+class WhoDidThem(Squares):
+    def merged(self, done: Mapping[int, tuple[int, int]]) -> list[int]:
+        return [done[part][1] for part in range(self.parts)]
+
+
+@needs_two_processors
+def test_the_other_process_does_a_shared_job_from_the_first_part_on_and_this_one_from_the_last():
+    with SecondProcess(load_nothing) as helper:
+        assert helper.begin(WhoAmI(b"")).result()[0] != os.getpid()  # it is there
+        who = [process == os.getpid() for process in helper.share(WhoDidThem(20, 0.02)).result()]
+        assert who == sorted(who)
+        assert 0 < sum(who) < 20
+        # What nobody asks for meanwhile is done there as a whole
+        pending = helper.share(WhoDidThem(3))
+        while pending.is_under_way:
+            time.sleep(0.01)
+        assert os.getpid() not in pending.result()
+
+
+@needs_two_processors
+@pytest.mark.parametrize("parts", [0, 1, 2, 30])
+def test_a_shared_job_comes_to_what_it_comes_to_here(parts):
+    with SecondProcess(load_nothing) as helper:
+        for _ in range(2):
+            assert helper.share(Squares(parts, 0.001)).result() == Squares(parts).run()
+        busy, here = helper.begin(Waits()), helper.share(Squares(parts))
+        assert here.result() == Squares(parts).run()
+        assert busy.result() == "waited"
+
+
+@needs_two_processors
+@pytest.mark.parametrize("part", [0, 2])
+def test_parts_that_the_other_process_does_not_finish_are_done_here(part):
+    job = Squares(6, 0.01, ends_in=part, only_here=os.getpid())
+    with SecondProcess(load_nothing) as helper:
+        assert helper.share(job).result() == job.run()
+        assert helper.share(job).result() == job.run()
+
+
+@pytest.mark.parametrize("in_parts", [None, Squares(0), Squares(3)])
+@pytest.mark.parametrize("whole", [None, WhoAmI(b"whole")])
+def test_a_job_in_parts_and_one_as_a_whole_are_shared_as_one(in_parts, whole):
+    both = PartsAndWhole(in_parts, whole)
+    wanted = None if in_parts is None else in_parts.run(), None if whole is None else whole.run()
+    assert both.run() == wanted
+    assert both.merged({part: both.do(part) for part in reversed(range(both.parts))}) == wanted
+    with SecondProcess(load_nothing) as helper:
+        found = helper.share(both).result()
+    assert found[0] == wanted[0]
+    assert (found[1] is None) == (whole is None)
+
+
+def test_a_refusal_of_the_job_as_a_whole_comes_back():
+    with SecondProcess(load_nothing) as helper, pytest.raises(MaskError):
+        helper.share(PartsAndWhole(Squares(3), Refuses())).result()

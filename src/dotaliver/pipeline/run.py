@@ -40,7 +40,7 @@ from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
 from dotaliver.segmentation.recist_mr import with_mr_registered
 from dotaliver.segmentation.segmenters import segmenter
 from dotaliver.system.progress import Progress, silent
-from dotaliver.system.second_process import JobsInTurn, SecondProcess
+from dotaliver.system.second_process import PartsAndWhole, SecondProcess
 
 __all__ = [
     "Outcome",
@@ -126,7 +126,7 @@ def segment_study(
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
     view = view_of_lesions(volumes, found, config, may_divide=given is None or given.lesions is None)
     outside = body_search_job(volumes, found, config)
-    beside = helper.begin(JobsInTurn(None if view is None else view.job, outside))
+    beside = helper.share(PartsAndWhole(None if view is None else view.job, outside))
     if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")
         found = with_other_organs(volumes, found, config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,9 +18,13 @@ from dotaliver.records.flags import Flag, raise_flag
 from dotaliver.records.masks import ImageRegistration, MaskLayer, Segmentations
 from dotaliver.records.positions import in_position_of
 from dotaliver.records.study import StudyVolumes
+from dotaliver.segmentation.lesions.bodies_on_ct import Bodies, bodies_on_ct
 from dotaliver.segmentation.lesions.ct_outlines import (
     CtOutlines,
+    LesionOutline,
+    outline_lesion_on_ct,
     outline_lesions_on_ct,
+    remember_outline,
     remember_outlines,
     with_surroundings,
 )
@@ -29,6 +35,7 @@ from dotaliver.system.recent import Recent
 
 __all__ = [
     "CtView",
+    "LesionLook",
     "OutlinesJob",
     "remember_lesions_on_ct",
     "view_of_lesions",
@@ -38,6 +45,14 @@ __all__ = [
 _NAME = "petct"
 # Of a liver full of lesions, those before and after some edits.
 _OUTLINES_KEPT = 512
+
+
+@dataclass(frozen=True, eq=False)
+class LesionLook:
+    """What the CT shows of one lesion alone: its outline or why there is none, and the two bodies that it may be."""
+
+    outline: LesionOutline | str
+    bodies: Bodies | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +72,58 @@ class OutlinesJob:
     next_label: int | None = None
     """For lesions that are found to be several; None where none may be divided."""
 
+    @property
+    def parts(self) -> int:
+        """How many lesions can be looked at one by one; none in confluent disease."""
+        return 0 if self._is_confluent else len(self._searched)
+
+    def do(self, part: int) -> LesionLook:
+        """Look at one lesion alone."""
+        label, box = self._searched[part]
+        where, recent = (self.ct, box), self.recent or Recent(1)
+        outline = outline_lesion_on_ct(where, self.placed, self.liver, label, self.config, recent)
+        if self.next_label is None:
+            return LesionLook(outline, None)
+        bodies = bodies_on_ct(self.ct.crop(box), self.placed.array[box], self.liver[box], label, self.config)
+        return LesionLook(outline, bodies)
+
+    def merged(self, looks: Mapping[int, LesionLook]) -> CtOutlines:
+        """The same as `run`, with what was found of single lesions by their parts' numbers."""
+        recent = Recent(max(self.parts, 1)) if self.recent is None else self.recent
+        bodies = {}
+        for part, look in looks.items():
+            label, box = self._searched[part]
+            remember_outline((self.ct, box), self.placed, self.liver, label, look.outline, recent)
+            bodies[label] = look.bodies
+        return self._outlines(recent, bodies)
+
     def run(self) -> CtOutlines:
-        """Look for them; in confluent disease no lesion has a border of its own."""
-        if self.tumour_share > self.config.confluent_share:
+        """Look for all of them."""
+        return self._outlines(self.recent, {})
+
+    @property
+    def _is_confluent(self) -> bool:
+        return self.tumour_share > self.config.confluent_share
+
+    @cached_property
+    def _searched(self) -> list[tuple[int, Box]]:
+        """The lesions whose border is searched, each with the part of the CT that is looked at."""
+        boxes = ((label, box) for label, box in self.placed.boxes() if label in self.wanted)
+        return [(label, with_surroundings(box, self.ct.geometry, self.config)) for label, box in boxes]
+
+    def _outlines(self, recent: Recent | None, bodies: Mapping[int, Bodies | None]) -> CtOutlines:
+        """Look for what is not known yet; in confluent disease no lesion has a border of its own."""
+        if self._is_confluent:
             reason = (
                 f"tumour fills {100 * self.tumour_share:.0f} % of the liver, so that the CT separates no lesion from "
                 "the mass around it"
             )
             none = LabelMap(sparse_zeros(self.placed.geometry.shape, np.uint16), self.placed.geometry)
             return CtOutlines(none, dict.fromkeys(sorted(self.wanted & set(self.placed.labels)), reason))
-        found = outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted, self.recent)
+        found = outline_lesions_on_ct(self.ct, self.placed, self.liver, self.config, self.wanted, recent)
         if self.next_label is None:
             return found
+        found = replace(found, bodies=bodies)
         return with_lesions_divided(self.ct, self.placed, self.liver, found, self.config, self.next_label)
 
 

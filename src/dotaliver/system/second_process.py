@@ -1,9 +1,9 @@
 """A second process that does part of the work in parallel.
 
 Much of a score is Python that lets no other thread run beside it: DICOM objects, the report, the lesions' outlines one
-by one. Where there is a second processor, one job at a time is given to a second process. It starts with the study, so
-that it has loaded what it needs by the time that there is work, and it comes to the same result: where it cannot be had
-or ends early, the job is done here.
+by one. Where there is a second processor, one job at a time is given to a second process, or shared with it part by
+part. It starts with the study, so that it has loaded what it needs by the time that there is work, and it comes to the
+same result: where it cannot be had or ends early, the job is done here.
 
 It is a fresh interpreter (spawned), or a copy of this process (forked) that has all that was imported here and shares
 its memory. A process with threads must not be forked: a lock that one of them holds is never released in the copy.
@@ -16,21 +16,25 @@ import logging
 import multiprocessing
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from dotaliver.errors import DotaliverError
 from dotaliver.system.allocation import keep_freed_memory
 from dotaliver.system.processors import processors
 
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Semaphore
+
 __all__ = [
     "Job",
-    "JobsInTurn",
+    "JobInParts",
+    "PartsAndWhole",
     "Pending",
     "SecondProcess",
 ]
@@ -49,20 +53,74 @@ class Job(Protocol[Result_co]):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class JobsInTurn(Generic[Result, Other]):
-    """Two jobs given away as one, each where there is one."""
+class JobInParts(Job[Result_co], Protocol[Result_co]):
+    """A job that comes to the same result where each of its parts is done by itself, wherever and in whatever order."""
 
-    first: Job[Result] | None
-    second: Job[Other] | None
+    @property
+    def parts(self) -> int:
+        """How many."""
+        ...
+
+    def do(self, part: int) -> Any:
+        """Do one of them; what it comes to can be pickled."""
+        ...
+
+    def merged(self, done: Mapping[int, Any]) -> Result_co:
+        """The job's result from what its parts came to."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PartsAndWhole(Generic[Result, Other]):
+    """Two jobs shared as one, each where there is one: one in its parts, and one that is the first part by itself."""
+
+    in_parts: JobInParts[Result] | None
+    whole: Job[Other] | None
 
     def run(self) -> tuple[Result | None, Other | None]:
         """Do both."""
-        one = None if self.first is None else self.first.run()
-        return one, None if self.second is None else self.second.run()
+        one = None if self.in_parts is None else self.in_parts.run()
+        return one, None if self.whole is None else self.whole.run()
+
+    @property
+    def parts(self) -> int:
+        """Of both."""
+        return self._before + (0 if self.in_parts is None else self.in_parts.parts)
+
+    def do(self, part: int) -> Any:
+        """Do one part."""
+        if self.whole is not None and part == 0:
+            return self.whole.run()
+        assert self.in_parts is not None
+        return self.in_parts.do(part - self._before)
+
+    def merged(self, done: Mapping[int, Any]) -> tuple[Result | None, Other | None]:
+        """The results of both."""
+        one = None
+        if self.in_parts is not None:
+            first = self._before
+            one = self.in_parts.merged({part - first: found for part, found in done.items() if part >= first})
+        return one, None if self.whole is None else done[0]
+
+    @property
+    def _before(self) -> int:
+        return 0 if self.whole is None else 1
 
 
-def _serve(connection: Connection, load: Callable[[], None], others: Connection | None = None) -> None:
+@dataclass(frozen=True, eq=False)
+class _FirstParts:
+    """The other process's share of a job: parts from the first on, as long as there are some that nobody has begun."""
+
+    job: JobInParts[Any]
+
+    def run(self, left: Semaphore) -> dict[int, Any]:
+        done: dict[int, Any] = {}
+        while left.acquire(block=False):
+            done[len(done)] = self.job.do(len(done))
+        return done
+
+
+def _serve(connection: Connection, load: Callable[[], None], left: Semaphore, others: Connection | None = None) -> None:
     """Do one job after the other until nobody asks any more.
 
     Parameters
@@ -71,6 +129,8 @@ def _serve(connection: Connection, load: Callable[[], None], others: Connection 
         Where jobs come from and results go to.
     load : callable
         Called first.
+    left : Semaphore
+        Counts the parts of a shared job that nobody has begun.
     others : Connection, optional
         The other process's end, of which a forked process has a copy: while that is open, it never hears that the
         other process has ended.
@@ -91,9 +151,9 @@ def _serve(connection: Connection, load: Callable[[], None], others: Connection 
         # work and finds nothing.
         gc.disable()
         while True:
-            job: Job[object] = connection.recv()
+            job: Job[object] | _FirstParts = connection.recv()
             try:
-                connection.send(job.run())
+                connection.send(job.run(left) if isinstance(job, _FirstParts) else job.run())
             except DotaliverError as error:
                 connection.send(error)
             except Exception:
@@ -131,6 +191,27 @@ class Pending(Generic[Result]):
         return self._job.run()
 
 
+class _Shared(Pending[Result]):
+    """A job of which the other process does parts from the first on, and this one from the last."""
+
+    def __init__(self, job: JobInParts[Result], helper: SecondProcess) -> None:
+        super().__init__(job, helper)
+        self._in_parts, self._left = job, helper._left
+
+    def result(self) -> Result:
+        """What the job came to, once this process has done its share of it; to be asked for once."""
+        job, last = self._in_parts, self._in_parts.parts - 1
+        done: dict[int, Any] = {}
+        while self._left is not None and self._left.acquire(block=False):
+            done[last - len(done)] = job.do(last - len(done))
+        answer = None if self._beside is None else self._beside._answer()
+        if isinstance(answer, DotaliverError):
+            raise answer
+        done |= answer or {}
+        # Those that the other process had begun when it ended
+        return job.merged({part: done[part] if part in done else job.do(part) for part in range(job.parts)})
+
+
 class SecondProcess:
     """Runs jobs in parallel to this process; to be used in a ``with`` statement.
 
@@ -146,16 +227,18 @@ class SecondProcess:
     def __init__(self, load: Callable[[], None] | None = None, *, forked: bool = False) -> None:
         self._connection: Connection | None = None
         self._process: BaseProcess | None = None
+        self._left: Semaphore | None = None
         self._busy = False
         if load is not None and processors() > 1:
-            # Where the system allows no other process, its jobs are done here.
-            with suppress(OSError):
+            # Where the system allows no other process, or no semaphore, its jobs are done here.
+            with suppress(OSError, ImportError):
                 self._start(load, forked=forked)
 
     def _start(self, load: Callable[[], None], *, forked: bool) -> None:
         context = multiprocessing.get_context("fork" if forked else "spawn")
+        left: Semaphore = context.Semaphore(0)
         ours, theirs = context.Pipe()
-        given = (theirs, load, ours) if forked else (theirs, load)
+        given = (theirs, load, left, ours) if forked else (theirs, load, left)
         process: BaseProcess = context.Process(target=_serve, args=given, daemon=True, name="dotaliver-second")  # type: ignore[attr-defined]
         try:
             process.start()
@@ -164,7 +247,7 @@ class SecondProcess:
             raise
         finally:
             theirs.close()
-        self._connection, self._process = ours, process
+        self._connection, self._process, self._left = ours, process, left
 
     @property
     def process_id(self) -> int | None:
@@ -173,15 +256,26 @@ class SecondProcess:
 
     def begin(self, job: Job[Result]) -> Pending[Result]:
         """Give a job away, where the other process is there and has none."""
-        if self._connection is None or self._busy:
+        return Pending(job, self if self._is_given(job) else None)
+
+    def share(self, job: JobInParts[Result]) -> Pending[Result]:
+        """Let the other process begin with a job's parts, where it is there and has none; the result takes both."""
+        if self._left is None or self._busy:
             return Pending(job, None)
+        for _ in range(job.parts):
+            self._left.release()
+        return _Shared(job, self) if self._is_given(_FirstParts(job)) else Pending(job, None)
+
+    def _is_given(self, job: Job[Any] | _FirstParts) -> bool:
+        if self._connection is None or self._busy:
+            return False
         try:
             self._connection.send(job)
         except OSError:
             self.close()
-            return Pending(job, None)
+            return False
         self._busy = True
-        return Pending(job, self)
+        return True
 
     def _is_at_work(self) -> bool:
         return self._busy and self._connection is not None and not self._connection.poll()
@@ -203,7 +297,7 @@ class SecondProcess:
             self._process.join()
         if self._connection is not None:
             self._connection.close()
-        self._process = self._connection = None
+        self._process = self._connection = self._left = None
 
     def __enter__(self) -> SecondProcess:
         return self

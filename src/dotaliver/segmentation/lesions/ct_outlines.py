@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,14 +37,20 @@ from dotaliver.segmentation.lesions.ct_site import NotSeenError, Site, site_of
 from dotaliver.segmentation.lesions.fitted_border import FittedBorder, denser_part, fitted_border
 from dotaliver.system.recent import Recent, content_of
 
+if TYPE_CHECKING:
+    from dotaliver.segmentation.lesions.bodies_on_ct import Bodies
+
 __all__ = [
     "BelievedBorder",
     "CtOutlines",
     "Divided",
+    "LesionOutline",
     "believed_border",
     "drawn_border",
     "outline_at",
+    "outline_lesion_on_ct",
     "outline_lesions_on_ct",
+    "remember_outline",
     "remember_outlines",
     "with_surroundings",
 ]
@@ -68,6 +75,8 @@ class CtOutlines:
     unseen: dict[int, str]
     borders: dict[int, BorderEvidence] = field(default_factory=dict)
     divided: Divided | None = None
+    bodies: Mapping[int, Bodies | None] = field(default_factory=dict)
+    """Of lesions that were looked at already: the two bodies that the CT shows under the uptake, None for one"""
 
 
 def with_surroundings(box: Box, grid: Geometry, config: CtLesionConfig) -> Box:
@@ -115,8 +124,7 @@ def outline_lesions_on_ct(
         if only is not None and label not in only:
             continue
         box = with_surroundings(own, ct.geometry, config)
-        masks = (placed.array[box], liver[box])
-        found = recent.of(_inputs(ct, box, masks, label), partial(_outlined, (ct, box), masks, label, config))
+        found = outline_lesion_on_ct((ct, box), placed, liver, label, config, recent)
         if isinstance(found, str):
             unseen[label] = found
             continue
@@ -124,6 +132,33 @@ def outline_lesions_on_ct(
         view[found.mask & (view == 0)] = label
         borders[label] = found.evidence
     return CtOutlines(LabelMap(labels, ct.geometry), unseen, borders)
+
+
+def outline_lesion_on_ct(
+    where: tuple[Volume, Box],
+    placed: LabelMap,
+    liver: BoolArray,
+    label: int,
+    config: CtLesionConfig,
+    recent: Recent,
+) -> LesionOutline | str:
+    """One lesion's outline in its box with its surroundings, or the reason for none; the rest as above."""
+    ct, box = where
+    masks = (placed.array[box], liver[box])
+    return recent.of(_inputs(ct, box, masks, label), partial(_outlined, where, masks, label, config))
+
+
+def remember_outline(
+    where: tuple[Volume, Box],
+    placed: LabelMap,
+    liver: BoolArray,
+    label: int,
+    found: LesionOutline | str,
+    recent: Recent,
+) -> None:
+    """Take what `outline_lesion_on_ct` found elsewhere as found here."""
+    ct, box = where
+    recent.of(_inputs(ct, box, (placed.array[box], liver[box]), label), partial(_same, found))
 
 
 def remember_outlines(
@@ -145,15 +180,15 @@ def remember_outlines(
     outlined = dict(known.labels.boxes())
     for label, own in placed.boxes():
         box = with_surroundings(own, ct.geometry, config)
-        found: _Outlined | str | None = known.unseen.get(label)
+        found: LesionOutline | str | None = known.unseen.get(label)
         if label in outlined and label in known.borders:
             found = _whole(known, label, outlined[label], box)
         if found is None:
             continue
-        recent.of(_inputs(ct, box, (placed.array[box], liver[box]), label), partial(_same, found))
+        remember_outline((ct, box), placed, liver, label, found, recent)
 
 
-def _whole(known: CtOutlines, label: int, own: Box, box: Box) -> _Outlined | None:
+def _whole(known: CtOutlines, label: int, own: Box, box: Box) -> LesionOutline | None:
     """A known outline as a part of the box that was looked at; None where it touches another."""
     near = known.labels.array[grow_box(own, (1, 1, 1), known.labels.geometry.shape)]
     mask = near == label
@@ -161,14 +196,14 @@ def _whole(known: CtOutlines, label: int, own: Box, box: Box) -> _Outlined | Non
         return None
     there = tuple(slice(o.start - b.start, o.stop - b.start) for o, b in zip(own, box, strict=True))
     array = known.labels.array[own] == label
-    return _Outlined((there[0], there[1], there[2]), array, known.borders[label])
+    return LesionOutline((there[0], there[1], there[2]), array, known.borders[label])
 
 
 def _holds(box: Box, part: Box) -> bool:
     return all(b.start <= p.start and p.stop <= b.stop for b, p in zip(box, part, strict=True))
 
 
-def _same(found: _Outlined | str) -> _Outlined | str:
+def _same(found: LesionOutline | str) -> LesionOutline | str:
     return found
 
 
@@ -178,7 +213,7 @@ def _inputs(ct: Volume, box: Box, masks: tuple[npt.NDArray[np.integer], BoolArra
 
 
 @dataclass(frozen=True, eq=False)
-class _Outlined:
+class LesionOutline:
     """An outline in the smallest box that holds it, within what was looked at."""
 
     box: Box
@@ -188,7 +223,7 @@ class _Outlined:
 
 def _outlined(
     where: tuple[Volume, Box], masks: tuple[npt.NDArray[np.integer], BoolArray], label: int, config: CtLesionConfig
-) -> _Outlined | str:
+) -> LesionOutline | str:
     """One lesion's outline, or the reason why there is none."""
     (ct, part), (placed, liver) = where, masks
     try:
@@ -196,7 +231,7 @@ def _outlined(
     except NotSeenError as reason:
         return str(reason)
     box = used_box(mask) or (slice(0, 0), slice(0, 0), slice(0, 0))
-    return _Outlined(box, mask[box].copy(), evidence)
+    return LesionOutline(box, mask[box].copy(), evidence)
 
 
 def outline_at(site: Site, config: CtLesionConfig) -> tuple[BoolArray, BorderEvidence]:

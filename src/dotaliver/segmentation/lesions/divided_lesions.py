@@ -52,7 +52,10 @@ def with_lesions_divided(
         label = waiting.popleft()
         box = with_surroundings(boxes[label], ct.geometry, config)
         part = ct.crop(box)
-        bodies = bodies_on_ct(part, uptake[box], liver[box], label, config)
+        if label in found.bodies and np.array_equal(uptake[box], placed.array[box]):
+            bodies = found.bodies[label]
+        else:
+            bodies = bodies_on_ct(part, uptake[box], liver[box], label, config)
         if bodies is None:
             continue
         both = _outlines_of(bodies, part, uptake[box], liver[box], (label, next_label), config)
