@@ -157,7 +157,9 @@ def _volume_errors(
     pairs = {(int(a), int(b)) for a, b in zip(truth[both], labels[both], strict=True)}
     # A few voxels of contact join nothing
     counts = {pair: int(((truth == pair[0]) & (labels == pair[1])).sum()) for pair in pairs}
-    sizes_t, sizes_l = np.bincount(truth.ravel()), np.bincount(labels.ravel())
+    # A true lesion beyond the field of view has no voxel
+    sizes_t = np.bincount(truth.ravel(), minlength=max(large, default=0) + 1)
+    sizes_l = np.bincount(labels.ravel())
     pairs = {p for p in pairs if counts[p] >= 0.2 * min(sizes_t[p[0]], sizes_l[p[1]])}
     errors, seen = [], set()
     for first in sorted(large):

@@ -194,6 +194,18 @@ def test_the_more_of_a_liver_is_tumour_the_more_of_it_may_be_narrow_gaps_of_norm
     assert lowered[1] > 5 * lowered[0]
 
 
+def test_where_no_normal_liver_was_found_as_much_as_is_seen_of_it_may_be_hidden():
+    """Lesions full of gaps: half of the normal liver between them shows, and a true 78.8 % measured as 88.6 %."""
+    case = Case(lesions=((72.0, 50.0, 20.0),))
+    none = NORMAL.model_copy(update={"method": "none", "suv_mean": None})
+    seen, unseen = (burden_of(case.segmentations(), case, normal=normal) for normal in (NORMAL, none))
+    assert (unseen.fraction, unseen.high) == (seen.fraction, seen.high)
+    # The tumour falls by three quarters of the parenchyma that is seen, before the borders move
+    kept = 1 - 0.75 * (1 - seen.fraction) / seen.fraction
+    assert unseen.low < kept * seen.fraction
+    assert unseen.low == pytest.approx(kept * seen.low, rel=0.1)
+
+
 def test_peaks_of_noise_make_no_broad_faint_lesion_sure():
     limit = NORMAL.model_copy(update={"peak_limit": 6.5})
     # 1.32 and 1.8 times normal liver throughout; each peak exceeds the limit

@@ -69,6 +69,16 @@ def test_normal_liver_that_is_left_out_lowers_the_lower_end() -> None:
     assert changed.high == before.high
 
 
+def test_necrosis_that_is_left_out_raises_the_upper_end_alone() -> None:
+    part = box(slice(20, 35), slice(5, 35), slice(5, 15))
+    uptake = np.where(part, 0.5, 5.0)
+    changed, before, _, _ = study(LIVER & ~part, LIVER, TUMOUR, uptake)
+    # 0.6 of 5/6 is tumour, and the last sixth may be necrosis of it or no liver; normal liver it is not.
+    assert before.fraction == pytest.approx(0.6)
+    assert changed.high == pytest.approx(0.6 * 5 / 6 + 1 / 6, abs=0.02)
+    assert changed.low == pytest.approx(0.5, abs=0.015)
+
+
 def test_a_hot_neighbour_that_is_included_lowers_the_lower_end() -> None:
     kidney = box(slice(5, 20), slice(5, 35), slice(25, 35))
     second = LIVER & ~kidney

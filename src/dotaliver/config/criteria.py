@@ -41,6 +41,11 @@ class Inc7Config(FrozenModel):
     blur_volume_ml: float = Field(
         default=4.0, description="Smaller foci at the liver's border may be the blur of a hot neighbour"
     )
+    neighbour_volume_ml: float = Field(
+        default=100.0,
+        description="A focus at the liver's border that a hotter organ abuts may be a part of that organ in the "
+        "liver's outline; the audit of the outline notices parts from this volume on",
+    )
     blur_limit_ratio: float = Field(default=1.3, description="Unless their peak exceeds the limit by this factor")
     small_limit_ratio: float = Field(
         default=1.1,

@@ -16,7 +16,8 @@ def judge(findings: Findings) -> Proposal:
     A definite answer is withheld where what was not seen or not outlined could change it: a liver cut by the field of
     view; a lesion mask that nobody states to be complete; uptake above normal outside every outline; an assumed
     normal liver that may be tumour, because no normal liver takes up so much, because part of the liver clearly
-    undercuts it, or because most of the liver is tumour and no 3 cm sphere of it was found.
+    undercuts it, or because most of the liver is tumour and no 3 cm sphere of it was found; a disputed outline of a
+    liver that is mostly tumour.
     """
     burden = findings.burden
     limit = findings.config.protocol.liver_involvement_limit
@@ -66,7 +67,7 @@ def _doubt(findings: Findings, verdict: VerdictWord, low: float, high: float) ->
         return "The field of view cuts the liver, and the part outside it could change the answer."
     if verdict == "met":
         return _doubt_about_tumour(findings)
-    return _doubt_about_normal(findings) or _doubt_about_outlines(findings)
+    return _doubt_about_normal(findings) or _doubt_about_liver(findings) or _doubt_about_outlines(findings)
 
 
 def _doubt_about_tumour(findings: Findings) -> str | None:
@@ -86,6 +87,17 @@ def _survives_the_cut(findings: Findings, verdict: VerdictWord, low: float, high
     whole_ml = seen_ml + unseen_ml
     bounds = (low * seen_ml / whole_ml, (high * seen_ml + unseen_ml) / whole_ml)
     return _word(*bounds, config.protocol.liver_involvement_limit) == verdict
+
+
+def _doubt_about_liver(findings: Findings) -> str | None:
+    """Why a part of the liver may be missing that both outlines leave out: necrosis in massive disease."""
+    audit = findings.liver_audit
+    if audit is None or not audit.disputed or (findings.burden.fraction or 0.0) <= _MOSTLY:
+        return None
+    return (
+        "The liver outline is disputed and most of the liver is tumour: a part full of tumour may lie outside both "
+        "outlines."
+    )
 
 
 def _doubt_about_normal(findings: Findings) -> str | None:
@@ -135,14 +147,5 @@ def _doubt_about_outlines(findings: Findings) -> str | None:
         return "Without a normal-liver reference it cannot be checked that no tumour lies outside the outlines."
     if findings.implausible_normal is not None:
         return findings.implausible_normal
-    if findings.lesions_searched and _unoutlined_cannot_matter(findings):
-        return None
-    return findings.unoutlined_uptake
-
-
-def _unoutlined_cannot_matter(findings: Findings) -> bool:
-    """Whether the liver outside the outlines that a search left, counted as tumour, leaves the interval below."""
-    burden = findings.burden
-    if not burden.liver_ml or burden.high is None:
-        return False
-    return burden.high + findings.unoutlined_ml / burden.liver_ml < findings.config.protocol.liver_involvement_limit
+    # Of a search, the interval counts what takes up more outside the outlines.
+    return None if findings.lesions_searched else findings.unoutlined_uptake

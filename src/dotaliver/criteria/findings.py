@@ -75,8 +75,6 @@ class Findings:
     """The hottest 1 ml of the liver that no lesion outline reaches."""
     faint: FaintPlace | None = None
     """The largest place without outline that is too faint to outline and too broad to be noise."""
-    unoutlined_ml: float = 0.0
-    """Liver outside every outline that takes up more than normal liver over 1 ml."""
     suvbw_per_unit: float | None = 1.0
     """SUV by body weight per unit of the PET; None in relative units."""
     liver_over_soft_tissue: float | None = None

@@ -6,6 +6,8 @@ The literal readings (maximum, mean and peak against the liver's mean and maximu
 
 from __future__ import annotations
 
+import math
+
 from dotaliver.criteria.findings import (
     Findings,
     Proposal,
@@ -101,15 +103,34 @@ def _clear(findings: Findings, lesions: tuple[Lesion, ...], limit: float) -> Les
 
 
 def _may_be_spill_in(findings: Findings, lesion: Lesion, limit: float) -> bool:
-    """Whether a lesion is small and faint: noise, or at the liver's border spill-in from a kidney or an adrenal."""
+    """Whether a lesion is small and faint: noise, or at the liver's border spill-in from a kidney or an adrenal.
+
+    Or a part of such an organ that the outline of the liver includes.
+    """
     config = findings.config.inc7
     codes = {flag.code for flag in lesion.flags}
     at_border = "LESION_AT_LIVER_BORDER" in codes
-    if at_border and "LESION_MERGES_WITH_NEIGHBOUR" in codes and lesion.volume_ml < config.blur_volume_ml:
-        # A hotter organ abuts it: however high its peak, it may be that organ's.
+    if at_border and _may_be_of_a_neighbour(findings, lesion):
+        # However high its peak, it may be that organ's.
         return True
-    factor = config.blur_limit_ratio if at_border else config.small_limit_ratio
+    factor = config.blur_limit_ratio if at_border else config.small_limit_ratio * _longer_tail(findings, limit)
     return _peak(lesion) < factor * limit and lesion.volume_ml < config.blur_volume_ml
+
+
+def _may_be_of_a_neighbour(findings: Findings, lesion: Lesion) -> bool:
+    """Whether a hotter organ abuts a lesion that is not larger than a part of it that the outline may include."""
+    abuts = any(flag.code == "LESION_MERGES_WITH_NEIGHBOUR" for flag in lesion.flags)
+    return abuts and lesion.volume_ml < findings.config.inc7.neighbour_volume_ml
+
+
+def _longer_tail(findings: Findings, limit: float) -> float:
+    """The limit if noise is log-normal, as that of iterative reconstruction is (Barrett 1994), over the limit as it is.
+
+    The more noise, the further the highest of many means lies above a normal distribution's.
+    """
+    mean = findings.references["liver"].suv_mean
+    above = 0.0 if not mean else max(limit / mean - 1.0, 0.0)
+    return math.exp(above) / (1.0 + above)
 
 
 def _unit(findings: Findings) -> str:
@@ -141,6 +162,8 @@ def _doubt_about_best(findings: Findings, best: Lesion, limit: float, certain_li
         return f"{named} lies where the liver outline is disputed."
     if _peak(best) <= certain_limit:
         return f"{named} takes up no more than most of the liver, which may be normal itself."
+    if _may_be_of_a_neighbour(findings, best):
+        return f"{named} abuts a hotter organ, of which it may be a part or the spill-in."
     return f"{named} has {best.volume_ml:.1f} ml only: it may be noise or spill-in from an adjacent organ."
 
 

@@ -2,8 +2,9 @@
 
 Where two outlines of the liver differ by more than their borders, the burden is computed again for the second outline
 as a whole, and for each disputed place alone; the interval includes all of them. In a place that the outline leaves
-out, uptake above the upper limit of normal liver counts as tumour. Where the outline includes a place that the second
-does not, both the liver and its tumour lose it.
+out, uptake above the upper limit of normal liver counts as tumour, and for the upper end so does what takes up far less
+than normal liver, which is necrosis if it is liver at all. Where the outline includes a place that the second does not,
+both the liver and its tumour lose it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dotaliver.image.itk import resample, resample_labels
 from dotaliver.image.spheres import sphere_box
 from dotaliver.image.volume import BoolArray, Volume
 from dotaliver.measurement.burden import counts_for_burden
+from dotaliver.measurement.cold_places import CLEARLY_COLD
 from dotaliver.records.liver_audit import LiverComparison
 from dotaliver.records.masks import Segmentations
 from dotaliver.records.measurements import Burden, Lesion, Reference
@@ -57,7 +59,7 @@ def with_second_outline(
         return burden
     counted = {lesion.label for lesion in lesions if counts_for_burden(lesion)}
     tumour = np.isin(_lesion_labels(segmentations, comparison), sorted(counted))
-    hot = _takes_up_more(pet, segmentations, normal, comparison)
+    hot, cold = _unlike_normal(pet, segmentations, normal, comparison)
     outlined, regions = comparison.outlined, comparison.regions
     alternatives = [comparison.second]
     alternatives += [outlined ^ (regions == n) for n in range(1, len(comparison.audit.places) + 1)]
@@ -69,8 +71,8 @@ def with_second_outline(
         liver_ml = burden.liver_ml + per_voxel * (_count(gained) - _count(lost))
         held = max(_count(tumour & outlined), 1)
         kept = 1.0 - _count(tumour & lost) / held
-        more_ml = per_voxel * _count(gained & (hot | tumour))
-        for share, ends in ((burden.low, lows), (burden.high, highs)):
+        sure, possible = (per_voxel * _count(gained & where) for where in (hot | tumour, hot | cold | tumour))
+        for share, more_ml, ends in ((burden.low, sure, lows), (burden.high, possible, highs)):
             # What lies outside the tumour stays normal: the whole loses what is lost, the tumour its part of it.
             tumour_ml = share * burden.liver_ml * kept + more_ml
             ends.append(float(np.clip(tumour_ml / max(liver_ml, per_voxel), 0.0, 1.0)))
@@ -125,14 +127,15 @@ def _lesion_labels(segmentations: Segmentations, comparison: LiverComparison) ->
     return np.asarray(resample_labels(labels, comparison.geometry).array)
 
 
-def _takes_up_more(
+def _unlike_normal(
     pet: Volume, segmentations: Segmentations, normal: Reference, comparison: LiverComparison
-) -> BoolArray:
-    """Where uptake exceeds that of normal liver; everywhere, where that is not known."""
-    limit = normal.peak_limit
-    if limit is None and normal.suv_mean is not None:
-        limit = _TUMOUR_RATIO * normal.suv_mean
+) -> tuple[BoolArray, BoolArray]:
+    """Where uptake exceeds that of normal liver (everywhere, where that is not known), and where it is far less."""
+    limit, mean = normal.peak_limit, normal.suv_mean
+    if limit is None and mean is not None:
+        limit = _TUMOUR_RATIO * mean
     if limit is None:
-        return np.ones(comparison.outlined.shape, dtype=bool)
+        return np.ones(comparison.outlined.shape, dtype=bool), np.zeros(comparison.outlined.shape, dtype=bool)
     moved = comparison.geometry.moved(shift_between("ct", "pet", segmentations.mismatch))
-    return np.asarray(resample(pet, moved).array > limit)
+    uptake = resample(pet, moved).array
+    return np.asarray(uptake > limit), np.asarray(uptake < CLEARLY_COLD * (mean or 0.0))

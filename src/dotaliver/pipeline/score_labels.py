@@ -16,6 +16,7 @@ from dotaliver.errors import ConfigError, SuvError
 from dotaliver.image.volume import Quantity
 from dotaliver.measurement.body import OfTheLiver, measure_body
 from dotaliver.measurement.burden import measure_burden
+from dotaliver.measurement.cold_places import cold_places_ml, with_possible_tumour
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.dominance import measure_dominance
 from dotaliver.measurement.fdg_statements import require_fdg_supported
@@ -128,6 +129,10 @@ def score_labels(
     foci = measure_ct_foci(volumes, segmentations, edits, placement, references.liver, config)
     burden = measure_burden(pet, segmentations, placement, lesions, references.liver, config.burden)
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
+    hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
+    if _searched(segmentations, edits):
+        cold_ml = cold_places_ml(pet, placement, spheres, references.liver, config.peak.sphere_ml)
+        burden = with_possible_tumour(burden, cold_ml + hottest.outside_ml)
     burden = with_second_outline(burden, pet, segmentations, lesions, references.liver, comparison)
     codes = {flag.code for flag in segmentations.flags}
     normal_unsure = "NORMAL_LIVER_UNSURE" in codes
@@ -146,7 +151,6 @@ def score_labels(
     require_fdg_supported(edits, netpet)
     audit = None if comparison is None else comparison.audit
     liver = _liver_record(segmentations, audit)
-    hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
     flags = _study_flags(volumes, segmentations, references, liver, config)
     findings = Findings(
         acquisition=volumes.acquisition,
@@ -170,7 +174,6 @@ def score_labels(
         lesions_complete=complete,
         lesions_searched=_searched(segmentations, edits),
         unoutlined=hottest.outside_outlines,
-        unoutlined_ml=hottest.outside_ml,
         faint=find_faint_place(pet, placement, lesions, references.liver, edits, config.lesions),
         suvbw_per_unit=suvbw_per_unit,
         liver_over_soft_tissue=_over_soft_tissue(volumes, references.liver, config) if suvbw_per_unit is None else None,

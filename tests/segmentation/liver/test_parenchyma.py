@@ -107,6 +107,24 @@ def test_liver_that_undercuts_the_plateau_is_told():
     assert found.lower_share == pytest.approx(8**3 / (30**3 - 8**3), rel=0.35)  # borders are means of both
 
 
+def test_a_whole_block_of_liver_that_takes_up_a_little_less_is_told():
+    """A spared part of 0.8 times the uptake around it: faint confluent tumour looks like a liver."""
+    uptake = np.full(GRID.shape, 6.0)
+    uptake[8:22, 8:22, 8:22] = 4.8
+    found = read(uptake)
+    assert found.uptake == pytest.approx(6.0)
+    # Smoothing takes a layer from each side
+    assert found.lower_share == pytest.approx(12**3 / (30**3 - 14**3), rel=0.2)
+
+
+def test_a_blurred_border_and_noise_are_no_block():
+    rng = np.random.default_rng(5)
+    # 8 mm all around, and at one end as much as breathing blurs
+    uptake = np.full(GRID.shape, 0.82)
+    uptake[2:-4, 2:-2, 2:-2] = 1.0
+    assert read(6.0 * uptake * np.exp(rng.normal(0.0, 0.2, GRID.shape))).lower_share < 0.05
+
+
 def test_the_mode_does_not_move_to_tumour_of_little_more_uptake():
     rng = np.random.default_rng(4)
     normal, tumour = rng.normal(7.2, 0.4, 4000), rng.normal(10.4, 0.9, 40_000)

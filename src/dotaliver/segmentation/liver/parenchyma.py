@@ -12,7 +12,7 @@ import numpy as np
 
 from dotaliver.config.segmentation import LiverConfig
 from dotaliver.image.filters import box_mean
-from dotaliver.image.volume import BoolArray
+from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.liver.plateaus import PLATEAU_LOG, LevelTissue, NormalPlateau, normal_plateau
 
@@ -26,6 +26,10 @@ __all__ = [
 
 # Relative uptake that noise and texture of normal liver do not fall below.
 _CLEARLY_LOWER = 0.75
+# Nor does a whole block of this edge (47 ml, of which this share lies in the liver) fall below this share of it: 0.1 %
+# of the places of such a block at most in 24 phantoms with little tumour, also where the outline lay 6 mm off; 2 % and
+# more where what was left of the liver takes up 0.7 to 0.8 times as much as confluent tumour.
+_BLOCK_MM, _BLOCK_WITHIN, _LOWER_BLOCK, _LEAST_BLOCKS = 36.0, 0.9, 0.86, 0.01
 # Least percentage of a liver full of tumour that lies in the valleys between.
 _VALLEY_PERCENT = 2.0
 # Between fat and enhanced vessels.
@@ -58,7 +62,8 @@ class NormalLiver:
     """Normal liver of one patient: uptake in the PET's unit; density and its SD on the coarse grid, in HU.
 
     ``lower_share`` is the liver volume of clearly lower uptake over that of assumed normal liver: vessels and cores
-    make up to 3 %; more may be the true normal liver, and the plateau tumour. ``plateau`` is the one that the uptake
+    make up to 3 %; more may be the true normal liver, and the plateau tumour. Where a whole block takes up less, what
+    takes up as little as it counts too. ``plateau`` is the one that the uptake
     is of; None where tumour left none.
     """
 
@@ -116,13 +121,29 @@ def normal_liver(
     normal = min(found, limit)
     relative = smooth[alike] / normal
     like_normal = int(np.count_nonzero(np.abs(relative - 1.0) < PLATEAU_LOG))
-    lower_share = int(np.count_nonzero(relative < _CLEARLY_LOWER)) / max(like_normal, 1)
+    lower = _LOWER_BLOCK if _holds_lower_block(uptake, alike, normal, images.spacing_mm) else _CLEARLY_LOWER
+    lower_share = int(np.count_nonzero(relative < lower)) / max(like_normal, 1)
     if images.hu is None:
         return NormalLiver(normal, None, None, lower_share, plateau)
     near = alike & (np.abs(smooth - normal) < _NEAR_NORMAL_RATIO * normal)
     sample = images.hu[near] if near.sum() > _LEAST_VOXELS else images.hu[region]
     hu = float(np.median(sample))
     return NormalLiver(normal, hu, float(_SD_PER_MAD * np.median(np.abs(sample - hu))), lower_share, plateau)
+
+
+def _holds_lower_block(uptake: Float32Array, region: BoolArray, normal: float, spacing_mm: float) -> bool:
+    """Whether a whole block of the liver takes up less than noise and texture of normal liver explain."""
+    found = used_box(region)
+    if found is None:
+        return False
+    reach = round(0.5 * _BLOCK_MM / spacing_mm)
+    size = 2 * reach + 1
+    # Beyond the box there is no liver
+    inside, values = (np.pad(array[found], reach) for array in (region, np.where(region, uptake, np.float32(0.0))))
+    within = box_mean(inside.astype(np.float32), size)
+    whole = inside & (within >= _BLOCK_WITHIN)
+    means = box_mean(values, size)[whole] / within[whole]
+    return means.size > 0 and float(np.mean(means < _LOWER_BLOCK * normal)) > _LEAST_BLOCKS
 
 
 def _relative_range(smooth: Float32Array) -> Float32Array:
