@@ -27,8 +27,8 @@ __all__ = [
 # Relative uptake that noise and texture of normal liver do not fall below.
 _CLEARLY_LOWER = 0.75
 # Nor does most of a whole block (of 36 mm, 47 ml, nearly all of it in the liver) lie on a level below that of normal
-# liver, as what is left of it among faint confluent tumour does: at most 0.6 of a block in 9 phantoms with normal liver,
-# blurred by breathing or with few counts; 0.97 and more where tumour takes up 1.27 and 1.4 times as much as what is left.
+# liver, as what is left of it among faint confluent tumour does: at most 0.6 of a block in 9 phantoms with normal
+# liver, blurred by breathing or with few counts; 0.97 and more where tumour takes up 1.27 and 1.4 times as much.
 _BLOCK_MM, _BLOCK_WITHIN, _LOWER_LEVEL, _BLOCK_ON_LEVEL, _LEAST_BLOCKS = 36.0, 0.9, (0.68, 0.88), 0.8, 0.01
 # Least percentage of a liver full of tumour that lies in the valleys between.
 _VALLEY_PERCENT = 2.0
@@ -63,7 +63,8 @@ class NormalLiver:
 
     ``lower_share`` is the liver volume of clearly lower uptake over that of assumed normal liver: vessels and cores
     make up to 3 %; more may be the true normal liver, and the plateau tumour. Where a whole block lies on a lower
-    level, all that takes up as little counts. ``plateau`` is the one that the uptake is of; None where tumour left none.
+    level, all that takes up as little counts. ``plateau`` is the one that the uptake is of; None where tumour left
+    none.
     """
 
     uptake: float
