@@ -29,6 +29,7 @@ from dotaliver.measurement.placement import Placement, place
 from dotaliver.measurement.reference import LiverSpheres, References, measure_references
 from dotaliver.measurement.statements import require_consistent, require_known
 from dotaliver.measurement.statements_on_images import Measured, require_supported
+from dotaliver.measurement.tumour_by_level import share_by_level, with_unoutlined
 from dotaliver.measurement.unsure_normal import usual_uptake, with_higher_normal, with_unsure_normal
 from dotaliver.pipeline.faint_place import find_faint_place
 from dotaliver.pipeline.recording import Answers, provenance_of, record_of
@@ -131,8 +132,9 @@ def score_labels(
     burden = with_ct_foci(burden, foci, config.ct_foci.border_uncertainty_mm)
     hottest = _hottest(segmentations, placement, spheres, references.liver, lesions, config)
     if _searched(segmentations, edits):
+        share = share_by_level(placement, spheres, references.liver, lesions)
         cold_ml = cold_places_ml(pet, placement, spheres, references.liver, config.peak.sphere_ml)
-        burden = with_possible_tumour(burden, cold_ml + hottest.outside_ml)
+        burden = with_possible_tumour(with_unoutlined(burden, share, hottest.outside_ml), cold_ml)
     burden = with_second_outline(burden, pet, segmentations, lesions, references.liver, comparison)
     codes = {flag.code for flag in segmentations.flags}
     normal_unsure = "NORMAL_LIVER_UNSURE" in codes
