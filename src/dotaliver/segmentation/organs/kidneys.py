@@ -270,6 +270,11 @@ def _around_mirror_image(
     if by_density:
         liver_side = ~denser if own_hu > liver_hu else denser
         tumour |= liver_side & (mean_uptake > _HOTTER_AND_LIVER_HU_RATIO * hottest)
+        if own_hu < liver_hu:
+            # Without contrast agent cortex and medulla are alike, and no part of a kidney is as dense as liver: what is
+            # liver by density is liver, whatever blur from the cortex adds to its uptake.
+            like_liver |= liver_side
+            like_kidney &= ~liver_side
     kidney = (mirrored & found.similar & ~like_liver) | like_kidney
     return largest_component(opened(_filled(kidney & ~tumour, images.spacing_mm) & near & ~tumour))
 
