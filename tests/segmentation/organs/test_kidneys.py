@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dotaliver.config.scoring import ScoringConfig
+from dotaliver.image.filters import box_mean
 from dotaliver.image.itk import resample_labels
+from dotaliver.image.morphology import dilated
 from dotaliver.image.volume import LabelMap
 from dotaliver.phantom.families import family_spec
 from dotaliver.phantom.study import make_phantom, study_volumes
@@ -72,3 +74,14 @@ def test_the_mirror_image_of_the_left_kidney_fits_the_right_one(scene):
     fit = mirror_image(scene.images, scene.around, scene.uptake, left, scene.liver_uptake)
     assert fit.difference < 0.5
     assert scene.ml(fit.mask & right) > 0.4 * min(scene.ml(fit.mask), scene.ml(right))
+
+
+def test_on_a_plain_ct_what_is_as_dense_as_liver_is_no_kidney_however_warm_the_blur_makes_it():
+    plain = Scene("kidney_low_dose", 0)
+    warm = dilated(plain.kidneys & plain.right, times=4) & plain.liver & ~plain.kidneys
+    uptake = plain.uptake.copy()
+    uptake[warm] = 0.85 * np.percentile(uptake[plain.kidneys], 75)
+    found = find_kidneys(plain.images, plain.around, uptake, plain.liver_hu, plain.liver_uptake)
+    as_dense = box_mean(plain.images.hu) > plain.liver_hu - 8.0
+    assert plain.ml(warm & as_dense) > 40.0
+    assert plain.ml(found & warm & as_dense) < 2.0
