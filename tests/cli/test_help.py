@@ -122,3 +122,11 @@ def test_a_protocol_that_is_not_there_is_bad_usage(study, tmp_path):
     assert done.status == 2
     assert "nct04544098, prrt-screening" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_python_runs_the_package_as_the_program_does():
+    command = [sys.executable, "-m", "dotaliver", "score", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: python -m dotaliver score ")
+    assert "Score one study" in done.stdout
