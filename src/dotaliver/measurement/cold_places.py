@@ -19,9 +19,9 @@ from dotaliver.records.measurements import Burden, Reference
 
 __all__ = ["CLEARLY_COLD", "cold_places_ml", "with_possible_tumour"]
 
-# Means over 1 ml of normal liver hardly fall below this share of its mean, not even next to vessels: at most 0.9 % of the
-# liver (median 0.1) of 22 phantoms without necrosis; of the cold places in those with necrosis, nearly all were tumour.
-# At 0.6, up to 2.2 % of normal livers would count.
+# Means over 1 ml of normal liver hardly fall below this share of its mean, not even next to vessels: at most 0.9 % of
+# the liver (median 0.1) of 22 phantoms without necrosis; of the cold places in those with necrosis, nearly all were
+# tumour. At 0.6, up to 2.2 % of normal livers would count.
 CLEARLY_COLD = 0.5
 
 

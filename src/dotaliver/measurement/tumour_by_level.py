@@ -20,8 +20,8 @@ from dotaliver.records.measurements import Burden, Lesion, Reference
 
 __all__ = ["share_by_level", "with_unoutlined"]
 
-# Under this share of the spheres, outside every outline, blur around the outlines explains them.
-_NOTEWORTHY = 0.05
+# Under this share of the spheres outside every outline, blur around the outlines explains them.
+_NOTEWORTHY = 0.15
 
 
 def share_by_level(
@@ -29,8 +29,8 @@ def share_by_level(
 ) -> float | None:
     """Share of the liver that is tumour by its outlines or by its level of uptake.
 
-    None where normal liver or its limit are not known, no sphere lies in the liver, or hardly any outside the outlines
-    exceeds the limit.
+    None where normal liver or its limit are not known, no sphere lies in the liver, or few outside the outlines are on
+    the tumour's side.
 
     Parameters
     ----------
@@ -48,14 +48,15 @@ def share_by_level(
         return None
     counted = {x.label: x.suv_mean for x in lesions if counts_for_burden(x) and x.suv_mean is not None}
     outlined = placement.lesion_voxels(tuple(counted))
-    searched = int(np.count_nonzero(spheres.inside))
-    above = spheres.inside & (spheres.means > normal.peak_limit)
-    if not searched or np.count_nonzero(above & ~outlined) < _NOTEWORTHY * searched:
+    rest = spheres.inside & ~outlined
+    least = max(_NOTEWORTHY * np.count_nonzero(rest), 1.0)
+    tumour = spheres.inside & (spheres.means > normal.peak_limit)
+    if np.count_nonzero(tumour & rest) < least:
         return None
-    tumour = above
     if counted:
-        halfway = 0.5 * (normal.suv_mean + _uptake_of_nearest(placement, counted))
-        tumour = above & (spheres.means > halfway)
+        tumour &= spheres.means > 0.5 * (normal.suv_mean + _uptake_of_nearest(placement, counted))
+        if np.count_nonzero(tumour & rest) < least:
+            return None
     nearest = _nearest(spheres.inside, liver.geometry.spacing_mm)
     found = liver.inside & (outlined | tumour[nearest])
     return float(np.count_nonzero(found)) / max(int(np.count_nonzero(liver.inside)), 1)
