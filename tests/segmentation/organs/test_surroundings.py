@@ -102,11 +102,13 @@ def test_a_spleen_that_touches_the_left_kidney_does_not_hide_either_kidney():
     assert share(found, RIGHT & ~LIVER) > 0.4
 
 
-def test_the_spleen_is_cut_off_and_a_hot_left_lobe_in_front_is_not():
-    spleen, left_lobe = ellipsoid(100, 10, 130, (28, 40, 45)), ellipsoid(20, -100, 130, (45, 30, 30))
+def spleen_found(uptakes):
+    """What is taken for spleen beside a liver, with the uptake of other places."""
     uptake = np.full(GRID.shape, 0.3, np.float32)
-    uptake[LIVER], uptake[spleen], uptake[left_lobe] = LIVER_UPTAKE, 18.0, 18.0
-    hu = np.where(LIVER | spleen | left_lobe, 55.0, -100.0).astype(np.float32)
+    uptake[LIVER] = LIVER_UPTAKE
+    for place, of_place in uptakes:
+        uptake[place] = of_place
+    hu = np.where(uptake > 1.0, 55.0, -100.0).astype(np.float32)
     body = np.ones(GRID.shape, dtype=bool)
     around = Surroundings(
         body=body,
@@ -117,6 +119,29 @@ def test_the_spleen_is_cut_off_and_a_hot_left_lobe_in_front_is_not():
         enhanced=False,
     )
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
-    found = find_spleen_like(images, around, uptake, LIVER_UPTAKE)
-    assert share(found, spleen) > 0.8
-    assert not (found & (LIVER | left_lobe) & ~spleen).any()
+    return find_spleen_like(images, around, uptake, LIVER_UPTAKE)
+
+
+SPLEEN = ellipsoid(100, 10, 130, (28, 40, 45))
+
+
+def test_the_spleen_is_cut_off_and_a_hot_left_lobe_in_front_is_not():
+    left_lobe = ellipsoid(20, -100, 130, (45, 30, 30))
+    found = spleen_found([(SPLEEN, 18.0), (left_lobe, 18.0)])
+    assert share(found, SPLEEN) > 0.8
+    assert not (found & (LIVER | left_lobe) & ~SPLEEN).any()
+
+
+def test_a_spleen_of_less_than_twice_the_livers_uptake_is_found_far_back():
+    assert share(spleen_found([(SPLEEN, 1.6 * LIVER_UPTAKE)]), SPLEEN) > 0.8
+    in_front = ellipsoid(100, -75, 130, (28, 30, 45))
+    assert not spleen_found([(in_front, 1.6 * LIVER_UPTAKE)]).any()
+
+
+def test_the_front_of_the_spleen_is_spleen_and_a_lobe_of_another_uptake_against_it_is_not():
+    whole = ellipsoid(105, -35, 130, (28, 70, 45))
+    lobe = ellipsoid(85, -115, 130, (40, 25, 25)) & ~whole
+    for ratio in (1.0, 5.0):
+        found = spleen_found([(whole, 3.0 * LIVER_UPTAKE), (lobe, ratio * LIVER_UPTAKE)])
+        assert share(found, whole & (Y < -75)) > 0.7
+        assert not (found & lobe).any()

@@ -10,7 +10,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from dotaliver.image.distance import distance_inside_mm
-from dotaliver.image.morphology import opened
+from dotaliver.image.morphology import eroded, opened
 from dotaliver.image.volume import BoolArray, used_box
 from dotaliver.segmentation.coarse import CoarseImages, Float32Array
 from dotaliver.segmentation.organs.surroundings import Surroundings
@@ -24,6 +24,10 @@ _NECK_MM = 3.0
 _SPLEEN_UPTAKE_RATIO = 1.8
 _SPLEEN_LATERAL_MM, _SPLEEN_FRONT_MM = 60.0, 70.0
 _SPLEEN_ML = 60.0
+# A spleen that takes up less: it lies further back than a long left lobe reaches with so large a part.
+_COOL_SPLEEN_RATIO, _COOL_SPLEEN_FRONT_MM, _COOL_SPLEEN_ML = 1.4, 45.0, 40.0
+# A spleen goes on in front with the same uptake, down to a little less at its blurred rim.
+_SAME_UPTAKE, _SPLEEN_TIP_MM = (0.85, 1.15), 120.0
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,27 @@ def find_spleen_like(
 ) -> BoolArray:
     """Tissue far hotter than liver, far on the left and not in front: the spleen, which a long left lobe may touch.
 
+    Without such tissue, less hot tissue further back is taken. What goes on in front with the same uptake is spleen
+    too.
     It is only excluded from the liver here; a reference in the spleen needs more evidence (`spleen`).
     """
-    left = np.asarray(around.lateral_mm > _SPLEEN_LATERAL_MM)[None, None, :]
-    behind = np.asarray(around.posterior_mm > -_SPLEEN_FRONT_MM)[None, :, None]
-    hot = smooth > _SPLEEN_UPTAKE_RATIO * liver_uptake
-    return _large_parts(around.soft & left & behind & hot, images.voxel_ml, _SPLEEN_ML)
+    left = around.soft & np.asarray(around.lateral_mm > _SPLEEN_LATERAL_MM)[None, None, :]
+    found = np.zeros_like(left)
+    for ratio, front_mm, least_ml in (
+        (_SPLEEN_UPTAKE_RATIO, _SPLEEN_FRONT_MM, _SPLEEN_ML),
+        (_COOL_SPLEEN_RATIO, _COOL_SPLEEN_FRONT_MM, _COOL_SPLEEN_ML),
+    ):
+        if not found.any():
+            hot = left & _behind(around, front_mm) & (smooth > ratio * liver_uptake)
+            found = _large_parts(hot, images.voxel_ml, least_ml)
+    if not found.any():
+        return found
+    inner = eroded(found)
+    relative = smooth / np.median(smooth[inner if inner.any() else found])
+    same = left & _behind(around, _SPLEEN_TIP_MM) & (relative > _SAME_UPTAKE[0]) & (relative < _SAME_UPTAKE[1])
+    parts, _ = label(found | opened(same))
+    return np.asarray(np.isin(parts, np.unique(parts[found])))
+
+
+def _behind(around: Surroundings, front_mm: float) -> BoolArray:
+    return np.asarray(around.posterior_mm > -front_mm)[None, :, None]
