@@ -15,7 +15,7 @@ USUAL = Parenchyma(NORMAL, 0.1 * NORMAL)
 CORTEX = 3.0 * NORMAL
 
 
-def kidney(tumour=None):
+def kidney(tumour=None, noise=0.1):
     """A hot cortex around a cold middle within liver, half of it found; and a tumour: offset, radius, uptake."""
     whole, activity = near(MIDDLE, 27.0), np.full(GRID.shape, NORMAL)
     activity[near(MIDDLE, 26.0)] = CORTEX
@@ -23,7 +23,7 @@ def kidney(tumour=None):
     if tumour is not None:
         activity[near(np.add(MIDDLE, (tumour[0], 0.0, 0.0)), tumour[1])] = tumour[2]
     columns = np.arange(whole.shape[2])[None, None, :]
-    return pet(activity, 0.1, 1), whole & (columns >= whole.shape[2] // 2), whole
+    return pet(activity, noise, 1), whole & (columns >= whole.shape[2] // 2), whole
 
 
 def near(centre_lps_mm, radius_mm):
@@ -54,6 +54,13 @@ def test_a_tumour_beside_the_kidney_stays_and_is_numbered_anew(offset_mm, radius
     labels = np.where(tumour, 2, np.where(cortex, 1, 0)).astype(np.uint16)
     left = without_kidney_cortex(labels, image, found, USUAL, CONFIG)
     np.testing.assert_array_equal(left, tumour)
+
+
+def test_a_tumour_a_little_hotter_than_all_of_the_cortex_stays_where_it_lies_against_it():
+    place = (-22.0, 11.0, 1.1 * CORTEX)
+    image, found, _ = kidney(place, noise=0.02)
+    tumour = near(np.add(MIDDLE, (place[0], 0.0, 0.0)), place[1]).astype(np.uint16)
+    np.testing.assert_array_equal(without_kidney_cortex(tumour, image, found, USUAL, CONFIG), tumour)
 
 
 def test_without_kidneys_nothing_changes():
