@@ -125,7 +125,7 @@ def run_once(study: Path, out: Path, started: float) -> None:
         from dotaliver.system.second_process import Pending
 
         clock.around(petct, "coarse_of", "CT to coarse grid")
-        clock.around(organs_and_ct_foci, "_with_ct_foci", "receptor-negative")
+        clock.around(organs_and_ct_foci, "find_ct_foci", "receptor-negative")
         clock.around(score_labels, "audit_liver", "audit")
         clock.around(outputs, "report_html", "report")
         # Of the second process's work only the waiting for it is seen here.

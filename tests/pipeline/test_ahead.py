@@ -36,7 +36,7 @@ def test_the_record_does_not_depend_on_what_was_made_ahead(study, masks, scored,
     volumes = open_study(StudyInput(study), config).volumes
     pending = IsUnderWay(times)
     work_ahead(pending, volumes, masks, config)
-    assert pending.asked == min(times + 1, 5)
+    assert pending.asked == min(times + 1, 4)
     assert score_labels(volumes, masks, ReaderEdits(), config).record_id in (scored / "score.json").read_text()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from dotaliver.errors import MaskError
 from dotaliver.system.processors import processors
-from dotaliver.system.second_process import PartsAndWhole, SecondProcess
+from dotaliver.system.second_process import SecondProcess, Several, Whole
 
 needs_two_processors = pytest.mark.skipif(processors() < 2, reason="there is one processor alone")
 
@@ -68,7 +68,7 @@ class FailsElsewhere:
 @dataclass(frozen=True)
 class Waits:
     def run(self) -> str:
-        time.sleep(0.3)
+        time.sleep(0.1)
         return "waited"
 
 
@@ -225,19 +225,17 @@ def test_parts_that_the_other_process_does_not_finish_are_done_here(part):
         assert helper.share(job).result() == job.run()
 
 
-@pytest.mark.parametrize("in_parts", [None, Squares(0), Squares(3)])
-@pytest.mark.parametrize("whole", [None, WhoAmI(b"whole")])
-def test_a_job_in_parts_and_one_as_a_whole_are_shared_as_one(in_parts, whole):
-    both = PartsAndWhole(in_parts, whole)
-    wanted = None if in_parts is None else in_parts.run(), None if whole is None else whole.run()
-    assert both.run() == wanted
-    assert both.merged({part: both.do(part) for part in reversed(range(both.parts))}) == wanted
+@pytest.mark.parametrize("last", [None, Squares(0), Squares(3)])
+@pytest.mark.parametrize("first", [None, Squares(2), Whole(Squares(2))])
+def test_several_jobs_are_shared_as_one(first, last):
+    several = Several((first, Whole(Waits()), last))
+    wanted = tuple(None if job is None else job.run() for job in several.jobs)
+    assert several.run() == wanted
+    assert several.merged({part: several.do(part) for part in reversed(range(several.parts))}) == wanted
     with SecondProcess(load_nothing) as helper:
-        found = helper.share(both).result()
-    assert found[0] == wanted[0]
-    assert (found[1] is None) == (whole is None)
+        assert helper.share(several).result() == wanted
 
 
-def test_a_refusal_of_the_job_as_a_whole_comes_back():
+def test_a_refusal_of_a_shared_job_comes_back():
     with SecondProcess(load_nothing) as helper, pytest.raises(MaskError):
-        helper.share(PartsAndWhole(Squares(3), Refuses())).result()
+        helper.share(Several((Whole(Refuses()), Squares(3)))).result()

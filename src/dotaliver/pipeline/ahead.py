@@ -33,13 +33,13 @@ def work_ahead(pending: Pending[Any], volumes: StudyVolumes, found: Segmentation
     config : ScoringConfig
         All of it.
     """
-    layers = [layer for layer in (found.liver, found.ct_foci) if layer is not None]
     steps: list[Callable[[], object]] = [
         partial(audit_liver, volumes, found, config),
         _load_report,
         partial(place, found, volumes.pet.geometry),
-        *(layer.labels.sha256 for layer in layers),
     ]
+    if found.liver is not None:
+        steps.append(found.liver.labels.sha256)
     for step in steps:
         if not pending.is_under_way:
             break

@@ -36,11 +36,11 @@ from dotaliver.segmentation.corrections import REGISTERED_FLAG
 from dotaliver.segmentation.lesions_and_reference import add_lesions_and_reference
 from dotaliver.segmentation.lesions_on_ct import view_of_lesions, with_lesions_on_ct
 from dotaliver.segmentation.mask_checks import require_plausible_masks
-from dotaliver.segmentation.organs_and_ct_foci import with_other_organs
+from dotaliver.segmentation.organs_and_ct_foci import ct_foci_job, with_ct_foci, with_organs
 from dotaliver.segmentation.recist_mr import with_mr_registered
 from dotaliver.segmentation.segmenters import segmenter
 from dotaliver.system.progress import Progress, silent
-from dotaliver.system.second_process import PartsAndWhole, SecondProcess
+from dotaliver.system.second_process import SecondProcess, Several, Whole
 
 __all__ = [
     "Outcome",
@@ -54,6 +54,9 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+# To look for foci on CT takes as long as to look for the borders of so many lesions.
+_FEW_LESIONS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +127,22 @@ def segment_study(
         # Flags of a registration come last, whether old or new.
         said = tuple(flag for flag in found.flags if flag.code == REGISTERED_FLAG)
         found = replace(found, flags=(*(flag for flag in found.flags if flag not in said), *said))
+    dark = ct_foci_job(volumes, found, config)
     view = view_of_lesions(volumes, found, config, may_divide=given is None or given.lesions is None)
     outside = body_search_job(volumes, found, config)
-    beside = helper.share(PartsAndWhole(None if view is None else view.job, outside))
+    borders = None if view is None else view.job
+    # With many borders to look for, the other process is the last to end, and this one looks for foci itself
+    has_room = borders is None or borders.parts < _FEW_LESIONS
+    whole = [None if job is None else Whole(job) for job in (dark if has_room else None, outside)]
+    beside = helper.share(Several((whole[0], borders, whole[1])))
     if not (is_current and _has_other_organs(found, volumes)):
         progress("looking for other organs")
-        found = with_other_organs(volumes, found, config)
-    progress("looking for the lesions' borders on CT and searching outside the liver")
+        found = with_organs(volumes, found, config)
+    progress("looking for lesions and their borders on CT and searching outside the liver")
+    here = None if dark is None or has_room else dark.run()
     work_ahead(beside, volumes, found, config)
-    outlines, searched = beside.result()
+    there, outlines, searched = beside.result()
+    found = with_ct_foci(volumes, found, dark, there or here, config)
     found = with_lesions_on_ct(found, view, outlines, config)
     if searched is not None:
         found = replace(found, body=searched)

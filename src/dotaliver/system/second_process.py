@@ -16,9 +16,9 @@ import logging
 import multiprocessing
 import signal
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Job",
     "JobInParts",
-    "PartsAndWhole",
     "Pending",
     "SecondProcess",
+    "Several",
+    "Whole",
 ]
 
 Result_co = TypeVar("Result_co", covariant=True)
 Result = TypeVar("Result")
-Other = TypeVar("Other")
 _log = logging.getLogger(__name__)
 
 
@@ -71,40 +71,60 @@ class JobInParts(Job[Result_co], Protocol[Result_co]):
 
 
 @dataclass(frozen=True, eq=False)
-class PartsAndWhole(Generic[Result, Other]):
-    """Two jobs shared as one, each where there is one: one in its parts, and one that is the first part by itself."""
+class Whole(Generic[Result]):
+    """A job that is not divided: the only part of itself."""
 
-    in_parts: JobInParts[Result] | None
-    whole: Job[Other] | None
+    job: Job[Result]
+    parts: int = field(default=1, init=False)
 
-    def run(self) -> tuple[Result | None, Other | None]:
-        """Do both."""
-        one = None if self.in_parts is None else self.in_parts.run()
-        return one, None if self.whole is None else self.whole.run()
+    def run(self) -> Result:
+        """Do it."""
+        return self.job.run()
+
+    def do(self, part: int) -> Result:  # noqa: ARG002 -- the only one
+        """Do it."""
+        return self.job.run()
+
+    def merged(self, done: Mapping[int, Any]) -> Result:
+        """What it came to."""
+        result: Result = done[0]
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Jobs shared as one, each where there is one: their parts, one job after the other."""
+
+    jobs: tuple[JobInParts[Any] | None, ...]
+
+    def run(self) -> tuple[Any, ...]:
+        """Do all of them."""
+        return tuple(None if job is None else job.run() for job in self.jobs)
 
     @property
     def parts(self) -> int:
-        """Of both."""
-        return self._before + (0 if self.in_parts is None else self.in_parts.parts)
+        """Of all of them."""
+        return sum(0 if job is None else job.parts for job in self.jobs)
 
     def do(self, part: int) -> Any:
         """Do one part."""
-        if self.whole is not None and part == 0:
-            return self.whole.run()
-        assert self.in_parts is not None
-        return self.in_parts.do(part - self._before)
+        job, first = next((job, first) for job, first in self._there() if part < first + job.parts)
+        return job.do(part - first)
 
-    def merged(self, done: Mapping[int, Any]) -> tuple[Result | None, Other | None]:
-        """The results of both."""
-        one = None
-        if self.in_parts is not None:
-            first = self._before
-            one = self.in_parts.merged({part - first: found for part, found in done.items() if part >= first})
-        return one, None if self.whole is None else done[0]
+    def merged(self, done: Mapping[int, Any]) -> tuple[Any, ...]:
+        """The result of each."""
+        results = iter(
+            [job.merged({part: done[first + part] for part in range(job.parts)}) for job, first in self._there()]
+        )
+        return tuple(None if job is None else next(results) for job in self.jobs)
 
-    @property
-    def _before(self) -> int:
-        return 0 if self.whole is None else 1
+    def _there(self) -> Iterator[tuple[JobInParts[Any], int]]:
+        """Each job with the number of its first part."""
+        first = 0
+        for job in self.jobs:
+            if job is not None:
+                yield job, first
+                first += job.parts
 
 
 @dataclass(frozen=True, eq=False)

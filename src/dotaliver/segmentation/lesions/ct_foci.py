@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dotaliver.config.ct import CtFociConfig
 from dotaliver.image.distance import distance_to_mm
-from dotaliver.image.geometry import Geometry, grow_box
+from dotaliver.image.geometry import Box, Geometry, grow_box
 from dotaliver.image.itk import resample_labels
 from dotaliver.image.morphology import dilated
 from dotaliver.image.sparse import sparse_zeros
@@ -34,7 +34,7 @@ from dotaliver.segmentation.lesions.ct_focus_shape import (
 from dotaliver.segmentation.lesions.ct_focus_suspicion import benign_reasons, opinion_on, suspicion_of
 from dotaliver.system.recent import Recent
 
-__all__ = ["Found", "candidates_in", "find_ct_foci"]
+__all__ = ["Found", "candidates_in", "find_ct_foci", "searched_box"]
 
 _MARGIN_MM = 6.0
 # What a place's margin reaches, in voxels of the search grid.
@@ -89,7 +89,7 @@ def find_ct_foci(
         return LabelMap(labels, ct.geometry), CtSearch(
             diameter_mm=config.reference_diameter_mm, reason="no liver on CT"
         )
-    box = grow_box(whole.used, np.ceil(_MARGIN_MM / np.asarray(ct.geometry.spacing_mm)), ct.geometry.shape)
+    box = searched_box(whole.used, ct.geometry)
     image = liver_image(ct, box, whole.crop(box), avid, config, recent)
     if image is None:
         why = "too little of the liver is free of lesions"
@@ -108,6 +108,11 @@ def find_ct_foci(
     there = set(on_ct.labels)
     search = detectability_of(image, [scale for scale, _ in scales], config)
     return on_ct, search.model_copy(update={"foci": {n: f for n, f in findings.items() if n in there}})
+
+
+def searched_box(liver: Box, grid: Geometry) -> Box:
+    """The part of a CT's grid around the liver's box that is looked at: in it alone, the search finds the same."""
+    return grow_box(liver, np.ceil(_MARGIN_MM / np.asarray(grid.spacing_mm)), grid.shape)
 
 
 def candidates_in(
