@@ -7,8 +7,9 @@ Ours and the plain one (`score_bench/plain.py`: SimpleITK, scipy, pydicom, matpl
 in a process of its own. Without --study: the hybrid studies where the real data are there (DOTALIVER_DATA or
 ../shared/data), and a phantom on a clinical matrix (CT 512² × 200, PET 200² × 110). A stage's time is the median over
 the rounds, by the processor and by the clock; its memory is the process's peak (resident set) by the stage's end. The
-processor time of the second process, which outlines lesions on CT, searches outside the liver and makes the DICOM
-objects, is in the total alone.
+processor time of the second process, which makes the DICOM objects, is in the total alone, as is its part of the work
+that both share: the search outside the liver, lesions' borders and, where these are few, receptor-negative lesions.
+What the first process does of these, and what it makes ahead of time while it waits, is in "lesions on CT".
 Compiled Python files are cached in a folder of their own, as in an installation: the first round, which compiles, is
 preceded by one that does not count.
 """
