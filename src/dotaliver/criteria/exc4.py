@@ -16,8 +16,8 @@ def judge(findings: Findings) -> Proposal:
     A definite answer is withheld where what was not seen or not outlined could change it: a liver cut by the field of
     view; a lesion mask that nobody states to be complete; uptake above normal outside every outline; an assumed
     normal liver that may be tumour, because no normal liver takes up so much, because part of the liver clearly
-    undercuts it, or because most of the liver is tumour and no 3 cm sphere of it was found; a disputed outline of a
-    liver that is mostly tumour.
+    undercuts it, or because most of the liver may be tumour and no 3 cm sphere of it was found; a disputed outline of
+    a liver that may be mostly tumour.
     """
     burden = findings.burden
     limit = findings.config.protocol.liver_involvement_limit
@@ -92,21 +92,26 @@ def _survives_the_cut(findings: Findings, verdict: VerdictWord, low: float, high
 def _doubt_about_liver(findings: Findings) -> str | None:
     """Why a part of the liver may be missing that both outlines leave out: necrosis in massive disease."""
     audit = findings.liver_audit
-    if audit is None or not audit.disputed or (findings.burden.fraction or 0.0) <= _MOSTLY:
+    if audit is None or not audit.disputed or not _may_be_mostly_tumour(findings):
         return None
     return (
-        "The liver outline is disputed and most of the liver is tumour: a part full of tumour may lie outside both "
+        "The liver outline is disputed and most of the liver may be tumour: a part full of tumour may lie outside both "
         "outlines."
     )
 
 
+def _may_be_mostly_tumour(findings: Findings) -> bool:
+    """Whether the upper end of the interval exceeds half of the liver."""
+    return (findings.burden.high or 0.0) > _MOSTLY
+
+
 def _doubt_about_normal(findings: Findings) -> str | None:
     """Why what was taken for normal liver may be tumour that nobody outlined."""
-    liver, mostly_tumour = findings.references["liver"], (findings.burden.fraction or 0.0) > _MOSTLY
+    liver = findings.references["liver"]
     if findings.normal_unsure:
         return "Part of the liver takes up clearly less than the assumed normal liver, which may itself be tumour."
-    if mostly_tumour and liver.method not in {"sphere", "reader"}:
-        return "Most of the liver is tumour, and too little is left to be certain that it is normal liver."
+    if _may_be_mostly_tumour(findings) and liver.method not in {"sphere", "reader"}:
+        return "Most of the liver may be tumour, and too little is left to be certain that it is normal liver."
     uptake, highest = liver.suv_mean, findings.config.reference.suv_mean_range.high
     if uptake is None:
         return None
