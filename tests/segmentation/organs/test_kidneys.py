@@ -16,7 +16,7 @@ from dotaliver.phantom.tissues import Tissue
 from dotaliver.segmentation.coarse import coarse_of
 from dotaliver.segmentation.liver.core import find_core
 from dotaliver.segmentation.organs.kidney_pair import mirror_image
-from dotaliver.segmentation.organs.kidneys import find_kidneys
+from dotaliver.segmentation.organs.kidneys import _hot_beside_cortex, find_kidneys
 from dotaliver.segmentation.organs.surroundings import survey
 
 CONFIG = ScoringConfig()
@@ -85,3 +85,14 @@ def test_on_a_plain_ct_what_is_as_dense_as_liver_is_no_kidney_however_warm_the_b
     as_dense = box_mean(plain.images.hu) > plain.liver_hu - 8.0
     assert plain.ml(warm & as_dense) > 40.0
     assert plain.ml(found & warm & as_dense) < 2.0
+
+
+def test_hot_tissue_is_no_kidney_where_it_is_not_dense_unless_dense_cortex_encloses_it():
+    """The medulla of the arterial phase has the density of liver, and the blur of the cortex makes it hot."""
+    z, y, x = np.indices((20, 30, 40)) * 4.0
+    kidney = np.hypot(np.hypot(z - 40.0, y - 60.0), x - 60.0) < 30.0
+    medulla = np.hypot(np.hypot(z - 40.0, y - 60.0), x - 60.0) < 18.0
+    tumour = np.hypot(np.hypot(z - 40.0, y - 60.0), x - 115.0) < 18.0
+    found = _hot_beside_cortex(kidney | tumour, kidney & ~medulla, 4.0)
+    assert found[tumour].all()
+    assert not found[kidney].any()

@@ -275,8 +275,16 @@ def _around_mirror_image(
             # liver by density is liver, whatever blur from the cortex adds to its uptake.
             like_liver |= liver_side
             like_kidney &= ~liver_side
+        else:
+            hot = off_fat & (mean_uptake > np.sqrt(cortex * liver_uptake))
+            tumour |= _hot_beside_cortex(hot, place & denser, images.spacing_mm)
     kidney = (mirrored & found.similar & ~like_liver) | like_kidney
     return largest_component(opened(_filled(kidney & ~tumour, images.spacing_mm) & near & ~tumour))
+
+
+def _hot_beside_cortex(hot: BoolArray, dense: BoolArray, spacing_mm: float) -> BoolArray:
+    """Hot tissue that is neither dense nor enclosed by what is: with contrast agent, a kidney's hot cortex is dense."""
+    return np.asarray(hot & ~dense & ~_filled(dense, spacing_mm))
 
 
 def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
