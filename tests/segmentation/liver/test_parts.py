@@ -90,6 +90,16 @@ def test_a_hot_part_with_the_density_of_no_tumour_is_not(difference_hu):
     assert not is_chosen(plate(-95.0, 90.0), 1.8, difference_hu)
 
 
+def test_a_large_tip_of_the_left_lobe_behind_a_thin_bridge_is_liver():
+    """Over a stomach full of gas, all of the bridge but a few voxels looks like gas."""
+    tip = (X > 40.0) & (X < 135.0) & (np.abs(Y + 95.0) < 10.0) & (np.abs(Z - 95.0) < 26.0)
+    bridge = (X > 14.0) & (X <= 40.0) & (np.abs(Y + 90.0) < 5.0) & (np.abs(Z - 95.0) < 3.0)
+    assert is_chosen(tip | bridge & ~RIGHT_LOBE, 1.8, -15.0)
+    assert not is_chosen(tip, 1.8, -15.0), "without a bridge"
+    loop = tip & (X < 75.0)
+    assert not is_chosen(loop | bridge & ~RIGHT_LOBE, 1.8, -15.0), "a loop of bowel is smaller"
+
+
 def test_the_wall_of_the_stomach_is_not():
     assert not is_chosen(plate(-95.0, 90.0), 1.1, -35.0)
 

@@ -19,6 +19,8 @@ __all__ = ["liver_parts"]
 # A fissure divides the lobes by up to 12 mm of fat and vessels: parts that face each other across it touch.
 _FISSURE_MM = 12.0
 _LEAST_FACING_CM2 = 1.5
+# Where a left lobe lies over a stomach full of gas, this hides nearly all of the bridge to its tip, which is large.
+_LARGE_TIP_ML, _TIP_FACING_CM2 = 50.0, 0.2
 
 # Which warm parts belong to the liver, see `_belongs`. Ratios are over normal uptake, densities from normal liver's.
 _HALF_LIVER_HEIGHT_MM = 200.0
@@ -103,11 +105,14 @@ def _with_facing_parts(
     chosen, grown = set(chosen), True
     reach = max(1, round(_FISSURE_MM / spacing_mm))
     face_cm2 = spacing_mm**2 / 100.0
+    large = np.bincount(parts.labels.ravel()) * spacing_mm**3 / 1000.0 > _LARGE_TIP_ML
+    least_cm2 = np.where(large, _TIP_FACING_CM2, _LEAST_FACING_CM2)
     while grown:
         current = np.isin(parts.labels, sorted(chosen))
         near = np.bincount(parts.labels[dilated(current, times=reach) & ~current])
         touching = np.bincount(parts.labels[dilated(current) & ~current], minlength=len(near))
-        facing = {int(part) for part in np.flatnonzero(near * face_cm2 / reach > _LEAST_FACING_CM2)} - {0}
+        facing_cm2 = near * face_cm2 / reach
+        facing = {int(part) for part in np.flatnonzero(facing_cm2 > least_cm2[: len(near)])} - {0}
         new = {part for part in facing - chosen - never if belongs(parts, part, float(touching[part] * face_cm2))}
         chosen |= new
         grown = bool(new)
