@@ -16,13 +16,13 @@ BURDEN = Burden(fraction=0.2, low=0.1, high=0.3, tumour_ml=200.0, liver_ml=1000.
 NORMAL, TUMOUR = 5.0, 8.0
 
 
-def share_of(case, outlined, **normal):
+def share_of(case, outlined, uptake=TUMOUR, **normal):
     """Share by level where a part of the tumour is outlined."""
     segmentations = case.segmentations(lesions=layer(np.where(outlined, 1, 0), case.geometry))
     placement, config = place(segmentations, case.geometry), ScoringConfig()
     found, spheres = measure_references(case.volumes().pet, segmentations, ReaderEdits(), placement, config)
     known = {"suv_mean": NORMAL, "peak_limit": 6.5} | normal
-    lesions = (lesion(1, (72.0, 72.0, 72.0)).model_copy(update={"suv_mean": TUMOUR, "in_liver": True}),)
+    lesions = (lesion(1, (72.0, 72.0, 72.0)).model_copy(update={"suv_mean": uptake, "in_liver": True}),)
     lesions = lesions if outlined.any() else ()
     return share_by_level(placement, spheres, found.liver.model_copy(update=known), lesions)
 
@@ -57,6 +57,16 @@ def test_the_blur_of_a_hot_lesion_is_below_half_way_and_no_tumour():
     assert share_of(case, hot, peak_limit=6.0) is None
     # Without an outline nothing explains it
     assert share_of(case, np.zeros_like(hot), peak_limit=6.0) > 2 * hot.sum() / case.liver.sum()
+
+
+def test_a_hot_lesion_far_away_does_not_hide_faint_tumour():
+    case, tumour = half_full()
+    case.suv[tumour] = 6.9
+    hot = ball(case.geometry, (100.0, 72.0, 72.0), 8.0)
+    case.suv[hot] = 20.0
+    # Half-way to the lesion lies at 12.5
+    far = share_of(case, hot, uptake=20.0, peak_limit=6.0)
+    assert far == pytest.approx((tumour | hot).sum() / case.liver.sum(), abs=0.06)
 
 
 def test_without_normal_liver_there_is_no_level():

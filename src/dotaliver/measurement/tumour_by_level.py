@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.volume import BoolArray
 from dotaliver.measurement.burden import counts_for_burden
 from dotaliver.measurement.placement import Placement
@@ -20,6 +21,8 @@ from dotaliver.records.measurements import Burden, Lesion, Reference
 
 __all__ = ["share_by_level", "with_unoutlined"]
 
+# The blur of a lesion reaches about two resolutions.
+_BLUR_MM = 15.0
 # Under this share of the spheres outside every outline, blur around the outlines explains them.
 _NOTEWORTHY = 0.15
 
@@ -41,7 +44,7 @@ def share_by_level(
     normal : Reference
         Normal liver.
     lesions : tuple of Lesion
-        Measured ones; each sets the level half-way to it for the places that it is nearest to.
+        Measured ones; each sets the level half-way to it for the places that its blur reaches.
     """
     liver = placement.liver
     if spheres is None or liver is None or normal.suv_mean is None or normal.peak_limit is None:
@@ -81,13 +84,16 @@ def with_unoutlined(burden: Burden, share: float | None, unoutlined_ml: float) -
 
 
 def _uptake_of_nearest(placement: Placement, uptake_of: dict[int, float]) -> npt.NDArray[np.float64]:
-    """Mean uptake of the lesion that is nearest to each place in the liver's box."""
+    """Mean uptake of the lesion that is nearest to each place in the liver's box; 0 where its blur does not reach."""
     assert placement.liver is not None
     uptake = np.zeros(placement.liver.inside.shape)
     for label, mean in uptake_of.items():
         uptake[placement.lesion_voxels((label,))] = mean
-    known = uptake > 0
-    return np.asarray(uptake[_nearest(known, placement.liver.geometry.spacing_mm)]) if known.any() else uptake
+    known, spacing = uptake > 0, placement.liver.geometry.spacing_mm
+    if not known.any():
+        return uptake
+    near = distance_to_mm(known, spacing, within_mm=_BLUR_MM) < _BLUR_MM
+    return np.asarray(np.where(near, uptake[_nearest(known, spacing)], 0.0))
 
 
 def _nearest(mask: BoolArray, spacing_mm: tuple[float, ...]) -> tuple[npt.NDArray[np.intp], ...]:
