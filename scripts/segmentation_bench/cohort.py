@@ -36,6 +36,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "cut_and_moved": ("breathing", "kidney_indenting", "truncated"),
     "faint_low_counts": ("low_counts", "faint"),
     "cirrhosis_ascites": ("cirrhosis", "ascites"),
+    "upper_pole_low_dose": ("kidney_low_dose", "kidney_upper_pole"),
 }
 
 
@@ -50,8 +51,25 @@ def _of_one_uptake(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
     return spec.model_copy(update={"lesions": tuple(lesions)})
 
 
+def _stomach_like_liver(spec: PhantomSpec, rng: np.random.Generator) -> PhantomSpec:
+    """A stomach against the left lobe whose wall takes up 0.9 to 1.4 times what the liver does.
+
+    Its content, cold, is about as dense as the fatty liver on a plain CT.
+    """
+    spec = FAMILIES["native"](FAMILIES["gut_touching"](spec, rng), rng)
+    liver_suv = float(rng.uniform(*spec.uptake.liver))
+    stomach_suv = liver_suv * float(rng.uniform(0.9, 1.4))
+    as_liver = {"liver": (liver_suv, liver_suv), "stomach_wall": (stomach_suv, stomach_suv)}
+    return spec.model_copy(
+        update={
+            "uptake": spec.uptake.model_copy(update=as_liver),
+            "liver": spec.liver.model_copy(update={"fat_hu": float(rng.uniform(26, 36))}),
+        }
+    )
+
+
 # Families of this bench alone
-OWN_FAMILIES = {"burden_of_one_uptake": _of_one_uptake}
+OWN_FAMILIES = {"burden_of_one_uptake": _of_one_uptake, "stomach_like_liver": _stomach_like_liver}
 
 
 @dataclass(frozen=True)
