@@ -206,6 +206,13 @@ def test_where_no_normal_liver_was_found_as_much_as_is_seen_of_it_may_be_hidden(
     assert unseen.low == pytest.approx(kept * seen.low, rel=0.1)
 
 
+def test_a_lesion_that_the_pet_does_not_resolve_may_be_far_smaller_than_it_looks():
+    # A lesion of 7 mm is blurred to about 10 mm
+    small, large = Case(lesions=((96.0, 5.0, 20.0),)), Case(lesions=((96.0, 8.0, 20.0),))
+    assert burden_of(small.segmentations(), small).low == 0.0
+    assert burden_of(large.segmentations(), large).low > 0.0
+
+
 def test_peaks_of_noise_make_no_broad_faint_lesion_sure():
     limit = NORMAL.model_copy(update={"peak_limit": 6.5})
     # 1.32 and 1.8 times normal liver throughout; each peak exceeds the limit

@@ -23,7 +23,8 @@ gives the factors by which T and P change; these are put on the reported volumes
 Where the PET ends within the liver, nothing is known of the part beyond: it is parenchyma in the point estimate and
 in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it, and
 ``undetected_share`` of the liver without lesions, for those that are too small or too faint for a PET. In low,
-lesions that do not rise above what the noise of normal liver may reach, or are faint on average, are parenchyma; so is
+lesions that do not rise above what the noise of normal liver may reach, are faint on average or smaller than the PET
+resolves, are parenchyma; so is
 ``hidden_share`` of the tumour times the burden, for normal liver in gaps between lesions that are too narrow for a PET:
 the more of a liver is tumour, the more of its tumours' surfaces face each other. Where not even a small sphere of
 normal liver was found, all of it lies in such gaps, and as much as is seen may be hidden (``hidden_over_seen``).
@@ -57,6 +58,8 @@ __all__ = ["Borders", "BurdenFactors", "border_factors", "core_labels", "counts_
 # A broad lesion that takes up little more than liver is found by its mean. Single peaks of its noise then exceed the
 # limit of 1 ml means and prove nothing, unless they exceed it by this ratio.
 _FAINT_MEAN_RATIO, _FAINT_PEAK_RATIO = 1.35, 1.3
+# A ball of 12 mm, twice the resolution of a PET: what is smaller shows as large as the blur, whatever its own size.
+_RESOLVED_ML = 0.9
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,9 @@ def _hidden_ml(tumour_ml: float, parenchyma_ml: float, normal: Reference, config
 
 
 def _is_clear(lesion: Lesion, normal: Reference) -> bool:
-    """Whether a lesion exceeds what noise and texture can reach; true where the noise is not known."""
+    """Whether a lesion is resolved and exceeds what noise and texture can reach; true where noise is not known."""
+    if lesion.volume_ml < _RESOLVED_ML:
+        return False
     if normal.peak_limit is None or normal.suv_mean is None or lesion.suv_peak is None:
         return True
     faint = lesion.suv_mean is not None and lesion.suv_mean < _FAINT_MEAN_RATIO * normal.suv_mean
