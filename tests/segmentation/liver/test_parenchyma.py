@@ -91,6 +91,25 @@ def test_tissue_that_touches_a_normal_liver_is_not_what_is_left_of_it(touching):
     assert read(uptake, hu).uptake == pytest.approx(normal, rel=0.05)
 
 
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_blurred_last_slice_of_a_scan_that_ends_in_the_liver_is_not_what_is_left_of_it(end):
+    # Smoothed, the slice takes up 4.4, the usual uptake over this muscle; 58 ml of it
+    uptake = np.full(GRID.shape, 6.8)
+    uptake[end] = 3.2
+    found = read(uptake)
+    assert found.uptake == pytest.approx(6.8)
+    assert found.plateau.higher is None
+    assert found.lower_share == 0.0
+
+
+def test_a_scan_of_two_slices_has_a_normal_liver_too():
+    uptake = np.full(GRID.shape, 6.8, np.float32)
+    images = CoarseImages(GRID, np.full(GRID.shape, 60.0, np.float32), uptake, Volume(uptake, GRID, Quantity.SUVBW))
+    ends = np.zeros(GRID.shape, dtype=bool)
+    ends[[0, -1]] = True
+    assert normal_liver(images, uptake, ends, MUSCLE, LiverConfig()).uptake == pytest.approx(6.8)
+
+
 def test_what_no_normal_liver_takes_up_is_none_and_valleys_tell():
     # Tumour of SUV 25 (over 12 times muscle) with ridges of parenchyma too narrow to be level
     uptake = np.full(GRID.shape, 25.0)

@@ -105,6 +105,7 @@ def normal_liver(
         Bounds and shares.
     """
     smooth = box_mean(uptake)
+    region = _off_the_ends(region)
     alike = region
     mean_hu = None if images.hu is None else box_mean(images.hu)
     if images.hu is not None and mean_hu is not None:
@@ -129,6 +130,17 @@ def normal_liver(
     sample = images.hu[near] if near.sum() > _LEAST_VOXELS else images.hu[region]
     hu = float(np.median(sample))
     return NormalLiver(normal, hu, float(_SD_PER_MAD * np.median(np.abs(sample - hu))), lower_share, plateau)
+
+
+def _off_the_ends(region: BoolArray) -> BoolArray:
+    """A region without the first and last slice of the grid; the whole where nothing else is left.
+
+    Where a scan ends in the liver, blur from beyond may lower the uptake of its last slice evenly: it then looks like a
+    plateau of its own, such as the normal liver that tumour has left.
+    """
+    inner = region.copy()
+    inner[[0, -1]] = False
+    return inner if inner.any() else region
 
 
 def _holds_lower_block(relative: Float32Array, region: BoolArray, spacing_mm: float) -> bool:
