@@ -120,7 +120,8 @@ def _best_pair(
 ) -> tuple[BoolArray, MirrorImage | None]:
     """The left kidney of its parts and its mirror image.
 
-    Where all parts together have no counterpart on the right, one of them is spleen or bowel, and is left out.
+    Where all parts together have no counterpart on the right, one of them is spleen or bowel, and is left out: one that
+    lies further from the spine, or further in front, than what stays. A spleen's counterpart is the liver.
     """
     whole = np.any(parts, axis=0)
     best = (whole, mirror_image(images, around, uptake, whole, liver_uptake))
@@ -128,7 +129,7 @@ def _best_pair(
         return best
     for part in parts:
         rest = whole & ~part
-        if float(rest.sum()) * images.voxel_ml < _LEFT_KIDNEY_ML:
+        if float(rest.sum()) * images.voxel_ml < _LEFT_KIDNEY_ML or not _lies_beyond(part, rest, around):
             continue
         found = mirror_image(images, around, uptake, rest, liver_uptake)
         if found is not None and found.difference < best[1].difference - _CLEARLY_BETTER:
@@ -287,10 +288,20 @@ def _hot_beside_cortex(hot: BoolArray, dense: BoolArray, spacing_mm: float) -> B
     return np.asarray(hot & ~dense & ~_filled(dense, spacing_mm))
 
 
-def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
+def _lies_beyond(part: BoolArray, rest: BoolArray, around: Surroundings) -> bool:
+    """Whether a part lies further from the spine than the rest, or further in front."""
+    (lateral, posterior), (rest_lateral, rest_posterior) = (_middle_mm(mask, around) for mask in (part, rest))
+    return lateral > rest_lateral or posterior < rest_posterior
+
+
+def _middle_mm(mask: BoolArray, around: Surroundings) -> tuple[float, float]:
+    """How far the middle of a mask lies from the spine, to either side and towards the back."""
     _, rows, columns = np.nonzero(mask)
-    lateral = abs(float(around.lateral_mm[columns].mean()))
-    posterior = float(around.posterior_mm[rows].mean())
+    return abs(float(around.lateral_mm[columns].mean())), float(around.posterior_mm[rows].mean())
+
+
+def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
+    lateral, posterior = _middle_mm(mask, around)
     front, back = _MIDDLE_POSTERIOR_MM
     return _MIDDLE_LATERAL_MM[0] < lateral < _MIDDLE_LATERAL_MM[1] and front < posterior < back
 
