@@ -24,10 +24,10 @@ Where the PET ends within the liver, nothing is known of the part beyond: it is 
 in low, and tumour in high. So is, in high alone, the part inside the liver of lesions that lie mostly outside it, and
 ``undetected_share`` of the liver without lesions, for those that are too small or too faint for a PET. In low,
 lesions that do not rise above what the noise of normal liver may reach, are faint on average or smaller than the PET
-resolves, are parenchyma; so is
-``hidden_share`` of the tumour times the burden, for normal liver in gaps between lesions that are too narrow for a PET:
-the more of a liver is tumour, the more of its tumours' surfaces face each other. Where not even a small sphere of
-normal liver was found, all of it lies in such gaps, and as much as is seen may be hidden (``hidden_over_seen``).
+resolves are parenchyma; so is ``hidden_share`` of the tumour times the burden, for normal liver in gaps between lesions
+that are too narrow for a PET: the more of a liver is tumour, the more of its tumours' surfaces face each other. Where
+not even a small sphere of normal liver was found, all of it lies in such gaps, and as much as is seen may be hidden
+(``hidden_over_seen``).
 
 Distances run from voxel centre to the nearest voxel centre of the other kind, less h/2, and a voxel counts by
 clip(1/2 + (d - u) / h, 0, 1): without uncertainty exactly its own voxels, otherwise with sub-voxel steps.
@@ -260,7 +260,8 @@ def measure_burden(
     factors = _scaled(factors, tumour_ml, layer.border_uncertainty_mm)
     unclear_ml = sum(x.volume_ml * (x.liver_share or 0.0) for x in chosen if not _is_clear(x, normal))
     clear = max(1.0 - unclear_ml / tumour_ml, 0.0) if tumour_ml else 0.0
-    clear *= 1.0 - min(_hidden_ml(tumour_ml, parenchyma_ml, normal, config) / tumour_ml, 1.0) if tumour_ml else 1.0
+    if tumour_ml:
+        clear *= 1.0 - min(_hidden_ml(tumour_ml, parenchyma_ml, normal, config) / tumour_ml, 1.0)
     low = _ratio(
         tumour_ml * clear * factors.tumour_low, parenchyma_ml * factors.parenchyma_low + tumour_ml * (1.0 - clear)
     )
