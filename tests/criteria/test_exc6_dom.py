@@ -3,6 +3,7 @@
 import pytest
 
 from dotaliver.criteria.eligibility import judge_all
+from dotaliver.measurement.uptake_place import UptakePlace
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import Burden, CtFocus, Reference
@@ -39,6 +40,13 @@ def test_none_found_says_so_of_the_liver_alone_and_what_could_be_seen(findings):
     assert "15 mm" in verdict.reason
     assert "13 HU" in verdict.reason
     assert "Lesions elsewhere have not been assessed." in verdict.reason
+
+
+def test_a_cold_place_that_no_ct_shows_keeps_the_answer_open_and_is_named(findings):
+    verdict = exc6(findings, cold=UptakePlace(1.2, 1.9, (-79.0, 26.0, -7.0)), rest_of_body=RestOfBody(lesions=False))
+    assert (verdict.verdict, verdict.liver_finding) == ("indeterminate", "indeterminate")
+    assert "0.38 times as much as normal liver" in verdict.reason
+    assert "LPS -79, 26, -7 mm" in verdict.reason
 
 
 def test_among_confluent_tumour_none_is_excluded(findings):

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from dotaliver.criteria.findings import FaintPlace
 from dotaliver.criteria.inc7 import judge
 from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.measurement.uptake_place import UptakePlace
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import raise_flag
 from dotaliver.records.measurements import Reference
@@ -59,7 +59,7 @@ def test_a_statement_on_the_rest_of_the_body_settles_a_clean_liver(findings, res
         ({"hottest": HottestSphere(6.6, (0.0, 0.0, 0.0), 900)}, "LPS 0, 0, 0 mm"),
         ({"hottest": None}, "No part of the liver"),
         ({"normal_unsure": True}, "clearly less"),
-        ({"faint": FaintPlace(16.0, 5.4, (0.0, 0.0, 0.0))}, "too faint to outline"),
+        ({"faint": UptakePlace(16.0, 5.4, (0.0, 0.0, 0.0))}, "too faint to outline"),
     ],
 )
 def test_doubt_in_the_liver_stays_doubt_even_with_nothing_elsewhere(findings, changes, words):

@@ -8,7 +8,7 @@ shown one.
 
 from __future__ import annotations
 
-from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, stated_elsewhere
+from dotaliver.criteria.findings import Findings, Proposal, answer_for_body, place_in_words, stated_elsewhere
 from dotaliver.records.body_record import BodyLesion
 from dotaliver.records.masks import CtSearch
 from dotaliver.records.measurements import CtFocus, Lesion
@@ -173,13 +173,24 @@ def _where_none_was_found(findings: Findings, search: CtSearch) -> tuple[Verdict
         return "indeterminate", f"The uptake of lesion {unmeasured.label} could not be read from the PET."
     if findings.liver_cut or findings.liver_seen < _ALL_SEEN:
         return "indeterminate", "None was found, but part of the liver lies outside the field of view."
-    doubt = findings.implausible_normal or findings.incomplete_mask or findings.left_out
+    doubt = findings.implausible_normal or findings.incomplete_mask or findings.left_out or _of_cold_place(findings)
     if doubt is not None:
         return "indeterminate", doubt
     detectable = _detectable(search)
     return (
         "not_met",
         f"No focal lesion without uptake was found on CT in the liver; {detectable[:1].lower()}{detectable[1:]}.",
+    )
+
+
+def _of_cold_place(findings: Findings) -> str | None:
+    """Why a place that takes up far less than normal liver keeps the answer open, though the CT shows nothing there."""
+    place, normal = findings.cold, findings.references["liver"].suv_mean
+    if place is None or not normal:
+        return None
+    return (
+        f"None was found on CT, but a place {place_in_words(place.centre_lps_mm)} takes up {place.mean / normal:.2f} "
+        "times as much as normal liver: a lesion as dense as liver, a cyst or a vessel, for the reader to decide."
     )
 
 

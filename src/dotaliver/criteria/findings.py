@@ -8,6 +8,7 @@ from dotaliver.config.scoring import ScoringConfig
 from dotaliver.image.geometry import Vector
 from dotaliver.measurement.dominance import Dominance
 from dotaliver.measurement.hotspots import HottestSphere
+from dotaliver.measurement.uptake_place import UptakePlace
 from dotaliver.records.body_record import BodyLesion, BodyRecord
 from dotaliver.records.edits import RestOfBody
 from dotaliver.records.flags import Flag
@@ -19,7 +20,6 @@ from dotaliver.records.study import Acquisition, SeriesIdentity
 from dotaliver.records.verdicts import Evidence, VerdictWord
 
 __all__ = [
-    "FaintPlace",
     "Findings",
     "Proposal",
     "answer_for_body",
@@ -32,16 +32,6 @@ __all__ = [
 _REMAINS = "remains open"
 _DISPUTED = "LESION_WHERE_OUTLINE_DISPUTED"
 _NOT_STATED_COMPLETE = "Whether the lesion mask includes every lesion of the liver has not been stated."
-
-
-@dataclass(frozen=True)
-class FaintPlace:
-    """A broad place of the liver that takes up a little more than the liver around it."""
-
-    volume_ml: float
-    mean: float
-    """Uptake, in the PET's unit."""
-    centre_lps_mm: Vector
 
 
 @dataclass(frozen=True)
@@ -73,8 +63,10 @@ class Findings:
     """Whether a program searched the whole liver for them, so that what it left out is faint or small."""
     unoutlined: HottestSphere | None = None
     """The hottest 1 ml of the liver that no lesion outline reaches."""
-    faint: FaintPlace | None = None
+    faint: UptakePlace | None = None
     """The largest place without outline that is too faint to outline and too broad to be noise."""
+    cold: UptakePlace | None = None
+    """The largest place deep in the liver that takes up far less than it, and that nobody has judged on CT."""
     suvbw_per_unit: float | None = 1.0
     """SUV by body weight per unit of the PET; None in relative units."""
     liver_over_soft_tissue: float | None = None

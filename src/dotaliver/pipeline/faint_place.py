@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dotaliver.config.segmentation import LesionConfig
-from dotaliver.criteria.findings import FaintPlace
 from dotaliver.image.volume import Volume
 from dotaliver.measurement.placement import Placement
+from dotaliver.measurement.uptake_place import UptakePlace
 from dotaliver.records.edits import ReaderEdits
 from dotaliver.records.measurements import Lesion, Reference
 from dotaliver.segmentation.lesions.faint_lesions import DOUBTFUL, faint_lesions
@@ -22,7 +22,7 @@ def find_faint_place(
     normal: Reference,
     edits: ReaderEdits,
     config: LesionConfig,
-) -> FaintPlace | None:
+) -> UptakePlace | None:
     """The largest place of the liver that is too faint to outline and too broad for noise.
 
     None as well where a lesion of the liver exceeds normal uptake, since no answer depends on a faint one then; and
@@ -42,4 +42,4 @@ def find_faint_place(
         return None
     own = places == int(sizes.argmax())
     x, y, z = (float(c) for c in part.geometry.index_to_lps(np.argwhere(own).mean(axis=0)))
-    return FaintPlace(float(sizes.max()) * part.geometry.voxel_volume_ml, float(uptake[own].mean()), (x, y, z))
+    return UptakePlace(float(sizes.max()) * part.geometry.voxel_volume_ml, float(uptake[own].mean()), (x, y, z))

@@ -16,7 +16,7 @@ from dotaliver.errors import ConfigError, SuvError
 from dotaliver.image.volume import Quantity
 from dotaliver.measurement.body import OfTheLiver, measure_body
 from dotaliver.measurement.burden import measure_burden
-from dotaliver.measurement.cold_places import cold_places_ml, with_possible_tumour
+from dotaliver.measurement.cold_places import cold_place, cold_places_ml, with_possible_tumour
 from dotaliver.measurement.ct_foci import measure_ct_foci, with_ct_foci
 from dotaliver.measurement.dominance import measure_dominance
 from dotaliver.measurement.fdg_statements import require_fdg_supported
@@ -177,6 +177,7 @@ def score_labels(
         lesions_searched=_searched(segmentations, edits),
         unoutlined=hottest.outside_outlines,
         faint=find_faint_place(pet, placement, lesions, references.liver, edits, config.lesions),
+        cold=None if edits.lesions_complete else cold_place(placement, spheres, references.liver, foci),
         suvbw_per_unit=suvbw_per_unit,
         liver_over_soft_tissue=_over_soft_tissue(volumes, references.liver, config) if suvbw_per_unit is None else None,
         reader_words=edits.reader_words,
