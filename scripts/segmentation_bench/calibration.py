@@ -134,7 +134,7 @@ def _draw_levels(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set(
         xlabel="nominal (each side of the 95 % interval scaled as a normal distribution)",
         ylabel="observed: true burden inside",
-        title=f"Coverage, {len(rows)} studies (bars: 95 % confidence; green: asked at 95 %)",
+        title=f"Coverage of {len(rows)} studies\n(bars: 95 % confidence; green: asked at 95 %)",
         xlim=(0.45, 1.0),
         ylim=(0.0, 1.02),
     )
