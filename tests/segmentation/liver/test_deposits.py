@@ -9,7 +9,7 @@ from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.liver.core import LiverCore
 from dotaliver.segmentation.liver.deposits import without_enclosed_deposits
 from dotaliver.segmentation.liver.parenchyma import NormalLiver
-from dotaliver.segmentation.organs.surroundings import Surroundings
+from fixtures.surroundings import soft_everywhere
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((44, 48, 60), (-118.0, -94.0, 0.0), (4.0,) * 3, AXIAL)
@@ -32,15 +32,7 @@ def density_after(place, ratio, hu, around_ratio=1.0):
     uptake[place] = ratio * NORMAL
     density = np.where(LIVER, LIVER_HU, 40.0).astype(np.float32)
     density[place] = hu
-    body = np.ones(GRID.shape, dtype=bool)
-    around = Surroundings(
-        body=body,
-        soft=body,
-        lungs=np.zeros_like(body),
-        lateral_mm=X[0, 0].astype(np.float32),
-        posterior_mm=Y[0, :, 0].astype(np.float32),
-        enhanced=True,
-    )
+    around = soft_everywhere(GRID, enhanced=True)
     images = CoarseImages(GRID, density, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     core = LiverCore((21, 17, 18), NormalLiver(NORMAL, LIVER_HU, 8.0), 2.0)
     found = without_enclosed_deposits(images, around, core, uptake)

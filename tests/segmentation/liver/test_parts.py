@@ -12,8 +12,8 @@ from dotaliver.segmentation.coarse import CoarseImages
 from dotaliver.segmentation.liver.core import LiverCore
 from dotaliver.segmentation.liver.parenchyma import NormalLiver
 from dotaliver.segmentation.liver.parts import liver_parts
-from dotaliver.segmentation.organs.surroundings import Surroundings
 from dotaliver.segmentation.organs.warm_parts import warm_parts
+from fixtures.surroundings import soft_everywhere
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((45, 50, 70), (-120.0, -160.0, 0.0), (4.0,) * 3, AXIAL)
@@ -43,15 +43,7 @@ def chosen_with(part, ratio, difference_hu, *, neck=False, gas=NO_GAS, spleen=No
     hu = np.full(GRID.shape, 60.0, dtype=np.float32)
     hu[part] += difference_hu
     hu[gas] = -300.0
-    body = np.ones(GRID.shape, dtype=bool)
-    around = Surroundings(
-        body=body,
-        soft=body,
-        lungs=np.zeros_like(body),
-        lateral_mm=X[0, 0].astype(np.float32),
-        posterior_mm=Y[0, :, 0].astype(np.float32),
-        enhanced=False,
-    )
+    around = soft_everywhere(GRID, enhanced=False)
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     core = LiverCore((22, 22, 18), NormalLiver(NORMAL, 60.0, 8.0), 2.0)
     parts = warm_parts((RIGHT_LOBE | part) & ~gas, 4.0)

@@ -13,6 +13,7 @@ from dotaliver.segmentation.liver.core import LiverCore
 from dotaliver.segmentation.liver.parenchyma import NormalLiver
 from dotaliver.segmentation.liver.probability import liver_probability
 from dotaliver.segmentation.organs.surroundings import Surroundings
+from fixtures.surroundings import soft_everywhere
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 GRID = Geometry((40, 48, 60), (-118.0, -94.0, 0.0), (4.0,) * 3, AXIAL)
@@ -30,15 +31,7 @@ def found_share(tumour, tumour_ratio):
     uptake = gaussian(uptake.astype(np.float32), BLUR_MM, GRID)
     noise = np.random.default_rng(1).normal(0.0, 4.0, GRID.shape)
     hu = (np.where(LIVER, 60.0, 50.0) + noise).astype(np.float32)
-    body = np.ones(GRID.shape, dtype=bool)
-    around = Surroundings(
-        body=body,
-        soft=body,
-        lungs=np.zeros_like(body),
-        lateral_mm=X[0, 0].astype(np.float32),
-        posterior_mm=Y[0, :, 0].astype(np.float32),
-        enhanced=False,
-    )
+    around = soft_everywhere(GRID, enhanced=False)
     images = CoarseImages(GRID, hu, uptake, Volume(uptake, GRID, Quantity.SUVBW))
     core = LiverCore((20, 17, 18), NormalLiver(NORMAL, 60.0, 8.0), 2.5 * MUSCLE)
     probability, _ = liver_probability(images, around, core, uptake, LiverConfig())
