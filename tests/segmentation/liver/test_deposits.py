@@ -61,6 +61,15 @@ def test_a_kidney_against_the_liver_keeps_its_density(depth_mm):
     assert density_after(kidney, 2.0, 180.0) == 180.0
 
 
+def test_a_kidney_that_a_large_liver_embraces_keeps_its_density():
+    kidney = ball(-45.0, 20.0, 85.0, (20.0, 20.0, 35.0))
+    assert density_after(kidney, 2.0, 180.0) == 180.0
+
+
+def test_a_dense_tumour_with_liver_all_around_is_given_the_density_of_liver_at_a_kidneys_place_too():
+    assert density_after(ball(-45.0, -20.0, 85.0, 18.0), 2.0, 180.0) == LIVER_HU
+
+
 def test_a_cold_vessel_within_the_liver_keeps_its_density():
     vein = (np.hypot(X + 45.0, Y + 25.0) < 9.0) & LIVER
     assert density_after(vein, 0.4, 160.0) == 160.0

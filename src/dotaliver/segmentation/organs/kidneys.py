@@ -13,7 +13,7 @@ from dotaliver.segmentation.organs.kidney_pair import MirrorImage, mirror_image
 from dotaliver.segmentation.organs.surroundings import Surroundings
 from dotaliver.segmentation.organs.warm_parts import _large_parts, warm_parts
 
-__all__ = ["find_kidneys"]
+__all__ = ["find_kidneys", "has_kidneys_place"]
 
 # Distances are from the middle of the spine: lateral to either side, posterior positive to the back.
 # Where the tissue of a kidney may lie.
@@ -160,7 +160,7 @@ def _left_parts(
         placed = [
             (mask, size_ml)
             for mask, size_ml in zip(masks, sizes_ml, strict=True)
-            if _SMALL_PART_ML < size_ml < _KIDNEY_ML[1] and _has_kidneys_place(mask, around)
+            if _SMALL_PART_ML < size_ml < _KIDNEY_ML[1] and has_kidneys_place(mask, around)
         ]
         kidney = [mask for mask, size_ml in placed if size_ml > _KIDNEY_PART_ML]
         if _LEFT_KIDNEY_ML < sum(float(mask.sum()) for mask in kidney) * images.voxel_ml < _KIDNEY_ML[1]:
@@ -300,7 +300,8 @@ def _middle_mm(mask: BoolArray, around: Surroundings) -> tuple[float, float]:
     return abs(float(around.lateral_mm[columns].mean())), float(around.posterior_mm[rows].mean())
 
 
-def _has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
+def has_kidneys_place(mask: BoolArray, around: Surroundings) -> bool:
+    """Whether the middle of a mask lies where that of a kidney, or of half of one, does."""
     lateral, posterior = _middle_mm(mask, around)
     front, back = _MIDDLE_POSTERIOR_MM
     return _MIDDLE_LATERAL_MM[0] < lateral < _MIDDLE_LATERAL_MM[1] and front < posterior < back
@@ -321,7 +322,7 @@ def _kidney_like(images: CoarseImages, around: Surroundings, mask: BoolArray) ->
     kidneys = np.zeros_like(mask)
     for part in range(1, int(parts.max(initial=0)) + 1):
         one = np.asarray(parts == part)
-        if _KIDNEY_PART_ML < float(one.sum()) * images.voxel_ml < _KIDNEY_ML[1] and _has_kidneys_place(one, around):
+        if _KIDNEY_PART_ML < float(one.sum()) * images.voxel_ml < _KIDNEY_ML[1] and has_kidneys_place(one, around):
             kidneys |= one
     return kidneys
 
