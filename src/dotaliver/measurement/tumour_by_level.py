@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dotaliver.image.distance import distance_to_mm
 from dotaliver.image.volume import BoolArray
 from dotaliver.measurement.burden import counts_for_burden
+from dotaliver.measurement.cold_places import with_possible_tumour
 from dotaliver.measurement.placement import Placement
 from dotaliver.measurement.reference import LiverSpheres
 from dotaliver.records.measurements import Burden, Lesion, Reference
@@ -79,8 +80,8 @@ def with_unoutlined(burden: Burden, share: float | None, unoutlined_ml: float) -
     """
     if burden.high is None or not burden.liver_ml:
         return burden
-    high = max(burden.high + unoutlined_ml / burden.liver_ml, share or 0.0)
-    return burden.model_copy(update={"high": min(high, 1.0)})
+    more = with_possible_tumour(burden, unoutlined_ml)
+    return more.model_copy(update={"high": max(more.high or 0.0, share or 0.0)})
 
 
 def _uptake_of_nearest(placement: Placement, uptake_of: dict[int, float]) -> npt.NDArray[np.float64]:
